@@ -1,0 +1,41 @@
+# The two commands that matter: `make demo` and `make test`. Both do their own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help install demo test check bench lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+install: $(VENV)/.installed  ## build .venv from requirements.lock
+
+# uv is fetched by pip into .tools when the machine has none, so that nothing outside this folder changes.
+$(VENV)/.installed: requirements.lock pyproject.toml tools/install.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash tools/install.sh
+	@touch $@
+
+demo: install  ## two real OpenBao servers, the paper's example, step by step (ARGS=--once exits by itself)
+	@$(BIN)/secretsync demo $(ARGS)
+
+test: install  ## every test, against real servers on loopback
+	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+
+check: install  ## types, lint, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: install  ## the figures of docs/performance.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: install  ## renew requirements.lock from pyproject.toml
+	@bash tools/lock.sh
+
+clean:  ## remove what the build made
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .demo

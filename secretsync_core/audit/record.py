@@ -1,0 +1,94 @@
+"""One line of the ledger: what it holds, and how its hash is made.
+
+No column fits a value. Names, keys and versions say what was done; values are told apart by an HMAC alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import NamedTuple
+
+import orjson
+
+
+class Event(StrEnum):
+    """What a record says."""
+
+    RUN_STARTED = "run-started"
+    RUN_FINISHED = "run-finished"
+    INTENDED = "intended"  # recorded, and durable, before the write it announces
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Draft(NamedTuple):
+    """A record before the ledger gives it its place.
+
+    Attributes:
+        event: what it says.
+        run: the run that says it.
+        intent: joins an ``intended`` and its outcome: unique within the job.
+        item, dest, key: the plan item, the destination SecretStore's name and the key there.
+        action: ``create``, ``update`` or ``delete``.
+        reason: a code (``[a-z-]*``) from ``model.change.Reason`` or an error's ``code``.
+        source, source_key: the source SecretStore's name and the key there; empty where several are combined.
+        source_version, dest_version: version tokens; for ``intended``, dest_version is the one expected before.
+        definition: hex SHA-256 of what the item makes of its sources.
+        fingerprint: hex HMAC-SHA256 of the value that is (or would be) in the destination.
+        owned: this job created the key.
+        fields: with Merge, the fields that are ours: hex HMACs of their names, 16 digits each, run together.
+        counts: with ``run-finished``: results by name, as ``name=number`` separated by spaces.
+    """
+
+    event: Event
+    run: str
+    intent: str = ""
+    item: str = ""
+    dest: str = ""
+    key: str = ""
+    action: str = ""
+    reason: str = ""
+    source: str = ""
+    source_key: str = ""
+    source_version: str | None = None
+    dest_version: str | None = None
+    definition: str = ""
+    fingerprint: str = ""
+    owned: bool = False
+    fields: str = ""
+    counts: str = ""
+
+
+class Record(NamedTuple):
+    """A record in its place: the ``seq``-th (from 1) of its job's chain.
+
+    ``time`` is microseconds since the epoch; ``previous`` and ``hash`` are hex SHA-256, the first record's
+    ``previous`` being 64 zeros.
+    """
+
+    job: str
+    seq: int
+    time: int
+    draft: Draft
+    previous: str
+    hash: str
+
+
+GENESIS = "0" * 64
+
+
+def record_hash(job: str, seq: int, time: int, draft: Draft, previous: str) -> str:
+    """The hash of a record: hex SHA-256 over every column and the hash of the record before it."""
+    return hashlib.sha256(orjson.dumps([previous, job, seq, time, *draft])).hexdigest()
+
+
+class KeyState(NamedTuple):
+    """What the ledger knows of one destination key as of the last time it was written or found right."""
+
+    source_version: str | None
+    dest_version: str | None
+    definition: str
+    owned: bool
+    item: str

@@ -1,0 +1,191 @@
+"""Every error that SecretSync raises on purpose, in one tree.
+
+::
+
+    SecretSyncError
+     +-- DocumentError          2   one or more documents are wrong; holds every Problem found
+     +-- UsageError             2   the call is wrong (unknown job, unreadable directory, ...)
+     +-- PlanRefused            2   a plan that must not run: two items for one key, an ability that a store lacks
+     +-- StoreError
+     |    +-- SecretNotFound    1   the store says that there is no such secret (and only that)
+     |    +-- InvalidSecret     1   the store cannot hold this secret or this key
+     |    +-- Conflict          1   the destination changed between our look and our write
+     |    +-- AccessDenied      3   the store refuses us
+     |    +-- RateLimited       3   the store asks us to wait                           retryable
+     |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
+     +-- TransformFailed        1   a key or value transform failed for this secret
+     +-- LedgerError            3   the ledger cannot be opened, read or written
+     |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
+     +-- LeaseHeld              3   another run of the same SyncJob is going on
+
+The number is the exit code of a command that ends with that error.
+
+No message, hint or attribute of these classes ever holds a secret's value or a credential, and no answer body of a
+store is copied into one. Whoever raises an error builds its text from names, keys, versions and numbers alone, and
+raises it ``from None`` where the cause may hold more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SecretSyncError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: what went wrong and where, in one sentence, safe to print.
+        hint: what to do about it; empty where there is nothing to add.
+        code: a short slug (``[a-z-]+``) that names the kind of error in the ledger and in JSON output.
+        exit_code: the exit code of a command that ends with this error.
+        retryable: whether the same call may succeed if it is made again.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in one document: where, what, and what to do."""
+
+    file: str
+    line: int  # 1-based; 0 where a problem belongs to the file as a whole
+    message: str
+    hint: str = ""
+    warning: bool = False
+
+    @property
+    def where(self) -> str:
+        """``file:line``, the form that editors and terminals turn into a link."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class DocumentError(SecretSyncError):
+    """One or more documents are wrong. ``problems`` lists all of them, in the order of file and line."""
+
+    code = "document"
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the documents")
+
+
+class UsageError(SecretSyncError):
+    """The call is wrong: an unknown job, a directory that is not there, options that exclude each other."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class PlanRefused(SecretSyncError):
+    """The plan as a whole must not run. Nothing was written. ``reasons`` lists every cause, one sentence each."""
+
+    code = "plan-refused"
+    exit_code = 2
+
+    def __init__(self, reasons: Sequence[str], *, hint: str = "") -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("; ".join(self.reasons), hint=hint)
+
+
+class StoreError(SecretSyncError):
+    """A store did not do what was asked. ``store`` is its name, ``key`` the secret's key where there is one."""
+
+    code = "store"
+    exit_code = 3
+
+    def __init__(self, message: str, *, store: str = "", key: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.store = store
+        self.key = key
+
+
+class SecretNotFound(StoreError):
+    """The store was asked and says that there is no such secret, version or property. Never raised on a doubt."""
+
+    code = "not-found"
+    exit_code = 1
+
+
+class InvalidSecret(StoreError):
+    """The store cannot hold this secret (size, shape, numbers) or this key (characters, length)."""
+
+    code = "invalid-secret"
+    exit_code = 1
+
+
+class Conflict(StoreError):
+    """A compare-and-set did not hold: the secret changed between our look and our write."""
+
+    code = "conflict"
+    exit_code = 1
+
+
+class AccessDenied(StoreError):
+    """The store refuses the request: a policy, or credentials that are wrong or have expired."""
+
+    code = "access-denied"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, is sealed or failing, or answers something that is not its protocol."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class RateLimited(StoreError):
+    """The store asks us to slow down. ``retry_after`` is in seconds, ``None`` where the store does not say."""
+
+    code = "rate-limited"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        store: str = "",
+        key: str | None = None,
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, store=store, key=key, hint=hint)
+        self.retry_after = retry_after
+
+
+class TransformFailed(SecretSyncError):
+    """A key or value transform failed; the secret is not sent. Names the step, never what it was given."""
+
+    code = "transform-failed"
+
+
+class LedgerError(SecretSyncError):
+    """The ledger cannot be opened, read or written. Without it nothing is written to any store."""
+
+    code = "ledger"
+    exit_code = 3
+
+
+class LedgerBroken(LedgerError):
+    """The ledger's chain does not hold: a record was edited, removed, reordered or added by another hand."""
+
+    code = "ledger-broken"
+    exit_code = 1
+
+
+class LeaseHeld(SecretSyncError):
+    """Another run of the same SyncJob holds its lease. Nothing was done."""
+
+    code = "lease-held"
+    exit_code = 3

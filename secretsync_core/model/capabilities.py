@@ -1,0 +1,85 @@
+"""What a store can do and hold, as plain facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Permissions(StrEnum):
+    """What a SecretStore document allows us to do in its store."""
+
+    READ = "Read"
+    WRITE = "Write"
+    READ_WRITE = "ReadWrite"
+
+    @property
+    def may_read(self) -> bool:
+        """Whether values and versions may be read."""
+        return self is not Permissions.WRITE
+
+    @property
+    def may_write(self) -> bool:
+        """Whether secrets may be written and deleted."""
+        return self is not Permissions.READ
+
+
+class Ability(StrEnum):
+    """One thing a store can do. Derived from what its class implements, never declared by hand."""
+
+    READ = "read"
+    LIST = "list"
+    WRITE = "write"
+    COMPARE_AND_SET = "compare-and-set"
+    DELETE = "delete"
+
+
+class Shape(StrEnum):
+    """What one secret is in a store."""
+
+    FIELDS = "fields"  # named fields, each a JSON value
+    BLOB = "blob"  # one run of bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """The bounds a store sets; ``None`` where it sets none.
+
+    Attributes:
+        max_bytes: the size of one secret, in bytes of its stored form.
+        max_fields: the number of fields in one secret.
+        max_key_bytes: the length of a key, in UTF-8 bytes.
+        key_pattern: an RE2 expression that a whole key must match.
+        key_rule: the same in words, for the error.
+        exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
+        pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
+        custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
+    """
+
+    max_bytes: int | None = None
+    max_fields: int | None = None
+    max_key_bytes: int | None = None
+    key_pattern: str | None = None
+    key_rule: str = ""
+    exact_numbers: bool = True
+    pins: str | None = None
+    custom_metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What one opened store is.
+
+    Attributes:
+        name: the SecretStore's ``metadata.name``.
+        provider: the provider's name in the document, such as ``vault``.
+        shape: what one secret is there.
+        versioned: whether entries carry versions that change with every write (and so tell a change without a read).
+        limits: the bounds it sets.
+    """
+
+    name: str
+    provider: str
+    shape: Shape
+    versioned: bool
+    limits: StoreLimits = field(default_factory=StoreLimits)

@@ -1,0 +1,73 @@
+"""What a sync would do and why, key by key: the output of phase 3."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from secretsync_core.model.plan import SourceRef  # noqa: TC001  NamedTuple fields are looked up at run time
+
+
+class Action(StrEnum):
+    """What is to be done with one destination secret."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    COMPARE = "compare"  # versions alone cannot tell: read both values, and write only a difference
+    UNCHANGED = "unchanged"
+    SKIP = "skip"  # the policy says to leave it
+    DELETE = "delete"
+    REFUSE = "refuse"  # it cannot or must not be done; the rest goes on
+
+
+class Drift(StrEnum):
+    """Whether the destination moved without us since our last write."""
+
+    NONE = "none"
+    CHANGED = "changed"
+    REMOVED = "removed"
+    UNKNOWN = "unknown"  # we may not read the destination
+
+
+class Reason(StrEnum):
+    """Why. Stands in plans, reports and the ledger; never free text."""
+
+    NEW = "new"
+    SOURCE_CHANGED = "source-changed"
+    DEFINITION_CHANGED = "definition-changed"
+    DRIFTED = "drifted"
+    REMOVED_OUTSIDE = "removed-outside"
+    FIRST_SIGHT = "first-sight"  # the destination has it, and the ledger knows nothing of it
+    NO_VERSIONS = "no-versions"
+    VERIFY = "verify"
+    VERSIONS_MATCH = "versions-match"
+    SAME_VALUE = "same-value"
+    DIFFERENT_VALUE = "different-value"
+    EXISTS = "exists"
+    SOURCE_GONE = "source-gone"
+    ITEM_GONE = "item-gone"
+    NOT_FOUND = "not-found"
+    CHANGED_OUTSIDE = "changed-outside"  # not deleted, because somebody changed it since
+    MAX_DELETE = "max-delete"
+    ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
+    INVALID_KEY = "invalid-key"
+    CANNOT_SEE = "cannot-see"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+
+
+class Change(NamedTuple):
+    """One destination secret and what is to be done with it. Holds references and versions, never a value."""
+
+    item: str
+    dest: str
+    key: str
+    action: Action
+    reason: Reason
+    sources: tuple[SourceRef, ...] = ()
+    source_version: str | None = None
+    dest_version: str | None = None
+    definition: str = ""  # the hash of what the item makes of its sources
+    owned: bool = False  # the ledger says that this job created the key
+    drift: Drift = Drift.NONE
+    detail: str = ""  # one sentence for people, where the reason alone does not say enough

@@ -1,0 +1,35 @@
+"""What is in a store, as a listing tells it: keys and versions, no values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Entry(NamedTuple):
+    """One secret as a listing or a look at its metadata shows it.
+
+    ``version`` is an opaque token that changes whenever the secret is written and is never given twice for the same
+    key (``None``: the store has no versions, or does not let us see them). What stands before the first ``@`` is
+    what people call the version. ``deleted`` says that the key is known but holds no current value.
+    """
+
+    key: str
+    version: str | None = None
+    deleted: bool = False
+    metadata: Mapping[str, str] | None = None
+
+
+class Gap(NamedTuple):
+    """A part of a store that a listing could not see: everything below ``prefix`` (or just that key) is unknown."""
+
+    prefix: str
+    code: str  # the code of the error that hid it
+    message: str
+
+
+def display_version(token: str | None) -> str:
+    """The part of a version token that people know: ``3`` of ``3@2026-01-01T00:00:00Z``; ``-`` for none."""
+    return token.partition("@")[0] if token else "-"

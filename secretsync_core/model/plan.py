@@ -1,0 +1,27 @@
+"""What the plan wants, key by key: the output of phase 2, before anything is compared."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class SourceRef(NamedTuple):
+    """One source secret of a target. ``part`` is the name of the ``combine`` part it belongs to, or empty."""
+
+    store: str
+    key: str
+    part: str = ""
+    relative: str = ""  # the key below its query's path; only within combine, where templates look it up by that
+
+
+class Target(NamedTuple):
+    """One destination secret as the plan wants it, the same for every destination of the job.
+
+    ``version`` says what its sources are at: the version token of a single source, a digest of all of them for
+    several, ``None`` where a source has no versions. ``problem`` is set where the target cannot be made.
+    """
+
+    item: str
+    key: str
+    sources: tuple[SourceRef, ...]
+    version: str | None

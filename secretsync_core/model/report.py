@@ -1,0 +1,96 @@
+"""What a sync did: counts, failures, drift and requests; bounded, so that it fits in memory at any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from secretsync_core.model.change import Change  # noqa: TC001  NamedTuple fields are looked up at run time
+
+KEPT = 1000
+"""How many failures, drifted keys and warnings a report names; beyond it only counts grow."""
+
+
+class Result(StrEnum):
+    """What became of one destination secret."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DELETED = "deleted"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_REACHED = "not-reached"  # the sync was stopped, or its store was lost, before this one
+
+
+class Outcome(NamedTuple):
+    """One change and what became of it. ``code`` and ``message`` say why where it failed or was refused."""
+
+    change: Change
+    result: Result
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    dest_version: str | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What one sync of one SyncJob did.
+
+    Attributes:
+        run: the run's id, under which the ledger knows it.
+        job: the SyncJob's name.
+        started, finished: seconds since the epoch.
+        counts: results by plan item: ``counts["payments"][Result.CREATED]``.
+        failures: the first KEPT outcomes that failed or were refused.
+        drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
+        drift_unknown: how many destinations we may not read, so that nobody knows.
+        warnings: sentences for people.
+        errors: what went wrong for an item or a store as a whole (item, code, message, hint).
+        requests: requests by store and kind, repeats included.
+        stopped: the sync was asked to stop and did.
+    """
+
+    run: str
+    job: str
+    started: float
+    finished: float = 0.0
+    counts: dict[str, dict[Result, int]] = field(default_factory=dict)
+    failures: list[Outcome] = field(default_factory=list)
+    drifted: list[Change] = field(default_factory=list)
+    drifted_count: int = 0
+    drift_unknown: int = 0
+    warnings: list[str] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
+    requests: dict[str, dict[str, int]] = field(default_factory=dict)
+    stopped: bool = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome, and keep it if it is one that people look for and there is room."""
+        counts = self.counts.setdefault(outcome.change.item, {})
+        counts[outcome.result] = counts.get(outcome.result, 0) + 1
+        if outcome.result in (Result.FAILED, Result.REFUSED) and len(self.failures) < KEPT:
+            self.failures.append(outcome)
+
+    def total(self, *results: Result) -> int:
+        """How many secrets had one of these results, over all items; with no argument, how many there were."""
+        wanted = results or tuple(Result)
+        return sum(counts.get(result, 0) for counts in self.counts.values() for result in wanted)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that the plan asks for is in place."""
+        return not (self.errors or self.stopped or self.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED))
+
+
+class ItemError(NamedTuple):
+    """Something that kept a whole item, or a part of it, from being synced."""
+
+    item: str  # empty: the job as a whole
+    code: str
+    message: str
+    hint: str
+    exit_code: int

@@ -1,0 +1,53 @@
+"""What loading gives: checked documents, each knowing where it stands. No values, no credentials, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from secretsync_core.errors import Problem
+    from secretsync_core.model.capabilities import Permissions
+    from secretsync_core.schema.job import SyncJobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a document stands: the file as the user named it, and the 1-based line of its first key."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDocument:
+    """One checked SecretStore. ``config`` is the instance of the provider's own model, paths made absolute."""
+
+    name: str
+    permissions: Permissions
+    provider: str
+    config: BaseModel
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class JobDocument:
+    """One checked SyncJob. Every item of ``spec.plan`` has a name that is unique within the job."""
+
+    name: str
+    spec: SyncJobSpec
+    where: Where
+    text: str  # the YAML of this document as written, for display
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """All documents of one configuration, by name, and the warnings that came with them."""
+
+    stores: Mapping[str, StoreDocument]
+    jobs: Mapping[str, JobDocument]
+    warnings: tuple[Problem, ...] = ()

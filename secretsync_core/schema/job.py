@@ -1,0 +1,213 @@
+"""The SyncJob document: what goes from which store to which, when, and how it is changed on the way."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from secretsync_core.schema.base import Name, Spec
+from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
+from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate
+
+
+class WritePolicy(StrEnum):
+    """What happens to a destination secret that exists."""
+
+    REPLACE = "Replace"
+    IF_NOT_EXISTS = "IfNotExists"
+    MERGE = "Merge"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens to a destination secret whose source is gone."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class Encoding(StrEnum):
+    """How bytes stand in the field ``value`` when a blob becomes fields, and the other way."""
+
+    UTF_8 = "utf-8"
+    BASE64 = "base64"
+
+
+class SecretSelector(Spec):
+    """One secret by its key, all of it or one property, the current version or a pinned one."""
+
+    key: str = Field(min_length=1)
+    property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside.")
+    version: str | None = Field(default=None, min_length=1, description="A version to stay at; default: the current.")
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class KeyMatch(Spec):
+    """Which of the keys below ``path`` are taken: ``regexp`` must be found, none of ``exclude`` may be."""
+
+    regexp: RegExp | None = None
+    exclude: tuple[RegExp, ...] = ()
+
+
+class QuerySelector(Spec):
+    """Every secret below a path that matches."""
+
+    path: str = ""
+    key: KeyMatch = KeyMatch()
+    metadata: dict[str, str] = Field(default_factory=dict, description="Custom metadata that must be equal.")
+    recursive: bool = False
+
+
+class RegExpRewrite(Spec):
+    """Replaces every match of ``source`` (RE2) in the key by ``target``, where ``$1`` and ``\\1`` name groups."""
+
+    source: RegExp
+    target: RegExpTarget
+
+
+class KeyTransform(Spec):
+    """One step that changes the key: exactly one of its fields."""
+
+    regexp: RegExpRewrite | None = None
+    template: KeyTemplate | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> KeyTransform:
+        if sum(part is not None for part in (self.regexp, self.template)) != 1:
+            raise ValueError("give exactly one of regexp or template")
+        return self
+
+
+class FieldsTransform(Spec):
+    """Picks and renames fields: ``include`` first, then ``exclude``, then ``rename`` (old name: new name)."""
+
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    rename: dict[str, str] = Field(default_factory=dict)
+
+
+class TemplateTransform(Spec):
+    """Makes the whole value from templates: ``data`` gives fields, ``text`` gives one blob."""
+
+    data: dict[str, ValueTemplate] | None = None
+    text: ValueTemplate | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> TemplateTransform:
+        if sum(part is not None for part in (self.data, self.text)) != 1:
+            raise ValueError("give exactly one of data or text")
+        return self
+
+
+class ValueTransform(Spec):
+    """One step that changes the value: exactly one of its fields."""
+
+    fields_: FieldsTransform | None = Field(default=None, alias="fields")
+    template: TemplateTransform | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ValueTransform:
+        if sum(part is not None for part in (self.fields_, self.template)) != 1:
+            raise ValueError("give exactly one of fields or template")
+        return self
+
+
+class CombinePart(Spec):
+    """One input of a combined secret; its ``name`` is what templates call it."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    secret: SecretSelector | None = None
+    query: QuerySelector | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> CombinePart:
+        if sum(part is not None for part in (self.secret, self.query)) != 1:
+            raise ValueError("give exactly one of secret or query")
+        return self
+
+
+class PlanItem(Spec):
+    """One line of the plan: exactly one of ``secret``, ``query`` or ``combine``."""
+
+    name: Name | None = Field(default=None, description="The partition in the UI; a default is derived.")
+    secret: SecretSelector | None = None
+    query: QuerySelector | None = None
+    combine: Annotated[tuple[CombinePart, ...], Field(min_length=1)] | None = None
+    key: str | None = Field(default=None, min_length=1, description="With combine: the destination's key.")
+    key_transform: tuple[KeyTransform, ...] = ()
+    value_transform: tuple[ValueTransform, ...] = ()
+    encoding: Encoding = Field(default=Encoding.UTF_8, strict=False)
+    source: Name | None = Field(default=None, description="Another source than the job's.")
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> PlanItem:
+        if sum(part is not None for part in (self.secret, self.query, self.combine)) != 1:
+            raise ValueError("give exactly one of secret, query or combine")
+        if self.combine is not None:
+            if self.key is None:
+                raise ValueError("combine needs a key: the destination's key")
+            if self.key_transform:
+                raise ValueError("keyTransform does not go with combine: key names the destination's key")
+            names = [part.name for part in self.combine]
+            if len(set(names)) != len(names):
+                raise ValueError("two parts of combine have the same name")
+        elif self.key is not None:
+            raise ValueError("key goes with combine only; use keyTransform to change a key")
+        return self
+
+
+class Limits(Spec):
+    """How hard the stores may be worked."""
+
+    concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store at a time.")
+    rate: Rate | None = Field(default=None, description="Requests to one store, such as 200/s.")
+
+
+class OnChange(Spec):
+    """Sync when the source changes: how often it is asked for versions."""
+
+    interval: Duration
+
+
+class SyncJobSpec(Spec):
+    """The body of a SyncJob."""
+
+    source: Name
+    dest: tuple[Name, ...] = Field(min_length=1, description="A store's name, or a list of names.")
+    schedule: Schedule | None = None
+    timezone: Timezone = "UTC"
+    on_change: OnChange | None = None
+    suspend: bool = False
+    write_policy: WritePolicy = Field(default=WritePolicy.REPLACE, strict=False)
+    deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.RETAIN, strict=False)
+    max_delete: Amount = Field(
+        default_factory=lambda: Amount.parse("10%"),
+        description="The most that one sync may delete in one destination: a count, or a share of the keys it created.",
+    )
+    limits: Limits = Limits()
+    plan: tuple[PlanItem, ...] = Field(min_length=1)
+
+    @field_validator("dest", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class JobMetadata(Spec):
+    """Who a SyncJob is."""
+
+    name: Name
+
+
+class SyncJob(Spec):
+    """What goes where: a plan of static keys and dynamic queries, each with transforms."""
+
+    api_version: Literal["secretsync.io/v1alpha1"]
+    kind: Literal["SyncJob"]
+    metadata: JobMetadata
+    spec: SyncJobSpec

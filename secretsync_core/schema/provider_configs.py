@@ -1,0 +1,115 @@
+"""The configuration of each built-in provider. Third parties bring their own model (entry point secretsync.stores)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from secretsync_core.schema.base import Credential, Spec
+
+KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
+
+
+class AppRoleAuth(Spec):
+    """Logs in by AppRole."""
+
+    role_id: Credential
+    secret_id: Credential | None = None
+    mount: str = "approle"
+
+
+class KubernetesAuth(Spec):
+    """Logs in by a service account's token."""
+
+    role: str = Field(min_length=1)
+    token: Credential = Credential(file=KUBERNETES_TOKEN)
+    mount: str = "kubernetes"
+
+
+class JwtAuth(Spec):
+    """Logs in by a JSON web token."""
+
+    token: Credential
+    role: str | None = Field(default=None, description="Default: the mount's default role.")
+    mount: str = "jwt"
+
+
+class UserPassAuth(Spec):
+    """Logs in by user name and password."""
+
+    username: str = Field(min_length=1)
+    password: Credential
+    mount: str = "userpass"
+
+
+class CertAuth(Spec):
+    """Logs in by the client certificate in ``tls``."""
+
+    role: str | None = Field(default=None, description="Default: whichever role the certificate fits.")
+    mount: str = "cert"
+
+
+class VaultAuth(Spec):
+    """How to log in: exactly one."""
+
+    token: Credential | None = None
+    app_role: AppRoleAuth | None = None
+    kubernetes: KubernetesAuth | None = None
+    jwt: JwtAuth | None = None
+    user_pass: UserPassAuth | None = None
+    cert: CertAuth | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> VaultAuth:
+        methods = (self.token, self.app_role, self.kubernetes, self.jwt, self.user_pass, self.cert)
+        if sum(method is not None for method in methods) != 1:
+            raise ValueError("give exactly one of token, appRole, kubernetes, jwt, userPass or cert")
+        return self
+
+
+class VaultTls(Spec):
+    """Whom to trust, and who we are. Paths of PEM files."""
+
+    ca_file: str | None = Field(default=None, min_length=1, description="Default: the system's certificates.")
+    cert_file: str | None = Field(default=None, min_length=1, description="Our client certificate.")
+    key_file: str | None = Field(default=None, min_length=1, description="Its private key.")
+    server_name: str | None = Field(default=None, min_length=1, description="The name to expect in the certificate.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> VaultTls:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("certFile and keyFile go together")
+        return self
+
+
+class VaultConfig(Spec):
+    """HashiCorp Vault or OpenBao, the KV engine at one mount."""
+
+    address: str = Field(pattern=r"^https?://[^/?#@\s]+/?$", description="Such as https://vault.example.com:8200.")
+    mount: str = Field(default="secret", min_length=1)
+    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: found out by asking.")
+    namespace: str | None = Field(default=None, min_length=1)
+    auth: VaultAuth
+    tls: VaultTls = VaultTls()
+
+    @model_validator(mode="after")
+    def _cert_needs_tls(self) -> VaultConfig:
+        if self.auth.cert is not None and self.tls.cert_file is None:
+            raise ValueError("auth.cert needs tls.certFile and tls.keyFile")
+        return self
+
+
+class FileConfig(Spec):
+    """A directory with one file a secret."""
+
+    path: str = Field(min_length=1, description="Relative paths start where the document stands.")
+
+
+class MemoryConfig(Spec):
+    """Secrets in this process's memory, gone with it: for trials and tests."""
+
+    shape: Literal["fields", "blob"] = "fields"
+
+
+BUILT_IN: dict[str, type[Spec]] = {"vault": VaultConfig, "file": FileConfig, "memory": MemoryConfig}

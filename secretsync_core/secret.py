@@ -1,0 +1,64 @@
+"""A secret's value, in the only type that may carry one.
+
+Only stores and the engine import this module; import-linter holds the rest of the tree to that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JsonValue: TypeAlias = Union[None, bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]"]
+"""What a field may hold: whatever JSON can."""
+
+
+class SecretValue:
+    """Either named fields or one blob of bytes, readable by ``reveal()`` alone.
+
+    It has no text form that shows it, cannot be pickled, copied, compared by ``==``, hashed, iterated or turned
+    into JSON, so that a log line, a traceback with locals, a cache or a serializer that meets one cannot leak it.
+    """
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: Mapping[str, JsonValue] | bytes) -> None:
+        self._payload: dict[str, JsonValue] | bytes = payload if isinstance(payload, bytes) else dict(payload)
+
+    @property
+    def is_blob(self) -> bool:
+        """Whether this is one blob of bytes rather than named fields."""
+        return isinstance(self._payload, bytes)
+
+    def reveal(self) -> dict[str, JsonValue] | bytes:
+        """The value itself: fields by name, or the blob's bytes. The caller must not change the fields."""
+        return self._payload
+
+    def __repr__(self) -> str:
+        return "<SecretValue: hidden>"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError("a SecretValue has no such form; only .reveal() shows it")
+
+    __str__ = _refuse
+    __format__ = _refuse
+    __bytes__ = _refuse
+    __bool__ = _refuse
+    __len__ = _refuse
+    __iter__ = _refuse
+    __eq__ = _refuse
+    __ne__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+    __copy__ = _refuse
+    __deepcopy__ = _refuse
+    __reduce__ = _refuse
+    __reduce_ex__ = _refuse
+    __getstate__ = _refuse
+
+
+class Secret(NamedTuple):
+    """What reading one secret gives: its value, and the version that was read where the store has versions."""
+
+    value: SecretValue
+    version: str | None

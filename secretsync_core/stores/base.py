@@ -1,0 +1,145 @@
+"""What a store is to the engine: one small protocol per ability.
+
+A store implements the protocols of what it can do, and nothing else declares its abilities: :func:`abilities_of`
+reads them off the class. Keys are relative to the root that the SecretStore document names (a mount, a directory,
+a prefix), use ``/`` between folders, and neither start nor end with it.
+
+Every request to the outside goes through the :class:`RequestGate` that the store is opened with: it bounds how many
+are in flight, holds the rate, counts them by kind, and repeats those that fail with a retryable error. A store
+therefore makes one attempt and raises the error that fits; it never sleeps and never retries by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from secretsync_core.model.capabilities import Ability, StoreFacts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+
+    from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.secret import Secret, SecretValue
+
+T = TypeVar("T")
+
+
+class RequestGate(Protocol):
+    """The one way to the outside: ``await gate("read", attempt)`` runs ``attempt()`` within the job's limits.
+
+    ``attempt`` makes exactly one request and may be called again after a retryable error. ``kind`` is a short word
+    (``read``, ``list``, ``stat``, ``write``, ``delete``, ``login``, ...) under which the request is counted.
+    """
+
+    async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run one request, again if it may be, and give what it gave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContext:
+    """What a store is opened with, besides its own configuration.
+
+    Attributes:
+        name: the SecretStore's name, for errors.
+        gate: the way to the outside.
+        environ: where ``{env: NAME}`` credentials are looked up.
+        concurrency: how many requests the gate lets through at once; the size for connection and thread pools.
+    """
+
+    name: str
+    gate: RequestGate
+    environ: Mapping[str, str]
+    concurrency: int
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What every store has. ``aclose`` gives back connections, threads and tokens; it may be called twice."""
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What this store is."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give everything back."""
+        ...
+
+
+@runtime_checkable
+class Reader(Store, Protocol):
+    """Reads secrets one by one, and looks at versions without reading values."""
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """Read a secret: its current value, or the one a ``version:`` pin names.
+
+        Raises SecretNotFound where it is absent, deleted or destroyed, and only then.
+        """
+        ...
+
+    def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that exists (also as deleted), in any order.
+
+        A key that is absent is left out; one that could not be looked at is a Gap. No value is read.
+        """
+        ...
+
+
+@runtime_checkable
+class Lister(Store, Protocol):
+    """Lists what is there."""
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield every secret whose key starts with ``prefix`` (a folder ending in ``/``, or empty for all).
+
+        Deleted secrets are yielded with ``deleted`` set. Without ``recursive``, only those directly in the folder.
+        ``metadata`` asks for custom metadata on each entry. A folder that does not exist yields nothing. A part that
+        cannot be listed is a Gap; if nothing can be listed at all the error is raised.
+        """
+        ...
+
+
+@runtime_checkable
+class Writer(Store, Protocol):
+    """Writes whole secrets."""
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        """Create or replace the secret; gives the new version token (``None``: the store has none)."""
+        ...
+
+
+@runtime_checkable
+class ConditionalWriter(Writer, Protocol):
+    """Writes only if the secret is still what we saw."""
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
+        """Like ``write``, if the secret's version token is ``expected`` (``None``: it must never have existed).
+
+        Raises Conflict, having written nothing, where it is not.
+        """
+        ...
+
+
+@runtime_checkable
+class Deleter(Store, Protocol):
+    """Deletes secrets, recoverably where the store knows how."""
+
+    async def delete(self, key: str) -> None:
+        """Delete the secret; one that is absent already is no error."""
+        ...
+
+
+_PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
+    (Reader, Ability.READ),
+    (Lister, Ability.LIST),
+    (Writer, Ability.WRITE),
+    (ConditionalWriter, Ability.COMPARE_AND_SET),
+    (Deleter, Ability.DELETE),
+)
+
+
+def abilities_of(store: object) -> frozenset[Ability]:
+    """What a store can do, read off the protocols that it implements."""
+    return frozenset(ability for protocol, ability in _PROTOCOLS if isinstance(store, protocol))
