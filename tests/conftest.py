@@ -1,0 +1,111 @@
+"""Fixtures that every test may use. Servers are started when the first test asks for one, a pair for each worker."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from support.http import Api
+
+from secretsync_core.demo.openbao import start_openbao
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secretsync_core.demo.openbao import OpenBaoServer
+
+_numbers = itertools.count(1)
+
+
+class Server(Protocol):
+    """What the fixtures need to know of a server."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def root_token(self) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBaoServer]:
+    """A real OpenBao server to read from; shared by all tests of a worker, so mount your own engine (``mount``)."""
+    with start_openbao(tmp_path_factory.mktemp("openbao")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def openbao_dest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBaoServer]:
+    """A second one, to write to."""
+    with start_openbao(tmp_path_factory.mktemp("openbao-dest")) as server:
+        yield server
+
+
+@pytest.fixture
+def api(openbao: OpenBaoServer) -> Iterator[Api]:
+    """Calls to ``openbao`` as root."""
+    with_root = Api(openbao.address, openbao.root_token)
+    yield with_root
+    with_root.close()
+
+
+@pytest.fixture
+def api_dest(openbao_dest: OpenBaoServer) -> Iterator[Api]:
+    """Calls to ``openbao_dest`` as root."""
+    with_root = Api(openbao_dest.address, openbao_dest.root_token)
+    yield with_root
+    with_root.close()
+
+
+class Mount(Protocol):
+    """``mount(server, kv_version=2)`` mounts a fresh KV engine and gives its name."""
+
+    def __call__(self, server: Server, kv_version: int = 2, **options: Any) -> str: ...
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mounts fresh KV engines, and unmounts them after the test."""
+    mounted: list[tuple[Api, str]] = []
+
+    def make(server: Server, kv_version: int = 2, **options: Any) -> str:
+        api = Api(server.address, server.root_token)
+        name = f"kv{kv_version}-{next(_numbers)}"
+        api.call("POST", f"sys/mounts/{name}", {"type": "kv", "options": {"version": str(kv_version)}})
+        mounted.append((api, name))
+        if kv_version == 2:
+            # A new version 2 mount answers 400 until it has upgraded itself.
+            deadline = time.monotonic() + 10
+            while api.ask("GET", f"{name}/config").status != 200 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if options:
+                api.call("POST", f"{name}/config", options)
+        return name
+
+    yield make
+    for api, name in mounted:
+        api.ask("DELETE", f"sys/mounts/{name}")
+        api.close()
+
+
+class MakeToken(Protocol):
+    """``make_token(server, policy)`` gives a token that may do what the policy (HCL) says, and nothing else."""
+
+    def __call__(self, server: Server, policy: str, **parameters: Any) -> str: ...
+
+
+@pytest.fixture
+def make_token() -> MakeToken:
+    """Makes tokens; ``parameters`` go to auth/token/create (``ttl``, ``renewable``, ...)."""
+
+    def make(server: Server, policy: str, **parameters: Any) -> str:
+        api = Api(server.address, server.root_token)
+        name = f"policy-{next(_numbers)}"
+        api.call("POST", f"sys/policies/acl/{name}", {"policy": policy})
+        body = {"policies": [name], "no_default_policy": False, **parameters}
+        token: str = api.call("POST", "auth/token/create", body)["auth"]["client_token"]
+        api.close()
+        return token
+
+    return make

@@ -1,0 +1,35 @@
+"""A request gate for tests of one store: it counts and bounds, and repeats nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+class CountingGate:
+    """Lets ``concurrency`` requests through at once and counts them by kind in ``counts``.
+
+    ``peak`` is the largest number that was in flight at once.
+    """
+
+    def __init__(self, concurrency: int = 32) -> None:
+        self.counts: Counter[str] = Counter()
+        self.peak = 0
+        self._flying = 0
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        async with self._slots:
+            self.counts[kind] += 1
+            self._flying += 1
+            self.peak = max(self.peak, self._flying)
+            try:
+                return await attempt()
+            finally:
+                self._flying -= 1
