@@ -1,0 +1,211 @@
+"""Opens stores by their documents, and says which kinds of store are installed.
+
+A third party adds a provider by an entry point of the group ``secretsync.stores``. Its name is the provider's name in
+documents, and it loads to an object (a module will do) with two attributes: ``config``, a pydantic model class for the
+provider's part of the document, and ``open``, an async function of ``(config, context)`` that gives an open store. It
+is loaded only when a document names it, so a broken plugin breaks nobody who does not use it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from secretsync_core import __version__
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.base import Store, abilities_of
+from secretsync_core.stores.permissions import restrict
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from secretsync_core.model.capabilities import Ability, StoreLimits
+    from secretsync_core.schema.documents import StoreDocument
+    from secretsync_core.stores.base import StoreContext
+
+GROUP = "secretsync.stores"
+PACKAGE = "secretsync"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTypeInfo:
+    """One kind of store that documents may name.
+
+    Attributes:
+        provider: its name in a document.
+        variant: which form of it, such as ``KV version 2``; empty where there is only one.
+        package, version: the distribution that brings it.
+        abilities: what it can do; ``None`` where that is not known without loading a third party's code.
+        limits: the bounds that it always has; ``None`` where they are not known before it is opened.
+        problem: why it cannot be used, with what to do about it; empty where it can.
+    """
+
+    provider: str
+    variant: str
+    package: str
+    version: str
+    abilities: frozenset[Ability] | None
+    limits: StoreLimits | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _BuiltIn:
+    module: str
+    variants: tuple[tuple[str, str, str], ...]  # name, module, class
+    extra: str = ""  # what brings its SDK
+
+
+_BUILT_IN = {
+    "vault": _BuiltIn(
+        "secretsync_core.stores.vault",
+        (
+            ("KV version 1", "secretsync_core.stores.vault.kv1", "Kv1Store"),
+            ("KV version 2", "secretsync_core.stores.vault.kv2", "Kv2Store"),
+        ),
+        extra="vault",
+    ),
+    "file": _BuiltIn("secretsync_core.stores.file", (("", "secretsync_core.stores.file", "FileStore"),)),
+    "memory": _BuiltIn("secretsync_core.stores.memory", (("", "secretsync_core.stores.memory", "MemoryStore"),)),
+}
+
+
+class _Open(Protocol):
+    def __call__(self, config: Any, context: StoreContext) -> Awaitable[Store]: ...
+
+
+async def open_store(document: StoreDocument, context: StoreContext) -> Store:
+    """Open the store that a document describes, handed out with what its ``permissions`` allow and no more.
+
+    Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice, and
+    whatever the store itself raises. The caller closes the store.
+    """
+    opening = _find(document.provider, document.name)
+    store = await opening(document.config, context)
+    given: object = store  # a third party's word is not enough
+    if not isinstance(given, Store) or not abilities_of(given):
+        raise StoreError(
+            f"the provider {document.provider!r} gave something that is not a store",
+            store=document.name,
+            hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
+        )
+    return restrict(store, document.permissions)
+
+
+def _find(provider: str, store: str) -> _Open:
+    """Find the function that opens stores of this provider, importing only that."""
+    plugins = [point for point in _plugins() if point.name == provider]
+    taken = len(plugins) + (provider in _BUILT_IN)
+    if taken == 0:
+        raise StoreError(
+            f"no installed package brings the provider {provider!r}",
+            store=store,
+            hint=f"install the package that does, or use one of: {', '.join(sorted(_known()))}",
+        )
+    if taken > 1:
+        raise StoreError(_conflict(provider, plugins), store=store, hint="uninstall all but one")
+    if plugins:
+        return _load(plugins[0], store)
+    built_in = _BUILT_IN[provider]
+    try:
+        module = importlib.import_module(built_in.module)
+    except ImportError as error:
+        if not _is_sdk(error):
+            raise
+        raise StoreError(
+            f"the provider {provider!r} needs {error.name}", store=store, hint=_install(built_in)
+        ) from error
+    return cast("_Open", module.open_store)
+
+
+def _load(plugin: metadata.EntryPoint, store: str) -> _Open:
+    """Load a third party's provider; whatever goes wrong in there is told as its fault, and by its name."""
+    package = plugin.dist.name if plugin.dist else "?"
+    try:
+        loaded = plugin.load()
+        opening = loaded.open
+        loaded.config  # noqa: B018  the other half of what a provider must have
+    except Exception as error:
+        raise StoreError(
+            f"the provider {plugin.name!r} of the package {package} cannot be loaded: {type(error).__name__}",
+            store=store,
+            hint=f"it must load to an object with 'config' and 'open'; see {GROUP} in the documentation",
+        ) from error
+    return cast("_Open", opening)
+
+
+def installed() -> list[StoreTypeInfo]:
+    """List every provider that documents may name, built-in ones first, with one line for each variant.
+
+    Abilities are read off the classes. A third party's code is not loaded, so its abilities are not known here.
+    """
+    plugins = sorted(_plugins(), key=lambda point: (point.name, point.dist.name if point.dist else ""))
+    infos = [info for provider in _BUILT_IN for info in _built_in(provider, plugins)]
+    for plugin in plugins:
+        same = [other for other in plugins if other.name == plugin.name]
+        clashes = len(same) > 1 or plugin.name in _BUILT_IN
+        infos.append(
+            StoreTypeInfo(
+                provider=plugin.name,
+                variant="",
+                package=plugin.dist.name if plugin.dist else "?",
+                version=plugin.dist.version if plugin.dist else "?",
+                abilities=None,
+                limits=None,
+                problem=_conflict(plugin.name, same) if clashes else "",
+            )
+        )
+    return infos
+
+
+def _built_in(provider: str, plugins: list[metadata.EntryPoint]) -> list[StoreTypeInfo]:
+    built_in = _BUILT_IN[provider]
+    same = [plugin for plugin in plugins if plugin.name == provider]
+    infos = []
+    for variant, module, name in built_in.variants:
+        abilities: frozenset[Ability] | None = None
+        limits: StoreLimits | None = None
+        problem = _conflict(provider, same) if same else ""
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            if not _is_sdk(error):
+                raise
+            problem = f"needs {error.name}: {_install(built_in)}"
+        else:
+            abilities, limits = abilities_of_class(found), getattr(found, "LIMITS", None)
+        infos.append(StoreTypeInfo(provider, variant, PACKAGE, __version__, abilities, limits, problem))
+    return infos
+
+
+def abilities_of_class(store: type) -> frozenset[Ability]:
+    """What instances of a store class can do, without opening one."""
+    # Asked of a stand-in that was never initialised, so that there is one definition of an ability and not two. Its
+    # facts are replaced, because checking a protocol evaluates properties before Python 3.12.
+    stand_in = type(store.__name__, (store,), {"__init__": lambda self: None, "facts": None})
+    return abilities_of(stand_in())
+
+
+def _plugins() -> list[metadata.EntryPoint]:
+    return list(metadata.entry_points(group=GROUP))
+
+
+def _known() -> set[str]:
+    return {*_BUILT_IN, *(plugin.name for plugin in _plugins())}
+
+
+def _conflict(provider: str, plugins: list[metadata.EntryPoint]) -> str:
+    owners = [PACKAGE] if provider in _BUILT_IN else []
+    owners += [plugin.dist.name if plugin.dist else "?" for plugin in plugins]
+    return f"the provider name {provider!r} is taken by more than one package: {', '.join(owners)}"
+
+
+def _is_sdk(error: ImportError) -> bool:
+    """Whether what could not be imported belongs to somebody else: our own missing modules are our own fault."""
+    return error.name is not None and error.name.partition(".")[0] not in ("secretsync_core", "secretsync_dagster")
+
+
+def _install(built_in: _BuiltIn) -> str:
+    return f"pip install '{PACKAGE}[{built_in.extra}]'" if built_in.extra else f"pip install '{PACKAGE}'"
