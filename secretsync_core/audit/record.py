@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 import orjson
 
+from secretsync_core.model.state import KeyState
+
+__all__ = ["GENESIS", "Draft", "Event", "KeyState", "Record", "record_hash"]
+
 
 class Event(StrEnum):
     """What a record says."""
@@ -82,13 +86,3 @@ GENESIS = "0" * 64
 def record_hash(job: str, seq: int, time: int, draft: Draft, previous: str) -> str:
     """The hash of a record: hex SHA-256 over every column and the hash of the record before it."""
     return hashlib.sha256(orjson.dumps([previous, job, seq, time, *draft])).hexdigest()
-
-
-class KeyState(NamedTuple):
-    """What the ledger knows of one destination key as of the last time it was written or found right."""
-
-    source_version: str | None
-    dest_version: str | None
-    definition: str
-    owned: bool
-    item: str

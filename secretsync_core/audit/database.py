@@ -1,0 +1,104 @@
+"""The port between the ledger and its database: a few statements of SQL that SQLite and PostgreSQL both understand.
+
+Statements use ``?`` for parameters. What the two cannot say alike is in :class:`Dialect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from secretsync_core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+Row = tuple[object, ...]
+
+LOCK_SECONDS = 30
+"""How long to wait for somebody else's transaction before giving up."""
+
+
+class LedgerMissing(LedgerError):
+    """There is no ledger (or no key for one) yet, and the call was not to make one. Callers may go on without."""
+
+    code = "ledger-missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the databases say differently.
+
+    Attributes:
+        text: the type of a text column that sorts by code points.
+        for_update: what a SELECT ends with to lock its row.
+        forbid: ``forbid(expression, pattern)`` is a condition: no part of the text is like the pattern, which is a
+            row of bracketed character classes, each standing for one character.
+        forbid_control: a condition: the text holds no control character.
+        guards: statements that make the table ``ledger`` append-only.
+    """
+
+    text: str
+    for_update: str
+    forbid: Callable[[str, str], str]
+    forbid_control: Callable[[str], str]
+    guards: tuple[str, ...]
+
+
+class Transaction(Protocol):
+    """One transaction: everything in it happens, or nothing does."""
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; gives the number of rows that it changed."""
+        ...
+
+    def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each row of parameters."""
+        ...
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """Run a statement and give its first row."""
+        ...
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        """Run a query and stream its rows; several such streams may be open at once (reading transactions only)."""
+        ...
+
+    def now(self) -> int:
+        """The time of the database, in microseconds since the epoch."""
+        ...
+
+
+class Database(Protocol):
+    """An open database. Every error that leaves it is a LedgerError whose text holds no credentials."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in errors: a path, or a URL without its password."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it speaks."""
+        ...
+
+    def has_schema(self) -> bool:
+        """Whether the ledger's tables are there. Raises LedgerError where tables of something else are."""
+        ...
+
+    def prepare(self, statements: Sequence[str], finish: Callable[[Transaction], None]) -> None:
+        """Create the tables and call ``finish``, in one transaction, unless another process just did the same."""
+        ...
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that is durable once the block is left without an error."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A reading transaction on a connection of its own, seeing one moment of the database throughout."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back; may be called twice."""
+        ...

@@ -1,0 +1,77 @@
+"""Leases: at most one run of a SyncJob at a time. The database's clock decides, so machines need not agree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from secretsync_core.errors import LeaseHeld
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.database import Transaction
+
+
+class Lease(NamedTuple):
+    """Who runs a job. ``acquired`` and ``expires`` are microseconds since the epoch."""
+
+    job: str
+    holder: str
+    acquired: int
+    expires: int
+
+
+_COLUMNS = "job, holder, acquired, expires"
+
+
+def acquire(transaction: Transaction, job: str, holder: str, seconds: float) -> Lease:
+    """Take the lease, if nobody else has it, in one statement: two at once cannot both get it."""
+    now = transaction.now()
+    taken = transaction.one(
+        f"""INSERT INTO leases ({_COLUMNS}) VALUES (?, ?, ?, ?)
+            ON CONFLICT (job) DO UPDATE SET
+              acquired = CASE WHEN leases.holder = excluded.holder THEN leases.acquired ELSE excluded.acquired END,
+              holder = excluded.holder,
+              expires = excluded.expires
+            WHERE leases.expires <= excluded.acquired OR leases.holder = excluded.holder
+            RETURNING {_COLUMNS}""",  # noqa: S608  our own names
+        (job, holder, now, now + int(seconds * 1e6)),
+    )
+    return Lease(*cast("tuple[str, str, int, int]", taken)) if taken else _refuse(transaction, job)
+
+
+def renew(transaction: Transaction, job: str, holder: str, seconds: float) -> Lease:
+    """Hold it for longer. One that expired and was not taken over is still ours."""
+    held = transaction.one(
+        f"UPDATE leases SET expires = ? WHERE job = ? AND holder = ? RETURNING {_COLUMNS}",  # noqa: S608
+        (transaction.now() + int(seconds * 1e6), job, holder),
+    )
+    return Lease(*cast("tuple[str, str, int, int]", held)) if held else _refuse(transaction, job)
+
+
+def release(transaction: Transaction, job: str, holder: str) -> None:
+    """Give it back."""
+    transaction.run("DELETE FROM leases WHERE job = ? AND holder = ?", (job, holder))
+
+
+def find(transaction: Transaction, job: str) -> Lease | None:
+    """The lease, unless it has expired."""
+    row = transaction.one(
+        f"SELECT {_COLUMNS} FROM leases WHERE job = ? AND expires > ?",  # noqa: S608
+        (job, transaction.now()),
+    )
+    return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
+
+
+def _refuse(transaction: Transaction, job: str) -> Lease:
+    row = transaction.one(f"SELECT {_COLUMNS} FROM leases WHERE job = ?", (job,))  # noqa: S608
+    if row is None:
+        raise LeaseHeld(f"the lease of {job} was lost: another run took it over and has ended since")
+    other = Lease(*cast("tuple[str, str, int, int]", row))
+    raise LeaseHeld(
+        f"{job} is being synced by {other.holder} since {_moment(other.acquired)}",
+        hint=f"wait for it to end; if it is dead, its lease ends at {_moment(other.expires)}",
+    )
+
+
+def _moment(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,346 @@
+"""The ledger: one append-only, hash-chained table that is both the audit trail and the state of every sync.
+
+One chain a SyncJob, so that jobs do not wait for each other. A chain's head is locked while records are appended
+and sealed with a key that is not in the database. All calls are synchronous; one thread at a time uses a Ledger.
+Reading methods that give an iterator stream from a connection of their own and see one moment of the ledger, however
+much is appended meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+from secretsync_core.audit import leases, rows, seal, state
+from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.audit.leases import Lease
+from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
+from secretsync_core.audit.schema import OUTCOMES, VERSION, statements
+from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
+from secretsync_core.audit.verify import ChainReport, Fault, verify_database
+from secretsync_core.errors import LedgerBroken, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from secretsync_core.audit.database import Database, Transaction
+
+__all__ = ["ChainReport", "Fault", "JobSummary", "Lease", "Ledger", "LedgerMissing", "RunSummary"]
+
+_BROKEN_HINT = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+
+
+class Ledger:
+    """An open ledger. Use :meth:`open`; usable as a context manager."""
+
+    def __init__(self, database: Database, seal_key: bytes) -> None:
+        self._database = database
+        self._key = seal_key
+
+    @classmethod
+    def open(cls, url: str | Path, *, seal_key: bytes, read_only: bool = False) -> Ledger:
+        """Open the ledger at ``sqlite:///path``, a plain path or ``postgresql://…``, and make it where there is none.
+
+        Args:
+            url: where it is.
+            seal_key: ``KeyPair.seal``.
+            read_only: change nothing, not even to create it.
+
+        Raises LedgerMissing where there is none and ``read_only``; LedgerError where it cannot be used, was made by
+        a newer version, or was sealed with another key.
+        """
+        database = _open_database(url, read_only=read_only)
+        ledger = cls(database, seal_key)
+        try:
+            if not database.has_schema():
+                if read_only:
+                    raise LedgerMissing(f"there is no ledger at {database.name} yet", hint="the first sync makes it")
+                database.prepare(statements(database.dialect), ledger._found)
+            ledger._check()
+        except BaseException:
+            database.close()
+            raise
+        return ledger
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database back; may be called twice."""
+        self._database.close()
+
+    # -- Writing ------------------------------------------------------------------------------------------------
+
+    def append(self, job: str, drafts: Sequence[Draft]) -> list[int]:
+        """Append records to the chain of ``job``, all or none of them; they are durable when this returns.
+
+        Gives their numbers in the chain. Raises LedgerError where a draft holds what no column may hold (without
+        repeating it) or the database fails, LedgerBroken where the chain's head was not sealed by us.
+        """
+        if not drafts:
+            return []
+        now = time.time_ns() // 1000
+        with self._database.write() as transaction:
+            ordinal, seq, last = self._lock_head(transaction, job)
+            first = seq + 1
+            table = []
+            for draft in drafts:
+                seq += 1
+                row = rows.encode(job, seq, now, draft, last)
+                last = cast("str", row[-1])
+                table.append(row)
+            transaction.many(rows.INSERT, table)
+            state.project(transaction, job, first, drafts)
+            transaction.run(
+                "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",
+                (seq, last, seal.head_seal(self._key, job, ordinal, seq, last), job),
+            )
+        return list(range(first, seq + 1))
+
+    def _lock_head(self, transaction: Transaction, job: str) -> tuple[int, int, str]:
+        """Lock the end of a chain, starting one for a new job; gives its ordinal, length and last hash."""
+        sql = f"SELECT ordinal, seq, hash, seal FROM heads WHERE job = ?{self._database.dialect.for_update}"  # noqa: S608
+        found = transaction.one(sql, (job,))
+        if found is None:
+            chains = self._chains(transaction, lock=True)
+            found = transaction.one(sql, (job,))  # another process may have been faster than our lock
+            if found is None:
+                ordinal = chains + 1
+                sealed = seal.head_seal(self._key, job, ordinal, 0, GENESIS)
+                transaction.run(
+                    "INSERT INTO heads (job, ordinal, seq, hash, seal) VALUES (?, ?, 0, ?, ?)",
+                    (job, ordinal, GENESIS, sealed),
+                )
+                count = str(ordinal)
+                transaction.run(
+                    "UPDATE meta SET value = ?, seal = ? WHERE name = 'chains'",
+                    (count, seal.meta_seal(self._key, "chains", count)),
+                )
+                return ordinal, 0, GENESIS
+        ordinal, seq, last, sealed = cast("tuple[int, int, str, str]", found)
+        if sealed != seal.head_seal(self._key, job, ordinal, seq, last):
+            # To go on would be to seal what somebody else made of the chain.
+            raise LedgerBroken(f"the chain of {job} in {self._database.name} was not sealed by us", hint=_BROKEN_HINT)
+        return ordinal, seq, last
+
+    def _chains(self, transaction: Transaction, *, lock: bool) -> int:
+        """How many chains there have ever been, as sealed."""
+        ending = self._database.dialect.for_update if lock else ""
+        found = transaction.one(f"SELECT value, seal FROM meta WHERE name = 'chains'{ending}")  # noqa: S608
+        if found is None or found[1] != seal.meta_seal(self._key, "chains", str(found[0])):
+            raise LedgerBroken(f"the list of chains in {self._database.name} was not sealed by us", hint=_BROKEN_HINT)
+        return int(str(found[0]))
+
+    def _found(self, transaction: Transaction) -> None:
+        """Write what a ledger says of itself."""
+        facts = {"schema": str(VERSION), "seal-key": seal.key_id(self._key), "chains": "0"}
+        transaction.many(
+            "INSERT INTO meta (name, value, seal) VALUES (?, ?, ?)",
+            [(name, value, seal.meta_seal(self._key, name, value)) for name, value in facts.items()],
+        )
+
+    def _check(self) -> None:
+        """Refuse a ledger that is newer than we are, or another key's."""
+        name = self._database.name
+        with self._database.read() as transaction:
+            facts = {str(key): str(value) for key, value in transaction.rows("SELECT name, value FROM meta")}
+        version = facts.get("schema", "")
+        if not version.isdecimal() or "seal-key" not in facts:
+            raise LedgerBroken(f"the ledger {name} does not say what it is", hint=_BROKEN_HINT)
+        if int(version) > VERSION:
+            raise LedgerError(
+                f"the ledger {name} was made by a newer SecretSync (tables {version}; this one knows {VERSION})",
+                hint="upgrade SecretSync here",
+            )
+        if facts["seal-key"] != seal.key_id(self._key):
+            raise LedgerError(
+                f"the ledger {name} was sealed with another key ({facts['seal-key']}) than the one given"
+                f" ({seal.key_id(self._key)})",
+                hint="give the key that made it (SECRETSYNC_KEY, SECRETSYNC_KEY_FILE or ledger.key); if that key is"
+                " lost, move the ledger away and begin a new one",
+            )
+
+    def rebuild(self, job: str) -> None:
+        """Make the state of ``job`` anew from its records, where verify says that the two differ."""
+        with self._database.write() as transaction:
+            self._lock_head(transaction, job)
+            state.rebuild(transaction, job)
+
+    # -- Reading ------------------------------------------------------------------------------------------------
+
+    def state(self, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
+        """Stream ((dest, key), state) of every live key of ``job``, in the order of dest and key."""
+        with self._database.read() as transaction:
+            yield from state.states(transaction, job)
+
+    def fingerprints(self, job: str, dest: str, keys: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:
+        """Stream (key, fingerprint, fields) as of the state of the live keys at ``dest``; of ``keys``, or of all."""
+        with self._database.read() as transaction:
+            yield from state.fingerprints(transaction, job, dest, keys)
+
+    def open_runs(self, job: str) -> list[str]:
+        """The runs of ``job`` that were started and never finished, oldest first."""
+        with self._database.read() as transaction:
+            return list(_open_runs(transaction, job))
+
+    def unsettled(self, job: str) -> list[Record]:
+        """The ``intended`` records without an outcome, of runs that never finished, oldest first.
+
+        A write that was intended by a run that *was* finished is taken as settled.
+        """
+        waiting: dict[str, Record] = {}
+        with self._database.read() as transaction:
+            runs = _open_runs(transaction, job)
+            if not runs:
+                return []
+            sql = f"""SELECT {rows.SELECT} FROM ledger WHERE job = ? AND seq > ?
+                      AND event IN ('intended', 'done', 'failed', 'skipped') AND intent <> '' ORDER BY seq"""  # noqa: S608
+            for row in transaction.rows(sql, (job, min(runs.values()))):
+                record = rows.decode(row)
+                if record.draft.event in OUTCOMES:
+                    waiting.pop(record.draft.intent, None)
+                elif record.draft.run in runs:
+                    waiting[record.draft.intent] = record
+        return list(waiting.values())
+
+    def records(
+        self,
+        *,
+        job: str | None = None,
+        run: str | None = None,
+        key: str | None = None,
+        dest: str | None = None,
+        since: int | None = None,
+        events: Collection[Event] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Record]:
+        """Stream the records that fit every filter that is given.
+
+        They come in the order of job and seq; with ``newest_first``, in that of time across all jobs, or, where one
+        ``job`` is asked for, backwards by seq.
+
+        Args:
+            job, run, key, dest: only records with exactly this.
+            since: microseconds since the epoch; only records of then and later.
+            events: only these.
+            limit: at most so many.
+            newest_first: the last one first.
+        """
+        conditions: list[str] = []
+        parameters: list[object] = []
+        for column, value in (("job", job), ("run", run), ("key", key), ("dest", dest)):
+            if value is not None:
+                conditions.append(f"{column} = ?")
+                parameters.append(value)
+        if since is not None:
+            conditions.append("time >= ?")
+            parameters.append(since)
+        if events is not None:
+            if not events:
+                return
+            conditions.append(f"event IN ({', '.join('?' * len(events))})")
+            parameters.extend(str(event) for event in events)
+        order = "job, seq"
+        if newest_first:
+            order = "seq DESC" if job is not None else "time DESC, job, seq DESC"
+        sql = f"SELECT {rows.SELECT} FROM ledger WHERE {' AND '.join(conditions) or '1 = 1'} ORDER BY {order}"  # noqa: S608
+        if limit is not None:
+            sql += " LIMIT ?"
+            parameters.append(limit)
+        with self._database.read() as transaction:
+            for row in transaction.rows(sql, parameters):
+                yield rows.decode(row)
+
+    def jobs(self) -> list[str]:
+        """The names of all jobs that have a chain, sorted."""
+        with self._database.read() as transaction:
+            return [str(name) for (name,) in transaction.rows("SELECT job FROM heads ORDER BY job")]
+
+    def summary(self, job: str) -> JobSummary:
+        """How ``job`` stands: its last run, its last success, its keys."""
+        with self._database.read() as transaction:
+            return summarize(transaction, job)
+
+    def verify(
+        self, job: str | None = None, *, expected: Mapping[str, tuple[int, str]] | None = None
+    ) -> list[ChainReport]:
+        """Check the chains of all jobs, or of one; nothing is changed and memory stays flat.
+
+        Args:
+            job: only this one's.
+            expected: by job, the (seq, hash) of a head that was noted elsewhere; the chain must still hold it.
+
+        Gives a report for each chain, and one with an empty ``job`` where something is wrong with the ledger as a
+        whole (a chain is gone). ``verify.UNPROVEN`` says what this cannot find.
+        """
+        with self._database.read() as transaction:
+            return verify_database(transaction, self._key, job=job, expected=expected or {})
+
+    # -- Leases -------------------------------------------------------------------------------------------------
+
+    def acquire_lease(self, job: str, holder: str, seconds: float) -> Lease:
+        """Take the lease of ``job`` for ``seconds``, also from a holder who let it expire.
+
+        A holder who has it already gets it for longer. Raises LeaseHeld, saying by whom and since when, where
+        another one has it.
+        """
+        with self._database.write() as transaction:
+            return leases.acquire(transaction, job, holder, seconds)
+
+    def renew(self, job: str, holder: str, seconds: float) -> Lease:
+        """Hold the lease for ``seconds`` from now. Raises LeaseHeld where it was lost, to another or altogether."""
+        with self._database.write() as transaction:
+            return leases.renew(transaction, job, holder, seconds)
+
+    def release(self, job: str, holder: str) -> None:
+        """Give the lease back; no error where it was lost before."""
+        with self._database.write() as transaction:
+            leases.release(transaction, job, holder)
+
+    def lease(self, job: str) -> Lease | None:
+        """The lease of ``job`` as it stands now, expired ones left out."""
+        with self._database.read() as transaction:
+            return leases.find(transaction, job)
+
+
+def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:
+    """Started and unfinished runs, and the number of the record that started each, oldest first."""
+    sql = """SELECT run, event, seq FROM ledger
+             WHERE job = ? AND event IN ('run-started', 'run-finished') ORDER BY seq"""
+    runs: dict[str, int] = {}
+    for run, event, seq in cast("Iterator[tuple[str, str, int]]", transaction.rows(sql, (job,))):
+        if event == Event.RUN_STARTED:
+            runs.setdefault(run, seq)
+        else:
+            runs.pop(run, None)
+    return runs
+
+
+def _open_database(url: str | Path, *, read_only: bool) -> Database:
+    """The database that a URL or path names. An error names the scheme, never the URL: it may hold a password."""
+    scheme, found, rest = str(url).partition("://")
+    if isinstance(url, Path) or not found:
+        path = Path(url)
+    elif scheme == "sqlite":
+        path = Path(rest.removeprefix("/"))
+        if rest in ("", "/"):
+            raise LedgerError("the ledger's URL names no file", hint="write sqlite:///path/to/ledger.db")
+    elif scheme in ("postgresql", "postgres"):
+        from secretsync_core.audit.postgres import PostgresDatabase  # noqa: PLC0415  its driver is an extra
+
+        return PostgresDatabase(str(url), read_only=read_only)
+    else:
+        raise LedgerError(
+            "the ledger's URL has a scheme that is not known", hint="use a path, sqlite:///path or postgresql://…"
+        )
+    from secretsync_core.audit.sqlite import SqliteDatabase  # noqa: PLC0415  only the one that is asked for
+
+    return SqliteDatabase(path.expanduser(), read_only=read_only)

@@ -1,0 +1,14 @@
+"""The error for a record that a column's rule refuses. Names the column and the rule, never what was to go there."""
+
+from __future__ import annotations
+
+from secretsync_core.audit.schema import RULES
+from secretsync_core.errors import LedgerError
+
+
+def refused_column(ledger: str, column: str) -> LedgerError:
+    """``column`` of a record is not what it may be."""
+    rule = RULES.get(column)
+    if rule is None:
+        return LedgerError(f"the ledger {ledger} refused a record")
+    return LedgerError(f"the ledger {ledger} refused a record: {column} must be {rule}")

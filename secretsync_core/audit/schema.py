@@ -1,0 +1,141 @@
+"""The ledger's tables. Every column is bounded and checked, so that no column fits a value.
+
+The length and the characters of a column are checked by the database itself: also a mistake in this program, or in
+one that does not exist yet, cannot put a secret's value into the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.record import Draft, Event
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.database import Dialect
+
+VERSION = 1
+"""The version of the tables below; a program that knows only older ones must not touch the ledger."""
+
+COLUMNS = ("job", "seq", "time", *Draft._fields, "previous", "hash")
+"""The columns of ``ledger``, in the order of a Record."""
+
+ACTIONS = ("", "create", "update", "delete")
+OUTCOMES = (Event.DONE, Event.FAILED, Event.SKIPPED)
+
+MAX_NAME = 128
+MAX_KEY = 2048
+MAX_VERSION = 256
+MAX_REASON = 40
+MAX_FIELDS = 1024  # fields of one secret, at 16 digits each
+MAX_COUNTS = 400
+
+STATEFUL = (
+    "(event = 'done' AND action IN ('create', 'update', 'delete') OR event = 'skipped' AND reason = 'same-value')"
+)
+"""The records that say what the state of a key is."""
+
+
+def statements(dialect: Dialect) -> list[str]:
+    """The statements that make an empty ledger, in order."""
+    text = dialect.text
+    checks = _checks(dialect)
+
+    def column(name: str, kind: str, *, null: bool = False, check: str | None = None) -> str:
+        return f"{name} {kind}{'' if null else ' NOT NULL'} CONSTRAINT {name} CHECK ({check or checks[name]})"
+
+    ledger = [
+        column("job", text),
+        column("seq", "BIGINT"),
+        column("time", "BIGINT"),
+        *(column(name, text, null=name in _NULLABLE) for name in Draft._fields if name != "owned"),
+        column("previous", text),
+        column("hash", text),
+    ]
+    ledger.insert(COLUMNS.index("owned"), column("owned", "SMALLINT"))
+    state = ("source_version", "dest_version", "definition", "item", "fingerprint", "fields")
+    current = [
+        *(column(name, text) for name in ("job", "dest", "key")),
+        column("seq", "BIGINT"),
+        column("owned", "SMALLINT"),
+        *(column(name, text, null=name in _NULLABLE) for name in state),
+    ]
+    return [
+        f"CREATE TABLE ledger ({', '.join(ledger)}, PRIMARY KEY (job, seq))",
+        "CREATE INDEX runs ON ledger (job, event, seq) WHERE event IN ('run-started', 'run-finished')",
+        *dialect.guards,
+        f"CREATE TABLE heads ({column('job', text)}, ordinal BIGINT NOT NULL,"
+        f" {column('seq', 'BIGINT', check='seq >= 0')},"
+        f" {column('hash', text)}, {column('seal', text)}, PRIMARY KEY (job))",
+        f"CREATE TABLE current ({', '.join(current)}, PRIMARY KEY (job, dest, key))",
+        f"CREATE TABLE leases ({column('job', text)}, {column('holder', text)}, acquired BIGINT NOT NULL,"
+        " expires BIGINT NOT NULL, PRIMARY KEY (job))",
+        f"CREATE TABLE meta ({column('name', text)}, {column('value', text)}, {column('seal', text)},"
+        " PRIMARY KEY (name))",
+    ]
+
+
+_NULLABLE = frozenset({"source_version", "dest_version"})
+
+
+def _checks(dialect: Dialect) -> dict[str, str]:
+    """A condition for every column, by the column's name."""
+    forbid = dialect.forbid
+
+    def word(name: str, longest: int = MAX_NAME) -> str:
+        return f"length({name}) <= {longest} AND {forbid(name, '[^0-9A-Za-z._:/@-]')}"
+
+    def some_word(name: str) -> str:
+        return f"length({name}) >= 1 AND {word(name)}"
+
+    def key(name: str) -> str:
+        return f"length({name}) <= {MAX_KEY} AND {dialect.forbid_control(name)}"
+
+    def version(name: str) -> str:
+        return f"{name} IS NULL OR length({name}) <= {MAX_VERSION} AND {forbid(name, '[^ -~]')}"
+
+    def digest(name: str, lengths: str = "64") -> str:
+        return f"length({name}) IN ({lengths}) AND {forbid(name, '[^0-9a-f]')}"
+
+    def one_of(name: str, *values: str) -> str:
+        return f"{name} IN ({', '.join(repr(str(value)) for value in values)})"
+
+    # "name=number name=number": what may not follow what, with a space before and after. Together these say exactly
+    # the pattern ([a-z][a-z-]*=[0-9]+)( ...)*, which SQLite has no regular expressions to say in one.
+    padded = "(' ' || counts || ' ')"
+    never = ("[ ][^a-z]", "[a-z-][^a-z=-]", "[=][^0-9]", "[0-9][^0-9 ]", "[0-9]" * 16, "[a-z-]" * 25)
+    counts = " AND ".join(forbid(padded, pattern) for pattern in never)
+
+    return {
+        **{name: some_word(name) for name in ("job", "run", "holder", "name", "value")},
+        **{name: word(name) for name in ("intent", "item", "dest", "source")},
+        **{name: key(name) for name in ("key", "source_key")},
+        **{name: version(name) for name in ("source_version", "dest_version")},
+        **{name: digest(name) for name in ("hash", "previous", "seal")},
+        **{name: digest(name, "0, 64") for name in ("definition", "fingerprint")},
+        "seq": "seq >= 1",
+        "time": "time > 0",
+        "event": one_of("event", *Event),
+        "action": one_of("action", *ACTIONS),
+        "reason": f"length(reason) <= {MAX_REASON} AND {forbid('reason', '[^a-z-]')}",
+        "owned": "owned IN (0, 1)",
+        "fields": f"length(fields) % 16 = 0 AND length(fields) <= {16 * MAX_FIELDS} AND {forbid('fields', '[^0-9a-f]')}",
+        "counts": f"counts = '' OR length(counts) <= {MAX_COUNTS} AND {counts}",
+    }
+
+
+RULES = {
+    **dict.fromkeys(
+        ("job", "run", "intent", "item", "dest", "source", "holder"),
+        f"at most {MAX_NAME} letters, digits and . _ : / @ -",
+    ),
+    **dict.fromkeys(("key", "source_key"), f"at most {MAX_KEY} characters, none of them a control character"),
+    **dict.fromkeys(("source_version", "dest_version"), f"at most {MAX_VERSION} printable ASCII characters"),
+    **dict.fromkeys(("definition", "fingerprint"), "64 hex digits or nothing"),
+    "event": "one of " + ", ".join(Event),
+    "action": "create, update, delete or nothing",
+    "reason": f"at most {MAX_REASON} lower-case letters and dashes",
+    "owned": "true or false",
+    "fields": f"16 hex digits a field, at most {MAX_FIELDS} fields",
+    "counts": f"name=number separated by spaces, at most {MAX_COUNTS} characters",
+}
+"""What a column may hold, in words, for the error that refuses a record."""

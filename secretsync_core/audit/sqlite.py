@@ -1,0 +1,263 @@
+"""The ledger's database as one SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.database import LOCK_SECONDS, Dialect, LedgerMissing
+from secretsync_core.audit.refusal import refused_column
+from secretsync_core.errors import LedgerBroken, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from secretsync_core.audit.database import Row, Transaction
+
+
+def _forbid(expression: str, pattern: str) -> str:
+    return f"{expression} NOT GLOB '*{pattern}*'"
+
+
+def _forbid_control(expression: str) -> str:
+    return f"{expression} NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'"
+
+
+_GUARD = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+
+DIALECT = Dialect(
+    text="TEXT",
+    for_update="",
+    forbid=_forbid,
+    forbid_control=_forbid_control,
+    guards=(
+        f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_GUARD}",
+        f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_GUARD}",
+    ),
+)
+
+
+class SqliteDatabase:
+    """One file in WAL mode. Readers do not wait for the writer, nor the writer for readers."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        """Open ``path``, creating it (0600) and its directory (0700) unless ``read_only``.
+
+        Raises LedgerMissing where it is not there and ``read_only``, LedgerError where it cannot be used.
+        """
+        self.name = str(path)
+        self._path = path
+        self._read_only = read_only
+        self._immutable = False
+        self._writer: sqlite3.Connection | None = None
+        if not read_only:
+            self._create()
+        elif not path.exists():
+            raise LedgerMissing(f"there is no ledger at {path} yet", hint="the first sync makes it")
+        if path.is_dir():
+            raise LedgerError(f"the ledger {path} is a directory", hint="name a file in it, such as ledger.db")
+        if not read_only:
+            with self._explained():
+                self._writer = self._connect()
+                self._enter_wal(self._writer)
+
+    def _create(self) -> None:
+        """Make the file before SQLite does, so that nobody else can ever read it (its WAL inherits the mode)."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if self._path.parent.is_dir():
+                return
+            raise LedgerError(f"{self._path.parent} is not a directory", hint="choose another place") from None
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {self.name} cannot be created: {error.strerror}",
+                hint="check that the directory exists and may be written, or choose another place for the ledger",
+            ) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rw"
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}{'&immutable=1' if self._immutable else ''}"
+        # One thread at a time uses a connection, but a stream may be left to the garbage collector of another.
+        connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            # FULL: a record is on the disk before the act that it announces.
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA trusted_schema=OFF")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _enter_wal(connection: sqlite3.Connection) -> None:
+        """Switch to WAL; SQLite does not wait by itself where two processes do this at once."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def has_schema(self) -> bool:
+        """Whether the tables are there; LedgerError where the file is a database of something else."""
+        with self.read() as transaction:
+            tables = {row[0] for row in transaction.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if tables and not {"ledger", "meta"} & tables:
+            raise LedgerError(
+                f"{self.name} is an SQLite database of something else", hint="name another file for the ledger"
+            )
+        return bool(tables)
+
+    def prepare(self, statements: Sequence[str], finish: Callable[[Transaction], None]) -> None:
+        """Create the tables, unless another process was faster."""
+        with self.write() as transaction:
+            if transaction.one("SELECT 1 FROM sqlite_schema WHERE type = 'table'") is None:
+                for statement in statements:
+                    transaction.run(statement)
+                finish(transaction)
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteTransaction]:
+        """A transaction that holds the file's one write lock from the start."""
+        connection = self._writer
+        if connection is None:
+            raise LedgerError(f"the ledger {self.name} is closed, or open for reading only")
+        with self._explained():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        """One moment of the file, on a connection of its own."""
+        with self._explained():
+            connection = self._begin_reading()
+            try:
+                yield SqliteTransaction(connection)
+            finally:
+                connection.close()
+
+    def _begin_reading(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the moment is this one
+        except sqlite3.OperationalError as error:
+            connection.close()
+            # SQLite wants to make a -shm file beside the ledger. Where the place is read-only nobody is writing, and
+            # without a WAL the file alone is the whole ledger.
+            known = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if not known or not self._read_only or self._immutable or self._has_wal():
+                raise
+            self._immutable = True
+            return self._begin_reading()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _has_wal(self) -> bool:
+        wal = self._path.with_name(self._path.name + "-wal")
+        return wal.exists() and wal.stat().st_size > 0
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite raises into a LedgerError that says what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explain(self.name, error) from None
+        except OverflowError:
+            raise LedgerError(f"the ledger {self.name} refused a number that is too large") from None
+
+
+class SqliteTransaction:
+    """One transaction on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement."""
+        return self._connection.execute(sql, parameters).rowcount  # type: ignore[arg-type]
+
+    def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each row."""
+        self._connection.executemany(sql, rows)  # type: ignore[arg-type]
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """The first row."""
+        cursor = self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+        try:
+            row: Row | None = cursor.fetchone()
+            return row
+        finally:
+            cursor.close()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        """All rows, streamed."""
+        return self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+
+    def now(self) -> int:
+        """The time of this machine, which all users of the file share."""
+        return time.time_ns() // 1000
+
+
+_HINTS = {
+    "SQLITE_NOTADB": ("is not an SQLite database", "name another file, or move this one away"),
+    "SQLITE_CORRUPT": (
+        "is damaged",
+        "stop all syncs and restore it from a backup; `sqlite3 FILE .recover` may save what is readable",
+    ),
+    "SQLITE_CANTOPEN": ("cannot be opened", "check that the file and its directory exist and may be read and written"),
+    "SQLITE_PERM": ("may not be accessed", "check who owns the file and its directory"),
+    "SQLITE_READONLY": ("cannot be written", "check the permissions of the file and its directory, and the mount"),
+    "SQLITE_FULL": ("cannot grow: the disk is full", "free some space and run again; nothing half-written was kept"),
+    "SQLITE_BUSY": (
+        f"was locked by another process for {LOCK_SECONDS} seconds",
+        "see what else has it open; PostgreSQL suits many writers better",
+    ),
+    "SQLITE_IOERR": ("cannot be read or written: the disk reports an error", "check the disk and the mount"),
+}
+
+
+def _explain(name: str, error: sqlite3.Error) -> LedgerError:
+    """The LedgerError for an SQLite error; of its own text only the names of our own columns are used."""
+    kind = getattr(error, "sqlite_errorname", "") or ""
+    if kind == "SQLITE_CONSTRAINT_CHECK":
+        return refused_column(name, str(error).rpartition(":")[2].strip())
+    if kind == "SQLITE_CONSTRAINT_NOTNULL":
+        return refused_column(name, str(error).rpartition(".")[2].strip())
+    if kind.startswith("SQLITE_CONSTRAINT"):
+        return LedgerBroken(
+            f"the ledger {name} holds records that its chain does not know of",
+            hint="`secretsync audit verify` says where",
+        )
+    for known, (what, hint) in _HINTS.items():
+        if kind.startswith(known):
+            return LedgerError(f"the ledger {name} {what}", hint=hint)
+    return LedgerError(f"the ledger {name} failed: {kind or type(error).__name__}")

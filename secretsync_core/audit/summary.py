@@ -1,0 +1,123 @@
+"""How a job stands, for ``secretsync status``: read from a few records, not from the whole history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from secretsync_core.audit import rows, state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.audit.database import Transaction
+    from secretsync_core.audit.record import Record
+
+_BAD = ("failed", "refused", "not-reached")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run of a job.
+
+    Attributes:
+        run: its id.
+        started: microseconds since the epoch.
+        finished: the same, ``None`` while it goes on or where it was killed.
+        counts: results by name, as its ``run-finished`` has them.
+        reason: what its ``run-finished`` gives as reason; empty where nothing went wrong as a whole.
+        failed_keys: destination keys that ended as ``failed`` in it.
+    """
+
+    run: str
+    started: int
+    finished: int | None
+    counts: Mapping[str, int]
+    reason: str
+    failed_keys: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether it finished, no reason speaks against it, and nothing failed, was refused or was not reached."""
+        return self.finished is not None and _well(self.reason, self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """How a job stands.
+
+    Attributes:
+        job: its name.
+        records: how long its chain is.
+        last_run: the run that was started last, ``None`` where there was none.
+        last_success: when the last run that went well was finished, in microseconds since the epoch.
+        live_keys: the destination keys that the ledger knows.
+    """
+
+    job: str
+    records: int
+    last_run: RunSummary | None
+    last_success: int | None
+    live_keys: int
+
+    @property
+    def failed_keys(self) -> int:
+        """Destination keys that failed in the last run."""
+        return self.last_run.failed_keys if self.last_run else 0
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """``created=1 failed=2`` as a mapping."""
+    pairs = (pair.partition("=") for pair in text.split())
+    return {name: int(number) for name, _, number in pairs if number.isdecimal()}
+
+
+def summarize(transaction: Transaction, job: str) -> JobSummary:
+    """Read how ``job`` stands."""
+    head = transaction.one("SELECT seq FROM heads WHERE job = ?", (job,))
+    return JobSummary(
+        job=job,
+        records=cast("int", head[0]) if head else 0,
+        last_run=_last_run(transaction, job),
+        last_success=_last_success(transaction, job),
+        live_keys=state.count(transaction, job),
+    )
+
+
+def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
+    last = "SELECT {} FROM ledger WHERE job = ? AND event = '{}' AND seq > ?{} ORDER BY seq DESC LIMIT 1"
+    row = transaction.one(last.format(rows.SELECT, "run-started", ""), (job, 0))
+    if row is None:
+        return None
+    start = rows.decode(row)
+    run = start.draft.run
+    row = transaction.one(last.format(rows.SELECT, "run-finished", " AND run = ?"), (job, start.seq, run))
+    finish: Record | None = rows.decode(row) if row else None
+    failed = transaction.one(
+        """SELECT COUNT(*) FROM (
+             SELECT MAX(seq) AS seq FROM ledger
+             WHERE job = ? AND seq > ? AND run = ? AND event IN ('done', 'failed', 'skipped') GROUP BY dest, key
+           ) AS last JOIN ledger ON ledger.job = ? AND ledger.seq = last.seq WHERE event = 'failed'""",
+        (job, start.seq, run, job),
+    )
+    return RunSummary(
+        run=run,
+        started=start.time,
+        finished=finish.time if finish else None,
+        counts=parse_counts(finish.draft.counts) if finish else {},
+        reason=finish.draft.reason if finish else "",
+        failed_keys=cast("int", failed[0]) if failed else 0,
+    )
+
+
+def _last_success(transaction: Transaction, job: str) -> int | None:
+    sql = """SELECT time, reason, counts FROM ledger
+             WHERE job = ? AND event = 'run-finished' ORDER BY seq DESC"""
+    for time, reason, counts in transaction.rows(sql, (job,)):
+        if _well(str(reason), parse_counts(str(counts))):
+            return cast("int", time)
+    return None
+
+
+def _well(reason: str, counts: Mapping[str, int]) -> bool:
+    return not reason and not any(counts.get(name) for name in _BAD)

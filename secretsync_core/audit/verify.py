@@ -1,0 +1,174 @@
+"""Finding out whether the ledger is still what was written: every record, every chain, and the list of chains.
+
+Each record's hash covers all its columns and the hash before it; each chain's head is sealed with a key that is not
+in the database; the number of chains is sealed too. So an edited, removed, reordered or added record is found, also
+where all hashes were computed anew, and so is a chain that was cut or dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from secretsync_core.audit import seal, state
+from secretsync_core.audit.record import GENESIS
+from secretsync_core.audit.rows import SELECT, raw_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from secretsync_core.audit.database import Row, Transaction
+
+MAX_FAULTS = 100
+"""How many faults of one chain are named; the rest is only counted."""
+
+UNPROVEN = (
+    "An older copy of the whole ledger, or of one chain together with its sealed head, is sound in itself: only"
+    " comparing with a head (record number and hash) that was noted elsewhere finds that it was put back."
+)
+"""What verifying cannot find, for people."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong. ``seq`` is the record's number, 0 where it belongs to the chain as a whole."""
+
+    seq: int
+    what: str
+
+
+@dataclass(slots=True)
+class ChainReport:
+    """What was found in one chain; ``job`` is empty for what is wrong with the ledger as a whole.
+
+    Attributes:
+        job: whose chain.
+        records: how many records there are.
+        first, last: the numbers of the first and the last one, 0 where there is none.
+        head: the hash of the last one: note it with ``last``, elsewhere, to prove later that nothing was put back.
+        faults: what is wrong, at most MAX_FAULTS.
+        unnamed: how many faults there are besides.
+    """
+
+    job: str
+    records: int = 0
+    first: int = 0
+    last: int = 0
+    head: str = GENESIS
+    faults: list[Fault] = field(default_factory=list)
+    unnamed: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+    def fault(self, seq: int, what: str) -> None:
+        """Note a fault, while there is room."""
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(seq, what))
+        else:
+            self.unnamed += 1
+
+
+class ChainCheck:
+    """Follows one chain, record by record, and keeps a report of it."""
+
+    def __init__(self, job: str, expected: tuple[int, str] | None = None) -> None:
+        self.report = ChainReport(job)
+        self._expected = expected
+        self._next: int | None = 1
+        self._previous: str | None = GENESIS
+
+    def join(self) -> None:
+        """Begin with whatever record comes first: what was before it is not asked for."""
+        self._next = self._previous = None
+
+    def add(self, row: Row) -> None:
+        """Look at the next row of the chain, in the order of seq."""
+        report = self.report
+        seq = cast("int", row[1])
+        previous, digest = cast("tuple[str, str]", row[-2:])
+        if self._next is not None and seq != self._next:
+            missing = str(self._next) if seq == self._next + 1 else f"{self._next} to {seq - 1}"
+            out_of_order = f"record {seq} stands where {self._next} belongs"
+            report.fault(self._next, f"missing: {missing}" if seq > self._next else out_of_order)
+            self._previous = None
+        if raw_hash(row) != digest:
+            report.fault(seq, "edited: its hash is not that of its content")
+        if self._previous is not None and previous != self._previous:
+            report.fault(seq, "does not follow the record before it")
+        if self._expected is not None and seq == self._expected[0] and digest != self._expected[1]:
+            report.fault(seq, "not the record whose hash was noted elsewhere")
+        report.records += 1
+        report.first = report.first or seq
+        report.last, report.head = seq, digest
+        self._next, self._previous = seq + 1, digest
+
+    def finish(self) -> ChainReport:
+        """The report, once all rows were added."""
+        report = self.report
+        if self._expected is not None and report.last < self._expected[0]:
+            report.fault(report.last + 1, f"missing: all up to {self._expected[0]}, whose hash was noted elsewhere")
+        return report
+
+
+def verify_database(
+    transaction: Transaction, key: bytes, *, job: str | None, expected: Mapping[str, tuple[int, str]]
+) -> list[ChainReport]:
+    """Check one chain or all of them, and the list of chains."""
+    heads = {str(row[0]): row for row in transaction.rows("SELECT job, ordinal, seq, hash, seal FROM heads")}
+    jobs = {str(name) for (name,) in transaction.rows("SELECT DISTINCT job FROM ledger")} | set(heads) | set(expected)
+    chosen = sorted(jobs) if job is None else [job]
+    reports = [_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
+    whole = _list_of_chains(transaction, key, heads)
+    return reports if whole.sound else [whole, *reports]
+
+
+def _chain(
+    transaction: Transaction, key: bytes, job: str, head: Row | None, expected: tuple[int, str] | None
+) -> ChainReport:
+    check = ChainCheck(job, expected)
+    for row in transaction.rows(f"SELECT {SELECT} FROM ledger WHERE job = ? ORDER BY seq", (job,)):  # noqa: S608
+        check.add(row)
+    report = check.finish()
+    for fault in _head_faults(key, job, head, report):
+        report.fault(*fault)
+    for fault in state.differences(transaction, job):
+        report.fault(*fault)
+    return report
+
+
+def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> Iterator[tuple[int, str]]:
+    """What is wrong between a chain and its sealed head."""
+    if head is None:
+        if report.records:
+            yield 0, "the chain has no sealed head"
+        return
+    ordinal, seq, digest, sealed = cast("tuple[int, int, str, str]", head[1:])
+    try:
+        right = sealed == seal.head_seal(key, job, ordinal, seq, digest)
+    except TypeError:
+        right = False
+    if not right:
+        yield 0, "the head was not sealed with our key: the chain may have been written anew"
+    elif report.last < seq:
+        yield report.last + 1, f"missing: the end of the chain, up to {seq}"
+    elif report.last > seq:
+        yield seq + 1, f"added by another hand: the chain was sealed at {seq}"
+    elif report.head != digest:
+        yield seq, "the last record is not the one that was sealed"
+
+
+def _list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> ChainReport:
+    """Whether every chain that was ever begun is still there."""
+    report = ChainReport("")
+    found = transaction.one("SELECT value, seal FROM meta WHERE name = 'chains'")
+    if found is None or found[1] != seal.meta_seal(key, "chains", str(found[0])):
+        report.fault(0, "the number of chains was not sealed with our key")
+        return report
+    begun, ordinals = int(str(found[0])), [cast("int", row[1]) for row in heads.values()]
+    for ordinal in sorted(set(range(1, begun + 1)) - set(ordinals)):
+        report.fault(0, f"chain {ordinal} of {begun} is gone")
+    if len(set(ordinals)) != len(ordinals) or any(ordinal not in range(1, begun + 1) for ordinal in ordinals):
+        report.fault(0, f"there are chains besides the {begun} that were sealed")
+    return report
