@@ -1,11 +1,22 @@
-"""What every part of a document shares: camelCase names, no unknown fields, and credentials that are only pointed at."""
+"""What every part of a document shares: camelCase names, no unknown fields, and credentials that are only pointed at.
+
+Documents are validated as JSON (``model_validate_json``), where the strict mode still takes an array for a tuple.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 class Spec(BaseModel):
@@ -23,23 +34,56 @@ class Spec(BaseModel):
     )
 
 
+class Choice(Spec):
+    """A part of a document in which exactly one of some fields is given: of ``CHOICES``, or of all that it has."""
+
+    CHOICES: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def choices(cls) -> list[str]:
+        """The names, as in YAML, of the fields of which one is to be given."""
+        return [cls.model_fields[name].alias or name for name in cls.CHOICES or cls.model_fields]
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        names = type(self).CHOICES or type(self).model_fields
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            *others, last = self.choices()
+            raise ValueError(f"give exactly one of {', '.join(others)} or {last}")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        handler.resolve_ref_schema(described)["oneOf"] = [{"required": [name]} for name in cls.choices()]
+        return described
+
+
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="Lower-case letters, digits and dashes, at most 63.")]
 
+DIRECTORY = "directory"
+"""The key in pydantic's validation context under which the loader gives the document's own directory."""
 
-class Credential(Spec):
+
+def _absolute(value: str, info: ValidationInfo) -> str:
+    directory = info.context.get(DIRECTORY) if isinstance(info.context, dict) else None
+    if "\0" in value:
+        raise ValueError("a path cannot hold the character NUL")
+    return value if directory is None else str(Path(directory, value))
+
+
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
+"""A path on this machine. Relative ones start where the document stands; loading makes them absolute."""
+
+
+class Credential(Choice):
     """Where a credential is found: exactly one of an environment variable, a file, or (with a warning) a literal."""
 
     env: str | None = Field(default=None, min_length=1, description="Name of an environment variable.")
-    file: str | None = Field(
-        default=None, min_length=1, description="Path of a file; read again when the store refuses what it held."
+    file: LocalPath | None = Field(
+        default=None, description="Path of a file; read again when the store refuses what it held."
     )
     value: str | None = Field(
         default=None, repr=False, description="The credential itself. Validation warns: documents end up in git."
     )
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Credential:
-        if sum(part is not None for part in (self.env, self.file, self.value)) != 1:
-            raise ValueError("give exactly one of env, file or value")
-        return self

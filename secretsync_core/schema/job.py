@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from secretsync_core.schema.base import Name, Spec
+from secretsync_core.expression.regexp import Rewrite
+from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
-from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate
+from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate  # noqa: TC001  for pydantic
 
 
 class WritePolicy(StrEnum):
@@ -39,7 +40,9 @@ class SecretSelector(Spec):
 
     key: str = Field(min_length=1)
     property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside.")
-    version: str | None = Field(default=None, min_length=1, description="A version to stay at; default: the current.")
+    version: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "minLength": 1})] | None = Field(
+        default=None, min_length=1, description="A version to stay at; default: the current."
+    )
 
     @field_validator("version", mode="before")
     @classmethod
@@ -69,18 +72,17 @@ class RegExpRewrite(Spec):
     source: RegExp
     target: RegExpTarget
 
+    @model_validator(mode="after")
+    def _groups(self) -> RegExpRewrite:
+        Rewrite(self.source, self.target)
+        return self
 
-class KeyTransform(Spec):
+
+class KeyTransform(Choice):
     """One step that changes the key: exactly one of its fields."""
 
     regexp: RegExpRewrite | None = None
     template: KeyTemplate | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> KeyTransform:
-        if sum(part is not None for part in (self.regexp, self.template)) != 1:
-            raise ValueError("give exactly one of regexp or template")
-        return self
 
 
 class FieldsTransform(Spec):
@@ -91,48 +93,34 @@ class FieldsTransform(Spec):
     rename: dict[str, str] = Field(default_factory=dict)
 
 
-class TemplateTransform(Spec):
+class TemplateTransform(Choice):
     """Makes the whole value from templates: ``data`` gives fields, ``text`` gives one blob."""
 
     data: dict[str, ValueTemplate] | None = None
     text: ValueTemplate | None = None
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> TemplateTransform:
-        if sum(part is not None for part in (self.data, self.text)) != 1:
-            raise ValueError("give exactly one of data or text")
-        return self
 
-
-class ValueTransform(Spec):
+class ValueTransform(Choice):
     """One step that changes the value: exactly one of its fields."""
 
     fields_: FieldsTransform | None = Field(default=None, alias="fields")
     template: TemplateTransform | None = None
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> ValueTransform:
-        if sum(part is not None for part in (self.fields_, self.template)) != 1:
-            raise ValueError("give exactly one of fields or template")
-        return self
 
-
-class CombinePart(Spec):
+class CombinePart(Choice):
     """One input of a combined secret; its ``name`` is what templates call it."""
+
+    CHOICES = ("secret", "query")
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     secret: SecretSelector | None = None
     query: QuerySelector | None = None
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> CombinePart:
-        if sum(part is not None for part in (self.secret, self.query)) != 1:
-            raise ValueError("give exactly one of secret or query")
-        return self
 
-
-class PlanItem(Spec):
+class PlanItem(Choice):
     """One line of the plan: exactly one of ``secret``, ``query`` or ``combine``."""
+
+    CHOICES = ("secret", "query", "combine")
 
     name: Name | None = Field(default=None, description="The partition in the UI; a default is derived.")
     secret: SecretSelector | None = None
@@ -145,9 +133,7 @@ class PlanItem(Spec):
     source: Name | None = Field(default=None, description="Another source than the job's.")
 
     @model_validator(mode="after")
-    def _one_shape(self) -> PlanItem:
-        if sum(part is not None for part in (self.secret, self.query, self.combine)) != 1:
-            raise ValueError("give exactly one of secret, query or combine")
+    def _combined(self) -> PlanItem:
         if self.combine is not None:
             if self.key is None:
                 raise ValueError("combine needs a key: the destination's key")
@@ -174,11 +160,17 @@ class OnChange(Spec):
     interval: Duration
 
 
+_NAME = {"type": "string", "pattern": NAME_PATTERN}
+
+
 class SyncJobSpec(Spec):
     """The body of a SyncJob."""
 
     source: Name
-    dest: tuple[Name, ...] = Field(min_length=1, description="A store's name, or a list of names.")
+    dest: Annotated[
+        tuple[Name, ...],
+        WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}]}),
+    ] = Field(min_length=1, description="A store's name, or a list of names.")
     schedule: Schedule | None = None
     timezone: Timezone = "UTC"
     on_change: OnChange | None = None
@@ -195,7 +187,8 @@ class SyncJobSpec(Spec):
     @field_validator("dest", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
+        # A tuple, because what comes out of here is no longer JSON to pydantic.
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 class JobMetadata(Spec):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from secretsync_core.schema.base import Credential, Spec
+from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
 
@@ -50,7 +50,7 @@ class CertAuth(Spec):
     mount: str = "cert"
 
 
-class VaultAuth(Spec):
+class VaultAuth(Choice):
     """How to log in: exactly one."""
 
     token: Credential | None = None
@@ -60,20 +60,13 @@ class VaultAuth(Spec):
     user_pass: UserPassAuth | None = None
     cert: CertAuth | None = None
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> VaultAuth:
-        methods = (self.token, self.app_role, self.kubernetes, self.jwt, self.user_pass, self.cert)
-        if sum(method is not None for method in methods) != 1:
-            raise ValueError("give exactly one of token, appRole, kubernetes, jwt, userPass or cert")
-        return self
-
 
 class VaultTls(Spec):
     """Whom to trust, and who we are. Paths of PEM files."""
 
-    ca_file: str | None = Field(default=None, min_length=1, description="Default: the system's certificates.")
-    cert_file: str | None = Field(default=None, min_length=1, description="Our client certificate.")
-    key_file: str | None = Field(default=None, min_length=1, description="Its private key.")
+    ca_file: LocalPath | None = Field(default=None, description="Default: the system's certificates.")
+    cert_file: LocalPath | None = Field(default=None, description="Our client certificate.")
+    key_file: LocalPath | None = Field(default=None, description="Its private key.")
     server_name: str | None = Field(default=None, min_length=1, description="The name to expect in the certificate.")
 
     @model_validator(mode="after")
@@ -103,7 +96,7 @@ class VaultConfig(Spec):
 class FileConfig(Spec):
     """A directory with one file a secret."""
 
-    path: str = Field(min_length=1, description="Relative paths start where the document stands.")
+    path: LocalPath = Field(description="Relative paths start where the document stands.")
 
 
 class MemoryConfig(Spec):

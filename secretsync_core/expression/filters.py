@@ -1,0 +1,390 @@
+"""The filters and tests that templates have. Each takes the render's State first and pays before it builds.
+
+A method that is written as a call, ``name.upper()``, is the filter of that name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as percent_encode
+
+from secretsync_core.expression.bounds import MAX_INTEGER, Failed, State
+from secretsync_core.expression.operations import ABSENT, build_list, get, measure, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def upper(state: State, value: object) -> str:
+    """In capital letters."""
+    return _changed(state, value, str.upper)
+
+
+def lower(state: State, value: object) -> str:
+    """In small letters."""
+    return _changed(state, value, str.lower)
+
+
+def _changed(state: State, value: object, change: Callable[[str], str]) -> str:
+    given = text(state, value)
+    state.make(len(given))
+    return change(given)
+
+
+def trim(state: State, value: object, characters: object = None) -> str:
+    """Without white space, or those characters, at both ends."""
+    return _changed(state, value, lambda given: given.strip(_optional(state, characters)))
+
+
+def lstrip(state: State, value: object, characters: object = None) -> str:
+    """Without white space, or those characters, at the start."""
+    return _changed(state, value, lambda given: given.lstrip(_optional(state, characters)))
+
+
+def rstrip(state: State, value: object, characters: object = None) -> str:
+    """Without white space, or those characters, at the end."""
+    return _changed(state, value, lambda given: given.rstrip(_optional(state, characters)))
+
+
+def _optional(state: State, characters: object) -> str | None:
+    return None if characters is None else text(state, characters)
+
+
+def removeprefix(state: State, value: object, prefix: object) -> str:
+    """Without ``prefix``, if it starts with it."""
+    return _changed(state, value, lambda given: given.removeprefix(text(state, prefix)))
+
+
+def removesuffix(state: State, value: object, suffix: object) -> str:
+    """Without ``suffix``, if it ends with it."""
+    return _changed(state, value, lambda given: given.removesuffix(text(state, suffix)))
+
+
+def startswith(state: State, value: object, prefix: object) -> bool:
+    """Whether it starts with ``prefix``."""
+    return text(state, value).startswith(text(state, prefix))
+
+
+def endswith(state: State, value: object, suffix: object) -> bool:
+    """Whether it ends with ``suffix``."""
+    return text(state, value).endswith(text(state, suffix))
+
+
+def replace(state: State, value: object, old: object, new: object) -> str:
+    """With ``new`` for every ``old``."""
+    given, before, after = text(state, value), text(state, old), text(state, new)
+    if not before:
+        raise Failed("replace needs something to look for")
+    state.handle(len(given) + len(before))
+    state.make(len(given) + given.count(before) * (len(after) - len(before)))
+    return given.replace(before, after)
+
+
+def split(state: State, value: object, separator: object = None) -> list[str]:
+    """A list of what stands between the separators; without one, between white space."""
+    given, at = text(state, value), _optional(state, separator)
+    if at == "":
+        raise Failed("split needs a separator that is not empty")
+    state.make(len(given))
+    parts = given.split(at)
+    state.handle(16 * len(parts))
+    return parts
+
+
+def join(state: State, value: object, separator: object = "") -> str:
+    """The elements of a list as one text."""
+    parts, between = [text(state, part) for part in _elements(state, value)], text(state, separator)
+    state.make(sum(map(len, parts)) + len(between) * len(parts))
+    return between.join(parts)
+
+
+def indent(state: State, value: object, width: object = 4, first: object = False) -> str:
+    """With ``width`` spaces before every line but the first; before that one too if ``first``."""
+    given, count = text(state, value), _whole(width)
+    if not 0 <= count <= 100:
+        raise Failed("indent takes a width from 0 to 100")
+    state.handle(len(given))
+    state.make(len(given) + count * (given.count("\n") + 1))
+    lines = given.split("\n")
+    padded = [" " * count + line if line and (first or number) else line for number, line in enumerate(lines)]
+    return "\n".join(padded)
+
+
+def quote(state: State, value: object) -> str:
+    """Quoted for a POSIX shell."""
+    given = text(state, value)
+    state.make(len(given) + 4 * given.count("'") + 2)
+    return shlex.quote(given)
+
+
+def urlencode(state: State, value: object) -> str:
+    """Percent-encoded, slashes too: fit for any part of a URL, a password in a DSN foremost."""
+    given = text(state, value)
+    state.handle(8 * len(given))
+    encoded = _utf8(given)
+    state.make(3 * len(encoded))
+    return percent_encode(encoded, safe="")
+
+
+def b64encode(state: State, value: object) -> str:
+    """The Base64 of its UTF-8."""
+    encoded = _utf8(text(state, value))
+    state.make(4 * (len(encoded) // 3 + 1))
+    return base64.b64encode(encoded).decode("ascii")
+
+
+def b64decode(state: State, value: object) -> str:
+    """The text whose UTF-8 this is the Base64 of."""
+    given = text(state, value)
+    state.make(len(given))
+    try:
+        return base64.b64decode("".join(given.split()), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeError, ValueError):
+        raise Failed("b64decode was given something that is not the Base64 of UTF-8 text") from None
+
+
+def _utf8(given: str) -> bytes:
+    try:
+        return given.encode("utf-8")
+    except UnicodeError:
+        raise Failed("a text is not valid Unicode") from None
+
+
+def tojson(state: State, value: object, indent: object = None) -> str:
+    """As JSON, keys sorted, without spaces unless ``indent`` asks for lines. The same value gives the same text."""
+    width = None if indent is None else _whole(indent)
+    if width is not None and not 0 <= width <= 16:
+        raise Failed("tojson takes an indent from 0 to 16")
+    state.handle(4 * measure(state, value))
+    separators = (",", ":") if width is None else (",", ": ")
+    try:
+        encoder = json.JSONEncoder(
+            ensure_ascii=False, sort_keys=True, separators=separators, indent=width, allow_nan=False, default=_as_dict
+        )
+        parts: list[str] = []
+        size = 0
+        for part in encoder.iterencode(value):  # bit by bit, since indentation grows with depth times elements
+            size += len(part)
+            state.make(size)
+            parts.append(part)
+        return "".join(parts)
+    except (TypeError, ValueError):
+        raise Failed("tojson was given something that JSON does not have") from None
+
+
+def _as_dict(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def fromjson(state: State, value: object) -> object:
+    """The value that this JSON stands for."""
+    given = text(state, value)
+    state.make(len(given))
+    state.handle(4 * len(given))
+    try:
+        parsed: object = json.loads(given, parse_constant=_refuse)
+    except ValueError:
+        raise Failed("fromjson was given something that is not JSON") from None
+    state.handle(16 * measure(state, parsed))
+    return parsed
+
+
+def _refuse(_: str) -> None:
+    raise ValueError
+
+
+def default(state: State, value: object, other: object = "", falsy: object = False) -> object:
+    """``other`` where the value is undefined; with true as second argument, where it is empty, zero or null too."""
+    return other if value is ABSENT or (falsy and not value) else value
+
+
+def length(state: State, value: object) -> int:
+    """How many characters, elements or fields."""
+    if isinstance(value, (str, list, tuple, Mapping)):
+        return len(value)
+    raise Failed("length asks of a text, a list or a mapping")
+
+
+def first(state: State, value: object) -> object:
+    """The first element or character."""
+    return _at(value, 0)
+
+
+def last(state: State, value: object) -> object:
+    """The last element or character."""
+    return _at(value, -1)
+
+
+def _at(value: object, index: int) -> object:
+    if not isinstance(value, (str, list, tuple)):
+        raise Failed("first and last ask of a text or a list")
+    if not value:
+        raise Failed("first and last need something that is not empty")
+    return value[index]
+
+
+def sort(state: State, value: object, reverse: object = False) -> list[Any]:
+    """The elements in order: all of them texts, or all of them numbers. Capitals come before small letters."""
+    elements = _elements(state, value)
+    texts = all(isinstance(element, str) for element in elements)
+    if not texts and not all(isinstance(e, (int, float)) and not isinstance(e, bool) for e in elements):
+        raise Failed("sort takes texts, or numbers")
+    state.handle(measure(state, elements) * 4)
+    state.spend(len(elements) * max(1, len(elements).bit_length() // 4))
+    return sorted(elements, reverse=bool(reverse))
+
+
+def items(state: State, value: object) -> list[tuple[object, object]]:
+    """The fields of a mapping as pairs of name and value, in the order of the names."""
+    mapping = _mapping(state, value)
+    return [(key, mapping[key]) for key in _names(mapping)]
+
+
+def keys(state: State, value: object) -> list[str]:
+    """The names of a mapping's fields, in order."""
+    return _names(_mapping(state, value))
+
+
+def values(state: State, value: object) -> list[object]:
+    """The values of a mapping's fields, in the order of their names."""
+    mapping = _mapping(state, value)
+    return [mapping[key] for key in _names(mapping)]
+
+
+def _mapping(state: State, value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise Failed("items, keys and values ask of a mapping")
+    state.spend(2 * len(value))
+    return value
+
+
+def _names(mapping: Mapping[str, object]) -> list[str]:
+    return sorted(mapping)
+
+
+def to_list(state: State, value: object) -> list[object]:
+    """A list of the elements, or of a mapping's names."""
+    return build_list(state, *_elements(state, value))
+
+
+def _elements(state: State, value: object) -> list[Any]:
+    if not isinstance(value, (list, tuple, Mapping)):
+        raise Failed("join, list and sort ask of a list or a mapping")
+    state.spend(len(value))
+    return _names(value) if isinstance(value, Mapping) else list(value)
+
+
+def look_up(state: State, value: object, key: object, other: object = None) -> object:
+    """A mapping's field by name; ``other`` where there is none."""
+    if not isinstance(value, Mapping):
+        raise Failed("get asks of a mapping")
+    found = get(state, value, key)
+    return other if found is ABSENT else found
+
+
+def integer(state: State, value: object) -> int:
+    """The whole number that this text or number stands for."""
+    if isinstance(value, (bool, int)):
+        return int(value)
+    if isinstance(value, float) and abs(value) < MAX_INTEGER:
+        return int(value)
+    if isinstance(value, str) and len(value) <= 18:
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise Failed("int was given something that is not a whole number of at most 18 digits")
+
+
+def string(state: State, value: object) -> str:
+    """As text."""
+    return text(state, value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise Failed("a whole number is needed")
+
+
+FILTERS: dict[str, Callable[..., object]] = {
+    "b64dec": b64decode,
+    "b64decode": b64decode,
+    "b64enc": b64encode,
+    "b64encode": b64encode,
+    "count": length,
+    "d": default,
+    "default": default,
+    "endswith": endswith,
+    "first": first,
+    "fromjson": fromjson,
+    "get": look_up,
+    "indent": indent,
+    "int": integer,
+    "items": items,
+    "join": join,
+    "keys": keys,
+    "last": last,
+    "length": length,
+    "list": to_list,
+    "lower": lower,
+    "lstrip": lstrip,
+    "quote": quote,
+    "removeprefix": removeprefix,
+    "removesuffix": removesuffix,
+    "replace": replace,
+    "rstrip": rstrip,
+    "sort": sort,
+    "split": split,
+    "startswith": startswith,
+    "string": string,
+    "strip": trim,
+    "tojson": tojson,
+    "trim": trim,
+    "upper": upper,
+    "urlencode": urlencode,
+    "values": values,
+}
+
+METHODS = frozenset(
+    [
+        "endswith",
+        "get",
+        "items",
+        "keys",
+        "lower",
+        "lstrip",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rstrip",
+        "split",
+        "startswith",
+        "strip",
+        "upper",
+        "values",
+    ]
+)
+"""The filters that may be written as a method call. ``join`` is none: a text's own method takes them the other way."""
+
+TESTS: dict[str, Callable[..., bool]] = {
+    "boolean": lambda value: isinstance(value, bool),
+    "defined": lambda value: value is not ABSENT,
+    "false": lambda value: value is False,
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "mapping": lambda value: isinstance(value, Mapping),
+    "none": lambda value: value is None,
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "sequence": lambda value: isinstance(value, (list, tuple)),
+    "string": lambda value: isinstance(value, str),
+    "true": lambda value: value is True,
+    "undefined": lambda value: value is ABSENT,
+}
+"""The tests of ``x is ...``. They take no arguments."""

@@ -1,0 +1,96 @@
+"""Cron expressions of five fields, checked by the rules of cron(5): what passes here means the same everywhere.
+
+Left out on purpose are the things that one cron knows and the next does not: seconds, years, ``L``, ``W``, ``#``,
+``?``, and a step without a range (``5/15``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_PART = re.compile(
+    r"(?:(?P<all>\*)|(?P<low>\d{1,2}|[A-Z]{3})(?:-(?P<high>\d{1,2}|[A-Z]{3}))?)(?:/(?P<step>\d{1,2}))?\Z", re.ASCII
+)
+
+
+class _Field(NamedTuple):
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()  # the first of them stands for ``low``
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of the month", 1, 31),
+    _Field("month", 1, 12, tuple(_MONTHS)),
+    _Field("day of the week", 0, 7, tuple(_DAYS)),
+)
+
+
+def normalize(expression: str) -> str:
+    """The expression in capitals with single spaces. Raises ValueError where it is not a cron expression."""
+    fields = expression.upper().split()
+    if len(fields) != len(_FIELDS):
+        raise ValueError("a cron expression has five fields: minute, hour, day of the month, month, day of the week")
+    sets = [_numbers(field, text) for field, text in zip(_FIELDS, fields, strict=True)]
+    days, months = sets[2], sets[3]
+    if fields[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
+        raise ValueError("the schedule names a day that none of its months has, so that it would never run")
+    return " ".join(fields)
+
+
+def _numbers(field: _Field, text: str) -> set[int]:
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = _PART.match(part)
+        if match is None:
+            raise ValueError(f"the {field.name} is not *, a number, a range such as 1-5, a step such as */5, or a list")
+        low, high = field.low, field.high
+        if not match["all"]:
+            low = _number(field, match["low"])
+            high = _number(field, match["high"]) if match["high"] else low
+            if match["step"] and not match["high"]:
+                raise ValueError(f"a step in the {field.name} needs a range: {field.low}-{field.high}/5, or */5")
+            if low > high:
+                raise ValueError(f"a range in the {field.name} runs backwards; write it as two, with a comma")
+        step = int(match["step"]) if match["step"] else 1
+        if not 1 <= step <= field.high:
+            raise ValueError(f"a step in the {field.name} is not from 1 to {field.high}")
+        numbers.update(range(low, high + 1, step))
+    return numbers
+
+
+def _number(field: _Field, text: str) -> int:
+    if text in field.names:
+        return field.names.index(text) + field.low
+    number = int(text) if text.isdigit() else -1
+    if not field.low <= number <= field.high:
+        names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
+        raise ValueError(f"the {field.name} goes from {field.low} to {field.high}{names}")
+    return number
+
+
+def every(minutes: int) -> str | None:
+    """The cron expression for "every so many minutes", ``None`` where cron cannot keep even steps."""
+    if 0 < minutes < 60 and 60 % minutes == 0:
+        return f"*/{minutes} * * * *" if minutes > 1 else "* * * * *"
+    hours, rest = divmod(minutes, 60)
+    if rest or not hours or 24 % hours:
+        return None
+    return {1: "0 * * * *", 24: "0 0 * * *"}.get(hours, f"0 */{hours} * * *")
