@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from support.gate import CountingGate
 from support.http import Api
 
 from secretsync_core.demo.openbao import start_openbao
+from secretsync_core.schema.provider_configs import VaultConfig
+from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.vault import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from secretsync_core.demo.openbao import OpenBaoServer
+    from secretsync_core.stores.base import RequestGate
 
 _numbers = itertools.count(1)
 
@@ -109,3 +115,32 @@ def make_token() -> MakeToken:
         return token
 
     return make
+
+
+class VaultStores(Protocol):
+    """``await vault_store_factory(kv_version=2)`` opens a store on a fresh mount; it is closed after the test.
+
+    Other keyword arguments go into the ``vault`` section of the document (camelCase), over what is set for you.
+    """
+
+    async def __call__(self, kv_version: int = 2, *, gate: RequestGate | None = None, **config: Any) -> Any: ...
+
+
+@pytest.fixture
+async def vault_store_factory(openbao: OpenBaoServer, mount: Mount) -> AsyncIterator[VaultStores]:
+    """Opens Vault stores on ``openbao``, as root unless ``auth=`` says otherwise."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(kv_version: int = 2, *, gate: RequestGate | None = None, **config: Any) -> Any:
+            document = {
+                "address": openbao.address,
+                "mount": config.pop("mount", None) or mount(openbao, kv_version),
+                "auth": {"token": {"value": openbao.root_token}},
+                **config,
+            }
+            context = StoreContext("test-vault", gate or CountingGate(), {}, 32)
+            store = await open_store(VaultConfig.model_validate(document), context)
+            stack.push_async_callback(store.aclose)
+            return store
+
+        yield make

@@ -33,7 +33,7 @@ class ConfiguredServer:
         storage: dict[str, Any] = {"inmem": {}}
         if persistent:
             (directory / "raft").mkdir()
-            storage = {"raft": {"path": str(directory / "raft"), "node_id": "one"}}
+            storage = {"raft": {"path": str(directory / "raft"), "node_id": "one", "performance_multiplier": "1"}}
         for _ in range(5):
             port = free_port()
             self.address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"

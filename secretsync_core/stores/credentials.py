@@ -1,0 +1,65 @@
+"""Fetches a credential from where a document points. What is fetched never enters a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.schema.base import Credential
+
+MAX_BYTES = 64 * 1024
+"""The largest credential file that is read. A token or a password is far smaller; a larger file is a wrong path."""
+
+
+def describe(credential: Credential) -> str:
+    """Where a credential is found, for people: ``environment variable VAULT_TOKEN``, ``file /run/token``."""
+    if credential.env is not None:
+        return f"environment variable {credential.env}"
+    if credential.file is not None:
+        return f"file {credential.file}"
+    return "the value in the document"
+
+
+def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = "") -> str:
+    """The credential itself, without the newline that editors and ``echo`` leave at its end.
+
+    Raises StoreError where it is missing, empty, unreadable, or too large to be a credential.
+    """
+    if credential.env is not None:
+        text = environ.get(credential.env)
+        if text is None:
+            raise StoreError(f"the {describe(credential)} is not set", store=store, hint="set it where the sync runs")
+    elif credential.file is not None:
+        text = _read(credential.file, store)
+    else:
+        text = credential.value or ""
+    text = text.rstrip("\r\n")
+    if not text:
+        raise StoreError(f"the {describe(credential)} is empty", store=store, hint="it should hold a credential")
+    return text
+
+
+def _read(path: str, store: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise StoreError(f"the credential file {path} does not exist", store=store) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"the credential file {path} cannot be read: {reason}", store=store) from None
+    if len(content) > MAX_BYTES:
+        raise StoreError(
+            f"the credential file {path} is larger than {MAX_BYTES // 1024} KiB",
+            store=store,
+            hint="it is probably not a credential",
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise StoreError(f"the credential file {path} is not UTF-8 text", store=store) from None

@@ -1,0 +1,150 @@
+"""Tells from a refusal of Vault which of our errors it is.
+
+A body is looked at for a few known phrases and is never copied: some servers and proxies echo what they were sent.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    RateLimited,
+    StoreError,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
+
+CAS_MISMATCH = b"check-and-set parameter did not match"
+CAS_REQUIRED = b"check-and-set parameter required"
+NO_ROUTE = b"no handler for route"
+NO_NAMESPACE = b"namespace not found"
+
+
+class Unhealable(StoreUnavailable):
+    """The store cannot be reached, and trying again does not help: its certificate is wrong, say."""
+
+    retryable = False
+
+
+class TokenRefused(AccessDenied):
+    """We have no token that works, so that nothing at all can be asked. A policy's denial is a plain AccessDenied."""
+
+
+class Request(NamedTuple):
+    """What was asked of whom, for the text of an error. ``action`` continues the sentence ``<store> refuses to``."""
+
+    store: str
+    mount: str
+    action: str
+    key: str | None = None
+    namespace: str | None = None
+
+
+def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
+    """The error that an answer other than success stands for."""
+    text = body[:_LOOKED_AT].lower()
+    store, _, action, key, _ = request
+    if status == 429:
+        return RateLimited(
+            f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after(headers.get("Retry-After"))
+        )
+    if status in (401, 403):
+        return AccessDenied(
+            f"{store} refuses to {action}: permission denied",
+            store=store,
+            key=key,
+            hint=f"the policies of our token must allow this on mount {request.mount!r}",
+        )
+    if 300 <= status < 400:
+        # Not followed: it would hand our token to whichever address the answer names.
+        return StoreUnavailable(
+            f"{store} answers with a redirect (HTTP {status})",
+            store=store,
+            key=key,
+            hint="give the address of the active node, or of a load balancer that finds it",
+        )
+    if status < 500:
+        return _client_error(request, status, text)
+    if b"too large" in text and b"value" in text:
+        return _too_large(request)
+    if b"sealed" in text:
+        return StoreUnavailable(f"{store} is sealed", store=store, key=key, hint="unseal it")
+    return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+
+
+def _client_error(request: Request, status: int, text: bytes) -> StoreError:
+    store, mount, action, key, namespace = request
+    if status == 412 or b"upgrading from non-versioned" in text or b"waiting for the primary to upgrade" in text:
+        return StoreUnavailable(f"{store} is not ready to {action} (HTTP {status})", store=store, key=key)
+    if CAS_MISMATCH in text:
+        return Conflict(f"{key} in {store} changed meanwhile", store=store, key=key)
+    if CAS_REQUIRED in text:
+        return StoreError(f"{store} takes {key} only with check-and-set", store=store, key=key)
+    if status == 413:
+        return _too_large(request)
+    if b"due to high complexity" in text:
+        return InvalidSecret(
+            f"{store} refuses {key}: too many fields",
+            store=store,
+            key=key,
+            hint="split the secret, or raise max_request_json_strings in the server's listener",
+        )
+    if b"missing data fields" in text:
+        return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
+    if NO_ROUTE in text:
+        return StoreError(
+            f"{store} has no mount {mount!r}", store=store, key=key, hint="check mount and namespace in the SecretStore"
+        )
+    if NO_NAMESPACE in text:
+        return StoreError(f"{store} has no namespace {namespace!r}", store=store, key=key)
+    if b"client sent an http request to an https server" in text:
+        return Unhealable(f"{store} speaks HTTPS only", store=store, hint="its address should start with https://")
+    if status == 400 and not text and key is not None:
+        return InvalidSecret(
+            f"{store} refuses the key {key!r}", store=store, key=key, hint="it has a character that Vault cannot hold"
+        )
+    return StoreError(f"{store} refuses to {action} (HTTP {status})", store=store, key=key)
+
+
+def _too_large(request: Request) -> InvalidSecret:
+    return InvalidSecret(f"{request.store} refuses {request.key}: too large", store=request.store, key=request.key)
+
+
+def unreachable(store: str, why: str, *, hint: str = "", permanent: bool = False) -> StoreUnavailable:
+    """The error for a connection that failed; ``permanent`` where trying again cannot help."""
+    kind = Unhealable if permanent else StoreUnavailable
+    return kind(f"{store} cannot be reached: {why}", store=store, hint=hint)
+
+
+def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
+    """The error for an answer that is not what Vault says."""
+    return StoreUnavailable(
+        f"{store} answered something that is not Vault's protocol",
+        store=store,
+        key=key,
+        hint="check the address; a proxy may answer in its place",
+    )
+
+
+def retry_after(header: str | None) -> float | None:
+    """The seconds that a Retry-After header asks for, given as a number or as a date; ``None`` for neither."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

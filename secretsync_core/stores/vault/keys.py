@@ -1,0 +1,47 @@
+"""Which keys Vault can hold, and how they stand in a URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import re2
+
+from secretsync_core.errors import InvalidSecret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Printable as Go understands it (letters, marks, numbers, punctuation, symbols, and the space), which is what the
+# server insists on with a 400. `.` and `..` would be resolved on the way, and `//` is one `/`.
+_ANY = r"(?:[^/\pC\pZ]| )"
+_NO_DOT = r"(?:[^./\pC\pZ]| )"
+_SEGMENT = rf"(?:\.{{0,2}}{_NO_DOT}|\.\.\.){_ANY}*"
+
+KEY_PATTERN = rf"{_SEGMENT}(?:/{_SEGMENT})*"
+KEY_RULE = "printable characters, in folders that are neither empty nor '.' nor '..', with no '/' at either end"
+
+_PATTERN = re2.compile(KEY_PATTERN)
+
+
+def check(key: str, store: str) -> None:
+    """Raise InvalidSecret for a key that the server would refuse or take for another one."""
+    if not _PATTERN.fullmatch(key):
+        raise InvalidSecret(f"{store} cannot hold the key {key!r}", store=store, key=key, hint=f"a key is {KEY_RULE}")
+
+
+def encoded(path: str) -> str:
+    """A path as it stands in a URL."""
+    return quote(path, safe="/")
+
+
+def folder_of(key: str) -> str:
+    """The folder of a key, ending in ``/``; empty for one at the top."""
+    return key[: key.rfind("/") + 1]
+
+
+def common_folder(keys: Iterable[str]) -> str:
+    """The deepest folder that holds all of ``keys``, ending in ``/``, or empty."""
+    low, high = min(keys), max(keys)
+    length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    return folder_of(low[:length])

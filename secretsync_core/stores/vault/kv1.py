@@ -1,0 +1,110 @@
+"""KV version 1: secrets without versions, so that only their values tell whether they changed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.vault.answers import TokenRefused
+from secretsync_core.stores.vault.fields import encode, fields_of
+from secretsync_core.stores.vault.keys import folder_of
+from secretsync_core.stores.vault.listing import Listing, absent
+from secretsync_core.stores.vault.mount import KvMount
+from secretsync_core.stores.vault.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.transport import Transport
+
+Found: TypeAlias = list[Entry | Gap]
+
+
+class Kv1Store(KvMount):
+    """Reads, lists, writes and deletes. A delete is for good: version 1 keeps nothing."""
+
+    version = 1
+
+    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
+        super().__init__(transport, auth, confirmed=confirmed)
+        self._listing = Listing(transport, "")
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """The secret's fields. A ``version`` is a StoreError: there are none."""
+        if version is not None:
+            raise StoreError(f"{self.facts.name} keeps no versions (KV version 1)", store=self.facts.name, key=key)
+        request = self._request("read", key)
+        answer = await self._transport.call("read", "GET", self._path("", key), request)
+        if answer.status == 404:
+            await self._not_found(request, answer)
+        if answer.status != 200:
+            self._refused(request, answer)
+        fields = answer.data
+        if not all(isinstance(field, str) for field in fields.values()):
+            # orjson makes a float of an integer beyond 64 bits, where version 1 keeps every digit.
+            fields = json.loads(answer.body)["data"]
+        return Secret(SecretValue(fields), None)
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Whether each key is there, told by listing its folder: a look at the secret itself would read its value."""
+        wanted: dict[str, set[str]] = {}
+        for key in keys:
+            wanted.setdefault(folder_of(key), set()).add(key)
+
+        async def look(folder: str) -> tuple[Found, list[str]]:
+            try:
+                there = (await self._listing.folder(folder)).keys
+            except TokenRefused:
+                raise
+            except AccessDenied as error:
+                return [Gap(key, error.code, error.message) for key in wanted[folder]], []
+            return [Entry(key) for key in there if key in wanted[folder]], []
+
+        async for found in spread(wanted, look, width=self._transport.width):
+            yield found
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Every key, by one SCAN where the server has it, else folder by folder. There is no metadata."""
+        if recursive and (keys := await self._listing.all_keys(prefix)) is not None:
+            if not keys:
+                await self._confirm()
+            for key in keys:
+                yield Entry(key)
+            return
+
+        async def look(folder: str) -> tuple[Found, list[str]]:
+            try:
+                found = await self._listing.folder(folder)
+            except TokenRefused:
+                raise
+            except AccessDenied as error:
+                if folder == prefix:
+                    raise
+                return [Gap(folder, error.code, error.message)], []
+            if folder == prefix and not (found.keys or found.folders):
+                await self._confirm()
+            return [Entry(key) for key in found.keys], found.folders if recursive else []
+
+        async for entry in spread([prefix], look, width=self._transport.width):
+            yield entry
+
+    async def write(self, key: str, value: SecretValue) -> None:
+        """Create or replace the secret, whole. Raises InvalidSecret where it has no fields."""
+        store = self.facts.name
+        fields = fields_of(value, store=store, key=key, exact_numbers=True)
+        request = self._request("write", key)
+        path = self._path("", key)
+        answer = await self._transport.call("write", "POST", path, request, encode(fields, store=store, key=key))
+        if answer.status not in (200, 204):
+            self._refused(request, answer)
+
+    async def delete(self, key: str) -> None:
+        """Delete the secret for good."""
+        request = self._request("delete", key)
+        answer = await self._transport.call("delete", "DELETE", self._path("", key), request)
+        if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
+            self._refused(request, answer)

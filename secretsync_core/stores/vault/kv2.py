@@ -1,0 +1,220 @@
+"""KV version 2: secrets with versions, compare-and-set, and deletes that can be undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+
+import orjson
+
+from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.vault.answers import CAS_REQUIRED, Request, TokenRefused, nonsense
+from secretsync_core.stores.vault.fields import encode, fields_of
+from secretsync_core.stores.vault.keys import common_folder
+from secretsync_core.stores.vault.listing import Listing, absent
+from secretsync_core.stores.vault.mount import KvMount
+from secretsync_core.stores.vault.scan import Details, entry_of, server_time
+from secretsync_core.stores.vault.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.transport import Answer, Transport
+
+SCAN_FROM = 65
+"""From this many keys on, a look at them is one SCAN of the folder that holds them all, and not a request for each."""
+
+Found: TypeAlias = list[Entry | Gap]
+Entries: TypeAlias = list[Entry]
+
+
+class _Step(NamedTuple):
+    """One request of a walk through folders: a folder to list, or a key whose metadata to get."""
+
+    path: str
+    is_folder: bool
+
+
+class Kv2Store(KvMount):
+    """Reads, lists, writes with compare-and-set, and deletes the latest version (``undelete`` brings it back).
+
+    A version token is ``<number>@<time it was written>``. The server compares the number alone.
+    """
+
+    version = 2
+
+    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
+        super().__init__(transport, auth, confirmed=confirmed)
+        self._listing = Listing(transport, "metadata/")
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """The secret's current fields, or those of the version number ``version``."""
+        path = self._path("data/", key)
+        if version is not None:
+            if not (version.isascii() and version.isdecimal()):
+                raise StoreError("a version of a Vault secret is a number", store=self.facts.name, key=key)
+            path += f"?version={version}"
+        request = self._request("read", key)
+        answer = await self._transport.call("read", "GET", path, request)
+        if answer.status == 404:
+            await self._gone(request, answer)
+        if answer.status != 200:
+            self._refused(request, answer)
+        try:
+            fields, about = answer.data["data"], answer.data["metadata"]
+            token = f"{about['version']}@{about['created_time']}"
+        except (KeyError, TypeError):
+            raise nonsense(request.store, key) from None
+        if fields is None:
+            fields = {}  # somebody wrote null, which the server keeps as such
+        if not isinstance(fields, dict):
+            raise nonsense(request.store, key)
+        return Secret(SecretValue(fields), token)
+
+    async def _gone(self, request: Request, answer: Answer) -> NoReturn:
+        """Raise what a 404 stands for: a deleted or destroyed version comes with its metadata."""
+        try:
+            about = orjson.loads(answer.body)["data"]["metadata"]
+            state = "destroyed" if about["destroyed"] else "deleted"
+        except (ValueError, KeyError, TypeError):
+            await self._not_found(request, answer)
+        raise SecretNotFound(f"{request.key} is {state} in {request.store}", store=request.store, key=request.key)
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """The entries of ``keys``: by one SCAN where they are many and the server has it, else one by one."""
+        if len(keys) >= SCAN_FROM:
+            wanted = keys if isinstance(keys, (set, frozenset, dict)) else frozenset(keys)
+            found = await self._scan(common_folder(wanted), metadata=False)
+            if found is not None:
+                while found:
+                    entry = found.pop()
+                    if entry.key in wanted:
+                        yield entry
+                return
+
+        async def look(key: str) -> tuple[Found, tuple[()]]:
+            try:
+                entry = await self._look(key, metadata=False)
+            except TokenRefused:
+                raise
+            except AccessDenied as error:
+                return [Gap(key, error.code, error.message)], ()
+            return [entry] if entry is not None else [], ()
+
+        async for result in spread(keys, look, width=self._transport.width):
+            yield result
+
+    async def _look(self, key: str, *, metadata: bool) -> Entry | None:
+        """One secret's entry by its metadata; ``None`` where there is no such key."""
+        request = self._request("look at", key)
+        answer = await self._transport.call("stat", "GET", self._path("metadata/", key), request)
+        if answer.status == 404 and absent(answer.body):
+            await self._confirm()
+            return None
+        if answer.status != 200:
+            self._refused(request, answer)
+        try:
+            return entry_of(key, answer.data, server_time(answer.headers), metadata=metadata)
+        except (KeyError, TypeError, AttributeError):
+            raise nonsense(request.store, key) from None
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Every secret below ``prefix``, by one request where the server can, else folder by folder and key by key.
+
+        A key whose metadata we may not see has no version; its value then has to tell whether it changed.
+        """
+        found = await (self._scan if recursive else self._one_level)(prefix, metadata=metadata)
+        if found is not None:
+            if not found:
+                await self._confirm()
+            while found:
+                yield found.pop()
+            return
+
+        async def look(step: _Step) -> tuple[Found, list[_Step]]:
+            path, is_folder = step
+            if not is_folder:
+                return await self._entry(path, metadata=metadata), []
+            try:
+                folder = await self._listing.folder(path)
+            except TokenRefused:
+                raise
+            except AccessDenied as error:
+                if path == prefix:
+                    raise
+                return [Gap(path, error.code, error.message)], []
+            if path == prefix and not (folder.keys or folder.folders):
+                await self._confirm()
+            more = [_Step(key, is_folder=False) for key in folder.keys]
+            if recursive:
+                more += [_Step(name, is_folder=True) for name in folder.folders]
+            return [], more
+
+        async for result in spread([_Step(prefix, is_folder=True)], look, width=self._transport.width):
+            yield result
+
+    async def _entry(self, key: str, *, metadata: bool) -> Found:
+        try:
+            entry = await self._look(key, metadata=metadata)
+        except TokenRefused:
+            raise
+        except AccessDenied as error:
+            if metadata:
+                # A query may select by metadata, and we cannot tell whether it would select this one.
+                return [Gap(key, error.code, error.message)]
+            return [Entry(key)]
+        return [entry] if entry is not None else []
+
+    async def _scan(self, prefix: str, *, metadata: bool) -> Entries | None:
+        return await self._listing.all_details(prefix, Details(self._transport, prefix, metadata=metadata))
+
+    async def _one_level(self, prefix: str, *, metadata: bool) -> Entries | None:
+        return await self._listing.level_details(prefix, Details(self._transport, prefix, metadata=metadata))
+
+    async def write(self, key: str, value: SecretValue) -> str:
+        """Write a new version, whatever is there."""
+        request = self._request("write", key)
+        answer = await self._send(request, value, {})
+        if answer.status == 400 and CAS_REQUIRED in answer.body:
+            # The mount or the secret insists on compare-and-set: compare with what is there now.
+            entry = await self._look(key, metadata=False)
+            answer = await self._send(request, value, {"cas": _number(entry.version if entry else None, request)})
+        return self._written(request, answer)
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str:
+        """Write a new version if the current one's number is that of ``expected`` (``None``: there is none at all)."""
+        request = self._request("write", key)
+        return self._written(request, await self._send(request, value, {"cas": _number(expected, request)}))
+
+    async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> Answer:
+        store, key = request.store, request.key or ""
+        body: dict[str, Any] = {"data": fields_of(value, store=store, key=key, exact_numbers=False)}
+        if options:
+            body["options"] = options
+        path = self._path("data/", key)
+        return await self._transport.call("write", "POST", path, request, encode(body, store=store, key=key))
+
+    def _written(self, request: Request, answer: Answer) -> str:
+        if answer.status != 200:
+            self._refused(request, answer)
+        try:
+            return f"{answer.data['version']}@{answer.data['created_time']}"
+        except KeyError:
+            raise nonsense(request.store, request.key) from None
+
+    async def delete(self, key: str) -> None:
+        """Delete the latest version; ``undelete`` on the server brings it back."""
+        request = self._request("delete", key)
+        answer = await self._transport.call("delete", "DELETE", self._path("data/", key), request)
+        if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
+            self._refused(request, answer)
+
+
+def _number(token: str | None, request: Request) -> int:
+    """What ``options.cas`` takes: the number in a version token, 0 where there must be no version."""
+    number = (token or "0").partition("@")[0]
+    if not (number.isascii() and number.isdecimal()):
+        raise StoreError("that is not a version of a Vault secret", store=request.store, key=request.key)
+    return int(number)

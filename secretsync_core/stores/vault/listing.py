@@ -1,0 +1,139 @@
+"""Lists folders, by the verbs that the server and whatever stands before it understand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import orjson
+
+from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.keys import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import aiohttp
+
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.stores.vault.scan import Details
+    from secretsync_core.stores.vault.transport import Transport
+
+    T = TypeVar("T")
+
+_UNKNOWN_VERB = (400, 405, 501)
+
+
+class Verb:
+    """LIST or SCAN, in the form that gets through: some proxies refuse the verb, and let ``?list=true`` pass."""
+
+    def __init__(self, transport: Transport, name: str) -> None:
+        self._transport = transport
+        self._name = name
+        self._as_query: bool | None = None  # not known before the first answer
+
+    async def ask(
+        self, path: str, request: Request, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> tuple[int, T | None, bytes]:
+        """List ``path`` (not encoded, below the mount); gives what ``Transport.stream`` gives."""
+        path = encoded(path)
+        if not self._as_query:
+            answer = await self._transport.stream(self._name, path, request, receive)
+            if self._as_query is False or answer[0] not in _UNKNOWN_VERB:
+                self._as_query = False
+                return answer
+        answer = await self._transport.stream("GET", f"{path}?{self._name.lower()}=true", request, receive)
+        if answer[0] not in _UNKNOWN_VERB:
+            self._as_query = True
+        return answer
+
+
+class Folder(NamedTuple):
+    """What is in one folder: the keys of its secrets and its sub-folders, both whole, the latter ending in ``/``."""
+
+    keys: list[str]
+    folders: list[str]
+
+
+class Listing:
+    """The listings of one store. ``root`` is what stands before a folder in the API: ``metadata/`` for version 2."""
+
+    def __init__(self, transport: Transport, root: str) -> None:
+        self._transport = transport
+        self._root = root
+        self._list = Verb(transport, "LIST")
+        self._scan = Verb(transport, "SCAN")
+        self._without_scan = False  # the server does not know it
+        self._scan_denied: set[str] = set()
+        self._without_details = False
+        self._details_denied: set[str] = set()
+
+    def _request(self, folder: str) -> Request:
+        transport = self._transport
+        action = f"list {folder}" if folder else "list its top folder"
+        return Request(transport.store, transport.mount, action, namespace=transport.namespace)
+
+    async def folder(self, folder: str) -> Folder:
+        """What is in ``folder``; nothing where it does not exist.
+
+        Raises AccessDenied where we may not list it, and StoreError where the answer does not say what is there.
+        """
+        request = self._request(folder)
+        status, names, body = await self._list.ask(self._root + folder, request, self._names)
+        if status == 404 and absent(body):
+            return Folder([], [])
+        if status != 200 or names is None:
+            raise refusal(request, status, body, {})
+        keys = [folder + name for name in names if not name.endswith("/")]
+        return Folder(keys, [folder + name for name in names if name.endswith("/")])
+
+    async def _names(self, response: aiohttp.ClientResponse) -> list[str]:
+        data = self._transport.data_of(await response.read())
+        names = data.get("keys", [])
+        if not isinstance(names, list) or (data and "keys" not in data):
+            raise nonsense(self._transport.store)
+        if not all(isinstance(name, str) and name for name in names):
+            raise nonsense(self._transport.store)
+        return names
+
+    async def all_keys(self, prefix: str) -> list[str] | None:
+        """Every key below ``prefix`` by one SCAN; ``None`` where the server has none or denies it."""
+        names = await self._scanned(self._root + prefix, prefix, self._names)
+        return None if names is None else [prefix + name for name in names if not name.endswith("/")]
+
+    async def all_details(self, prefix: str, details: Details) -> list[Entry] | None:
+        """Every entry below ``prefix``, last first, by one SCAN; ``None`` where the server has none or denies it."""
+        return await self._scanned(f"detailed-{self._root}{prefix}", prefix, details.receive)
+
+    async def level_details(self, folder: str, details: Details) -> list[Entry] | None:
+        """The entries directly in ``folder``, last first, in one request; ``None`` where that is not to be had."""
+        if self._without_details or folder in self._details_denied:
+            return None
+        path = f"detailed-{self._root}{folder}"
+        status, found, _ = await self._list.ask(path, self._request(folder), details.receive)
+        if status == 403:
+            self._details_denied.add(folder)
+        elif status not in (200, 404):  # a 404 may be an empty folder as well: a plain LIST will tell
+            self._without_details = True
+        return found
+
+    async def _scanned(
+        self, path: str, prefix: str, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> T | None:
+        if self._without_scan or prefix in self._scan_denied:
+            return None
+        status, found, _ = await self._scan.ask(path, self._request(prefix), receive)
+        if status == 403:
+            self._scan_denied.add(prefix)
+        elif status != 200:
+            # A 404 too: LIST will tell an empty folder from a server (HashiCorp Vault) that has no such path.
+            self._without_scan = True
+        return found
+
+
+def absent(body: bytes) -> bool:
+    """Whether a 404 says that there is nothing at that path, and not that the API has no such path."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and answer.get("errors") == []

@@ -1,0 +1,237 @@
+"""Logs in, renews, looks up and gives back tokens, by hvac in a worker thread: what happens seldom, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.credentials import resolve
+from secretsync_core.stores.vault.answers import (
+    NO_NAMESPACE,
+    NO_ROUTE,
+    Request,
+    TokenRefused,
+    nonsense,
+    refusal,
+    unreachable,
+)
+from secretsync_core.stores.vault.tls import tls_failure
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from secretsync_core.schema.provider_configs import VaultConfig
+    from secretsync_core.stores.base import StoreContext
+
+SECONDS = (10, 60)  # to connect, to answer
+_BARE_DENIAL = b'["permission denied"]'  # what a token that is unknown gets; a policy's denial says "1 error occurred"
+
+
+class Lease(NamedTuple):
+    """A token, the seconds it still lives (0: for ever), and whether it can be renewed."""
+
+    token: str
+    seconds: float
+    renewable: bool
+
+
+class Logins:
+    """The administrative calls of one store. Every one goes through the gate, as ``login``."""
+
+    def __init__(self, config: VaultConfig, context: StoreContext, tls: ssl.SSLContext) -> None:
+        self._config = config
+        self._context = context
+        self._tls = tls
+
+    @property
+    def method(self) -> str:
+        """The name of the login method in the document."""
+        auth = self._config.auth
+        return next((name for name, field in _FIELD.items() if getattr(auth, field) is not None), "token")
+
+    async def login(self) -> Lease:
+        """A new token by the configured method. Credential files are read anew. Raises TokenRefused where refused."""
+        method, credentials = self.method, self._credentials()
+
+        def ask(client: Any) -> Any:
+            return _ASK[method](client, self._config, credentials)
+
+        status, body, headers = await self._call("", ask)
+        if status == 200:
+            return self._lease(body, "auth")
+        request = self._request(f"log us in by {method}")
+        if status not in (400, 401, 403, 404) or NO_NAMESPACE in body:
+            raise refusal(request, status, body, headers)
+        mount = getattr(getattr(self._config.auth, _FIELD[method]), "mount", method)
+        missing = status == 404 or NO_ROUTE in body
+        raise TokenRefused(
+            f"{self._context.name} refuses to log us in by {method}",
+            store=self._context.name,
+            hint=f"is {method} mounted at auth/{mount}?"
+            if missing
+            else f"check the credentials and the role at auth/{mount}",
+        )
+
+    async def renew(self, token: str) -> Lease | None:
+        """The token with a longer life; ``None`` where the server does not renew it."""
+        status, body, _ = await self._call(token, lambda client: client.auth.token.renew_self())
+        return self._lease(body, "auth") if status == 200 else None
+
+    async def look_up(self, token: str) -> Lease | None:
+        """What the server knows of the token; ``None`` where it knows no such token."""
+        status, body, headers = await self._call(token, lambda client: client.auth.token.lookup_self())
+        if status == 200:
+            return self._lease(body, "data")
+        if status == 403:
+            if _BARE_DENIAL in body or b"invalid token" in body:
+                return None
+            return Lease(token, 0, renewable=False)  # it lives, and may not look at itself
+        raise refusal(self._request("look up our token"), status, body, headers)
+
+    async def give_back(self, token: str) -> None:
+        """Revoke a token that we logged in for."""
+        await self._call(token, lambda client: client.auth.token.revoke_self())
+
+    def _request(self, action: str) -> Request:
+        return Request(self._context.name, self._config.mount.strip("/"), action, namespace=self._config.namespace)
+
+    def _credentials(self) -> dict[str, str]:
+        auth, environ, store = self._config.auth, self._context.environ, self._context.name
+        pointers = {}
+        if auth.app_role is not None:
+            pointers = {"role_id": auth.app_role.role_id, "secret_id": auth.app_role.secret_id}
+        elif auth.kubernetes is not None:
+            pointers = {"jwt": auth.kubernetes.token}
+        elif auth.jwt is not None:
+            pointers = {"jwt": auth.jwt.token}
+        elif auth.user_pass is not None:
+            pointers = {"password": auth.user_pass.password}
+        return {name: resolve(where, environ, store=store) for name, where in pointers.items() if where is not None}
+
+    def _lease(self, body: bytes, part: str) -> Lease:
+        try:
+            found = orjson.loads(body)[part]
+            token = found["client_token" if part == "auth" else "id"]
+            seconds = found["lease_duration" if part == "auth" else "ttl"]
+            return Lease(str(token), float(seconds), bool(found.get("renewable")))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise nonsense(self._context.name) from None
+
+    async def _call(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
+        return await self._context.gate("login", lambda: asyncio.to_thread(self._in_thread, token, ask))
+
+    def _in_thread(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
+        store = self._context.name
+        try:
+            import hvac
+            import requests
+            from requests.adapters import HTTPAdapter
+        except ImportError:
+            raise StoreError(
+                "the login to Vault needs hvac", store=store, hint='install it with: pip install "secretsync[vault]"'
+            ) from None
+        tls, server_name = self._tls, self._config.tls.server_name
+
+        class OurTls(HTTPAdapter):
+            """Uses our TLS context as it is, where requests would add CA files of its own and of the environment."""
+
+            def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+                host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+                return host, {"ssl_context": tls, "server_hostname": server_name} if host["scheme"] == "https" else {}
+
+            def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+                """The context verifies."""
+
+        with requests.Session() as session:
+            session.trust_env = False
+            session.mount("https://", OurTls())
+            client = hvac.Client(
+                url=self._config.address.rstrip("/"),
+                token=token,  # never None, which would make hvac look into the environment and the home
+                verify=True,
+                cert=(),
+                timeout=SECONDS,
+                allow_redirects=False,
+                session=session,
+                namespace=self._config.namespace,
+                adapter=hvac.adapters.RawAdapter,
+                ignore_exceptions=True,  # they hold the body; the answers are for us to judge
+            )
+            try:
+                answer = ask(client)
+                return answer.status_code, answer.content, dict(answer.headers)
+            except requests.exceptions.SSLError as error:
+                raise tls_failure(_root(error), store) from None
+            except requests.exceptions.Timeout:
+                raise unreachable(store, "it does not answer in time") from None
+            except requests.exceptions.RequestException:
+                raise unreachable(store, "the connection fails") from None
+
+
+def _root(error: BaseException) -> ssl.SSLError:
+    """The error of the TLS library, below those that requests and urllib3 wrap it in."""
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        for found in (seen, *seen.args, getattr(seen, "reason", None)):
+            if isinstance(found, ssl.SSLError):
+                return found
+        seen = next(
+            (part for part in (*seen.args, getattr(seen, "reason", None)) if isinstance(part, BaseException)),
+            seen.__cause__ or seen.__context__,
+        )
+    return ssl.SSLError()
+
+
+_FIELD = {
+    "appRole": "app_role",
+    "kubernetes": "kubernetes",
+    "jwt": "jwt",
+    "userPass": "user_pass",
+    "cert": "cert",
+}
+
+
+def _app_role(client: Any, config: VaultConfig, credentials: dict[str, str]) -> Any:
+    assert config.auth.app_role is not None  # noqa: S101
+    return client.auth.approle.login(**credentials, use_token=False, mount_point=config.auth.app_role.mount)
+
+
+def _kubernetes(client: Any, config: VaultConfig, credentials: dict[str, str]) -> Any:
+    part = config.auth.kubernetes
+    assert part is not None  # noqa: S101
+    return client.auth.kubernetes.login(role=part.role, jwt=credentials["jwt"], use_token=False, mount_point=part.mount)
+
+
+def _jwt(client: Any, config: VaultConfig, credentials: dict[str, str]) -> Any:
+    part = config.auth.jwt
+    assert part is not None  # noqa: S101
+    return client.auth.jwt.jwt_login(role=part.role or "", jwt=credentials["jwt"], use_token=False, path=part.mount)
+
+
+def _user_pass(client: Any, config: VaultConfig, credentials: dict[str, str]) -> Any:
+    part = config.auth.user_pass
+    assert part is not None  # noqa: S101
+    return client.auth.userpass.login(
+        username=part.username, password=credentials["password"], use_token=False, mount_point=part.mount
+    )
+
+
+def _cert(client: Any, config: VaultConfig, _: dict[str, str]) -> Any:
+    part = config.auth.cert
+    assert part is not None  # noqa: S101
+    return client.auth.cert.login(name=part.role or "", cacert=True, use_token=False, mount_point=part.mount)
+
+
+_ASK: dict[str, Callable[[Any, VaultConfig, dict[str, str]], Any]] = {
+    "appRole": _app_role,
+    "kubernetes": _kubernetes,
+    "jwt": _jwt,
+    "userPass": _user_pass,
+    "cert": _cert,
+}

@@ -1,0 +1,94 @@
+"""What the stores of both KV versions share: the mount, its confirmation, and the keys of one request."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.detect import kv_version
+from secretsync_core.stores.vault.fields import MAX_BYTES
+from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, check, encoded
+from secretsync_core.stores.vault.listing import absent
+
+if TYPE_CHECKING:
+    from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.transport import Answer, Transport
+
+
+class KvMount:
+    """A KV engine at one mount, opened. Implements none of the abilities."""
+
+    version: ClassVar[int]
+
+    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool) -> None:
+        """``confirmed``: the server has told that this mount is there and runs this version."""
+        self._transport = transport
+        self._auth = auth
+        self._confirmed = confirmed
+        self._confirming = asyncio.Lock()
+        self.facts = StoreFacts(
+            name=transport.store,
+            provider="vault",
+            shape=Shape.FIELDS,
+            versioned=self.version == 2,
+            limits=StoreLimits(
+                max_bytes=MAX_BYTES,
+                key_pattern=KEY_PATTERN,
+                key_rule=KEY_RULE,
+                # Measured: version 1 gives a number back as it was sent, version 2 makes it a float64.
+                exact_numbers=self.version == 1,
+                pins="[1-9][0-9]*" if self.version == 2 else None,
+                custom_metadata=self.version == 2,
+            ),
+        )
+
+    async def aclose(self) -> None:
+        """Give the token back, where we logged in for it, and close every connection."""
+        await self._auth.aclose()
+        await self._transport.aclose()
+
+    def _request(self, action: str, key: str) -> Request:
+        transport = self._transport
+        return Request(transport.store, transport.mount, f"{action} {key}", key, transport.namespace)
+
+    def _path(self, root: str, key: str) -> str:
+        check(key, self._transport.store)
+        return root + encoded(key)
+
+    def _refused(self, request: Request, answer: Answer) -> NoReturn:
+        if answer.status == 404 and not answer.body.lstrip().startswith(b"{"):
+            raise nonsense(request.store, request.key)  # a proxy's page
+        raise refusal(request, answer.status, answer.body, answer.headers)
+
+    async def _not_found(self, request: Request, answer: Answer) -> NoReturn:
+        """Raise SecretNotFound for a 404 that says just that, and what fits for any other."""
+        if not absent(answer.body):
+            self._refused(request, answer)
+        await self._confirm()
+        raise SecretNotFound(f"{request.key} is not in {request.store}", store=request.store, key=request.key)
+
+    async def _confirm(self) -> None:
+        """Before "nothing there" is believed of a pinned mount, make sure once that it runs the version of the pin.
+
+        The API of one version answers paths of the other with the same 404 as for a secret that never was.
+        """
+        if self._confirmed:
+            return
+        async with self._confirming:
+            if self._confirmed:
+                return
+            try:
+                found = await kv_version(self._transport)
+            except AccessDenied:
+                found = None  # we may not know, which may be why it is pinned
+            if found not in (None, self.version):
+                raise StoreError(
+                    f"{self._transport.store} runs KV version {found} at {self._transport.mount!r},"
+                    f" and kvVersion pins {self.version}",
+                    store=self._transport.store,
+                    hint="leave kvVersion out, or correct it",
+                )
+            self._confirmed = True

@@ -1,0 +1,34 @@
+"""Puts a store together from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.stores.vault.auth import Auth
+from secretsync_core.stores.vault.detect import kv_version
+from secretsync_core.stores.vault.kv1 import Kv1Store
+from secretsync_core.stores.vault.kv2 import Kv2Store
+from secretsync_core.stores.vault.logins import Logins
+from secretsync_core.stores.vault.tls import context_of
+from secretsync_core.stores.vault.transport import Transport
+
+if TYPE_CHECKING:
+    from secretsync_core.schema.provider_configs import VaultConfig
+    from secretsync_core.stores.base import StoreContext
+
+
+async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2Store:
+    """See ``open_store``. What was opened halfway is closed again where an error ends it."""
+    tls = context_of(config.tls, context.name)
+    auth = Auth(config, context, Logins(config, context, tls))
+    transport = Transport(config, context, tls, auth)
+    try:
+        version = config.kv_version or await kv_version(transport)
+        # A login that fails should fail here, and not at the first secret.
+        await auth.token()
+    except BaseException:
+        await auth.aclose()
+        await transport.aclose()
+        raise
+    store = Kv1Store if version == 1 else Kv2Store
+    return store(transport, auth, confirmed=config.kv_version is None)

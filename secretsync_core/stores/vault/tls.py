@@ -1,0 +1,83 @@
+"""Whom we trust and who we are, as one TLS context for the secrets' way and for logins."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.vault.answers import unreachable
+
+if TYPE_CHECKING:
+    from secretsync_core.errors import StoreUnavailable
+    from secretsync_core.schema.provider_configs import VaultTls
+
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+
+
+def context_of(tls: VaultTls, store: str) -> ssl.SSLContext:
+    """The context for a ``tls`` section. Nothing in the environment adds to whom it trusts but the system's store.
+
+    Raises StoreError where a file of it is missing or is not what it should be.
+    """
+    context = (
+        ssl.create_default_context(ssl.Purpose.SERVER_AUTH) if tls.ca_file is None else _trusting(tls.ca_file, store)
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.cert_file is not None:
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise StoreError(
+                f"the client certificate {tls.cert_file} cannot be used: {_reason(error)}",
+                store=store,
+                hint="tls.certFile and tls.keyFile name PEM files that belong together",
+            ) from None
+    return context
+
+
+def _trusting(ca_file: str, store: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
+    except OSError as error:
+        raise StoreError(
+            f"the CA certificates {ca_file} cannot be used: {_reason(error)}",
+            store=store,
+            hint="tls.caFile names a PEM file",
+        ) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "not a PEM file of the right kind"
+    return error.strerror or type(error).__name__
+
+
+def tls_failure(error: ssl.SSLError, store: str) -> StoreUnavailable:
+    """The error for a handshake that failed. Trying again does not help, so it is not retryable."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _EXPIRED:
+            return unreachable(store, "its certificate has expired", hint="renew it", permanent=True)
+        if error.verify_code in _WRONG_NAME:
+            return unreachable(
+                store,
+                "its certificate is for another name",
+                hint="use the name in the certificate, or set tls.serverName",
+                permanent=True,
+            )
+        return unreachable(
+            store, "its certificate is not trusted", hint="set tls.caFile to the CA that signed it", permanent=True
+        )
+    if "ALERT" in (error.reason or ""):
+        return unreachable(
+            store,
+            "it refuses our TLS handshake",
+            hint="it may ask for a client certificate: tls.certFile and tls.keyFile",
+            permanent=True,
+        )
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        return unreachable(
+            store, "it does not speak TLS", hint="should its address start with http://?", permanent=True
+        )
+    return unreachable(store, "the TLS handshake failed")

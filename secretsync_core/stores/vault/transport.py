@@ -1,0 +1,218 @@
+"""The way of secrets to and from a server: one aiohttp session, one attempt a request, errors of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.vault.answers import Request, nonsense, refusal, unreachable
+from secretsync_core.stores.vault.keys import encoded
+from secretsync_core.stores.vault.tls import tls_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import TypeVar
+
+    from secretsync_core.schema.provider_configs import VaultConfig
+    from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.vault.auth import Auth
+
+    T = TypeVar("T")
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+SCAN_SECONDS = 300  # a server may think this long before it sends the metadata of a whole subtree
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+_SCAN_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SCAN_SECONDS)
+
+# Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
+_FOR_THE_CALLER = frozenset({200, 204, 400, 403, 404, 405})
+
+
+class Answer(NamedTuple):
+    """One answer. ``data`` is the ``data`` object of a 200, empty for any other."""
+
+    status: int
+    data: dict[str, Any]
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """The requests of one store."""
+
+    def __init__(self, config: VaultConfig, context: StoreContext, tls: ssl.SSLContext, auth: Auth) -> None:
+        self.store = context.name
+        self.mount = config.mount.strip("/")
+        self.namespace = config.namespace
+        self.width = context.concurrency
+        self._gate = context.gate
+        self._auth = auth
+        self._base = f"{config.address.rstrip('/')}/v1/"
+        self._mount_base = f"{self._base}{encoded(self.mount)}/"
+        self._server_name = config.tls.server_name
+        self._index: str | None = None
+        self._headers: dict[str, str] = {}
+        self._headers_for: str | None = None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
+            timeout=_TIMEOUT,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # no proxy, CA or netrc that a variable brings in
+            headers={"User-Agent": "secretsync"},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def call(self, kind: str, method: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
+        """One request to ``path`` (encoded, below the mount). Gives any of ``_FOR_THE_CALLER``, raises for the rest."""
+        url = URL(self._mount_base + path, encoded=True)
+        return await self.authorised(
+            kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
+        )
+
+    async def system(self, kind: str, path: str, request: Request) -> Answer:
+        """Like ``call``, a GET of a path that does not stand below the mount."""
+        url = URL(self._base + path, encoded=True)
+        return await self.authorised(
+            kind, lambda headers: self._attempt("GET", url, request, headers, None), lambda answer: answer.status
+        )
+
+    async def stream(
+        self, method: str, path: str, request: Request, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> tuple[int, T | None, bytes]:
+        """One listing that may be large: its status, what ``receive`` makes of a 200's body, the body of a refusal."""
+        url = URL(self._mount_base + path, encoded=True)
+
+        async def attempt(headers: dict[str, str]) -> tuple[int, T | None, bytes]:
+            try:
+                async with self._session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    timeout=_SCAN_TIMEOUT,
+                    allow_redirects=False,
+                    server_hostname=self._server_name,
+                ) as response:
+                    if response.status == 200:
+                        return 200, await receive(response), b""
+                    body = await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise self._unreachable(error) from None
+            if response.status in _FOR_THE_CALLER or response.status == 501:
+                return response.status, None, body
+            raise refusal(request, response.status, body, response.headers)
+
+        return await self.authorised("list", attempt, lambda answer: answer[0])
+
+    async def authorised(
+        self, kind: str, attempt: Callable[[dict[str, str]], Awaitable[T]], status: Callable[[T], int]
+    ) -> T:
+        """Run one attempt through the gate; once more with another token, where the first one turns out dead."""
+        token = await self._auth.token()
+        answer = await self._gate(kind, lambda: attempt(self._with(token)))
+        if status(answer) == 403 and (fresh := await self._auth.instead_of(token)) is not None:
+            answer = await self._gate(kind, lambda: attempt(self._with(fresh)))
+        return answer
+
+    def _with(self, token: str) -> dict[str, str]:
+        if token is not self._headers_for:
+            self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+            if self.namespace is not None:
+                self._headers["X-Vault-Namespace"] = self.namespace
+            if self._index is not None:
+                self._ask_for(self._index)
+            self._headers_for = token
+        return self._headers
+
+    async def _attempt(
+        self, method: str, url: URL, request: Request, headers: dict[str, str], payload: bytes | None
+    ) -> Answer:
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=payload,
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=self._server_name,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+        status = response.status
+        if payload is not None or method == "DELETE":
+            self._remember(response.headers.get("X-Vault-Index"))
+        if status == 200:
+            return Answer(200, self.data_of(body, request.key), body, response.headers)
+        if status not in _FOR_THE_CALLER:
+            raise refusal(request, status, body, response.headers)
+        if status == 400:
+            refused = refusal(request, status, body, response.headers)
+            if refused.retryable:
+                raise refused
+        return Answer(status, {}, body, response.headers)
+
+    def data_of(self, body: bytes, key: str | None = None) -> dict[str, Any]:
+        """The ``data`` object of a successful answer. Raises StoreUnavailable for anything else."""
+        try:
+            data = orjson.loads(body)["data"]
+        except (ValueError, KeyError, TypeError):
+            raise nonsense(self.store, key) from None
+        if data is None:
+            return {}
+        if not isinstance(data, dict):
+            raise nonsense(self.store, key)
+        return data
+
+    def _remember(self, index: str | None) -> None:
+        """Ask for reads at least as new as our latest write: a standby that lags would serve older ones."""
+        if index is not None and (self._index is None or _place(index) >= _place(self._index)):
+            self._index = index
+            self._ask_for(index)
+
+    def _ask_for(self, index: str) -> None:
+        self._headers["X-Vault-Index"] = index
+        self._headers["X-Vault-Inconsistent"] = "forward-active-node"
+
+    def _unreachable(self, error: Exception) -> StoreError:
+        if isinstance(error, StoreError):
+            return error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            certificate = error.certificate_error
+            return tls_failure(certificate if isinstance(certificate, ssl.SSLError) else ssl.SSLError(), self.store)
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
+            return tls_failure(error.os_error, self.store)
+        if isinstance(error, ssl.SSLError):
+            return tls_failure(error, self.store)
+        if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+            return unreachable(self.store, "it does not answer in time")
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return unreachable(self.store, "its name is not known", hint="check the address in the SecretStore")
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return unreachable(self.store, error.os_error.strerror or "the connection fails")
+        if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, OSError)):
+            return unreachable(self.store, "the connection was cut")
+        if isinstance(error, aiohttp.ClientResponseError):
+            return nonsense(self.store)
+        return unreachable(self.store, "the connection fails")
+
+
+def _place(index: str) -> tuple[int, int]:
+    """How far an X-Vault-Index is: ``v1:<cluster>:<local>:<replicated>:<mac>`` in base64; zeros for another form."""
+    try:
+        parts = base64.b64decode(index).split(b":")
+        return int(parts[2]), int(parts[3])
+    except (binascii.Error, ValueError, IndexError):
+        return 0, 0

@@ -1,0 +1,186 @@
+"""An HTTP server that misbehaves on request: a proxy before a real server, or alone.
+
+It reads and writes raw HTTP, because HTTP libraries refuse verbs such as SCAN and do not let a test cut an answer
+in the middle::
+
+    async with FaultyHttp(server.address) as proxy:
+        proxy.answer("GET .*/data/a$", 429, headers={"Retry-After": "3"}, times=1)
+        ... open a store at proxy.address ...
+    assert proxy.count("SCAN") == 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+
+class Seen(NamedTuple):
+    """One request as it came in; ``path`` as sent, with its query."""
+
+    method: str
+    path: str
+
+
+@dataclass
+class _Fault:
+    """What to do to requests whose ``METHOD path`` matches; ``times`` left (``None``: always)."""
+
+    match: re.Pattern[str]
+    times: int | None
+    status: int = 0
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    cut_after: int | None = None
+    echo: bool = False
+
+
+class FaultyHttp:
+    """See the module. ``requests`` lists everything that came in, in order."""
+
+    def __init__(self, upstream: str | None = None) -> None:
+        """``upstream``: the ``http://`` address of the real server; without one, what no fault answers gets a 404."""
+        self.requests: list[Seen] = []
+        self._upstream = urlsplit(upstream) if upstream else None
+        self._faults: list[_Fault] = []
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    # What to do. Patterns are searched for in "METHOD /path?query"; the latest fault that matches wins.
+
+    def answer(
+        self,
+        match: str,
+        status: int,
+        body: bytes = b'{"errors":[]}',
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+        echo: bool = False,
+    ) -> None:
+        """Answer instead of the server; with ``echo``, the request's own body follows ``body``."""
+        self._faults.append(_Fault(re.compile(match), times, status, body, headers or {}, echo=echo))
+
+    def cut(self, match: str, *, after: int = 0, times: int | None = None) -> None:
+        """Let the server answer, and cut the connection after so many bytes of it."""
+        self._faults.append(_Fault(re.compile(match), times, cut_after=after))
+
+    def delay(self, match: str, seconds: float, *, times: int | None = None) -> None:
+        """Wait before the server is asked."""
+        self._faults.append(_Fault(re.compile(match), times, delay=seconds))
+
+    def refuse_verbs(self, *verbs: str, status: int = 400) -> None:
+        """Be a proxy that does not know these verbs."""
+        self.answer(f"^({'|'.join(verbs)}) ", status, b"<html>Bad Request</html>")
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        self._faults.clear()
+
+    def count(self, match: str = "") -> int:
+        """How many requests so far matched."""
+        return sum(re.search(match, f"{method} {path}") is not None for method, path in self.requests)
+
+    # How it is done.
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.ensure_future(self._serve(reader, writer))
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
+                length = _header(head, b"content-length")
+                body = await reader.readexactly(int(length)) if length else b""
+                self.requests.append(Seen(method, path))
+                fault = self._fault(f"{method} {path}")
+                if fault and fault.delay:
+                    await asyncio.sleep(fault.delay)
+                if fault and fault.body is not None:
+                    answer = _plain(fault.status, fault.body + (body if fault.echo else b""), fault.headers)
+                elif self._upstream is None:
+                    answer = _plain(404, b'{"errors":[]}', {})
+                else:
+                    if upstream is None:
+                        upstream = await asyncio.open_connection(
+                            self._upstream.hostname, self._upstream.port, limit=2**20
+                        )
+                    upstream[1].write(head + body)
+                    answer = await _answer(upstream[0])
+                if fault and fault.cut_after is not None:
+                    writer.write(answer[: fault.cut_after])
+                    await writer.drain()
+                    return
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            for stream in (writer, *([upstream[1]] if upstream else [])):
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _fault(self, line: str) -> _Fault | None:
+        for fault in reversed(self._faults):
+            if fault.times != 0 and fault.match.search(line):
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None
+
+
+def _header(head: bytes, name: bytes) -> str | None:
+    found = re.search(rb"\r\n" + name + rb": *([^\r]*)\r\n", head, re.IGNORECASE)
+    return found.group(1).decode() if found else None
+
+
+def _plain(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    """One whole answer of the real server, byte by byte as it came."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _header(head, b"content-length")
+    if length is not None:
+        return head + await reader.readexactly(int(length))
+    if (_header(head, b"transfer-encoding") or "").lower() != "chunked":
+        return head
+    parts = [head]
+    while True:
+        size = await reader.readuntil(b"\r\n")
+        parts += [size, await reader.readexactly(int(size, 16) + 2)]
+        if int(size, 16) == 0:
+            return b"".join(parts)
