@@ -13,6 +13,7 @@
      |    +-- AccessDenied      3   the store refuses us
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
+     |         +-- StoreLost    3   so many requests failed in a row that we gave the store up
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
@@ -143,6 +144,13 @@ class StoreUnavailable(StoreError):
 
     code = "unavailable"
     retryable = True
+
+
+class StoreLost(StoreUnavailable):
+    """Several requests in a row failed for good: the run gave the store up, and this request was not even made."""
+
+    code = "lost"
+    retryable = False
 
 
 class RateLimited(StoreError):

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.engine.canonical import Fingerprinter
+from secretsync_core.engine.compare import Comparer
+from secretsync_core.engine.drift import look_for_drift
+from secretsync_core.engine.foresight import foresee
+from secretsync_core.engine.gate import RetryPolicy
+from secretsync_core.engine.lease import hold_lease
+from secretsync_core.engine.opening import open_stores
+from secretsync_core.engine.recorder import Recorder
+from secretsync_core.engine.settle import settle
+from secretsync_core.engine.survey import State, survey
+from secretsync_core.engine.transfer import Transfer
+from secretsync_core.model.change import Drift
+from secretsync_core.model.report import KEPT, ItemError, Outcome, Report, Result
+from secretsync_core.plan.items import build_plan
+
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.model.change import Change
-    from secretsync_core.model.report import ItemError, Outcome, Report
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
@@ -22,10 +39,12 @@ class Options:
     Attributes:
         items: only these plan items; empty for all.
         verify: compare values even where versions match.
+        retry: how often and how patiently failing requests are repeated.
     """
 
     items: frozenset[str] = frozenset()
     verify: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Observer(Protocol):
@@ -38,7 +57,10 @@ class Observer(Protocol):
         """How many outcomes will follow in this phase."""
 
     def outcome(self, outcome: Outcome) -> None:
-        """One destination secret is settled."""
+        """One destination secret is settled.
+
+        Those that are unchanged by their versions alone are only counted in the report.
+        """
 
 
 @dataclass(slots=True)
@@ -58,6 +80,7 @@ async def plan(
     ledger: Ledger | None,
     *,
     environ: Mapping[str, str],
+    fingerprint_key: bytes | None = None,
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Planned:
@@ -65,7 +88,24 @@ async def plan(
 
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
-    raise NotImplementedError
+    options, observer = options or Options(), observer or _Silent()
+    job_plan = build_plan(job, options.items)
+    recorder = Recorder(ledger, job.name) if ledger is not None else None
+    try:
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry) as opened:
+            observer.phase("listing")
+            state = await _state(recorder)
+            found = await survey(job_plan, opened, state, verify=options.verify, keep_unchanged=True)
+            observer.phase("comparing")
+            fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
+            comparer = Comparer(job_plan, opened, fingerprinter, recorder)
+            changes = await foresee(job_plan, found.changes, comparer, observer, render_all=options.verify)
+            changes += found.deletes
+            changes.sort(key=lambda change: (change.item, change.key, change.dest))
+            return Planned(job.name, changes, found.warnings, found.errors, opened.requests)
+    finally:
+        if recorder is not None:
+            await recorder.aclose()
 
 
 async def sync(
@@ -74,6 +114,7 @@ async def sync(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
+    fingerprint_key: bytes,
     options: Options | None = None,
     observer: Observer | None = None,
     stop: asyncio.Event | None = None,
@@ -81,9 +122,54 @@ async def sync(
     """Do it. One failed secret does not stop the others; setting ``stop`` finishes what is in flight and returns.
 
     Raises PlanRefused, LeaseHeld and LedgerError before anything is written; what happens to single items or
-    secrets is in the report.
+    secrets is in the report. A ledger that fails in the middle raises LedgerError: what it could not record was not
+    written, and the next sync finds out what became of the rest.
     """
-    raise NotImplementedError
+    options, observer, stop = options or Options(), observer or _Silent(), stop or asyncio.Event()
+    job_plan = build_plan(job, options.items)
+    report = Report(new_run_id(), job.name, time.time())
+    fingerprinter = Fingerprinter(fingerprint_key)
+    recorder = Recorder(ledger, job.name)
+    try:
+        async with (
+            hold_lease(job.name, ledger, recorder, stop),
+            open_stores(job_plan, documents, environ=environ, retry=options.retry, stop=stop) as opened,
+        ):
+            await settle(job.name, report.run, ledger, recorder, opened, fingerprinter)
+            observer.phase("listing")
+            state = await _state(recorder)
+            found = await survey(job_plan, opened, state, verify=options.verify, keep_unchanged=False)
+            del state
+
+            spared: set[str] = set()
+
+            def settled(outcome: Outcome) -> None:
+                report.add(outcome)
+                _note_drift(report, outcome.change)
+                if outcome.result in (Result.FAILED, Result.NOT_REACHED):
+                    spared.add(outcome.change.item)
+                observer.outcome(outcome)
+
+            _start_report(report, found.unchanged, found.warnings, found.errors, found.unknown_drift)
+            await recorder.record(Draft(Event.RUN_STARTED, run=report.run))
+            comparer = Comparer(job_plan, opened, fingerprinter, recorder)
+            transfer = Transfer(
+                job_plan, opened, recorder, fingerprinter, comparer, run=report.run, stop=stop, settle=settled
+            )
+            observer.phase("transferring")
+            observer.planned(len(found.changes))
+            await transfer.copy(found.changes)
+            if found.deletes:
+                observer.phase("deleting")
+                observer.planned(len(found.deletes))
+                await transfer.delete(found.deletes, spared)
+            report.requests = opened.requests
+            report.stopped = stop.is_set()
+            report.finished = time.time()
+            await recorder.record(_finished(report))
+    finally:
+        await recorder.aclose()
+    return report
 
 
 async def check(
@@ -92,6 +178,7 @@ async def check(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
+    fingerprint_key: bytes,
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Report:
@@ -100,4 +187,80 @@ async def check(
     Every key that the ledger knows is counted UNCHANGED, or is in ``drifted`` (and counted FAILED with reason
     ``drifted`` or ``removed-outside``); where we may not read, ``drift_unknown`` counts it.
     """
-    raise NotImplementedError
+    options, observer = options or Options(), observer or _Silent()
+    job_plan = build_plan(job, options.items)
+    report = Report(new_run_id(), job.name, time.time())
+    recorder = Recorder(ledger, job.name)
+    try:
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
+            observer.phase("comparing")
+            state = await _state(recorder)
+            selected = {item.name for item in job_plan.items}
+            if job_plan.partial:
+                state = {
+                    dest: {key: held for key, held in keys.items() if held.item in selected}
+                    for dest, keys in state.items()
+                }
+
+            def settled(outcome: Outcome) -> None:
+                report.add(outcome)
+                _note_drift(report, outcome.change)
+                observer.outcome(outcome)
+
+            await look_for_drift(
+                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key), report, settled,
+                verify=options.verify,
+            )  # fmt: skip
+            report.requests = opened.requests
+            report.finished = time.time()
+    finally:
+        await recorder.aclose()
+    return report
+
+
+def new_run_id() -> str:
+    """A run's id: when it began, in UTC, and a few random digits, so that ids sort by time and never meet."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+async def _state(recorder: Recorder | None) -> State:
+    return await recorder.state() if recorder is not None else {}
+
+
+def _start_report(
+    report: Report, unchanged: Mapping[str, int], warnings: list[str], errors: list[ItemError], unknown: int
+) -> None:
+    for item, count in unchanged.items():
+        report.counts.setdefault(item, {})[Result.UNCHANGED] = count
+    report.warnings = warnings[:KEPT]
+    report.errors = errors[:KEPT]
+    report.drift_unknown = unknown
+
+
+def _note_drift(report: Report, change: Change) -> None:
+    if change.drift in (Drift.CHANGED, Drift.REMOVED):
+        report.drifted_count += 1
+        if len(report.drifted) < KEPT:
+            report.drifted.append(change)
+
+
+def _finished(report: Report) -> Draft:
+    counts = {result.value: report.total(result) for result in Result}
+    counts["errors"] = len(report.errors)
+    counts["drifted"] = report.drifted_count
+    told = " ".join(f"{name}={count}" for name, count in counts.items() if count)
+    reason = "stopped" if report.stopped else ("" if report.ok else "failed")
+    return Draft(Event.RUN_FINISHED, run=report.run, reason=reason, counts=told)
+
+
+class _Silent:
+    """The observer of a run that nobody watches."""
+
+    def phase(self, name: str) -> None:
+        pass
+
+    def planned(self, total: int) -> None:
+        pass
+
+    def outcome(self, outcome: Outcome) -> None:
+        pass

@@ -51,7 +51,9 @@ class Reason(StrEnum):
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
     INVALID_KEY = "invalid-key"
+    TRANSFORM_FAILED = "transform-failed"
     CANNOT_SEE = "cannot-see"
+    CANNOT_COMPARE = "cannot-compare"
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"
 
@@ -71,3 +73,4 @@ class Change(NamedTuple):
     owned: bool = False  # the ledger says that this job created the key
     drift: Drift = Drift.NONE
     detail: str = ""  # one sentence for people, where the reason alone does not say enough
+    known: bool = False  # the ledger's record of this key says the same already, so there is nothing to add to it

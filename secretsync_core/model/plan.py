@@ -18,7 +18,7 @@ class Target(NamedTuple):
     """One destination secret as the plan wants it, the same for every destination of the job.
 
     ``version`` says what its sources are at: the version token of a single source, a digest of all of them for
-    several, ``None`` where a source has no versions. ``problem`` is set where the target cannot be made.
+    several, ``None`` where a source has no versions.
     """
 
     item: str

@@ -1,0 +1,82 @@
+"""When two values are the same, and how a value is named in the ledger without being there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING
+
+from secretsync_core.secret import SecretValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from secretsync_core.secret import JsonValue
+
+
+def canonical(value: SecretValue) -> bytes:
+    """One byte string for all forms of the same value.
+
+    Fields in any order are the same; so are the numbers 1 and 1.0, since stores that keep JSON numbers as float64
+    give one for the other; true and 1 are not.
+    """
+    payload = value.reveal()
+    if isinstance(payload, bytes):
+        return b"b" + payload
+    return b"f" + json.dumps(_plain(payload), sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def same(one: SecretValue, other: SecretValue) -> bool:
+    """Whether two values are the same, compared in constant time."""
+    return hmac.compare_digest(canonical(one), canonical(other))
+
+
+class Fingerprinter:
+    """Names values by HMAC-SHA256, so that the ledger can tell them apart and nobody can guess them from it.
+
+    The destination and its key go into the HMAC: two keys that hold the same password do not look the same.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def value(self, dest: str, key: str, value: SecretValue, ours: str = "") -> str:
+        """Hex HMAC-SHA256 of a value at its place.
+
+        ``ours`` (with Merge) restricts it to the fields that are ours, named as :meth:`field_names` gives them.
+        """
+        payload = value.reveal()
+        if ours and isinstance(payload, dict):
+            value = SecretValue({n: v for n, v in payload.items() if self._name(dest, key, n) in _split(ours)})
+        return hmac.new(self._key, _frame(dest, key) + canonical(value), hashlib.sha256).hexdigest()
+
+    def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
+        """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""
+        return "".join(sorted(self._name(dest, key, name) for name in names))
+
+    def named_by(self, dest: str, key: str, ours: str, names: Iterable[str]) -> set[str]:
+        """Those of ``names`` that ``ours`` (see :meth:`field_names`) holds."""
+        held = _split(ours)
+        return {name for name in names if self._name(dest, key, name) in held}
+
+    def _name(self, dest: str, key: str, name: str) -> str:
+        return hmac.new(self._key, _frame(dest, key) + b"n" + name.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _split(ours: str) -> frozenset[str]:
+    return frozenset(ours[at : at + 16] for at in range(0, len(ours), 16))
+
+
+def _frame(*parts: str) -> bytes:
+    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)

@@ -1,0 +1,142 @@
+"""What versions alone cannot tell: read, render, compare. Both the plan and the transfer ask here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.engine.canonical import same
+from secretsync_core.engine.convert import to_shape
+from secretsync_core.engine.render import render
+from secretsync_core.errors import SecretNotFound
+from secretsync_core.model.capabilities import Shape
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.plan.targets import joint_version, pinned_version
+from secretsync_core.schema.job import WritePolicy
+from secretsync_core.secret import SecretValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secretsync_core.engine.canonical import Fingerprinter
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.model.plan import SourceRef
+    from secretsync_core.plan.items import Item, JobPlan
+
+
+class Wanted(NamedTuple):
+    """What the plan wants at a destination key: the value, and the version of the sources it was made from."""
+
+    value: SecretValue
+    source_version: str | None
+
+
+class Verdict(NamedTuple):
+    """A change that is decided for good, and the whole value to write where it says to write.
+
+    ``ours`` names, with Merge, the fields that are ours, as the ledger holds them.
+    """
+
+    change: Change
+    value: SecretValue | None = None
+    ours: str = ""
+
+
+class Comparer:
+    """Decides changes by their values, for one run."""
+
+    def __init__(
+        self, plan: JobPlan, opened: OpenStores, fingerprinter: Fingerprinter | None, recorder: Recorder | None
+    ) -> None:
+        self._items = {item.name: item for item in plan.items}
+        self._policy = plan.spec.write_policy
+        self._opened = opened
+        self._fingerprinter = fingerprinter
+        self._recorder = recorder
+
+    async def want(self, item_name: str, sources: Sequence[SourceRef]) -> Wanted:
+        """Read a target's sources and render what the destinations should hold."""
+        item = self._items[item_name]
+        if len(sources) == 1:
+            found = [await self._read(item, sources[0])]
+        else:
+            found = list(await asyncio.gather(*(self._read(item, ref) for ref in sources)))
+        versions = [(ref, version) for ref, _, version in found]
+        version = joint_version(versions) if item.combined else versions[0][1]
+        return Wanted(render(item, [(ref, value) for ref, value, _ in found]), version)
+
+    async def _read(self, item: Item, ref: SourceRef) -> tuple[SourceRef, SecretValue, str | None]:
+        part = next(part for part in item.parts if part.name == ref.part)
+        pin = part.secret.version if part.secret is not None else None
+        secret = await self._opened.reader(ref.store).read(ref.key, pin)
+        return ref, secret.value, pinned_version(part, secret.version)
+
+    async def decide(self, change: Change, wanted: Wanted) -> Verdict:
+        """Turn ``compare`` into create, update, unchanged or skip; and give what to write.
+
+        A create or update comes back as it is, with its value. Reads the destination only for ``compare``.
+        """
+        shape = self._opened.stores[change.dest].facts.shape
+        if wanted.source_version != change.source_version:
+            change = change._replace(source_version=wanted.source_version, known=False)
+        ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
+        if change.action is not Action.COMPARE:
+            return Verdict(change, ours_now, self._names(change, ours_now))
+        try:
+            current = await self._opened.reader(change.dest).read(change.key)
+        except SecretNotFound:
+            # What was there when we looked is gone, or is there as a deleted version: its token says from where on.
+            seen = [entry async for entry in self._opened.reader(change.dest).stat([change.key])]
+            token = getattr(seen[0], "version", None) if seen else None
+            reason = Reason.NEW if change.reason is not Reason.DRIFTED else Reason.REMOVED_OUTSIDE
+            change = change._replace(action=Action.CREATE, reason=reason, dest_version=token, owned=True)
+            return Verdict(change, ours_now, self._names(change, ours_now))
+        if current.version != change.dest_version:
+            change = change._replace(dest_version=current.version, known=False)
+        if self._policy is WritePolicy.IF_NOT_EXISTS:
+            return Verdict(change._replace(action=Action.SKIP, reason=Reason.EXISTS))
+        whole, ours = ours_now, ""
+        drift = change.drift
+        recorded = await self._recorded(change) if drift is Drift.CHANGED or self._policy is WritePolicy.MERGE else None
+        if self._policy is WritePolicy.MERGE:
+            whole, ours = self._merge(change, ours_now, current.value, shape, recorded[1] if recorded else "")
+        if drift is Drift.CHANGED and recorded is not None and self._fingerprinter is not None:
+            now = self._fingerprinter.value(change.dest, change.key, current.value, recorded[1])
+            if now == recorded[0]:
+                drift = Drift.NONE  # somebody wrote, but not another value
+        if same(current.value, whole):
+            return Verdict(change._replace(action=Action.UNCHANGED, reason=Reason.SAME_VALUE, drift=drift), whole, ours)
+        reason = change.reason
+        if reason in (Reason.FIRST_SIGHT, Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE):
+            reason = Reason.DIFFERENT_VALUE
+        return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+
+    async def _recorded(self, change: Change) -> tuple[str, str] | None:
+        """The fingerprint that the ledger holds of a key, and its fields of ours."""
+        if self._recorder is None:
+            return None
+        found = await self._recorder.fingerprints(change.dest, [change.key])
+        return found.get(change.key)
+
+    def _names(self, change: Change, value: SecretValue) -> str:
+        if self._policy is not WritePolicy.MERGE or self._fingerprinter is None:
+            return ""
+        payload = value.reveal()
+        return "" if isinstance(payload, bytes) else self._fingerprinter.field_names(change.dest, change.key, payload)
+
+    def _merge(
+        self, change: Change, ours_now: SecretValue, current: SecretValue, shape: Shape, ours_before: str
+    ) -> tuple[SecretValue, str]:
+        """The destination's value with our fields in it: those of ours that the source dropped go, no others."""
+        encoding = self._items[change.item].encoding
+        new = to_shape(ours_now, Shape.FIELDS, encoding).reveal()
+        old = to_shape(current, Shape.FIELDS, encoding).reveal()
+        assert isinstance(new, dict)  # noqa: S101  the shape asked for
+        assert isinstance(old, dict)  # noqa: S101
+        ours, dropped = "", set[str]()
+        if self._fingerprinter is not None:
+            ours = self._fingerprinter.field_names(change.dest, change.key, new)
+            dropped = self._fingerprinter.named_by(change.dest, change.key, ours_before, old) - new.keys()
+        merged = {name: value for name, value in old.items() if name not in dropped} | new
+        return to_shape(SecretValue(merged), shape, encoding), ours

@@ -1,0 +1,117 @@
+"""Looking for drift: are the destinations still as this job last left them? Nothing is read from any source."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from secretsync_core.engine.inventories import look
+from secretsync_core.engine.survey import store_error
+from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.report import Outcome, Report, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from secretsync_core.engine.canonical import Fingerprinter
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.engine.survey import State
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.plan.items import JobPlan
+
+
+async def look_for_drift(
+    plan: JobPlan,
+    opened: OpenStores,
+    state: State,
+    recorder: Recorder,
+    fingerprinter: Fingerprinter,
+    report: Report,
+    settled: Callable[[Outcome], None],
+    *,
+    verify: bool,
+) -> None:
+    """Look at every key that the ledger knows, and read those that versions cannot clear.
+
+    What stands as it was is only counted in the report; the rest goes to ``settled``.
+    """
+    for dest in plan.spec.dest:
+        known = state.get(dest, {})
+        if dest in opened.failed:
+            report.errors.append(store_error(opened.failed[dest]))
+        elif not opened.readable(dest):
+            report.drift_unknown += len(known)
+        else:
+            await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, settled, verify=verify)
+
+
+async def _look_at(
+    dest: str,
+    known: Mapping[str, KeyState],
+    plan: JobPlan,
+    opened: OpenStores,
+    recorder: Recorder,
+    fingerprinter: Fingerprinter,
+    report: Report,
+    settled: Callable[[Outcome], None],
+    *,
+    verify: bool,
+) -> None:
+    try:
+        view = await look(opened, dest, known.keys())
+    except SecretSyncError as error:
+        report.errors.append(store_error(error))
+        return
+
+    doubtful: list[str] = []
+    for key, held in known.items():
+        entry = view.entries.get(key)
+        if key not in view.hidden and (entry is None or entry.deleted):
+            settled(_drifted(dest, key, held, Drift.REMOVED, entry.version if entry else None))
+        elif verify or entry is None or entry.version is None or entry.version != held.dest_version:
+            doubtful.append(key)
+        else:
+            _count_unchanged(report, held.item)
+
+    marks = await recorder.fingerprints(dest, doubtful)
+    keys = iter(doubtful)
+
+    async def worker(keys: Iterator[str]) -> None:
+        for key in keys:
+            held = known[key]
+            try:
+                found = await opened.reader(dest).read(key)
+            except SecretNotFound:
+                settled(_drifted(dest, key, held, Drift.REMOVED, None))
+            except SecretSyncError as error:
+                change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
+                settled(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
+            else:
+                mark, ours = marks.get(key, ("", ""))
+                if fingerprinter.value(dest, key, found.value, ours) == mark:
+                    _count_unchanged(report, held.item)
+                else:
+                    settled(_drifted(dest, key, held, Drift.CHANGED, found.version))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(plan.spec.limits.concurrency):
+            group.create_task(worker(keys))
+
+
+def _count_unchanged(report: Report, item: str) -> None:
+    counts = report.counts.setdefault(item, {})
+    counts[Result.UNCHANGED] = counts.get(Result.UNCHANGED, 0) + 1
+
+
+def _drifted(dest: str, key: str, held: KeyState, drift: Drift, version: str | None) -> Outcome:
+    reason = Reason.REMOVED_OUTSIDE if drift is Drift.REMOVED else Reason.DRIFTED
+    message = "it is gone" if drift is Drift.REMOVED else "it holds another value"
+    change = _change(dest, key, held, reason, drift, version)
+    return Outcome(change, Result.FAILED, reason, message, "a sync puts it right", version)
+
+
+def _change(dest: str, key: str, held: KeyState, reason: Reason, drift: Drift, version: str | None) -> Change:
+    return Change(held.item, dest, key, Action.COMPARE, reason, source_version=held.source_version,
+                  dest_version=version, definition=held.definition, owned=held.owned, drift=drift)  # fmt: skip

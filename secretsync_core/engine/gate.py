@@ -1,0 +1,137 @@
+"""The one way to a store: bounded in flight, paced, counted, and repeated where an error says that it may help."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from secretsync_core.errors import RateLimited, SecretSyncError, StoreError, StoreLost, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a request is repeated. Times are in seconds.
+
+    Attributes:
+        attempts: how often a request is made at the most.
+        first_wait: the wait before the second attempt; it doubles from one attempt to the next, with jitter.
+        longest_wait: no backoff is longer than this.
+        longest_retry_after: a store that asks us to wait longer than this is given up.
+        lost_after: so many requests in a row that fail for good, none succeeding, and the store counts as lost:
+            what follows fails at once instead of waiting its own turns out.
+    """
+
+    attempts: int = 6
+    first_wait: float = 0.25
+    longest_wait: float = 8.0
+    longest_retry_after: float = 90.0
+    lost_after: int = 3
+
+
+class Gate:
+    """The :class:`~secretsync_core.stores.base.RequestGate` of one store in one run.
+
+    ``requests`` counts the requests by kind, repeats included. When ``stop`` is set nothing is repeated any more.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        *,
+        concurrency: int,
+        rate: float | None = None,
+        policy: RetryPolicy | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        self.requests: dict[str, int] = {}
+        self._store = store
+        self._slots = asyncio.Semaphore(concurrency)
+        self._interval = 1.0 / rate if rate else 0.0
+        self._next_start = 0.0  # on the loop's clock: when the rate lets the next request start
+        self._paused_until = 0.0  # the store asked everybody to wait
+        self._policy = policy or RetryPolicy()
+        self._stop = stop
+        self._failed_in_a_row = 0
+
+    async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run one request within the limits; again, a bounded number of times, where its error is retryable.
+
+        Raises what the last attempt raised. An error that is not of our tree (a defect in a store) becomes a
+        StoreError that names its type only: its text may hold anything.
+        """
+        number = 0
+        while True:
+            if self._failed_in_a_row >= self._policy.lost_after:
+                raise StoreLost(
+                    f"store {self._store} is lost: {self._failed_in_a_row} requests in a row failed for good",
+                    store=self._store,
+                    hint="sync again when it answers; what is done stays done",
+                )
+            number += 1
+            async with self._slots:
+                await self._wait_for_turn()
+                self.requests[kind] = self.requests.get(kind, 0) + 1
+                try:
+                    result = await attempt()
+                except SecretSyncError as error:
+                    failure = error
+                except (asyncio.CancelledError, GeneratorExit):
+                    raise
+                except Exception as error:  # noqa: BLE001  a third party's store may raise anything, holding anything
+                    raise StoreError(
+                        f"store {self._store} failed with an unexpected {type(error).__name__}", store=self._store
+                    ) from None
+                else:
+                    self._failed_in_a_row = 0
+                    return result
+            # What is not retryable is an answer: the store is there.
+            if not failure.retryable:
+                self._failed_in_a_row = 0
+                raise failure
+            wait = self._wait_before_next(number, failure)
+            if wait is None or not await self._sleep(wait):
+                self._failed_in_a_row += isinstance(failure, StoreUnavailable)
+                raise failure
+
+    async def _wait_for_turn(self) -> None:
+        if not (self._interval or self._paused_until):
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        start = max(now, self._next_start, self._paused_until)
+        self._next_start = start + self._interval
+        while (delay := max(start, self._paused_until) - loop.time()) > 0:
+            if not await self._sleep(delay):
+                return
+
+    def _wait_before_next(self, number: int, failure: SecretSyncError) -> float | None:
+        """Seconds to wait before attempt ``number + 1``; None to give up."""
+        if number >= self._policy.attempts:
+            return None
+        backoff = min(self._policy.longest_wait, self._policy.first_wait * 2 ** (number - 1))
+        if isinstance(failure, RateLimited):
+            asked = failure.retry_after if failure.retry_after is not None else backoff
+            if asked > self._policy.longest_retry_after:
+                return None
+            # Everybody waits, or the others would use up what the store grants us next.
+            self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + asked)
+            return asked + random.uniform(0, self._policy.first_wait)  # noqa: S311  jitter, not cryptography
+        return backoff * random.uniform(0.5, 1.0)  # noqa: S311
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Sleep, or wake up when the run is asked to stop; whether to go on."""
+        if self._stop is None:
+            await asyncio.sleep(seconds)
+            return True
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return True
+        return False

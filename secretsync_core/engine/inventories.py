@@ -1,0 +1,124 @@
+"""What the sources hold and what the destinations hold: keys and versions, asked for as sparingly as stores allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.report import ItemError
+from secretsync_core.plan.keys import folder
+from secretsync_core.plan.targets import ItemTargets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.plan.items import Item, JobPlan
+
+
+@dataclass(slots=True)
+class SourceView:
+    """What the sources said, item by item, and what they could not say."""
+
+    items: list[ItemTargets]
+    errors: list[ItemError] = field(default_factory=list)
+
+    def fail(self, item: ItemTargets, error: SecretSyncError) -> None:
+        """Note that an item was not seen whole; absence of its secrets proves nothing now."""
+        item.incomplete = True
+        self.errors.append(ItemError(item.item.name, error.code, error.message, error.hint, error.exit_code))
+
+
+@dataclass(slots=True)
+class DestView:
+    """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+
+
+async def view_sources(plan: JobPlan, opened: OpenStores) -> SourceView:
+    """Ask every source, all at once: each listing once, however many items draw on it, and single keys together."""
+    view = SourceView([ItemTargets(item) for item in plan.items])
+    listings: dict[tuple[str, str, bool, bool], list[tuple[ItemTargets, int]]] = defaultdict(list)
+    lookups: dict[str, list[tuple[ItemTargets, int, str]]] = defaultdict(list)
+    for collected in view.items:
+        for index, part in enumerate(collected.item.parts):
+            if part.query is not None:
+                query = part.query
+                wanted = (part.store, folder(query.path), query.recursive, bool(query.metadata))
+                listings[wanted].append((collected, index))
+            elif part.secret is not None:
+                lookups[part.store].append((collected, index, part.secret.key))
+    async with asyncio.TaskGroup() as group:
+        for (store, prefix, recursive, metadata), takers in listings.items():
+            group.create_task(_list(opened, view, store, prefix, recursive, metadata, takers))
+        for store, wanted_keys in lookups.items():
+            group.create_task(_look_up(opened, view, store, wanted_keys))
+    return view
+
+
+async def _list(
+    opened: OpenStores,
+    view: SourceView,
+    store: str,
+    prefix: str,
+    recursive: bool,
+    metadata: bool,
+    takers: Sequence[tuple[ItemTargets, int]],
+) -> None:
+    try:
+        async for seen in opened.lister(store).list(prefix, recursive=recursive, metadata=metadata):
+            if isinstance(seen, Gap):
+                for collected, _ in takers:
+                    collected.incomplete = True
+                    view.errors.append(ItemError(collected.item.name, seen.code, seen.message, "", 1))
+            else:
+                for collected, index in takers:
+                    collected.offer(index, seen)
+    except SecretSyncError as error:
+        for collected, _ in takers:
+            view.fail(collected, error)
+
+
+async def _look_up(
+    opened: OpenStores, view: SourceView, store: str, wanted: Sequence[tuple[ItemTargets, int, str]]
+) -> None:
+    try:
+        seen = await look(opened, store, {key for _, _, key in wanted})
+    except SecretSyncError as error:
+        for collected, _, _ in wanted:
+            view.fail(collected, error)
+        return
+    for collected, index, key in wanted:
+        # A key whose metadata is hidden may be readable all the same: the read will tell.
+        collected.resolve(index, Entry(key) if key in seen.hidden else seen.entries.get(key))
+
+
+async def look(opened: OpenStores, store: str, keys: Collection[str]) -> DestView:
+    """Look at keys of one store, without reading any value."""
+    view = DestView()
+    if keys:
+        async for seen in opened.reader(store).stat(keys):
+            if isinstance(seen, Gap):
+                view.hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
+            else:
+                view.entries[seen.key] = seen
+    return view
+
+
+def _below(prefix: str) -> str:
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+def zero_matches(item: Item, matched: Sequence[int]) -> list[str]:
+    """A warning for each query of an item that selected nothing."""
+    return [
+        f"item {item.name}: the query for {folder(part.query.path) or 'all keys'} in {part.store} matches nothing"
+        for part, count in zip(item.parts, matched, strict=True)
+        if part.query is not None and not count
+    ]

@@ -1,0 +1,113 @@
+"""The engine's side of the ledger: one thread that owns it, and records that travel together.
+
+While one batch is being made durable the next gathers, so that a record costs a share of an fsync and not a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from secretsync_core.errors import LedgerError, SecretSyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Draft
+    from secretsync_core.model.state import KeyState
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 512
+
+
+class Recorder:
+    """Appends records to one job's chain, in the order in which they were given.
+
+    After the first failure nothing more is recorded and every call raises that failure, so that nothing more is
+    written to any store either.
+    """
+
+    def __init__(self, ledger: Ledger, job: str) -> None:
+        self._ledger = ledger
+        self._job = job
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._waiting: list[tuple[Draft, asyncio.Future[None] | None]] = []
+        self._drain: asyncio.Task[None] | None = None
+        self._broken: LedgerError | None = None
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run something else that touches the ledger in the thread that owns it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def record(self, draft: Draft) -> None:
+        """Append a record; returns when it is durable."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._add(draft, future)
+        await future
+
+    def later(self, draft: Draft) -> None:
+        """Append a record soon; :meth:`flush` waits for it."""
+        self._add(draft, None)
+
+    async def state(self) -> dict[str, dict[str, KeyState]]:
+        """What the ledger knows of every live key: by destination, by key."""
+
+        def work() -> dict[str, dict[str, KeyState]]:
+            state: dict[str, dict[str, KeyState]] = {}
+            for (dest, key), held in self._ledger.state(self._job):
+                state.setdefault(dest, {})[key] = held
+            return state
+
+        return await self.call(work)
+
+    async def fingerprints(self, dest: str, keys: Collection[str]) -> dict[str, tuple[str, str]]:
+        """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
+
+        def work() -> dict[str, tuple[str, str]]:
+            return {key: (mark, ours) for key, mark, ours in self._ledger.fingerprints(self._job, dest, keys)}
+
+        return await self.call(work)
+
+    async def flush(self) -> None:
+        """Wait until everything given so far is durable."""
+        while self._drain is not None and not self._drain.done():
+            await asyncio.shield(self._drain)
+        if self._broken is not None:
+            raise self._broken
+
+    async def aclose(self) -> None:
+        """Wait for what is under way and end the thread. Does not raise what :meth:`flush` would."""
+        if self._drain is not None:
+            await asyncio.wait([self._drain])
+        self._thread.shutdown(wait=True)
+
+    def _add(self, draft: Draft, future: asyncio.Future[None] | None) -> None:
+        if self._broken is not None:
+            raise self._broken
+        self._waiting.append((draft, future))
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._append_waiting())
+
+    async def _append_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+            drafts = [draft for draft, _ in batch]
+            failure: LedgerError | None = None
+            try:
+                await self.call(lambda drafts=drafts: self._ledger.append(self._job, drafts))  # type: ignore[misc]
+            except SecretSyncError as error:
+                failure = error if isinstance(error, LedgerError) else LedgerError(error.message, hint=error.hint)
+            except Exception as error:  # noqa: BLE001  whatever it is, no write may follow an unrecorded intent
+                failure = LedgerError(f"the ledger failed with an unexpected {type(error).__name__}")
+            if failure is not None:
+                self._broken = failure
+                batch, self._waiting = batch + self._waiting, []
+            for _, future in batch:
+                if future is not None and not future.done():
+                    if failure is None:
+                        future.set_result(None)
+                    else:
+                        future.set_exception(failure)

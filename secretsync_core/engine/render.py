@@ -1,0 +1,144 @@
+"""From source values to the value that a destination gets: property, fields, templates, combine.
+
+Runs between the read and the write, for this is the only place that sees values. An error names the step and the
+field names that the document itself holds, never anything that it was given.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from secretsync_core.engine.convert import blob_to_fields
+from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
+from secretsync_core.expression.errors import RenderError
+from secretsync_core.expression.template import compile_template
+from secretsync_core.secret import SecretValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsync_core.expression.template import Template
+    from secretsync_core.model.plan import SourceRef
+    from secretsync_core.plan.items import Item
+    from secretsync_core.schema.job import FieldsTransform, TemplateTransform
+    from secretsync_core.secret import JsonValue
+
+Fields = dict[str, "JsonValue"]
+
+
+def render(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> SecretValue:
+    """The value that the item makes of its sources' values, in whichever shape its last step gives.
+
+    Raises TransformFailed where a step fails, InvalidSecret where a conversion would lose something and
+    SecretNotFound where a ``property`` is not there.
+    """
+    if item.combined:
+        return _render_combined(item, found)
+    ((ref, value),) = found
+    secret = item.parts[0].secret
+    if secret is not None and secret.property is not None:
+        value = _property(_as_fields(value, item), secret.property, ref)
+    return _apply(item, value, None)
+
+
+def _render_combined(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> SecretValue:
+    context: dict[str, JsonValue] = {part.name: {} for part in item.parts if part.query is not None}
+    parts = {part.name: part for part in item.parts}
+    everything: list[Fields] = []
+    for ref, value in found:
+        part = parts[ref.part]
+        if part.secret is not None and part.secret.property is not None:
+            value = _property(_as_fields(value, item), part.secret.property, ref)
+        fields = _as_fields(value, item)
+        everything.append(fields)
+        if part.secret is not None:
+            context[part.name] = fields
+        else:
+            group = context[part.name]
+            assert isinstance(group, dict)  # noqa: S101  made above
+            group[ref.relative] = fields
+    if item.steps and item.steps[0].template is not None:
+        return _apply(item, SecretValue({}), context)
+    return _apply(item, SecretValue(_union(item, everything)), None)
+
+
+def _union(item: Item, everything: Sequence[Fields]) -> Fields:
+    union: Fields = {}
+    for fields in everything:
+        for name, value in fields.items():
+            if name in union:
+                raise TransformFailed(
+                    f"combine of item {item.name}: two of its secrets have a field of the same name",
+                    hint="say with a template which of them goes where",
+                )
+            union[name] = value
+    return union
+
+
+def _apply(item: Item, value: SecretValue, context: Mapping[str, JsonValue] | None) -> SecretValue:
+    """Run the item's steps; ``context`` is what the first template sees instead of the fields."""
+    for number, step in enumerate(item.steps):
+        where = f"valueTransform[{number}] of item {item.name}"
+        if step.template is not None:
+            if context is None:
+                fields = _as_fields(value, item)
+                context = {**fields, "fields": fields}
+            value = _fill(step.template, context, where)
+            context = None
+        elif step.fields_ is not None:
+            value = SecretValue(_pick(step.fields_, _as_fields(value, item), where))
+    return value
+
+
+def _as_fields(value: SecretValue, item: Item) -> Fields:
+    payload = value.reveal()
+    return blob_to_fields(payload, item.encoding) if isinstance(payload, bytes) else payload
+
+
+def _property(fields: Fields, name: str, ref: SourceRef) -> SecretValue:
+    """One field, under its own name; a dotted path reaches into nested objects where no field has that very name."""
+    if name in fields:
+        return SecretValue({name: fields[name]})
+    inner: JsonValue = fields
+    for step in name.split("."):
+        if not isinstance(inner, dict) or step not in inner:
+            raise SecretNotFound(f"the secret has no property {name}", store=ref.store, key=ref.key)
+        inner = inner[step]
+    return SecretValue({name.rpartition(".")[2]: inner})
+
+
+def _pick(step: FieldsTransform, fields: Fields, where: str) -> Fields:
+    names = [name for name in fields if step.include is None or name in step.include]
+    kept = [name for name in names if name not in step.exclude]
+    if fields and not kept:
+        raise TransformFailed(f"{where} leaves no field")
+    picked: Fields = {}
+    for name in kept:
+        new = step.rename.get(name, name)
+        if new in picked:
+            raise TransformFailed(f"{where}: rename gives two fields the name {new}")
+        picked[new] = fields[name]
+    return picked
+
+
+def _fill(step: TemplateTransform, context: Mapping[str, JsonValue], where: str) -> SecretValue:
+    if step.text is not None:
+        return SecretValue(_rendered(step.text, context, f"{where}, text").encode())
+    return SecretValue(
+        {name: _rendered(source, context, f"{where}, data.{name}") for name, source in (step.data or {}).items()}
+    )
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str) -> Template:
+    return compile_template(source)
+
+
+def _rendered(source: str, context: Mapping[str, JsonValue], where: str) -> str:
+    try:
+        return _compiled(source).render(context)
+    except RenderError as error:
+        raise TransformFailed(f"{where}: {error}") from None
+    except UnicodeEncodeError:
+        raise InvalidSecret(f"{where}: the text is not valid Unicode") from None

@@ -1,0 +1,73 @@
+"""After a run that was killed: what it had announced is looked up at the destination, and what is true is recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.model.change import Reason
+from secretsync_core.stores.base import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Record
+    from secretsync_core.engine.canonical import Fingerprinter
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.recorder import Recorder
+
+
+async def settle(
+    job: str, run: str, ledger: Ledger, recorder: Recorder, opened: OpenStores, fingerprinter: Fingerprinter
+) -> int:
+    """Give every intent that a dead run left open its outcome, and end that run; gives how many there were.
+
+    An intent whose destination cannot be looked at now stays open, and its run unfinished, for the next run to see.
+    """
+    dead: list[str] = await recorder.call(_for(ledger.open_runs, job))
+    if not dead:
+        return 0
+    unsettled: list[Record] = await recorder.call(_for(ledger.unsettled, job))
+    left: set[str] = set()
+    for record in unsettled:
+        outcome = await _outcome(record.draft, run, opened, fingerprinter)
+        if outcome is None:
+            left.add(record.draft.run)
+        else:
+            recorder.later(outcome)
+    for name in dead:
+        if name not in left:
+            recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=Reason.INTERRUPTED))
+    await recorder.flush()
+    return len(unsettled)
+
+
+def _for(work: Callable[[str], list[Any]], job: str) -> Callable[[], list[Any]]:
+    return lambda: work(job)
+
+
+async def _outcome(intended: Draft, run: str, opened: OpenStores, fingerprinter: Fingerprinter) -> Draft | None:
+    """What became of one announced write; None where it cannot be found out now."""
+    told = intended._replace(run=run, reason=Reason.INTERRUPTED)
+    not_done = told._replace(event=Event.FAILED)
+    if intended.dest not in opened.stores:
+        # Gone from the documents, or out of reach now: only the first is for good.
+        return None if intended.dest in opened.failed else not_done._replace(reason=Reason.CANNOT_SEE)
+    store = opened.stores[intended.dest]
+    if not isinstance(store, Reader):
+        return not_done._replace(reason=Reason.CANNOT_SEE)
+    try:
+        found = await store.read(intended.key)
+    except SecretNotFound:
+        gone = told._replace(event=Event.DONE, dest_version=None)
+        return gone if intended.action == "delete" else not_done
+    except SecretSyncError:
+        return None
+    if intended.action == "delete":
+        return not_done
+    mark = fingerprinter.value(intended.dest, intended.key, found.value, intended.fields)
+    if mark != intended.fingerprint:
+        return not_done
+    return told._replace(event=Event.DONE, dest_version=found.version)

@@ -1,0 +1,266 @@
+"""Phases 2 and 3 for one run: ask the stores, and make the change set of what they and the ledger say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from secretsync_core.engine.inventories import DestView, look, view_sources, zero_matches
+from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.plan import Target
+from secretsync_core.model.report import ItemError
+from secretsync_core.plan.abilities import find_impossible, key_fault
+from secretsync_core.plan.deletes import Doubts, decide_delete, guard, orphans
+from secretsync_core.plan.diff import Sight, decide, stands
+from secretsync_core.plan.targets import find_ambiguities
+from secretsync_core.schema.job import DeletionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from secretsync_core.engine.inventories import SourceView
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.model.plan import SourceRef
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.plan.items import Item, JobPlan
+
+State = dict[str, dict[str, "KeyState"]]
+"""What the ledger knows: by destination, by key."""
+
+
+@dataclass(slots=True)
+class ChangeSet:
+    """What is to be done. ``changes`` are in the order of the targets, ``deletes`` come after all of them.
+
+    Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
+    them by item in any case.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    deletes: list[Change] = field(default_factory=list)
+    unchanged: dict[str, int] = field(default_factory=dict)
+    unknown_drift: int = 0
+    warnings: list[str] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
+
+
+async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: bool, keep_unchanged: bool) -> ChangeSet:
+    """Ask the sources and the destinations, and decide about every key.
+
+    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
+    """
+    impossible = find_impossible(plan, opened.facts, opened.abilities)
+    if impossible:
+        raise PlanRefused(impossible, hint="nothing was read or written")
+    changes = ChangeSet()
+    dests = [dest for dest in plan.spec.dest if dest in opened.stores]
+    for dest in plan.spec.dest:
+        if dest in opened.failed:
+            changes.errors.append(store_error(opened.failed[dest]))
+
+    # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
+    expected = {dest: asyncio.create_task(_look(opened, dest, state.get(dest, {}).keys())) for dest in dests}
+    try:
+        view = await view_sources(plan, opened)
+        changes.errors += view.errors
+        by_key = _targets(plan, view, changes)
+        views: dict[str, DestView] = {}
+        for dest in dests:
+            seen = await expected[dest]
+            if not isinstance(seen, SecretSyncError):
+                known = state.get(dest, {})
+                rest = await _look(opened, dest, [key for key in by_key if key not in known])
+                if isinstance(rest, DestView):
+                    seen.entries.update(rest.entries)
+                    seen.hidden.update(rest.hidden)
+                    views[dest] = seen
+                    continue
+                seen = rest
+            changes.errors.append(store_error(seen))
+    finally:
+        for task in expected.values():
+            task.cancel()
+
+    for dest, dest_view in views.items():
+        _decide_all(plan, opened, by_key, dest, dest_view, state, changes, verify=verify, keep=keep_unchanged)
+    # Grouped by target, so that a source is read once for all its destinations.
+    if len(dests) > 1:
+        changes.changes.sort(key=lambda change: (change.item, change.key))
+    if plan.spec.deletion_policy is DeletionPolicy.DELETE:
+        doubts = _doubts(view, changes)
+        for dest, dest_view in views.items():
+            _decide_deletes(plan, opened, by_key, dest, dest_view, state, changes, doubts)
+    return changes
+
+
+def store_error(error: SecretSyncError) -> ItemError:
+    """A store's error as something that happened to the job as a whole."""
+    return ItemError("", error.code, error.message, error.hint, error.exit_code)
+
+
+async def _look(opened: OpenStores, dest: str, keys: Collection[str]) -> DestView | SecretSyncError:
+    """Look at destination keys, giving an error instead of raising it; nothing is seen where we may only write."""
+    if not opened.readable(dest):
+        return DestView()
+    try:
+        return await look(opened, dest, keys)
+    except SecretSyncError as error:
+        return error
+
+
+def _targets(plan: JobPlan, view: SourceView, changes: ChangeSet) -> dict[str, Target]:
+    targets: list[Target] = []
+    for collected in view.items:
+        item = collected.item
+        for made in collected.targets():
+            if isinstance(made, Target):
+                targets.append(made)
+            else:
+                collected.incomplete = True  # its key is not known, so nobody may take its old copy for an orphan
+                for dest in plan.spec.dest:
+                    changes.changes.append(
+                        Change(item.name, dest, made.sources[0].key, Action.REFUSE, Reason.TRANSFORM_FAILED,
+                               made.sources, detail=made.message)
+                    )  # fmt: skip
+        for ref in collected.missing:
+            _refuse_missing(plan, collected.item.key if item.combined else _map(item, ref.key), ref, item.name, changes)
+            if item.combined:
+                collected.incomplete = True
+        if not collected.incomplete:
+            changes.warnings += zero_matches(item, collected.matched)
+    by_key, clashes = find_ambiguities(targets, plan.spec.dest)
+    if clashes:
+        shown = clashes[:20] + ([f"and {len(clashes) - 20} more"] if len(clashes) > 20 else [])
+        raise PlanRefused(shown, hint="give each destination key one source; nothing was written")
+    return by_key
+
+
+def _map(item: Item, key: str) -> str:
+    try:
+        return item.keys.map(key)
+    except TransformFailed:
+        return key
+
+
+def _refuse_missing(plan: JobPlan, key: str, ref: SourceRef, item: str, changes: ChangeSet) -> None:
+    for dest in plan.spec.dest:
+        changes.changes.append(
+            Change(item, dest, key, Action.REFUSE, Reason.NOT_FOUND, (ref,),
+                   detail=f"source {ref.store} has no secret {ref.key}")
+        )  # fmt: skip
+
+
+def _decide_all(
+    plan: JobPlan,
+    opened: OpenStores,
+    by_key: Mapping[str, Target],
+    dest: str,
+    view: DestView,
+    state: State,
+    changes: ChangeSet,
+    *,
+    verify: bool,
+    keep: bool,
+) -> None:
+    facts = opened.stores[dest].facts
+    sight = Sight(opened.readable(dest), facts.versioned)
+    definitions = {item.name: item.definition for item in plan.items}
+    known = state.get(dest, {})
+    policy = plan.spec.write_policy
+    counted = 0
+    for key, target in by_key.items():
+        entry, held = view.entries.get(key), known.get(key)
+        definition = definitions[target.item]
+        if not (verify or keep) and sight.readable and stands(target, definition, entry, held):
+            changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
+            continue
+        change = decide(
+            target,
+            definition,
+            dest,
+            entry=entry,
+            hidden=key in view.hidden,
+            state=held,
+            sight=sight,
+            policy=policy,
+            verify=verify,
+        )
+        counted += change.drift is Drift.UNKNOWN
+        if change.action is Action.UNCHANGED:
+            changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
+            if keep:
+                changes.changes.append(change)
+        elif fault := key_fault(key, facts.limits) or recordable(key):
+            changes.changes.append(change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=fault))
+        else:
+            changes.changes.append(change)
+    changes.unknown_drift += counted
+
+
+def recordable(key: str) -> str:
+    """Why the ledger could not name a key; empty where it can."""
+    if len(key) > _LONGEST_KEY:
+        return f"longer than {_LONGEST_KEY} characters"
+    return "" if key.isprintable() else "it holds control characters"
+
+
+_LONGEST_KEY = 2048
+
+
+def _doubts(view: SourceView, changes: ChangeSet) -> Doubts:
+    items = {collected.item.name for collected in view.items if collected.incomplete}
+    return Doubts(items, bool(items or changes.errors))
+
+
+def _decide_deletes(
+    plan: JobPlan,
+    opened: OpenStores,
+    by_key: Mapping[str, Target],
+    dest: str,
+    view: DestView,
+    state: State,
+    changes: ChangeSet,
+    doubts: Doubts,
+) -> None:
+    known = state.get(dest, {})
+    sight = Sight(opened.readable(dest), opened.stores[dest].facts.versioned)
+    # A missing part of a combined secret must not delete the whole of it.
+    wanted = by_key.keys() | {item.key for item in plan.items if item.combined and item.name in doubts.items}
+    deletes = [
+        decide_delete(
+            key, known[key], dest, plan=plan, entry=view.entries.get(key), hidden=key in view.hidden,
+            sight=sight, doubts=doubts,
+        )
+        for key in orphans(plan, wanted, known)
+    ]  # fmt: skip
+    spared = [change for change in deletes if change.reason is Reason.ITEM_FAILED]
+    if spared:
+        changes.warnings.append(
+            f"{len(spared)} secrets in {dest} are not deleted, for what their items should hold was not seen whole"
+        )
+    owned = sum(held.owned for held in known.values())
+    allowed = plan.spec.max_delete.allowed(owned)
+    guarded = guard([change for change in deletes if change.reason is not Reason.ITEM_FAILED], allowed)
+    blocked = sum(change.reason is Reason.MAX_DELETE for change in guarded)
+    if blocked:
+        changes.errors.append(
+            ItemError(
+                "",
+                "max-delete",
+                f"{blocked} secrets would be deleted from {dest}, and maxDelete {plan.spec.max_delete} "
+                f"allows {allowed} of the {owned} that this job created there: none is deleted",
+                "look at the plan; if it is what you want, raise maxDelete",
+                1,
+            )
+        )
+    changes.deletes += guarded
+    # What a missing source asks to have deleted is no longer an error of its own.
+    going = {(change.dest, change.key) for change in guarded}
+    if going:
+        changes.changes = [
+            change
+            for change in changes.changes
+            if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
+        ]

@@ -1,0 +1,253 @@
+"""Phase 4: read, render, compare, record the intent, write, record the outcome. One secret never stops another."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.errors import Conflict, LedgerError, SecretSyncError, StoreLost
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.report import Outcome, Result
+from secretsync_core.schema.job import WritePolicy
+from secretsync_core.stores.base import ConditionalWriter, Deleter, Reader, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from secretsync_core.engine.canonical import Fingerprinter
+    from secretsync_core.engine.compare import Comparer, Verdict, Wanted
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.secret import SecretValue
+
+_CONFLICTS = 4
+"""How often one secret is decided again because somebody else wrote it between our look and our write."""
+
+_WRITTEN = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED}
+
+
+class Transfer:
+    """Carries out changes for one run. ``settle`` is told of each outcome as it falls."""
+
+    def __init__(
+        self,
+        plan: JobPlan,
+        opened: OpenStores,
+        recorder: Recorder,
+        fingerprinter: Fingerprinter,
+        comparer: Comparer,
+        *,
+        run: str,
+        stop: asyncio.Event,
+        settle: Callable[[Outcome], None],
+    ) -> None:
+        self._policy = plan.spec.write_policy
+        self._combined = {item.name for item in plan.items if item.combined}
+        self._opened = opened
+        self._recorder = recorder
+        self._fingerprinter = fingerprinter
+        self._comparer = comparer
+        self._run = run
+        self._stop = stop
+        self._settle = settle
+        self._intents = 0
+        # Twice as many secrets under way as requests: while one waits for the ledger, another uses its slot.
+        self._workers = 2 * plan.spec.limits.concurrency
+
+    async def copy(self, changes: Sequence[Change]) -> None:
+        """Carry out everything but deletes. Raises LedgerError where the ledger fails; then nothing more is written."""
+        await self._work(groupby(changes, key=lambda change: (change.item, change.key)), self._copy_target)
+
+    async def delete(self, changes: Sequence[Change], spared: set[str]) -> None:
+        """Carry out deletes, but for those of the ``spared`` items, where something failed."""
+
+        async def one(_: object, group: Sequence[Change]) -> None:
+            for change in group:
+                if change.item in spared and change.action is Action.DELETE:
+                    self._settle(_refused(change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)))
+                else:
+                    self._settle(await self._guarded(change, self._delete_one))
+
+        await self._work(groupby(changes, key=lambda change: (change.dest, change.key)), one)
+
+    async def _work(self, groups: Iterator[tuple[object, Iterator[Change]]], do: object) -> None:
+        async def worker() -> None:
+            for key, group in groups:
+                members = list(group)
+                if self._stop.is_set():
+                    for change in members:
+                        self._settle(Outcome(change, Result.NOT_REACHED, Reason.STOPPED, "the sync was stopped first"))
+                else:
+                    await do(key, members)  # type: ignore[operator]
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._workers):
+                    group.create_task(worker())
+        except* LedgerError as errors:
+            # All workers fail for the same reason: the ledger did.
+            raise errors.exceptions[0] from None
+        await self._recorder.flush()
+
+    async def _copy_target(self, _: object, changes: Sequence[Change]) -> None:
+        """One target to all of its destinations; its sources are read once, and only if somebody asks."""
+        reading: asyncio.Task[Wanted] | None = None
+
+        async def wanted() -> Wanted:
+            nonlocal reading
+            if reading is None:
+                reading = asyncio.ensure_future(self._comparer.want(changes[0].item, changes[0].sources))
+            return await reading
+
+        async def one(change: Change) -> Outcome:
+            return await self._copy_one(change, wanted)
+
+        for change in changes:
+            self._settle(await self._guarded(change, one))
+
+    async def _guarded(self, change: Change, do: object) -> Outcome:
+        """Carry out one change, turning every error but the ledger's into its outcome, and recording it."""
+        if change.action is Action.REFUSE:
+            return _refused(change)
+        if change.action is Action.SKIP:
+            return Outcome(change, Result.SKIPPED, change.reason)
+        try:
+            return await do(change)  # type: ignore[operator, no-any-return]
+        except LedgerError:
+            raise
+        except StoreLost as error:
+            return Outcome(change, Result.NOT_REACHED, error.code, error.message, error.hint)
+        except SecretSyncError as error:
+            self._recorder.later(self._draft(Event.FAILED, change, "", reason=error.code))
+            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001  its text may hold a value, so only its type is told
+            self._recorder.later(self._draft(Event.FAILED, change, "", reason="internal-error"))
+            return Outcome(change, Result.FAILED, "internal-error", f"an unexpected {type(error).__name__}")
+
+    async def _copy_one(self, change: Change, wanted: Callable[[], Awaitable[Wanted]]) -> Outcome:
+        first = change
+        for _ in range(_CONFLICTS):
+            verdict = await self._comparer.decide(change, await wanted())
+            change = verdict.change
+            if change.action is Action.UNCHANGED:
+                return self._found_right(verdict)
+            if change.action is Action.SKIP:
+                return Outcome(change, Result.SKIPPED, change.reason)
+            try:
+                return await self._write(verdict)
+            except Conflict:
+                if isinstance(self._opened.stores[change.dest], Reader):
+                    # Look again: what stands there now may be what we want, or somebody else's last word.
+                    change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
+                elif self._policy is WritePolicy.IF_NOT_EXISTS:
+                    return Outcome(change._replace(action=Action.SKIP, reason=Reason.EXISTS), Result.SKIPPED, "exists")
+                else:
+                    # It exists, and we may not look at it: from here on it is replaced, and never counted as ours.
+                    change = change._replace(action=Action.UPDATE, owned=False)
+        raise Conflict(
+            f"{change.dest}:{change.key} changed {_CONFLICTS} times while it was being written",
+            store=change.dest,
+            key=change.key,
+            hint="somebody else writes it all the time; sync again when that has ended",
+        )
+
+    def _found_right(self, verdict: Verdict) -> Outcome:
+        """The destination holds what we want already: note its version, unless the ledger has it."""
+        change, value = verdict.change, verdict.value
+        if not change.known and value is not None:
+            mark = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
+            self._recorder.later(
+                self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)._replace(
+                    fingerprint=mark, fields=verdict.ours
+                )
+            )
+        return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
+
+    async def _write(self, verdict: Verdict) -> Outcome:
+        change, value = verdict.change, verdict.value
+        assert value is not None  # noqa: S101  creates and updates carry their value
+        mark = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
+        intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(
+            fingerprint=mark, fields=verdict.ours
+        )
+        await self._recorder.record(intended)
+        try:
+            version = await self._put(change, value)
+        except SecretSyncError as error:
+            self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
+            if isinstance(error, Conflict):
+                raise
+            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+        self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
+        return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _put(self, change: Change, value: SecretValue) -> str | None:
+        """Write, with compare-and-set where the store has it and we know what we compare with."""
+        store = self._opened.stores[change.dest]
+        blind = not isinstance(store, Reader)
+        known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
+        if isinstance(store, ConditionalWriter) and known:
+            expected = None if blind else change.dest_version
+            return await store.write_if(change.key, value, expected)
+        assert isinstance(store, Writer)  # noqa: S101  the survey refused stores that cannot be written
+        return await store.write(change.key, value)
+
+    async def _delete_one(self, change: Change) -> Outcome:
+        if change.reason is Reason.REMOVED_OUTSIDE:
+            # Gone already. The record ends what the ledger holds of it; nothing is asked of the store.
+            self._recorder.later(self._draft(Event.DONE, change, ""))
+            return Outcome(change, Result.SKIPPED, change.reason)
+        store = self._opened.stores[change.dest]
+        if change.dest_version is None and isinstance(store, Reader) and not await self._is_ours(store, change):
+            return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
+        intended = self._draft(Event.INTENDED, change, self._next_intent())
+        await self._recorder.record(intended)
+        assert isinstance(store, Deleter)  # noqa: S101  the survey refused stores that cannot delete
+        try:
+            await store.delete(change.key)
+        except SecretSyncError as error:
+            self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
+            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+        self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
+        return Outcome(change, Result.DELETED, change.reason)
+
+    async def _is_ours(self, store: Reader, change: Change) -> bool:
+        """Without versions only the value can say whether a secret is still as we left it."""
+        recorded = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key)
+        current = (await store.read(change.key)).value
+        return recorded is not None and recorded[0] == self._fingerprinter.value(
+            change.dest, change.key, current, recorded[1]
+        )
+
+    def _next_intent(self) -> str:
+        self._intents += 1
+        return f"{self._run}:{self._intents}"
+
+    def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
+        single = change.sources[0] if change.sources and change.item not in self._combined else None
+        return Draft(
+            event=event,
+            run=self._run,
+            intent=intent,
+            item=change.item,
+            dest=change.dest,
+            key=change.key,
+            action=_ACTIONS.get(change.action, ""),
+            reason=reason or change.reason,
+            source=single.store if single else "",
+            source_key=single.key if single else "",
+            source_version=change.source_version,
+            dest_version=change.dest_version,
+            definition=change.definition,
+            owned=change.owned,
+        )
+
+
+_ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
+
+
+def _refused(change: Change) -> Outcome:
+    return Outcome(change, Result.REFUSED, change.reason, change.detail)

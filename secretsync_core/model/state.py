@@ -1,0 +1,15 @@
+"""What we know of a destination key from the last time we wrote it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class KeyState(NamedTuple):
+    """What the ledger knows of one destination key as of the last time it was written or found right."""
+
+    source_version: str | None
+    dest_version: str | None
+    definition: str
+    owned: bool
+    item: str

@@ -1,0 +1,75 @@
+"""Whether the stores can do what the plan asks for, found out before anything is read or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.expression.regexp import compile_regexp
+from secretsync_core.model.capabilities import Ability
+from secretsync_core.schema.job import DeletionPolicy, WritePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from secretsync_core.model.capabilities import StoreFacts, StoreLimits
+    from secretsync_core.plan.items import Item, JobPlan
+
+
+def find_impossible(
+    plan: JobPlan, facts: Mapping[str, StoreFacts], abilities: Mapping[str, frozenset[Ability]]
+) -> list[str]:
+    """Every demand of the plan that a store cannot meet, one sentence each. Stores that are not open are left out."""
+    return [
+        *(reason for item in plan.items for reason in _item(item, facts, abilities)),
+        *(reason for dest in plan.spec.dest if dest in facts for reason in _dest(plan, dest, abilities[dest])),
+    ]
+
+
+def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, frozenset[Ability]]) -> Iterator[str]:
+    for part in item.parts:
+        if part.store not in facts:
+            continue
+        where = f"item {item.name}: store {part.store}"
+        limits = facts[part.store].limits
+        if Ability.READ not in abilities[part.store]:
+            yield f"{where} cannot be read"
+        if part.query is not None and Ability.LIST not in abilities[part.store]:
+            yield f"{where} cannot be listed, so it takes no query"
+        if part.query is not None and part.query.metadata and not limits.custom_metadata:
+            yield f"{where} has no custom metadata to select by"
+        if part.secret is not None and part.secret.version is not None:
+            if limits.pins is None:
+                yield f"{where} keeps no old versions, so version cannot be pinned"
+            elif not whole(limits.pins, part.secret.version):
+                yield f"{where} has no versions of that form (version: of {part.secret.key})"
+        if part.secret is not None and (fault := key_fault(part.secret.key, limits)):
+            yield f"{where} cannot hold the key {part.secret.key!r}: {fault}"
+
+
+def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:
+    if Ability.WRITE not in abilities:
+        yield f"destination {dest} cannot be written"
+    if plan.spec.write_policy is WritePolicy.MERGE and Ability.READ not in abilities:
+        yield f"destination {dest} cannot be read, and writePolicy Merge must read what it merges with"
+    if (
+        plan.spec.write_policy is WritePolicy.IF_NOT_EXISTS
+        and Ability.READ not in abilities
+        and Ability.COMPARE_AND_SET not in abilities
+    ):
+        yield f"destination {dest} cannot tell whether a key exists, which writePolicy IfNotExists must know"
+    if plan.spec.deletion_policy is DeletionPolicy.DELETE and Ability.DELETE not in abilities:
+        yield f"destination {dest} cannot delete, and deletionPolicy is Delete"
+
+
+def key_fault(key: str, limits: StoreLimits) -> str:
+    """Why a store cannot hold a key; empty where it can."""
+    if limits.max_key_bytes is not None and len(key.encode()) > limits.max_key_bytes:
+        return f"longer than {limits.max_key_bytes} bytes"
+    if limits.key_pattern is not None and not whole(limits.key_pattern, key):
+        return limits.key_rule or "its characters are not allowed there"
+    return ""
+
+
+def whole(pattern: str, text: str) -> bool:
+    """Whether an RE2 expression matches all of ``text``."""
+    return compile_regexp(f"^(?:{pattern})$").found(text)

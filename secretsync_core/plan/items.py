@@ -1,0 +1,131 @@
+"""A SyncJob as the engine works on it: each plan item with its inputs, its key transform and its definition's hash."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from secretsync_core.errors import UsageError
+from secretsync_core.plan.keys import KeyMapper
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from secretsync_core.schema.documents import JobDocument
+    from secretsync_core.schema.job import (
+        Encoding,
+        PlanItem,
+        QuerySelector,
+        SecretSelector,
+        SyncJobSpec,
+        ValueTransform,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One input of an item: a secret or a query in a source store. ``name`` is empty unless the item combines."""
+
+    name: str
+    store: str
+    secret: SecretSelector | None
+    query: QuerySelector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One plan item.
+
+    Attributes:
+        name: unique within the job.
+        parts: its inputs; exactly one unless ``combined``.
+        combined: whether all inputs become one destination secret, at ``key``.
+        key: the destination's key of a combined item, else empty.
+        keys: maps a source key to the destination's, for items that do not combine.
+        steps: the value transform.
+        encoding: how bytes and text become each other.
+        definition: hex SHA-256 of everything that decides what the item makes of given sources.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    combined: bool
+    key: str
+    keys: KeyMapper
+    steps: tuple[ValueTransform, ...]
+    encoding: Encoding
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """The whole job: its items in the order of the document, and the settings that the diff needs."""
+
+    job: str
+    items: tuple[Item, ...]
+    names: frozenset[str]  # of every item in the document, also those that this run leaves out
+    partial: bool  # whether this run leaves items out
+    spec: SyncJobSpec
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of all source stores, each once, in the order of their first use."""
+        return list(dict.fromkeys(part.store for item in self.items for part in item.parts))
+
+
+def build_plan(job: JobDocument, only: Collection[str] = ()) -> JobPlan:
+    """Turn a checked SyncJob into items; ``only`` names the items to keep (empty: all).
+
+    Raises UsageError where ``only`` names an item that the job does not have.
+    """
+    names = [item.name or "" for item in job.spec.plan]
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        raise UsageError(
+            f"SyncJob {job.name} has no item named {', '.join(unknown)}",
+            hint=f"its items are: {', '.join(names)}",
+        )
+    items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
+    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), job.spec)
+
+
+def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
+    store = entry.source or spec.source
+    if entry.combine is not None:
+        parts = tuple(Part(part.name, store, part.secret, part.query) for part in entry.combine)
+    else:
+        parts = (Part("", store, entry.secret, entry.query),)
+    name = entry.name or ""
+    return Item(
+        name=name,
+        parts=parts,
+        combined=entry.combine is not None,
+        key=entry.key or "",
+        keys=KeyMapper(entry.key_transform, item=name),
+        steps=entry.value_transform,
+        encoding=entry.encoding,
+        definition=_definition(entry, parts, spec),
+    )
+
+
+def _definition(entry: PlanItem, parts: tuple[Part, ...], spec: SyncJobSpec) -> str:
+    """Hash what decides the value that a given source gives, and nothing that only selects or names keys."""
+    facts = {
+        "parts": [
+            [
+                part.name,
+                part.store,
+                [part.secret.key, part.secret.property, part.secret.version] if part.secret else None,
+                # Which keys a query selects matters to the value only where they are combined into one.
+                part.query.model_dump(mode="json") if part.query and entry.combine is not None else None,
+            ]
+            for part in parts
+        ],
+        "steps": [step.model_dump(mode="json") for step in entry.value_transform],
+        "encoding": entry.encoding.value,
+        "merge": spec.write_policy.value == "Merge",
+    }
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
