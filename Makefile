@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test lint check bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -25,7 +25,9 @@ demo: install  ## two real OpenBao servers, the paper's example, step by step (A
 test: install  ## every test, against real servers on loopback
 	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
-check: install  ## types, lint, import contracts
+check: lint test  ## the one gate: lint, then every test
+
+lint: install  ## format, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
