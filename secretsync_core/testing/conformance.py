@@ -1,0 +1,837 @@
+"""The suite that every store must pass. Subclass it, give it a store, and run pytest:
+
+::
+
+    class TestMyStore(StoreConformance):
+        abilities = frozenset({Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE})
+
+        @pytest_asyncio.fixture
+        async def store(self, context):
+            store = await open_store(MyConfig(...), context)   # opened with the suite's context, and empty
+            yield store
+            await store.aclose()
+
+Tests of what a store cannot do are skipped; which those are is read off the store, and ``abilities`` says what they
+should be, so that a method with a wrong name does not pass for an ability that was never meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import traceback
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import pytest
+import re2
+
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    RateLimited,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
+from secretsync_core.model.capabilities import Ability, Shape, StoreFacts
+from secretsync_core.model.inventory import Entry, Gap, display_version
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.base import (
+    ConditionalWriter,
+    Deleter,
+    Lister,
+    Reader,
+    Store,
+    StoreContext,
+    Writer,
+    abilities_of,
+)
+from secretsync_core.testing.canaries import canary, find_in
+from secretsync_core.testing.gates import CountingGate, GateClosed
+from secretsync_core.testing.samples import (
+    BLOBS,
+    ESCAPES,
+    FIELDS,
+    NUMBERS,
+    ODD_KEYS,
+    form,
+    from_text,
+    other_shape,
+    sample,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from secretsync_core.secret import JsonValue
+
+    Seed: TypeAlias = Callable[[str, SecretValue], Awaitable[object]]
+    Reopen: TypeAlias = Callable[[], Awaitable[Store]]
+    Fault: TypeAlias = Callable[[str], AbstractAsyncContextManager[None]]
+
+LARGEST = 8 * 1024 * 1024
+"""Limits up to this many bytes are tested by writing that much."""
+
+_METHODS: Mapping[Ability, tuple[str, ...]] = {
+    Ability.READ: ("read", "stat"),
+    Ability.LIST: ("list",),
+    Ability.WRITE: ("write",),
+    Ability.COMPARE_AND_SET: ("write", "write_if"),
+    Ability.DELETE: ("delete",),
+}
+_ITERATORS = frozenset({"stat", "list"})
+
+
+def _reader(store: Store) -> Reader:
+    return store if isinstance(store, Reader) else pytest.skip("the store does not read")
+
+
+def _lister(store: Store) -> Lister:
+    return store if isinstance(store, Lister) else pytest.skip("the store does not list")
+
+
+def _writer(store: Store) -> Writer:
+    return store if isinstance(store, Writer) else pytest.skip("the store does not write")
+
+
+def _conditional(store: Store) -> ConditionalWriter:
+    return store if isinstance(store, ConditionalWriter) else pytest.skip("the store does not compare and set")
+
+
+def _deleter(store: Store) -> Deleter:
+    return store if isinstance(store, Deleter) else pytest.skip("the store does not delete")
+
+
+async def _drain(found: AsyncIterator[Entry | Gap]) -> tuple[list[Entry], list[Gap]]:
+    entries: list[Entry] = []
+    gaps: list[Gap] = []
+    async for each in found:
+        if isinstance(each, Entry):
+            entries.append(each)
+        else:
+            assert isinstance(each, Gap), f"neither an Entry nor a Gap: {type(each).__name__}"
+            gaps.append(each)
+    return entries, gaps
+
+
+async def _list(store: Store, prefix: str = "", *, recursive: bool = True, metadata: bool = False) -> dict[str, Entry]:
+    """List entries by key, deleted ones too; fails where one comes twice or something cannot be seen."""
+    entries, gaps = await _drain(_lister(store).list(prefix, recursive=recursive, metadata=metadata))
+    assert not gaps, f"the listing has gaps: {gaps}"
+    by_key = {entry.key: entry for entry in entries}
+    assert len(by_key) == len(entries), "the listing gives a key twice"
+    return by_key
+
+
+async def _keys(store: Store, prefix: str = "", *, recursive: bool = True) -> list[str]:
+    """List the keys that hold something."""
+    return sorted(k for k, entry in (await _list(store, prefix, recursive=recursive)).items() if not entry.deleted)
+
+
+async def _stat(store: Store, keys: Collection[str]) -> dict[str, Entry]:
+    entries, gaps = await _drain(_reader(store).stat(keys))
+    assert not gaps, f"stat has gaps: {gaps}"
+    by_key = {entry.key: entry for entry in entries}
+    assert len(by_key) == len(entries), "stat gives a key twice"
+    return by_key
+
+
+async def _live(store: Store, key: str) -> bool:
+    """Whether the store says that the key holds something, by every way that it can say so."""
+    seen = []
+    if isinstance(store, Reader):
+        entry = (await _stat(store, [key])).get(key)
+        seen.append(entry is not None and not entry.deleted)
+    if isinstance(store, Lister):
+        seen.append(key in await _keys(store))
+    if not seen:
+        pytest.skip("the store shows nothing")
+    assert len(set(seen)) == 1, f"stat and list differ about {key!r}"
+    return seen[0]
+
+
+async def _assert_holds(store: Store, key: str, value: SecretValue) -> Secret:
+    secret = await _reader(store).read(key)
+    assert isinstance(secret, Secret)
+    assert isinstance(secret.value, SecretValue)
+    same = form(secret.value) == form(value)
+    assert same, f"{key!r} does not hold what was written"  # without the values: they would stand in the report
+    return secret
+
+
+class StoreConformance:
+    """The tests. See the module for how to use it.
+
+    Attributes:
+        abilities: what the store is meant to do; ``None`` leaves that untested.
+    """
+
+    pytestmark: ClassVar = [pytest.mark.asyncio]
+    abilities: ClassVar[frozenset[Ability] | None] = None
+
+    # -- what a subclass may give
+
+    @pytest.fixture
+    def gate(self) -> CountingGate:
+        """The gate of ``context``."""
+        return CountingGate()
+
+    @pytest.fixture
+    def context(self, gate: CountingGate) -> StoreContext:
+        """What the store under test is to be opened with."""
+        return StoreContext(name="under-test", gate=gate, environ=os.environ, concurrency=8)
+
+    @pytest.fixture
+    def store(self) -> Store:
+        """An open, empty store. Every subclass gives its own."""
+        return pytest.fail("give a fixture named 'store': an empty store, opened with 'context'")
+
+    @pytest.fixture
+    def seed(self, store: Store) -> Seed:
+        """Puts a secret there; to be replaced where the store itself does not write."""
+        return _writer(store).write
+
+    @pytest.fixture
+    def reopen(self) -> Reopen | None:
+        """``await reopen()`` opens the same data again; ``None``: the store cannot be opened twice."""
+        return None
+
+    @pytest.fixture
+    def faults(self) -> Mapping[type[StoreError], Fault]:
+        """For errors that a test can bring about, ``async with faults[AccessDenied](key):`` does so for that key."""
+        return {}
+
+    # -- what it is
+
+    async def test_it_says_what_it_is(self, store: Store, context: StoreContext) -> None:
+        """Its facts carry its name and its provider, and limits that can be applied."""
+        assert isinstance(store, Store)
+        facts = store.facts
+        assert isinstance(facts, StoreFacts)
+        assert facts.name == context.name
+        assert facts.provider
+        assert isinstance(facts.shape, Shape)
+        for pattern in (facts.limits.key_pattern, facts.limits.pins):
+            if pattern is not None:
+                re2.compile(pattern)
+        if facts.limits.key_pattern is not None:
+            assert facts.limits.key_rule, "a key pattern needs words for the error"
+        assert abilities_of(store), "it can do nothing"
+
+    async def test_it_can_do_what_is_promised_and_no_more(self, store: Store) -> None:
+        """Its abilities are those that the subclass names."""
+        if self.abilities is None:
+            pytest.skip("the subclass does not say what the store is meant to do")
+        assert abilities_of(store) == self.abilities
+
+    async def test_no_ability_is_half_there(self, store: Store) -> None:
+        """Each ability has all its methods of the right kind, or none: half of one is invisible to the engine."""
+        abilities = abilities_of(store)
+        for ability, methods in _METHODS.items():
+            own = methods[-1] if ability is Ability.COMPARE_AND_SET else methods[0]
+            if hasattr(store, own) or (ability is Ability.READ and hasattr(store, "stat")):
+                assert ability in abilities, f"it has a part of {ability}, but not all of {', '.join(methods)}"
+        for name in {name for ability in abilities for name in _METHODS[ability]}:
+            # An iterator's method gives the iterator at once; everything else is awaited.
+            is_coroutine = inspect.iscoroutinefunction(getattr(store, name))
+            assert not (is_coroutine and name in _ITERATORS), f"{name} must give an async iterator without await"
+
+    # -- reading and writing
+
+    async def test_what_was_written_is_read(self, store: Store) -> None:
+        """A secret comes back as it was written, and again after it was replaced."""
+        writer = _writer(store)
+        for number in range(3):
+            token = await writer.write("a/b", sample(store.facts.shape, number))
+            secret = await _assert_holds(store, "a/b", sample(store.facts.shape, number))
+            assert secret.version == token, "reading gives another version than writing gave"
+
+    async def test_absent_is_not_found(self, store: Store, seed: Seed) -> None:
+        """What is absent raises SecretNotFound: in an empty store, beside a secret, in another folder."""
+        reader = _reader(store)
+        for key in ("a", "a/b"):
+            with pytest.raises(SecretNotFound):
+                await reader.read(key)
+        await seed("folder/key", sample(store.facts.shape))
+        for key in ("folder/ke", "folder/key2", "other/key", "key", "folder/key/below"):
+            with pytest.raises(SecretNotFound):
+                await reader.read(key)
+
+    async def test_a_folder_is_not_a_secret(self, store: Store, seed: Seed) -> None:
+        """Reading a folder is refused or finds nothing, and stat does not show it as a secret."""
+        reader = _reader(store)
+        await seed("folder/key", sample(store.facts.shape))
+        with pytest.raises((SecretNotFound, InvalidSecret)):
+            await reader.read("folder")
+        entries, _ = await _drain(reader.stat(["folder"]))
+        assert not entries
+
+    @pytest.mark.parametrize("name", sorted({*FIELDS, *BLOBS}))
+    async def test_values_round_trip_or_are_refused(self, store: Store, name: str) -> None:
+        """A value comes back exactly, types and all, or is refused with InvalidSecret and leaves nothing behind."""
+        samples: Mapping[str, object] = FIELDS if store.facts.shape is Shape.FIELDS else BLOBS
+        if name not in samples:
+            pytest.skip("a value of the other shape")
+        payload = FIELDS[name] if store.facts.shape is Shape.FIELDS else BLOBS[name]
+        await self._round_trip_or_refusal(store, SecretValue(payload))
+
+    @pytest.mark.parametrize("name", sorted(NUMBERS))
+    async def test_numbers_are_exact_or_refused(self, store: Store, name: str) -> None:
+        """A number comes back exactly, always where the limits promise it; where they do not, it may be refused."""
+        if store.facts.shape is not Shape.FIELDS:
+            pytest.skip("a blob has no numbers")
+        kept = await self._round_trip_or_refusal(store, SecretValue({"number": NUMBERS[name]}))
+        assert kept or not store.facts.limits.exact_numbers, f"limits.exact_numbers, but {name} is refused"
+
+    async def _round_trip_or_refusal(self, store: Store, value: SecretValue) -> bool:
+        try:
+            await _writer(store).write("a/value", value)
+        except InvalidSecret:
+            if isinstance(store, (Reader, Lister)):
+                assert not await _live(store, "a/value"), "the value was refused, and something was written"
+            return False
+        await _assert_holds(store, "a/value", value)
+        return True
+
+    async def test_the_other_shape_is_refused(self, store: Store) -> None:
+        """Fields for a blob store, or a blob for a fields store, raise InvalidSecret and write nothing."""
+        writer = _writer(store)
+        for key in ("new", "known"):
+            before = await _none_or_written(writer, key)
+            with pytest.raises(InvalidSecret):
+                await writer.write(key, sample(other_shape(store.facts.shape)))
+            if isinstance(store, ConditionalWriter):
+                with pytest.raises(InvalidSecret):
+                    await store.write_if(key, sample(other_shape(store.facts.shape)), before)
+        await _assert_holds(store, "known", sample(store.facts.shape))
+        assert not await _live(store, "new")
+
+    async def test_a_write_replaces_all_of_it(self, store: Store) -> None:
+        """Fields of the value before do not survive a write."""
+        if store.facts.shape is not Shape.FIELDS:
+            pytest.skip("a blob is replaced whole by nature")
+        writer = _writer(store)
+        await writer.write("a", SecretValue({"old": "1", "both": "1"}))
+        await writer.write("a", SecretValue({"both": "2"}))
+        await _assert_holds(store, "a", SecretValue({"both": "2"}))
+
+    async def test_values_are_copied(self, store: Store) -> None:
+        """Changing what was handed in, or what was read, changes nothing in the store."""
+        if store.facts.shape is not Shape.FIELDS:
+            pytest.skip("bytes cannot be changed")
+        inner: list[JsonValue] = ["x"]
+        mine = SecretValue({"list": inner})
+        await _writer(store).write("a", mine)
+        inner.append("changed")
+        secret = await _assert_holds(store, "a", SecretValue({"list": ["x"]}))
+        revealed = secret.value.reveal()
+        assert isinstance(revealed, dict)
+        revealed["list"] = "changed"
+        await _assert_holds(store, "a", SecretValue({"list": ["x"]}))
+
+    async def test_the_size_limit_holds(self, store: Store) -> None:
+        """A secret beyond limits.max_bytes is refused with InvalidSecret, and what was there stays."""
+        limit = store.facts.limits.max_bytes
+        if limit is None or limit > LARGEST:
+            pytest.skip("there is no limit that is small enough to try")
+        writer = _writer(store)
+        await writer.write("a", sample(store.facts.shape))
+        with pytest.raises(InvalidSecret):
+            await writer.write("a", from_text(store.facts.shape, "x" * (limit + 1)))
+        await _assert_holds(store, "a", sample(store.facts.shape))
+        if store.facts.shape is Shape.BLOB:
+            await writer.write("a", from_text(store.facts.shape, "x" * limit))
+            await _assert_holds(store, "a", from_text(store.facts.shape, "x" * limit))
+
+    async def test_the_field_limit_holds(self, store: Store) -> None:
+        """A secret with more than limits.max_fields fields is refused with InvalidSecret; that many are kept."""
+        limit = store.facts.limits.max_fields
+        if limit is None or limit > 10_000 or store.facts.shape is not Shape.FIELDS:
+            pytest.skip("there is no limit that is small enough to try")
+        writer = _writer(store)
+        with pytest.raises(InvalidSecret):
+            await writer.write("a", SecretValue({f"f{number}": "" for number in range(limit + 1)}))
+        most = SecretValue({f"f{number}": "" for number in range(limit)})
+        await writer.write("a", most)
+        await _assert_holds(store, "a", most)
+
+    async def test_the_key_limit_holds(self, store: Store) -> None:
+        """A key longer than limits.max_key_bytes is refused with InvalidSecret; one of that length is kept."""
+        limit = store.facts.limits.max_key_bytes
+        if limit is None or limit > 65_536:
+            pytest.skip("there is no limit that is small enough to try")
+        writer = _writer(store)
+        with pytest.raises(InvalidSecret):
+            await writer.write("k" * (limit + 1), sample(store.facts.shape))
+        await writer.write("k" * limit, sample(store.facts.shape))
+        await _assert_holds(store, "k" * limit, sample(store.facts.shape))
+
+    async def test_writes_to_different_keys_all_land(self, store: Store) -> None:
+        """Fifty writes at once into few folders are all there afterwards, each with its own value."""
+        writer = _writer(store)
+        shape = store.facts.shape
+        await asyncio.gather(*(writer.write(f"f{n % 3}/k{n}", sample(shape, n)) for n in range(50)))
+        await asyncio.gather(*(_assert_holds(store, f"f{n % 3}/k{n}", sample(shape, n)) for n in range(50)))
+
+    # -- keys
+
+    @pytest.mark.parametrize("key", ODD_KEYS)
+    async def test_odd_keys_round_trip_or_are_refused(self, store: Store, key: str) -> None:
+        """A key that looks odd is kept letter by letter, or refused with InvalidSecret; it never becomes another."""
+        writer = _writer(store)
+        value = sample(store.facts.shape)
+        try:
+            await writer.write(key, value)
+        except InvalidSecret:
+            if isinstance(store, Lister):
+                assert not await _list(store), "the key was refused, and something was written"
+            return
+        if isinstance(store, Reader):
+            await _assert_holds(store, key, value)
+            assert list(await _stat(store, [key])) == [key]
+        if isinstance(store, Lister):
+            assert list(await _list(store)) == [key]
+            folder = key[: key.rfind("/") + 1]
+            assert list(await _list(store, folder, recursive=False)) == [key]
+        if isinstance(store, Deleter):
+            await store.delete(key)
+            if isinstance(store, (Reader, Lister)):
+                assert not await _live(store, key)
+
+    @pytest.mark.parametrize("key", ESCAPES)
+    async def test_keys_that_are_none_touch_nothing(self, store: Store, seed: Seed, key: str) -> None:
+        """Keys with empty segments, ``.``, ``..`` or NUL are refused, and no secret is read, changed or deleted."""
+        value, other = sample(store.facts.shape), sample(store.facts.shape, 1)
+        witnesses = ("witness", "folder/witness")
+        for witness in witnesses:
+            await seed(witness, value)
+        if isinstance(store, Writer):
+            with pytest.raises(InvalidSecret):
+                await store.write(key, other)
+        if isinstance(store, ConditionalWriter):
+            with pytest.raises(InvalidSecret):
+                await store.write_if(key, other, None)
+        if isinstance(store, Reader):
+            with pytest.raises((InvalidSecret, SecretNotFound)):
+                await store.read(key)
+            entries, _ = await _drain(store.stat([key]))
+            assert not entries
+        if isinstance(store, Deleter):
+            with pytest.raises(InvalidSecret):
+                await store.delete(key)
+        if isinstance(store, Reader):
+            for witness in witnesses:
+                await _assert_holds(store, witness, value)
+        if isinstance(store, Lister):
+            assert await _keys(store) == sorted(witnesses)
+        pattern = store.facts.limits.key_pattern
+        assert pattern is None or not re2.fullmatch(pattern, key), "limits.key_pattern allows it"
+
+    # -- listing and looking
+
+    async def test_an_empty_store_lists_nothing(self, store: Store) -> None:
+        """No secrets, no gaps, no errors: of the whole store, and of a folder that does not exist."""
+        for prefix in ("", "missing/", "missing/below/"):
+            for recursive in (True, False):
+                assert not await _list(store, prefix, recursive=recursive)
+
+    async def test_listing_keeps_to_its_folder(self, store: Store, seed: Seed) -> None:
+        """A listing gives what is below its folder and nothing else, all the way down only if asked."""
+        _lister(store)
+        for key in ("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/a/6"):
+            await seed(key, sample(store.facts.shape))
+        assert await _keys(store) == sorted(("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/a/6"))
+        assert await _keys(store, recursive=False) == ["top"]
+        assert await _keys(store, "a/") == ["a/1", "a/b/2", "a/b/c/3"]
+        assert await _keys(store, "a/", recursive=False) == ["a/1"]
+        assert await _keys(store, "a/b/") == ["a/b/2", "a/b/c/3"]
+        assert await _keys(store, "z/", recursive=False) == []
+        assert await _keys(store, "top/") == []
+
+    async def test_a_secret_may_share_its_name_with_a_folder(self, store: Store) -> None:
+        """``a`` and ``a/b`` are both there, or the second is refused with InvalidSecret and the first unharmed."""
+        writer = _writer(store)
+        await writer.write("a", sample(store.facts.shape, 1))
+        try:
+            await writer.write("a/b", sample(store.facts.shape, 2))
+        except InvalidSecret:
+            expected = ["a"]
+        else:
+            expected = ["a", "a/b"]
+        for number, key in enumerate(expected, start=1):
+            if isinstance(store, Reader):
+                await _assert_holds(store, key, sample(store.facts.shape, number))
+        if isinstance(store, Lister):
+            assert await _keys(store) == expected
+
+    async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
+        """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""
+        _lister(store)
+        keys = sorted(f"folder-{number % 10}/key-{number}" for number in range(300))
+        for start in range(0, len(keys), 50):
+            await asyncio.gather(*(seed(key, sample(store.facts.shape)) for key in keys[start : start + 50]))
+        assert await _keys(store) == keys
+        if isinstance(store, Reader):
+            assert sorted(await _stat(store, keys)) == keys
+
+    async def test_a_listing_may_be_left_early(self, store: Store, seed: Seed) -> None:
+        """A listing that nobody reads to its end does not disturb the next one."""
+        lister = _lister(store)
+        for number in range(5):
+            await seed(f"a/{number}", sample(store.facts.shape))
+        async for _ in lister.list("", recursive=True, metadata=False):
+            break
+        lister.list("", recursive=True, metadata=False)  # and one that nobody even begins
+        assert len(await _keys(store)) == 5
+
+    async def test_stat_leaves_out_what_is_absent(self, store: Store, seed: Seed) -> None:
+        """stat gives each key that exists once and says nothing of the others."""
+        _reader(store)
+        for key in ("a/1", "a/2", "b"):
+            await seed(key, sample(store.facts.shape))
+        found = await _stat(store, ["a/1", "b", "a/3", "c", "a/1/below"])
+        assert sorted(found) == ["a/1", "b"]
+        assert not any(entry.deleted for entry in found.values())
+        assert not await _stat(store, [])
+
+    async def test_list_and_stat_agree(self, store: Store, seed: Seed) -> None:
+        """A listing and a look at single keys give the same versions, with or without metadata."""
+        _reader(store)
+        for key in ("a/1", "a/2", "b"):
+            await seed(key, sample(store.facts.shape))
+        listed = await _list(store)
+        with_metadata = await _list(store, metadata=True)
+        assert sorted(listed) == sorted(with_metadata)
+        for key, entry in (await _stat(store, list(listed))).items():
+            assert entry.version == listed[key].version == with_metadata[key].version
+            if store.facts.limits.custom_metadata:
+                assert with_metadata[key].metadata is not None, "limits.custom_metadata, but none is listed"
+
+    # -- versions
+
+    async def test_versions_tell_every_write(self, store: Store) -> None:
+        """Where versions are promised, each write gives a new one, also of the same value, also after a delete."""
+        writer = _writer(store)
+        tokens = []
+        for number in (0, 0, 1, 0):
+            tokens.append(await writer.write("a", sample(store.facts.shape, number)))
+            tokens.append(await self._shown(store, tokens[-1]))
+        if isinstance(store, Deleter):
+            for _ in range(2):
+                await store.delete("a")
+                tokens.append(await writer.write("a", sample(store.facts.shape)))
+                tokens.append(await self._shown(store, tokens[-1]))
+        if not store.facts.versioned:
+            assert set(tokens) == {None}, "facts.versioned is false, but there are versions"
+            return
+        written = tokens[::2]
+        assert None not in written, "facts.versioned is true, but a write gives no version"
+        assert len(set(written)) == len(written), "a version was given twice"
+
+    async def _shown(self, store: Store, token: str | None) -> str | None:
+        """Give the version that the store shows, having checked that it shows the same everywhere."""
+        if isinstance(store, Reader):
+            assert (await store.read("a")).version == token
+            assert (await _stat(store, ["a"]))["a"].version == token
+        if isinstance(store, Lister):
+            assert (await _list(store))["a"].version == token
+        return token
+
+    async def test_old_versions_can_be_pinned(self, store: Store) -> None:
+        """A pin reads the version that it names, or raises; it never gives another one."""
+        reader, writer = _reader(store), _writer(store)
+        first = await writer.write("a", sample(store.facts.shape, 1))
+        await writer.write("a", sample(store.facts.shape, 2))
+        pins = store.facts.limits.pins
+        if pins is None:
+            with pytest.raises(StoreError):
+                await reader.read("a", version="1")
+            return
+        pin = display_version(first)
+        assert re2.fullmatch(pins, pin), "limits.pins does not match the version that people see"
+        pinned = await reader.read("a", version=pin)
+        assert form(pinned.value) == form(sample(store.facts.shape, 1))
+        assert pinned.version is None or display_version(pinned.version) == pin
+        if re2.fullmatch(pins, "999999"):
+            with pytest.raises(SecretNotFound):
+                await reader.read("a", version="999999")
+
+    # -- compare-and-set
+
+    async def test_write_if_writes_only_what_was_seen(self, store: Store) -> None:
+        """write_if writes where the version is the expected one, else raises Conflict and writes nothing."""
+        writer = _conditional(store)
+        shape = store.facts.shape
+        of_another = await writer.write_if("b", sample(shape), None)
+        assert of_another is not None
+        with pytest.raises(Conflict):
+            await writer.write_if("a", sample(shape), of_another)
+        assert not await _live(store, "a")
+        first = await writer.write_if("a", sample(shape, 1), None)
+        assert first is not None
+        with pytest.raises(Conflict):
+            await writer.write_if("a", sample(shape, 2), None)
+        await _assert_holds(store, "a", sample(shape, 1))
+        second = await writer.write_if("a", sample(shape, 2), first)
+        with pytest.raises(Conflict):
+            await writer.write_if("a", sample(shape, 3), first)
+        secret = await _assert_holds(store, "a", sample(shape, 2))
+        assert secret.version == second
+
+    async def test_write_if_after_a_delete(self, store: Store) -> None:
+        """A deleted secret that left an entry is written again by its version, and is not taken for a new one."""
+        writer, deleter = _conditional(store), _deleter(store)
+        shape = store.facts.shape
+        stale = await writer.write_if("a", sample(shape, 0), None)
+        first = await writer.write_if("a", sample(shape, 1), stale)
+        await deleter.delete("a")
+        with pytest.raises(Conflict):
+            await writer.write_if("a", sample(shape, 2), stale)
+        entry = (await _stat(store, ["a"])).get("a")
+        if entry is None:
+            with pytest.raises(Conflict):
+                await writer.write_if("a", sample(shape, 2), first)
+        else:
+            assert entry.deleted
+            with pytest.raises(Conflict):
+                await writer.write_if("a", sample(shape, 2), None)
+        await writer.write_if("a", sample(shape, 3), entry.version if entry else None)
+        await _assert_holds(store, "a", sample(shape, 3))
+
+    @pytest.mark.parametrize("known", [False, True])
+    async def test_of_two_writers_one_wins(self, store: Store, known: bool) -> None:
+        """Of several write_if at once with one expectation exactly one writes, and the others raise Conflict."""
+        writer = _conditional(store)
+        shape = store.facts.shape
+        expected = await writer.write("a", sample(shape, 99)) if known else None
+        results = await asyncio.gather(
+            *(writer.write_if("a", sample(shape, number), expected) for number in range(5)), return_exceptions=True
+        )
+        winners = [number for number, result in enumerate(results) if not isinstance(result, BaseException)]
+        assert len(winners) == 1
+        assert all(isinstance(result, Conflict) for number, result in enumerate(results) if number != winners[0])
+        await _assert_holds(store, "a", sample(shape, winners[0]))
+
+    # -- deleting
+
+    async def test_what_was_deleted_is_gone(self, store: Store, seed: Seed) -> None:
+        """A deleted secret reads as absent and shows as deleted or not at all; its neighbours stay."""
+        deleter = _deleter(store)
+        neighbours = ("a/bc", "a/c", "b", "a/d/e")
+        for key in ("a/b", *neighbours):
+            await seed(key, sample(store.facts.shape))
+        await deleter.delete("a/b")
+        assert not await _live(store, "a/b")
+        if isinstance(store, Reader):
+            with pytest.raises(SecretNotFound):
+                await store.read("a/b")
+        for key in neighbours:
+            assert await _live(store, key)
+
+    async def test_deleting_what_is_absent_is_fine(self, store: Store, seed: Seed) -> None:
+        """A second delete, and one of what never was, do nothing and raise nothing."""
+        deleter = _deleter(store)
+        await seed("a/b", sample(store.facts.shape))
+        await seed("c", sample(store.facts.shape))
+        for key in ("a/b", "a/b", "never", "a/never", "c/never", "never/at/all"):
+            await deleter.delete(key)
+        assert await _live(store, "c")
+        assert not await _live(store, "never")
+
+    async def test_a_folder_is_not_deleted_by_its_name(self, store: Store, seed: Seed) -> None:
+        """Deleting ``a`` is refused or does nothing while only ``a/b`` exists."""
+        deleter = _deleter(store)
+        await seed("a/b", sample(store.facts.shape))
+        with contextlib.suppress(InvalidSecret):
+            await deleter.delete("a")
+        assert await _live(store, "a/b")
+
+    async def test_a_deleted_secret_can_be_written_again(self, store: Store) -> None:
+        """After a delete the same key takes a new value."""
+        deleter, writer = _deleter(store), _writer(store)
+        await writer.write("a/b", sample(store.facts.shape, 1))
+        await deleter.delete("a/b")
+        await writer.write("a/b", sample(store.facts.shape, 2))
+        await _assert_holds(store, "a/b", sample(store.facts.shape, 2))
+        assert await _live(store, "a/b")
+
+    # -- the gate, and errors that must not pass for absence
+
+    async def test_every_request_passes_the_gate(self, store: Store, seed: Seed, gate: CountingGate) -> None:
+        """Each operation is counted by the gate: otherwise limits, retries and the request count mean nothing."""
+        await seed("a", sample(store.facts.shape))
+        for name, call in _operations(store).items():
+            before = gate.total
+            await call()
+            assert gate.total > before, f"{name} makes no request through the gate"
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            GateClosed("closed"),
+            StoreUnavailable("down"),
+            AccessDenied("denied"),
+            RateLimited("slow down", retry_after=1.0),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_a_failed_request_is_told(
+        self, store: Store, seed: Seed, gate: CountingGate, error: Exception
+    ) -> None:
+        """What the gate raises comes through, or is a Gap of list or stat; it never passes for absence or success."""
+        value = sample(store.facts.shape)
+        await seed("a", value)
+        gate.close(error)
+        for name, call in _operations(store).items():
+            if name in _ITERATORS and isinstance(error, StoreError):
+                try:
+                    gaps = await call()
+                except type(error):
+                    continue
+                assert gaps, f"{name} says nothing of the error"
+            else:
+                with pytest.raises(type(error)):
+                    await call()
+        gate.reopen()
+        if isinstance(store, Reader):
+            await _assert_holds(store, "a", value)
+        if isinstance(store, Lister):
+            assert await _keys(store) == ["a"]
+
+    async def test_faults_have_their_names(
+        self, store: Store, seed: Seed, faults: Mapping[type[StoreError], Fault]
+    ) -> None:
+        """A store that fails or refuses says so by the error that fits, from every operation that meets it."""
+        if not faults:
+            pytest.skip("the subclass brings about no faults")
+        await seed("a/b", sample(store.facts.shape))
+        for error, fault in faults.items():
+            async with fault("a/b"):
+                reader = _reader(store)
+                with pytest.raises(error):
+                    await reader.read("a/b")
+                try:
+                    entries, gaps = await _drain(reader.stat(["a/b"]))
+                except error:
+                    continue
+                assert entries or gaps, "stat takes the fault for absence"
+        await _assert_holds(store, "a/b", sample(store.facts.shape))
+
+    # -- secrecy
+
+    async def test_no_value_is_shown(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+        """No value stands in an error, in the text of anything returned, or in the log."""
+        caplog.set_level(logging.DEBUG)
+        secret = canary()
+        shape = store.facts.shape
+        value, wrong = from_text(shape, secret.text), from_text(other_shape(shape), secret.text)
+        large = from_text(shape, secret.text * 50_000)
+        calls: list[Callable[[], Awaitable[object]]] = []
+        if isinstance(store, Writer):
+            write = store.write
+            calls += [
+                lambda: write("a", value),
+                lambda: write("a", wrong),
+                lambda: write("../a", value),
+                lambda: write("l" * 5000, value),
+                lambda: write("large", large),
+            ]
+        if isinstance(store, ConditionalWriter):
+            write_if = store.write_if
+            calls += [lambda: write_if("a", value, "no-such-version"), lambda: write_if("a", wrong, None)]
+        if isinstance(store, Reader):
+            read = store.read
+            calls += [lambda: read("a"), lambda: read("missing"), lambda: read("a", "no-such-version")]
+        calls += _operations(store).values()
+        shown = []
+        for call in calls:
+            try:
+                result = await call()
+            except Exception as error:  # noqa: BLE001  whatever it is, it must not show the value
+                shown += _texts(error)
+            else:
+                shown.append(repr(result))
+        shown += [repr(store), repr(store.facts), caplog.text]
+        shown += [str(record.__dict__) for record in caplog.records]
+        found = [finding for text in shown for finding in find_in(text, [secret])]
+        assert not found, f"a value is shown: {found}"
+
+    # -- its end
+
+    async def test_it_can_be_closed_twice(self, store: Store) -> None:
+        """A second aclose does nothing and raises nothing."""
+        await store.aclose()
+        await store.aclose()
+
+    async def test_what_was_written_is_there_when_opened_again(
+        self, store: Store, seed: Seed, reopen: Reopen | None
+    ) -> None:
+        """Another handle on the same data reads the same value at the same version."""
+        if reopen is None:
+            pytest.skip("the subclass does not reopen")
+        _reader(store)
+        await seed("a/b", sample(store.facts.shape))
+        before = await _stat(store, ["a/b"])
+        await store.aclose()
+        again = await reopen()
+        try:
+            await _assert_holds(again, "a/b", sample(store.facts.shape))
+            assert await _stat(again, ["a/b"]) == before
+        finally:
+            await again.aclose()
+
+
+async def _none_or_written(writer: Writer, key: str) -> str | None:
+    """Write the key named ``known``, and leave others absent."""
+    return await writer.write(key, sample(writer.facts.shape)) if key == "known" else None
+
+
+def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Every operation of a store that holds ``a``, by name; list and stat give their gaps."""
+    calls: dict[str, Callable[[], Awaitable[object]]] = {}
+    if isinstance(store, Reader):
+        reader = store
+
+        async def stat() -> list[Gap]:
+            return (await _drain(reader.stat(["a"])))[1]
+
+        calls["read"] = lambda: reader.read("a")
+        calls["stat"] = stat
+    if isinstance(store, Lister):
+        lister = store
+
+        async def listing() -> list[Gap]:
+            return (await _drain(lister.list("", recursive=True, metadata=True)))[1]
+
+        calls["list"] = listing
+    if isinstance(store, Writer):
+        writer = store
+        calls["write"] = lambda: writer.write("a", sample(writer.facts.shape))
+    if isinstance(store, ConditionalWriter):
+        conditional = store
+        calls["write_if"] = lambda: conditional.write_if("new", sample(conditional.facts.shape), None)
+    if isinstance(store, Deleter):
+        deleter = store
+        calls["delete"] = lambda: deleter.delete("a")
+    return calls
+
+
+def _texts(error: BaseException | None) -> list[str]:
+    """Everything that an error and those behind it could show, where somebody prints it."""
+    shown: list[str] = []
+    seen: set[int] = set()
+    pending = [error]
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        shown += [str(each), repr(each), repr(each.args), repr(vars(each))]
+        shown += traceback.format_exception_only(each)
+        pending += [each.__cause__, each.__context__]
+    return shown

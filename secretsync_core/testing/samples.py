@@ -1,0 +1,132 @@
+"""What the conformance suite writes: values and keys that stores get wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.model.capabilities import Shape
+from secretsync_core.secret import SecretValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.secret import JsonValue
+
+FIELDS: Mapping[str, dict[str, JsonValue]] = {
+    "one": {"value": "x"},
+    "empty": {},
+    "empty-text": {"value": ""},
+    "nested": {"a": {"b": {"c": [1, [2, {"d": None}]]}}, "e": []},
+    "not-text": {"yes": True, "no": False, "none": None, "one": 1, "zero": 0, "minus": -7},
+    "text-like": {"true": "true", "null": "null", "number": "0012", "float": "1e5", "date": "2026-01-01"},
+    "unicode": {"schlüssel": "値 🔑 Ω", "combining": "e\u0301", "nul": "a\u0000b", "lines": "a\r\nb\n\tc\u2028"},
+    "names": {"": "empty", "a.b": "dot", "a/b": "slash", "a b": "space", "$x": "dollar", "data": "d", "metadata": "m"},
+    "spaces": {"value": "  a  \n"},
+    "many": {f"field-{number}": str(number) for number in range(500)},
+    "large": {"value": "x" * 100_000},
+}
+
+BLOBS: Mapping[str, bytes] = {
+    "one": b"x",
+    "empty": b"",
+    "all-bytes": bytes(range(256)),
+    "not-utf-8": b"\xff\xfe\x80",
+    "nul": b"a\0b",
+    "newline": b"a\n",
+    "json": b'{ "a" : 1.0 }\n',
+    "unicode": "値 🔑 e\u0301".encode(),
+    "large": bytes(range(256)) * 400,
+}
+
+NUMBERS: Mapping[str, JsonValue] = {
+    "2**53+1": 2**53 + 1,
+    "-2**63": -(2**63),
+    "2**64-1": 2**64 - 1,
+    "10**30": 10**30,
+    "0.1": 0.1,
+    "1.0": 1.0,
+    "1e300": 1e300,
+    "5e-324": 5e-324,
+}
+
+ODD_KEYS = (
+    "with space",
+    " around ",
+    "ünïcode/値/🔑",
+    "e\u0301",
+    "dots.in.it",
+    ".hidden",
+    "...",
+    "trailing.",
+    "a%2Fb",
+    "%",
+    "100%25",
+    "plus+plus",
+    "hash#tag",
+    "what?x=1&y=2",
+    "semi;colon",
+    "colon:at@",
+    "quote'\"`",
+    "back\\slash",
+    "star*[a]{b}",
+    "-dash",
+    "~tilde",
+    "$HOME",
+    "UPPER/lower",
+    "con.json",
+    "new\nline",
+    "tab\tkey",
+    "metadata/data",
+    "config",
+    "list",
+    "very/deep/" + "/".join("d" * 3 for _ in range(20)),
+    "l" * 200,
+)
+
+ESCAPES = (
+    "",
+    ".",
+    "..",
+    "/",
+    "/witness",
+    "witness/",
+    "../witness",
+    "folder/../witness",
+    "folder/../../witness",
+    "folder/..",
+    "folder//witness",
+    "folder/./witness",
+    "./witness",
+    "witness\0",
+    "folder/\0/witness",
+)
+"""Keys that are none. ``witness`` and ``folder/witness`` stand beside them and must not be touched."""
+
+
+def sample(shape: Shape, number: int = 0) -> SecretValue:
+    """Make a small value that ``number`` tells apart from others."""
+    return from_text(shape, f"value-{number}")
+
+
+def from_text(shape: Shape, text: str) -> SecretValue:
+    """Make a value of either shape that holds this text."""
+    return SecretValue({"value": text}) if shape is Shape.FIELDS else SecretValue(text.encode())
+
+
+def other_shape(shape: Shape) -> Shape:
+    """Give the shape that a store of ``shape`` must refuse."""
+    return Shape.BLOB if shape is Shape.FIELDS else Shape.FIELDS
+
+
+def form(value: SecretValue) -> str:
+    """Give a text that is the same for equal values only: unlike ``==``, it tells 1 from 1.0 and from True."""
+    revealed = value.reveal()
+    return revealed.hex() if isinstance(revealed, bytes) else _form(revealed)
+
+
+def _form(item: JsonValue) -> str:
+    if isinstance(item, dict):
+        return "{" + ",".join(f"{name!r}:{_form(item[name])}" for name in sorted(item)) + "}"
+    if isinstance(item, list):
+        return "[" + ",".join(map(_form, item)) + "]"
+    return f"{type(item).__name__}:{item!r}"
