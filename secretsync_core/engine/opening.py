@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.engine.gate import Gate
 from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.stores.base import Lister, Reader, StoreContext, abilities_of
+from secretsync_core.stores.base import (
+    ConditionalWriter,
+    Deleter,
+    Lister,
+    Reader,
+    StoreContext,
+    Writer,
+    abilities_of,
+)
 from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
@@ -22,51 +30,70 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Store
 
 
+class Halves:
+    """An open store by what it can do; ``None`` where it cannot, or where its permissions do not let us.
+
+    Found out once: asking a protocol whether an object implements it is too slow to do for every secret.
+    """
+
+    __slots__ = ("conditional", "deleter", "facts", "lister", "reader", "store", "writer")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.facts = store.facts
+        self.reader = store if isinstance(store, Reader) else None
+        self.lister = store if isinstance(store, Lister) else None
+        self.writer = store if isinstance(store, Writer) else None
+        self.conditional = store if isinstance(store, ConditionalWriter) else None
+        self.deleter = store if isinstance(store, Deleter) else None
+
+
 @dataclass(slots=True)
 class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open."""
 
-    stores: dict[str, Store] = field(default_factory=dict)
+    stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
 
+    def get(self, name: str) -> Halves:
+        """An open store. Raises what kept it from opening."""
+        if name in self.failed:
+            raise self.failed[name]
+        return self.stores[name]
+
     def reader(self, name: str) -> Reader:
         """The reading half of an open store."""
-        store = self._get(name)
-        if not isinstance(store, Reader):
+        reader = self.get(name).reader
+        if reader is None:
             raise StoreError(f"store {name} may not be read", store=name)
-        return store
+        return reader
 
     def lister(self, name: str) -> Lister:
         """The listing half of an open store."""
-        store = self._get(name)
-        if not isinstance(store, Lister):
+        lister = self.get(name).lister
+        if lister is None:
             raise StoreError(f"store {name} may not be listed", store=name)
-        return store
+        return lister
 
     def readable(self, name: str) -> bool:
         """Whether an open store may be read."""
-        return isinstance(self.stores[name], Reader)
+        return self.stores[name].reader is not None
 
     @property
     def facts(self) -> dict[str, StoreFacts]:
         """The facts of every open store."""
-        return {name: store.facts for name, store in self.stores.items()}
+        return {name: halves.facts for name, halves in self.stores.items()}
 
     @property
     def abilities(self) -> dict[str, frozenset[Ability]]:
         """The abilities of every open store, as its permissions leave them."""
-        return {name: abilities_of(store) for name, store in self.stores.items()}
+        return {name: abilities_of(halves.store) for name, halves in self.stores.items()}
 
     @property
     def requests(self) -> dict[str, dict[str, int]]:
         """Requests so far, by store and kind."""
         return {name: dict(gate.requests) for name, gate in self.gates.items() if gate.requests}
-
-    def _get(self, name: str) -> Store:
-        if name in self.failed:
-            raise self.failed[name]
-        return self.stores[name]
 
 
 @asynccontextmanager
@@ -91,9 +118,8 @@ async def open_stores(
         gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
         opened.gates[name] = gate
         try:
-            opened.stores[name] = await open_store(
-                documents.stores[name], StoreContext(name, gate, environ, limits.concurrency)
-            )
+            context = StoreContext(name, gate, environ, limits.concurrency)
+            opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except SecretSyncError as error:
             opened.failed[name] = error
 
@@ -101,5 +127,5 @@ async def open_stores(
         await asyncio.gather(*(open_one(name) for name in names))
         yield opened
     finally:
-        for store in opened.stores.values():
-            await store.aclose()
+        for halves in opened.stores.values():
+            await halves.store.aclose()

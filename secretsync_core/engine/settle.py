@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Reason
-from secretsync_core.stores.base import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +54,11 @@ async def _outcome(intended: Draft, run: str, opened: OpenStores, fingerprinter:
     if intended.dest not in opened.stores:
         # Gone from the documents, or out of reach now: only the first is for good.
         return None if intended.dest in opened.failed else not_done._replace(reason=Reason.CANNOT_SEE)
-    store = opened.stores[intended.dest]
-    if not isinstance(store, Reader):
+    reader = opened.get(intended.dest).reader
+    if reader is None:
         return not_done._replace(reason=Reason.CANNOT_SEE)
     try:
-        found = await store.read(intended.key)
+        found = await reader.read(intended.key)
     except SecretNotFound:
         gone = told._replace(event=Event.DONE, dest_version=None)
         return gone if intended.action == "delete" else not_done

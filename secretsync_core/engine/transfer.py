@@ -11,7 +11,6 @@ from secretsync_core.errors import Conflict, LedgerError, SecretSyncError, Store
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.schema.job import WritePolicy
-from secretsync_core.stores.base import ConditionalWriter, Deleter, Reader, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.engine.recorder import Recorder
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.secret import SecretValue
+    from secretsync_core.stores.base import Reader
 
 _CONFLICTS = 4
 """How often one secret is decided again because somebody else wrote it between our look and our write."""
@@ -139,7 +139,7 @@ class Transfer:
             try:
                 return await self._write(verdict)
             except Conflict:
-                if isinstance(self._opened.stores[change.dest], Reader):
+                if self._opened.readable(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word.
                     change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
                 elif self._policy is WritePolicy.IF_NOT_EXISTS:
@@ -186,28 +186,27 @@ class Transfer:
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
-        store = self._opened.stores[change.dest]
-        blind = not isinstance(store, Reader)
+        halves = self._opened.get(change.dest)
+        blind = halves.reader is None
         known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
-        if isinstance(store, ConditionalWriter) and known:
-            expected = None if blind else change.dest_version
-            return await store.write_if(change.key, value, expected)
-        assert isinstance(store, Writer)  # noqa: S101  the survey refused stores that cannot be written
-        return await store.write(change.key, value)
+        if halves.conditional is not None and known:
+            return await halves.conditional.write_if(change.key, value, None if blind else change.dest_version)
+        assert halves.writer is not None  # noqa: S101  the survey refused stores that cannot be written
+        return await halves.writer.write(change.key, value)
 
     async def _delete_one(self, change: Change) -> Outcome:
         if change.reason is Reason.REMOVED_OUTSIDE:
             # Gone already. The record ends what the ledger holds of it; nothing is asked of the store.
             self._recorder.later(self._draft(Event.DONE, change, ""))
             return Outcome(change, Result.SKIPPED, change.reason)
-        store = self._opened.stores[change.dest]
-        if change.dest_version is None and isinstance(store, Reader) and not await self._is_ours(store, change):
+        halves = self._opened.get(change.dest)
+        if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
             return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
         intended = self._draft(Event.INTENDED, change, self._next_intent())
         await self._recorder.record(intended)
-        assert isinstance(store, Deleter)  # noqa: S101  the survey refused stores that cannot delete
+        assert halves.deleter is not None  # noqa: S101  the survey refused stores that cannot delete
         try:
-            await store.delete(change.key)
+            await halves.deleter.delete(change.key)
         except SecretSyncError as error:
             self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
             return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
