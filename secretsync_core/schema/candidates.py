@@ -1,0 +1,117 @@
+"""One document on its way from YAML to a checked model: what could be made of it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from secretsync_core.errors import Problem
+from secretsync_core.schema.base import DIRECTORY, NAME_PATTERN
+from secretsync_core.schema.documents import JobDocument, StoreDocument, Where
+from secretsync_core.schema.explain import explain
+from secretsync_core.schema.item_names import with_names
+from secretsync_core.schema.job import SyncJob
+from secretsync_core.schema.positions import Path, dotted
+from secretsync_core.schema.providers import ProviderProblem, config_model
+from secretsync_core.schema.store import SecretStore
+
+if TYPE_CHECKING:
+    from secretsync_core.schema.yaml_tree import RawDocument
+
+PROVIDER: Path = ("spec", "provider")
+KINDS: dict[str, type[SecretStore | SyncJob]] = {"SecretStore": SecretStore, "SyncJob": SyncJob}
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """A document that may or may not be whole. ``name`` is empty where it has none that could be one."""
+
+    raw: RawDocument
+    kind: str
+    name: str
+    document: StoreDocument | JobDocument | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the document was understood and nothing but warnings speak against it."""
+        return self.document is not None and self.raw.whole and all(problem.warning for problem in self.problems)
+
+    def problem(self, path: Path, message: str, hint: str = "", *, warning: bool = False) -> None:
+        """Note something that is wrong at one of the document's fields."""
+        self.problems.append(Problem(self.raw.file, self.raw.positions.line(path), message, hint, warning))
+
+    def where(self, path: Path = ("metadata", "name")) -> str:
+        """``file:line`` of a field."""
+        return Problem(self.raw.file, self.raw.positions.line(path), "").where
+
+
+def candidate(raw: RawDocument) -> Candidate:
+    """Validate one document by itself."""
+    kind = raw.data.get("kind")
+    found = Candidate(raw, kind if isinstance(kind, str) and kind in KINDS else "", _name(raw))
+    if not found.kind:
+        close = difflib.get_close_matches(kind, KINDS, 1) if isinstance(kind, str) else []
+        hint = f"Did you mean {close[0]}?" if close else ""
+        missing = "kind is missing: it is" if "kind" not in raw.data else "kind must be"
+        found.problem(("kind",), f"{missing} SecretStore or SyncJob", hint)
+        return found
+    model: BaseModel | None = None
+    try:
+        model = _validate(KINDS[found.kind], raw.data, raw)
+    except ValidationError as error:
+        found.problems += explain(error, KINDS[found.kind], raw)
+    if found.kind == "SecretStore":
+        _store(found, model)
+    elif isinstance(model, SyncJob):
+        spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
+        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), raw.text)
+    return found
+
+
+def _name(raw: RawDocument) -> str:
+    metadata = raw.data.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) else ""
+
+
+def _store(found: Candidate, model: BaseModel | None) -> None:
+    raw, path = found.raw, PROVIDER
+    spec = raw.data.get("spec")
+    providers = spec.get("provider") if isinstance(spec, dict) else None
+    if not isinstance(providers, dict):
+        return
+    if len(providers) != 1:
+        found.problem(path, "spec.provider must name exactly one provider", "Such as: provider: {vault: {...}}")
+        return
+    (name, data), config = next(iter(providers.items())), None
+    path = (*PROVIDER, name)
+    try:
+        config_class = config_model(name)
+    except ProviderProblem as problem:
+        found.problem(path, problem.message, problem.hint)
+        return
+    if not isinstance(data, dict):
+        found.problem(path, f"{dotted(path)} must be a mapping", "Where it needs no fields, write {} there.")
+        return
+    try:
+        config = _validate(config_class, data, raw)
+    except ValidationError as error:
+        found.problems += explain(error, config_class, raw, path)
+    except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
+        found.problem(path, f"{dotted(path)}: its provider could not check it ({type(error).__name__})")
+    if config is not None and isinstance(model, SecretStore):
+        name_of, permissions = model.metadata.name, model.spec.permissions
+        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line))
+
+
+def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:
+    # As JSON, since strictness about Python types would refuse a list for a tuple and a text for an enum.
+    directory = str(FilePath(raw.file).absolute().parent)
+    return model.model_validate_json(json.dumps(data), context={DIRECTORY: directory})

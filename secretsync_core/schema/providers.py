@@ -1,0 +1,80 @@
+"""From a provider's name in a document to the model of its configuration.
+
+Third parties register an object in the entry-point group ``secretsync.stores``, under the provider's name; its
+attribute ``config`` is a pydantic model class. It is loaded only when a document names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+
+from pydantic import BaseModel
+
+from secretsync_core.schema.positions import shown
+from secretsync_core.schema.provider_configs import BUILT_IN
+
+GROUP = "secretsync.stores"
+
+
+class ProviderProblem(Exception):
+    """A provider that there is not, that there is twice, or that does not load. Safe to print."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def config_model(name: str) -> type[BaseModel]:
+    """The model of a provider's configuration. Raises ProviderProblem."""
+    found = tuple(entry_points(group=GROUP, name=name))
+    built_in = BUILT_IN.get(name)
+    if found and (built_in is not None or len(found) > 1):
+        claims = [*(["secretsync itself"] if built_in is not None else []), *map(_origin, found)]
+        raise ProviderProblem(
+            f"the provider {shown(name)} is claimed more than once: by {', '.join(claims)}",
+            "Uninstall all of them but one.",
+        )
+    if built_in is not None:
+        return built_in
+    if not found:
+        raise _unknown(name)
+    return _loaded(name, found[0])
+
+
+def known_providers() -> list[str]:
+    """The names of all providers that a document can name here."""
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def _unknown(name: str) -> ProviderProblem:
+    known = known_providers()
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return ProviderProblem(
+        f"there is no provider {shown(name)}",
+        f"{hint}There are: {', '.join(known)}; other packages bring more.",
+    )
+
+
+def _loaded(name: str, point: EntryPoint) -> type[BaseModel]:
+    try:
+        config = point.load().config
+    except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
+        problem = ProviderProblem(
+            f"the provider {shown(name)} of {_origin(point)} does not load ({type(error).__name__})",
+            f"Does it need an extra, or a library that is not installed? It is {point.value}.",
+        )
+    else:
+        if isinstance(config, type) and issubclass(config, BaseModel):
+            return config
+        problem = ProviderProblem(
+            f"the provider {shown(name)} of {_origin(point)} has no pydantic model called config",
+            "Tell its makers.",
+        )
+    raise problem
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value
