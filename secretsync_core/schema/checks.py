@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from secretsync_core.schema.base import Credential
-from secretsync_core.schema.documents import JobDocument, StoreDocument
+from secretsync_core.schema.base import NAME_PATTERN, Credential
+from secretsync_core.schema.documents import StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.positions import dotted
 
@@ -30,9 +31,10 @@ def check_all(candidates: Sequence[Candidate]) -> None:
             _credentials(found, found.document)
             _address(found, found.document)
     for found in candidates:
-        if isinstance(found.document, JobDocument):
-            _items(found, found.document)
-            _references(found, found.document, stores)
+        if found.kind == "SyncJob":
+            _items(found)
+            _sources(found, stores)
+            _destinations(found, stores)
 
 
 def _names(candidates: Sequence[Candidate]) -> None:
@@ -91,51 +93,65 @@ def _address(found: Candidate, store: StoreDocument) -> None:
         )
 
 
-# SyncJob
+# SyncJob: looked at as it stands in the file, so that a job with other faults shows these as well
 
 
-def _items(found: Candidate, job: JobDocument) -> None:
-    counts = Counter(item.name for item in job.spec.plan)
-    first: dict[str | None, int] = {}
-    for index, item in enumerate(job.spec.plan):
-        if counts[item.name] > 1 and item.name in first:
-            line = found.raw.positions.line(("spec", "plan", first[item.name], "name"))
-            path: Path = ("spec", "plan", index, "name")
-            found.problem(path, f"there is another plan item called {item.name}", f"It is in line {line}.")
-        first.setdefault(item.name, index)
-    for index, dest in enumerate(job.spec.dest):
-        if dest in job.spec.dest[:index]:
-            found.problem(("spec", "dest", index), f"spec.dest names {dest} twice")
+def _jobs_spec(found: Candidate) -> dict[str, Any]:
+    spec = found.raw.data.get("spec")
+    return spec if isinstance(spec, dict) else {}
 
 
-def _references(found: Candidate, job: JobDocument, stores: dict[str, Candidate]) -> None:
-    spec = job.spec
-    sources: list[tuple[Path, str]] = []
-    # The job's own source need not be fit to read if no item reads from it; but it has to be there.
-    sources.append((("spec", "source"), spec.source))
-    sources += [
-        (("spec", "plan", index, "source"), item.source)
-        for index, item in enumerate(spec.plan)
-        if item.source is not None
-    ]
-    for path, name in sources:
+def _plan(found: Candidate) -> list[dict[str, Any]]:
+    plan = _jobs_spec(found).get("plan")
+    return [item if isinstance(item, dict) else {} for item in plan] if isinstance(plan, list) else []
+
+
+def _items(found: Candidate) -> None:
+    first: dict[str, int] = {}
+    for index, item in enumerate(_plan(found)):
+        name = item.get("name")
+        if not _is_name(name):
+            continue
+        path: Path = ("spec", "plan", index, "name")
+        line = found.raw.positions.line(path)
+        if name in first:
+            found.problem(path, f"there is another plan item called {name}", f"It is in line {first[name]}.")
+        first.setdefault(str(name), line)
+
+
+def _sources(found: Candidate, stores: dict[str, Candidate]) -> None:
+    # The job's own source has to be fit to read even where every item has another, as the next item may not.
+    named: list[tuple[Path, Any]] = [(("spec", "source"), _jobs_spec(found).get("source"))]
+    named += [(("spec", "plan", index, "source"), item.get("source")) for index, item in enumerate(_plan(found))]
+    for path, name in named:
         store = _store(found, path, name, stores)
         if store is not None and not store.permissions.may_read:
             hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
-            found.problem(path, f"{dotted(path)} is {name}, which may only be written", hint)
-    for index, name in enumerate(spec.dest):
-        path = ("spec", "dest", index)
+            found.problem(path, f"{dotted(path)} names {name}, which may only be written", hint)
+
+
+def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
+    spec = _jobs_spec(found)
+    given = spec.get("dest")
+    names = given if isinstance(given, list) else [given]
+    for index, name in enumerate(names):
+        path: Path = ("spec", "dest", index)
+        if _is_name(name) and name in names[:index]:
+            found.problem(path, f"spec.dest names {name} twice")
+            continue
         store = _store(found, path, name, stores)
         if store is None:
             continue
         hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
         if not store.permissions.may_write:
             found.problem(path, f"spec.dest names {name}, which may only be read", hint)
-        elif spec.write_policy is WritePolicy.MERGE and not store.permissions.may_read:
+        elif spec.get("writePolicy") == WritePolicy.MERGE.value and not store.permissions.may_read:
             found.problem(path, f"writePolicy Merge has to read {name}, which may only be written", hint)
 
 
-def _store(found: Candidate, path: Path, name: str, stores: dict[str, Candidate]) -> StoreDocument | None:
+def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candidate]) -> StoreDocument | None:
+    if not isinstance(name, str) or not _is_name(name):
+        return None  # left out, or no name at all: validation tells which
     shown = dotted(found.raw.positions.known(path)) or "spec"
     target = stores.get(name)
     if target is None:
@@ -144,8 +160,11 @@ def _store(found: Candidate, path: Path, name: str, stores: dict[str, Candidate]
         hint = f"Did you mean {close[0]}?" if close else known
         found.problem(path, f"{shown} names the SecretStore {name}, which there is not", hint)
         return None
-    if not isinstance(target.document, StoreDocument) or not target.whole:
-        found.problem(
-            path, f"{shown} names the SecretStore {name}, which has problems of its own", f"See {target.where()}."
-        )
+    if not target.whole:
+        message = f"{shown} names the SecretStore {name}, which has problems of its own"
+        found.problem(path, message, f"See {target.where()}.")
     return target.document if isinstance(target.document, StoreDocument) else None
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(NAME_PATTERN, value) is not None

@@ -44,19 +44,22 @@ _LIMITS = {
 
 def explain(error: ValidationError, model: type[BaseModel], raw: RawDocument, prefix: Path = ()) -> list[Problem]:
     """One Problem for each error of one document's validation; ``prefix`` is where ``model`` starts in it."""
-    return [
+    problems = [
         _explain_one(dict(detail), model, raw, prefix)
         for detail in error.errors(include_url=False, include_input=False)
     ]
+    return [problem for problem in problems if problem is not None]
 
 
-def _explain_one(detail: Mapping[str, Any], model: type[BaseModel], raw: RawDocument, prefix: Path) -> Problem:
+def _explain_one(detail: Mapping[str, Any], model: type[BaseModel], raw: RawDocument, prefix: Path) -> Problem | None:
     kind, loc, context = str(detail["type"]), tuple(detail["loc"]), detail.get("ctx") or {}
     path = (*prefix, *loc)
     known = raw.positions.known(path)
     # Beyond what stands in the document only the name of a missing field belongs into the path.
     where = dotted((*known, loc[-1]) if kind == "missing" else known) or "the document"
     value = _value(raw.data, known)
+    if kind == "too_short" and isinstance(value, (list, dict)) and len(value) >= int(context.get("min_length", 1)):
+        return None  # it only got too short by the elements that were wrong, and each of those is told by itself
     owner = _model_at(model, loc[:-1])
     field = _field(owner, loc[-1]) if owner is not None and loc else None
     message, hint = _words(kind, where, value, context, field, owner)
