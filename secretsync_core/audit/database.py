@@ -26,23 +26,34 @@ class LedgerMissing(LedgerError):
     code = "ledger-missing"
 
 
+def missing(name: str) -> LedgerMissing:
+    """The error for a ledger that is not there, and is not to be made."""
+    return LedgerMissing(f"there is no ledger at {name} yet", hint="the first sync makes it")
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What the databases say differently.
 
     Attributes:
         text: the type of a text column that sorts by code points.
+        binary: the type of a column of bytes.
+        is_binary: a condition: the column holds bytes, not text.
         for_update: what a SELECT ends with to lock its row.
         forbid: ``forbid(expression, pattern)`` is a condition: no part of the text is like the pattern, which is a
             row of bracketed character classes, each standing for one character.
         forbid_control: a condition: the text holds no control character.
+        clustered: what a CREATE TABLE ends with to keep its rows in the order of its key.
         guards: statements that make the table ``ledger`` append-only.
     """
 
     text: str
+    binary: str
+    is_binary: Callable[[str], str]
     for_update: str
     forbid: Callable[[str, str], str]
     forbid_control: Callable[[str], str]
+    clustered: str
     guards: tuple[str, ...]
 
 
@@ -88,7 +99,10 @@ class Database(Protocol):
         ...
 
     def prepare(self, statements: Sequence[str], finish: Callable[[Transaction], None]) -> None:
-        """Create the tables and call ``finish``, in one transaction, unless another process just did the same."""
+        """Create the tables and call ``finish``, in one transaction, unless another process just did the same.
+
+        Raises LedgerMissing where the database is open for reading only.
+        """
         ...
 
     def write(self) -> AbstractContextManager[Transaction]:

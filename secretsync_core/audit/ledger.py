@@ -8,7 +8,9 @@ much is appended meanwhile.
 
 from __future__ import annotations
 
+import heapq
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -16,7 +18,7 @@ from secretsync_core.audit import leases, rows, seal, state
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
-from secretsync_core.audit.schema import OUTCOMES, VERSION, statements
+from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS, VERSION, statements
 from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -55,8 +57,6 @@ class Ledger:
         ledger = cls(database, seal_key)
         try:
             if not database.has_schema():
-                if read_only:
-                    raise LedgerMissing(f"there is no ledger at {database.name} yet", hint="the first sync makes it")
                 database.prepare(statements(database.dialect), ledger._found)
             ledger._check()
         except BaseException:
@@ -93,14 +93,14 @@ class Ledger:
             table = []
             for draft in drafts:
                 seq += 1
-                row = rows.encode(job, seq, now, draft, last)
-                last = cast("str", row[-1])
+                row, last = rows.encode(job, seq, now, draft, last)
                 table.append(row)
             transaction.many(rows.INSERT, table)
             state.project(transaction, job, first, drafts)
+            head = bytes.fromhex(last)
             transaction.run(
                 "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",
-                (seq, last, seal.head_seal(self._key, job, ordinal, seq, last), job),
+                (seq, head, seal.head_seal(self._key, job, ordinal, seq, head), job),
             )
         return list(range(first, seq + 1))
 
@@ -113,10 +113,11 @@ class Ledger:
             found = transaction.one(sql, (job,))  # another process may have been faster than our lock
             if found is None:
                 ordinal = chains + 1
-                sealed = seal.head_seal(self._key, job, ordinal, 0, GENESIS)
+                start = bytes.fromhex(GENESIS)
+                sealed = seal.head_seal(self._key, job, ordinal, 0, start)
                 transaction.run(
                     "INSERT INTO heads (job, ordinal, seq, hash, seal) VALUES (?, ?, 0, ?, ?)",
-                    (job, ordinal, GENESIS, sealed),
+                    (job, ordinal, start, sealed),
                 )
                 count = str(ordinal)
                 transaction.run(
@@ -124,11 +125,11 @@ class Ledger:
                     (count, seal.meta_seal(self._key, "chains", count)),
                 )
                 return ordinal, 0, GENESIS
-        ordinal, seq, last, sealed = cast("tuple[int, int, str, str]", found)
+        ordinal, seq, last, sealed = cast("tuple[int, int, bytes, bytes]", found)
         if sealed != seal.head_seal(self._key, job, ordinal, seq, last):
             # To go on would be to seal what somebody else made of the chain.
             raise LedgerBroken(f"the chain of {job} in {self._database.name} was not sealed by us", hint=_BROKEN_HINT)
-        return ordinal, seq, last
+        return ordinal, seq, last.hex()
 
     def _chains(self, transaction: Transaction, *, lock: bool) -> int:
         """How many chains there have ever been, as sealed."""
@@ -313,10 +314,11 @@ class Ledger:
 
 def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:
     """Started and unfinished runs, and the number of the record that started each, oldest first."""
-    sql = """SELECT run, event, seq FROM ledger
-             WHERE job = ? AND event IN ('run-started', 'run-finished') ORDER BY seq"""
+    # Each half uses the index of runs; one query for both, in order, would read the whole chain instead.
+    sql = f"SELECT run, event, seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
+    starts, ends = (transaction.rows(sql, (job, str(event))) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
     runs: dict[str, int] = {}
-    for run, event, seq in cast("Iterator[tuple[str, str, int]]", transaction.rows(sql, (job,))):
+    for run, event, seq in cast("Iterator[tuple[str, str, int]]", heapq.merge(starts, ends, key=itemgetter(2))):
         if event == Event.RUN_STARTED:
             runs.setdefault(run, seq)
         else:
@@ -334,13 +336,13 @@ def _open_database(url: str | Path, *, read_only: bool) -> Database:
         if rest in ("", "/"):
             raise LedgerError("the ledger's URL names no file", hint="write sqlite:///path/to/ledger.db")
     elif scheme in ("postgresql", "postgres"):
-        from secretsync_core.audit.postgres import PostgresDatabase  # noqa: PLC0415  its driver is an extra
+        from secretsync_core.audit.postgres import PostgresDatabase  # its driver is an extra
 
         return PostgresDatabase(str(url), read_only=read_only)
     else:
         raise LedgerError(
             "the ledger's URL has a scheme that is not known", hint="use a path, sqlite:///path or postgresql://…"
         )
-    from secretsync_core.audit.sqlite import SqliteDatabase  # noqa: PLC0415  only the one that is asked for
+    from secretsync_core.audit.sqlite import SqliteDatabase
 
     return SqliteDatabase(path.expanduser(), read_only=read_only)

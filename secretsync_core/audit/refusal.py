@@ -6,9 +6,9 @@ from secretsync_core.audit.schema import RULES
 from secretsync_core.errors import LedgerError
 
 
-def refused_column(ledger: str, column: str) -> LedgerError:
+def refused_column(column: str) -> LedgerError:
     """``column`` of a record is not what it may be."""
     rule = RULES.get(column)
     if rule is None:
-        return LedgerError(f"the ledger {ledger} refused a record")
-    return LedgerError(f"the ledger {ledger} refused a record: {column} must be {rule}")
+        return LedgerError("the ledger refused a record")
+    return LedgerError(f"the ledger refused a record: {column} must be {rule}")

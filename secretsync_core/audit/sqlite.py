@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit.database import LOCK_SECONDS, Dialect, LedgerMissing
+from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -27,13 +27,20 @@ def _forbid_control(expression: str) -> str:
     return f"{expression} NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'"
 
 
+def _is_binary(expression: str) -> str:
+    return f"typeof({expression}) = 'blob'"
+
+
 _GUARD = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
 
 DIALECT = Dialect(
     text="TEXT",
+    binary="BLOB",
+    is_binary=_is_binary,
     for_update="",
     forbid=_forbid,
     forbid_control=_forbid_control,
+    clustered=" WITHOUT ROWID",
     guards=(
         f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_GUARD}",
         f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_GUARD}",
@@ -59,7 +66,7 @@ class SqliteDatabase:
         if not read_only:
             self._create()
         elif not path.exists():
-            raise LedgerMissing(f"there is no ledger at {path} yet", hint="the first sync makes it")
+            raise missing(self.name)
         if path.is_dir():
             raise LedgerError(f"the ledger {path} is a directory", hint="name a file in it, such as ledger.db")
         if not read_only:
@@ -122,6 +129,8 @@ class SqliteDatabase:
 
     def prepare(self, statements: Sequence[str], finish: Callable[[Transaction], None]) -> None:
         """Create the tables, unless another process was faster."""
+        if self._read_only:
+            raise missing(self.name)
         with self.write() as transaction:
             if transaction.one("SELECT 1 FROM sqlite_schema WHERE type = 'table'") is None:
                 for statement in statements:
@@ -203,15 +212,15 @@ class SqliteTransaction:
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement."""
-        return self._connection.execute(sql, parameters).rowcount  # type: ignore[arg-type]
+        return self._connection.execute(sql, parameters).rowcount
 
     def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement for each row."""
-        self._connection.executemany(sql, rows)  # type: ignore[arg-type]
+        self._connection.executemany(sql, rows)
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row."""
-        cursor = self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+        cursor = self._connection.execute(sql, parameters)
         try:
             row: Row | None = cursor.fetchone()
             return row
@@ -220,7 +229,7 @@ class SqliteTransaction:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """All rows, streamed."""
-        return self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+        return self._connection.execute(sql, parameters)
 
     def now(self) -> int:
         """The time of this machine, which all users of the file share."""
@@ -249,9 +258,9 @@ def _explain(name: str, error: sqlite3.Error) -> LedgerError:
     """The LedgerError for an SQLite error; of its own text only the names of our own columns are used."""
     kind = getattr(error, "sqlite_errorname", "") or ""
     if kind == "SQLITE_CONSTRAINT_CHECK":
-        return refused_column(name, str(error).rpartition(":")[2].strip())
+        return refused_column(str(error).rpartition(":")[2].strip())
     if kind == "SQLITE_CONSTRAINT_NOTNULL":
-        return refused_column(name, str(error).rpartition(".")[2].strip())
+        return refused_column(str(error).rpartition(".")[2].strip())
     if kind.startswith("SQLITE_CONSTRAINT"):
         return LedgerBroken(
             f"the ledger {name} holds records that its chain does not know of",

@@ -1,7 +1,7 @@
 """The state of every key, kept beside the records that say it, so that a sync need not read the whole history.
 
-The table ``current`` holds nothing that the records do not say: it is written in the same transaction, can be made
-anew from them, and ``verify`` compares the two.
+The table ``current`` only says which record is the state of a key: it is written in the same transaction as that
+record, can be made anew from the records, and ``verify`` compares the two.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from secretsync_core.audit.schema import STATEFUL
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from secretsync_core.audit.database import Row, Transaction
-
-_FACTS = ("seq", "source_version", "dest_version", "definition", "owned", "item", "fingerprint", "fields")
-_COLUMNS = ", ".join(("job", "dest", "key", *_FACTS))
-_SELECT = ", ".join(("dest", "key", *_FACTS))
+    from secretsync_core.audit.database import Transaction
 
 _PUT = (
-    f"INSERT INTO current ({_COLUMNS}) VALUES ({', '.join('?' * (3 + len(_FACTS)))})"  # noqa: S608  our own names
-    f" ON CONFLICT (job, dest, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FACTS)}"
+    "INSERT INTO current (job, dest, key, seq) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (job, dest, key) DO UPDATE SET seq = excluded.seq"
 )
 _DROP = "DELETE FROM current WHERE job = ? AND dest = ? AND key = ?"
 
+_STATE = """
+    SELECT {} FROM current JOIN ledger ON ledger.job = current.job AND ledger.seq = current.seq
+    WHERE current.job = ?
+"""
+
 # The last stateful record of each key, unless it is a delete.
 _REPLAY = f"""
-    SELECT {", ".join(f"ledger.{name}" for name in ("dest", "key", *_FACTS))}
+    SELECT ledger.dest, ledger.key, ledger.seq
     FROM (SELECT MAX(seq) AS seq FROM ledger WHERE job = ? AND {STATEFUL} GROUP BY dest, key) AS last
     JOIN ledger ON ledger.job = ? AND ledger.seq = last.seq
     WHERE NOT (event = 'done' AND action = 'delete')
@@ -39,28 +40,17 @@ _IN = 500
 
 def project(transaction: Transaction, job: str, first: int, drafts: Sequence[Draft]) -> None:
     """Bring ``current`` up to date with drafts that were just appended, the first of them as record ``first``."""
-    changed: dict[tuple[str, str], Row | None] = {}
+    changed: dict[tuple[str, str], int] = {}
     for seq, draft in enumerate(drafts, first):
         if draft.event == Event.DONE:
             if draft.action == "delete":
-                changed[draft.dest, draft.key] = None
-                continue
-            if draft.action not in ("create", "update"):
-                continue
-        elif draft.event != Event.SKIPPED or draft.reason != "same-value":
-            continue
-        changed[draft.dest, draft.key] = (
-            seq,
-            draft.source_version,
-            draft.dest_version,
-            draft.definition,
-            int(draft.owned),
-            draft.item,
-            draft.fingerprint,
-            draft.fields,
-        )
-    put = [(job, *key, *facts) for key, facts in changed.items() if facts is not None]
-    drop = [(job, *key) for key, facts in changed.items() if facts is None]
+                changed[draft.dest, draft.key] = 0
+            elif draft.action in ("create", "update"):
+                changed[draft.dest, draft.key] = seq
+        elif draft.event == Event.SKIPPED and draft.reason == "same-value":
+            changed[draft.dest, draft.key] = seq
+    put = [(job, *key, seq) for key, seq in changed.items() if seq]
+    drop = [(job, *key) for key, seq in changed.items() if not seq]
     if put:
         transaction.many(_PUT, put)
     if drop:
@@ -69,10 +59,8 @@ def project(transaction: Transaction, job: str, first: int, drafts: Sequence[Dra
 
 def states(transaction: Transaction, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
     """The state of every live key, by destination and key."""
-    sql = (
-        "SELECT dest, key, source_version, dest_version, definition, owned, item"
-        " FROM current WHERE job = ? ORDER BY dest, key"
-    )
+    columns = "current.dest, current.key, source_version, dest_version, definition, owned, item"
+    sql = f"{_STATE.format(columns)} ORDER BY current.dest, current.key"
     for row in transaction.rows(sql, (job,)):
         dest, key, source, version, definition, owned, item = cast("tuple[str, ...]", row)
         yield (dest, key), KeyState(source, version, definition, bool(owned), item)
@@ -82,15 +70,15 @@ def fingerprints(
     transaction: Transaction, job: str, dest: str, keys: Collection[str] | None
 ) -> Iterator[tuple[str, str, str]]:
     """Key, fingerprint and fields of the live keys at ``dest``: of all, or of those among ``keys``."""
-    sql = "SELECT key, fingerprint, fields FROM current WHERE job = ? AND dest = ?"
+    sql = f"{_STATE.format('current.key, fingerprint, fields')} AND current.dest = ?"
     if keys is None:
-        yield from cast("Iterator[tuple[str, str, str]]", transaction.rows(f"{sql} ORDER BY key", (job, dest)))
+        rows = transaction.rows(f"{sql} ORDER BY current.key", (job, dest))
+        yield from cast("Iterator[tuple[str, str, str]]", rows)
         return
     wanted = sorted(set(keys))
     for start in range(0, len(wanted), _IN):
         some = wanted[start : start + _IN]
-        places = ", ".join("?" * len(some))
-        rows = transaction.rows(f"{sql} AND key IN ({places})", (job, dest, *some))
+        rows = transaction.rows(f"{sql} AND current.key IN ({', '.join('?' * len(some))})", (job, dest, *some))
         yield from cast("Iterator[tuple[str, str, str]]", rows)
 
 
@@ -104,30 +92,30 @@ def rebuild(transaction: Transaction, job: str) -> None:
     """Make the state anew from the records."""
     transaction.run("DELETE FROM current WHERE job = ?", (job,))
     transaction.run(
-        f"INSERT INTO current ({_COLUMNS}) SELECT CAST(? AS TEXT), replay.* FROM ({_REPLAY}) AS replay",  # noqa: S608
+        f"INSERT INTO current (job, dest, key, seq) SELECT CAST(? AS TEXT), replay.* FROM ({_REPLAY}) AS replay",  # noqa: S608
         (job, job, job),
     )
 
 
 def differences(transaction: Transaction, job: str) -> Iterator[tuple[int, str]]:
     """Where ``current`` is not what the records say: (the record's number, what is wrong)."""
-    held = transaction.rows(f"SELECT {_SELECT} FROM current WHERE job = ? ORDER BY dest, key", (job,))  # noqa: S608
-    told = transaction.rows(f"{_REPLAY} ORDER BY ledger.dest, ledger.key", (job, job))
+    held = _places(transaction, "SELECT dest, key, seq FROM current WHERE job = ? ORDER BY dest, key", (job,))
+    told = _places(transaction, f"{_REPLAY} ORDER BY ledger.dest, ledger.key", (job, job))
     left, right = next(held, None), next(told, None)
-    while left is not None or right is not None:
-        if left == right:
-            left, right = next(held, None), next(told, None)
-        elif right is None or (left is not None and _place(left) < _place(right)):
-            assert left is not None  # noqa: S101  for the type checker: both cannot be None here
-            yield cast("int", left[2]), "the state names a key that the records do not"
+    while left or right:
+        if right is None or (left is not None and left[:2] < right[:2]):
+            if left is not None:
+                yield left[2], "the state has a key that the records do not leave there"
             left = next(held, None)
-        elif left is None or _place(right) < _place(left):
-            yield cast("int", right[2]), "the state lacks the key of this record"
+        elif left is None or right[:2] < left[:2]:
+            yield right[2], "the state lacks the key of this record"
             right = next(told, None)
         else:
-            yield cast("int", right[2]), "the state of this record's key is not what the records say"
+            if left[2] != right[2]:
+                yield right[2], "the state of this record's key is that of another record"
             left, right = next(held, None), next(told, None)
 
 
-def _place(row: Row) -> tuple[str, str]:
-    return str(row[0]), str(row[1])
+def _places(transaction: Transaction, sql: str, parameters: Sequence[object]) -> Iterator[tuple[str, str, int]]:
+    for dest, key, seq in transaction.rows(sql, parameters):
+        yield str(dest), str(key), cast("int", seq)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit import rows, state
+from secretsync_core.audit.record import Event
+from secretsync_core.audit.schema import RUN_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from secretsync_core.audit.database import Transaction
-    from secretsync_core.audit.record import Record
+    from secretsync_core.audit.database import Row, Transaction
 
 _BAD = ("failed", "refused", "not-reached")
 
@@ -85,14 +86,13 @@ def summarize(transaction: Transaction, job: str) -> JobSummary:
 
 
 def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
-    last = "SELECT {} FROM ledger WHERE job = ? AND event = '{}' AND seq > ?{} ORDER BY seq DESC LIMIT 1"
-    row = transaction.one(last.format(rows.SELECT, "run-started", ""), (job, 0))
+    row = _last(transaction, job, Event.RUN_STARTED)
     if row is None:
         return None
     start = rows.decode(row)
     run = start.draft.run
-    row = transaction.one(last.format(rows.SELECT, "run-finished", " AND run = ?"), (job, start.seq, run))
-    finish: Record | None = rows.decode(row) if row else None
+    row = _last(transaction, job, Event.RUN_FINISHED, run)
+    finish = rows.decode(row) if row else None
     failed = transaction.one(
         """SELECT COUNT(*) FROM (
              SELECT MAX(seq) AS seq FROM ledger
@@ -110,9 +110,16 @@ def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
     )
 
 
+def _last(transaction: Transaction, job: str, event: Event, run: str | None = None) -> Row | None:
+    """The last record of its kind, of one run or of any."""
+    sql = f"SELECT {rows.SELECT} FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ?"  # noqa: S608
+    one_run, parameters = ("", ()) if run is None else (" AND run = ?", (run,))
+    return transaction.one(f"{sql}{one_run} ORDER BY seq DESC LIMIT 1", (job, str(event), *parameters))
+
+
 def _last_success(transaction: Transaction, job: str) -> int | None:
-    sql = """SELECT time, reason, counts FROM ledger
-             WHERE job = ? AND event = 'run-finished' ORDER BY seq DESC"""
+    sql = f"""SELECT time, reason, counts FROM ledger
+              WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished' ORDER BY seq DESC"""  # noqa: S608
     for time, reason, counts in transaction.rows(sql, (job,)):
         if _well(str(reason), parse_counts(str(counts))):
             return cast("int", time)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit import seal, state
 from secretsync_core.audit.record import GENESIS
-from secretsync_core.audit.rows import SELECT, raw_hash
+from secretsync_core.audit.rows import SELECT, rehash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,17 +83,22 @@ class ChainCheck:
         """Begin with whatever record comes first: what was before it is not asked for."""
         self._next = self._previous = None
 
-    def add(self, row: Row) -> None:
-        """Look at the next row of the chain, in the order of seq."""
+    def add(self, seq: int, told: str, digest: str, previous: str) -> None:
+        """Look at the next record of the chain, in the order of seq.
+
+        Args:
+            seq: its number.
+            told: the hash that it has to have, going by its content.
+            digest: the hash that it has.
+            previous: the hash that it gives for the record before it.
+        """
         report = self.report
-        seq = cast("int", row[1])
-        previous, digest = cast("tuple[str, str]", row[-2:])
         if self._next is not None and seq != self._next:
             missing = str(self._next) if seq == self._next + 1 else f"{self._next} to {seq - 1}"
             out_of_order = f"record {seq} stands where {self._next} belongs"
             report.fault(self._next, f"missing: {missing}" if seq > self._next else out_of_order)
             self._previous = None
-        if raw_hash(row) != digest:
+        if told != digest:
             report.fault(seq, "edited: its hash is not that of its content")
         if self._previous is not None and previous != self._previous:
             report.fault(seq, "does not follow the record before it")
@@ -129,7 +134,8 @@ def _chain(
 ) -> ChainReport:
     check = ChainCheck(job, expected)
     for row in transaction.rows(f"SELECT {SELECT} FROM ledger WHERE job = ? ORDER BY seq", (job,)):  # noqa: S608
-        check.add(row)
+        told, digest, previous = rehash(row)
+        check.add(cast("int", row[1]), told, digest, previous)
     report = check.finish()
     for fault in _head_faults(key, job, head, report):
         report.fault(*fault)
@@ -144,10 +150,10 @@ def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) ->
         if report.records:
             yield 0, "the chain has no sealed head"
         return
-    ordinal, seq, digest, sealed = cast("tuple[int, int, str, str]", head[1:])
+    ordinal, seq, digest, sealed = cast("tuple[int, int, bytes, bytes]", head[1:])
     try:
         right = sealed == seal.head_seal(key, job, ordinal, seq, digest)
-    except TypeError:
+    except (TypeError, AttributeError):  # another hand may have put anything there
         right = False
     if not right:
         yield 0, "the head was not sealed with our key: the chain may have been written anew"
@@ -155,7 +161,7 @@ def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) ->
         yield report.last + 1, f"missing: the end of the chain, up to {seq}"
     elif report.last > seq:
         yield seq + 1, f"added by another hand: the chain was sealed at {seq}"
-    elif report.head != digest:
+    elif report.head != digest.hex():
         yield seq, "the last record is not the one that was sealed"
 
 

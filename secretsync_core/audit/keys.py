@@ -1,0 +1,166 @@
+"""The ledger's key: what fingerprints and seals are made with. It is never in the ledger.
+
+It comes from SECRETSYNC_KEY, from the file that SECRETSYNC_KEY_FILE names, or from ``ledger.key`` beside the ledger.
+Two keys are derived from it, one for each use, so that neither says anything about the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "SECRETSYNC_KEY"
+FILE_VARIABLE = "SECRETSYNC_KEY_FILE"
+FILE_NAME = "ledger.key"
+MIN_BYTES = 32
+
+_MAKE_ONE = "make one with `openssl rand -base64 32`"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """The two keys that are derived from the ledger's key, 32 bytes each. Neither is ever shown."""
+
+    fingerprint: bytes = field(repr=False)
+    seal: bytes = field(repr=False)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        """A key does not travel by pickle."""
+        raise TypeError("a KeyPair cannot be pickled")
+
+
+def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledger: str | Path | None = None) -> KeyPair:
+    """Find the ledger's key and derive its two keys.
+
+    Args:
+        environ: where SECRETSYNC_KEY is looked up, and if it is not set SECRETSYNC_KEY_FILE.
+        directory: else its ``ledger.key``.
+        create: make that file (0600, 32 random bytes) where there is none; processes that do so at once agree.
+        ledger: the ledger's URL or path, so that no new key is made for a ledger that has lost its own.
+
+    Raises LedgerMissing where there is no key and ``create`` is not set (and no ledger either); LedgerError where a
+    key is too short, its file can be read by others, or a ledger is there and its key is gone.
+    """
+    if text := environ.get(VARIABLE):
+        return _derive(_decode(text.encode(), VARIABLE))
+    if name := environ.get(FILE_VARIABLE):
+        # Kubernetes mounts a secret so that the pod's group may read it; the whole world still may not.
+        found = _read(Path(name).expanduser(), forbidden=0o007)
+        if found is None:
+            raise LedgerError(f"the key file {name} ({FILE_VARIABLE}) is not there")
+        return _derive(found)
+    path = directory / FILE_NAME
+    found = _read(path, forbidden=0o077)
+    if found is None:
+        if ledger is not None and _exists(ledger):
+            raise LedgerError(
+                f"the ledger {Path(str(ledger).removeprefix('sqlite:///'))} is there, but its key {path} is gone",
+                hint=f"put the key back, or set {VARIABLE}; if it is lost, move the ledger away and begin a new one",
+            )
+        if not create:
+            raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
+        found = _create(path)
+    return _derive(found)
+
+
+def _derive(key: bytes) -> KeyPair:
+    return KeyPair(
+        fingerprint=hmac.digest(key, b"secretsync/fingerprint/v1", "sha256"),
+        seal=hmac.digest(key, b"secretsync/seal/v1", "sha256"),
+    )
+
+
+def _decode(text: bytes, where: str) -> bytes:
+    """The key's bytes: from hex or base64 of at least 32 bytes, else the text itself if it is long enough."""
+    text = text.strip()
+    for decode in (binascii.unhexlify, _unbase64):
+        try:
+            found = decode(text)
+        except ValueError:
+            continue
+        if len(found) >= MIN_BYTES:
+            return found
+    if len(text) < MIN_BYTES:
+        raise LedgerError(f"the key in {where} is too short: it needs at least {MIN_BYTES} bytes", hint=_MAKE_ONE)
+    return text
+
+
+def _unbase64(text: bytes) -> bytes:
+    return base64.b64decode(text, altchars=b"-_" if b"-" in text or b"_" in text else None, validate=True)
+
+
+def _read(path: Path, *, forbidden: int) -> bytes | None:
+    """The key in a file, ``None`` where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            text = file.read(4096)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(
+            f"the key file {path} cannot be read: {error.strerror}", hint="check its owner and its permissions"
+        ) from None
+    if mode & forbidden:
+        raise LedgerError(
+            f"the key file {path} can be used by others (mode {mode:04o})",
+            hint=f"`chmod 600 {path}`; where others may have read it, make a new key and begin a new ledger",
+        )
+    return _decode(text, str(path))
+
+
+def _exists(ledger: str | Path) -> bool:
+    """Whether there is a ledger in that file. A server is not asked here: opening tells another key by its seal."""
+    path = Path(str(ledger).removeprefix("sqlite:///"))
+    try:
+        return "://" not in str(ledger).removeprefix("sqlite://") and path.expanduser().stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _create(path: Path) -> bytes:
+    """Make the key file in one step: whoever finds it finds the whole key. Gives the key that is there then."""
+    scratch = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was faster: its key counts
+                os.link(scratch, path)
+            _sync_directory(path.parent)
+        finally:
+            scratch.unlink(missing_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"the key file {path} cannot be created: {error.strerror}",
+            hint=f"check the directory, or set {VARIABLE} ({_MAKE_ONE})",
+        ) from None
+    found = _read(path, forbidden=0o077)
+    if found is None:
+        raise LedgerError(f"the key file {path} was removed while it was made")
+    return found
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the name as durable as the content: a ledger must not outlive its key."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,275 @@
+"""The ledger's database as a schema named ``secretsync`` in a PostgreSQL database, which may hold other things too."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing
+from secretsync_core.audit.refusal import refused_column
+from secretsync_core.errors import LedgerBroken, LedgerError
+
+try:
+    import psycopg
+    from psycopg import conninfo
+    from psycopg.types.string import StrDumper
+except ImportError:
+    raise LedgerError(
+        "a ledger in PostgreSQL needs psycopg, which is not installed", hint="pip install 'secretsync[postgres]'"
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from secretsync_core.audit.database import Row, Transaction
+
+SCHEMA = "secretsync"
+CONNECT_SECONDS = 10
+READ_SECONDS = 600
+_FETCH = 2000
+_ADVISORY = 0x5EC2E75  # taken while the tables are made; any number that nobody else takes
+
+
+def _forbid(expression: str, pattern: str) -> str:
+    return f"{expression} !~ '{pattern}'"
+
+
+def _forbid_control(expression: str) -> str:
+    return rf"{expression} !~ '[\x01-\x1f\x7f-\x9f]'"
+
+
+_REFUSE = """
+    CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$
+"""
+_GUARD = "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+
+DIALECT = Dialect(
+    text='TEXT COLLATE "C"',
+    binary="BYTEA",
+    is_binary=lambda _: "TRUE",
+    for_update=" FOR UPDATE",
+    forbid=_forbid,
+    forbid_control=_forbid_control,
+    clustered="",
+    guards=(
+        _REFUSE,
+        f"CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger {_GUARD}",
+    ),
+)
+
+# One round trip. Set for the transaction alone, so that a pooler may give the connection to others in between.
+_SETTINGS = (
+    f"SET LOCAL search_path = {SCHEMA}, pg_catalog;"
+    f" SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
+    # What the database's owner switched off for speed, the ledger needs: a record is durable before the act.
+    " SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+)
+_BEGIN_WRITE = f"BEGIN; {_SETTINGS}; SET LOCAL statement_timeout = '{2 * LOCK_SECONDS}s'"
+_BEGIN_READ = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_SETTINGS}; SET LOCAL statement_timeout = '{READ_SECONDS}s'"
+)
+
+_Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class PostgresDatabase:
+    """One connection for writing, kept, and one for each reading transaction."""
+
+    dialect = DIALECT
+
+    def __init__(self, url: str, *, read_only: bool) -> None:
+        """Connect to ``url``. Raises LedgerError, without the URL's password, where that fails."""
+        self._url = url
+        self._read_only = read_only
+        self.name = "in PostgreSQL"
+        try:
+            parts = conninfo.conninfo_to_dict(url)
+        except psycopg.Error:
+            raise LedgerError(
+                "the ledger's URL is not one that PostgreSQL understands",
+                hint="write postgresql://user:password@host:5432/database; encode special characters as %XX",
+            ) from None
+        port = f":{parts['port']}" if parts.get("port") else ""
+        self.name = f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
+        self._timeout = int(str(parts.get("connect_timeout") or CONNECT_SECONDS))
+        self._writer: _Connection | None = None
+        self._closed = False
+        with self._explained():
+            connection = self._connect()
+            if read_only:
+                connection.close()
+            else:
+                self._writer = connection
+
+    def _connect(self) -> _Connection:
+        connection = psycopg.connect(
+            self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
+        )
+        connection.adapters.register_dumper(StrEnum, StrDumper)
+        return connection
+
+    def has_schema(self) -> bool:
+        """Whether the tables are there."""
+        with self.read() as transaction:
+            return transaction.one(f"SELECT 1 WHERE to_regclass('{SCHEMA}.meta') IS NOT NULL") is not None
+
+    def prepare(self, statements: Sequence[str], finish: Callable[[Transaction], None]) -> None:
+        """Create the schema and its tables, unless another process was faster."""
+        if self._read_only:
+            raise missing(self.name)
+        with self.write() as transaction:
+            transaction.one("SELECT pg_advisory_xact_lock(?)", (_ADVISORY,))
+            if transaction.one(f"SELECT 1 WHERE to_regclass('{SCHEMA}.meta') IS NOT NULL"):
+                return
+            # Not IF NOT EXISTS: that asks for the right to create schemas even where somebody has made ours.
+            if not transaction.one(f"SELECT 1 WHERE to_regnamespace('{SCHEMA}') IS NOT NULL"):
+                transaction.run(f"CREATE SCHEMA {SCHEMA}")
+            for statement in statements:
+                transaction.run(statement)
+            finish(transaction)
+
+    @contextmanager
+    def write(self) -> Iterator[PostgresTransaction]:
+        """A transaction on the connection that is kept."""
+        if self._read_only or self._closed:
+            raise LedgerError(f"the ledger {self.name} is closed, or open for reading only")
+        with self._explained():
+            connection = self._begin_writing()
+            try:
+                yield PostgresTransaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(psycopg.Error):  # a lost connection has rolled back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _begin_writing(self) -> _Connection:
+        """Begin, on a new connection where the server has closed the one that we kept: nothing was sent on it yet."""
+        if self._writer is not None and not self._writer.closed:
+            try:
+                self._writer.execute(_BEGIN_WRITE)
+            except psycopg.OperationalError:
+                if not self._writer.closed:
+                    raise
+            else:
+                return self._writer
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = self._connect()
+        self._writer.execute(_BEGIN_WRITE)
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresTransaction]:
+        """One moment of the database, on a connection of its own."""
+        with self._explained():
+            connection = self._connect()
+            try:
+                connection.execute(_BEGIN_READ)
+                yield PostgresTransaction(connection)
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what psycopg raises into a LedgerError; neither the URL nor the server's words get into it."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise _explain(self.name, error) from None
+
+
+class PostgresTransaction:
+    """One transaction on one connection."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._streams = count()
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement."""
+        return self._connection.execute(_spoken(sql), parameters or None).rowcount
+
+    def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each row, in one go."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_spoken(sql), rows)
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """The first row."""
+        return self._connection.execute(_spoken(sql), parameters or None).fetchone()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        """All rows, streamed by a cursor on the server."""
+        with self._connection.cursor(name=f"stream{next(self._streams)}") as cursor:
+            cursor.itersize = _FETCH
+            cursor.execute(_spoken(sql), parameters or None)
+            yield from cursor
+
+    def now(self) -> int:
+        """The server's time, which all its users share."""
+        row = self.one("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint")
+        return cast("int", row[0]) if row else time.time_ns() // 1000
+
+
+@lru_cache(maxsize=256)
+def _spoken(sql: str) -> LiteralString:
+    """The statement with psycopg's sign for a parameter; ours use ``?`` for nothing else."""
+    return cast("LiteralString", sql.replace("%", "%%").replace("?", "%s") if "?" in sql else sql)
+
+
+_CHECK_LOGIN = "check the user name and the password in the URL, PGPASSWORD or ~/.pgpass"
+
+_HINTS = {
+    "28": ("refuses the login", _CHECK_LOGIN),
+    "3D000": ("does not exist", "create the database first"),
+    "42501": (
+        "may not be used",
+        "let its role create in the database, or give it the schema `secretsync`",
+    ),
+    "53100": ("cannot grow: the disk is full", "free some space on the database's machine"),
+    "53300": ("has too many connections", "raise max_connections, or use a connection pooler"),
+    "53": ("has run out of resources", "look into the server's log"),
+    "55P03": (
+        f"was locked by another process for {LOCK_SECONDS} seconds",
+        "see which one in pg_stat_activity (application_name `secretsync`)",
+    ),
+    "57014": ("took too long to answer", "look into the server's log"),
+    "57P": ("is stopping or starting", "run again when it is up"),
+    "25006": ("is read-only", "connect to the primary, not to a standby"),
+    "42P01": ("lacks a table that belongs to it", "restore it from a backup"),
+}
+
+
+def _explain(name: str, error: psycopg.Error) -> LedgerError:
+    """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
+    state = error.sqlstate or ""
+    if state in ("23514", "23502"):  # a check, or a NULL
+        return refused_column(error.diag.constraint_name or error.diag.column_name or "")
+    if state == "23505":
+        return LedgerBroken(
+            f"the ledger {name} holds records that its chain does not know of",
+            hint="`secretsync audit verify` says where",
+        )
+    for length in (5, 3, 2):
+        if found := _HINTS.get(state[:length]):
+            return LedgerError(f"the ledger {name} {found[0]}", hint=found[1])
+    if not state and isinstance(error, psycopg.OperationalError):
+        if "password" in str(error):  # the one word that the driver gives without a SQLSTATE; nothing of it is shown
+            return LedgerError(f"the ledger {name} refuses the login", hint=_CHECK_LOGIN)
+        return LedgerError(
+            f"the ledger {name} cannot be reached", hint="check the address, the port, TLS and that the server is up"
+        )
+    return LedgerError(f"the ledger {name} failed ({state or type(error).__name__})")
