@@ -1,0 +1,62 @@
+"""``secretsync audit export``: every record as a line of JSON."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.export import export
+from secretsync_core.cli import exits, workspace
+from secretsync_core.cli.wording import plural
+from secretsync_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+
+
+def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> int:
+    """Write the records of one job or of all to a file, or to stdout."""
+    with workspace.ledger(call) as opened:
+        if job is not None and job not in opened.ledger.jobs():
+            raise UsageError(f"the ledger knows no job {job!r}", hint=_known(opened.ledger.jobs()))
+        lines = export(opened.ledger.records(job=job))
+        if file is None:
+            for line in lines:
+                output.write(line.decode())
+                if output.closed:
+                    break
+        else:
+            count = _replace(file, lines)
+            output.note(f"{plural(count, 'record')} written to {file}")
+    return exits.OK
+
+
+def _known(jobs: list[str]) -> str:
+    return f"it knows {', '.join(jobs)}" if jobs else "it is empty"
+
+
+def _replace(file: Path, lines: Iterable[bytes]) -> int:
+    """Write a file whole or not at all, for its owner alone."""
+    temporary = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                count = 0
+                for line in lines:
+                    stream.write(line)
+                    count += 1
+                stream.flush()
+                os.fsync(descriptor)
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    return count

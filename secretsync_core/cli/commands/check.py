@@ -1,0 +1,96 @@
+"""``secretsync check``: has anybody else changed what we left in the destinations?"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
+from secretsync_core.cli.json_output import report_object
+from secretsync_core.cli.progress import watching
+from secretsync_core.cli.times import duration
+from secretsync_core.cli.wording import number, plural
+from secretsync_core.engine import run as engine
+from secretsync_core.model.report import Result
+
+if TYPE_CHECKING:
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+    from secretsync_core.cli.workspace import Opened
+    from secretsync_core.model.report import Report
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+def run(output: Output, call: Call, *, verify: bool) -> int:
+    """Check every job of the call and show what drifted."""
+    documents = workspace.load(call, output)
+    jobs = workspace.jobs(call, documents, output)
+    options = engine.Options(items=frozenset(call.items), verify=verify)
+    codes: list[int] = []
+    found: list[dict[str, Any]] = []
+    with workspace.ledger(call) as opened:
+        for job in jobs:
+            code, result = _check(job, documents, opened, options, output)
+            codes.append(code)
+            found.append(result)
+    code = exits.gravest(codes)
+    if output.json:
+        output.document(results.frame(found, documents, code))
+    return code
+
+
+def _check(
+    job: JobDocument, documents: Documents, opened: Opened, options: engine.Options, output: Output
+) -> tuple[int, dict[str, Any]]:
+    async def check() -> tuple[Report, list[dict[str, Any]]]:
+        with watching(output, job.name, collect=output.json) as observer:
+            report = await engine.check(
+                job,
+                documents,
+                opened.ledger,
+                environ=os.environ,
+                fingerprint_key=opened.fingerprint_key,
+                options=options,
+                observer=observer,
+            )
+        return report, observer.outcomes
+
+    try:
+        report, outcomes = event_loop.run(check)
+    except Exception as raised:  # noqa: BLE001  what is not ours is raised again
+        error = results.job_error(raised)
+        output.line(plan_view.heading(job, output))
+        output.flush()
+        output.failure(error)
+        return error.exit_code, results.failed_job(job, error)
+    _show(report, job, output)
+    return results.of_check(report), report_object(report, outcomes, report.drifted)
+
+
+def _show(report: Report, job: JobDocument, output: Output) -> None:
+    report_view.show_warnings(report.warnings, output)
+    report_view.show_errors(report.errors, output)
+    checked, drifted = report.total(), report.drifted_count
+    if drifted:
+        mark = output.paint(f"{number(drifted)} of {plural(checked, 'key')} drifted", "bold yellow")
+    elif report.errors:
+        mark = output.paint("not checked in full", "bold red")
+    elif not checked:
+        mark = "nothing to check: this job holds no keys yet"
+    else:
+        mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} as we left them"
+    output.line(f"{plan_view.heading(job, output)}: {mark}, in {duration(report.finished - report.started)}")
+    others = [outcome for outcome in report.failures if not outcome.change.reason.value.startswith(_DRIFT)]
+    if report.total(Result.FAILED, Result.REFUSED) > drifted and others:
+        report_view.show_failures(report, output)
+    if not output.quiet:
+        many = len(job.spec.dest) > 1
+        report_view.show_drift(report.drifted, drifted, output, title="Drifted", dests=many)
+    if report.drift_unknown:
+        output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: the destination may not be read")
+    if drifted and not output.quiet:
+        output.line(output.paint(f"  `secretsync sync {job.name}` puts it right; `secretsync plan` says how", "dim"))
+    output.flush()
+
+
+_DRIFT = ("drifted", "removed-outside")

@@ -1,0 +1,94 @@
+"""``secretsync plan``: what a sync would do, key by key, and why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
+from secretsync_core.cli.json_output import change_object, item_error_object
+from secretsync_core.cli.progress import watching
+from secretsync_core.cli.wording import plural
+from secretsync_core.engine import run as engine
+
+if TYPE_CHECKING:
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+    from secretsync_core.cli.workspace import Opened
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+def run(output: Output, call: Call, *, verify: bool, show_all: bool, detailed_exitcode: bool) -> int:
+    """Plan every job of the call and show it."""
+    documents = workspace.load(call, output)
+    jobs = workspace.jobs(call, documents, output)
+    options = engine.Options(items=frozenset(call.items), verify=verify)
+    codes: list[int] = []
+    found: list[dict[str, Any]] = []
+    with workspace.ledger_if_any(call) as opened:
+        for job in jobs:
+            try:
+                planned = _plan(job, documents, opened, options, output)
+            except Exception as raised:  # noqa: BLE001  what is not ours is raised again
+                error = results.job_error(raised)
+                output.line(plan_view.heading(job, output))
+                output.flush()
+                output.failure(error)
+                codes.append(error.exit_code)
+                found.append(results.failed_job(job, error))
+                continue
+            codes.append(results.of_plan(planned, detailed=detailed_exitcode))
+            if output.json:
+                found.append(_object(planned, job))
+            else:
+                _show(planned, job, output, show_all=show_all, first=len(codes) == 1)
+    code = exits.gravest(codes)
+    if output.json:
+        output.document(results.frame(found, documents, code))
+    return code
+
+
+def _plan(
+    job: JobDocument, documents: Documents, opened: Opened | None, options: engine.Options, output: Output
+) -> engine.Planned:
+    async def plan() -> engine.Planned:
+        with watching(output, job.name, collect=False) as observer:
+            return await engine.plan(
+                job,
+                documents,
+                opened.ledger if opened else None,
+                environ=os.environ,
+                fingerprint_key=opened.fingerprint_key if opened else None,
+                options=options,
+                observer=observer,
+            )
+
+    return event_loop.run(plan)
+
+
+def _show(planned: engine.Planned, job: JobDocument, output: Output, *, show_all: bool, first: bool) -> None:
+    if not output.quiet:
+        if not first:
+            output.line()
+        plan_view.show(planned, job, output, show_all=show_all)
+    output.flush()  # so that what follows on stderr comes after it
+    report_view.show_warnings(planned.warnings, output)
+    report_view.show_errors(planned.errors, output)
+    if planned.errors:
+        output.error(f"the plan is incomplete: {plural(len(planned.errors), 'error')} above")
+    output.line(output.paint(plan_view.counts_line(planned.changes), "bold"))
+
+
+def _object(planned: engine.Planned, job: JobDocument) -> dict[str, Any]:
+    return {
+        "job": planned.job,
+        "source": job.spec.source,
+        "dest": list(job.spec.dest),
+        "counts": dict(Counter(change.action for change in planned.changes)),
+        "changes": [change_object(change) for change in planned.changes],
+        "warnings": planned.warnings,
+        "errors": [item_error_object(error) for error in planned.errors],
+        "requests": planned.requests,
+        "error": None,
+    }

@@ -1,0 +1,135 @@
+"""``secretsync status``: how each job stands, by its document and the ledger. Touches no store."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from secretsync_core.cli import due, exits, results, workspace
+from secretsync_core.cli.tables import show, table
+from secretsync_core.cli.times import ago, iso
+from secretsync_core.cli.wording import RESULTS, number
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.ledger import JobSummary, RunSummary
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+    from secretsync_core.schema.documents import JobDocument
+
+GRACE = timedelta(minutes=5)
+"""How late a scheduled run may start before it is called overdue."""
+
+
+class Standing(NamedTuple):
+    """One job and what is known of it. ``overdue`` is None where nothing says when it should have run."""
+
+    job: JobDocument
+    summary: JobSummary | None
+    next_run: datetime | None
+    overdue: bool | None
+
+
+def run(output: Output, call: Call) -> int:
+    """Show how the jobs of the call, or all, stand."""
+    documents = workspace.load(call, output)
+    jobs = workspace.jobs(call, documents, output, suspended=True)
+    now = datetime.now(UTC)
+    with workspace.ledger_if_any(call) as opened:
+        ledger = opened.ledger if opened else None
+        standings = [_standing(job, ledger.summary(job.name) if ledger else None, now) for job in jobs]
+        gone = sorted(set(ledger.jobs()) - set(documents.jobs)) if ledger and not call.names else []
+    if output.json:
+        output.document(results.frame([_object(standing) for standing in standings], documents, exits.OK))
+        return exits.OK
+    grid = table("JOB", "SCHEDULE", "LAST RUN", "RESULT", "LAST SUCCESS", "KEYS", "FAILED", right=("KEYS", "FAILED"))
+    for standing in standings:
+        grid.add_row(*_row(standing, now.timestamp()))
+    show(grid, output)
+    output.flush()
+    if ledger is None:
+        output.note("there is no ledger yet: nothing was synced from here")
+    if gone:
+        output.note(f"the ledger also knows jobs that the documents no longer have: {', '.join(gone)}")
+    return exits.OK
+
+
+def _standing(job: JobDocument, summary: JobSummary | None, now: datetime) -> Standing:
+    spec = job.spec
+    if spec.schedule is None or spec.suspend:
+        return Standing(job, summary, None, None)
+    expected = due.previous(spec.schedule.cron, spec.timezone, now - GRACE)
+    overdue = None
+    # A job that never ran may be a minute old: nothing says since when it should have.
+    if summary is not None and summary.last_run is not None and expected is not None:
+        overdue = summary.last_run.started / 1e6 < expected.timestamp()
+    return Standing(job, summary, due.following(spec.schedule.cron, spec.timezone, now), overdue)
+
+
+def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
+    job, summary, _, overdue = standing
+    last = summary.last_run if summary else None
+    success = summary.last_success if summary else None
+    failed = summary.failed_keys if summary else 0
+    ran = ago(last.started / 1e6, now) if last else "never"
+    return (
+        (job.name, "bold"),
+        _schedule(job),
+        (f"{ran}, overdue", "bold yellow") if overdue else ran,
+        _result(last),
+        ago(success / 1e6, now) if success is not None else "never",
+        number(summary.live_keys) if summary else "0",
+        (number(failed), "bold red") if failed else "0",
+    )
+
+
+def _schedule(job: JobDocument) -> str | tuple[str, str]:
+    spec = job.spec
+    parts = []
+    if spec.schedule is not None:
+        parts.append(f"{spec.schedule.text} {spec.timezone}")
+    if spec.on_change is not None:
+        parts.append("on change")
+    text = ", ".join(parts) or "by hand"
+    return (f"suspended ({text})", "yellow") if spec.suspend else text
+
+
+def _result(last: RunSummary | None) -> str | tuple[str, str]:
+    if last is None:
+        return "-"
+    if last.finished is None:
+        # Nothing tells a run that goes on from one that was killed; the next sync will.
+        return ("running, or cut off", "yellow") if time.time() - last.started / 1e6 < 86_400 else ("cut off", "red")
+    counts = [f"{number(last.counts[name])} {word}" for name, word in RESULTS.items() if last.counts.get(name)]
+    text = ", ".join(counts) or "nothing to do"
+    return (f"ok: {text}", "green") if last.ok else (f"{last.reason or 'failed'}: {text}", "red")
+
+
+def _object(standing: Standing) -> dict[str, Any]:
+    job, summary, next_run, overdue = standing
+    spec = job.spec
+    last = summary.last_run if summary else None
+    return {
+        "job": job.name,
+        "source": spec.source,
+        "dest": list(spec.dest),
+        "schedule": spec.schedule.text if spec.schedule else None,
+        "timezone": spec.timezone,
+        "suspended": spec.suspend,
+        "onChangeSeconds": spec.on_change.interval if spec.on_change else None,
+        "lastRun": {
+            "run": last.run,
+            "started": iso(last.started / 1e6),
+            "finished": iso(last.finished / 1e6) if last.finished is not None else None,
+            "counts": dict(last.counts),
+            "reason": last.reason,
+            "ok": last.ok,
+        }
+        if last
+        else None,
+        "lastSuccess": iso(summary.last_success / 1e6) if summary and summary.last_success is not None else None,
+        "keys": summary.live_keys if summary else 0,
+        "failed": summary.failed_keys if summary else 0,
+        "nextRun": iso(next_run.timestamp()) if next_run else None,
+        "overdue": overdue,
+    }

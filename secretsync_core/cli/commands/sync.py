@@ -1,0 +1,93 @@
+"""``secretsync sync``: copy what differs, and record it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
+from secretsync_core.cli.json_output import report_object
+from secretsync_core.cli.progress import watching
+from secretsync_core.cli.signals import Stop
+from secretsync_core.engine import run as engine
+
+if TYPE_CHECKING:
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+    from secretsync_core.cli.workspace import Opened
+    from secretsync_core.model.report import Report
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+def run(output: Output, call: Call, *, verify: bool) -> int:
+    """Sync every job of the call, one after the other, and say what was done."""
+    documents = workspace.load(call, output)
+    jobs = workspace.jobs(call, documents, output)
+    options = engine.Options(items=frozenset(call.items), verify=verify)
+    codes: list[int] = []
+    found: list[dict[str, Any]] = []
+
+    async def sync_all(opened: Opened) -> int:
+        stop = Stop(output)
+        with stop.listening():
+            for job in jobs:
+                if stop.code:
+                    output.note(f"{job.name} was not started")
+                    continue
+                code, result = await _sync(job, documents, opened, options, output, stop)
+                codes.append(code)
+                found.append(result)
+        return stop.code
+
+    with workspace.ledger(call, write=True) as opened:
+        codes.append(event_loop.run(lambda: sync_all(opened)))
+    code = exits.gravest(codes)
+    if output.json:
+        output.document(results.frame(found, documents, code))
+    return code
+
+
+async def _sync(
+    job: JobDocument, documents: Documents, opened: Opened, options: engine.Options, output: Output, stop: Stop
+) -> tuple[int, dict[str, Any]]:
+    try:
+        with watching(output, job.name, collect=output.json) as observer:
+            report = await engine.sync(
+                job,
+                documents,
+                opened.ledger,
+                environ=os.environ,
+                fingerprint_key=opened.fingerprint_key,
+                options=options,
+                observer=observer,
+                stop=stop.event,
+            )
+    except Exception as raised:  # noqa: BLE001  what is not ours is raised again
+        error = results.job_error(raised)
+        output.line(plan_view.heading(job, output))
+        output.flush()
+        output.failure(error)
+        return error.exit_code, results.failed_job(job, error)
+    _show(report, job, output)
+    return results.of_sync(report), report_object(report, observer.outcomes, report.drifted)
+
+
+def _show(report: Report, job: JobDocument, output: Output) -> None:
+    report_view.show_warnings(report.warnings, output)
+    report_view.show_errors(report.errors, output)
+    mark = output.paint("ok", "bold green") if report.ok else output.paint("not all well", "bold red")
+    if report.stopped:
+        mark = output.paint("stopped", "bold yellow")
+    output.line(f"{plan_view.heading(job, output)}: {mark}")
+    output.line(f"  {report_view.counts_line(report, output)}")
+    if not output.quiet or not report.ok:
+        many = len(job.spec.dest) > 1
+        report_view.show_failures(report, output)
+        title = "Changed by somebody else since the last sync"
+        report_view.show_drift(report.drifted, report.drifted_count, output, title=title, dests=many)
+        if report.drift_unknown:
+            output.line(f"  Drift unknown for {report.drift_unknown:,}: the destination may not be read")
+        if report.stopped:
+            output.line(f"  {report_view.stopped_line(report)}")
+        output.line(output.paint(f"  Run {report.run}; more: secretsync audit log --run {report.run}", "dim"))
+    output.flush()

@@ -1,0 +1,185 @@
+"""The shapes of ``--output json``. Names are camelCase, times RFC 3339 in UTC, counts and seconds numbers.
+
+stdout holds exactly one JSON document (``audit export``: one a line). What a command has to say of itself is beside
+its results under ``exitCode``, the code that the process ends with.
+
+Every command, where it as a whole fails::
+
+    {"error": {"code", "message", "hint",
+               "problems"?: [problem],       the documents are wrong
+               "reasons"?: [text]}}          the plan is refused
+
+problem::
+
+    {"file", "line", "severity": "error"|"warning", "message", "hint"}
+
+``validate``::
+
+    {"problems": [problem], "stores": [name], "jobs": [name], "exitCode"}
+
+``plan``::
+
+    {"jobs": [{"job", "source", "dest": [name], "counts": {action: number}, "changes": [change],
+               "warnings": [text], "errors": [itemError], "requests": {store: {kind: number}},
+               "error": null | error}],
+     "warnings": [problem], "exitCode"}
+
+change (``plan`` lists every one, unchanged ones too)::
+
+    {"item", "dest", "key", "action", "reason", "why",
+     "sources": [{"store", "key", "part"?}], "sourceVersion", "destVersion",
+     "owned", "drift": "none"|"changed"|"removed"|"unknown", "detail"}
+
+itemError::
+
+    {"item", "code", "message", "hint", "exitCode"}
+
+``sync`` and ``check``::
+
+    {"jobs": [{"job", "run", "started", "finished", "seconds", "ok", "stopped",
+               "counts": {result: number}, "items": {item: {result: number}},
+               "outcomes": [outcome],        every one that is not unchanged
+               "drifted": [change], "driftedCount", "driftUnknown",
+               "warnings": [text], "errors": [itemError], "requests": {store: {kind: number}},
+               "error": null | error}],
+     "warnings": [problem], "exitCode"}
+
+outcome::
+
+    change and {"result", "code", "message", "hint", "newVersion"}
+
+``status``::
+
+    {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "onChangeSeconds",
+               "lastRun": null | {"run", "started", "finished", "counts": {name: number}, "reason", "ok"},
+               "lastSuccess": null | time, "keys", "failed", "nextRun": null | time, "overdue": null | true | false}],
+     "warnings": [problem], "exitCode"}
+
+``stores``::
+
+    {"stores": [{"provider", "variant", "package", "version", "abilities": null | [name],
+                 "limits": null | {"maxBytes", "maxFields", "maxKeyBytes", "keyPattern", "keyRule"}, "problem"}]}
+
+``audit log``::
+
+    {"records": [record], "more": true | false, "exitCode"}
+
+record (``audit export`` writes the same, one a line)::
+
+    {"job", "seq", "time", "event", "run", "intent", "item", "dest", "key", "action", "reason", "source", "sourceKey",
+     "sourceVersion", "destVersion", "definition", "fingerprint", "owned", "fields", "counts", "previous", "hash"}
+
+``audit verify``::
+
+    {"chains": [{"job", "records", "seq", "head", "sound", "faults": [{"seq", "message"}], "unnamedFaults"}],
+     "sound", "exitCode"}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.cli.times import iso
+from secretsync_core.errors import DocumentError, PlanRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from secretsync_core.errors import Problem, SecretSyncError
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError, Outcome, Report
+
+Object = dict[str, Any]
+
+
+def problem_object(problem: Problem) -> Object:
+    """One problem of one document."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "severity": "warning" if problem.warning else "error",
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def error_object(error: SecretSyncError) -> Object:
+    """An error that ended a command, or a job."""
+    found: Object = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, DocumentError):
+        found["problems"] = [problem_object(problem) for problem in error.problems]
+    if isinstance(error, PlanRefused):
+        found["reasons"] = list(error.reasons)
+    return found
+
+
+def item_error_object(error: ItemError) -> Object:
+    """What kept an item, or a part of it, from being synced."""
+    return {
+        "item": error.item,
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "exitCode": error.exit_code,
+    }
+
+
+def change_object(change: Change) -> Object:
+    """One destination secret and what is to be done with it."""
+    from secretsync_core.cli.wording import why
+
+    return {
+        "item": change.item,
+        "dest": change.dest,
+        "key": change.key,
+        "action": change.action,
+        "reason": change.reason,
+        "why": why(change),
+        "sources": [
+            {"store": ref.store, "key": ref.key, **({"part": ref.part} if ref.part else {})} for ref in change.sources
+        ],
+        "sourceVersion": change.source_version,
+        "destVersion": change.dest_version,
+        "owned": change.owned,
+        "drift": change.drift,
+        "detail": change.detail,
+    }
+
+
+def outcome_object(outcome: Outcome) -> Object:
+    """One change and what became of it."""
+    return {
+        **change_object(outcome.change),
+        "result": outcome.result,
+        "code": outcome.code,
+        "message": outcome.message,
+        "hint": outcome.hint,
+        "newVersion": outcome.dest_version,
+    }
+
+
+def report_object(report: Report, outcomes: Sequence[Object], drifted: Iterable[Change]) -> Object:
+    """What one run of one job did."""
+    totals: dict[str, int] = {}
+    for counts in report.counts.values():
+        for result, count in counts.items():
+            totals[result] = totals.get(result, 0) + count
+    return {
+        "job": report.job,
+        "run": report.run,
+        "started": iso(report.started),
+        "finished": iso(report.finished),
+        "seconds": round(report.finished - report.started, 3),
+        "ok": report.ok,
+        "stopped": report.stopped,
+        "counts": totals,
+        "items": report.counts,
+        "outcomes": outcomes,
+        "drifted": [change_object(change) for change in drifted],
+        "driftedCount": report.drifted_count,
+        "driftUnknown": report.drift_unknown,
+        "warnings": report.warnings,
+        "errors": [item_error_object(error) for error in report.errors],
+        "requests": report.requests,
+        "error": None,
+    }

@@ -1,0 +1,357 @@
+"""The commands and their options. Imports nothing but the CLI library: each body is imported when it is run."""
+
+# No ``from __future__ import annotations`` here: Typer reads these annotations when it builds a command.
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from secretsync_core.cli import guard
+from secretsync_core.cli.call import Call
+from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_error
+
+# Plain help: with markup Typer would import Rich for it, which takes longer than everything else together.
+# Pretty exceptions stay off, because they show local variables.
+app = typer.Typer(
+    name="secretsync",
+    help="Copy secrets from one store to another, and prove what was done.",
+    epilog="Exit codes: 0 all well; 1 some secrets failed; 2 the documents or the call are wrong; "
+    "3 a store or the ledger cannot be reached or refuses; 10 changes (plan --detailed-exitcode) or drift (check).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+audit = typer.Typer(
+    name="audit",
+    help="Read, verify and export the ledger: what was done, when and why.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Form(StrEnum):
+    """In which form results are given."""
+
+    text = "text"
+    json = "json"
+
+
+class DocumentKind(StrEnum):
+    """The kinds of document that have a schema."""
+
+    store = "SecretStore"
+    job = "SyncJob"
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="DIR",
+        envvar="SECRETSYNC_CONFIG",
+        help="The directory with the documents. [default: ./secretsync]",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JOB", help="SyncJobs by name. [default: all that are not suspended]"),
+]
+Items = Annotated[list[str] | None, typer.Option("--item", metavar="NAME", help="Only this plan item; repeatable.")]
+Source = Annotated[
+    Path | None,
+    typer.Option("--source", metavar="FILE", help="A SecretStore, instead of --config.", show_default=False),
+]
+Dest = Annotated[
+    Path | None, typer.Option("--dest", metavar="FILE", help="A SecretStore, instead of --config.", show_default=False)
+]
+JobFile = Annotated[
+    Path | None, typer.Option("--job", metavar="FILE", help="A SyncJob, instead of --config.", show_default=False)
+]
+Ledger = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        envvar="SECRETSYNC_LEDGER",
+        help="The ledger: a file or a postgresql:// URL. [default: DIR/.secretsync/ledger.db]",
+        show_default=False,
+    ),
+]
+Output = Annotated[Form, typer.Option("--output", "-o", help="JSON goes to stdout, everything else to stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes; only problems and the last line.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare values even where versions match.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from secretsync_core import __version__
+
+        typer.echo(f"secretsync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(short_help="Write a starter directory that runs at once.")
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path("secretsync"),
+    quiet: Quiet = False,
+) -> int:
+    """Write a starter directory: two stores and a job that can be run at once."""
+    from secretsync_core.cli.commands import init as command
+
+    return launch(lambda output: command.run(output, directory), quiet=quiet)
+
+
+@app.command(short_help="Check the documents; file and line of every problem.")
+def validate(
+    jobs: Jobs = None,
+    config: Config = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Check the documents, and list everything that is wrong with file and line. Touches no store."""
+    from secretsync_core.cli.commands import validate as command
+
+    call = _call(config, jobs, None, source, dest, job, None)
+    return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
+
+
+@app.command()
+def plan(
+    jobs: Jobs = None,
+    config: Config = None,
+    items: Items = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    verify: Verify = False,
+    show_all: Annotated[bool, typer.Option("--all", "-a", "-v", help="Show unchanged secrets too, and all.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 10 where there are changes.")
+    ] = False,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Show what a sync would do, key by key, and why. Writes nothing."""
+    from secretsync_core.cli.commands import plan as command
+
+    call = _call(config, jobs, items, source, dest, job, ledger)
+    return launch(
+        lambda out: command.run(out, call, verify=verify, show_all=show_all, detailed_exitcode=detailed_exitcode),
+        json=output is Form.json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def sync(
+    jobs: Jobs = None,
+    config: Config = None,
+    items: Items = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    verify: Verify = False,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Copy what differs, and record it. The first Ctrl-C finishes what is in flight; a second ends at once."""
+    from secretsync_core.cli.commands import sync as command
+
+    call = _call(config, jobs, items, source, dest, job, ledger)
+    return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
+
+
+@app.command(short_help="Look for drift: did somebody change the copies?")
+def check(
+    jobs: Jobs = None,
+    config: Config = None,
+    items: Items = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    verify: Verify = False,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Look for drift: destination secrets that somebody else changed or removed. Exits with 10 where there is any."""
+    from secretsync_core.cli.commands import check as command
+
+    call = _call(config, jobs, items, source, dest, job, ledger)
+    return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
+
+
+@app.command(short_help="Show how each job stands.")
+def status(
+    jobs: Jobs = None, config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
+) -> int:
+    """Show each job: its schedule, its last run, how many keys it holds, and what failed."""
+    from secretsync_core.cli.commands import status as command
+
+    call = _call(config, jobs, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
+
+
+@app.command(short_help="List the store providers and what each can do.")
+def stores(output: Output = Form.text) -> int:
+    """List the store providers that are installed, and what each can do."""
+    from secretsync_core.cli.commands import stores as command
+
+    return launch(command.run, json=output is Form.json)
+
+
+@app.command(short_help="Print the JSON Schema of the documents.")
+def schema(
+    kind: Annotated[DocumentKind | None, typer.Option("--kind", help="Only this kind of document.")] = None,
+) -> int:
+    """Print the JSON Schema of the documents, for editors that complete and check YAML."""
+    from secretsync_core.cli.commands import schema as command
+
+    return launch(lambda out: command.run(out, kind.value if kind else None))
+
+
+@app.command(short_help="Watch it work between two real OpenBao servers.")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End when everything was shown.")] = False,
+    secrets: Annotated[int, typer.Option("--secrets", min=20, max=20_000, help="How many secrets to play with.")] = 300,
+) -> int:
+    """Sync one real OpenBao server to another, step by step, on this machine alone."""
+    from secretsync_core.cli.commands import demo as command
+
+    return launch(lambda out: command.run(out, once=once, secrets=secrets))
+
+
+@audit.command("log")
+def audit_log(
+    job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only this destination key.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="Such as 2h, 3d, or 2026-01-31T08:00.")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", metavar="EVENT", help="Such as done or failed; repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="The newest so many; 0 for all.")] = 50,
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Show what was recorded, the newest last."""
+    from secretsync_core.cli.commands import audit_log as command
+
+    wanted = command.Wanted(job=job, run=run, key=key, since=since, events=tuple(event or ()), limit=limit)
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, wanted), json=output is Form.json, quiet=quiet)
+
+
+@audit.command("verify")
+def audit_verify(
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="A record that must be there; repeatable."),
+    ] = None,
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Prove that no record was edited, removed or reordered."""
+    from secretsync_core.cli.commands import audit_verify as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, tuple(expect or ())), json=output is Form.json, quiet=quiet)
+
+
+@audit.command("export", short_help="Write every record as a line of JSON.")
+def audit_export(
+    job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Write here, whole or not at all. [default: stdout]")
+    ] = None,
+    config: Config = None,
+    ledger: Ledger = None,
+    quiet: Quiet = False,
+) -> int:
+    """Write every record as a line of JSON, with all that is needed to verify the chain elsewhere."""
+    from secretsync_core.cli.commands import audit_export as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, job=job, file=file), quiet=quiet)
+
+
+app.add_typer(audit)
+
+
+def _call(
+    config: Path | None,
+    jobs: list[str] | None,
+    items: list[str] | None,
+    source: Path | None,
+    dest: Path | None,
+    job: Path | None,
+    ledger: str | None,
+) -> Call:
+    return Call(config, tuple(jobs or ()), tuple(items or ()), source, dest, job, ledger)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit code."""
+    try:
+        code: Any = typer.main.get_command(app).main(arguments, prog_name="secretsync", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        # The CLI library's own errors: it keeps their class in a place that moves between its versions.
+        if not hasattr(error, "format_message"):
+            raise
+        return _wrong_call(error, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_call(error: Any, arguments: list[str]) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "secretsync"
+    if not arguments or type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(context.get_help() if context is not None else "", err=True)
+        return 2
+    return usage_error(error.format_message(), f"{path} --help lists what it takes", json=asked_for_json(arguments))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point ``secretsync``."""
+    guard.install()
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:  # noqa: BLE001  nothing may show a traceback
+        guard.report(error)
+        code = 70
+    finish(code)
+
+
+if __name__ == "__main__":
+    main()

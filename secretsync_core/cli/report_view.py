@@ -1,0 +1,99 @@
+"""Shows people what a sync or a check found: counts, the first failures with what to do about them, drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.cli.escape import safe
+from secretsync_core.cli.layout import hang
+from secretsync_core.cli.paint import cells
+from secretsync_core.cli.times import duration
+from secretsync_core.cli.wording import DRIFTS, RESULTS, number, plural, reason
+from secretsync_core.model.report import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secretsync_core.cli.output import Output
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError, Outcome, Report
+
+SHOWN = 20
+"""How many failures, and how many drifted keys, are shown."""
+
+_ALWAYS = (Result.CREATED, Result.UPDATED, Result.UNCHANGED)
+_STYLES = {
+    Result.CREATED: "green",
+    Result.UPDATED: "yellow",
+    Result.DELETED: "red",
+    Result.FAILED: "bold red",
+    Result.REFUSED: "bold red",
+    Result.NOT_REACHED: "bold yellow",
+}
+
+
+def counts_line(report: Report, output: Output) -> str:
+    """``3 created, 1 updated, 1,204 unchanged in 2.1 s``."""
+    parts = []
+    for result, word in RESULTS.items():
+        count = report.total(result)
+        if count or result in _ALWAYS:
+            parts.append(output.paint(f"{number(count)} {word}", _STYLES.get(result, "") if count else "dim"))
+    return f"{', '.join(parts)} in {duration(report.finished - report.started)}"
+
+
+def show_failures(report: Report, output: Output) -> None:
+    """The first failures, each with why and what to do."""
+    failed = report.total(Result.FAILED, Result.REFUSED)
+    if failed and report.failures:
+        output.line()
+        output.line(f"  Failed ({number(failed)}):")
+        for outcome in report.failures[:SHOWN]:
+            _show_failure(outcome, output)
+        if failed > SHOWN:
+            output.line(f"    ... and {number(failed - SHOWN)} more")
+
+
+def _show_failure(outcome: Outcome, output: Output) -> None:
+    change = outcome.change
+    message = safe(outcome.message) or reason(outcome.code or change.reason)
+    plain = f"  ! {safe(change.key)}  "
+    output.line(hang(output.paint(plain, "bold red"), cells(plain), message, output.columns, 6))
+    if outcome.hint:
+        output.line(hang(output.paint("      hint: ", "cyan"), 12, safe(outcome.hint), output.columns, 12))
+
+
+def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: str, dests: bool) -> None:
+    """Keys that somebody else changed or removed."""
+    if not count:
+        return
+    output.line()
+    output.line(f"  {title} ({number(count)}):")
+    shown = drifted if output.columns is None else drifted[:SHOWN]
+    for change in shown:
+        key = f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
+        plain = f"  ~ {key}  "
+        text = DRIFTS.get(change.drift) or reason(change.reason)
+        output.line(hang(output.paint(plain, "yellow"), cells(plain), text, output.columns, 6))
+    if count > len(shown):
+        output.line(f"    ... and {number(count - len(shown))} more; --output json lists them")
+
+
+def show_errors(errors: Sequence[ItemError], output: Output) -> None:
+    """What kept whole items from being synced, on stderr."""
+    for error in errors:
+        where = f"{safe(error.item)}: " if error.item else ""
+        output.error(f"{where}{error.message}", error.hint)
+
+
+def show_warnings(warnings: Sequence[str], output: Output) -> None:
+    """Sentences for people, on stderr."""
+    for warning in warnings:
+        output.warning(warning)
+
+
+def stopped_line(report: Report) -> str:
+    """How to go on after a sync was stopped."""
+    left = report.total(Result.NOT_REACHED)
+    what = f"{plural(left, 'secret')} not reached" if left else "stopped"
+    return f"{what}; `secretsync sync {report.job}` goes on from here"
