@@ -6,6 +6,7 @@ record, can be made anew from the records, and ``verify`` compares the two.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit.record import Draft, Event, KeyState
@@ -62,8 +63,9 @@ def states(transaction: Transaction, job: str) -> Iterator[tuple[tuple[str, str]
     columns = "current.dest, current.key, source_version, dest_version, definition, owned, item"
     sql = f"{_STATE.format(columns)} ORDER BY current.dest, current.key"
     for row in transaction.rows(sql, (job,)):
-        dest, key, source, version, definition, owned, item = cast("tuple[str, ...]", row)
-        yield (dest, key), KeyState(source, version, definition, bool(owned), item)
+        dest, key, source, version, definition, owned, item = cast("tuple[str, str, str, str, bytes, int, str]", row)
+        # A job has few destinations, items and definitions: each is one string, however many keys share it.
+        yield (intern(dest), key), KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
 
 
 def fingerprints(
