@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from secretsync_core.model.capabilities import Shape
@@ -118,15 +119,20 @@ def other_shape(shape: Shape) -> Shape:
     return Shape.BLOB if shape is Shape.FIELDS else Shape.FIELDS
 
 
-def form(value: SecretValue) -> str:
-    """Give a text that is the same for equal values only: unlike ``==``, it tells 1 from 1.0 and from True."""
+def form(value: SecretValue, *, exact_numbers: bool = True) -> str:
+    """Give a text that is the same for equal values only: unlike ``==``, it tells 1 from True, and 1 from 1.0.
+
+    Without ``exact_numbers``, numbers are the same if JSON writes the same number: 1 and 1.0, 10**30 and 1e30.
+    """
     revealed = value.reveal()
-    return revealed.hex() if isinstance(revealed, bytes) else _form(revealed)
+    return revealed.hex() if isinstance(revealed, bytes) else _form(revealed, exact_numbers)
 
 
-def _form(item: JsonValue) -> str:
+def _form(item: JsonValue, exact_numbers: bool) -> str:
     if isinstance(item, dict):
-        return "{" + ",".join(f"{name!r}:{_form(item[name])}" for name in sorted(item)) + "}"
+        return "{" + ",".join(f"{name!r}:{_form(item[name], exact_numbers)}" for name in sorted(item)) + "}"
     if isinstance(item, list):
-        return "[" + ",".join(map(_form, item)) + "]"
+        return "[" + ",".join(_form(part, exact_numbers) for part in item) + "]"
+    if isinstance(item, (int, float)) and not isinstance(item, bool) and not exact_numbers:
+        return f"number:{Decimal(repr(item)).normalize(Context(prec=400))}"
     return f"{type(item).__name__}:{item!r}"

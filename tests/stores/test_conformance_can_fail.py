@@ -1,0 +1,327 @@
+"""The conformance suite finds stores that are wrong: each of these has one fault, and fails the test that names it."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Imported here so that the runs below share them: each run forgets what was first imported within it.
+import secretsync_core.stores.memory
+import secretsync_core.testing.conformance  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+pytest_plugins = ("pytester",)
+
+SUITE = """
+    import pytest
+    from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound
+    from secretsync_core.model.capabilities import Ability, Shape
+    from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores import memory
+    from secretsync_core.stores.memory import MemoryStore
+    from secretsync_core.testing.conformance import StoreConformance
+
+    SHAPE = Shape.FIELDS
+
+    {store}
+
+    class TestWrong(StoreConformance):
+        abilities = frozenset(Ability)
+
+        @pytest.fixture
+        async def store(self, context):
+            memory.reset()
+            return Wrong(SHAPE, context)
+"""
+
+WRONG = {
+    "compares nothing": (
+        """
+        class Wrong(MemoryStore):
+            async def write_if(self, key, value, expected):
+                return await self.write(key, value)
+        """,
+        ["test_write_if_writes_only_what_was_seen", "test_of_two_writers_one_wins"],
+    ),
+    "compares, then writes": (
+        """
+        import asyncio
+        class Wrong(MemoryStore):
+            async def write_if(self, key, value, expected):
+                found = [entry async for entry in self.stat([key])]
+                if (found[0].version if found else None) != expected:
+                    raise Conflict("changed", key=key)
+                await asyncio.sleep(0)
+                return await self.write(key, value)
+        """,
+        ["test_of_two_writers_one_wins"],
+    ),
+    "writes, then raises the conflict": (
+        """
+        class Wrong(MemoryStore):
+            async def write_if(self, key, value, expected):
+                try:
+                    return await super().write_if(key, value, expected)
+                except Conflict:
+                    await self.write(key, value)
+                    raise
+        """,
+        ["test_write_if_writes_only_what_was_seen"],
+    ),
+    "lost delete to a wrong name": (
+        """
+        class Wrong(MemoryStore):
+            delete = None
+            async def remove(self, key): ...
+        """,
+        ["test_it_can_do_what_is_promised_and_no_more", "test_no_ability_is_half_there"],
+    ),
+    "reads without stat": (
+        """
+        class Wrong(MemoryStore):
+            stat = None
+        """,
+        ["test_no_ability_is_half_there"],
+    ),
+    "deletes nothing": (
+        """
+        class Wrong(MemoryStore):
+            async def delete(self, key):
+                await self._gate("delete", lambda: self._nothing())
+            async def _nothing(self): ...
+        """,
+        ["test_what_was_deleted_is_gone"],
+    ),
+    "deletes by prefix": (
+        """
+        class Wrong(MemoryStore):
+            async def delete(self, key):
+                self._check_key(key)
+                for other in [k for k in self._data.secrets if k.startswith(key)]:
+                    await super().delete(other)
+        """,
+        ["test_what_was_deleted_is_gone", "test_a_folder_is_not_deleted_by_its_name"],
+    ),
+    "counts versions from one again": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                token = await super().write(key, value)
+                stored = self._data.secrets[key]
+                number, payload = stored.versions[-1]
+                stored.versions[-1] = (number.partition("@")[0], payload)
+                return stored.token
+            async def delete(self, key):
+                await super().delete(key)
+                self._data.secrets.pop(key, None)
+        """,
+        ["test_versions_tell_every_write"],
+    ),
+    "makes versions of the content": (
+        """
+        import hashlib
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                await super().write(key, value)
+                stored = self._data.secrets[key]
+                payload = stored.versions[-1][1]
+                stored.versions[-1] = (hashlib.sha256(repr(payload).encode()).hexdigest(), payload)
+                return stored.token
+        """,
+        ["test_versions_tell_every_write"],
+    ),
+    "has versions and does not say so": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                return dataclasses.replace(super().facts, versioned=False)
+        """,
+        ["test_versions_tell_every_write"],
+    ),
+    "mangles keys": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                return await super().write(key.replace(" ", "-"), value)
+            async def read(self, key, version=None):
+                return await super().read(key.replace(" ", "-"), version)
+            def stat(self, keys):
+                return super().stat([key.replace(" ", "-") for key in keys])
+        """,
+        ["test_odd_keys_round_trip_or_are_refused[with space]"],
+    ),
+    "tidies paths up": (
+        """
+        import posixpath
+        class Wrong(MemoryStore):
+            async def read(self, key, version=None):
+                return await super().read(posixpath.normpath(key), version)
+        """,
+        ["test_keys_that_are_none_touch_nothing[folder/../witness]"],
+    ),
+    "takes every error for absence": (
+        """
+        class Wrong(MemoryStore):
+            async def read(self, key, version=None):
+                try:
+                    return await super().read(key, version)
+                except Exception:
+                    raise SecretNotFound("no such secret", key=key) from None
+        """,
+        ["test_a_failed_request_is_told[StoreUnavailable]", "test_a_failed_request_is_told[AccessDenied]"],
+    ),
+    "lists nothing after an error": (
+        """
+        class Wrong(MemoryStore):
+            async def list(self, prefix, *, recursive, metadata):
+                try:
+                    async for entry in super().list(prefix, recursive=recursive, metadata=metadata):
+                        yield entry
+                except Exception:
+                    return
+        """,
+        ["test_a_failed_request_is_told[StoreUnavailable]"],
+    ),
+    "takes prefixes for folders": (
+        """
+        class Wrong(MemoryStore):
+            async def list(self, prefix, *, recursive, metadata):
+                async for entry in super().list("", recursive=True, metadata=metadata):
+                    if entry.key.startswith(prefix.rstrip("/")):
+                        yield entry
+        """,
+        ["test_listing_keeps_to_its_folder"],
+    ),
+    "goes around the gate": (
+        """
+        class Wrong(MemoryStore):
+            async def read(self, key, version=None):
+                return self._read(key, version)
+        """,
+        ["test_every_request_passes_the_gate"],
+    ),
+    "shows values": (
+        """
+        class Wrong(MemoryStore):
+            async def write_if(self, key, value, expected):
+                try:
+                    return await super().write_if(key, value, expected)
+                except Conflict as error:
+                    raise Conflict(f"cannot write {value.reveal()}", key=key) from error
+        """,
+        ["test_no_value_is_shown"],
+    ),
+    "logs values": (
+        """
+        import logging
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                logging.getLogger("wrong").debug("writing %s", value.reveal())
+                return await super().write(key, value)
+        """,
+        ["test_no_value_is_shown"],
+    ),
+    "merges": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                try:
+                    old = (await self.read(key)).value.reveal()
+                except SecretNotFound:
+                    old = {}
+                new = value.reveal()
+                return await super().write(key, SecretValue({**old, **new}) if isinstance(new, dict) else value)
+        """,
+        ["test_a_write_replaces_all_of_it"],
+    ),
+    "makes text of everything": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                new = value.reveal()
+                if isinstance(new, dict):
+                    value = SecretValue({name: str(item) for name, item in new.items()})
+                return await super().write(key, value)
+        """,
+        [
+            "test_values_round_trip_or_are_refused[not-text]",
+            "test_numbers_are_exact_or_refused[2**53+1]",
+        ],
+    ),
+    "keeps what it was handed": (
+        """
+        class Wrong(MemoryStore):
+            def _copy_json(self, key, item):
+                return item
+        """,
+        ["test_values_are_copied"],
+    ),
+    "takes both shapes": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                if value.is_blob:
+                    value = SecretValue({"value": value.reveal().decode()})
+                return await super().write(key, value)
+        """,
+        ["test_the_other_shape_is_refused"],
+    ),
+    "ignores pins": (
+        """
+        class Wrong(MemoryStore):
+            async def read(self, key, version=None):
+                return await super().read(key)
+        """,
+        ["test_old_versions_can_be_pinned"],
+    ),
+    "forgets its limit": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                facts = super().facts
+                return dataclasses.replace(facts, limits=dataclasses.replace(facts.limits, max_bytes=1000))
+        """,
+        ["test_the_size_limit_holds"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_store_fails_the_test_that_names_its_fault(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each wrong store fails the tests that are there for its fault."""
+    source, tests = WRONG[name]
+    failed = _failed(pytester, monkeypatch, source, tests)
+    for test in tests:
+        assert any(test in each for each in failed), failed
+
+
+def test_the_store_that_they_are_made_of_fails_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a fault the same set-up passes, so it is the faults that fail."""
+    assert _failed(pytester, monkeypatch, "class Wrong(MemoryStore): ...", []) == []
+
+
+def _failed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str, tests: Sequence[str]) -> list[str]:
+    """Run the suite (or only some tests of it) over a store, and give the ids of the tests that fail."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # most of the time would go into plugins
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
+    suite = textwrap.dedent(SUITE).replace("{store}", textwrap.dedent(source))
+    file = pytester.makepyfile(test_wrong=suite)
+    names = sorted({test.partition("[")[0] for test in tests})
+    selected = [f"{file}::TestWrong::{name}" for name in names] or [str(file)]
+    result = pytester.inline_run("-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider", *selected)
+    _, _, failed = result.listoutcomes()
+    assert all(report.when == "call" for report in failed), "the set-up is wrong, not the store"
+    return [report.nodeid for report in failed]
