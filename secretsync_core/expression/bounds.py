@@ -23,7 +23,7 @@ MAX_WORK = 1_000_000
 CHARACTERS_A_STEP = 32
 
 
-class Failed(Exception):  # noqa: N818  it never leaves the package: RenderError takes its place
+class Failed(Exception):
     """A render cannot go on. The message is fixed text or names from the template, never anything it was given."""
 
 

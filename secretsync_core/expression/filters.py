@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent_encode
 
-from secretsync_core.expression.bounds import MAX_INTEGER, Failed, State
+from secretsync_core.expression.bounds import MAX_INTEGER, MAX_TEXT, Failed, State
 from secretsync_core.expression.operations import ABSENT, build_list, get, measure, text
 
 if TYPE_CHECKING:
@@ -170,8 +170,10 @@ def tojson(state: State, value: object, indent: object = None) -> str:
         size = 0
         for part in encoder.iterencode(value):  # bit by bit, since indentation grows with depth times elements
             size += len(part)
-            state.make(size)
+            if size > MAX_TEXT:
+                raise Failed(f"a text would be longer than {MAX_TEXT} characters")
             parts.append(part)
+        state.make(size)
         return "".join(parts)
     except (TypeError, ValueError):
         raise Failed("tojson was given something that JSON does not have") from None

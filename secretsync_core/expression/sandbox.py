@@ -120,11 +120,13 @@ def compile_source(source: str) -> tuple[CompiledTemplate, frozenset[str]]:
         raise ExpressionError(f"the template is longer than {MAX_SOURCE} characters")
     environment = _environment()
     tree = _parse(environment, source)
-    Rewriter(environment).template(tree)
     try:
+        Rewriter(environment).template(tree)
         names = frozenset(meta.find_undeclared_variables(tree))
         code = environment.compile(tree, name="template", filename="<template>")
         return CompiledTemplate.from_code(environment, code, {}), names
+    except ExpressionError:
+        raise
     except Exception:  # noqa: BLE001  Python's compiler has many ways to say that it is too much
         problem = ExpressionError("the template is nested too deeply or too large")
     raise problem
@@ -292,9 +294,9 @@ class Rewriter:
         self._loops += 1
         node.body = self._body(node.body)
         if node.test is not None:
+            node.test = self._checked(node.test)
             if any(name.name == "loop" for name in node.test.find_all(nodes.Name)):
                 self._refuse(node, "loop is not known yet in the condition of a loop")
-            node.test = self._checked(node.test)
         self._loops -= 1
         node.iter = self._call("=iterate", iterable, node, nodes.Const(self._count - before))
 
@@ -395,8 +397,8 @@ class Rewriter:
             return self._call("=cut", self._expression(node.node), node, *parts)
         else:
             key = self._expression(node.arg)
-        label = _label(node)
-        return self._call("=get", self._expression(node.node), node, key, nodes.Const(label))
+        subject, label = self._expression(node.node), nodes.Const(_label(node))
+        return self._call("=get", subject, node, key, label)
 
     def _filter(self, node: nodes.Filter | nodes.Call) -> nodes.Expr:
         if isinstance(node, nodes.Call):
