@@ -68,6 +68,10 @@ class Transaction(Protocol):
         """Run a statement once for each row of parameters."""
         ...
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add rows to a table, as fast as the database can."""
+        ...
+
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """Run a statement and give its first row."""
         ...

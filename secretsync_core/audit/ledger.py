@@ -18,7 +18,7 @@ from secretsync_core.audit import leases, rows, seal, state
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
-from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS, VERSION, statements
+from secretsync_core.audit.schema import COLUMNS, OUTCOMES, RUN_EVENTS, VERSION, statements
 from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -95,8 +95,8 @@ class Ledger:
                 seq += 1
                 row, last = rows.encode(job, seq, now, draft, last)
                 table.append(row)
-            transaction.many(rows.INSERT, table)
-            state.project(transaction, job, first, drafts)
+            transaction.insert("ledger", COLUMNS, table)
+            state.project(transaction, job, table)
             head = bytes.fromhex(last)
             transaction.run(
                 "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",

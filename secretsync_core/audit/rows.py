@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from secretsync_core.audit.database import Row
 
 SELECT = ", ".join(COLUMNS)
-INSERT = f"INSERT INTO ledger ({SELECT}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  our own names
 
 _EVENT, _OWNED = COLUMNS.index("event"), COLUMNS.index("owned")
 _NUL = rb"\u0000"  # as JSON has it. SQLite's checks look no further than the first one, so it has to be found here.

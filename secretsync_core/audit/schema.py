@@ -19,6 +19,12 @@ VERSION = 1
 COLUMNS = ("job", "seq", "time", *Draft._fields, "previous", "hash")
 """The columns of ``ledger``, in the order of a Record."""
 
+STATE = (
+    *("dest", "key", "seq", "source_version", "dest_version", "definition", "owned"),
+    *("item", "fingerprint", "fields"),
+)
+"""The columns of ``current`` besides ``job``: the facts of a key that a sync asks for."""
+
 DIGESTS = frozenset({"definition", "fingerprint", "fields", "previous", "hash"})
 """The columns that are hex digits in a Record and bytes in the table, which is half as large and checked at no cost."""
 
@@ -52,11 +58,16 @@ def statements(dialect: Dialect) -> list[str]:
     kinds = dict.fromkeys(("seq", "time"), "BIGINT") | {"owned": "SMALLINT"}
     kinds |= dict.fromkeys(DIGESTS, dialect.binary)
     ledger = [column(name, kinds.get(name, text), null=name in _NULLABLE) for name in COLUMNS]
-    current = [  # copies of what the ledger has checked
-        column("job", text, check=f"length(job) <= {MAX_NAME}"),
-        column("dest", text, check=f"length(dest) <= {MAX_NAME}"),
-        column("key", text, check=f"length(key) <= {MAX_KEY}"),
-        column("seq", "BIGINT"),
+    bounds = {"job": MAX_NAME, "dest": MAX_NAME, "key": MAX_KEY, "item": MAX_NAME}  # copies of what was checked above
+    bounds |= dict.fromkeys(_NULLABLE, MAX_VERSION)
+    current = [
+        column(
+            name,
+            kinds.get(name, text),
+            null=name in _NULLABLE,
+            check=f"length({name}) <= {bounds[name]}" if name in bounds else None,
+        )
+        for name in ("job", *STATE)
     ]
     heads = [
         column("job", text),

@@ -218,6 +218,11 @@ class SqliteTransaction:
         """Run a statement for each row."""
         self._connection.executemany(sql, rows)
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add rows to a table."""
+        places = ", ".join("?" * len(columns))
+        self.many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608  our own names
+
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row."""
         cursor = self._connection.execute(sql, parameters)

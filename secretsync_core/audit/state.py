@@ -1,57 +1,61 @@
 """The state of every key, kept beside the records that say it, so that a sync need not read the whole history.
 
-The table ``current`` only says which record is the state of a key: it is written in the same transaction as that
-record, can be made anew from the records, and ``verify`` compares the two.
+The table ``current`` holds, for each live key, a copy of what a sync asks for from the record that is its state. It is
+written in the same transaction as that record, can be made anew from the records, and ``verify`` compares the two.
 """
 
 from __future__ import annotations
 
-from sys import intern
-from typing import TYPE_CHECKING, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, cast
 
-from secretsync_core.audit.record import Draft, Event, KeyState
-from secretsync_core.audit.schema import STATEFUL
+from secretsync_core.audit.record import Event, KeyState
+from secretsync_core.audit.schema import COLUMNS, STATE, STATEFUL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from secretsync_core.audit.database import Transaction
+    from secretsync_core.audit.database import Row, Transaction
 
+_FACTS = STATE[2:]
+_COLUMNS = ", ".join(STATE)
 _PUT = (
-    "INSERT INTO current (job, dest, key, seq) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (job, dest, key) DO UPDATE SET seq = excluded.seq"
+    f"INSERT INTO current (job, {_COLUMNS}) VALUES (?, {', '.join('?' * len(STATE))})"  # noqa: S608  our own names
+    f" ON CONFLICT (job, dest, key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FACTS)}"
 )
 _DROP = "DELETE FROM current WHERE job = ? AND dest = ? AND key = ?"
 
-_STATE = """
-    SELECT {} FROM current JOIN ledger ON ledger.job = current.job AND ledger.seq = current.seq
-    WHERE current.job = ?
+# The last stateful record of each key, unless it is a delete. No join: PostgreSQL would plan one by statistics that
+# it does not have yet when the first big sync has just ended.
+_REPLAY = """
+    SELECT {0} FROM (
+      SELECT {0}, event, action, ROW_NUMBER() OVER (PARTITION BY dest, key ORDER BY seq DESC) AS place
+      FROM ledger WHERE job = ? AND {1}
+    ) AS stateful
+    WHERE place = 1 AND NOT (event = 'done' AND action = 'delete')
 """
 
-# The last stateful record of each key, unless it is a delete.
-_REPLAY = f"""
-    SELECT ledger.dest, ledger.key, ledger.seq
-    FROM (SELECT MAX(seq) AS seq FROM ledger WHERE job = ? AND {STATEFUL} GROUP BY dest, key) AS last
-    JOIN ledger ON ledger.job = ? AND ledger.seq = last.seq
-    WHERE NOT (event = 'done' AND action = 'delete')
-"""  # noqa: S608  our own names
+_SAYS = itemgetter(*(COLUMNS.index(name) for name in ("event", "action", "reason")))
+_FROM_RECORD = itemgetter(*(COLUMNS.index(name) for name in STATE))
 
 _IN = 500
 
 
-def project(transaction: Transaction, job: str, first: int, drafts: Sequence[Draft]) -> None:
-    """Bring ``current`` up to date with drafts that were just appended, the first of them as record ``first``."""
-    changed: dict[tuple[str, str], int] = {}
-    for seq, draft in enumerate(drafts, first):
-        if draft.event == Event.DONE:
-            if draft.action == "delete":
-                changed[draft.dest, draft.key] = 0
-            elif draft.action in ("create", "update"):
-                changed[draft.dest, draft.key] = seq
-        elif draft.event == Event.SKIPPED and draft.reason == "same-value":
-            changed[draft.dest, draft.key] = seq
-    put = [(job, *key, seq) for key, seq in changed.items() if seq]
-    drop = [(job, *key) for key, seq in changed.items() if not seq]
+def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
+    """Bring ``current`` up to date with rows that were just appended to ``ledger``."""
+    changed: dict[tuple[object, object], Row | None] = {}
+    for row in records:
+        facts = _FROM_RECORD(row)
+        event, action, reason = _SAYS(row)
+        if event == Event.DONE:
+            if action == "delete":
+                changed[facts[:2]] = None
+            elif action in ("create", "update"):
+                changed[facts[:2]] = facts
+        elif event == Event.SKIPPED and reason == "same-value":
+            changed[facts[:2]] = facts
+    put = [(job, *facts) for facts in changed.values() if facts is not None]
+    drop = [(job, *key) for key, facts in changed.items() if facts is None]
     if put:
         transaction.many(_PUT, put)
     if drop:
@@ -60,28 +64,31 @@ def project(transaction: Transaction, job: str, first: int, drafts: Sequence[Dra
 
 def states(transaction: Transaction, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
     """The state of every live key, by destination and key."""
-    columns = "current.dest, current.key, source_version, dest_version, definition, owned, item"
-    sql = f"{_STATE.format(columns)} ORDER BY current.dest, current.key"
+    sql = """SELECT dest, key, source_version, dest_version, definition, owned, item
+             FROM current WHERE job = ? ORDER BY dest, key"""
     for row in transaction.rows(sql, (job,)):
-        dest, key, source, version, definition, owned, item = cast("tuple[str, str, str, str, bytes, int, str]", row)
-        # A job has few destinations, items and definitions: each is one string, however many keys share it.
-        yield (intern(dest), key), KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
+        dest, key, source, version, definition, owned, item = cast("tuple[Any, ...]", row)
+        yield (dest, key), KeyState(source, version, definition.hex(), bool(owned), item)
 
 
 def fingerprints(
     transaction: Transaction, job: str, dest: str, keys: Collection[str] | None
 ) -> Iterator[tuple[str, str, str]]:
     """Key, fingerprint and fields of the live keys at ``dest``: of all, or of those among ``keys``."""
-    sql = f"{_STATE.format('current.key, fingerprint, fields')} AND current.dest = ?"
+    sql = "SELECT key, fingerprint, fields FROM current WHERE job = ? AND dest = ?"
     if keys is None:
-        rows = transaction.rows(f"{sql} ORDER BY current.key", (job, dest))
-        yield from cast("Iterator[tuple[str, str, str]]", rows)
+        yield from _fingerprints(transaction.rows(f"{sql} ORDER BY key", (job, dest)))
         return
     wanted = sorted(set(keys))
     for start in range(0, len(wanted), _IN):
         some = wanted[start : start + _IN]
-        rows = transaction.rows(f"{sql} AND current.key IN ({', '.join('?' * len(some))})", (job, dest, *some))
-        yield from cast("Iterator[tuple[str, str, str]]", rows)
+        places = ", ".join("?" * len(some))
+        yield from _fingerprints(transaction.rows(f"{sql} AND key IN ({places}) ORDER BY key", (job, dest, *some)))
+
+
+def _fingerprints(rows: Iterator[Row]) -> Iterator[tuple[str, str, str]]:
+    for key, fingerprint, fields in cast("Iterator[tuple[str, bytes, bytes]]", rows):
+        yield key, fingerprint.hex(), fields.hex()
 
 
 def count(transaction: Transaction, job: str) -> int:
@@ -93,16 +100,33 @@ def count(transaction: Transaction, job: str) -> int:
 def rebuild(transaction: Transaction, job: str) -> None:
     """Make the state anew from the records."""
     transaction.run("DELETE FROM current WHERE job = ?", (job,))
+    replay = _REPLAY.format(_COLUMNS, STATEFUL)
     transaction.run(
-        f"INSERT INTO current (job, dest, key, seq) SELECT CAST(? AS TEXT), replay.* FROM ({_REPLAY}) AS replay",  # noqa: S608
-        (job, job, job),
+        f"INSERT INTO current (job, {_COLUMNS}) SELECT CAST(? AS TEXT), replay.* FROM ({replay}) AS replay",  # noqa: S608
+        (job, job),
     )
 
 
+class CopyCheck:
+    """Compares the copies in ``current`` with the records, which have to be shown in the order of seq."""
+
+    def __init__(self, transaction: Transaction, job: str) -> None:
+        self._copies = transaction.rows(f"SELECT {_COLUMNS} FROM current WHERE job = ? ORDER BY seq", (job,))  # noqa: S608
+        self._copy = next(self._copies, None)
+
+    def differs(self, row: Row) -> bool:
+        """Whether there is a copy of this record that is not what the record says."""
+        facts = _FROM_RECORD(row)
+        while self._copy is not None and cast("int", self._copy[2]) < facts[2]:
+            self._copy = next(self._copies, None)
+        return self._copy is not None and self._copy[2] == facts[2] and self._copy != facts
+
+
 def differences(transaction: Transaction, job: str) -> Iterator[tuple[int, str]]:
-    """Where ``current`` is not what the records say: (the record's number, what is wrong)."""
+    """Where ``current`` has other keys, or other records for them, than the records say: (number, what is wrong)."""
+    replay = _REPLAY.format("dest, key, seq", STATEFUL)
     held = _places(transaction, "SELECT dest, key, seq FROM current WHERE job = ? ORDER BY dest, key", (job,))
-    told = _places(transaction, f"{_REPLAY} ORDER BY ledger.dest, ledger.key", (job, job))
+    told = _places(transaction, f"{replay} ORDER BY dest, key", (job,))
     left, right = next(held, None), next(told, None)
     while left or right:
         if right is None or (left is not None and left[:2] < right[:2]):

@@ -95,10 +95,10 @@ def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
     finish = rows.decode(row) if row else None
     failed = transaction.one(
         """SELECT COUNT(*) FROM (
-             SELECT MAX(seq) AS seq FROM ledger
-             WHERE job = ? AND seq > ? AND run = ? AND event IN ('done', 'failed', 'skipped') GROUP BY dest, key
-           ) AS last JOIN ledger ON ledger.job = ? AND ledger.seq = last.seq WHERE event = 'failed'""",
-        (job, start.seq, run, job),
+             SELECT event, ROW_NUMBER() OVER (PARTITION BY dest, key ORDER BY seq DESC) AS place FROM ledger
+             WHERE job = ? AND seq > ? AND run = ? AND event IN ('done', 'failed', 'skipped')
+           ) AS outcomes WHERE place = 1 AND event = 'failed'""",
+        (job, start.seq, run),
     )
     return RunSummary(
         run=run,

@@ -133,9 +133,12 @@ def _chain(
     transaction: Transaction, key: bytes, job: str, head: Row | None, expected: tuple[int, str] | None
 ) -> ChainReport:
     check = ChainCheck(job, expected)
+    copies = state.CopyCheck(transaction, job)
     for row in transaction.rows(f"SELECT {SELECT} FROM ledger WHERE job = ? ORDER BY seq", (job,)):  # noqa: S608
         told, digest, previous = rehash(row)
         check.add(cast("int", row[1]), told, digest, previous)
+        if copies.differs(row):
+            check.report.fault(cast("int", row[1]), "the state of this record's key is not what the record says")
     report = check.finish()
     for fault in _head_faults(key, job, head, report):
         report.fault(*fault)
