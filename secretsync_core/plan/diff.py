@@ -25,7 +25,8 @@ class Sight:
 def stands(target: Target, definition: str, entry: Entry | None, state: KeyState | None) -> bool:
     """Whether the source, the destination and the definition are all as they were at our last write.
 
-    Then nothing needs to be read. This is the common case, asked for every key of every run.
+    Then nothing needs to be read. This is the common case, asked for every key of every run. A key that came to
+    another item does not stand: the ledger must learn whose it is, or a run of its old item alone would delete it.
     """
     return (
         state is not None
@@ -35,6 +36,7 @@ def stands(target: Target, definition: str, entry: Entry | None, state: KeyState
         and target.version is not None
         and target.version == state.source_version
         and definition == state.definition
+        and target.item == state.item
         and not entry.deleted
     )
 
@@ -70,10 +72,10 @@ def decide(
     if stands(target, definition, entry, state) and sight.readable and not verify:
         return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
     source_stands = state is not None and target.version is not None and target.version == state.source_version
-    definition_stands = state is not None and state.definition == definition
+    definition_stands = state is not None and state.definition == definition and state.item == target.item
 
     if not sight.readable:
-        return _decide_blind(base, state, source_stands=source_stands, definition_stands=definition_stands)
+        return _decide_blind(base, state, policy, source_stands=source_stands, definition_stands=definition_stands)
     if hidden:
         return base._replace(reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN)
     if entry is None or entry.deleted:
@@ -86,11 +88,11 @@ def decide(
         return base._replace(action=Action.SKIP, reason=Reason.EXISTS, drift=Drift.CHANGED if moved else Drift.NONE)
     if state is None:
         return base
+    if entry.version is not None and entry.version != state.dest_version:
+        return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
     if entry.version is None or target.version is None:
         same = definition_stands and target.version == state.source_version and entry.version == state.dest_version
         return base._replace(reason=Reason.NO_VERSIONS, known=same)
-    if entry.version != state.dest_version:
-        return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
     if not definition_stands:
         return base._replace(reason=Reason.DEFINITION_CHANGED)
     if not source_stands:
@@ -98,14 +100,18 @@ def decide(
     return base._replace(reason=Reason.VERIFY, known=True)
 
 
-def _decide_blind(base: Change, state: KeyState | None, *, source_stands: bool, definition_stands: bool) -> Change:
+def _decide_blind(
+    base: Change, state: KeyState | None, policy: WritePolicy, *, source_stands: bool, definition_stands: bool
+) -> Change:
     """Decide where we may only write: by the ledger alone."""
     base = base._replace(drift=Drift.UNKNOWN, dest_version=state.dest_version if state else None)
     if state is None:
         return base._replace(action=Action.CREATE, reason=Reason.CANNOT_SEE)
+    if source_stands and definition_stands:
+        return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
+    if policy is WritePolicy.IF_NOT_EXISTS:
+        return base._replace(action=Action.SKIP, reason=Reason.EXISTS)
     if not source_stands:
         reason = Reason.NO_VERSIONS if base.source_version is None else Reason.SOURCE_CHANGED
         return base._replace(action=Action.UPDATE, reason=reason)
-    if not definition_stands:
-        return base._replace(action=Action.UPDATE, reason=Reason.DEFINITION_CHANGED)
-    return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
+    return base._replace(action=Action.UPDATE, reason=Reason.DEFINITION_CHANGED)
