@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import orjson
 
@@ -21,7 +23,6 @@ from secretsync_core.stores.vault.answers import (
 from secretsync_core.stores.vault.tls import tls_failure
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from secretsync_core.schema.provider_configs import VaultConfig
@@ -173,18 +174,16 @@ class Logins:
 
 
 def _root(error: BaseException) -> ssl.SSLError:
-    """The error of the TLS library, below those that requests and urllib3 wrap it in."""
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None:
-        for found in (seen, *seen.args, getattr(seen, "reason", None)):
-            if isinstance(found, ssl.SSLError):
-                return found
-        seen = next(
-            (part for part in (*seen.args, getattr(seen, "reason", None)) if isinstance(part, BaseException)),
-            seen.__cause__ or seen.__context__,
-        )
+    """The error of the TLS library, which requests and urllib3 wrap several times, each in a way of its own."""
+    waiting: list[object] = [error]
+    for _ in range(20):
+        if not waiting:
+            break
+        found = waiting.pop(0)
+        if isinstance(found, ssl.SSLError):
+            return found
+        if isinstance(found, BaseException):
+            waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
     return ssl.SSLError()
 
 
@@ -225,7 +224,9 @@ def _user_pass(client: Any, config: VaultConfig, credentials: dict[str, str]) ->
 def _cert(client: Any, config: VaultConfig, _: dict[str, str]) -> Any:
     part = config.auth.cert
     assert part is not None  # noqa: S101
-    return client.auth.cert.login(name=part.role or "", cacert=True, use_token=False, mount_point=part.mount)
+    # hvac's own method for this insists on loading the certificate by itself; ours is in the TLS context.
+    body = {"name": part.role} if part.role else {}
+    return client.login(f"/v1/auth/{quote(part.mount)}/login", use_token=False, json=body)
 
 
 _ASK: dict[str, Callable[[Any, VaultConfig, dict[str, str]], Any]] = {

@@ -68,31 +68,34 @@ class Details:
         events = ijson.sendable_list()
         parser = ijson.kvitems_coro(events, "data.key_info")
         first = bytearray()
+        seen = 0
         try:
             while chunk := await content.read(_CHUNK):
                 if len(first) < _SMALL:
                     first += chunk
                 parser.send(chunk)
                 if events:
-                    self._take(events, now, entries)
+                    seen += self._take(events, now, entries)
             parser.close()
-            self._take(events, now, entries)
+            seen += self._take(events, now, entries)
         except (ijson.JSONError, KeyError, TypeError, AttributeError):
             raise nonsense(self._transport.store) from None
-        if not entries:
+        if not seen:
             self._check_empty(bytes(first))
         entries.reverse()
         return entries
 
-    def _take(self, events: list[tuple[str, Any]], now: str, entries: list[Entry]) -> None:
-        prefix, metadata = self._prefix, self._metadata
+    def _take(self, events: list[tuple[str, Any]], now: str, entries: list[Entry]) -> int:
+        """Turn what was parsed into entries; gives how much that was, folders too."""
+        prefix, metadata, count = self._prefix, self._metadata, len(events)
         for key, info in events:
             if not key.endswith("/"):
                 entries.append(entry_of(prefix + key, info, now, metadata=metadata))
         events.clear()
+        return count
 
     def _check_empty(self, body: bytes) -> None:
-        """An answer without entries must at least be one of Vault's: a proxy's ``{}`` is not an empty folder."""
+        """An answer without details must be an empty folder in Vault's words: not a proxy's ``{}``, nor a bare LIST."""
         data = self._transport.data_of(body)
-        if set(data) - {"keys", "key_info"}:
+        if set(data) - {"keys", "key_info"} or data.get("keys"):
             raise nonsense(self._transport.store)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from secretsync_core.errors import StoreUnavailable
     from secretsync_core.schema.provider_configs import VaultTls
 
+_CLIENT_CERTIFICATE = "it may ask for a client certificate: tls.certFile and tls.keyFile"
+
 _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
@@ -73,11 +75,12 @@ def tls_failure(error: ssl.SSLError, store: str) -> StoreUnavailable:
         return unreachable(
             store,
             "it refuses our TLS handshake",
-            hint="it may ask for a client certificate: tls.certFile and tls.keyFile",
+            hint=_CLIENT_CERTIFICATE,
             permanent=True,
         )
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return unreachable(
             store, "it does not speak TLS", hint="should its address start with http://?", permanent=True
         )
-    return unreachable(store, "the TLS handshake failed")
+    # A server that closes right after its alert may be seen as just closing: a write fails before the alert is read.
+    return unreachable(store, "the TLS connection was cut", hint=_CLIENT_CERTIFICATE)

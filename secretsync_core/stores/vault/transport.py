@@ -110,9 +110,11 @@ class Transport:
                     body = await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise self._unreachable(error) from None
-            if response.status in _FOR_THE_CALLER or response.status == 501:
+            refused = refusal(request, response.status, body, response.headers)
+            # 501 is how some proxies refuse a verb that they do not know.
+            if response.status == 501 or (response.status in _FOR_THE_CALLER and not refused.retryable):
                 return response.status, None, body
-            raise refusal(request, response.status, body, response.headers)
+            raise refused
 
         return await self.authorised("list", attempt, lambda answer: answer[0])
 
@@ -194,8 +196,9 @@ class Transport:
             return tls_failure(certificate if isinstance(certificate, ssl.SSLError) else ssl.SSLError(), self.store)
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
             return tls_failure(error.os_error, self.store)
-        if isinstance(error, ssl.SSLError):
-            return tls_failure(error, self.store)
+        # A server that wants another client certificate says so only after the handshake.
+        if isinstance(alert := error.__cause__ or error, ssl.SSLError):
+            return tls_failure(alert, self.store)
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
             return unreachable(self.store, "it does not answer in time")
         if isinstance(error, aiohttp.ClientConnectorDNSError):

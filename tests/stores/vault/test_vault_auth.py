@@ -1,0 +1,297 @@
+"""Every login method against a real OpenBao, and what happens when tokens end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from support.faulty_http import FaultyHttp
+from support.gate import CountingGate
+
+from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.secret import SecretValue
+from secretsync_core.stores.vault import auth as auth_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import MakeToken, Mount, VaultStores
+    from support.http import Api
+
+    from secretsync_core.demo.openbao import OpenBaoServer
+
+FULL = 'path "{0}/*" {{ capabilities = ["create", "read", "update", "delete", "list", "scan"] }}'
+_numbers = itertools.count(1)
+
+
+def enable(api: Api, kind: str) -> str:
+    """A login method at a path of its own."""
+    path = f"{kind}-{next(_numbers)}"
+    api.call("POST", f"sys/auth/{path}", {"type": kind})
+    return path
+
+
+@pytest.fixture
+def kv(openbao: OpenBaoServer, api: Api, mount: Mount) -> str:
+    """A mount with one secret, and a policy of the same name that allows everything in it."""
+    name = mount(openbao)
+    api.put(name, "k", {"a": "1"})
+    api.call("POST", f"sys/policies/acl/{name}", {"policy": FULL.format(name)})
+    return name
+
+
+def user(api: Api, kv: str, **options: Any) -> dict[str, Any]:
+    """A user whose tokens live as ``options`` say, as the ``auth`` section to log in by."""
+    path = enable(api, "userpass")
+    body = {"password": "correct horse", "token_policies": [kv], **options}
+    api.call("POST", f"{path}/users/u" if path.startswith("auth/") else f"auth/{path}/users/u", body)
+    return {"userPass": {"username": "u", "password": {"value": "correct horse"}, "mount": path}}
+
+
+def tokens_alive(api: Api) -> int:
+    return len(api.call("LIST", "auth/token/accessors")["data"]["keys"])
+
+
+async def works(store: Any) -> bool:
+    return bool((await store.read("k")).value.reveal() == {"a": "1"})
+
+
+def signed_jwt(key: rsa.RSAPrivateKey, claims: dict[str, Any]) -> str:
+    """A JSON web token, RS256."""
+
+    def part(data: bytes) -> bytes:
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    head = part(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()) + b"." + part(json.dumps(claims).encode())
+    return (head + b"." + part(key.sign(head, padding.PKCS1v15(), hashes.SHA256()))).decode()
+
+
+@pytest.fixture(scope="module")
+def signing_key() -> rsa.RSAPrivateKey:
+    """A key to sign JSON web tokens with."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+async def test_user_pass(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
+    """userPass logs in once, works, and its token is revoked when the store is closed."""
+    before = tokens_alive(api)
+    gate = CountingGate()
+    store = await vault_store_factory(mount=kv, auth=user(api, kv), gate=gate)
+    assert await works(store)
+    assert gate.counts["login"] == 1
+    assert tokens_alive(api) == before + 1
+    await store.aclose()
+    await store.aclose()
+    assert tokens_alive(api) == before
+
+
+async def test_app_role(vault_store_factory: VaultStores, api: Api, kv: str, tmp_path: Path) -> None:
+    """appRole logs in by a role id and a secret id, the latter from a file."""
+    path = enable(api, "approle")
+    api.call("POST", f"auth/{path}/role/r", {"token_policies": [kv]})
+    role_id = api.call("GET", f"auth/{path}/role/r/role-id")["data"]["role_id"]
+    secret_id = tmp_path / "secret-id"
+    secret_id.write_text(api.call("POST", f"auth/{path}/role/r/secret-id")["data"]["secret_id"] + "\n")
+    auth = {"appRole": {"roleId": {"value": role_id}, "secretId": {"file": str(secret_id)}, "mount": path}}
+    assert await works(await vault_store_factory(mount=kv, auth=auth))
+
+
+async def test_jwt(vault_store_factory: VaultStores, api: Api, kv: str, signing_key: rsa.RSAPrivateKey) -> None:
+    """jwt logs in by a signed token, by a role or the mount's default role."""
+    path = enable(api, "jwt")
+    public = signing_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    api.call("POST", f"auth/{path}/config", {"jwt_validation_pubkeys": [public.decode()], "default_role": "r"})
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["us"], "token_policies": [kv]}
+    api.call("POST", f"auth/{path}/role/r", role)
+    now = int(time.time())
+    token = signed_jwt(signing_key, {"sub": "x", "aud": "us", "iat": now, "nbf": now - 60, "exp": now + 600})
+    for extra in ({"role": "r"}, {}):
+        auth = {"jwt": {"token": {"value": token}, "mount": path, **extra}}
+        assert await works(await vault_store_factory(mount=kv, auth=auth))
+
+
+async def test_kubernetes(
+    vault_store_factory: VaultStores, api: Api, kv: str, signing_key: rsa.RSAPrivateKey, tmp_path: Path
+) -> None:
+    """kubernetes logs in by a service account's token. The cluster's TokenReview is a fake that always approves."""
+    account = {"name": "sync", "uid": "u-1"}
+    claims = {
+        "iss": "https://kubernetes.default.svc",
+        "sub": "system:serviceaccount:default:sync",
+        "iat": int(time.time()),
+        "nbf": int(time.time()) - 60,
+        "exp": int(time.time()) + 600,
+        "kubernetes.io": {"namespace": "default", "serviceaccount": account},
+    }
+    file = tmp_path / "token"
+    file.write_text(signed_jwt(signing_key, claims))
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "status": {
+            "authenticated": True,
+            "user": {"username": claims["sub"], "uid": "u-1", "groups": ["system:serviceaccounts"]},
+        },
+    }
+    async with FaultyHttp() as cluster:
+        cluster.answer("tokenreviews", 201, json.dumps(review).encode(), headers={"Content-Type": "application/json"})
+        path = enable(api, "kubernetes")
+        authority = trustme.CA().cert_pem.bytes().decode()  # asked for, and not used over plain HTTP
+        config = {"kubernetes_host": cluster.address, "disable_local_ca_jwt": True, "kubernetes_ca_cert": authority}
+        api.call("POST", f"auth/{path}/config", config)
+        bound = {"bound_service_account_names": ["sync"], "bound_service_account_namespaces": ["default"]}
+        api.call("POST", f"auth/{path}/role/r", {**bound, "token_policies": [kv]})
+        auth = {"kubernetes": {"role": "r", "token": {"file": str(file)}, "mount": path}}
+        assert await works(await vault_store_factory(mount=kv, auth=auth))
+        assert cluster.count("tokenreviews") == 1
+
+
+async def test_login_refused(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
+    """A wrong password and an auth mount that is not there are AccessDenied with a hint, and show no credential."""
+    auth = user(api, kv)
+    auth["userPass"]["password"] = {"value": "wrong-canary"}
+    with pytest.raises(AccessDenied, match="refuses to log us in by userPass") as raised:
+        await vault_store_factory(mount=kv, auth=auth)
+    assert "credentials" in raised.value.hint
+    assert "canary" not in f"{raised.value!r} {raised.value.hint}"
+    auth["userPass"]["mount"] = "not-there"
+    with pytest.raises(AccessDenied) as raised:
+        await vault_store_factory(mount=kv, auth=auth)
+    assert "auth/not-there" in raised.value.hint
+
+
+async def test_environment_is_ignored(
+    vault_store_factory: VaultStores, api: Api, kv: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies, CA bundles and Vault's own variables in the environment change neither the login nor the requests."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "VAULT_CACERT"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("VAULT_TOKEN", "other")
+    monkeypatch.setenv("VAULT_NAMESPACE", "other")
+    assert await works(await vault_store_factory(mount=kv, auth=user(api, kv)))
+
+
+async def test_policy_denial_costs_one_look(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, make_token: MakeToken, kv: str
+) -> None:
+    """Many denied requests are AccessDenied each, and cost one look at the token between them."""
+    token = make_token(openbao, f'path "{kv}/data/other" {{ capabilities = ["read"] }}')
+    gate = CountingGate()
+    store = await vault_store_factory(mount=kv, auth={"token": {"value": token}}, gate=gate)
+    results = await asyncio.gather(*(store.read(f"k{n}") for n in range(20)), return_exceptions=True)
+    assert all(type(result) is AccessDenied for result in results)
+    assert gate.counts["login"] == 1
+
+
+async def test_token_file_is_read_again(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, api: Api, make_token: MakeToken, kv: str, tmp_path: Path
+) -> None:
+    """When the store no longer knows the token, its file is read again, once for all requests in flight."""
+    file = tmp_path / "token"
+    first, second = (make_token(openbao, FULL.format(kv)) for _ in range(2))
+    file.write_text(first + "\n")
+    gate = CountingGate()
+    store = await vault_store_factory(mount=kv, auth={"token": {"file": str(file)}}, gate=gate)
+    assert await works(store)
+    api.call("POST", "auth/token/revoke", {"token": first})
+    with pytest.raises(AccessDenied, match="expired or was revoked") as raised:
+        await store.read("k")
+    assert str(file) in raised.value.hint
+    file.write_text(second)
+    gate.counts.clear()
+    assert all(await asyncio.gather(*(works(store) for _ in range(20))))
+    assert gate.counts["login"] == 1
+
+
+async def test_dead_token_is_no_gap(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, api: Api, make_token: MakeToken, kv: str
+) -> None:
+    """A token that dies makes a look or a listing fail as a whole, and not key by key."""
+    token = make_token(openbao, FULL.format(kv))
+    store = await vault_store_factory(mount=kv, auth={"token": {"value": token}})
+    api.call("POST", "auth/token/revoke", {"token": token})
+    for found in (store.stat(["k", "l"]), store.list("", recursive=True, metadata=False)):
+        with pytest.raises(AccessDenied, match="does not know our token"):
+            await anext(found)
+
+
+async def test_revoked_login_is_renewed_by_another(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
+    """When a token that we logged in for is revoked, we log in again and the request is repeated."""
+    auth = user(api, kv)
+    store = await vault_store_factory(mount=kv, auth=auth)
+    api.call("POST", f"sys/leases/revoke-prefix/auth/{auth['userPass']['mount']}/login")
+    store._auth._alive_until = 0.0  # as after ten seconds
+    assert all(await asyncio.gather(*(works(store) for _ in range(10))))
+
+
+async def test_short_tokens_are_kept_alive(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
+    """A token of two seconds that may live three at most is renewed, then replaced, and no request notices."""
+    gate = CountingGate()
+    auth = user(api, kv, token_ttl="2s", token_max_ttl="3s")
+    store = await vault_store_factory(mount=kv, auth=auth, gate=gate)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        assert await works(store)
+        await asyncio.sleep(0.1)
+    assert 3 <= gate.counts["login"] <= 8
+
+
+async def test_given_token_is_looked_at_late(
+    vault_store_factory: VaultStores,
+    openbao: OpenBaoServer,
+    make_token: MakeToken,
+    kv: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token from the document costs no request at first; in a long sync it is looked up, and renewed if it can be."""
+    monkeypatch.setattr(auth_module, "LOOK_AFTER_SECONDS", 0.5)
+    token = make_token(openbao, FULL.format(kv), ttl="2s")
+    gate = CountingGate()
+    store = await vault_store_factory(mount=kv, auth={"token": {"value": token}}, gate=gate)
+    assert await works(store)
+    assert gate.counts["login"] == 0
+    await asyncio.sleep(2.5)
+    assert await works(store)
+    assert gate.counts["login"] >= 2
+
+
+async def test_token_that_is_none(vault_store_factory: VaultStores, tmp_path: Path, kv: str) -> None:
+    """A token file with something else in it is refused before it is sent, and is not shown."""
+    file = tmp_path / "token"
+    for content in ("canary\nsecond line", "canary canary", "canäry"):
+        file.write_text(content)
+        with pytest.raises(StoreError, match="no token has") as raised:
+            await vault_store_factory(mount=kv, auth={"token": {"file": str(file)}})
+        assert "can" not in str(raised.value).replace("no token has", "").replace("cannot", "")
+
+
+async def test_namespace(vault_store_factory: VaultStores, api: Api, openbao: OpenBaoServer) -> None:
+    """Login and secrets stay in the namespace of the document; one that does not exist is named in the error."""
+    namespace = f"ns{next(_numbers)}"
+    api.call("POST", f"sys/namespaces/{namespace}")
+    api.namespace = namespace
+    api.call("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "1"}})
+    api.call("POST", "sys/policies/acl/p", {"policy": FULL.format("kv")})
+    api.call("POST", "sys/auth/userpass", {"type": "userpass"})
+    api.call("POST", "auth/userpass/users/u", {"password": "pw", "token_policies": ["p"]})
+    auth = {"userPass": {"username": "u", "password": {"value": "pw"}}}
+    store = await vault_store_factory(mount="kv", namespace=namespace, auth=auth)
+    await store.write("k", SecretValue({"a": "1"}))
+    assert await works(store)
+    assert [entry.key async for entry in store.list("", recursive=True, metadata=False)] == ["k"]
+    with pytest.raises(StoreError, match="no namespace 'nope'"):
+        await vault_store_factory(mount="kv", namespace="nope")
+    with pytest.raises(StoreError, match="no namespace 'nope'"):
+        await vault_store_factory(mount="kv", namespace="nope", auth=auth)
