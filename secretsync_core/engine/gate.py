@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,8 +26,8 @@ class RetryPolicy:
         first_wait: the wait before the second attempt; it doubles from one attempt to the next, with jitter.
         longest_wait: no backoff is longer than this.
         longest_retry_after: a store that asks us to wait longer than this is given up.
-        lost_after: so many requests in a row that fail for good, none succeeding, and the store counts as lost:
-            what follows fails at once instead of waiting its own turns out.
+        lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
+            store counts as lost: what follows fails at once instead of waiting its own turns out.
     """
 
     attempts: int = 6
@@ -33,6 +35,14 @@ class RetryPolicy:
     longest_wait: float = 8.0
     longest_retry_after: float = 90.0
     lost_after: int = 3
+
+
+_unanswered: ContextVar[int] = ContextVar("unanswered", default=0)
+
+
+def unanswered() -> int:
+    """How many attempts of this task failed so far such that nobody knows whether the store carried them out."""
+    return _unanswered.get()
 
 
 class Gate:
@@ -58,7 +68,20 @@ class Gate:
         self._paused_until = 0.0  # the store asked everybody to wait
         self._policy = policy or RetryPolicy()
         self._stop = stop
-        self._failed_in_a_row = 0
+        self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
+        self._served = 0
+
+    @property
+    def lost(self) -> StoreLost | None:
+        """Why the store counts as lost; ``None`` while it does not."""
+        failed = max(self._failed_in_a_row.values(), default=0)
+        if failed < self._policy.lost_after:
+            return None
+        return StoreLost(
+            f"store {self._store} is lost: {failed} requests in a row failed for good",
+            store=self._store,
+            hint="sync again when it answers; what is done stays done",
+        )
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request within the limits; again, a bounded number of times, where its error is retryable.
@@ -68,13 +91,10 @@ class Gate:
         """
         number = 0
         while True:
-            if self._failed_in_a_row >= self._policy.lost_after:
-                raise StoreLost(
-                    f"store {self._store} is lost: {self._failed_in_a_row} requests in a row failed for good",
-                    store=self._store,
-                    hint="sync again when it answers; what is done stays done",
-                )
+            if (lost := self.lost) is not None:
+                raise lost
             number += 1
+            served = self._served
             async with self._slots:
                 await self._wait_for_turn()
                 self.requests[kind] = self.requests.get(kind, 0) + 1
@@ -89,15 +109,21 @@ class Gate:
                         f"store {self._store} failed with an unexpected {type(error).__name__}", store=self._store
                     ) from None
                 else:
-                    self._failed_in_a_row = 0
+                    self._failed_in_a_row[kind] = 0
+                    self._served += 1
                     return result
             # What is not retryable is an answer: the store is there.
             if not failure.retryable:
-                self._failed_in_a_row = 0
+                self._failed_in_a_row[kind] = 0
                 raise failure
+            if isinstance(failure, StoreUnavailable):
+                _unanswered.set(_unanswered.get() + 1)
+            elif self._served > served:
+                number = 0  # the store is busy with our other requests; this one's turn will come
             wait = self._wait_before_next(number, failure)
+            if wait is None:
+                self._failed_in_a_row[kind] += 1
             if wait is None or not await self._sleep(wait):
-                self._failed_in_a_row += isinstance(failure, StoreUnavailable)
                 raise failure
 
     async def _wait_for_turn(self) -> None:
@@ -115,7 +141,7 @@ class Gate:
         """Seconds to wait before attempt ``number + 1``; None to give up."""
         if number >= self._policy.attempts:
             return None
-        backoff = min(self._policy.longest_wait, self._policy.first_wait * 2 ** (number - 1))
+        backoff = min(self._policy.longest_wait, self._policy.first_wait * 2.0 ** (number - 1))
         if isinstance(failure, RateLimited):
             asked = failure.retry_after if failure.retry_after is not None else backoff
             if asked > self._policy.longest_retry_after:

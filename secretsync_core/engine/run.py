@@ -18,7 +18,7 @@ from secretsync_core.engine.lease import hold_lease
 from secretsync_core.engine.opening import open_stores
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.settle import settle
-from secretsync_core.engine.survey import State, survey
+from secretsync_core.engine.survey import State, store_error, survey
 from secretsync_core.engine.transfer import Transfer
 from secretsync_core.model.change import Drift
 from secretsync_core.model.report import KEPT, ItemError, Outcome, Report, Result
@@ -163,6 +163,7 @@ async def sync(
                 observer.phase("deleting")
                 observer.planned(len(found.deletes))
                 await transfer.delete(found.deletes, spared)
+            report.errors += [store_error(gate.lost) for gate in opened.gates.values() if gate.lost is not None]
             report.requests = opened.requests
             report.stopped = stop.is_set()
             report.finished = time.time()

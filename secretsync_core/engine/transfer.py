@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.engine.gate import unanswered
 from secretsync_core.errors import Conflict, LedgerError, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.engine.opening import OpenStores
     from secretsync_core.engine.recorder import Recorder
     from secretsync_core.plan.items import JobPlan
-    from secretsync_core.secret import SecretValue
+    from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import Reader
 
 _CONFLICTS = 4
@@ -129,6 +130,8 @@ class Transfer:
 
     async def _copy_one(self, change: Change, wanted: Callable[[], Awaitable[Wanted]]) -> Outcome:
         first = change
+        if (lost := self._opened.gates[change.dest].lost) is not None:
+            raise lost  # before its sources are read for nothing
         for _ in range(_CONFLICTS):
             verdict = await self._comparer.decide(change, await wanted())
             change = verdict.change
@@ -174,15 +177,33 @@ class Transfer:
             fingerprint=mark, fields=verdict.ours
         )
         await self._recorder.record(intended)
+        before = unanswered()
         try:
             version = await self._put(change, value)
         except SecretSyncError as error:
-            self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
-            if isinstance(error, Conflict):
-                raise
-            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+            # An attempt that got no answer may have been carried out; the next one then met what it had written.
+            written = await self._found_written(intended) if unanswered() > before else None
+            if written is None:
+                self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
+                if isinstance(error, Conflict):
+                    raise
+                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+            version = written.version
         self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _found_written(self, intended: Draft) -> Secret | None:
+        """What stands at the destination, if it is a new version of what we announced; None if not, or if unseen."""
+        reader = self._opened.get(intended.dest).reader
+        if reader is None:
+            return None
+        try:
+            found = await reader.read(intended.key)
+        except SecretSyncError:
+            return None
+        mark = self._fingerprinter.value(intended.dest, intended.key, found.value, intended.fields)
+        moved = found.version is None or found.version != intended.dest_version
+        return found if moved and mark == intended.fingerprint else None
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
