@@ -1,0 +1,78 @@
+"""A proxy that also watches: how many requests are under way, when each came, and what to do before one goes on."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from support.faulty_http import FaultyHttp
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+WRITES = "^(POST|PUT|PATCH|DELETE) "
+"""Matches every request that changes something, logins among them."""
+
+
+class Watcher(FaultyHttp):
+    """Attributes:
+    peak: the largest number of requests that were under way at once.
+    times: when each request came in, on the monotonic clock.
+    """
+
+    def __init__(self, upstream: str | None = None) -> None:
+        super().__init__(upstream)
+        self.peak = 0
+        self.times: list[float] = []
+        self._flying = 0
+        self._hooks: list[tuple[re.Pattern[str], Callable[[], object]]] = []
+
+    def before(self, match: str, do: Callable[[], object]) -> None:
+        """Run ``do`` once, before the first request that matches goes on."""
+        self._hooks.append((re.compile(match), do))
+
+    def forget(self) -> None:
+        """Forget what came in so far."""
+        self.requests.clear()
+        self.times.clear()
+        self.peak = 0
+
+    def busiest(self, seconds: float) -> int:
+        """The most requests that came in within any such stretch of time."""
+        return max((sum(start <= t < start + seconds for t in self.times) for start in self.times), default=0)
+
+    def _fault(self, line: str) -> Any:
+        self.times.append(time.monotonic())
+        self._flying += 1
+        self.peak = max(self.peak, self._flying)
+        for hook in list(self._hooks):
+            if hook[0].search(line):
+                self._hooks.remove(hook)
+                hook[1]()
+        return super()._fault(line)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        super()._accept(reader, cast("asyncio.StreamWriter", _Noting(self, writer)))
+
+    def _answered(self) -> None:
+        self._flying -= 1
+
+
+class _Noting:
+    """A stream writer to a client that tells the watcher of each answer, which is written in one piece."""
+
+    def __init__(self, watcher: Watcher, writer: asyncio.StreamWriter) -> None:
+        self._watcher = watcher
+        self._writer = writer
+
+    def write(self, data: bytes) -> None:
+        self._watcher._answered()
+        self._writer.write(data)
+
+    async def drain(self) -> None:
+        await self._writer.drain()
+
+    def close(self) -> None:
+        self._writer.close()
