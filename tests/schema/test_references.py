@@ -1,0 +1,87 @@
+"""What is wrong between documents: names that repeat or dangle, and permissions that forbid the use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from yaml_samples import ITEM, STORES, job, load, problems, store, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_names_that_repeat_are_told_at_both_places(tmp_path: Path) -> None:
+    """Two documents of one kind and name are each told where the other is; a store and a job may share one."""
+    found = problems(tmp_path, store("one") + store("two") + store("one") + job(name="one"))
+    assert [(problem.line, problem.hint.rpartition(":")[2]) for problem in found if "another" in problem.message] == [
+        (4, "14."),
+        (14, "4."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (job(source="onne"), "16: spec.source names the SecretStore onne, which there is not"),
+        (job(dest="towo"), "17: spec.dest names the SecretStore towo, which there is not"),
+        (job(dest="[two, towo]"), "17: spec.dest[1] names the SecretStore towo, which there is not"),
+        (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names the SecretStore x, which there is not"),
+        (job(dest="[two, one, two]"), "17: spec.dest names two twice"),
+        (job("- {name: a, query: {}}\n- {name: a, query: {}}"), "20: there is another plan item called a"),
+    ],
+)
+def test_names_that_dangle_or_repeat_within_a_job(tmp_path: Path, text: str, expected: str) -> None:
+    """A store that is not there, a destination twice and two items of one name are told at their lines."""
+    assert told(tmp_path, STORES + text) == [expected]
+
+
+def test_a_dangling_name_gets_a_suggestion(tmp_path: Path) -> None:
+    """A name that is nearly right gets the right one; any other, the list of what there is."""
+    found = problems(tmp_path, STORES + job(source="onne", dest="elsewhere"))
+    assert [problem.hint for problem in found] == ["Did you mean one?", "There are: one, two."]
+
+
+@pytest.mark.parametrize(
+    ("source", "dest", "more", "expected"),
+    [
+        ("Write", "Write", "", ["16: spec.source names one, which may only be written"]),
+        ("Read", "Read", "", ["17: spec.dest names two, which may only be read"]),
+        ("Read", "Write", "", []),
+        ("ReadWrite", "ReadWrite", "writePolicy: Merge", []),
+        ("Read", "Write", "writePolicy: Merge", ["17: writePolicy Merge has to read two, which may only be written"]),
+    ],
+)
+def test_permissions_that_forbid_the_use(
+    tmp_path: Path, source: str, dest: str, more: str, expected: list[str]
+) -> None:
+    """A source must be readable, a destination writable, and for Merge readable too."""
+    text = store("one", permissions=source) + store("two", permissions=dest) + job(more=more)
+    if expected:
+        assert told(tmp_path, text) == expected
+    else:
+        assert "job" in load(tmp_path, text).jobs
+
+
+def test_an_item_s_own_source_must_be_readable_too(tmp_path: Path) -> None:
+    """The permissions of a store that only one item names count as well."""
+    text = STORES + store("drop", permissions="Write") + job(ITEM + "\n  source: drop")
+    assert told(tmp_path, text) == ["25: spec.plan[0].source names drop, which may only be written"]
+
+
+def test_references_are_checked_in_a_job_that_has_other_faults(tmp_path: Path) -> None:
+    """All faults come at once: a field that is wrong does not hide a name that dangles."""
+    assert told(tmp_path, STORES + job(source="onne", more="shards: 3")) == [
+        "16: spec.source names the SecretStore onne, which there is not",
+        "18: unknown field spec.shards",
+    ]
+
+
+def test_a_store_with_faults_of_its_own_is_not_called_missing(tmp_path: Path) -> None:
+    """A job that names a broken store says so, and where that is."""
+    found = problems(tmp_path, store("one") + store("two", permissions="Maybe") + job())
+    assert [problem.message for problem in found] == [
+        "spec.permissions must be 'Read', 'Write' or 'ReadWrite'",
+        "spec.dest names the SecretStore two, which has problems of its own",
+    ]
+    assert found[1].hint.endswith(":9.")
