@@ -93,9 +93,9 @@ def test_what_does_not_compile_tells_why_and_quotes_nothing(pattern: str, reason
 def test_patterns_that_explode_elsewhere_take_linear_time(pattern: str) -> None:
     """Patterns that take a backtracking engine for ever are answered at once, also on a very long key."""
     expression = compile_regexp(pattern)
-    started = time.perf_counter()
+    started = time.thread_time()
     expression.found("a" * 50_000 + "!")
-    assert time.perf_counter() - started < 3
+    assert time.thread_time() - started < 3
 
 
 def test_a_rewrite_cannot_multiply_a_key_without_end() -> None:

@@ -56,14 +56,14 @@ _statements = st.lists(
 
 
 def _check(source: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     told = ""
     try:
         compile_template(source).render(CONTEXT)
     except (ExpressionError, RenderError) as error:
         told = "".join(traceback.format_exception(error)) + repr(vars(error))
     assert CANARY not in told
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -171,9 +171,9 @@ def test_a_tab_gets_the_hint_that_people_need() -> None:
 @pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "{a: " * 50_000, "- " * 10_000, "? " * 5000])
 def test_depth_is_bounded_early(text: str) -> None:
     """A document nested too deep is refused long before it could exhaust the stack."""
-    started = time.perf_counter()
+    started = time.thread_time()
     assert told(text)[0].endswith(f"fields are nested more than {MAX_DEPTH} deep")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_depth_by_aliases_is_bounded() -> None:
@@ -186,9 +186,9 @@ def test_a_billion_laughs_are_not_expanded() -> None:
     """Anchors that multiply are counted as what they stand for, and stopped at the budget."""
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    started = time.perf_counter()
+    started = time.thread_time()
     assert f"more than {MAX_NODES} fields and values" in told(text)[0]
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_half_of_a_character_is_refused() -> None:
