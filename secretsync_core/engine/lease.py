@@ -29,13 +29,14 @@ async def hold_lease(job: str, ledger: Ledger, recorder: Recorder, stop: asyncio
     at the end.
     """
     holder = _holder()
+    host = holder.partition("/")[0]
 
     def acquire() -> None:
         try:
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
         except LeaseHeld:
             current = ledger.lease(job)
-            if current is None or not _is_dead(current.holder):
+            if current is None or not _is_dead(current.holder, host):
                 raise
             ledger.release(job, current.holder)
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
@@ -74,11 +75,10 @@ def _holder() -> str:
     return f"{host}/{os.getpid()}/{_born(os.getpid()) or 0}/{id(asyncio.current_task()):x}"
 
 
-def _is_dead(holder: str) -> bool:
-    """Whether a holder ran on this machine and its process is no more. Of other machines nothing is known."""
-    ours = _holder().split("/")
+def _is_dead(holder: str, host: str) -> bool:
+    """Whether a holder ran on this machine, ``host``, and its process is no more. Of others nothing is known."""
     theirs = holder.split("/")
-    if len(theirs) != len(ours) or theirs[0] != ours[0] or not theirs[1].isdigit():
+    if len(theirs) != 4 or theirs[0] != host or not theirs[1].isdigit():
         return False
     born = _born(int(theirs[1]))
     return born != int(theirs[2]) if theirs[2].isdigit() and int(theirs[2]) else not _alive(int(theirs[1]))
