@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.convert import blob_to_fields
+from secretsync_core.errors import InvalidSecret
+from secretsync_core.schema.job import Encoding
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -57,6 +61,9 @@ class Fingerprinter:
         ``ours`` (with Merge) restricts it to the fields that are ours, named as :meth:`field_names` gives them.
         """
         payload = value.reveal()
+        if ours and isinstance(payload, bytes):
+            with contextlib.suppress(InvalidSecret):  # what is no fields is taken as a whole
+                payload = blob_to_fields(payload, Encoding.UTF_8)
         if ours and isinstance(payload, dict):
             value = SecretValue({n: v for n, v in payload.items() if self._name(dest, key, n) in _split(ours)})
         return hmac.new(self._key, _frame(dest, key) + canonical(value), hashlib.sha256).hexdigest()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from secretsync_core.plan.items import Item, JobPlan
 
 
+_BLURRED = (Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE)
+
+
 class Wanted(NamedTuple):
     """What the plan wants at a destination key: the value, and the version of the sources it was made from."""
 
@@ -89,26 +92,33 @@ class Comparer:
             # What was there when we looked is gone, or is there as a deleted version: its token says from where on.
             seen = [entry async for entry in self._opened.reader(change.dest).stat([change.key])]
             token = getattr(seen[0], "version", None) if seen else None
-            reason = Reason.NEW if change.reason is not Reason.DRIFTED else Reason.REMOVED_OUTSIDE
-            change = change._replace(action=Action.CREATE, reason=reason, dest_version=token, owned=True)
+            change = change._replace(action=Action.CREATE, dest_version=token, owned=True)
+            if change.reason in (Reason.NEW, Reason.FIRST_SIGHT, Reason.CANNOT_SEE):
+                change = change._replace(reason=Reason.NEW)
+            else:
+                change = change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
             change = change._replace(dest_version=current.version, known=False)
         if self._policy is WritePolicy.IF_NOT_EXISTS:
             return Verdict(change._replace(action=Action.SKIP, reason=Reason.EXISTS))
         whole, ours = ours_now, ""
-        drift = change.drift
+        drift, reason = change.drift, change.reason
         recorded = await self._recorded(change) if drift is Drift.CHANGED or self._policy is WritePolicy.MERGE else None
         if self._policy is WritePolicy.MERGE:
             whole, ours = self._merge(change, ours_now, current.value, shape, recorded[1] if recorded else "")
-        if drift is Drift.CHANGED and recorded is not None and self._fingerprinter is not None:
+        right = same(current.value, whole)
+        blurred = not right and reason in _BLURRED  # its versions could not tell whether it moved without us
+        if blurred and recorded is None:
+            recorded = await self._recorded(change)
+        if (drift is Drift.CHANGED or blurred) and recorded is not None and self._fingerprinter is not None:
             now = self._fingerprinter.value(change.dest, change.key, current.value, recorded[1])
-            if now == recorded[0]:
-                drift = Drift.NONE  # somebody wrote, but not another value
-        if same(current.value, whole):
+            drift = Drift.NONE if now == recorded[0] else Drift.CHANGED  # none: somebody wrote, but not another value
+        if right:
             return Verdict(change._replace(action=Action.UNCHANGED, reason=Reason.SAME_VALUE, drift=drift), whole, ours)
-        reason = change.reason
-        if reason in (Reason.FIRST_SIGHT, Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE):
+        if drift is Drift.CHANGED:
+            reason = Reason.DRIFTED
+        elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
 
@@ -122,8 +132,9 @@ class Comparer:
     def _names(self, change: Change, value: SecretValue) -> str:
         if self._policy is not WritePolicy.MERGE or self._fingerprinter is None:
             return ""
-        payload = value.reveal()
-        return "" if isinstance(payload, bytes) else self._fingerprinter.field_names(change.dest, change.key, payload)
+        fields = to_shape(value, Shape.FIELDS, self._items[change.item].encoding).reveal()
+        assert isinstance(fields, dict)  # noqa: S101  the shape asked for
+        return self._fingerprinter.field_names(change.dest, change.key, fields)
 
     def _merge(
         self, change: Change, ours_now: SecretValue, current: SecretValue, shape: Shape, ours_before: str

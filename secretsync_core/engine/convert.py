@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn
 
 from secretsync_core.errors import InvalidSecret
@@ -44,13 +45,12 @@ def blob_to_fields(blob: bytes, encoding: Encoding) -> dict[str, JsonValue]:
     """The fields that a blob stands for."""
     if encoding is Encoding.BASE64:
         return {VALUE: base64.b64encode(blob).decode("ascii")}
-    try:
-        text = blob.decode("utf-8")
-    except UnicodeDecodeError:
+    text = _decoded(blob)
+    if text is None:
         raise InvalidSecret(
             "the secret is bytes that are not UTF-8 text, and the destination holds named fields",
             hint="set encoding: base64 on the plan item",
-        ) from None
+        )
     fields = json_object(text)
     if fields is None:
         return {VALUE: text}
@@ -73,8 +73,31 @@ def fields_to_blob(fields: dict[str, JsonValue], encoding: Encoding) -> bytes:
         except (binascii.Error, ValueError):
             raise InvalidSecret("encoding: base64 is set, and the field `value` is not base64") from None
     if isinstance(only, str) and json_object(only) is None:
-        return only.encode()
-    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        text = only
+    else:
+        text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    blob = encoded(text)
+    if blob is None:
+        raise InvalidSecret("the secret holds text that is not valid Unicode, and the destination holds bytes")
+    return blob
+
+
+# What goes wrong here carries the value with it, so it is caught before anything else is raised.
+
+
+def encoded(text: str) -> bytes | None:
+    """The text in UTF-8; None where it holds half a surrogate pair."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _decoded(blob: bytes) -> str | None:
+    try:
+        return blob.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def json_object(text: str) -> dict[str, JsonValue] | None:
@@ -97,7 +120,7 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 def _exact_float(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
+    if number in (float("inf"), float("-inf")) or Decimal(text) != Decimal(repr(number)):
         _no_json(text)
     return number
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.convert import blob_to_fields
+from secretsync_core.engine.convert import blob_to_fields, encoded
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
@@ -124,7 +124,10 @@ def _pick(step: FieldsTransform, fields: Fields, where: str) -> Fields:
 
 def _fill(step: TemplateTransform, context: Mapping[str, JsonValue], where: str) -> SecretValue:
     if step.text is not None:
-        return SecretValue(_rendered(step.text, context, f"{where}, text").encode())
+        blob = encoded(_rendered(step.text, context, f"{where}, text"))
+        if blob is None:
+            raise InvalidSecret(f"{where}, text: what it gives is not valid Unicode")
+        return SecretValue(blob)
     return SecretValue(
         {name: _rendered(source, context, f"{where}, data.{name}") for name, source in (step.data or {}).items()}
     )
@@ -140,5 +143,3 @@ def _rendered(source: str, context: Mapping[str, JsonValue], where: str) -> str:
         return _compiled(source).render(context)
     except RenderError as error:
         raise TransformFailed(f"{where}: {error}") from None
-    except UnicodeEncodeError:
-        raise InvalidSecret(f"{where}: the text is not valid Unicode") from None
