@@ -60,17 +60,19 @@ class Fingerprinter:
 
         ``ours`` (with Merge) restricts it to the fields that are ours, named as :meth:`field_names` gives them.
         """
-        payload = value.reveal()
-        if ours and isinstance(payload, bytes):
-            with contextlib.suppress(InvalidSecret):  # what is no fields is taken as a whole
-                payload = blob_to_fields(payload, Encoding.UTF_8)
-        if ours and isinstance(payload, dict):
-            value = SecretValue({n: v for n, v in payload.items() if self._name(dest, key, n) in _split(ours)})
+        if ours and (fields := _fields(value)) is not None:
+            held = self.named_by(dest, key, ours, fields)
+            value = SecretValue({name: fields[name] for name in held})
         return hmac.new(self._key, _frame(dest, key) + canonical(value), hashlib.sha256).hexdigest()
 
     def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
         """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""
         return "".join(sorted(self._name(dest, key, name) for name in names))
+
+    def holds(self, dest: str, key: str, value: SecretValue, ours: str) -> bool:
+        """Whether any of the fields that are ``ours`` is in a value."""
+        fields = _fields(value)
+        return fields is not None and bool(self.named_by(dest, key, ours, fields))
 
     def named_by(self, dest: str, key: str, ours: str, names: Iterable[str]) -> set[str]:
         """Those of ``names`` that ``ours`` (see :meth:`field_names`) holds."""
@@ -79,6 +81,16 @@ class Fingerprinter:
 
     def _name(self, dest: str, key: str, name: str) -> str:
         return hmac.new(self._key, _frame(dest, key) + b"n" + name.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _fields(value: SecretValue) -> dict[str, JsonValue] | None:
+    """The fields of a value, of a blob those that it stands for; None where it stands for none."""
+    payload = value.reveal()
+    if isinstance(payload, dict):
+        return payload
+    with contextlib.suppress(InvalidSecret):
+        return blob_to_fields(payload, Encoding.UTF_8)
+    return None
 
 
 def _split(ours: str) -> frozenset[str]:

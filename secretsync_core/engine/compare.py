@@ -12,7 +12,7 @@ from secretsync_core.errors import SecretNotFound
 from secretsync_core.model.capabilities import Shape
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.plan.targets import joint_version, pinned_version
-from secretsync_core.schema.job import WritePolicy
+from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -121,6 +121,20 @@ class Comparer:
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+
+    async def without_ours(self, change: Change) -> tuple[SecretValue | None, str, str | None]:
+        """With Merge, what stands at a destination besides our fields (None: nothing), our fields, and its version."""
+        recorded = await self._recorded(change)
+        current = await self._opened.reader(change.dest).read(change.key)
+        ours = recorded[1] if recorded else ""
+        if not ours or self._fingerprinter is None:
+            return None, ours, current.version
+        fields = to_shape(current.value, Shape.FIELDS, Encoding.UTF_8).reveal()
+        assert isinstance(fields, dict)  # noqa: S101  the shape asked for
+        held = self._fingerprinter.named_by(change.dest, change.key, ours, fields)
+        rest = SecretValue({name: value for name, value in fields.items() if name not in held})
+        shape = Shape.BLOB if current.value.is_blob else Shape.FIELDS
+        return (to_shape(rest, shape, Encoding.UTF_8) if fields.keys() - held else None), ours, current.version
 
     async def _recorded(self, change: Change) -> tuple[str, str] | None:
         """The fingerprint that the ledger holds of a key, and its fields of ours."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.gate import unexpected
 from secretsync_core.engine.inventories import look
 from secretsync_core.engine.survey import store_error
 from secretsync_core.errors import SecretNotFound, SecretSyncError
@@ -85,7 +86,8 @@ async def _look_at(
                 found = await opened.reader(dest).read(key)
             except SecretNotFound:
                 settled(_drifted(dest, key, held, Drift.REMOVED, None))
-            except SecretSyncError as error:
+            except Exception as caught:  # noqa: BLE001  a third party's store may raise anything
+                error = unexpected(caught, dest)
                 change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
                 settled(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
             else:

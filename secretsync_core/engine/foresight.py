@@ -6,7 +6,7 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import SecretSyncError
+from secretsync_core.engine.gate import unexpected
 from secretsync_core.model.change import Action, Change, Reason
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.engine.compare import Comparer
     from secretsync_core.engine.run import Observer
+    from secretsync_core.errors import SecretSyncError
     from secretsync_core.plan.items import JobPlan
 
 
@@ -35,14 +36,15 @@ async def foresee(
             members = list(group)
             try:
                 wanted = await comparer.want(members[0].item, members[0].sources)
-            except SecretSyncError as error:
-                decided.extend(_refused(change, error) for change in members)
+            except Exception as error:  # noqa: BLE001  a third party's store may raise anything
+                failure = unexpected(error, members[0].sources[0].store)
+                decided.extend(_refused(change, failure) for change in members)
                 continue
             for change in members:
                 try:
                     decided.append((await comparer.decide(change, wanted)).change)
-                except SecretSyncError as error:
-                    decided.append(_refused(change, error))
+                except Exception as error:  # noqa: BLE001
+                    decided.append(_refused(change, unexpected(error, change.dest)))
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(2 * plan.spec.limits.concurrency):

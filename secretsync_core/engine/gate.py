@@ -40,6 +40,16 @@ class RetryPolicy:
 _unanswered: ContextVar[int] = ContextVar("unanswered", default=0)
 
 
+def unexpected(error: Exception, store: str) -> SecretSyncError:
+    """An error of our tree as it is; any other (a defect in a store) by its type alone, for its text may hold a value.
+
+    Raise it outside of the handler that caught ``error``, or that hangs on to it as its context.
+    """
+    if isinstance(error, SecretSyncError):
+        return error
+    return StoreError(f"store {store} failed with an unexpected {type(error).__name__}", store=store)
+
+
 def unanswered() -> int:
     """How many attempts of this task failed so far such that nobody knows whether the store carried them out."""
     return _unanswered.get()
@@ -100,14 +110,8 @@ class Gate:
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 try:
                     result = await attempt()
-                except SecretSyncError as error:
-                    failure = error
-                except (asyncio.CancelledError, GeneratorExit):
-                    raise
-                except Exception as error:  # noqa: BLE001  a third party's store may raise anything, holding anything
-                    raise StoreError(
-                        f"store {self._store} failed with an unexpected {type(error).__name__}", store=self._store
-                    ) from None
+                except Exception as error:  # noqa: BLE001  a third party's store may raise anything
+                    failure = unexpected(error, self._store)
                 else:
                     self._failed_in_a_row[kind] = 0
                     self._served += 1
@@ -130,11 +134,14 @@ class Gate:
         if not (self._interval or self._paused_until):
             return
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        start = max(now, self._next_start, self._paused_until)
-        self._next_start = start + self._interval
-        while (delay := max(start, self._paused_until) - loop.time()) > 0:
-            if not await self._sleep(delay):
+        while True:
+            now = loop.time()
+            start = max(now, self._next_start, self._paused_until)
+            self._next_start = start + self._interval
+            if start > now and not await self._sleep(start - now):
+                return
+            # Where a pause began meanwhile all turns are given anew, so that they do not come at once at its end.
+            if self._paused_until <= start:
                 return
 
     def _wait_before_next(self, number: int, failure: SecretSyncError) -> float | None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.gate import unexpected
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.report import ItemError
@@ -80,9 +81,9 @@ async def _list(
             else:
                 for collected, index in takers:
                     collected.offer(index, seen)
-    except SecretSyncError as error:
+    except Exception as error:  # noqa: BLE001  a third party's store may raise anything
         for collected, _ in takers:
-            view.fail(collected, error)
+            view.fail(collected, unexpected(error, store))
 
 
 async def _look_up(
@@ -102,13 +103,19 @@ async def _look_up(
 async def look(opened: OpenStores, store: str, keys: Collection[str]) -> DestView:
     """Look at keys of one store, without reading any value."""
     view = DestView()
-    if keys:
+    if not keys:
+        return view
+    try:
         async for seen in opened.reader(store).stat(keys):
             if isinstance(seen, Gap):
                 view.hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
             else:
                 view.entries[seen.key] = seen
-    return view
+    except Exception as error:  # noqa: BLE001  a third party's store may raise anything
+        failure = unexpected(error, store)
+    else:
+        return view
+    raise failure
 
 
 def _below(prefix: str) -> str:

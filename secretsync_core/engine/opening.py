@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.gate import Gate
+from secretsync_core.engine.gate import Gate, unexpected
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.base import (
     ConditionalWriter,
@@ -120,12 +120,14 @@ async def open_stores(
         try:
             context = StoreContext(name, gate, environ, limits.concurrency)
             opened.stores[name] = Halves(await open_store(documents.stores[name], context))
-        except SecretSyncError as error:
-            opened.failed[name] = error
+        except Exception as error:  # noqa: BLE001  a third party's store may raise anything
+            opened.failed[name] = unexpected(error, name)
 
     try:
         await asyncio.gather(*(open_one(name) for name in names))
         yield opened
     finally:
         for halves in opened.stores.values():
-            await halves.store.aclose()
+            # What was done stays done, and must be told, even if saying goodbye fails.
+            with suppress(Exception):
+                await halves.store.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.errors import SecretNotFound
 from secretsync_core.model.change import Reason
 
 if TYPE_CHECKING:
@@ -62,10 +62,12 @@ async def _outcome(intended: Draft, run: str, opened: OpenStores, fingerprinter:
     except SecretNotFound:
         gone = told._replace(event=Event.DONE, dest_version=None)
         return gone if intended.action == "delete" else not_done
-    except SecretSyncError:
+    except Exception:  # noqa: BLE001  a third party's store may raise anything
         return None
     if intended.action == "delete":
-        return not_done
+        # With Merge only our fields were to go.
+        left = not intended.fields or fingerprinter.holds(intended.dest, intended.key, found.value, intended.fields)
+        return not_done if left else told._replace(event=Event.DONE, dest_version=None)
     mark = fingerprinter.value(intended.dest, intended.key, found.value, intended.fields)
     if mark != intended.fingerprint:
         return not_done

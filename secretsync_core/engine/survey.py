@@ -211,6 +211,8 @@ _LONGEST_KEY = 2048
 
 def _doubts(view: SourceView, changes: ChangeSet) -> Doubts:
     items = {collected.item.name for collected in view.items if collected.incomplete}
+    # What cannot be stored under its new name may still stand under its old one.
+    items |= {change.item for change in changes.changes if change.reason is Reason.INVALID_KEY}
     return Doubts(items, bool(items or changes.errors))
 
 

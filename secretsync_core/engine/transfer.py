@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.engine.gate import unanswered
+from secretsync_core.engine.gate import unanswered, unexpected
+from secretsync_core.engine.survey import recordable
 from secretsync_core.errors import Conflict, LedgerError, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
@@ -63,11 +64,15 @@ class Transfer:
         await self._work(groupby(changes, key=lambda change: (change.item, change.key)), self._copy_target)
 
     async def delete(self, changes: Sequence[Change], spared: set[str]) -> None:
-        """Carry out deletes, but for those of the ``spared`` items, where something failed."""
+        """Carry out deletes, but for those of the ``spared`` items, where something failed.
+
+        What belongs to an item that is no longer in the document may have a successor in any other item.
+        """
 
         async def one(_: object, group: Sequence[Change]) -> None:
             for change in group:
-                if change.item in spared and change.action is Action.DELETE:
+                doubtful = change.item in spared or (change.reason is Reason.ITEM_GONE and bool(spared))
+                if doubtful and change.action is Action.DELETE:
                     self._settle(_refused(change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)))
                 else:
                     self._settle(await self._guarded(change, self._delete_one))
@@ -125,11 +130,12 @@ class Transfer:
             self._recorder.later(self._draft(Event.FAILED, change, "", reason=error.code))
             return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
         except Exception as error:  # noqa: BLE001  its text may hold a value, so only its type is told
-            self._recorder.later(self._draft(Event.FAILED, change, "", reason="internal-error"))
-            return Outcome(change, Result.FAILED, "internal-error", f"an unexpected {type(error).__name__}")
+            kind = type(error).__name__
+        self._recorder.later(self._draft(Event.FAILED, change, "", reason="internal-error"))
+        return Outcome(change, Result.FAILED, "internal-error", f"an unexpected {kind}")
 
     async def _copy_one(self, change: Change, wanted: Callable[[], Awaitable[Wanted]]) -> Outcome:
-        first = change
+        first, conflicts = change, 0
         if (lost := self._opened.gates[change.dest].lost) is not None:
             raise lost  # before its sources are read for nothing
         for _ in range(_CONFLICTS):
@@ -138,15 +144,16 @@ class Transfer:
             if change.action is Action.UNCHANGED:
                 return self._found_right(verdict)
             if change.action is Action.SKIP:
-                return Outcome(change, Result.SKIPPED, change.reason)
+                return self._skipped(change, conflicts)
             try:
                 return await self._write(verdict)
             except Conflict:
+                conflicts += 1
                 if self._opened.readable(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word.
                     change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
                 elif self._policy is WritePolicy.IF_NOT_EXISTS:
-                    return Outcome(change._replace(action=Action.SKIP, reason=Reason.EXISTS), Result.SKIPPED, "exists")
+                    return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
                 else:
                     # It exists, and we may not look at it: from here on it is replaced, and never counted as ours.
                     change = change._replace(action=Action.UPDATE, owned=False)
@@ -156,6 +163,12 @@ class Transfer:
             key=change.key,
             hint="somebody else writes it all the time; sync again when that has ended",
         )
+
+    def _skipped(self, change: Change, conflicts: int) -> Outcome:
+        """The policy leaves it alone. Where that turned out only as it was to be written, the record says so too."""
+        if conflicts:
+            self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
+        return Outcome(change, Result.SKIPPED, change.reason)
 
     def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
@@ -180,9 +193,11 @@ class Transfer:
         before = unanswered()
         try:
             version = await self._put(change, value)
-        except SecretSyncError as error:
+        except Exception as caught:
+            error = unexpected(caught, change.dest)
             # An attempt that got no answer may have been carried out; the next one then met what it had written.
-            written = await self._found_written(intended) if unanswered() > before else None
+            open_end = unanswered() > before or error is not caught
+            written = await self._found_written(intended) if open_end else None
             if written is None:
                 self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
                 if isinstance(error, Conflict):
@@ -223,12 +238,23 @@ class Transfer:
         halves = self._opened.get(change.dest)
         if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
             return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
-        intended = self._draft(Event.INTENDED, change, self._next_intent())
+        rest, ours, seen = None, "", None
+        if self._policy is WritePolicy.MERGE:
+            rest, ours, seen = await self._comparer.without_ours(change)
+            if seen != change.dest_version:
+                return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE))
+        intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(fields=ours)
         await self._recorder.record(intended)
         assert halves.deleter is not None  # noqa: S101  the survey refused stores that cannot delete
         try:
-            await halves.deleter.delete(change.key)
-        except SecretSyncError as error:
+            if rest is not None and halves.conditional is not None and seen is not None:
+                await halves.conditional.write_if(change.key, rest, seen)
+            elif rest is not None and halves.writer is not None:
+                await halves.writer.write(change.key, rest)
+            else:
+                await halves.deleter.delete(change.key)
+        except Exception as caught:  # noqa: BLE001  a third party's store may raise anything
+            error = unexpected(caught, change.dest)
             self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
             return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
         self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
@@ -258,12 +284,17 @@ class Transfer:
             action=_ACTIONS.get(change.action, ""),
             reason=reason or change.reason,
             source=single.store if single else "",
-            source_key=single.key if single else "",
+            source_key=_printable(single.key) if single else "",
             source_version=change.source_version,
             dest_version=change.dest_version,
             definition=change.definition,
             owned=change.owned,
         )
+
+
+def _printable(key: str) -> str:
+    """A source's key as the ledger can hold it: what is not printable is escaped, and the end cut off."""
+    return key if not recordable(key) else key.encode("unicode_escape", "surrogatepass").decode()[:2048]
 
 
 _ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
