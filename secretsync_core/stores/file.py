@@ -421,21 +421,24 @@ class _Tree:
         return os.open(self._root, _PASS)
 
     def _step(self, parent: int, name: str, path: str, *, create: bool) -> int:
-        try:
-            return os.open(name, _PASS, dir_fd=parent)
-        except FileNotFoundError:
-            if not create:
-                raise
-        except NotADirectoryError:
-            if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                raise InvalidSecret(
-                    f"{path} is a symbolic link, which is never followed", store=self._store, key=path
-                ) from None
-            raise
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=parent)
-            _sync(parent)
-        return os.open(name, _PASS, dir_fd=parent)
+        for _ in range(WALKS):
+            try:
+                return os.open(name, _PASS, dir_fd=parent)
+            except FileNotFoundError:
+                if not create:
+                    raise
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=parent)
+                    _sync(parent)
+            except NotADirectoryError:
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+                if stat.S_ISLNK(found):
+                    text = f"{path} is a symbolic link, which is never followed"
+                    raise InvalidSecret(text, store=self._store, key=path) from None
+                # A folder now, so it was something else a moment ago: that says nothing about what is in it.
+                if not stat.S_ISDIR(found):
+                    raise
+        raise StoreUnavailable(f"{path} keeps changing", store=self._store, key=path)
 
     # -- errors
 
