@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.engine.gate import unexpected
 from secretsync_core.engine.inventories import look
-from secretsync_core.engine.survey import store_error
+from secretsync_core.engine.opening import job_error
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
@@ -41,7 +41,7 @@ async def look_for_drift(
     for dest in plan.spec.dest:
         known = state.get(dest, {})
         if dest in opened.failed:
-            report.errors.append(store_error(opened.failed[dest]))
+            report.errors.append(job_error(opened.failed[dest]))
         elif not opened.readable(dest):
             report.drift_unknown += len(known)
         else:
@@ -63,7 +63,7 @@ async def _look_at(
     try:
         view = await look(opened, dest, known.keys())
     except SecretSyncError as error:
-        report.errors.append(store_error(error))
+        report.errors.append(job_error(error))
         return
 
     doubtful: list[str] = []

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import LeaseHeld, SecretSyncError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.engine.recorder import Recorder
@@ -21,22 +22,46 @@ LEASE_SECONDS = 60.0
 """How long a lease lasts without being renewed: after so long a dead holder on another machine is taken over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who takes a lease, and how.
+
+    Attributes:
+        holder: the name to take it under; the same name may take it again, so that the steps of one run share it.
+        is_dead: whether a holder that stands in our way is known to be gone; then it is taken over at once.
+        keep: leave it taken at the end, for the next step of the same run.
+    """
+
+    holder: str
+    is_dead: Callable[[str], bool]
+    keep: bool = False
+
+
+def claim_of_this_process() -> Claim:
+    """The claim of a run that begins and ends in this process. Dead holders are known on this machine alone."""
+    holder = _holder()
+    host = holder.partition("/")[0]
+    return Claim(holder, lambda other: died_here(other, host))
+
+
 @contextlib.asynccontextmanager
-async def hold_lease(job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Hold the lease of ``job``. A holder that died on this machine is taken over at once.
+async def hold_lease(
+    job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event, claim: Claim | None = None
+) -> AsyncIterator[None]:
+    """Hold the lease of ``job``. A holder that is known to be dead is taken over at once.
 
     Raises LeaseHeld where another run holds it. If it is lost meanwhile, ``stop`` is set, and LeaseHeld is raised
     at the end.
     """
-    holder = _holder()
-    host = holder.partition("/")[0]
+    claim = claim or claim_of_this_process()
+    holder = claim.holder
 
     def acquire() -> None:
         try:
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
         except LeaseHeld:
             current = ledger.lease(job)
-            if current is None or not _is_dead(current.holder, host):
+            if current is None or not claim.is_dead(current.holder):
                 raise
             ledger.release(job, current.holder)
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
@@ -64,19 +89,26 @@ async def hold_lease(job: str, ledger: Ledger, recorder: Recorder, stop: asyncio
         if not lost:
             # A ledger that fails now has failed the run already; the lease then ends by itself.
             with contextlib.suppress(SecretSyncError):
-                await recorder.call(lambda: ledger.release(job, holder))
+                if claim.keep:
+                    await recorder.call(lambda: ledger.renew(job, holder, LEASE_SECONDS))
+                else:
+                    await recorder.call(lambda: ledger.release(job, holder))
     if lost:
         raise lost[0]
 
 
 def _holder() -> str:
     """Who we are: host, process and the moment that process began, so that a pid used again is not taken for us."""
-    host = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())[:80]
-    return f"{host}/{os.getpid()}/{_born(os.getpid()) or 0}/{id(asyncio.current_task()):x}"
+    return f"{_host()}/{os.getpid()}/{_born(os.getpid()) or 0}/{id(asyncio.current_task()):x}"
 
 
-def _is_dead(holder: str, host: str) -> bool:
-    """Whether a holder ran on this machine, ``host``, and its process is no more. Of others nothing is known."""
+def _host() -> str:
+    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())[:80]
+
+
+def died_here(holder: str, host: str | None = None) -> bool:
+    """Whether a holder was a process of this machine, ``host``, that is no more. Of others nothing is known."""
+    host = host or _host()
     theirs = holder.split("/")
     if len(theirs) != 4 or theirs[0] != host or not theirs[1].isdigit():
         return False

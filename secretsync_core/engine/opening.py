@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.engine.gate import Gate, unexpected
 from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.model.report import ItemError
 from secretsync_core.stores.base import (
     ConditionalWriter,
     Deleter,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.schema.documents import Documents
     from secretsync_core.stores.base import Store
+
+
+def job_error(error: SecretSyncError) -> ItemError:
+    """A store's error as something that happened to the job as a whole."""
+    return ItemError("", error.code, error.message, error.hint, error.exit_code)
 
 
 class Halves:
@@ -89,6 +95,11 @@ class OpenStores:
     def abilities(self) -> dict[str, frozenset[Ability]]:
         """The abilities of every open store, as its permissions leave them."""
         return {name: abilities_of(halves.store) for name, halves in self.stores.items()}
+
+    @property
+    def losses(self) -> list[ItemError]:
+        """The stores that were lost on the way, as errors of the job as a whole."""
+        return [job_error(gate.lost) for gate in self.gates.values() if gate.lost is not None]
 
     @property
     def requests(self) -> dict[str, dict[str, int]]:

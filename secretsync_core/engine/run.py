@@ -8,20 +8,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.canonical import Fingerprinter
 from secretsync_core.engine.compare import Comparer
 from secretsync_core.engine.drift import look_for_drift
 from secretsync_core.engine.foresight import foresee
 from secretsync_core.engine.gate import RetryPolicy
-from secretsync_core.engine.lease import hold_lease
 from secretsync_core.engine.opening import open_stores
 from secretsync_core.engine.recorder import Recorder
-from secretsync_core.engine.settle import settle
-from secretsync_core.engine.survey import State, store_error, survey
-from secretsync_core.engine.transfer import Transfer
-from secretsync_core.model.change import Drift
-from secretsync_core.model.report import KEPT, ItemError, Outcome, Report, Result
+from secretsync_core.engine.session import open_session
+from secretsync_core.engine.survey import State, survey
+from secretsync_core.model.report import ItemError, Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
 
 if TYPE_CHECKING:
@@ -128,48 +124,37 @@ async def sync(
     options, observer, stop = options or Options(), observer or _Silent(), stop or asyncio.Event()
     job_plan = build_plan(job, options.items)
     report = Report(new_run_id(), job.name, time.time())
-    fingerprinter = Fingerprinter(fingerprint_key)
-    recorder = Recorder(ledger, job.name)
-    try:
-        async with (
-            hold_lease(job.name, ledger, recorder, stop),
-            open_stores(job_plan, documents, environ=environ, retry=options.retry, stop=stop) as opened,
-        ):
-            await settle(job.name, report.run, ledger, recorder, opened, fingerprinter)
-            observer.phase("listing")
-            state = await _state(recorder)
-            found = await survey(job_plan, opened, state, verify=options.verify, keep_unchanged=False)
-            del state
+    async with open_session(
+        job_plan, documents, ledger, environ=environ, fingerprint_key=fingerprint_key, run=report.run,
+        retry=options.retry, stop=stop,
+    ) as session:  # fmt: skip
+        await session.settle_dead_runs()
+        observer.phase("listing")
+        found = await session.survey(verify=options.verify)
+        report.begin(found.unchanged, found.warnings, found.errors, found.unknown_drift)
+        await session.start()
 
-            spared: set[str] = set()
+        spared: set[str] = set()
 
-            def settled(outcome: Outcome) -> None:
-                report.add(outcome)
-                _note_drift(report, outcome.change)
-                if outcome.result in (Result.FAILED, Result.NOT_REACHED):
-                    spared.add(outcome.change.item)
-                observer.outcome(outcome)
+        def settled(outcome: Outcome) -> None:
+            report.add(outcome)
+            if outcome.result in (Result.FAILED, Result.NOT_REACHED):
+                spared.add(outcome.change.item)
+            observer.outcome(outcome)
 
-            _start_report(report, found.unchanged, found.warnings, found.errors, found.unknown_drift)
-            await recorder.record(Draft(Event.RUN_STARTED, run=report.run))
-            comparer = Comparer(job_plan, opened, fingerprinter, recorder)
-            transfer = Transfer(
-                job_plan, opened, recorder, fingerprinter, comparer, run=report.run, stop=stop, settle=settled
-            )
-            observer.phase("transferring")
-            observer.planned(len(found.changes))
-            await transfer.copy(found.changes)
-            if found.deletes:
-                observer.phase("deleting")
-                observer.planned(len(found.deletes))
-                await transfer.delete(found.deletes, spared)
-            report.errors += [store_error(gate.lost) for gate in opened.gates.values() if gate.lost is not None]
-            report.requests = opened.requests
-            report.stopped = stop.is_set()
-            report.finished = time.time()
-            await recorder.record(_finished(report))
-    finally:
-        await recorder.aclose()
+        transfer = session.transfer(settled)
+        observer.phase("transferring")
+        observer.planned(len(found.changes))
+        await transfer.copy(found.changes)
+        if found.deletes:
+            observer.phase("deleting")
+            observer.planned(len(found.deletes))
+            await transfer.delete(found.deletes, spared)
+        report.errors += session.opened.losses
+        report.requests = session.opened.requests
+        report.stopped = stop.is_set()
+        report.finished = time.time()
+        await session.finish(report)
     return report
 
 
@@ -205,7 +190,6 @@ async def check(
 
             def settled(outcome: Outcome) -> None:
                 report.add(outcome)
-                _note_drift(report, outcome.change)
                 observer.outcome(outcome)
 
             await look_for_drift(
@@ -226,32 +210,6 @@ def new_run_id() -> str:
 
 async def _state(recorder: Recorder | None) -> State:
     return await recorder.state() if recorder is not None else {}
-
-
-def _start_report(
-    report: Report, unchanged: Mapping[str, int], warnings: list[str], errors: list[ItemError], unknown: int
-) -> None:
-    for item, count in unchanged.items():
-        report.counts.setdefault(item, {})[Result.UNCHANGED] = count
-    report.warnings = warnings[:KEPT]
-    report.errors = errors[:KEPT]
-    report.drift_unknown = unknown
-
-
-def _note_drift(report: Report, change: Change) -> None:
-    if change.drift in (Drift.CHANGED, Drift.REMOVED):
-        report.drifted_count += 1
-        if len(report.drifted) < KEPT:
-            report.drifted.append(change)
-
-
-def _finished(report: Report) -> Draft:
-    counts = {result.value: report.total(result) for result in Result}
-    counts["errors"] = len(report.errors)
-    counts["drifted"] = report.drifted_count
-    told = " ".join(f"{name}={count}" for name, count in counts.items() if count)
-    reason = "stopped" if report.stopped else ("" if report.ok else "failed")
-    return Draft(Event.RUN_FINISHED, run=report.run, reason=reason, counts=told)
 
 
 class _Silent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from secretsync_core.engine.inventories import DestView, look, view_sources, zero_matches
+from secretsync_core.engine.opening import job_error
 from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
@@ -58,7 +59,7 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
     dests = [dest for dest in plan.spec.dest if dest in opened.stores]
     for dest in plan.spec.dest:
         if dest in opened.failed:
-            changes.errors.append(store_error(opened.failed[dest]))
+            changes.errors.append(job_error(opened.failed[dest]))
 
     # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
     expected = {dest: asyncio.create_task(_look(opened, dest, state.get(dest, {}).keys())) for dest in dests}
@@ -78,7 +79,7 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
                     views[dest] = seen
                     continue
                 seen = rest
-            changes.errors.append(store_error(seen))
+            changes.errors.append(job_error(seen))
     finally:
         for task in expected.values():
             task.cancel()
@@ -93,11 +94,6 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
         for dest, dest_view in views.items():
             _decide_deletes(plan, opened, by_key, dest, dest_view, state, changes, doubts)
     return changes
-
-
-def store_error(error: SecretSyncError) -> ItemError:
-    """A store's error as something that happened to the job as a whole."""
-    return ItemError("", error.code, error.message, error.hint, error.exit_code)
 
 
 async def _look(opened: OpenStores, dest: str, keys: Collection[str]) -> DestView | SecretSyncError:

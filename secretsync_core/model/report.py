@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.model.change import Change  # noqa: TC001  NamedTuple fields are looked up at run time
+from secretsync_core.model.change import Change, Drift
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEPT = 1000
 """How many failures, drifted keys and warnings a report names; beyond it only counts grow."""
@@ -74,6 +77,18 @@ class Report:
         counts[outcome.result] = counts.get(outcome.result, 0) + 1
         if outcome.result in (Result.FAILED, Result.REFUSED) and len(self.failures) < KEPT:
             self.failures.append(outcome)
+        if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
+            self.drifted_count += 1
+            if len(self.drifted) < KEPT:
+                self.drifted.append(outcome.change)
+
+    def begin(self, unchanged: Mapping[str, int], warnings: list[str], errors: list[ItemError], unknown: int) -> None:
+        """Take over what was known before anything was transferred."""
+        for item, count in unchanged.items():
+            self.counts.setdefault(item, {})[Result.UNCHANGED] = count
+        self.warnings = warnings[:KEPT]
+        self.errors = errors[:KEPT]
+        self.drift_unknown = unknown
 
     def total(self, *results: Result) -> int:
         """How many secrets had one of these results, over all items; with no argument, how many there were."""
@@ -84,6 +99,19 @@ class Report:
     def ok(self) -> bool:
         """Whether everything that the plan asks for is in place."""
         return not (self.errors or self.stopped or self.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED))
+
+    @property
+    def verdict(self) -> str:
+        """How it ended, in one word for the ledger; empty where all is well."""
+        return "stopped" if self.stopped else ("" if self.ok else "failed")
+
+    @property
+    def told(self) -> str:
+        """The counts as one line, ``name=number`` separated by spaces, for the ledger."""
+        counts = {result.value: self.total(result) for result in Result}
+        counts["errors"] = len(self.errors)
+        counts["drifted"] = self.drifted_count
+        return " ".join(f"{name}={count}" for name, count in counts.items() if count)
 
 
 class ItemError(NamedTuple):

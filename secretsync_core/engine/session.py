@@ -1,0 +1,135 @@
+"""One run's hold on everything it works with: the lease, the open stores, the ledger, and the tools made of them.
+
+The command line runs a whole sync in one session. An orchestrator gives each step of a run a session of its own,
+under one run id and one lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.engine.canonical import Fingerprinter
+from secretsync_core.engine.compare import Comparer
+from secretsync_core.engine.lease import hold_lease
+from secretsync_core.engine.opening import open_stores
+from secretsync_core.engine.recorder import Recorder
+from secretsync_core.engine.settle import settle
+from secretsync_core.engine.survey import survey
+from secretsync_core.engine.transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.engine.gate import RetryPolicy
+    from secretsync_core.engine.lease import Claim
+    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.survey import ChangeSet, State
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.schema.documents import Documents
+
+
+class Session:
+    """What a run, or a step of it, works with. Made by :func:`open_session`."""
+
+    def __init__(
+        self,
+        plan: JobPlan,
+        ledger: Ledger,
+        recorder: Recorder,
+        opened: OpenStores,
+        fingerprinter: Fingerprinter,
+        run: str,
+        stop: asyncio.Event,
+    ) -> None:
+        self.plan = plan
+        self.opened = opened
+        self.recorder = recorder
+        self.run = run
+        self.stop = stop
+        self.comparer = Comparer(plan, opened, fingerprinter, recorder)
+        self._ledger = ledger
+        self._fingerprinter = fingerprinter
+
+    async def settle_dead_runs(self) -> int:
+        """Give the announced writes of runs that were killed their outcome; gives how many there were."""
+        return await settle(self.plan.job, self.run, self._ledger, self.recorder, self.opened, self._fingerprinter)
+
+    async def survey(self, *, verify: bool, keep_unchanged: bool = False) -> ChangeSet:
+        """Ask the stores and the ledger, and decide about every key."""
+        state = await self.recorder.state()
+        return await survey(self.plan, self.opened, state, verify=verify, keep_unchanged=keep_unchanged)
+
+    async def start(self) -> None:
+        """Record that this run began, unless a step of it did so already."""
+
+        def known() -> bool:
+            started = self._ledger.records(job=self.plan.job, run=self.run, events=[Event.RUN_STARTED], limit=1)
+            return any(True for _ in started)
+
+        if not await self.recorder.call(known):
+            await self.recorder.record(Draft(Event.RUN_STARTED, run=self.run))
+
+    def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
+        """What carries out changes; ``settled`` is told of each outcome."""
+        return Transfer(
+            self.plan,
+            self.opened,
+            self.recorder,
+            self._fingerprinter,
+            self.comparer,
+            run=self.run,
+            stop=self.stop,
+            settle=settled,
+        )
+
+    async def finish(self, report: Report) -> None:
+        """Record that this run ended, and how."""
+        await self.recorder.record(Draft(Event.RUN_FINISHED, self.run, reason=report.verdict, counts=report.told))
+
+
+@asynccontextmanager
+async def open_session(
+    plan: JobPlan,
+    documents: Documents,
+    ledger: Ledger,
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: bytes,
+    run: str,
+    retry: RetryPolicy | None = None,
+    stop: asyncio.Event | None = None,
+    claim: Claim | None = None,
+) -> AsyncIterator[Session]:
+    """Take the job's lease and open its stores; give both back at the end.
+
+    Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
+    """
+    stop = stop or asyncio.Event()
+    recorder = Recorder(ledger, plan.job)
+    try:
+        async with (
+            hold_lease(plan.job, ledger, recorder, stop, claim),
+            open_stores(plan, documents, environ=environ, retry=retry, stop=stop) as opened,
+        ):
+            yield Session(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), run, stop)
+    finally:
+        await recorder.aclose()
+
+
+def still_to_do(changes: Iterable[Change], state: State) -> list[Change]:
+    """Those of ``changes`` that the ledger does not say are in place: what a retry or a healing step has to do."""
+    return [
+        change
+        for change in changes
+        if (held := state.get(change.dest, {}).get(change.key)) is None
+        or held.source_version is None
+        or held.source_version != change.source_version
+        or held.definition != change.definition
+        or held.item != change.item
+    ]
