@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.world import actions, counted, reasons, wrote
+import pytest
+
+from engine.world import SEAL_KEY, actions, counted, reasons, wrote
 from secretsync_core.audit.ledger import Ledger
+from secretsync_core.errors import PlanRefused
 
 if TYPE_CHECKING:
     from engine.world import World
@@ -39,7 +42,7 @@ async def test_a_lost_ledger_costs_reads_but_no_writes(world: World) -> None:
     """Without what the ledger knew, values are compared, nothing is written, and afterwards it is known again."""
     await _synced(world)
     world.ledger.close()
-    world.ledger = Ledger.open(world.path / "fresh.db", seal_key=b"s" * 32)
+    world.ledger = Ledger.open(world.path / "fresh.db", seal_key=SEAL_KEY)
     report = await world.sync()
     assert counted(report) == {"unchanged": 2}
     assert wrote(report) == 0
@@ -174,10 +177,6 @@ async def test_a_renamed_item_keeps_its_keys(world: World) -> None:
 
 async def test_two_sources_for_one_key_refuse_the_whole_plan(world: World) -> None:
     """An ambiguous plan writes nothing at all and says which keys clash."""
-    import pytest
-
-    from secretsync_core.errors import PlanRefused
-
     await world.seed("src", {"app/a": {"x": "1"}, "app/b": {"x": "2"}})
     world.job(APP[:-1] + ", keyTransform: [{template: one}]}")
     with pytest.raises(PlanRefused, match="one: claimed by"):

@@ -1,0 +1,184 @@
+"""The one way to a store: bounded, paced, repeated so often and no more, and silent about what it does not know."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from secretsync_core.engine.gate import Gate, RetryPolicy
+from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.testing.canaries import canary, find_in
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+POLICY = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002, longest_retry_after=1, lost_after=3)
+
+
+def _gate(**more: Any) -> Gate:
+    return Gate("s", **{"concurrency": 4, "policy": POLICY, **more})
+
+
+def _failing(*errors: Exception) -> tuple[list[float], Callable[[], Awaitable[str]]]:
+    """An attempt that raises these one after the other and then works; and when it was called."""
+    calls: list[float] = []
+    left = list(errors)
+
+    async def attempt() -> str:
+        calls.append(time.monotonic())
+        if left:
+            raise left.pop(0)
+        return "ok"
+
+    return calls, attempt
+
+
+async def test_no_more_in_flight_than_allowed() -> None:
+    """However many ask, at most ``concurrency`` are in flight, and that many are."""
+    gate, flying, peak = _gate(concurrency=3), 0, 0
+
+    async def attempt() -> None:
+        nonlocal flying, peak
+        flying += 1
+        peak = max(peak, flying)
+        await asyncio.sleep(0.001)
+        flying -= 1
+
+    await asyncio.gather(*(gate("read", attempt) for _ in range(30)))
+    assert peak == 3
+    assert gate.requests == {"read": 30}
+
+
+async def test_the_rate_holds() -> None:
+    """N requests take at least (N-1)/rate seconds, repeats and kinds alike."""
+    gate = _gate(rate=200, concurrency=32)
+    calls, attempt = _failing(StoreUnavailable("x"), StoreUnavailable("x"))
+    started = time.monotonic()
+    await asyncio.gather(*(gate(f"kind{number % 2}", attempt) for number in range(19)))
+    assert len(calls) == 21
+    assert calls[-1] - started >= 20 / 200 - 0.002
+
+
+async def test_the_rate_holds_after_a_pause() -> None:
+    """When a store asks everybody to wait, they do not all come at once at the end of the pause."""
+    gate = _gate(rate=200, concurrency=32)
+    calls, attempt = _failing(RateLimited("slow down", retry_after=0.05))
+    await asyncio.gather(*(gate("read", attempt) for _ in range(10)))
+    after = sorted(calls)[1:]
+    assert after[-1] - after[0] >= 9 / 200 - 0.002
+
+
+async def test_retry_after_pauses_everybody() -> None:
+    """While a store asks us to wait, no request of anybody goes out."""
+    gate = _gate()
+    calls, attempt = _failing(RateLimited("slow down", retry_after=0.05))
+    first = asyncio.create_task(gate("read", attempt))
+    await asyncio.sleep(0.01)
+    others, other = _failing()
+    await gate("write", other)
+    await first
+    assert others[0] - calls[0] >= 0.05
+    assert calls[1] - calls[0] >= 0.05
+
+
+async def test_a_wait_that_is_too_long_is_not_waited() -> None:
+    """A store that asks for more patience than we have is given up at once."""
+    calls, attempt = _failing(RateLimited("slow down", retry_after=5))
+    with pytest.raises(RateLimited):
+        await _gate()("read", attempt)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), RateLimited("slow", retry_after=0.001)])
+async def test_attempts_are_bounded(error: StoreError) -> None:
+    """A retryable error is retried, so often and no more, and is then raised as it is."""
+    calls, attempt = _failing(*[error] * 9)
+    with pytest.raises(type(error)) as caught:
+        await _gate()("read", attempt)
+    assert caught.value is error
+    assert len(calls) == 3
+
+
+async def test_a_repeat_that_works_is_a_success() -> None:
+    """Two failures and then an answer: an answer."""
+    calls, attempt = _failing(StoreUnavailable("x"), RateLimited("x"))
+    gate = _gate()
+    assert await gate("read", attempt) == "ok"
+    assert gate.requests == {"read": len(calls)} == {"read": 3}
+
+
+async def test_what_is_not_retryable_is_tried_once() -> None:
+    """A refusal is an answer."""
+    calls, attempt = _failing(AccessDenied("no"), AccessDenied("no"))
+    with pytest.raises(AccessDenied):
+        await _gate()("read", attempt)
+    assert len(calls) == 1
+
+
+async def _give_up(gate: Gate, times: int, kind: str = "read") -> None:
+    for _ in range(times):
+        with pytest.raises(StoreUnavailable):
+            await gate(kind, _failing(*[StoreUnavailable("down")] * 9)[1])
+
+
+async def test_a_store_is_lost_after_some_failures_in_a_row() -> None:
+    """After so many requests that failed for good, the next are not even made."""
+    gate = _gate()
+    await _give_up(gate, 3)
+    calls, attempt = _failing()
+    with pytest.raises(StoreLost):
+        await gate("read", attempt)
+    assert calls == []
+    assert gate.lost is not None
+
+
+@pytest.mark.parametrize("answer", [None, AccessDenied("no")])
+async def test_any_answer_means_that_the_store_is_there(answer: StoreError | None) -> None:
+    """One answer in between, be it a refusal, and the count begins anew."""
+    gate = _gate()
+    await _give_up(gate, 2)
+    _, attempt = _failing(*([answer] if answer else []))
+    if answer:
+        with pytest.raises(AccessDenied):
+            await gate("read", attempt)
+    else:
+        await gate("read", attempt)
+    await _give_up(gate, 2)
+    assert gate.lost is None
+
+
+async def test_stop_wakes_sleepers() -> None:
+    """When the run is asked to stop, nobody sleeps out a wait; the error is raised as it is."""
+    stop = asyncio.Event()
+    gate = _gate(stop=stop, policy=RetryPolicy(first_wait=60, longest_wait=60))
+    waiting = asyncio.create_task(gate("read", _failing(*[StoreUnavailable("down")] * 9)[1]))
+    await asyncio.sleep(0.01)
+    stop.set()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(waiting, 1)
+
+
+async def test_an_unknown_error_tells_its_type_only() -> None:
+    """What a defective store raises may hold anything: only its type is told, and nothing hangs on to the rest."""
+    secret = canary()
+    with pytest.raises(StoreError) as caught:
+        await _gate()("read", _failing(ValueError(secret.text))[1])
+    error = caught.value
+    assert str(error) == "store s failed with an unexpected ValueError"
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert find_in(repr(vars(error)), [secret]) == []
+
+
+async def test_a_cancelled_request_is_cancelled() -> None:
+    """Cancelling is no failure of the store, and gives the slot back."""
+    gate = _gate(concurrency=1)
+    waiting = asyncio.create_task(gate("read", asyncio.Event().wait))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await gate("read", _failing()[1]) == "ok"
