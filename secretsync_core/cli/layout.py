@@ -14,7 +14,7 @@ _NARROWEST = 28
 """Below this many columns the last one goes onto lines of its own."""
 
 
-def widest(texts: Iterable[str], at_least: int = 0, at_most: int = 60) -> int:
+def widest(texts: Iterable[str], at_least: int = 0, at_most: int = 80) -> int:
     """How wide a column of ``texts`` is; what is longer than ``at_most`` sticks out."""
     return max(at_least, min(at_most, max(map(cells, texts), default=0)))
 

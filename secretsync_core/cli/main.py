@@ -337,7 +337,8 @@ def _wrong_call(error: Any, arguments: list[str]) -> int:
     if not arguments or type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(context.get_help() if context is not None else "", err=True)
         return 2
-    return usage_error(error.format_message(), f"{path} --help lists what it takes", json=asked_for_json(arguments))
+    message = error.format_message().replace("Value error, ", "")
+    return usage_error(message, f"{path} --help lists what it takes", json=asked_for_json(arguments))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -70,7 +70,11 @@ class Output:
         """``value`` as JSON on stdout."""
         import orjson
 
-        self.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        self.write(
+            orjson.dumps(
+                value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+            ).decode()
+        )
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr, unless quiet."""

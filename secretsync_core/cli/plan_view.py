@@ -64,7 +64,7 @@ def _table(changes: Sequence[Change], output: Output, *, dests: bool, default_so
              shown_version(change.dest_version))
         for change in changes
     ]  # fmt: skip
-    wide_key = widest((row.key for row in rows), 3, 60)
+    wide_key = widest((row.key for row in rows), 3)
     wide_source = widest((row.source for row in rows), 6, _LONGEST_VERSION)
     wide_dest = widest((row.dest for row in rows), 4, _LONGEST_VERSION)
     # On a narrow terminal the key has a line of its own, and what there is to say of it stands below.

@@ -48,7 +48,7 @@ def show_failures(report: Report, output: Output) -> None:
     if failed and report.failures:
         output.line()
         output.line(f"  Failed ({number(failed)}):")
-        for outcome in report.failures[:SHOWN]:
+        for outcome in sorted(report.failures, key=lambda outcome: outcome.change.key)[:SHOWN]:
             _show_failure(outcome, output)
         if failed > SHOWN:
             output.line(f"    ... and {number(failed - SHOWN)} more")
@@ -69,7 +69,8 @@ def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: 
         return
     output.line()
     output.line(f"  {title} ({number(count)}):")
-    shown = drifted if output.columns is None else drifted[:SHOWN]
+    shown = sorted(drifted, key=lambda change: (change.key, change.dest))
+    shown = shown if output.columns is None else shown[:SHOWN]
     for change in shown:
         key = f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
         plain = f"  ~ {key}  "

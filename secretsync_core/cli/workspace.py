@@ -37,7 +37,8 @@ def uses_files(call: Call) -> bool:
         return False
     missing = [name for name in files if name not in given]
     if missing:
-        raise UsageError(f"{' and '.join(given)} need {' and '.join(missing)} too", hint="the three files go together")
+        needs = f"{' and '.join(given)} {'needs' if len(given) == 1 else 'need'} {' and '.join(missing)} too"
+        raise UsageError(needs, hint="the three files go together")
     if call.names:
         raise UsageError("job names do not go with --source, --dest and --job", hint="the file of --job names the job")
     # From the environment it is only a default, which naming files overrides.
@@ -130,13 +131,18 @@ def ledger(call: Call, *, write: bool = False) -> Iterator[Opened]:
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
     from secretsync_core.audit.keys import load_key
-    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.ledger import Ledger, LedgerMissing
 
     home = state_directory(call)
     if write:
         _make(home)
     url = call.ledger or home / "ledger.db"
-    keys = load_key(environ=os.environ, directory=home, create=write, ledger=url)
+    try:
+        keys = load_key(environ=os.environ, directory=home, create=write, ledger=url)
+    except LedgerMissing as error:
+        if call.ledger is not None:
+            raise
+        raise LedgerMissing(f"there is no ledger at {url} yet", hint=error.hint) from None
     opened = Ledger.open(url, seal_key=keys.seal, read_only=not write)
     try:
         yield Opened(opened, keys.fingerprint)

@@ -67,7 +67,7 @@ def play(
         home = Path(folder)
         with contextlib.ExitStack() as stack:
             try:
-                _Demo(home, screen, stack).play(secrets)
+                _Demo(home, screen, stack).play(secrets, once=once)
             except KeyboardInterrupt:
                 return 128 + signal.SIGINT
             if not once:
@@ -83,11 +83,11 @@ class _Demo:
         self._began = time.monotonic()
         self._number = 0
 
-    def play(self, secrets: int) -> None:
+    def play(self, secrets: int, *, once: bool) -> None:
         main, local = self._servers()
         self._say(f"Two OpenBao servers: main at {main.address}, the cluster's local one at {local.address}.")
         self._environment = self._prepare(main, local, secrets)
-        self._say(f"The main one holds {secrets:,} secrets now, the local one none. The documents:")
+        self._say(f"The main one holds {secrets:,} secrets now, those of production among them. The documents:")
         self._show_files()
 
         self._step("Are the documents right?", "secretsync validate")
@@ -117,7 +117,10 @@ class _Demo:
         if left != copied - 1:
             raise StepFailed(f"the local server holds {left:,} secrets where {copied - 1:,} belong")
         self._say(f"All steps passed in {time.monotonic() - self._began:.0f} s.", gap=True)
-        self._tell_how_to_look_further(main, local)
+        if once:
+            self._say("`secretsync demo` without --once leaves the servers running, to look further.")
+        else:
+            self._tell_how_to_look_further(main, local)
 
     # -- Setting up
 

@@ -1,0 +1,145 @@
+"""Runs the real command line in a directory of its own, and what the tests of it share."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = Path(__file__).parent / "plugin"
+
+
+class Ran(NamedTuple):
+    """What one command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as the one JSON document that it has to be."""
+        return orjson.loads(self.out)
+
+
+class Cli:
+    """``cli("plan", "--all")`` runs ``secretsync plan --all`` in ``directory``, with a clean environment."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        programs = directory / ".bin"
+        programs.mkdir()
+        program = programs / "secretsync"
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m secretsync_core.cli.main "$@"\n')
+        program.chmod(0o700)
+        self.environ = {
+            "HOME": str(directory),
+            "PATH": f"{programs}{os.pathsep}{os.defpath}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGIN}",
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+            "TERM": "xterm-256color",
+        }
+        self.command = [str(program)]
+
+    def __call__(self, *arguments: str, **environ: str) -> Ran:
+        done = subprocess.run(
+            [*self.command, *arguments],
+            cwd=self.directory,
+            env=self.environ | environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def shell(self, line: str) -> Ran:
+        """Run a line as a user types it."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=self.directory,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file below the directory."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line in an empty directory."""
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def started(cli: Cli) -> Cli:
+    """The command line in a directory where ``init`` was run."""
+    assert cli("init", "--quiet").code == 0
+    return cli
+
+
+STORES = """\
+apiVersion: secretsync.io/v1alpha1
+kind: SecretStore
+metadata: {name: source}
+spec:
+  permissions: Read
+  provider: {file: {path: source}}
+---
+apiVersion: secretsync.io/v1alpha1
+kind: SecretStore
+metadata: {name: dest}
+spec:
+  provider: {trouble: %s}
+"""
+
+JOB = """\
+apiVersion: secretsync.io/v1alpha1
+kind: SyncJob
+metadata: {name: copy}
+spec:
+  source: source
+  dest: dest
+  limits: {concurrency: 2}
+  plan:
+    - name: everything
+      query: {path: "", recursive: true}
+"""
+
+
+@pytest.fixture
+def troubled(cli: Cli) -> Callable[..., Cli]:
+    """``troubled(count, delay=0.1, fail={"write a": "denied"})``: a job from files into a store that misbehaves."""
+
+    def make(count: int = 5, **settings: Any) -> Cli:
+        config = {"path": "dest", **settings}
+        cli.write("secretsync/stores.yaml", STORES % orjson.dumps(config).decode())
+        cli.write("secretsync/job.yaml", JOB)
+        (cli.directory / "secretsync" / "dest").mkdir()
+        for number in range(count):
+            cli.write(f"secretsync/source/key-{number:03}", f"value-{number}")
+        # A third party's paths are its own affair: it is given the same as the working directory has.
+        (cli.directory / "dest").mkdir()
+        return cli
+
+    return make

@@ -1,0 +1,131 @@
+"""Ctrl-C and SIGTERM while a sync is on its way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cli.conftest import Cli
+
+COUNT = 40
+
+
+def _begun(cli: Cli, *arguments: str) -> subprocess.Popen[str]:
+    """A sync that has written something and is not done."""
+    process = subprocess.Popen(
+        [*cli.command, "sync", *arguments],
+        cwd=cli.directory,
+        env=cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not _written(cli):
+        time.sleep(0.02)
+    assert _written(cli)
+    return process
+
+
+def _written(cli: Cli) -> list[Path]:
+    return [path for path in (cli.directory / "dest").glob("key-*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_finishes_what_is_in_flight(
+    troubled: Callable[..., Cli], number: signal.Signals, code: int
+) -> None:
+    """A stopped sync records what it did, says how to go on, and the next one does the rest."""
+    cli = troubled(COUNT, delay=0.2)
+    process = _begun(cli)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "stopping: finishing what is in flight" in err
+    assert "Traceback" not in err
+    assert "not reached" in out
+    assert "secretsync sync copy` goes on from here" in out
+    done = len(_written(cli))
+    assert 0 < done < COUNT
+    assert f"{done} created" in out
+    assert cli("audit", "verify").code == 0
+    (cli.directory / "secretsync/stores.yaml").write_text(
+        (cli.directory / "secretsync/stores.yaml").read_text().replace('"delay":0.2', '"delay":0.0')
+    )
+    again = cli("sync")
+    assert again.code == 0
+    assert f"{COUNT - done} created" in again.out
+
+
+def test_a_stopped_sync_is_json_too(troubled: Callable[..., Cli]) -> None:
+    """In JSON a stopped sync says that it was stopped, with the exit code of the signal."""
+    import orjson
+
+    cli = troubled(COUNT, delay=0.2)
+    process = _begun(cli, "--output", "json")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    found = orjson.loads(out)
+    assert process.returncode == found["exitCode"] == 143
+    assert found["jobs"][0]["stopped"] is True
+
+
+def test_a_second_ctrl_c_ends_at_once(troubled: Callable[..., Cli]) -> None:
+    """Who presses Ctrl-C twice does not wait, and the next sync finds out what was written."""
+    cli = troubled(6, delay=20.0)
+    process = subprocess.Popen(
+        [*cli.command, "sync"],
+        cwd=cli.directory,
+        env=cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    deadline = time.monotonic() + 30
+    ledger = cli.directory / "secretsync/.secretsync/ledger.db"
+    while time.monotonic() < deadline and "intended" not in cli("audit", "log").out:
+        time.sleep(0.1)
+    assert ledger.exists()
+    process.send_signal(signal.SIGINT)
+    assert "press Ctrl-C again" in process.stderr.readline()
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_during_a_plan(troubled: Callable[..., Cli]) -> None:
+    """A plan, which writes nothing, ends at once with 130 and no traceback."""
+    cli = troubled(3)
+    cli.write(
+        "sitecustomize.py",
+        "import secretsync_core.engine.run as engine, asyncio\n"
+        "async def plan(*_, **__):\n    print('planning', flush=True)\n    await asyncio.sleep(60)\n"
+        "engine.plan = plan\n",
+    )
+    environ = cli.environ | {"PYTHONPATH": f"{cli.directory}:{cli.environ['PYTHONPATH']}"}
+    process = subprocess.Popen(
+        [*cli.command, "plan"],
+        cwd=cli.directory,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "planning\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == ""
