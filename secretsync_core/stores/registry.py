@@ -9,6 +9,7 @@ is loaded only when a document names it, so a broken plugin breaks nobody who do
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -56,6 +57,7 @@ class _BuiltIn:
     module: str
     variants: tuple[tuple[str, str, str], ...]  # name, module, class
     extra: str = ""  # what brings its SDK
+    needs: tuple[str, ...] = ()  # the modules of that SDK
 
 
 _BUILT_IN = {
@@ -66,6 +68,7 @@ _BUILT_IN = {
             ("KV version 2", "secretsync_core.stores.vault.kv2", "Kv2Store"),
         ),
         extra="vault",
+        needs=("aiohttp", "hvac", "ijson"),
     ),
     "file": _BuiltIn("secretsync_core.stores.file", (("", "secretsync_core.stores.file", "FileStore"),)),
     "memory": _BuiltIn("secretsync_core.stores.memory", (("", "secretsync_core.stores.memory", "MemoryStore"),)),
@@ -109,15 +112,10 @@ def _find(provider: str, store: str) -> _Open:
     if plugins:
         return _load(plugins[0], store)
     built_in = _BUILT_IN[provider]
-    try:
-        module = importlib.import_module(built_in.module)
-    except ImportError as error:
-        if not _is_sdk(error):
-            raise
-        raise StoreError(
-            f"the provider {provider!r} needs {error.name}", store=store, hint=_install(built_in)
-        ) from error
-    return cast("_Open", module.open_store)
+    missing = _missing(built_in)
+    if missing:
+        raise StoreError(f"the provider {provider!r} needs {missing}", store=store, hint=_install(built_in))
+    return cast("_Open", importlib.import_module(built_in.module).open_store)
 
 
 def _load(plugin: metadata.EntryPoint, store: str) -> _Open:
@@ -164,17 +162,15 @@ def _built_in(provider: str, plugins: list[metadata.EntryPoint]) -> list[StoreTy
     built_in = _BUILT_IN[provider]
     same = [plugin for plugin in plugins if plugin.name == provider]
     infos = []
+    missing = _missing(built_in)
     for variant, module, name in built_in.variants:
         abilities: frozenset[Ability] | None = None
         limits: StoreLimits | None = None
         problem = _conflict(provider, same) if same else ""
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except ImportError as error:
-            if not _is_sdk(error):
-                raise
-            problem = f"needs {error.name}: {_install(built_in)}"
+        if missing:
+            problem = f"needs {missing}: {_install(built_in)}"
         else:
+            found = getattr(importlib.import_module(module), name)
             abilities, limits = abilities_of_class(found), getattr(found, "LIMITS", None)
         infos.append(StoreTypeInfo(provider, variant, PACKAGE, __version__, abilities, limits, problem))
     return infos
@@ -202,10 +198,10 @@ def _conflict(provider: str, plugins: list[metadata.EntryPoint]) -> str:
     return f"the provider name {provider!r} is taken by more than one package: {', '.join(owners)}"
 
 
-def _is_sdk(error: ImportError) -> bool:
-    """Whether what could not be imported belongs to somebody else: our own missing modules are our own fault."""
-    return error.name is not None and error.name.partition(".")[0] not in ("secretsync_core", "secretsync_dagster")
+def _missing(built_in: _BuiltIn) -> str:
+    """Name the modules of a store's SDK that are not installed; empty where all are."""
+    return ", ".join(name for name in built_in.needs if importlib.util.find_spec(name) is None)
 
 
 def _install(built_in: _BuiltIn) -> str:
-    return f"pip install '{PACKAGE}[{built_in.extra}]'" if built_in.extra else f"pip install '{PACKAGE}'"
+    return f"pip install '{PACKAGE}[{built_in.extra}]'"
