@@ -259,6 +259,18 @@ _HINTS = {
     "42P01": ("lacks a table that belongs to it", "restore it from a backup"),
 }
 
+_WORDS = {
+    "password": _HINTS["28"],
+    "authentication": _HINTS["28"],
+    "pg_hba.conf": _HINTS["28"],
+    "role": _HINTS["28"],
+    "does not exist": _HINTS["3D000"],
+    "too many": _HINTS["53300"],
+    "connection slots": _HINTS["53300"],
+    "starting up": _HINTS["57P"],
+    "shutting down": _HINTS["57P"],
+}
+
 
 def _explain(name: str, error: psycopg.Error) -> LedgerError:
     """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
@@ -274,8 +286,10 @@ def _explain(name: str, error: psycopg.Error) -> LedgerError:
         if found := _HINTS.get(state[:length]):
             return LedgerError(f"the ledger {name} {found[0]}", hint=found[1])
     if not state and isinstance(error, psycopg.OperationalError):
-        if "password" in str(error):  # the one word that the driver gives without a SQLSTATE; nothing of it is shown
-            return LedgerError(f"the ledger {name} refuses the login", hint=_CHECK_LOGIN)
+        words = str(error)  # a connection that fails has no SQLSTATE; these words are looked for, and never shown
+        for word, (what, hint) in _WORDS.items():
+            if word in words:
+                return LedgerError(f"the ledger {name} {what}", hint=hint)
         return LedgerError(
             f"the ledger {name} cannot be reached", hint="check the address, the port, TLS and that the server is up"
         )

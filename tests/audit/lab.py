@@ -1,0 +1,127 @@
+"""What the tests of the ledger share: drafts, a naive replay, another hand in the database, and child processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.record import Draft, Event, KeyState
+from secretsync_core.errors import LeaseHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from multiprocessing.connection import Connection
+
+SEAL_KEY = bytes(range(32))
+
+
+def digest(text: str) -> str:
+    """Sixty-four hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def done(key: str, *, action: str = "create", run: str = "run-1", version: str = "1", **more: Any) -> Draft:
+    """A write of ``key`` that went well."""
+    facts: dict[str, Any] = {
+        "intent": f"{run}:{digest(key + version)[:12]}",
+        "item": "payments",
+        "dest": "k8s",
+        "source": "vault",
+        "source_key": key,
+        "source_version": version,
+        "dest_version": f"{version}@there",
+        "definition": digest("definition"),
+        "fingerprint": digest(key + version),
+        "owned": True,
+    }
+    return Draft(Event.DONE, run, key=key, action=action, **{**facts, **more})
+
+
+def started(run: str = "run-1") -> Draft:
+    """A run begins."""
+    return Draft(Event.RUN_STARTED, run)
+
+
+def finished(run: str = "run-1", counts: str = "created=1", reason: str = "") -> Draft:
+    """A run ends."""
+    return Draft(Event.RUN_FINISHED, run, counts=counts, reason=reason)
+
+
+def intended(key: str, *, run: str = "run-1", intent: str = "", **more: Any) -> Draft:
+    """A write of ``key`` is announced."""
+    return done(key, run=run, **more)._replace(event=Event.INTENDED, intent=intent or f"{run}:{digest(key)[:12]}")
+
+
+def replay(drafts: Iterable[Draft]) -> dict[tuple[str, str], KeyState]:
+    """The state as the words of the design have it: the last of done and same-value, unless it is a delete."""
+    state: dict[tuple[str, str], KeyState] = {}
+    for draft in drafts:
+        place = (draft.dest, draft.key)
+        wrote = draft.event == Event.DONE and draft.action in ("create", "update")
+        if wrote or (draft.event == Event.SKIPPED and draft.reason == "same-value"):
+            state.pop(place, None)
+            state[place] = KeyState(draft.source_version, draft.dest_version, draft.definition, draft.owned, draft.item)
+        elif draft.event == Event.DONE and draft.action == "delete":
+            state.pop(place, None)
+    return state
+
+
+class OtherHand:
+    """Somebody who has the database, with all its rights, but not the key."""
+
+    def __init__(self, url: str) -> None:
+        self.postgres = url.startswith("postgresql")
+        self._run: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+        if self.postgres:
+            server = psycopg.connect(url, autocommit=True, options="-c search_path=secretsync")
+            server.execute("ALTER TABLE ledger DISABLE TRIGGER ALL")
+            self._connection: Any = server
+        else:
+            file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
+            for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+                file.execute(f"DROP TRIGGER {name}")
+            self._connection = file
+
+    def __call__(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run a statement; ``?`` stands for a parameter."""
+        cursor = self._connection.execute(sql.replace("?", "%s") if self.postgres else sql, parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def refuses(self) -> tuple[type[Exception], ...]:
+        """What a statement raises that a constraint or a trigger stops."""
+        return (psycopg.Error,) if self.postgres else (sqlite3.Error,)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+def append_many(url: str, job: str, batches: int, size: int, name: str) -> None:
+    """A process that appends to a chain which others append to as well."""
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        for batch in range(batches):
+            ledger.append(job, [done(f"{name}/{number}", version=str(batch)) for number in range(size)])
+
+
+def append_forever(url: str, job: str, acknowledge: Connection) -> None:
+    """A process that says how far it is after each append, until somebody kills it."""
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        while True:
+            keys = [done(f"key-{number}", version=str(os.getpid())) for number in range(7)]
+            acknowledge.send(ledger.append(job, keys)[-1])
+
+
+def try_lease(url: str, job: str, holder: str, seconds: float, answer: Connection) -> None:
+    """A process that asks for a lease once and says whether it got it."""
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        try:
+            ledger.acquire_lease(job, holder, seconds)
+        except LeaseHeld:
+            answer.send(False)
+        else:
+            answer.send(True)

@@ -1,0 +1,151 @@
+"""The PostgreSQL database: connections that break, logins that fail, and passwords that are never repeated."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from audit.lab import SEAL_KEY, done
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PASSWORD = "hunter2-canary"
+
+
+def end_connections(url: str) -> None:
+    """What a server does to idle connections when it restarts."""
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'secretsync' AND datname = current_database()"
+        )
+
+
+def test_a_connection_that_the_server_closed_is_made_again(postgres_url: str) -> None:
+    """Between two appends nothing was under way, so it is safe to begin on a new one."""
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [done("a")])
+        end_connections(postgres_url)
+        assert ledger.append("job", [done("b")]) == [2]
+        assert ledger.verify()[0].sound
+
+
+def test_a_connection_that_breaks_within_a_transaction_is_an_error(postgres_url: str) -> None:
+    """Nobody knows then what was kept, so nothing is done again; the next append finds out by the head."""
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [done("a")])
+
+        def lose_it_half_way() -> None:
+            with ledger._database.write() as transaction:
+                end_connections(postgres_url)
+                transaction.one("SELECT 1")
+
+        with pytest.raises(LedgerError):
+            lose_it_half_way()
+        assert ledger.append("job", [done("b")]) == [2]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://app:{PASSWORD}@127.0.0.1:1/ledger",
+        f"postgres://app:{PASSWORD}@127.0.0.1:1/ledger?sslmode=require",
+        f"postgresql://app:{PASSWORD}@127.0.0.1:not-a-port/ledger",
+        f"postgresql://app:{PASSWORD}@/ledger?host=/nowhere/{PASSWORD[:7]}",
+        f"postgresql://app:{PASSWORD}@h/ledger?nonsense={PASSWORD}",
+    ],
+)
+def test_an_error_never_repeats_the_password(url: str) -> None:
+    """Neither in the message, nor in the hint, nor in what stands behind it."""
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(url, seal_key=SEAL_KEY)
+    error = caught.value
+    assert PASSWORD not in f"{error} {error.hint} {error.__cause__}"
+    assert error.__suppress_context__
+    assert error.hint
+
+
+def test_a_wrong_password_is_a_refused_login(postgres: Callable[[str], str], postgres_url: str) -> None:
+    """Said as such, with where a password may come from."""
+    with psycopg.connect(postgres("postgres"), autocommit=True) as server:
+        server.execute("DROP ROLE IF EXISTS locked")
+        server.execute(f"CREATE ROLE locked LOGIN PASSWORD '{PASSWORD}'")
+        row = server.execute("SELECT pg_read_file('pg_hba.conf')").fetchone()
+        assert row is not None
+        rules = "local all locked scram-sha-256\n" + row[0]
+        server.execute("CREATE TEMP TABLE rules (line text)")
+        with server.cursor() as cursor, cursor.copy("COPY rules FROM STDIN") as copy:
+            for line in rules.splitlines():
+                copy.write_row([line])
+        server.execute("DO $$ BEGIN EXECUTE format('COPY rules TO %L', current_setting('hba_file')); END $$")
+        server.execute("SELECT pg_reload_conf()")
+    for login in (f"locked:{PASSWORD}wrong", "locked"):
+        with pytest.raises(LedgerError, match="refuses the login") as caught:
+            Ledger.open(postgres_url.replace("//postgres@", f"//{login}@"), seal_key=SEAL_KEY)
+        assert PASSWORD not in f"{caught.value} {caught.value.hint}"
+    allowed = postgres_url.replace("//postgres@", f"//locked:{PASSWORD}@")
+    with pytest.raises(LedgerError, match="may not be used") as caught:
+        Ledger.open(allowed, seal_key=SEAL_KEY)
+    assert "create" in caught.value.hint
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("CREATE SCHEMA secretsync AUTHORIZATION locked")
+    with Ledger.open(allowed, seal_key=SEAL_KEY) as ledger:
+        assert ledger.append("job", [done("a")]) == [1]
+
+
+def test_a_database_that_is_not_there(postgres: Callable[[str], str]) -> None:
+    """It is not made for the user: that takes rights that the ledger should not have."""
+    with pytest.raises(LedgerError, match="does not exist") as caught:
+        Ledger.open(postgres("nowhere"), seal_key=SEAL_KEY)
+    assert "create the database" in caught.value.hint
+
+
+def test_it_lives_beside_other_tables(postgres_url: str) -> None:
+    """A database that Dagster uses too keeps its own tables of the same names."""
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("CREATE TABLE public.ledger (mine int); CREATE TABLE public.meta (mine int)")
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [done("a")])
+        assert ledger.verify()[0].sound
+    with psycopg.connect(postgres_url) as server:
+        assert server.execute("SELECT COUNT(*) FROM public.ledger").fetchone() == (0,)
+
+
+def test_a_chain_that_somebody_locks_is_said_to_be_locked(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After waiting for a while; other jobs are not held up."""
+    monkeypatch.setattr(
+        "secretsync_core.audit.postgres._BEGIN_WRITE",
+        "BEGIN; SET LOCAL search_path = secretsync, pg_catalog; SET LOCAL lock_timeout = '100ms'",
+    )
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [done("a")])
+        with psycopg.connect(postgres_url) as server:
+            server.execute("SELECT 1 FROM secretsync.heads WHERE job = 'job' FOR UPDATE")
+            with pytest.raises(LedgerError, match="locked by another process"):
+                ledger.append("job", [done("b")])
+            assert ledger.append("other", [done("b")]) == [1]
+
+
+def test_an_append_is_durable_where_the_owner_prefers_speed(postgres_url: str) -> None:
+    """A database with synchronous_commit off is told otherwise for our transactions, and left as it is."""
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        row = server.execute("SELECT current_database()").fetchone()
+        assert row is not None
+        server.execute(f"ALTER DATABASE {row[0]} SET synchronous_commit = off")
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger, ledger._database.write() as transaction:
+        assert transaction.one("SELECT current_setting('synchronous_commit')") == ("on",)
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed the small package learns what to install besides."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "secretsync_core.audit.postgres", raising=False)
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open("postgresql://db/ledger", seal_key=SEAL_KEY)
+    assert "secretsync[postgres]" in caught.value.hint

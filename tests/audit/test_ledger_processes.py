@@ -1,0 +1,115 @@
+"""Several processes at once, and processes that are killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from audit.lab import SEAL_KEY, append_forever, append_many, done, replay, try_lease
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.errors import LeaseHeld
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.record import Draft
+
+spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.mark.parametrize("same_job", [True, False], ids=["one-chain", "a-chain-each"])
+def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job: bool) -> None:
+    """Four processes, which also make the ledger at the same moment, lose nothing and break nothing."""
+    processes = [
+        spawn.Process(target=append_many, args=(url, "job" if same_job else f"job-{number}", 25, 5, f"p{number}"))
+        for number in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        reports = ledger.verify()
+        assert sum(report.records for report in reports) == 500
+        assert all(report.sound for report in reports)
+        assert len(reports) == (1 if same_job else 4)
+        for report in reports:
+            drafts: list[Draft] = [record.draft for record in ledger.records(job=report.job)]
+            assert dict(ledger.state(report.job)) == replay(drafts)
+
+
+def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str) -> None:
+    """Kill -9 in the middle of appends, many times: the chain is whole and holds every acknowledged append."""
+    chance = random.Random(7)
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        acknowledged = 0
+        for _ in range(12):
+            ours, theirs = spawn.Pipe(duplex=False)
+            process = spawn.Process(target=append_forever, args=(url, "job", theirs))
+            process.start()
+            theirs.close()
+            assert ours.poll(60)
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+            process.join()
+            try:
+                while True:
+                    acknowledged = ours.recv()
+            except (EOFError, OSError):
+                ours.close()
+            (report,) = ledger.verify()
+            assert report.faults == []
+            assert acknowledged <= report.last <= acknowledged + 7
+            assert report.last % 7 == 0
+        assert ledger.append("job", [done("after")]) == [report.last + 1]
+
+
+def test_only_one_of_many_gets_the_lease(url: str) -> None:
+    """Four processes ask for the same lease at the same moment."""
+    Ledger.open(url, seal_key=SEAL_KEY).close()
+    ours, theirs = spawn.Pipe(duplex=False)
+    processes = [
+        spawn.Process(target=try_lease, args=(url, "job", f"holder-{number}", 60, theirs)) for number in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(ours.recv() for _ in processes) == [False, False, False, True]
+    ours.close()
+    theirs.close()
+
+
+def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
+    """Whoever comes second is told by whom and since when; other jobs are free."""
+    lease = ledger.acquire_lease("job", "run-1", 60)
+    assert (lease.job, lease.holder, lease.expires - lease.acquired) == ("job", "run-1", 60_000_000)
+    with pytest.raises(LeaseHeld, match=r"job is being synced by run-1 since 20\d\d-") as caught:
+        ledger.acquire_lease("job", "run-2", 60)
+    assert "its lease ends at" in caught.value.hint
+    assert ledger.lease("job") == lease
+    ledger.acquire_lease("other", "run-2", 60)
+    again = ledger.acquire_lease("job", "run-1", 90)
+    assert again.acquired == lease.acquired
+    assert again.expires > lease.expires
+
+
+def test_a_lease_that_expired_is_taken_over_and_cannot_be_renewed(ledger: Ledger) -> None:
+    """A dead run does not stop the job for ever, and one that was only slow learns that it lost."""
+    ledger.acquire_lease("job", "slow", 0.05)
+    time.sleep(0.1)
+    assert ledger.lease("job") is None
+    assert ledger.renew("job", "slow", 0.05).holder == "slow"
+    time.sleep(0.1)
+    taken = ledger.acquire_lease("job", "next", 60)
+    assert taken.holder == "next"
+    with pytest.raises(LeaseHeld, match="by next"):
+        ledger.renew("job", "slow", 60)
+    ledger.release("job", "slow")
+    assert ledger.lease("job") == taken
+    ledger.release("job", "next")
+    with pytest.raises(LeaseHeld, match="was lost"):
+        ledger.renew("job", "next", 60)
