@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -105,8 +106,10 @@ class Gate:
                 raise lost
             number += 1
             served = self._served
-            async with self._slots:
-                await self._wait_for_turn()
+            # A login goes ahead of the line, for everything in it waits for the token.
+            ahead = kind == "login"
+            async with nullcontext() if ahead else self._slots:
+                await self._wait_for_turn(ahead=ahead)
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 try:
                     result = await attempt()
@@ -130,14 +133,14 @@ class Gate:
             if wait is None or not await self._sleep(wait):
                 raise failure
 
-    async def _wait_for_turn(self) -> None:
+    async def _wait_for_turn(self, *, ahead: bool) -> None:
         if not (self._interval or self._paused_until):
             return
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
-            start = max(now, self._next_start, self._paused_until)
-            self._next_start = start + self._interval
+            start = max(now, self._paused_until) if ahead else max(now, self._next_start, self._paused_until)
+            self._next_start = max(start, self._next_start) + self._interval
             if start > now and not await self._sleep(start - now):
                 return
             # Where a pause began meanwhile all turns are given anew, so that they do not come at once at its end.

@@ -56,8 +56,9 @@ class Auth:
                 return self._token
             if time.monotonic() < self._alive_until:
                 return None
-            if await self._logins.look_up(refused) is not None:
-                self._alive_until = time.monotonic() + TRUST_SECONDS
+            asked = time.monotonic()
+            if (lease := await self._logins.look_up(refused)) is not None:
+                self._alive_until = asked + _trusted(lease)
                 return None
             if self._given is not None and self._read() == refused:
                 raise TokenRefused(
@@ -86,9 +87,10 @@ class Auth:
             self._token = self._read()
             self._keep(LOOK_AFTER_SECONDS, None)
         else:
+            asked = time.monotonic()
             lease = await self._logins.login()
             self._token = _sendable(lease.token, self._context.name)
-            self._alive_until = time.monotonic() + min(lease.seconds or TRUST_SECONDS, TRUST_SECONDS)
+            self._alive_until = asked + _trusted(lease)
             self._keep(_rest(lease), lease)
 
     def _read(self) -> str:
@@ -138,6 +140,11 @@ class Auth:
 def _rest(lease: Lease) -> float:
     """How long to wait before a token's life is made longer."""
     return max(_LEAST_SECONDS, lease.seconds * 2 / 3)
+
+
+def _trusted(lease: Lease) -> float:
+    """How long a denial is taken for a policy's, once a token was seen alive: less where its life is short."""
+    return min(lease.seconds / 2, TRUST_SECONDS) if lease.seconds else TRUST_SECONDS
 
 
 def _sendable(token: str, store: str) -> str:

@@ -122,10 +122,18 @@ class Transport:
         self, kind: str, attempt: Callable[[dict[str, str]], Awaitable[T]], status: Callable[[T], int]
     ) -> T:
         """Run one attempt through the gate; once more with another token, where the first one turns out dead."""
-        token = await self._auth.token()
-        answer = await self._gate(kind, lambda: attempt(self._with(token)))
-        if status(answer) == 403 and (fresh := await self._auth.instead_of(token)) is not None:
-            answer = await self._gate(kind, lambda: attempt(self._with(fresh)))
+        await self._auth.token()
+        sent = ""
+
+        async def now() -> T:
+            # Taken when its turn has come: a request may wait at the gate for longer than a token lives.
+            nonlocal sent
+            sent = await self._auth.token()
+            return await attempt(self._with(sent))
+
+        answer = await self._gate(kind, now)
+        if status(answer) == 403 and await self._auth.instead_of(sent) is not None:
+            answer = await self._gate(kind, now)
         return answer
 
     def _with(self, token: str) -> dict[str, str]:
