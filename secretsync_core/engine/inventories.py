@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from secretsync_core.engine.gate import unexpected
+from secretsync_core.engine.opening import job_error
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.report import ItemError
@@ -31,7 +32,7 @@ class SourceView:
     def fail(self, item: ItemTargets, error: SecretSyncError) -> None:
         """Note that an item was not seen whole; absence of its secrets proves nothing now."""
         item.incomplete = True
-        self.errors.append(ItemError(item.item.name, error.code, error.message, error.hint, error.exit_code))
+        self.errors.append(job_error(error)._replace(item=item.item.name))
 
 
 @dataclass(slots=True)

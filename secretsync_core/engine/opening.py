@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 def job_error(error: SecretSyncError) -> ItemError:
     """A store's error as something that happened to the job as a whole."""
-    return ItemError("", error.code, error.message, error.hint, error.exit_code)
+    store = error.store if isinstance(error, StoreError) else ""
+    message = error.message if store in error.message else f"{store}: {error.message}"
+    return ItemError("", error.code, message, error.hint, error.exit_code)
 
 
 class Halves:

@@ -72,7 +72,10 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
             seen = await expected[dest]
             if not isinstance(seen, SecretSyncError):
                 known = state.get(dest, {})
-                rest = await _look(opened, dest, [key for key in by_key if key not in known])
+                limits = opened.stores[dest].facts.limits
+                # A key that it cannot hold is refused below, by itself: asking for it would fail them all.
+                new = [key for key in by_key if key not in known and not key_fault(key, limits)]
+                rest = await _look(opened, dest, new)
                 if isinstance(rest, DestView):
                     seen.entries.update(rest.entries)
                     seen.hidden.update(rest.hidden)
