@@ -1,0 +1,234 @@
+"""Processes that are stopped, killed or started twice: the ledger stays true, and the next sync completes the work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from support.servers import ConfiguredServer
+
+from secretsync_core.audit.record import Event
+from secretsync_core.engine.gate import RetryPolicy
+from secretsync_core.model.report import Result
+from survival.world import exit_code, side_of
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from survival.world import World
+
+pytestmark = pytest.mark.xdist_group("survival-processes")
+
+KILLS = 16
+
+
+@asynccontextmanager
+async def _started(world: World, *arguments: str) -> AsyncIterator[Process]:
+    """A process of the CLI; killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        *world.command(*(arguments or ("sync", "--quiet"))),
+        env=world.process_environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _run(world: World, *arguments: str) -> tuple[int | None, str]:
+    """Run the CLI to its end; its exit code, and all that it said."""
+    async with _started(world, *arguments) as process:
+        said, complained = await process.communicate()
+    return process.returncode, (said + complained).decode()
+
+
+async def _until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+def _assert_true(world: World, *, written_once: bool = True) -> None:
+    """Everything is copied, and what the ledger says of every write is what the destination's history says."""
+    assert world.dest.contents() == world.source.contents()
+    details = world.dest.details()
+    if written_once:
+        assert {info["current_version"] for info in details.values()} == {1}
+    world.assert_sound()
+    done: dict[str, list[str]] = {}
+    for record in world.records(Event.DONE):
+        done.setdefault(record.draft.key, []).append(record.draft.dest_version or "")
+    history = {
+        key: [f"{number}@{version['created_time']}" for number, version in sorted(info["versions"].items())]
+        for key, info in details.items()
+    }
+    assert done == history
+    for record in world.records(Event.FAILED):
+        assert record.draft.reason == "interrupted"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_stop_signal(world: World, number: signal.Signals, code: int) -> None:
+    """A signal ends a sync within seconds, with what was in flight finished and recorded; the next one completes it."""
+    world.source.fill(120)
+    world.spec["limits"] = {"rate": "40/s", "concurrency": 8}
+    async with _started(world, "sync", "--output", "json") as process:
+        await _until(lambda: len(world.dest.versions()) >= 5)
+        asked = time.monotonic()
+        process.send_signal(number)
+        said, complained = await process.communicate()
+    assert time.monotonic() - asked < 4
+    assert process.returncode == code, complained
+    assert json.loads(said)["exitCode"] == code
+    written = len(world.dest.versions())
+    assert written < 120
+    world.assert_sound()
+    assert len(world.records(Event.DONE)) == written
+    report = await world.sync(retry=RetryPolicy())
+    assert report.total(Result.CREATED) == 120 - written
+    _assert_true(world)
+
+
+async def test_signal_while_a_store_hangs(world: World) -> None:
+    """A signal ends a sync soon even while its destination is out of reach and waited for."""
+    world.source.fill(5)
+    world.dest.section["address"] = "http://127.0.0.1:1"
+    async with _started(world) as process:
+        await asyncio.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        await process.communicate()
+    assert time.monotonic() - asked < 4
+    assert process.returncode in (143, 3)
+
+
+async def test_two_at_once(world: World) -> None:
+    """Of two syncs of one job at the same time, the second is told that the first is going on, and does nothing."""
+    world.source.fill(60)
+    world.spec["limits"] = {"rate": "40/s"}
+    async with _started(world) as first:
+        await _until(lambda: len(world.dest.versions()) >= 2)
+        started = time.monotonic()
+        code, said = await _run(world)
+        assert code == 3, said
+        assert "another run" in said.lower() or "lease" in said.lower()
+        assert time.monotonic() - started < 5
+        assert first.returncode is None
+        await first.communicate()
+    assert first.returncode == 0
+    assert len(world.records(Event.RUN_STARTED)) == 1
+    _assert_true(world)
+
+
+async def test_two_jobs_at_once(world: World) -> None:
+    """Two jobs that copy different folders to one destination at the same time do not disturb each other."""
+    world.source.fill(30, "a/")
+    world.source.fill(30, "b/")
+    items = {name: [{"name": "all", "query": {"path": f"{name}/", "recursive": True}}] for name in "ab"}
+    world.spec["plan"] = items["a"]
+    world.jobs["other"] = {"plan": items["b"]}
+    (one, said), (other, _) = await asyncio.gather(_run(world, "sync", "job"), _run(world, "sync", "other"))
+    assert (one, other) == (0, 0), said
+    _assert_true(world)
+
+
+async def test_kill_9(world: World) -> None:
+    """A sync that is killed at random moments, again and again, still copies everything exactly once."""
+    luck = random.Random(9)
+    count = 300
+    world.source.fill(count)
+    world.spec |= {"limits": {"rate": "70/s"}, "deletionPolicy": "Delete"}
+    world.dest.put("foreign", {"password": "not ours"})
+    world.source.put("foreign", {"password": "not ours"})
+    kills = 0
+    while kills < KILLS:
+        async with _started(world) as process:
+            if luck.random() < 0.8:  # mostly while it writes, sometimes while it starts
+                announced = len(world.records(Event.INTENDED))
+                await _until(lambda announced=announced: len(world.records(Event.INTENDED)) > announced)  # type: ignore[misc]
+            await asyncio.sleep(luck.uniform(0, 0.3))
+            process.kill()
+            kills += 1
+    assert len(world.records(Event.DONE)) < count
+    world.spec.pop("limits")
+    code, said = await _run(world)
+    assert code == 0, said
+    details = world.dest.details()
+    assert len(details) == count + 1
+    _assert_true_but_foreign(world)
+    versions = world.dest.versions()
+    code, said = await _run(world)
+    assert code == 0, said
+    assert world.dest.versions() == versions
+    # What was created is known as created, whichever run was killed after its write.
+    for key in [key for key in versions if key != "foreign"]:
+        world.source.forget(key)
+    world.spec["maxDelete"] = "100%"
+    report = await world.sync()
+    assert report.total(Result.DELETED) == count
+    assert set(world.dest.contents()) == {"foreign"}
+
+
+def _assert_true_but_foreign(world: World) -> None:
+    done = [record.draft.key for record in world.records(Event.DONE)]
+    assert sorted(done) == sorted(set(world.dest.details()) - {"foreign"})
+    foreign = [record.draft for record in world.records(key="foreign")]
+    assert [(draft.event, draft.owned) for draft in foreign] == [(Event.SKIPPED, False)] * len(foreign)
+    details = world.dest.details()
+    for record in world.records(Event.DONE):
+        assert record.draft.dest_version == f"1@{details[record.draft.key]['versions']['1']['created_time']}"
+    assert {info["current_version"] for info in details.values()} == {1}
+    assert world.dest.contents() == world.source.contents()
+    assert {record.draft.reason for record in world.records(Event.FAILED)} <= {"interrupted"}
+    world.assert_sound()
+
+
+async def test_destination_is_killed(world: World, tmp_path: Path) -> None:
+    """A destination server that is killed and started again in the middle loses nothing and gets nothing twice."""
+    server = ConfiguredServer(tmp_path / "raft-server", persistent=True)
+    try:
+        server.api().call("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+        world.dest = side_of(server.address, server.root_token, "kv", "RAFT_TOKEN")
+        world.environ["RAFT_TOKEN"] = server.root_token
+        await _until(lambda: world.dest.api.ask("GET", "kv/config").status == 200)
+        world.source.fill(150)
+        world.spec["limits"] = {"rate": "60/s"}
+
+        # Gone for good: the sync ends soon, and the next one takes up the rest.
+        sync = asyncio.create_task(world.sync())
+        await _until(lambda: len(world.dest.versions()) >= 20)
+        server.kill()
+        killed = time.monotonic()
+        report = await sync
+        assert time.monotonic() - killed < 8
+        assert exit_code(report) == 3
+        await asyncio.to_thread(server.start)
+
+        # Gone for a moment: the sync waits for it.
+        already = len(world.dest.versions())
+        sync = asyncio.create_task(world.sync(retry=RetryPolicy(attempts=20, first_wait=0.2, longest_wait=0.5)))
+        await _until(lambda: len(world.dest.versions()) >= already + 20)
+        server.kill()
+        await asyncio.to_thread(server.start)
+        report = await sync
+        assert report.ok, report
+        assert world.dest.contents() == world.source.contents()
+        assert set(world.dest.versions().values()) == {1}
+        world.assert_sound()
+        report = await world.sync()
+        assert report.total(Result.UNCHANGED) == 150
+    finally:
+        server.stop()
