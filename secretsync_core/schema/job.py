@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
-from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate  # noqa: TC001  for pydantic
+from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate
 
 
 class WritePolicy(StrEnum):
@@ -152,6 +152,7 @@ class Limits(Spec):
 
     concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store at a time.")
     rate: Rate | None = Field(default=None, description="Requests to one store, such as 200/s.")
+    shards: int = Field(default=1, ge=1, le=64, description="Parts that Dagster splits the transfer of one item into.")
 
 
 class OnChange(Spec):

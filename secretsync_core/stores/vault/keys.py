@@ -8,9 +8,10 @@ from urllib.parse import quote
 import re2
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.model.inventory import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 # Printable as Go understands it (letters, marks, numbers, punctuation, symbols, and the space), which is what the
 # server insists on with a 400. `.` and `..` would be resolved on the way, and `//` is one `/`.
@@ -27,7 +28,20 @@ _PATTERN = re2.compile(KEY_PATTERN)
 def check(key: str, store: str) -> None:
     """Raise InvalidSecret for a key that the server would refuse or take for another one."""
     if not _PATTERN.fullmatch(key):
-        raise InvalidSecret(f"{store} cannot hold the key {key!r}", store=store, key=key, hint=f"a key is {KEY_RULE}")
+        raise _invalid(key, store)
+
+
+def sort_out(keys: Collection[str], store: str) -> tuple[Collection[str], list[Gap]]:
+    """The keys that the server can hold, and a Gap for each of the others: nothing is asked about those."""
+    gaps = [Gap(key, InvalidSecret.code, _invalid(key, store).message) for key in keys if not _PATTERN.fullmatch(key)]
+    if not gaps:
+        return keys, gaps
+    refused = {gap.prefix for gap in gaps}
+    return [key for key in keys if key not in refused], gaps
+
+
+def _invalid(key: str, store: str) -> InvalidSecret:
+    return InvalidSecret(f"{store} cannot hold the key {key!r}", store=store, key=key, hint=f"a key is {KEY_RULE}")
 
 
 def encoded(path: str) -> str:

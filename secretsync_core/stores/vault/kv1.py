@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.vault.answers import TokenRefused
-from secretsync_core.stores.vault.fields import encode, fields_of
-from secretsync_core.stores.vault.keys import folder_of
+from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
+from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.spread import spread
@@ -28,6 +29,8 @@ class Kv1Store(KvMount):
     """Reads, lists, writes and deletes. A delete is for good: version 1 keeps nothing."""
 
     version = 1
+    # Measured: version 1 gives a number back as it was sent.
+    LIMITS = StoreLimits(max_bytes=MAX_BYTES, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
 
     def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
         super().__init__(transport, auth, confirmed=confirmed)
@@ -52,7 +55,10 @@ class Kv1Store(KvMount):
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Whether each key is there, told by listing its folder: a look at the secret itself would read its value."""
         wanted: dict[str, set[str]] = {}
-        for key in keys:
+        held, gaps = sort_out(keys, self.facts.name)
+        for gap in gaps:
+            yield gap
+        for key in held:
             wanted.setdefault(folder_of(key), set()).add(key)
 
         async def look(folder: str) -> tuple[Found, list[str]]:

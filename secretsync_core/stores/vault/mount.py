@@ -6,14 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
-from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.stores.vault.answers import Request, nonsense, refusal
 from secretsync_core.stores.vault.detect import kv_version
-from secretsync_core.stores.vault.fields import MAX_BYTES
-from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, check, encoded
+from secretsync_core.stores.vault.keys import check, encoded
 from secretsync_core.stores.vault.listing import absent
 
 if TYPE_CHECKING:
+    from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Answer, Transport
 
@@ -22,6 +22,7 @@ class KvMount:
     """A KV engine at one mount, opened. Implements none of the abilities."""
 
     version: ClassVar[int]
+    LIMITS: ClassVar[StoreLimits]
 
     def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
@@ -34,15 +35,7 @@ class KvMount:
             provider="vault",
             shape=Shape.FIELDS,
             versioned=self.version == 2,
-            limits=StoreLimits(
-                max_bytes=MAX_BYTES,
-                key_pattern=KEY_PATTERN,
-                key_rule=KEY_RULE,
-                # Measured: version 1 gives a number back as it was sent, version 2 makes it a float64.
-                exact_numbers=self.version == 1,
-                pins="[1-9][0-9]*" if self.version == 2 else None,
-                custom_metadata=self.version == 2,
-            ),
+            limits=self.LIMITS,
         )
 
     async def aclose(self) -> None:
