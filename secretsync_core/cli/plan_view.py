@@ -77,8 +77,10 @@ def _table(changes: Sequence[Change], output: Output, *, dests: bool, default_so
             sign, style = SIGNS[row.change.action]
             if stacked:
                 yield paint(f"  {sign} {row.key}", style)
-                versions = f"source {row.source}, destination {row.dest}"
-                yield hang("      ", 6, f"{why(row.change)} ({versions})", output.columns, 6)
+                known = (("source", row.source), ("destination", row.dest))
+                versions = ", ".join(f"{whose} {version}" for whose, version in known if version != "-")
+                text = why(row.change) + (f" ({versions})" if versions else "")
+                yield hang("      ", 6, text, output.columns, 6)
             else:
                 versions = f"{row.source:>{wide_source}}  {row.dest:>{wide_dest}}"
                 plain = f"  {sign} {pad(row.key, wide_key)}  {versions}  "

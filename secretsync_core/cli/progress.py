@@ -145,7 +145,8 @@ def _progress() -> Progress:
         text("fields[rate]"),
         text("fields[failed]", "red"),
         TimeElapsedColumn(table_column=Column(no_wrap=True)),
-        console=Console(stderr=True),
+        # Room for the "^C" that a terminal echoes: on a full line it would wrap, and leave half a bar behind.
+        console=Console(stderr=True, width=max(Console(stderr=True).width - 3, 20)),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=True,

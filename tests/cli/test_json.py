@@ -79,7 +79,10 @@ def test_audit_log_has_whole_records(started: Cli) -> None:
 def test_stores_and_schema_are_json(cli: Cli) -> None:
     """The providers and both schemas can be read by machines."""
     providers = {info["provider"] for info in cli("stores", "--output", "json").json["stores"]}
-    assert {"vault", "file", "memory"} <= providers
+    assert {"vault", "file", "memory", "trouble"} <= providers
+    lines = cli("stores").out.splitlines()
+    assert lines[0].split() == ["PROVIDER", "FORM", "CAN", "LARGEST", "SECRET", "PACKAGE"]
+    assert {line.split()[0] for line in lines[2:]} == providers
     assert "oneOf" in cli("schema").json
     assert "$defs" in cli("schema", "--kind", "SyncJob").json
 

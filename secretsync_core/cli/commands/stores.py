@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.cli import exits
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.tables import show, table
+from secretsync_core.cli.wording import number
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.stores.registry import installed
 
@@ -48,7 +49,10 @@ def _largest(info: StoreTypeInfo) -> str:
     size = info.limits.max_bytes if info.limits else None
     if size is None:
         return "-"
-    return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
+    for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (10**6, "MB"), (10**3, "kB")):
+        if size % unit == 0:
+            return f"{number(size // unit)} {name}"
+    return f"{number(size)} bytes"
 
 
 def _object(info: StoreTypeInfo) -> dict[str, object]:
