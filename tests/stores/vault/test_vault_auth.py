@@ -257,12 +257,12 @@ async def test_given_token_is_looked_at_late(
 ) -> None:
     """A token from the document costs no request at first; in a long sync it is looked up, and renewed if it can be."""
     monkeypatch.setattr(auth_module, "LOOK_AFTER_SECONDS", 0.5)
-    token = make_token(openbao, FULL.format(kv), ttl="2s")
+    token = make_token(openbao, FULL.format(kv), ttl="4s")
     gate = CountingGate()
     store = await vault_store_factory(mount=kv, auth={"token": {"value": token}}, gate=gate)
     assert await works(store)
     assert gate.counts["login"] == 0
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(4.5)
     assert await works(store)
     assert gate.counts["login"] >= 2
 
