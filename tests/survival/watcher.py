@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from support.faulty_http import FaultyHttp
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 WRITES = "^(POST|PUT|PATCH|DELETE) "
 """Matches every request that changes something, logins among them."""
+
+
+@dataclass
+class _Hook:
+    match: re.Pattern[str]
+    do: Callable[[], object]
+    times: int
 
 
 class Watcher(FaultyHttp):
@@ -27,11 +35,11 @@ class Watcher(FaultyHttp):
         self.peak = 0
         self.times: list[float] = []
         self._flying = 0
-        self._hooks: list[tuple[re.Pattern[str], Callable[[], object]]] = []
+        self._hooks: list[_Hook] = []
 
-    def before(self, match: str, do: Callable[[], object]) -> None:
-        """Run ``do`` once, before the first request that matches goes on."""
-        self._hooks.append((re.compile(match), do))
+    def before(self, match: str, do: Callable[[], object], *, times: int = 1) -> None:
+        """Run ``do`` before each of the first ``times`` requests that match goes on."""
+        self._hooks.append(_Hook(re.compile(match), do, times))
 
     def forget(self) -> None:
         """Forget what came in so far."""
@@ -47,10 +55,10 @@ class Watcher(FaultyHttp):
         self.times.append(time.monotonic())
         self._flying += 1
         self.peak = max(self.peak, self._flying)
-        for hook in list(self._hooks):
-            if hook[0].search(line):
-                self._hooks.remove(hook)
-                hook[1]()
+        for hook in self._hooks:
+            if hook.times and hook.match.search(line):
+                hook.times -= 1
+                hook.do()
         return super()._fault(line)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
