@@ -37,7 +37,7 @@ def postgres_url(postgres: Callable[[str], str]) -> Iterator[str]:
     """An empty database."""
     name = f"ledger{next(_numbers)}"
     with psycopg.connect(postgres("postgres"), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+        server.execute(f"CREATE DATABASE {name}")
     yield postgres(name)
     with psycopg.connect(postgres("postgres"), autocommit=True) as server:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
