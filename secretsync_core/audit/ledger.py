@@ -247,6 +247,8 @@ class Ledger:
         if events is not None:
             if not events:
                 return
+            if set(events) <= {Event.RUN_STARTED, Event.RUN_FINISHED}:
+                conditions.append(RUN_EVENTS)  # says the same, in the words that the index of runs goes by
             conditions.append(f"event IN ({', '.join('?' * len(events))})")
             parameters.extend(str(event) for event in events)
         order = "job, seq"
