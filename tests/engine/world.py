@@ -51,13 +51,17 @@ class World:
         self.path = path
         self.config = path / "config"
         self.config.mkdir()
-        self.ledger = Ledger.open(path / "ledger.db", seal_key=SEAL_KEY)
+        self.ledger = self.another_ledger()
         self.faults: dict[str, Faults] = {}
         self.gate_faults: dict[str, Faults] = {}
         self._handles: dict[str, Store] = {}
         self.store("src")
         self.store("dst")
         patch.setattr(opening, "open_store", self._open)
+
+    def another_ledger(self) -> Ledger:
+        """Open the ledger once more: two runs at once, or two threads, must not share one."""
+        return Ledger.open(self.path / "ledger.db", seal_key=SEAL_KEY)
 
     def close(self) -> None:
         """Give the ledger back."""
