@@ -16,6 +16,7 @@
      |         +-- StoreLost    3   so many requests failed in a row that we gave the store up
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
+     |    +-- LedgerMissing     3   there is no ledger yet (in audit.database)
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
      +-- LeaseHeld              3   another run of the same SyncJob is going on
 
@@ -47,7 +48,7 @@ class SecretSyncError(Exception):
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -143,7 +144,7 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached, is sealed or failing, or answers something that is not its protocol."""
 
     code = "unavailable"
-    retryable = True
+    retryable: bool = True
 
 
 class StoreLost(StoreUnavailable):
@@ -157,7 +158,7 @@ class RateLimited(StoreError):
     """The store asks us to slow down. ``retry_after`` is in seconds, ``None`` where the store does not say."""
 
     code = "rate-limited"
-    retryable = True
+    retryable: bool = True
 
     def __init__(
         self,

@@ -1,0 +1,83 @@
+"""The checks of a SyncJob's asset: whether its items are in sync, and whether somebody else changed the copies."""
+
+# No deferred annotations here: Dagster reads those of its checks, and takes none that are text.
+
+import os
+
+import dagster as dg
+
+from secretsync_core.engine.run import check as check_drift
+from secretsync_core.schema.documents import JobDocument
+from secretsync_dagster import show
+from secretsync_dagster.edge import guarded
+from secretsync_dagster.loop import run_async
+from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
+from secretsync_dagster.translator import IN_SYNC, asset_key
+
+
+def make_checks(document: JobDocument) -> list[dg.AssetChecksDefinition]:
+    """Both checks of one SyncJob."""
+    return [_in_sync(document), _drift(document)]
+
+
+def _in_sync(document: JobDocument) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key(document.name),
+        name=IN_SYNC,
+        description="Whether the last run left every secret as the plan wants it, as the ledger has it.",
+        required_resource_keys={"secretsync"},
+    )
+    def in_sync(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        with guarded():
+            runtime: Runtime = context.resources.secretsync
+            with runtime.ledger() as opened:
+                found = opened.ledger.summary(document.name)
+            last = found.last_run
+            return dg.AssetCheckResult(
+                passed=last is not None and last.ok,
+                metadata={
+                    "last run": last.run if last is not None else "there was none",
+                    "secrets held": found.live_keys,
+                    "failed": found.failed_keys,
+                },
+            )
+
+    return in_sync
+
+
+def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key(document.name),
+        name="drift",
+        description="Whether the copies are still as the last sync left them. Reads the destinations only.",
+        required_resource_keys={"secretsync"},
+    )
+    def drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        with guarded():
+            runtime: Runtime = context.resources.secretsync
+            with runtime.ledger() as opened:
+                report = run_async(
+                    check_drift(
+                        runtime.documents.jobs[document.name],
+                        runtime.documents,
+                        opened.ledger,
+                        environ=os.environ,
+                        fingerprint_key=opened.fingerprint_key,
+                    )
+                )
+            told = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
+            keys = {"drifted keys": show.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+            errors = {f"error {number + 1}": error.message for number, error in enumerate(report.errors[:5])}
+            return dg.AssetCheckResult(
+                passed=not report.drifted_count and not report.errors,
+                description=told if report.drifted_count else (report.errors[0].message if report.errors else None),
+                metadata={
+                    "drifted": report.drifted_count,
+                    "secrets looked at": report.total(),
+                    "may not be read": report.drift_unknown,
+                    **keys,
+                    **errors,
+                },
+            )
+
+    return drift

@@ -1,0 +1,118 @@
+"""Compiles documents into Dagster definitions: one graph a SyncJob, with two faces. Pure; no network, no ledger.
+
+- A plain **job** named after the SyncJob is what people press to sync now, and what schedules and sensors start.
+- A partitioned **asset** of the same graph, one partition a plan item, shows the state of every item, and is what
+  people backfill. The job's runs log their materializations to it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from secretsync_dagster import translator
+from secretsync_dagster.checks import make_checks
+from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
+from secretsync_dagster.resources import Runtime
+from secretsync_dagster.schedules import make_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from secretsync_core.errors import Problem
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+def compile_documents(
+    documents: Documents, problems: Sequence[Problem] = (), *, directory: Path, ledger_url: str = ""
+) -> dg.Definitions:
+    """Make the definitions of a code location.
+
+    Args:
+        documents: every document that is whole.
+        problems: what is wrong with the others; shown, so that one broken document does not take the rest down.
+        directory: where the documents stand, and the ledger beside them.
+        ledger_url: the ledger, if it is somewhere else.
+    """
+    jobs, schedules, assets, checks = [], [], [], []
+    transfers = cache(make_transfer)
+    for document in documents.jobs.values():
+        graph = _graph(document, transfers(document.spec.dest[0]))
+        job = _job(document, graph)
+        jobs.append(job)
+        assets.append(_asset(document, graph))
+        checks += make_checks(document)
+        if document.spec.schedule is not None:
+            schedules.append(make_schedule(document, job))
+    return dg.Definitions(
+        jobs=jobs,
+        assets=[*assets, *_stores(documents)],
+        asset_checks=checks,
+        schedules=schedules,
+        executor=dg.in_process_executor,
+        resources={"secretsync": Runtime(documents, directory, ledger_url)},
+        metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
+    )
+
+
+def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefinition:
+    expand = make_expand(document.name)
+
+    def compose() -> Any:
+        expanded = expand.alias("expand")()
+        return audit(expanded.manifest, expanded.shards.map(transfer.alias("transfer")).collect())
+
+    return dg.graph(name=translator.dagster_name(document.name), description=translator.description(document))(compose)
+
+
+def _job(document: JobDocument, graph: dg.GraphDefinition) -> dg.JobDefinition:
+    return graph.to_job(
+        name=translator.dagster_name(document.name),
+        description=translator.description(document),
+        tags=translator.tags(document),
+        config=launchpad,
+        executor_def=dg.in_process_executor,
+        metadata={
+            "source": document.spec.source,
+            "destination": ", ".join(document.spec.dest),
+            "document": f"{document.where.file}:{document.where.line}",
+        },
+    )
+
+
+def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinition:
+    key = translator.asset_key(document.name)
+    made: dg.AssetsDefinition = dg.AssetsDefinition.from_graph(
+        graph,
+        keys_by_output_name={"result": key},
+        partitions_def=dg.StaticPartitionsDefinition(translator.item_names(document)),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="syncs",
+        descriptions_by_output_name={"result": translator.description(document)},
+        tags_by_output_name={"result": {translator.JOB_TAG: document.name}},
+    )
+    return made
+
+
+def _stores(documents: Documents) -> list[dg.AssetSpec]:
+    """Every store as an asset that Dagster does not make itself, so that lineage runs from store to store."""
+    from_jobs: dict[str, list[dg.AssetKey]] = {}
+    links = translator.links(documents)
+    for job in documents.jobs.values():
+        for dest in job.spec.dest:
+            if job.spec.source in links.get(dest, ()):
+                from_jobs.setdefault(dest, []).append(translator.asset_key(job.name))
+    return [
+        dg.AssetSpec(
+            translator.store_key(store.name),
+            deps=from_jobs.get(store.name, []),
+            group_name="stores",
+            description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), "
+            f"from `{store.where.file}:{store.where.line}`.",
+            kinds={store.provider},
+        )
+        for store in documents.stores.values()
+    ]

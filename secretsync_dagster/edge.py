@@ -1,0 +1,50 @@
+"""The edge of every op: whatever goes wrong inside leaves it as a Failure without a cause and without a value."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from secretsync_core.errors import SecretSyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Let nothing but a Failure of our own out.
+
+    An exception's text, its cause and its traceback all end up in the event log and the compute logs. Errors of ours
+    hold names, keys and numbers only; of any other only its type and the line it came from are told.
+    """
+    failure: dg.Failure | None = None
+    try:
+        yield
+    except dg.Failure:
+        raise
+    except SecretSyncError as error:
+        failure = dg.Failure(
+            error.message,
+            metadata={"code": error.code, **({"what to do": error.hint} if error.hint else {})},
+            allow_retries=error.retryable,
+        )
+    except Exception as error:  # noqa: BLE001  see above
+        failure = dg.Failure(
+            f"an unexpected {type(error).__name__} at {_place(error)}",
+            metadata={"code": "internal-error", "what to do": "this is a defect; please report it"},
+            allow_retries=False,
+        )
+    # Raised out here, where no exception is being handled any more, so that it has no context either.
+    if failure is not None:
+        raise failure
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "?"

@@ -1,0 +1,235 @@
+"""The three ops of every SyncJob's graph: expand, transfer, audit. They run the steps and show what came of them."""
+
+# No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from secretsync_core.engine.lease import Claim, died_here
+from secretsync_core.model.report import Result
+from secretsync_dagster import show, steps
+from secretsync_dagster.edge import guarded
+from secretsync_dagster.loop import run_async
+from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
+from secretsync_dagster.shards import Manifest, Shard
+from secretsync_dagster.translator import IN_SYNC, asset_key, pool
+
+_HOLDER = "dagster/"
+_RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+class SyncConfig(dg.Config):
+    """What may be asked of one run; all of it may be left out."""
+
+    items: list[str] = []  # noqa: RUF012  a pydantic field
+    """Only these plan items; all where it is empty."""
+    dryRun: bool = False  # noqa: N815  the documents are camelCase, and so is what people type beside them
+    """Only look: the plan is shown as a table, and nothing is written."""
+    verify: bool = False
+    """Compare values even where versions match."""
+
+
+@dg.config_mapping
+def launchpad(config: SyncConfig) -> dict[str, Any]:
+    """What the Launchpad asks for: the three fields, and nothing of the ops behind them."""
+    return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
+
+
+def make_expand(job: str) -> dg.OpDefinition:
+    """The op that looks at the stores and gives one shard a plan item."""
+
+    @dg.op(
+        name=f"expand_{job.replace('-', '_')}",
+        description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
+        out={
+            "shards": dg.DynamicOut(Shard, description="What is to be done, one plan item each."),
+            "manifest": dg.Out(Manifest, description="What this run is about, for the audit."),
+        },
+        retry_policy=_RETRY,
+        required_resource_keys={"secretsync"},
+    )
+    def expand(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[Any]:
+        with guarded():
+            items = list(context.partition_keys) if _partitioned(context) else config.items
+            manifest, shards, changes = run_async(
+                steps.expand(_step(context, job), job, items=items, verify=config.verify, dry_run=config.dryRun)
+            )
+            if manifest.dry_run:
+                context.add_output_metadata(
+                    {
+                        "plan": show.plan_table(changes),
+                        **{f"would {name}": count for name, count in steps.counted(changes).items()},
+                        **_warnings(manifest.warnings),
+                    },
+                    output_name="manifest",
+                )
+                context.log.info("dry run: nothing is written")
+            else:
+                _show_settled_items(context, manifest, {shard.item for shard in shards})
+                context.add_output_metadata(
+                    {
+                        "to do": sum(len(shard.changes) for shard in shards),
+                        "unchanged": sum(manifest.unchanged.values()),
+                        **_warnings(manifest.warnings),
+                    },
+                    output_name="manifest",
+                )
+        yield dg.Output(manifest, "manifest")
+        for shard in shards:
+            yield dg.DynamicOutput(
+                shard,
+                output_name="shards",
+                mapping_key=shard.name,
+                metadata={"item": shard.item or "all", "secrets": len(shard.changes)},
+            )
+
+    return expand
+
+
+def make_transfer(dest: str) -> dg.OpDefinition:
+    """The op that carries out one shard. One definition a destination, since that decides its pool."""
+
+    @dg.op(
+        name=f"transfer_to_{dest.replace('-', '_')}",
+        description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
+        retry_policy=_RETRY,
+        pool=pool(dest),
+        required_resource_keys={"secretsync"},
+    )
+    def transfer(context: dg.OpExecutionContext, shard: Shard) -> dict[str, int]:
+        with guarded():
+            done = run_async(steps.transfer(_step(context, shard.job), shard))
+            counts = {result.value: done.report.total(result) for result in Result if done.report.total(result)}
+            if not done.report.ok:
+                _fail(context, shard.job, shard.item, done)
+            if shard.siblings == 1 and shard.item:
+                _show_item(context, shard.job, shard.item, done)
+            context.add_output_metadata(
+                {
+                    "secrets": show.outcome_table(done.outcomes),
+                    **show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done)),
+                }
+            )
+            return counts
+
+    return transfer
+
+
+@dg.op(
+    name="audit",
+    description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
+    out=dg.Out(dg.Nothing, is_required=False),
+    retry_policy=_RETRY,
+    required_resource_keys={"secretsync"},
+)
+def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[dict[str, int]]) -> Iterator[Any]:
+    """See :func:`secretsync_dagster.steps.audit`. Yields nothing: what it shows are events."""
+    with guarded():
+        if not manifest.dry_run:
+            done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest))
+            context.log_event(
+                dg.AssetObservation(
+                    asset_key=asset_key(manifest.job),
+                    description="what this run did",
+                    metadata={
+                        "summary": show.summary(done.report, done.healed),
+                        "secrets": show.outcome_table(done.outcomes),
+                        "ledger": f"secretsync audit log --run {done.report.run}",
+                    },
+                )
+            )
+            if not done.report.ok:
+                _fail(context, manifest.job, "", done)
+            for item in manifest.items:
+                _show_item(context, manifest.job, item, done)
+            _check(context, manifest.job, passed=True, metadata={"items": len(manifest.items)})
+    yield from ()
+
+
+def _show_settled_items(context: dg.OpExecutionContext, manifest: Manifest, busy: set[str]) -> None:
+    """Items with nothing to do are in sync now; deletes, which come last, may still say otherwise of all of them."""
+    if manifest.deletes or "" in busy:
+        return
+    for item in manifest.items:
+        if item not in busy:
+            counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
+            context.log_event(
+                dg.AssetMaterialization(asset_key(manifest.job), partition=item, metadata=show.numbers(counts))
+            )
+
+
+def _show_item(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done) -> None:
+    counts = done.report.counts.get(item, {})
+    context.log_event(
+        dg.AssetMaterialization(
+            asset_key(job),
+            partition=item,
+            metadata={
+                **show.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
+                "secrets": show.outcome_table([one for one in done.outcomes if one.change.item == item]),
+                "ledger": f"secretsync audit log --run {done.report.run}",
+            },
+        )
+    )
+
+
+def _fail(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done) -> None:
+    """Turn the check red and fail the step, with a table of what failed and why."""
+    bad = [one for one in done.outcomes if one.result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)]
+    errors = done.report.errors
+    count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+    whose = f"item {item}" if item else "the job"
+    told = f"{count} of {done.report.total()} secrets of {whose} failed" if count else errors[0].message
+    _check(context, job, passed=False, metadata={"items": item or ", ".join(sorted(done.bad_items)), "failed": count})
+    raise dg.Failure(
+        told,
+        metadata={
+            **({"failed": show.outcome_table(bad)} if bad else {}),
+            **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
+            **show.numbers(_totals(done), seconds=_seconds(done)),
+            "ledger": f"secretsync audit log --run {done.report.run}",
+        },
+        # Only what may heal by itself is worth the wait.
+        allow_retries=any(one.code in _MAY_HEAL for one in bad) or any(error.code in _MAY_HEAL for error in errors),
+    )
+
+
+_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
+
+
+def _check(context: dg.OpExecutionContext, job: str, *, passed: bool, metadata: dict[str, Any]) -> None:
+    # Dagster takes check evaluations here; only its annotation does not say so.
+    evaluation = dg.AssetCheckEvaluation(asset_key=asset_key(job), check_name=IN_SYNC, passed=passed, metadata=metadata)
+    context.log_event(evaluation)  # type: ignore[arg-type]
+
+
+def _partitioned(context: dg.OpExecutionContext) -> bool:
+    return context.has_partition_key or context.has_partition_key_range
+
+
+def _step(context: dg.OpExecutionContext, job: str, *, last: bool = False) -> steps.Step:
+    """This step's run, and its claim to the lease, which all steps of the run share."""
+    instance = context.instance
+
+    def is_dead(holder: str) -> bool:
+        if not holder.startswith(_HOLDER):
+            return died_here(holder)
+        run = instance.get_run_by_id(holder.removeprefix(_HOLDER))
+        return run is None or run.is_finished
+
+    runtime: Runtime = context.resources.secretsync
+    return steps.Step(runtime, context.run_id, Claim(f"{_HOLDER}{context.run_id}", is_dead, keep=not last))
+
+
+def _totals(done: steps.Done) -> dict[Result, int]:
+    return {result: done.report.total(result) for result in Result}
+
+
+def _seconds(done: steps.Done) -> float:
+    return done.report.finished - done.report.started
+
+
+def _warnings(warnings: tuple[str, ...]) -> dict[str, Any]:
+    return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in warnings[:20]))} if warnings else {}

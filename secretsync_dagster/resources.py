@@ -1,0 +1,63 @@
+"""What ops work with: the documents as they were when the code location was loaded, and the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003  a field of a dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit.keys import load_key
+from secretsync_core.audit.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from secretsync_core.schema.documents import Documents
+
+STATE = ".secretsync"
+
+
+class OpenLedger(NamedTuple):
+    """An open ledger, and the key that tells values apart in it."""
+
+    ledger: Ledger
+    fingerprint_key: bytes
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The resource ``secretsync``.
+
+    Attributes:
+        documents: every document that is whole.
+        directory: where the documents stand; the ledger is beside them unless ``ledger_url`` says otherwise.
+        ledger_url: a path or ``postgresql://…``; empty for the default.
+    """
+
+    documents: Documents
+    directory: Path
+    ledger_url: str = ""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Where ``{env: NAME}`` credentials are looked up."""
+        return os.environ
+
+    @contextlib.contextmanager
+    def ledger(self) -> Iterator[OpenLedger]:
+        """The ledger, opened, and made where there is none. Raises LedgerError."""
+        home = self.directory / STATE
+        url: str | Path = self.ledger_url or home / "ledger.db"
+        if not self.ledger_url:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ignore = home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        keys = load_key(environ=os.environ, directory=home, create=True, ledger=url)
+        opened = Ledger.open(url, seal_key=keys.seal)
+        try:
+            yield OpenLedger(opened, keys.fingerprint)
+        finally:
+            opened.close()

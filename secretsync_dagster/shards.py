@@ -1,0 +1,93 @@
+"""What flows between the ops: references and versions, never a value. All of it may be pickled and looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from secretsync_dagster.translator import mapping_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secretsync_core.model.change import Change
+
+PART_SIZE = 200
+"""An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of one plan item: what one transfer step carries out.
+
+    Attributes:
+        job: the SyncJob.
+        item: the plan item; empty for a step that looks at all ``items`` again, for a destination that was lost.
+        name: what the step is called.
+        siblings: how many parts the item has.
+        changes: what is to be done.
+        look_again: the item could not be seen whole, so the step begins by looking, and fails if that fails. A retry
+            of that step is then a retry of what failed.
+    """
+
+    job: str
+    item: str
+    name: str
+    siblings: int = 1
+    changes: tuple[Change, ...] = ()
+    look_again: bool = False
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What expand decided: every shard, so that audit can see which of them never ran, and what comes after them.
+
+    Attributes:
+        job: the SyncJob.
+        items: the plan items of this run.
+        shards: the names of all shards.
+        unchanged: secrets that versions alone show to be right, by item.
+        deletes: how many secrets are to be deleted, or were kept from it, once every copy is in place.
+        warnings: sentences for people.
+        verify: whether values are compared even where versions match.
+        dry_run: whether this run only looked.
+    """
+
+    job: str
+    items: tuple[str, ...]
+    shards: tuple[str, ...] = ()
+    unchanged: dict[str, int] = field(default_factory=dict)
+    deletes: int = 0
+    warnings: tuple[str, ...] = ()
+    verify: bool = False
+    dry_run: bool = False
+
+
+def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
+    """Shards of one item each; an item of many changes in at most ``shards`` parts.
+
+    All changes of one destination key stay together: its sources are read once.
+    """
+    by_item: dict[str, list[Change]] = {}
+    for change in changes:
+        by_item.setdefault(change.item, []).append(change)
+    made: list[Shard] = []
+    for item, members in by_item.items():
+        members.sort(key=lambda change: change.key)
+        parts = max(1, min(shards, len(members) // PART_SIZE))
+        made += [
+            Shard(job, item, mapping_key(item, number, parts), parts, part)
+            for number, part in enumerate(_parts(members, parts))
+        ]
+    return made
+
+
+def _parts(changes: list[Change], count: int) -> list[tuple[Change, ...]]:
+    size = -(-len(changes) // count)
+    parts: list[list[Change]] = [[]]
+    for change in changes:
+        if len(parts[-1]) >= size and len(parts) < count and change.key != parts[-1][-1].key:
+            parts.append([])
+        parts[-1].append(change)
+    return [tuple(part) for part in parts]

@@ -1,0 +1,119 @@
+"""What people see of a run: tables, counts and a summary, as Dagster metadata. Names and versions, never a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from secretsync_core.model.change import Action, Drift
+from secretsync_core.model.inventory import display_version
+from secretsync_core.model.report import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import Outcome, Report
+
+ROWS = 100
+"""The most rows that a table shows; it says so where there are more."""
+
+_BAD = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> dg.TableMetadataValue:
+    """Each key with what happened to it and both versions; what went wrong first."""
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.result not in _BAD, outcome.change.key))
+    return _table(
+        ("key", "result", "why", "source version", "destination version"),
+        [
+            (
+                f"{outcome.change.dest}: {outcome.change.key}",
+                outcome.result.value,
+                outcome.message or str(outcome.code or outcome.change.reason),
+                display_version(outcome.change.source_version),
+                display_version(outcome.dest_version or outcome.change.dest_version),
+            )
+            for outcome in ordered[:ROWS]
+        ],
+        len(ordered),
+    )
+
+
+def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
+    """What a sync would do, key by key."""
+    listed = [change for change in changes if change.action is not Action.UNCHANGED]
+    return _table(
+        ("key", "would", "why", "source version", "destination version"),
+        [
+            (
+                f"{change.dest}: {change.key}",
+                change.action.value,
+                change.detail or change.reason.value,
+                display_version(change.source_version),
+                display_version(change.dest_version),
+            )
+            for change in listed[:ROWS]
+        ],
+        len(listed),
+    )
+
+
+def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
+    """The keys that somebody else changed or removed."""
+    words = {Drift.CHANGED: "changed by somebody else", Drift.REMOVED: "removed by somebody else"}
+    return _table(
+        ("key", "item", "drift"),
+        [
+            (f"{change.dest}: {change.key}", change.item, words.get(change.drift, "unknown"))
+            for change in changes[:ROWS]
+        ],
+        total,
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> dg.TableMetadataValue:
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    if total > len(rows):
+        more = [f"... and {total - len(rows)} more; the ledger has all", *[""] * (len(columns) - 1)]
+        records.append(dg.TableRecord(dict(zip(columns, more, strict=True))))
+    return dg.MetadataValue.table(
+        records, schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns])
+    )
+
+
+def numbers(
+    counts: Mapping[Result, int], *, drifted: int = 0, seconds: float | None = None
+) -> dict[str, dg.MetadataValue]:
+    """Counts as numeric metadata, under names that stay the same from run to run, so that Dagster plots them."""
+    copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
+    shown: dict[str, dg.MetadataValue] = {
+        "copied": dg.MetadataValue.int(copied),
+        "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
+        "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
+        "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in _BAD)),
+        "drifted": dg.MetadataValue.int(drifted),
+    }
+    if seconds is not None:
+        shown["seconds"] = dg.MetadataValue.float(round(seconds, 3))
+    return shown
+
+
+def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
+    """A run in a few lines of Markdown."""
+    lines = [
+        "| item | copied | unchanged | deleted | failed |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for item, counts in sorted(report.counts.items()):
+        copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
+        same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
+        bad = sum(counts.get(result, 0) for result in _BAD)
+        lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
+    if healed:
+        lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
+    lines += [f"- {warning}" for warning in report.warnings[:20]]
+    lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
+    lines += ["", f"The ledger's record: `secretsync audit log --run {report.run}`"]
+    return dg.MetadataValue.md("\n".join(lines))

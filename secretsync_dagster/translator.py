@@ -1,0 +1,107 @@
+"""From a SyncJob to the names, tags and keys that it has in Dagster. Pure; the only place that decides them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+JOB_TAG = "secretsync/job"
+"""The run tag that names the SyncJob, whichever way its run was started."""
+
+IN_SYNC = "in_sync"
+"""The check that turns red when a run leaves an item out of sync."""
+
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
+
+
+def dagster_name(name: str) -> str:
+    """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
+    return name.replace("-", "_")
+
+
+def asset_key(job: str) -> dg.AssetKey:
+    """The asset that stands for what a SyncJob keeps in sync; its partitions are the plan's items."""
+    return dg.AssetKey(["sync", dagster_name(job)])
+
+
+def store_key(store: str) -> dg.AssetKey:
+    """The asset that stands for a SecretStore."""
+    return dg.AssetKey(["store", dagster_name(store)])
+
+
+def item_names(job: JobDocument) -> list[str]:
+    """The plan's items, in the document's order: the partitions."""
+    return [item.name or "" for item in job.spec.plan]
+
+
+def mapping_key(item: str, part: int, parts: int) -> str:
+    """What a shard is called in the run's page: the item, and which part of how many."""
+    base = _NOT_ALLOWED.sub("_", item)
+    return base if parts == 1 else f"{base}_{part + 1}_of_{parts}"
+
+
+def pool(dest: str) -> str:
+    """The concurrency pool of a destination: runs that write to the same one take turns."""
+    return f"secretsync_{dagster_name(dest)}"
+
+
+def tags(job: JobDocument) -> dict[str, str]:
+    """The tags of the job and of each of its runs."""
+    return {
+        JOB_TAG: job.name,
+        # Automatic retries run every step: re-executing from failure alone would leave out what never began.
+        "dagster/retry_strategy": "ALL_STEPS",
+    }
+
+
+def description(job: JobDocument) -> str:
+    """Markdown for the job's page: what goes where, and the document itself, which holds no credentials' values."""
+    spec = job.spec
+    when = f"on `{spec.schedule.text}` ({spec.timezone})" if spec.schedule else "when it is started"
+    if spec.on_change is not None:
+        when += f", and when the source changes (asked every {spec.on_change.interval:g} s)"
+    lines = [
+        f"Copies secrets from **{spec.source}** to **{', '.join(spec.dest)}** {when}.",
+        "",
+        f"Existing secrets: `{spec.write_policy.value}`. Secrets whose source is gone: `{spec.deletion_policy.value}`"
+        + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else "."),
+        "",
+        f"From `{job.where.file}:{job.where.line}`:",
+        "",
+        "```yaml",
+        job.text.strip(),
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def links(documents: Documents) -> dict[str, set[str]]:
+    """Which stores are copied into which destination, without those links that would close a circle.
+
+    Assets may not depend on themselves in any number of steps; two jobs that copy both ways would.
+    """
+    into: dict[str, set[str]] = {}
+    for job in documents.jobs.values():
+        for dest in job.spec.dest:
+            if not _reaches(into, job.spec.source, dest):
+                into.setdefault(dest, set()).add(job.spec.source)
+    return into
+
+
+def _reaches(into: dict[str, set[str]], start: str, goal: str) -> bool:
+    """Whether ``start`` is made, in any number of steps, from ``goal``."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        store = waiting.pop()
+        if store == goal:
+            return True
+        if store not in seen:
+            seen.add(store)
+            waiting.extend(into.get(store, ()))
+    return False
