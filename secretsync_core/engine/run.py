@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from secretsync_core.engine.canonical import Fingerprinter
 from secretsync_core.engine.compare import Comparer
@@ -16,16 +16,18 @@ from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.opening import open_stores
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.session import open_session
-from secretsync_core.engine.survey import State, survey
+from secretsync_core.engine.survey import ChangeSet, State, survey
 from secretsync_core.model.report import ItemError, Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.model.change import Change
     from secretsync_core.schema.documents import Documents, JobDocument
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ async def sync(
     ) as session:  # fmt: skip
         await session.settle_dead_runs()
         observer.phase("listing")
-        found = await session.survey(verify=options.verify)
+        # So far it only looks: asked to stop, it does not wait for a store that takes long to tell what it holds.
+        found = await _unless_stopped(session.survey(verify=options.verify), stop) or ChangeSet()
         report.begin(found.unchanged, found.warnings, found.errors, found.unknown_drift)
         await session.start()
 
@@ -201,6 +204,18 @@ async def check(
     finally:
         await recorder.aclose()
     return report
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """What ``work`` gives; ``None`` where ``stop`` is set first, and then it is given up."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 def new_run_id() -> str:
