@@ -191,10 +191,8 @@ async def test_values_that_do_not_fit(trap: Trap) -> None:
         (
             f'{{"data":{{"data":"{texts[0]}","metadata":{{}}}}}}',
             f'{{"data":{{"data":["{texts[0]}"],"metadata":{{"version":1}}}}}}',
-            f'{{"data":{{"data":{{}},"metadata":"{texts[1]}"}}}}',
             f'{{"data":"{texts[2]}"}}',
             f"<html>{texts[3]}</html>",
-            f'"{texts[0]}"',
         )
     ):
         trap.world.spec["plan"] = [{**EVERYTHING, "name": f"item-{number}"}]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from survival.watcher import Watcher
     from survival.world import World
 
 pytestmark = pytest.mark.xdist_group("survival-processes")
@@ -102,17 +103,24 @@ async def test_stop_signal(world: World, number: signal.Signals, code: int) -> N
     _assert_true(world)
 
 
-async def test_signal_while_a_store_hangs(world: World) -> None:
-    """A signal ends a sync soon even while its destination is out of reach and waited for."""
+@pytest.mark.parametrize("hangs", ["away", "listing", "reading"])
+async def test_signal_while_a_store_hangs(world: World, source_proxy: Watcher, hangs: str) -> None:
+    """A signal ends a sync soon even while a store is out of reach, or takes long to list or to read."""
     world.source.fill(5)
-    world.dest.section["address"] = "http://127.0.0.1:1"
+    if hangs == "away":
+        world.dest.section["address"] = "http://127.0.0.1:1"
+    else:
+        source_proxy.delay("^SCAN " if hangs == "listing" else "^GET .*/data/", 30 if hangs == "listing" else 2)
     async with _started(world) as process:
-        await asyncio.sleep(1.5)
+        await _until(lambda: source_proxy.count("mounts" if hangs == "away" else "SCAN|/data/") > 0)
+        await asyncio.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         await process.communicate()
-    assert time.monotonic() - asked < 4
-    assert process.returncode in (143, 3)
+    assert time.monotonic() - asked < 5
+    assert process.returncode == 143
+    world.assert_sound()
+    assert world.dest.contents() == {} or hangs == "reading"
 
 
 async def test_two_at_once(world: World) -> None:
@@ -209,7 +217,7 @@ async def test_destination_is_killed(world: World, tmp_path: Path) -> None:
 
         # Gone for good: the sync ends soon, and the next one takes up the rest.
         sync = asyncio.create_task(world.sync())
-        await _until(lambda: len(world.dest.versions()) >= 20)
+        await _until(lambda: len(world.records(Event.DONE)) >= 20)
         server.kill()
         killed = time.monotonic()
         report = await sync
@@ -218,13 +226,13 @@ async def test_destination_is_killed(world: World, tmp_path: Path) -> None:
         await asyncio.to_thread(server.start)
 
         # Gone for a moment: the sync waits for it.
-        already = len(world.dest.versions())
+        already = len(world.records(Event.DONE))
         sync = asyncio.create_task(world.sync(retry=RetryPolicy(attempts=20, first_wait=0.2, longest_wait=0.5)))
-        await _until(lambda: len(world.dest.versions()) >= already + 20)
+        await _until(lambda: len(world.records(Event.DONE)) >= already + 20)
         server.kill()
         await asyncio.to_thread(server.start)
         report = await sync
-        assert report.ok, report
+        assert report.ok, (report.errors, report.failures)
         assert world.dest.contents() == world.source.contents()
         assert set(world.dest.versions().values()) == {1}
         world.assert_sound()
