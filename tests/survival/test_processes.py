@@ -62,12 +62,11 @@ async def _until(true: Callable[[], bool], seconds: float = 20) -> None:
         await asyncio.sleep(0.02)
 
 
-def _assert_true(world: World, *, written_once: bool = True) -> None:
+def _assert_true(world: World) -> None:
     """Everything is copied, and what the ledger says of every write is what the destination's history says."""
     assert world.dest.contents() == world.source.contents()
     details = world.dest.details()
-    if written_once:
-        assert {info["current_version"] for info in details.values()} == {1}
+    assert {info["current_version"] for info in details.values()} == {1}
     world.assert_sound()
     done: dict[str, list[str]] = {}
     for record in world.records(Event.DONE):
