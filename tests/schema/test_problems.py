@@ -122,7 +122,7 @@ def vault(text: str) -> str:
         (job(more="limits: {concurrency: 0}"), "spec.limits.concurrency must be at least 1", ""),
         (job(more="limits: {concurrency: 999}"), "spec.limits.concurrency must be at most 256", ""),
         (job(more="limits: {concurrency: many}"), "spec.limits.concurrency must be a whole number", ""),
-        (job(more="limits: {threads: 4}"), "unknown field spec.limits.threads", "There are: concurrency"),
+        (job(more="limits: {threads: 4}"), "unknown field spec.limits.threads", "mean shards?"),
         (job(more="adopt: true"), "unknown field spec.adopt", ""),
         (job(more="onChange: {interval: 60}"), "spec.onChange.interval: must be a duration", ""),
         (job(more="suspend: maybe"), "spec.suspend must be true or false", ""),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
 
 CAS_MISMATCH = b"check-and-set parameter did not match"
+TOO_COMPLEX = b"due to high complexity"
 CAS_REQUIRED = b"check-and-set parameter required"
 NO_ROUTE = b"no handler for route"
 NO_NAMESPACE = b"namespace not found"
@@ -91,7 +92,7 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
         return StoreError(f"{store} takes {key} only with check-and-set", store=store, key=key)
     if status == 413:
         return _too_large(request)
-    if b"due to high complexity" in text:
+    if TOO_COMPLEX in text:
         return InvalidSecret(
             f"{store} refuses {key}: too many fields",
             store=store,
