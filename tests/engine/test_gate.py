@@ -29,6 +29,7 @@ def _failing(*errors: Exception) -> tuple[list[float], Callable[[], Awaitable[st
 
     async def attempt() -> str:
         calls.append(time.monotonic())
+        await asyncio.sleep(0)  # others begin to wait meanwhile
         if left:
             raise left.pop(0)
         return "ok"
@@ -67,7 +68,7 @@ async def test_the_rate_holds_after_a_pause() -> None:
     gate = _gate(rate=200, concurrency=32)
     calls, attempt = _failing(RateLimited("slow down", retry_after=0.05))
     await asyncio.gather(*(gate("read", attempt) for _ in range(10)))
-    assert calls[-1] - calls[0] >= 0.05 + 9 / 200 - 0.002
+    assert calls[-1] - calls[0] >= 0.05 + 8 / 200 - 0.002  # nine of them, and the repeat goes ahead
 
 
 async def test_retry_after_pauses_everybody() -> None:
