@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_dagster import translator
+from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.schedules import make_schedule
+from secretsync_dagster.sensors import make_sensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,21 +39,23 @@ def compile_documents(
         directory: where the documents stand, and the ledger beside them.
         ledger_url: the ledger, if it is somewhere else.
     """
-    jobs, schedules, assets, checks = [], [], [], []
+    jobs: dict[str, dg.JobDefinition] = {}
+    schedules, assets, checks = [], [], []
     transfers = cache(make_transfer)
     for document in documents.jobs.values():
         graph = _graph(document, transfers(document.spec.dest[0]))
         job = _job(document, graph)
-        jobs.append(job)
+        jobs[document.name] = job
         assets.append(_asset(document, graph))
         checks += make_checks(document)
         if document.spec.schedule is not None:
             schedules.append(make_schedule(document, job))
     return dg.Definitions(
-        jobs=jobs,
+        jobs=[*jobs.values(), *make_broken(problems)],
         assets=[*assets, *_stores(documents)],
         asset_checks=checks,
         schedules=schedules,
+        sensors=make_sensors(documents, jobs),
         executor=dg.in_process_executor,
         resources={"secretsync": Runtime(documents, directory, ledger_url)},
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
@@ -59,13 +63,18 @@ def compile_documents(
 
 
 def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefinition:
-    expand = make_expand(document.name)
+    inputs = translator.source_inputs(document)
+    expand = make_expand(document.name, list(inputs))
 
-    def compose() -> Any:
-        expanded = expand.alias("expand")()
+    def compose(**sources: Any) -> Any:
+        expanded = expand.alias("expand")(**sources)
         return audit(expanded.manifest, expanded.shards.map(transfer.alias("transfer")).collect())
 
-    return dg.graph(name=translator.dagster_name(document.name), description=translator.description(document))(compose)
+    return dg.graph(
+        name=translator.dagster_name(document.name),
+        description=translator.description(document),
+        ins={name: dg.GraphIn() for name in inputs},
+    )(compose)
 
 
 def _job(document: JobDocument, graph: dg.GraphDefinition) -> dg.JobDefinition:
@@ -87,6 +96,9 @@ def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinit
     key = translator.asset_key(document.name)
     made: dg.AssetsDefinition = dg.AssetsDefinition.from_graph(
         graph,
+        keys_by_input_name={
+            name: translator.store_key(store) for name, store in translator.source_inputs(document).items()
+        },
         keys_by_output_name={"result": key},
         partitions_def=dg.StaticPartitionsDefinition(translator.item_names(document)),
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -37,12 +37,13 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
-def make_expand(job: str) -> dg.OpDefinition:
+def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
 
     @dg.op(
         name=f"expand_{job.replace('-', '_')}",
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
+        ins={name: dg.In(dg.Nothing) for name in inputs},
         out={
             "shards": dg.DynamicOut(Shard, description="What is to be done, one plan item each."),
             "manifest": dg.Out(Manifest, description="What this run is about, for the audit."),

@@ -39,6 +39,12 @@ def item_names(job: JobDocument) -> list[str]:
     return [item.name or "" for item in job.spec.plan]
 
 
+def source_inputs(job: JobDocument) -> dict[str, str]:
+    """The stores that a job reads, by the name of the graph's input that stands for each: lineage, and nothing else."""
+    stores = {job.spec.source, *(item.source for item in job.spec.plan if item.source is not None)}
+    return {f"from_{dagster_name(store)}": store for store in sorted(stores)}
+
+
 def mapping_key(item: str, part: int, parts: int) -> str:
     """What a shard is called in the run's page: the item, and which part of how many."""
     base = _NOT_ALLOWED.sub("_", item)

@@ -118,12 +118,13 @@ async def open_stores(
     retry: RetryPolicy | None,
     stop: asyncio.Event | None = None,
     sources: bool = True,
+    dests: bool = True,
 ) -> AsyncIterator[OpenStores]:
-    """Open every store that the plan needs, all at once; ``sources=False`` opens the destinations alone.
+    """Open every store that the plan needs, all at once, or only those it reads from or those it writes to.
 
     A store that does not open is in ``failed``: what does not need it goes on.
     """
-    names = list(dict.fromkeys([*(plan.sources if sources else ()), *plan.spec.dest]))
+    names = list(dict.fromkeys([*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]))
     limits = plan.spec.limits
     opened = OpenStores()
 

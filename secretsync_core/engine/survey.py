@@ -202,7 +202,7 @@ def recordable(key: str) -> str:
     """Why the ledger could not name a key; empty where it can."""
     if len(key) > _LONGEST_KEY:
         return f"longer than {_LONGEST_KEY} characters"
-    return "" if key.isprintable() else "it holds control characters"
+    return "" if key.isprintable() else "it holds characters that cannot be printed"
 
 
 _LONGEST_KEY = 2048
