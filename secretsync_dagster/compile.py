@@ -68,7 +68,7 @@ def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefiniti
 
     def compose(**sources: Any) -> Any:
         expanded = expand.alias("expand")(**sources)
-        return audit(expanded.manifest, expanded.shards.map(transfer.alias("transfer")).collect())
+        return audit.alias("audit")(expanded.manifest, expanded.shards.map(transfer.alias("transfer")).collect())
 
     return dg.graph(
         name=translator.dagster_name(document.name),

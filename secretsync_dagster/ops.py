@@ -3,20 +3,21 @@
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from secretsync_core.engine.lease import Claim, died_here
+from secretsync_core.engine.lease import Claim
 from secretsync_core.model.report import Result
 from secretsync_dagster import show, steps
 from secretsync_dagster.edge import guarded
+from secretsync_dagster.holders import holder_of, is_dead
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
-from secretsync_dagster.shards import Manifest, Shard
-from secretsync_dagster.translator import IN_SYNC, asset_key, pool
+from secretsync_dagster.shards import Manifest, Moved, Shard
+from secretsync_dagster.translator import IN_SYNC, asset_key, dagster_name, pool
 
-_HOLDER = "dagster/"
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
@@ -41,7 +42,8 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
 
     @dg.op(
-        name=f"expand_{job.replace('-', '_')}",
+        # Op names share one space with graph names, which have no capitals.
+        name=f"EXPAND_{dagster_name(job)}",
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
         ins={name: dg.In(dg.Nothing) for name in inputs},
         out={
@@ -54,10 +56,10 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
     def expand(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[Any]:
         with guarded():
             items = list(context.partition_keys) if _partitioned(context) else config.items
-            manifest, shards, changes = run_async(
-                steps.expand(_step(context, job), job, items=items, verify=config.verify, dry_run=config.dryRun)
-            )
-            if manifest.dry_run:
+            shards: list[Shard] = []
+            if config.dryRun:
+                runtime: Runtime = context.resources.secretsync
+                manifest, changes = run_async(steps.foresee(runtime, job, items=items, verify=config.verify))
                 context.add_output_metadata(
                     {
                         "plan": show.plan_table(changes),
@@ -68,7 +70,8 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                _show_settled_items(context, manifest, {shard.item for shard in shards})
+                manifest, shards = run_async(steps.expand(_step(context, job), job, items=items, verify=config.verify))
+                _show_settled_items(context, manifest)
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
@@ -93,19 +96,19 @@ def make_transfer(dest: str) -> dg.OpDefinition:
     """The op that carries out one shard. One definition a destination, since that decides its pool."""
 
     @dg.op(
-        name=f"transfer_to_{dest.replace('-', '_')}",
+        name=f"TRANSFER_to_{dagster_name(dest)}",
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool(dest),
         required_resource_keys={"secretsync"},
     )
-    def transfer(context: dg.OpExecutionContext, shard: Shard) -> dict[str, int]:
+    def transfer(context: dg.OpExecutionContext, shard: Shard) -> Moved:
         with guarded():
             done = run_async(steps.transfer(_step(context, shard.job), shard))
-            counts = {result.value: done.report.total(result) for result in Result if done.report.total(result)}
             if not done.report.ok:
                 _fail(context, shard.job, shard.item, done)
-            if shard.siblings == 1 and shard.item:
+            shown = shard.item if shard.siblings == 1 else ""
+            if shown:
                 _show_item(context, shard.job, shard.item, done)
             context.add_output_metadata(
                 {
@@ -113,23 +116,23 @@ def make_transfer(dest: str) -> dg.OpDefinition:
                     **show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done)),
                 }
             )
-            return counts
+            return Moved(context.run_id, done.report.counts, shown)
 
     return transfer
 
 
 @dg.op(
-    name="audit",
+    name="AUDIT",
     description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
     out=dg.Out(dg.Nothing, is_required=False),
     retry_policy=_RETRY,
     required_resource_keys={"secretsync"},
 )
-def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[dict[str, int]]) -> Iterator[Any]:
+def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
     """See :func:`secretsync_dagster.steps.audit`. Yields nothing: what it shows are events."""
     with guarded():
         if not manifest.dry_run:
-            done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest))
+            done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest, results))
             context.log_event(
                 dg.AssetObservation(
                     asset_key=asset_key(manifest.job),
@@ -143,22 +146,24 @@ def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[dict
             )
             if not done.report.ok:
                 _fail(context, manifest.job, "", done)
+            shown = {one.shown for one in results if one.run == context.run_id}
+            if manifest.run == context.run_id:
+                shown.update(manifest.shown)
             for item in manifest.items:
-                _show_item(context, manifest.job, item, done)
+                # Once a run, or every second point of a plot would be a zero.
+                if item in done.busy or item not in shown:
+                    _show_item(context, manifest.job, item, done)
             _check(context, manifest.job, passed=True, metadata={"items": len(manifest.items)})
     yield from ()
 
 
-def _show_settled_items(context: dg.OpExecutionContext, manifest: Manifest, busy: set[str]) -> None:
-    """Items with nothing to do are in sync now; deletes, which come last, may still say otherwise of all of them."""
-    if manifest.deletes or "" in busy:
-        return
-    for item in manifest.items:
-        if item not in busy:
-            counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-            context.log_event(
-                dg.AssetMaterialization(asset_key(manifest.job), partition=item, metadata=show.numbers(counts))
-            )
+def _show_settled_items(context: dg.OpExecutionContext, manifest: Manifest) -> None:
+    """Items with nothing to do are in sync now."""
+    for item in manifest.shown:
+        counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
+        context.log_event(
+            dg.AssetMaterialization(asset_key(manifest.job), partition=item, metadata=show.numbers(counts))
+        )
 
 
 def _show_item(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done) -> None:
@@ -182,7 +187,11 @@ def _fail(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done)
     errors = done.report.errors
     count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
     whose = f"item {item}" if item else "the job"
-    told = f"{count} of {done.report.total()} secrets of {whose} failed" if count else errors[0].message
+    told = (
+        f"{count} of {done.report.total()} secrets of {whose} failed"
+        if count
+        else (errors[0].message if errors else f"the sync of {whose} was stopped")
+    )
     _check(context, job, passed=False, metadata={"items": item or ", ".join(sorted(done.bad_items)), "failed": count})
     raise dg.Failure(
         told,
@@ -212,16 +221,9 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
 
 def _step(context: dg.OpExecutionContext, job: str, *, last: bool = False) -> steps.Step:
     """This step's run, and its claim to the lease, which all steps of the run share."""
-    instance = context.instance
-
-    def is_dead(holder: str) -> bool:
-        if not holder.startswith(_HOLDER):
-            return died_here(holder)
-        run = instance.get_run_by_id(holder.removeprefix(_HOLDER))
-        return run is None or run.is_finished
-
     runtime: Runtime = context.resources.secretsync
-    return steps.Step(runtime, context.run_id, Claim(f"{_HOLDER}{context.run_id}", is_dead, keep=not last))
+    claim = Claim(holder_of(context.run_id), partial(is_dead, context.instance), keep=not last)
+    return steps.Step(runtime, context.run_id, claim, again=context.retry_number > 0)
 
 
 def _totals(done: steps.Done) -> dict[Result, int]:

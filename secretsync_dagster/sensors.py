@@ -14,6 +14,7 @@ from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.watch import touched_items
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.documents import Documents, JobDocument
+from secretsync_dagster.holders import is_dead
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.translator import JOB_TAG, dagster_name
@@ -86,6 +87,10 @@ def _look(
     if instance.get_run_records(going_on, limit=1):
         return None, "a run is going on"
     with runtime.ledger() as opened:
+        # Neither runs of the asset nor the command line carry the tag.
+        lease = opened.ledger.lease(job.name)
+        if lease is not None and not is_dead(instance, lease.holder):
+            return None, "a run is going on"
         touched, errors = run_async(
             touched_items(job, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT)
         )

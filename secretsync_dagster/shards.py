@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretsync_core.model.change import Change
+    from secretsync_core.model.report import Result
 
 PART_SIZE = 200
 """An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
@@ -28,6 +29,9 @@ class Shard:
         changes: what is to be done.
         look_again: the item could not be seen whole, so the step begins by looking, and fails if that fails. A retry
             of that step is then a retry of what failed.
+        items: what ``look_again`` looks at where there is no one ``item``.
+        run: the run that decided about the changes. In another one they are stale.
+        verify: values are compared even where versions match.
     """
 
     job: str
@@ -37,6 +41,23 @@ class Shard:
     changes: tuple[Change, ...] = ()
     look_again: bool = False
     items: tuple[str, ...] = ()
+    run: str = ""
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a transfer step did.
+
+    Attributes:
+        run: the run that it was a step of; a later one that is executed from failure takes its word over.
+        counts: results by item, as a report has them.
+        shown: the item whose state it has shown already; empty where its shard was not the whole item.
+    """
+
+    run: str
+    counts: dict[str, dict[Result, int]]
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,8 @@ class Manifest:
         warnings: sentences for people.
         verify: whether values are compared even where versions match.
         dry_run: whether this run only looked.
+        run: the run that made it.
+        shown: the items that needed nothing, and whose state was shown already.
     """
 
     job: str
@@ -62,6 +85,8 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     verify: bool = False
     dry_run: bool = False
+    run: str = ""
+    shown: tuple[str, ...] = ()
 
 
 def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:

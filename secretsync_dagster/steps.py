@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.foresight import foresee
-from secretsync_core.engine.session import open_session, still_to_do
+from secretsync_core.engine.run import Options, plan
+from secretsync_core.engine.session import open_session
 from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
-from secretsync_dagster.shards import Manifest, Shard, split
+from secretsync_dagster.shards import Manifest, Moved, Shard, split
 from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.engine.survey import ChangeSet
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError
+    from secretsync_core.schema.documents import JobDocument
     from secretsync_dagster.resources import Runtime
 
 KEPT_OUTCOMES = 1000
@@ -36,11 +37,15 @@ KEPT_OUTCOMES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Which run a step belongs to: its id, which the ledger's records carry, and its claim to the job's lease."""
+    """Which run a step belongs to: its id, which the ledger's records carry, and its claim to the job's lease.
+
+    ``again`` is for a step that has failed in this run before: what was decided for it then is stale.
+    """
 
     runtime: Runtime
     run: str
     claim: Claim
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -50,6 +55,8 @@ class Done:
     report: Report
     outcomes: list[Outcome] = field(default_factory=list)
     healed: int = 0
+    busy: frozenset[str] = frozenset()
+    """The items of which the audit itself moved something."""
 
     def settled(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -67,24 +74,37 @@ class Done:
         }
 
 
-async def expand(
-    step: Step, job: str, *, items: Collection[str], verify: bool, dry_run: bool
-) -> tuple[Manifest, list[Shard], list[Change]]:
-    """Look at sources and destinations, and split what is to be done; the third part is a dry run's plan.
+async def foresee(runtime: Runtime, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Change]]:
+    """What a run would do. Needs no lease, and writes nothing, not even to the ledger."""
+    with runtime.ledger() as opened:
+        planned = await plan(
+            _document(runtime, job),
+            runtime.documents,
+            opened.ledger,
+            environ=runtime.environ,
+            fingerprint_key=opened.fingerprint_key,
+            options=Options(_chosen(runtime, job, items), verify),
+        )
+    if planned.errors and not planned.changes:
+        raise _as_error(planned.errors[0])
+    told = _told(planned.warnings, planned.errors)
+    return Manifest(job, tuple(items), warnings=told, verify=verify, dry_run=True), planned.changes
+
+
+async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Shard]]:
+    """Look at sources and destinations, and split what is to be done.
 
     Raises what kept every item from being seen, PlanRefused where the plan must not run, and LeaseHeld.
     """
     async with _session(step, job, items) as session:
         await session.settle_dead_runs()
-        found = await session.survey(verify=verify, keep_unchanged=dry_run)
+        found = await session.survey(verify=verify)
         names = tuple(item.name for item in session.plan.items)
-        if dry_run:
-            changes = await foresee(session.plan, found.changes, session.comparer, _Nobody(), render_all=verify)
-            changes = sorted([*changes, *found.deletes], key=lambda change: (change.item, change.key, change.dest))
-            manifest = Manifest(job, names, warnings=_told(found), verify=verify, dry_run=True)
-            return manifest, [], changes
         await session.start()
-        shards = _shards(session, job, found)
+        shards = [replace(shard, run=step.run, verify=verify) for shard in _shards(session, job, found)]
+        busy = {shard.item for shard in shards}
+        # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
+        settled = () if found.deletes or "" in busy else tuple(name for name in names if name not in busy)
         manifest = Manifest(
             job,
             names,
@@ -93,8 +113,10 @@ async def expand(
             len(found.deletes),
             tuple(found.warnings),
             verify,
+            run=step.run,
+            shown=settled,
         )
-        return manifest, shards, []
+        return manifest, shards
 
 
 def _shards(session: Session, job: str, found: ChangeSet) -> list[Shard]:
@@ -108,32 +130,32 @@ def _shards(session: Session, job: str, found: ChangeSet) -> list[Shard]:
     shards = split(job, changes, session.plan.spec.limits.shards)
     shards += [Shard(job, item, mapping_key(item, 0, 1), look_again=True) for item in sorted(unseen)]
     if lost:
-        shards.append(Shard(job, "", "lost_destinations", look_again=True, items=tuple(names)))
+        shards.append(Shard(job, "", "LOST_destinations", look_again=True, items=tuple(names)))
     return shards
 
 
 async def transfer(step: Step, shard: Shard) -> Done:
-    """Carry out one shard, all of it, whatever fails. What a former attempt of the run put in place is left alone."""
+    """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
     async with _session(step, shard.job, [shard.item] if shard.item else shard.items) as session:
         await session.start()
         done = Done(Report(step.run, shard.job, time.time()))
         changes: Collection[Change] = shard.changes
-        if shard.look_again:
-            found = await session.survey(verify=False)
-            done.report.begin(found.unchanged, found.warnings, found.errors, found.unknown_drift)
-            changes = found.changes
-        else:
-            state = await session.recorder.state()
-            changes = still_to_do(changes, state)
-            left_alone = len(shard.changes) - len(changes)
-            if left_alone:
-                done.report.begin({shard.item: left_alone}, [], [], 0)
+        if shard.look_again or step.again or shard.run != step.run:
+            found = await session.survey(verify=shard.verify)
+            # Deletes are the audit's.
+            errors = [error for error in found.errors if error.code != "max-delete"]
+            unchanged, changes = found.unchanged, found.changes
+            if not shard.look_again:
+                mine = {(change.dest, change.key) for change in shard.changes}
+                changes = [change for change in changes if (change.dest, change.key) in mine]
+                unchanged = {shard.item: len(mine) - len(changes)}
+            done.report.begin(unchanged, found.warnings, errors, found.unknown_drift)
         await session.transfer(done.settled).copy(list(changes))
         _close(done, session)
         return done
 
 
-async def audit(step: Step, manifest: Manifest) -> Done:
+async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Done:
     """Look at what the run was about once more: sync what no step did, delete, and record the end.
 
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
@@ -152,9 +174,28 @@ async def audit(step: Step, manifest: Manifest) -> Done:
             await transfer.copy(found.changes)
             done.healed = done.report.total(Result.CREATED, Result.UPDATED)
             await transfer.delete(found.deletes, done.bad_items)
+            done.busy = frozenset(
+                item for item, counts in done.report.counts.items() if any(counts.get(result) for result in _MOVES)
+            )
+        _credit(done.report, [one for one in moved if one.run == step.run])
         _close(done, session)
         await session.finish(done.report)
         return done
+
+
+_COPIES = (Result.CREATED, Result.UPDATED)
+_MOVES = (*_COPIES, Result.DELETED)
+
+
+def _credit(report: Report, moved: Collection[Moved]) -> None:
+    """Count what the transfer steps of this run copied as copied: the audit finds it in place."""
+    for one in moved:
+        for item, results in one.counts.items():
+            counts = report.counts.setdefault(item, {})
+            for result in _COPIES:
+                copied = results.get(result, 0)
+                counts[result] = counts.get(result, 0) + copied
+                counts[Result.UNCHANGED] = max(0, counts.get(Result.UNCHANGED, 0) - copied)
 
 
 def _close(done: Done, session: Session) -> None:
@@ -167,16 +208,10 @@ def _close(done: Done, session: Session) -> None:
 @asynccontextmanager
 async def _session(step: Step, job: str, items: Collection[str]) -> AsyncIterator[Session]:
     documents = step.runtime.documents
-    if job not in documents.jobs:
-        raise UsageError(
-            f"there is no SyncJob {job} in the documents any more", hint="reload the code location, and start a new run"
-        )
-    document = documents.jobs[job]
-    known = {item.name for item in document.spec.plan}
-    plan = build_plan(document, [] if set(items) == known else items)
+    job_plan = build_plan(_document(step.runtime, job), _chosen(step.runtime, job, items))
     with step.runtime.ledger() as opened:
         async with open_session(
-            plan,
+            job_plan,
             documents,
             opened.ledger,
             environ=step.runtime.environ,
@@ -187,8 +222,22 @@ async def _session(step: Step, job: str, items: Collection[str]) -> AsyncIterato
             yield session
 
 
-def _told(found: ChangeSet) -> tuple[str, ...]:
-    return (*found.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in found.errors))
+def _document(runtime: Runtime, job: str) -> JobDocument:
+    if job not in runtime.documents.jobs:
+        raise UsageError(
+            f"there is no SyncJob {job} in the documents any more", hint="reload the code location, and start a new run"
+        )
+    return runtime.documents.jobs[job]
+
+
+def _chosen(runtime: Runtime, job: str, items: Collection[str]) -> frozenset[str]:
+    """The chosen items; none where they are all of them, which is a whole run."""
+    known = {item.name for item in _document(runtime, job).spec.plan}
+    return frozenset() if set(items) == known else frozenset(items)
+
+
+def _told(warnings: Collection[str], errors: Collection[ItemError]) -> tuple[str, ...]:
+    return (*warnings, *(f"{error.item or 'the job'}: {error.message}" for error in errors))
 
 
 def _as_error(error: ItemError) -> StoreError:
@@ -197,19 +246,6 @@ def _as_error(error: ItemError) -> StoreError:
     if error.code in ("unavailable", "rate-limited", "lost"):
         raised.retryable = True
     return raised
-
-
-class _Nobody:
-    """The observer of a step: Dagster watches it in other ways."""
-
-    def phase(self, name: str) -> None:
-        pass
-
-    def planned(self, total: int) -> None:
-        pass
-
-    def outcome(self, outcome: Outcome) -> None:
-        pass
 
 
 def counted(changes: Collection[Change]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,15 @@ _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 
 def dagster_name(name: str) -> str:
     """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
-    return name.replace("-", "_")
+    made = name.replace("-", "_")
+    return f"{made}_" if made in _RESERVED else made
+
+
+# What Dagster refuses as a name: one job of such a name would keep the whole location from loading.
+_RESERVED = frozenset(keyword.kwlist) | {
+    "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
+    "int", "str", "float", "bool", "input", "output", "type",
+}  # fmt: skip
 
 
 def asset_key(job: str) -> dg.AssetKey:
@@ -46,9 +55,12 @@ def source_inputs(job: JobDocument) -> dict[str, str]:
 
 
 def mapping_key(item: str, part: int, parts: int) -> str:
-    """What a shard is called in the run's page: the item, and which part of how many."""
+    """What a shard is called in the run's page: the item, and which part of how many.
+
+    Items have no capitals, so that no item's name is what another one's part is called.
+    """
     base = _NOT_ALLOWED.sub("_", item)
-    return base if parts == 1 else f"{base}_{part + 1}_of_{parts}"
+    return base if parts == 1 else f"{base}_PART_{part + 1}_of_{parts}"
 
 
 def pool(dest: str) -> str:

@@ -21,14 +21,13 @@ from secretsync_core.engine.survey import survey
 from secretsync_core.engine.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.engine.gate import RetryPolicy
     from secretsync_core.engine.lease import Claim
     from secretsync_core.engine.opening import OpenStores
-    from secretsync_core.engine.survey import ChangeSet, State
-    from secretsync_core.model.change import Change
+    from secretsync_core.engine.survey import ChangeSet
     from secretsync_core.model.report import Outcome, Report
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.schema.documents import Documents
@@ -120,16 +119,3 @@ async def open_session(
             yield Session(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), run, stop)
     finally:
         await recorder.aclose()
-
-
-def still_to_do(changes: Iterable[Change], state: State) -> list[Change]:
-    """Those of ``changes`` that the ledger does not say are in place: what a retry or a healing step has to do."""
-    return [
-        change
-        for change in changes
-        if (held := state.get(change.dest, {}).get(change.key)) is None
-        or held.source_version is None
-        or held.source_version != change.source_version
-        or held.definition != change.definition
-        or held.item != change.item
-    ]

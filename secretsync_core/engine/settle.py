@@ -23,6 +23,7 @@ async def settle(
 ) -> int:
     """Give every intent that a dead run left open its outcome, and end that run; gives how many there were.
 
+    ``run`` itself may be one of them, where a step of it was killed and another goes on: that one is not ended.
     An intent whose destination cannot be looked at now stays open, and its run unfinished, for the next run to see.
     """
     dead: list[str] = await recorder.call(_for(ledger.open_runs, job))
@@ -37,7 +38,7 @@ async def settle(
         else:
             recorder.later(outcome)
     for name in dead:
-        if name not in left:
+        if name not in left and name != run:
             recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=Reason.INTERRUPTED))
     await recorder.flush()
     return len(unsettled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ class Transfer:
         self._stop = stop
         self._settle = settle
         self._intents = 0
+        # Several steps of one run may each have a transfer of their own.
+        self._mark = secrets.token_hex(4)
         # Twice as many secrets under way as requests: while one waits for the ledger, another uses its slot.
         self._workers = 2 * plan.spec.limits.concurrency
 
@@ -270,7 +273,7 @@ class Transfer:
 
     def _next_intent(self) -> str:
         self._intents += 1
-        return f"{self._run}:{self._intents}"
+        return f"{self._run}:{self._mark}:{self._intents}"
 
     def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
         single = change.sources[0] if change.sources and change.item not in self._combined else None
