@@ -17,6 +17,7 @@ from secretsync_core.schema.documents import JobDocument, StoreDocument, Where
 from secretsync_core.schema.explain import explain
 from secretsync_core.schema.item_names import with_names
 from secretsync_core.schema.job import SyncJob
+from secretsync_core.schema.notify import without_literals
 from secretsync_core.schema.positions import Path, dotted
 from secretsync_core.schema.providers import ProviderProblem, config_model
 from secretsync_core.schema.store import SecretStore
@@ -71,7 +72,8 @@ def candidate(raw: RawDocument) -> Candidate:
         _store(found, model)
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), raw.text)
+        text = without_literals(raw.data, raw.text)
+        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), text)
     return found
 
 

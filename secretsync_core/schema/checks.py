@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from secretsync_core.schema.base import NAME_PATTERN, Credential
-from secretsync_core.schema.documents import StoreDocument
+from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.positions import dotted
 
@@ -28,8 +28,10 @@ def check_all(candidates: Sequence[Candidate]) -> None:
     stores = {found.name: found for found in candidates if found.kind == "SecretStore" and found.name}
     for found in candidates:
         if isinstance(found.document, StoreDocument):
-            _credentials(found, found.document)
+            _credentials(found, found.document.config, ("spec", "provider", found.document.provider))
             _address(found, found.document)
+        elif isinstance(found.document, JobDocument):
+            _credentials(found, found.document.spec.notify, ("spec", "notify"))
     for found in candidates:
         if found.kind == "SyncJob":
             _items(found)
@@ -48,11 +50,8 @@ def _names(candidates: Sequence[Candidate]) -> None:
             found.problem(("metadata", "name"), f"there is another {kind} called {name}", f"It is at {others}.")
 
 
-# SecretStore
-
-
-def _credentials(found: Candidate, store: StoreDocument) -> None:
-    for path in _literals(store.config, ("spec", "provider", store.provider)):
+def _credentials(found: Candidate, part: object, where: Path) -> None:
+    for path in _literals(part, where):
         found.problem(
             path,
             f"{dotted(path[:-1])} stands in the document itself",
@@ -74,6 +73,9 @@ def _literals(value: object, path: Path) -> Iterator[Path]:
     elif isinstance(value, (list, tuple)):
         for index, part in enumerate(value):
             yield from _literals(part, (*path, index))
+
+
+# SecretStore
 
 
 def _address(found: Candidate, store: StoreDocument) -> None:

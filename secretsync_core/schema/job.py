@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
+from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
 from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate
 
@@ -183,6 +184,7 @@ class SyncJobSpec(Spec):
         description="The most that one sync may delete in one destination: a count, or a share of the keys it created.",
     )
     limits: Limits = Limits()
+    notify: tuple[Notify, ...] = Field(default=(), description="Whom to tell how a run ended.")
     plan: tuple[PlanItem, ...] = Field(min_length=1)
 
     @field_validator("dest", mode="before")

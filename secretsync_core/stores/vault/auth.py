@@ -7,8 +7,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.stores.credentials import describe, resolve
 from secretsync_core.stores.vault.answers import TokenRefused
 
 if TYPE_CHECKING:

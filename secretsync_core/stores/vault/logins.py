@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
+from secretsync_core.credentials import resolve
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.credentials import resolve
 from secretsync_core.stores.vault.answers import (
     NO_NAMESPACE,
     NO_ROUTE,

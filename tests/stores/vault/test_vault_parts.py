@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from secretsync_core.credentials import MAX_BYTES, describe, resolve
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Credential
-from secretsync_core.stores.credentials import MAX_BYTES, describe, resolve
 from secretsync_core.stores.vault.keys import common_folder
 from secretsync_core.stores.vault.spread import spread
 

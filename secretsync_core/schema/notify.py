@@ -1,0 +1,131 @@
+"""Who is told how a SyncJob's runs end: the entries of ``notify`` in a SyncJob."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
+
+from secretsync_core.schema.base import Choice, Credential, Spec
+
+
+class NotifyEvent(StrEnum):
+    """What a run can be worth a message for."""
+
+    FAILURE = "failure"
+    RECOVERY = "recovery"
+    DRIFT = "drift"
+    BLOCKED_DELETES = "blockedDeletes"
+
+
+class MailSecurity(StrEnum):
+    """How the connection to a mail server is protected."""
+
+    START_TLS = "StartTls"
+    TLS = "Tls"
+    PLAIN = "Plain"
+
+
+class Webhook(Spec):
+    """A JSON object, sent by POST."""
+
+    url: Credential = Field(description="Where an http:// or https:// URL is found: it may hold a token.")
+    headers: dict[str, Credential] = Field(default_factory=dict, description="Such as Authorization.")
+
+
+class SlackWebhook(Spec):
+    """An incoming webhook of Slack, or of what takes the same (Mattermost, Rocket.Chat, Discord's /slack)."""
+
+    webhook_url: Credential = Field(description="Where the webhook's URL is found.")
+
+
+_ADDRESS = r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$"
+Address = Annotated[str, Field(pattern=_ADDRESS, max_length=320, description="Such as ops@example.com.")]
+
+
+class Email(Spec):
+    """An e-mail through an SMTP server."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="The SMTP server.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Default: 587 with StartTls, 465 with Tls, 25 with Plain."
+    )
+    security: MailSecurity = Field(default=MailSecurity.START_TLS, strict=False)
+    sender: Address = Field(alias="from")
+    to: Annotated[
+        tuple[Address, ...],
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "pattern": _ADDRESS},
+                    {"type": "array", "items": {"type": "string", "pattern": _ADDRESS}, "minItems": 1},
+                ]
+            }
+        ),
+    ] = Field(min_length=1, description="An address, or a list of addresses.")
+    username: str | None = Field(default=None, min_length=1)
+    password: Credential | None = None
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _pair(self) -> Email:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        return self
+
+
+class AppriseTarget(Spec):
+    """Anything else that Apprise can send to, by its URL."""
+
+    url: Credential = Field(description="Where a URL as Apprise has it is found, such as mailto:// or msteams://.")
+
+
+class Notify(Choice):
+    """Whom to tell, exactly one, and of what."""
+
+    CHOICES = ("webhook", "slack", "email", "apprise")
+
+    on: tuple[Annotated[NotifyEvent, Field(strict=False)], ...] = Field(
+        default=(NotifyEvent.FAILURE, NotifyEvent.RECOVERY), min_length=1, description="Of what to tell."
+    )
+    webhook: Webhook | None = None
+    slack: SlackWebhook | None = None
+    email: Email | None = None
+    apprise: AppriseTarget | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which of the four it is."""
+        return next(name for name in self.CHOICES if getattr(self, name) is not None)
+
+
+NOT_SHOWN = "(not shown)"
+
+
+def without_literals(document: dict[str, Any], text: str) -> str:
+    """A SyncJob's text as people may see it: as it was written, unless a credential stands in it itself."""
+    spec = document.get("spec")
+    notify = spec.get("notify") if isinstance(spec, dict) else None
+    hidden, found = _hide(notify)
+    if not found or not isinstance(spec, dict):
+        return text
+    # Written anew, since a credential could stand in the original in any of YAML's forms, or in a comment too.
+    shown = {**document, "spec": {**spec, "notify": hidden}}
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+
+
+def _hide(part: object) -> tuple[object, bool]:
+    """A part of a document with each credential's ``value`` replaced, and whether there was one."""
+    if isinstance(part, dict):
+        made = {key: (NOT_SHOWN, True) if key == "value" else _hide(inner) for key, inner in part.items()}
+        return {key: inner for key, (inner, _) in made.items()}, any(found for _, found in made.values())
+    if isinstance(part, list):
+        items = [_hide(inner) for inner in part]
+        return [inner for inner, _ in items], any(found for _, found in items)
+    return part, False
