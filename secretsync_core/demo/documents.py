@@ -56,6 +56,42 @@ spec:
         - regexp: {source: "^([a-z]+)/prod/(.*)$", target: "apps/$1/$2"}
 """
 
+REPORTS_JOB = """\
+# Every production database's address for the reporting tool. Meant to fail at first: one secret has no port.
+apiVersion: secretsync.io/v1alpha1
+kind: SyncJob
+metadata: {name: databases-for-reports}
+spec:
+  source: vault-main
+  dest: vault-k8s
+  schedule: "30 2 * * *"
+  timezone: Europe/Berlin
+  plan:
+    - name: mail                        # this one is well
+      secret: {key: shared/smtp}
+      keyTransform:
+        - template: "reports/mail"
+    - name: databases                   # and this one lacks a port
+      query:
+        path: ""
+        key: {regexp: "^[a-z]+/prod/[a-z0-9-]+/database$"}
+        recursive: true
+      keyTransform:
+        - regexp: {source: "^([a-z]+)/prod/([a-z0-9-]+)/database$", target: "reports/$1-$2"}
+      valueTransform:
+        - template:
+            data:
+              DATABASE_URL: "postgres://{{ username }}:{{ password }}@{{ host }}:{{ port }}/reports"
+"""
+
+LACKS_A_PORT = "search/prod/archive/database"
+"""The secret that makes the second job fail until it is mended."""
+
+MEND_POLICY = f"""
+path "secret/data/{LACKS_A_PORT}" {{ capabilities = ["create", "read", "update", "patch"] }}
+"""
+"""What the token for mending that secret may do: nothing else."""
+
 READ_POLICY = """
 path "secret/data/*" { capabilities = ["read"] }
 path "secret/metadata/*" { capabilities = ["read", "list", "scan"] }

@@ -20,6 +20,8 @@ import secretsync_core
 from secretsync_core.demo import documents
 from secretsync_core.demo.lifelike import company
 from secretsync_core.demo.openbao import OpenBaoServer, bao_binary, start_openbao
+from secretsync_core.demo.ui import is_installed
+from secretsync_core.demo.ui_story import StepFailed, UiStory
 from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
@@ -39,12 +41,6 @@ class Screen(NamedTuple):
     line: Callable[[str], None]
     flush: Callable[[], None]
     paint: Callable[[str, str], str]
-
-
-class StepFailed(SecretSyncError):
-    """A step of the demo did not do what it shows."""
-
-    code = "demo"
 
 
 def play(
@@ -116,11 +112,31 @@ class _Demo:
         left = asyncio.run(_as_administrator(local, lambda vault: vault.count()))
         if left != copied - 1:
             raise StepFailed(f"the local server holds {left:,} secrets where {copied - 1:,} belong")
+        shown = self._in_the_ui(main)
         self._say(f"All steps passed in {time.monotonic() - self._began:.0f} s.", gap=True)
         if once:
-            self._say("`secretsync demo` without --once leaves the servers running, to look further.")
-        else:
-            self._tell_how_to_look_further(main, local)
+            self._say("`secretsync demo` without --once leaves it all running, to look further.")
+            return
+        self._tell_how_to_look_further(main, local)
+        if shown is not None:
+            shown.tell(self._home / "bin" / "mend")
+
+    def _in_the_ui(self, main: OpenBaoServer) -> UiStory | None:
+        if not is_installed():
+            self._say("The web UI is not installed; this brings it: pip install 'secretsync[dagster]'", gap=True)
+            return None
+        asyncio.run(_as_administrator(main, _change_for_the_ui))
+        token = asyncio.run(_as_administrator(main, lambda vault: vault.token("mender", documents.MEND_POLICY)))
+        self._keep("mender.token", token)
+        self._program(
+            "mend",
+            f'BAO_ADDR={main.address} BAO_TOKEN="$(cat {shlex.quote(str(self._home / "mender.token"))})"'
+            f" exec {shlex.quote(bao_binary())} kv patch -mount=secret {documents.LACKS_A_PORT} port=5432 >/dev/null",
+        )
+        (self._home / "secretsync" / "reports.yaml").write_text(documents.REPORTS_JOB)
+        story = UiStory(self._say, self._screen.paint)
+        story.play(self._home / "dagster", self._home / "secretsync", self._environment, self._stack)
+        return story
 
     # -- Setting up
 
@@ -145,9 +161,7 @@ class _Demo:
         reading = asyncio.run(_as_administrator(main, lambda vault: vault.token("reader", documents.READ_POLICY)))
         writing = asyncio.run(_as_administrator(local, lambda vault: vault.token("writer", documents.WRITE_POLICY)))
         for name, token in (("main.token", reading), ("local.token", writing)):
-            descriptor = os.open(self._home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(token)
+            self._keep(name, token)
         config = self._home / "secretsync"
         config.mkdir()
         token_file = self._home / "local.token"
@@ -161,18 +175,26 @@ class _Demo:
         programs = self._home / "bin"
         programs.mkdir()
         package = str(Path(secretsync_core.__file__).parents[1])
-        program = programs / "secretsync"
-        program.write_text(
-            "#!/bin/sh\n"
+        self._program(
+            "secretsync",
             f'PYTHONPATH={shlex.quote(package)}"${{PYTHONPATH:+:$PYTHONPATH}}"'
-            f' exec {shlex.quote(sys.executable)} -m secretsync_core.cli.main "$@"\n'
+            f' exec {shlex.quote(sys.executable)} -m secretsync_core.cli.main "$@"',
         )
-        program.chmod(0o700)
         ours = {name: value for name, value in os.environ.items() if not name.startswith("SECRETSYNC_")}
         environment = ours | {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
         if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             environment["FORCE_COLOR"] = "1"  # for the step that goes through a pipe
         return environment
+
+    def _program(self, name: str, line: str) -> None:
+        program = self._home / "bin" / name
+        program.write_text(f"#!/bin/sh\n{line}\n")
+        program.chmod(0o700)
+
+    def _keep(self, name: str, token: str) -> None:
+        descriptor = os.open(self._home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token)
 
     # -- Telling
 
@@ -229,6 +251,14 @@ async def _change_main(vault: Administrator) -> None:
     await vault.remove("payments/prod/ledger/partner-api")
 
 
+async def _change_for_the_ui(vault: Administrator) -> None:
+    made = dict(company(len(documents.JOB)))
+    for key in ("payments/prod/ledger/database", "checkout/prod/orders/database", "shared/smtp"):
+        await vault.put(key, made[key])
+    without_port = {name: text for name, text in made["checkout/prod/orders/database"].items() if name != "port"}
+    await vault.put(documents.LACKS_A_PORT, without_port | {"host": "archive-db.internal", "username": "archive"})
+
+
 async def _change_local(vault: Administrator) -> None:
     await vault.put("apps/identity/login/webhook", {"signing_secret": "edited-by-hand"})
 
@@ -248,7 +278,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _wait(screen: Screen) -> None:
-    screen.line("\nPress Ctrl-C to stop the servers and remove everything.")
+    screen.line("\nPress Ctrl-C to stop everything and remove it.")
     screen.flush()
     with contextlib.suppress(KeyboardInterrupt):
         while True:

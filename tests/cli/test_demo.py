@@ -24,6 +24,8 @@ def test_the_demo_plays_to_its_end(cli: Cli) -> None:
     assert "All steps passed" in ran.out
     assert "somebody else changed it" in ran.out
     assert "1 deleted" in ran.out
+    assert "vault_to_k8s_vault: SUCCESS" in ran.out
+    assert "databases_for_reports: FAILURE" in ran.out
     assert "s.ey" not in ran.out
     assert "hvs." not in ran.out
     assert not list(cli.directory.glob("secretsync-demo-*"))
