@@ -16,7 +16,8 @@ from secretsync_dagster.holders import holder_of, is_dead
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
 from secretsync_dagster.shards import Manifest, Moved, Shard
-from secretsync_dagster.translator import IN_SYNC, asset_key, dagster_name, pool
+from secretsync_dagster.translator import asset_key, dagster_name, pool
+from secretsync_dagster.verdict import verdict
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -71,7 +72,9 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                 context.log.info("dry run: nothing is written")
             else:
                 manifest, shards = run_async(steps.expand(_step(context, job), job, items=items, verify=config.verify))
-                _show_settled_items(context, manifest)
+                for item in manifest.shown:
+                    counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
+                    yield dg.AssetMaterialization(asset_key(job), partition=item, metadata=show.numbers(counts))
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
@@ -100,23 +103,26 @@ def make_transfer(dest: str) -> dg.OpDefinition:
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool(dest),
+        out=dg.Out(Moved),
         required_resource_keys={"secretsync"},
     )
-    def transfer(context: dg.OpExecutionContext, shard: Shard) -> Moved:
+    def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with guarded():
             done = run_async(steps.transfer(_step(context, shard.job), shard))
             if not done.report.ok:
-                _fail(context, shard.job, shard.item, done)
+                # Yielded, for what is only logged before a failure gets lost.
+                yield verdict(context, shard.job, failed=done.bad_items | {shard.item})
+                raise _failure(shard.item, done)
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
-                _show_item(context, shard.job, shard.item, done)
-            context.add_output_metadata(
-                {
+                yield _state_of(shard.job, shard.item, done)
+            yield dg.Output(
+                Moved(context.run_id, done.report.counts, shown),
+                metadata={
                     "secrets": show.outcome_table(done.outcomes),
                     **show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done)),
-                }
+                },
             )
-            return Moved(context.run_id, done.report.counts, shown)
 
     return transfer
 
@@ -129,74 +135,61 @@ def make_transfer(dest: str) -> dg.OpDefinition:
     required_resource_keys={"secretsync"},
 )
 def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
-    """See :func:`secretsync_dagster.steps.audit`. Yields nothing: what it shows are events."""
+    """See :func:`secretsync_dagster.steps.audit`. Yields no output: what it shows are events."""
+    if manifest.dry_run:
+        return
     with guarded():
-        if not manifest.dry_run:
-            done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest, results))
-            context.log_event(
-                dg.AssetObservation(
-                    asset_key=asset_key(manifest.job),
-                    description="what this run did",
-                    metadata={
-                        "summary": show.summary(done.report, done.healed),
-                        "secrets": show.outcome_table(done.outcomes),
-                        "ledger": f"secretsync audit log --run {done.report.run}",
-                    },
-                )
-            )
-            if not done.report.ok:
-                _fail(context, manifest.job, "", done)
-            shown = {one.shown for one in results if one.run == context.run_id}
-            if manifest.run == context.run_id:
-                shown.update(manifest.shown)
-            for item in manifest.items:
-                # Once a run, or every second point of a plot would be a zero.
-                if item in done.busy or item not in shown:
-                    _show_item(context, manifest.job, item, done)
-            _check(context, manifest.job, passed=True, metadata={"items": len(manifest.items)})
-    yield from ()
-
-
-def _show_settled_items(context: dg.OpExecutionContext, manifest: Manifest) -> None:
-    """Items with nothing to do are in sync now."""
-    for item in manifest.shown:
-        counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-        context.log_event(
-            dg.AssetMaterialization(asset_key(manifest.job), partition=item, metadata=show.numbers(counts))
-        )
-
-
-def _show_item(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done) -> None:
-    counts = done.report.counts.get(item, {})
-    context.log_event(
-        dg.AssetMaterialization(
-            asset_key(job),
-            partition=item,
+        done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest, results))
+        yield dg.AssetObservation(
+            asset_key=asset_key(manifest.job),
+            description="what this run did",
             metadata={
-                **show.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
-                "secrets": show.outcome_table([one for one in done.outcomes if one.change.item == item]),
+                "summary": show.summary(done.report, done.healed),
+                "secrets": show.outcome_table(done.outcomes),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
+        # Once a run, or every second point of a plot would be a zero.
+        shown = {one.shown for one in results if one.run == context.run_id}
+        if manifest.run == context.run_id:
+            shown.update(manifest.shown)
+        left_out = done.bad_items | {error.item for error in done.report.errors}
+        for item in manifest.items:
+            if (item in done.busy or item not in shown) and not left_out & {item, ""}:
+                yield _state_of(manifest.job, item, done)
+        yield verdict(context, manifest.job, failed=left_out, well=manifest.items)
+        if not done.report.ok:
+            raise _failure("", done)
+
+
+def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
+    """An item is in sync, and what it took."""
+    return dg.AssetMaterialization(
+        asset_key(job),
+        partition=item,
+        metadata={
+            **show.numbers(done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)),
+            "secrets": show.outcome_table([one for one in done.outcomes if one.change.item == item]),
+            "ledger": f"secretsync audit log --run {done.report.run}",
+        },
     )
 
 
-def _fail(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done) -> None:
-    """Turn the check red and fail the step, with a table of what failed and why."""
+def _failure(item: str, done: steps.Done) -> dg.Failure:
+    """What fails a step, with a table of what failed and why."""
     bad = [one for one in done.outcomes if one.result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)]
     errors = done.report.errors
     count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
     whose = f"item {item}" if item else "the job"
-    told = (
-        f"{count} of {done.report.total()} secrets of {whose} failed"
-        if count
-        else (errors[0].message if errors else f"the sync of {whose} was stopped")
-    )
-    _check(context, job, passed=False, metadata={"items": item or ", ".join(sorted(done.bad_items)), "failed": count})
-    raise dg.Failure(
+    told = f"the sync of {whose} was stopped"
+    if count:
+        told = f"{count} of {done.report.total()} secrets of {whose} failed"
+    elif errors:
+        told = errors[0].message
+    return dg.Failure(
         told,
         metadata={
-            **({"failed": show.outcome_table(bad)} if bad else {}),
+            **({"failed secrets": show.outcome_table(bad)} if bad else {}),
             **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
             **show.numbers(_totals(done), seconds=_seconds(done)),
             "ledger": f"secretsync audit log --run {done.report.run}",
@@ -207,12 +200,6 @@ def _fail(context: dg.OpExecutionContext, job: str, item: str, done: steps.Done)
 
 
 _MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
-
-
-def _check(context: dg.OpExecutionContext, job: str, *, passed: bool, metadata: dict[str, Any]) -> None:
-    # Dagster takes check evaluations here; only its annotation does not say so.
-    evaluation = dg.AssetCheckEvaluation(asset_key=asset_key(job), check_name=IN_SYNC, passed=passed, metadata=metadata)
-    context.log_event(evaluation)  # type: ignore[arg-type]
 
 
 def _partitioned(context: dg.OpExecutionContext) -> bool:

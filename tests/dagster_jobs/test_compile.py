@@ -1,0 +1,129 @@
+"""Compiling documents into Dagster definitions."""
+
+from __future__ import annotations
+
+import ast
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import dagster as dg
+import pytest
+
+import secretsync_dagster
+from secretsync_dagster.translator import mapping_key
+
+if TYPE_CHECKING:
+    from dagster_jobs.lab import Lab
+
+
+def _job(name: str, spec: str = "") -> str:
+    return (
+        f"apiVersion: secretsync.io/v1alpha1\nkind: SyncJob\nmetadata: {{name: {name}}}\n"
+        f"spec:\n  source: src\n  dest: dst\n{spec}  plan:\n    - {{name: all, query: {{}}}}\n"
+    )
+
+
+def _names(definitions: dg.Definitions) -> set[str]:
+    return {job.name for job in definitions.resolve_all_job_defs()}
+
+
+def test_compiling_touches_no_network_and_no_ledger(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compile step is pure: no socket, no ledger, no file."""
+    lab.store("src", "vault: {address: 'http://127.0.0.1:1', mount: kv, auth: {token: {env: NOWHERE}}}")
+    (lab.config / "job.yaml").write_text(_job("job", "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n"))
+    before = sorted(lab.path.rglob("*"))
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    definitions = lab.definitions
+    dg.Definitions.validate_loadable(definitions)
+    assert _names(definitions) >= {"job"}
+    assert sorted(lab.path.rglob("*")) == before
+
+
+def test_a_thousand_jobs_compile_in_seconds(lab: Lab) -> None:
+    """Many documents are no reason to wait: all of them compile and resolve in a few seconds."""
+    text = "---\n".join(_job(f"job-{number}", "  schedule: '0 * * * *'\n") for number in range(1000))
+    (lab.config / "many.yaml").write_text(text)
+    definitions_began = time.monotonic()
+    definitions = lab.definitions
+    assert len(_names(definitions)) == 1001  # and the assets' own
+    assert time.monotonic() - definitions_began < 30  # about 5 s on an idle machine
+
+
+def test_a_broken_document_is_shown_and_takes_nothing_down(lab: Lab) -> None:
+    """The others load; the broken one is a job of its own that says what is wrong, and fails with it."""
+    (lab.config / "job.yaml").write_text(_job("good"))
+    (lab.config / "bad.yaml").write_text(_job("bad", "  schedule: sometimes\n"))
+    definitions = lab.definitions
+    assert _names(definitions) >= {"good", "BROKEN_0_bad_yaml"}
+    broken = definitions.resolve_job_def("BROKEN_0_bad_yaml")
+    assert "schedule" in str(broken.description)
+    result = broken.execute_in_process(instance=lab.instance, raise_on_error=False)
+    assert not result.success
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["config"], ["context", "in", "type"], ["audit", "expand", "transfer"], ["x", "expand-x", "transfer-to-dst"],
+     ["x", "x-schedule", "src-changes"], ["a-b", "a--b"]],
+)  # fmt: skip
+def test_any_name_that_a_document_may_have_loads(lab: Lab, names: list[str]) -> None:
+    """Neither a word that Dagster reserves nor a name like one of our ops keeps the location from loading."""
+    spec = "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n"
+    (lab.config / "jobs.yaml").write_text("---\n".join(_job(name, spec) for name in names))
+    definitions = lab.definitions
+    dg.Definitions.validate_loadable(definitions)
+    assert len(_names(definitions)) == len(names) + 1
+
+
+def test_no_two_shards_have_one_name() -> None:
+    """A part of one item is never called what another item is."""
+    assert mapping_key("a", 0, 2) != mapping_key("a-1-of-2", 0, 1)
+    assert mapping_key("a", 0, 2) != mapping_key("a-part-1-of-2", 0, 1)
+
+
+def test_two_stores_that_are_copied_both_ways_load(lab: Lab) -> None:
+    """Assets may not go round in circles; documents may."""
+    there, back = _job("there"), _job("back").replace("source: src\n  dest: dst", "source: dst\n  dest: src")
+    (lab.config / "jobs.yaml").write_text(f"{there}---\n{back}")
+    dg.Definitions.validate_loadable(lab.definitions)
+
+
+def test_lineage_runs_from_store_to_store(lab: Lab) -> None:
+    """The source's asset is above the job's, and the destination's below it."""
+    (lab.config / "job.yaml").write_text(_job("job"))
+    graph = lab.definitions.resolve_asset_graph()
+    job = graph.get(dg.AssetKey(["sync", "job"]))
+    assert job.parent_keys == {dg.AssetKey(["store", "src"])}
+    assert job.child_keys == {dg.AssetKey(["store", "dst"])}
+    assert job.partitions_def is not None
+    assert list(job.partitions_def.get_partition_keys()) == ["all"]
+
+
+def test_schedules_say_when_and_where(lab: Lab) -> None:
+    """Cron and time zone come from the document; it runs from the start, unless it is suspended."""
+    (lab.config / "a.yaml").write_text(_job("a", "  schedule: '5 4 * * *'\n  timezone: Europe/Berlin\n"))
+    (lab.config / "b.yaml").write_text(_job("b", "  schedule: '@hourly'\n  suspend: true\n"))
+    repository = lab.definitions.get_repository_def()
+    a, b = repository.get_schedule_def("a_schedule"), repository.get_schedule_def("b_schedule")
+    assert (a.cron_schedule, a.execution_timezone, a.job_name) == ("5 4 * * *", "Europe/Berlin", "a")
+    assert a.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert b.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_only_the_public_interface_of_dagster_is_used() -> None:
+    """No module imports what Dagster keeps to itself."""
+    for file in sorted(Path(secretsync_dagster.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            hidden = [name for name in modules if name.startswith("dagster") and "._" in name]
+            assert not hidden, (file.name, hidden)

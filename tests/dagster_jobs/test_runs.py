@@ -1,0 +1,221 @@
+"""What a run of the job does, and what it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster_jobs.lab import checked, failures, moved, rows, succeeded
+from secretsync_core.errors import AccessDenied, StoreUnavailable
+
+if TYPE_CHECKING:
+    from dagster_jobs.lab import Lab
+
+ALL = {"alpha/1", "alpha/2", "beta/1", "beta/2"}
+
+
+def test_a_whole_run_copies_all_and_shows_each_item_once(lab: Lab) -> None:
+    """One press: all is in place, every item is shown as in sync with what was copied, and the check is green."""
+    lab.two_items()
+    result = lab.run()
+    assert result.success
+    assert set(lab.held()) == ALL
+    assert succeeded(result) == {"expand", "transfer[alpha]", "transfer[beta]", "audit"}
+    assert lab.materialized() == {"alpha", "beta"}
+    assert moved(result) == {"alpha": [2], "beta": [2]}
+    assert checked(result) == [True]
+    assert lab.sound()
+    assert lab.ledger.lease("job") is None
+
+
+def test_the_ledger_has_one_run_with_all_that_it_copied(lab: Lab) -> None:
+    """The steps of a run are one run in the ledger: started once, finished once, with the counts of all of them."""
+    lab.two_items()
+    result = lab.run()
+    events = [record.draft for record in lab.records() if record.draft.event.startswith("run-")]
+    assert [(draft.event, draft.run) for draft in events] == [
+        ("run-started", result.run_id),
+        ("run-finished", result.run_id),
+    ]
+    assert events[-1].reason == ""
+    assert events[-1].counts == "created=4"
+    intents = [record.draft.intent for record in lab.records() if record.draft.event == "intended"]
+    assert len(set(intents)) == len(intents) == 4
+
+
+def test_a_second_run_finds_nothing_to_do(lab: Lab) -> None:
+    """Nothing changed: no transfer step runs, nothing is written, and the items are shown as in sync again."""
+    lab.two_items()
+    lab.run()
+    before = lab.at()
+    again = lab.run()
+    assert again.success
+    assert succeeded(again) == {"expand", "audit"}
+    assert lab.at() == before
+    assert moved(again, "unchanged") == {"alpha": [2], "beta": [2]}
+
+
+def test_chosen_items_only(lab: Lab) -> None:
+    """``items`` of the Launchpad: the others are left alone, and not shown as in sync."""
+    lab.two_items()
+    assert lab.run(items=["beta"]).success
+    assert set(lab.held()) == {"beta/1", "beta/2"}
+    assert lab.materialized() == {"beta"}
+
+
+def test_an_unknown_item_says_which_there_are(lab: Lab) -> None:
+    """A slip in the Launchpad fails the first step in words, and is not tried again."""
+    lab.two_items()
+    result = lab.run(items=["gamma"])
+    assert "gamma" in failures(result)["expand"]["told"]
+    assert lab.held() == {}
+
+
+def test_a_dry_run_writes_nothing_and_shows_its_plan(lab: Lab) -> None:
+    """Neither a store nor the ledger is written to, no lease is left, and the plan is a table."""
+    lab.two_items()
+    result = lab.run(dryRun=True)
+    assert result.success
+    assert lab.held() == {}
+    assert lab.records() == []
+    assert lab.ledger.lease("job") is None
+    assert lab.materialized() == set()
+    (outputs,) = [
+        event.step_output_data.metadata
+        for event in result.all_events
+        if event.is_successful_output and event.step_output_data.output_name == "manifest"
+    ]
+    assert {row["key"] for row in rows(outputs["plan"].value)} == {f"dst: {key}" for key in ALL}
+    assert outputs["would create"].value == 4
+
+
+def test_a_dry_run_needs_no_lease(lab: Lab) -> None:
+    """People may look while a run goes on."""
+    lab.two_items()
+    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    assert lab.run(dryRun=True).success
+
+
+def test_drift_is_repaired_by_the_transfer(lab: Lab) -> None:
+    """A copy that somebody else changed is put right by its item's step, which also says that it had drifted."""
+    lab.two_items()
+    lab.run()
+    lab.fill("dst", {"alpha/1": {"x": "theirs"}})
+    result = lab.run()
+    assert result.success
+    assert lab.held()["alpha/1"] == {"x": "alpha/1"}
+    assert moved(result) == {"beta": [0], "alpha": [1]}
+    assert moved(result, "drifted")["alpha"] == [1]
+
+
+def test_verify_compares_values_where_versions_match(lab: Lab) -> None:
+    """A verify run reads every value again, and writes nothing where all is well."""
+    lab.two_items()
+    lab.run()
+    before = lab.at()
+    reads = lab.fault("dst").calls
+    assert lab.run(verify=True).success
+    assert reads["read"] == 4
+    assert lab.at() == before
+
+
+def test_a_failing_key_fails_its_item_alone(lab: Lab) -> None:
+    """The item's other secrets and the other items are done; the step has a table of what failed; the check is red."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("not allowed", store="dst", key="alpha/1"), key="alpha/1")
+    result = lab.run()
+    assert not result.success
+    assert set(lab.held()) == ALL - {"alpha/1"}
+    failed = failures(result)
+    assert set(failed) == {"transfer[alpha]"}
+    assert failed["transfer[alpha]"]["told"] == "1 of 2 secrets of item alpha failed"
+    (row,) = rows(failed["transfer[alpha]"]["failed secrets"].value)
+    assert (row["key"], row["result"], row["why"]) == ("dst: alpha/1", "failed", "not allowed")
+    assert lab.materialized() == {"beta"}
+    assert checked(result) == [False]
+
+    lab.faults["dst"].clear()
+    again = lab.run()
+    assert again.success
+    assert checked(again) == [True]
+    assert lab.materialized() == {"alpha", "beta"}
+    assert moved(again) == {"beta": [0], "alpha": [1]}
+    assert lab.sound()
+
+
+def test_only_what_may_heal_is_retried(lab: Lab) -> None:
+    """A store that was away is asked again by the step's retry, which does only what is left; a refusal is final."""
+    lab.two_items()
+    faults = lab.fault("dst")
+    faults.fail("write_if", StoreUnavailable("away", store="dst"), key="alpha/1", times=1)
+    result = lab.run()
+    assert result.success
+    assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == ["transfer[alpha]"]
+    assert {str(version).partition("@")[0] for version in lab.at().values()} == {"1"}
+    assert moved(result)["alpha"] == [1]
+
+    lab.fill("src", {"beta/1": {"x": "new"}})
+    faults.fail("write_if", AccessDenied("no", store="dst"), key="beta/1")
+    refused = lab.run()
+    assert set(failures(refused)) == {"transfer[beta]"}
+    assert not [event for event in refused.all_events if event.is_step_up_for_retry]
+
+
+def test_a_source_that_cannot_be_seen_fails_its_item(lab: Lab) -> None:
+    """An item whose source does not answer fails in a step of its own; the other item is copied."""
+    lab.two_items()
+    lab.fault("src").fail("list", AccessDenied("no", store="src"), key="alpha/")
+    result = lab.run()
+    assert set(failures(result)) == {"transfer[alpha]"}
+    assert set(lab.held()) == {"beta/1", "beta/2"}
+    assert lab.materialized() == {"beta"}
+
+
+def test_deletes_come_last_and_are_counted(lab: Lab) -> None:
+    """What left the source leaves the destination, in the audit; the item's numbers say so."""
+    import asyncio
+
+    lab.two_items(deletionPolicy="Delete", maxDelete="50%")
+    lab.run()
+    asyncio.run(lab.remove("src", "alpha/1"))
+    result = lab.run()
+    assert result.success
+    assert set(lab.held()) == ALL - {"alpha/1"}
+    assert moved(result, "deleted")["alpha"] == [1]
+
+
+def test_one_item_as_a_partition(lab: Lab) -> None:
+    """A partition of the asset is one item: only that is synced, and marked."""
+    lab.two_items()
+    result = lab.materialize("beta")
+    assert result.success
+    assert set(lab.held()) == {"beta/1", "beta/2"}
+    assert lab.materialized() == {"beta"}
+
+
+def test_a_range_of_items_in_one_run(lab: Lab) -> None:
+    """A backfill of all items is one run."""
+    lab.two_items()
+    result = lab.materialize("alpha", "beta")
+    assert result.success
+    assert set(lab.held()) == ALL
+    assert lab.materialized() == {"alpha", "beta"}
+
+
+def test_a_range_in_which_an_item_fails(lab: Lab) -> None:
+    """The asset shows the item that failed as failed, and the other as in sync."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    result = lab.materialize("alpha", "beta")
+    assert not result.success
+    assert lab.materialized() == {"beta"}
+    assert checked(result) == [False]
+
+
+def test_the_check_stays_red_until_the_item_itself_is_well(lab: Lab) -> None:
+    """A later run of other items alone does not turn it green; a retry of the failed item does."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    assert checked(lab.run()) == [False]
+    assert checked(lab.run(items=["beta"])) == [False]
+    lab.faults["dst"].clear()
+    assert checked(lab.materialize("alpha")) == [True]
