@@ -23,6 +23,7 @@ def describe(server: Server) -> list[str]:
     system = f"{platform.system()} {platform.release()}"
     return [
         f"- Machine: {os.cpu_count()} cores ({_processor()}), {_memory_gib():.0f} GiB of memory, {system}",
+        f"- Load average of the 15 minutes until the end, the benchmarks' own included: {os.getloadavg()[2]:.1f}",
         f"- Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         f"- OpenBao {server.version} twice, in dev mode, on the same machine as the clients",
         f"- {', '.join(versions)}; vault-sync {peer.VERSION}",
