@@ -50,6 +50,7 @@ class Report:
         counts: results by plan item: ``counts["payments"][Result.CREATED]``.
         failures: the first KEPT outcomes that failed or were refused.
         drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
+        blocked: how many deletes were refused.
         drift_unknown: how many destinations we may not read, so that nobody knows.
         warnings: sentences for people.
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
@@ -65,6 +66,7 @@ class Report:
     failures: list[Outcome] = field(default_factory=list)
     drifted: list[Change] = field(default_factory=list)
     drifted_count: int = 0
+    blocked: int = 0
     drift_unknown: int = 0
     warnings: list[str] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
@@ -77,6 +79,8 @@ class Report:
         counts[outcome.result] = counts.get(outcome.result, 0) + 1
         if outcome.result in (Result.FAILED, Result.REFUSED) and len(self.failures) < KEPT:
             self.failures.append(outcome)
+        if outcome.result is Result.REFUSED and outcome.change.owned and not outcome.change.sources:
+            self.blocked += 1  # only a delete has no source
         if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
             self.drifted_count += 1
             if len(self.drifted) < KEPT:
@@ -111,6 +115,7 @@ class Report:
         counts = {result.value: self.total(result) for result in Result}
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
+        counts["blocked"] = self.blocked
         return " ".join(f"{name}={count}" for name, count in counts.items() if count)
 
 

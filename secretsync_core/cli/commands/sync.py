@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.signals import Stop
 from secretsync_core.engine import run as engine
+from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
     from secretsync_core.cli.call import Call
@@ -34,7 +36,10 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
                 if stop.code:
                     output.note(f"{job.name} was not started")
                     continue
-                code, result = await _sync(job, documents, opened, options, output, stop)
+                code, result, ending = await _sync(job, documents, opened, options, output, stop)
+                if job.spec.notify:
+                    for warning in await asyncio.to_thread(_notify, job, ending, opened):
+                        output.warning(warning)
                 codes.append(code)
                 found.append(result)
         return stop.code
@@ -49,7 +54,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 async def _sync(
     job: JobDocument, documents: Documents, opened: Opened, options: engine.Options, output: Output, stop: Stop
-) -> tuple[int, dict[str, Any]]:
+) -> tuple[int, dict[str, Any], Report | SecretSyncError]:
     try:
         with watching(output, job.name, collect=output.json) as observer:
             report = await engine.sync(
@@ -67,9 +72,22 @@ async def _sync(
         output.line(plan_view.heading(job, output))
         output.flush()
         output.failure(error)
-        return error.exit_code, results.failed_job(job, error)
+        return error.exit_code, results.failed_job(job, error), error
     _show(report, job, output)
-    return results.of_sync(report), report_object(report, observer.outcomes, report.drifted)
+    return results.of_sync(report), report_object(report, observer.outcomes, report.drifted), report
+
+
+def _notify(job: JobDocument, ended: Report | SecretSyncError, opened: Opened) -> list[str]:
+    """Tell whom the document names; gives what could not be told, which changes nothing about the sync."""
+    from secretsync_core.notify import ending, history, send
+
+    if isinstance(ended, SecretSyncError):
+        return send.notify(job, ending.of_error(job.name, ended), None, os.environ)
+    try:
+        before = history.before(opened.ledger, job.name, ended.run)
+    except SecretSyncError:  # what the run itself did is still worth telling
+        before = None
+    return send.notify(job, ending.of_report(ended), before.ok if before else None, os.environ)
 
 
 def _show(report: Report, job: JobDocument, output: Output) -> None:

@@ -1,0 +1,41 @@
+"""How the run before ended, as the ledger has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit.record import Event
+from secretsync_core.audit.summary import RunSummary, parse_counts
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.ledger import Ledger
+
+
+class Before(NamedTuple):
+    """The run before: whether it went well, and when it began, in seconds since the epoch."""
+
+    ok: bool
+    started: float
+
+
+_LOOKED_AT = 100
+
+
+def before(ledger: Ledger, job: str, run: str) -> Before | None:
+    """The run that began before ``run``, or the last of all where ``run`` never began. Raises LedgerError."""
+    starts = list(ledger.records(job=job, events=[Event.RUN_STARTED], newest_first=True, limit=_LOOKED_AT))
+    place = next((index + 1 for index, record in enumerate(starts) if record.draft.run == run), 0)
+    if place >= len(starts):
+        return None
+    found = starts[place]
+    ends = ledger.records(job=job, run=found.draft.run, events=[Event.RUN_FINISHED], newest_first=True, limit=1)
+    end = next(iter(ends), None)
+    summary = RunSummary(
+        run=found.draft.run,
+        started=found.time,
+        finished=end.time if end else None,
+        counts=parse_counts(end.draft.counts) if end else {},
+        reason=end.draft.reason if end else "",
+        failed_keys=0,
+    )
+    return Before(summary.ok, found.time / 1e6)

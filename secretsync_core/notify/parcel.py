@@ -1,0 +1,85 @@
+"""What is handed to the process that sends: where to, what, and how. Holds credentials, and is never shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from secretsync_core.credentials import describe, resolve
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.notify.wording import headline, json_body, slack_text, text
+from secretsync_core.schema.notify import MailSecurity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsync_core.notify.ending import Ending
+    from secretsync_core.schema.base import Credential
+    from secretsync_core.schema.notify import Email, Notify, NotifyEvent
+
+Parcel = dict[str, Any]
+
+
+class BadTarget(SecretSyncError):
+    """A message cannot even be tried to be sent: its address is missing or makes no sense."""
+
+    code = "notify"
+
+
+_MODES = {MailSecurity.START_TLS: "starttls", MailSecurity.TLS: "ssl", MailSecurity.PLAIN: "insecure"}
+_PORTS = {MailSecurity.START_TLS: 587, MailSecurity.TLS: 465, MailSecurity.PLAIN: 25}
+
+
+def pack(target: Notify, ending: Ending, events: Sequence[NotifyEvent], environ: Mapping[str, str]) -> Parcel:
+    """Make a parcel. Raises SecretSyncError where a credential is not there or is no address."""
+    words = {"title": headline(ending, events), "body": text(ending)}
+    if target.webhook is not None:
+        headers = {name: _header(where, name, environ) for name, where in target.webhook.headers.items()}
+        payload = json_body(ending, events)
+        return {"kind": "json", **words, **_http(target.webhook.url, environ), "headers": headers, "payload": payload}
+    if target.slack is not None:
+        payload = {"text": slack_text(ending, events)}
+        return {"kind": "json", **words, **_http(target.slack.webhook_url, environ), "headers": {}, "payload": payload}
+    if target.email is not None:
+        return {"kind": "email", **words, **_mail(target.email, environ)}
+    assert target.apprise is not None  # noqa: S101  one of the four is given
+    return {"kind": "apprise", **words, "url": resolve(target.apprise.url, environ)}
+
+
+def _http(where: Credential, environ: Mapping[str, str]) -> Parcel:
+    url = resolve(where, environ)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or any(char.isspace() for char in url):
+        raise BadTarget(f"the {describe(where)} does not hold an http:// or https:// URL")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return {
+        "secure": parts.scheme == "https",
+        "host": f"[{host}]" if ":" in host else host,
+        "port": port,
+        "path": path,
+        "user": parts.username,
+        "password": parts.password,
+    }
+
+
+def _header(where: Credential, name: str, environ: Mapping[str, str]) -> str:
+    value = resolve(where, environ)
+    if not (value.isascii() and value.isprintable() and name.isascii() and name.replace("-", "").isalnum()):
+        raise BadTarget(f"the {describe(where)} does not hold what a header can hold")
+    return value
+
+
+def _mail(email: Email, environ: Mapping[str, str]) -> Parcel:
+    return {
+        "host": email.host,
+        "port": email.port or _PORTS[email.security],
+        "mode": _MODES[email.security],
+        "from": email.sender,
+        "to": list(email.to),
+        "user": email.username,
+        "password": resolve(email.password, environ) if email.password is not None else None,
+    }

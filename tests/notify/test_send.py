@@ -1,0 +1,212 @@
+"""Messages arrive at real servers, and what does not arrive is a warning without an address."""
+
+from __future__ import annotations
+
+import base64
+import email
+import importlib.util
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from secretsync_core.notify import send
+from secretsync_core.notify.ending import Ending, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from notify.servers import Hook, Mailbox
+    from secretsync_core.schema.documents import JobDocument
+
+    MakeJob = Callable[[str], JobDocument]
+
+FAILED = Ending(
+    "copy",
+    "run-7",
+    ok=False,
+    counts={"created": 2, "failed": 1},
+    failed=(Key("all", "dest", "payments/api", "access-denied"),),
+    failed_count=1,
+    errors=("all: the store refuses us",),
+)
+TEXT = """\
+2 created, 1 failed
+all: the store refuses us
+Failed (1):
+- payments/api in dest: access-denied
+More: secretsync audit log --run run-7"""
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_webhook_gets_json(make_job: MakeJob, hook: Hook) -> None:
+    """A webhook gets the documented object, at the URL's path and query as they are, with the headers asked for."""
+    job = make_job("- webhook: {url: {env: URL}, headers: {Authorization: {env: TOKEN}}}")
+    environ = {"URL": hook.url("/a%2Fb?x=1&+y=2"), "TOKEN": "Bearer canary"}
+    assert send.notify(job, FAILED, None, environ) == []
+    (post,) = hook.posts
+    assert post.path == "/a%2Fb?x=1&+y=2"
+    assert post.headers["Authorization"] == "Bearer canary"
+    assert post.body == {
+        "job": "copy",
+        "run": "run-7",
+        "event": "failure",
+        "events": ["failure"],
+        "ok": False,
+        "counts": {"created": 2, "failed": 1},
+        "failed": [{"item": "all", "dest": "dest", "key": "payments/api", "reason": "access-denied"}],
+        "failedCount": 1,
+        "drifted": [],
+        "driftedCount": 0,
+        "blockedDeletes": 0,
+        "errors": ["all: the store refuses us"],
+        "summary": "SecretSync: copy failed",
+        "text": TEXT,
+        "more": "secretsync audit log --run run-7",
+    }
+
+
+def test_slack_gets_text(make_job: MakeJob, hook: Hook) -> None:
+    """A Slack webhook gets one text."""
+    job = make_job("- slack: {webhookUrl: {env: URL}}")
+    assert send.notify(job, FAILED, None, {"URL": hook.url("/services/T/B/x")}) == []
+    (post,) = hook.posts
+    assert (post.path, post.body) == ("/services/T/B/x", {"text": f"SecretSync: copy failed\n{TEXT}"})
+
+
+def test_mail(make_job: MakeJob, mailbox: Mailbox) -> None:
+    """A mail goes to everybody named, from the sender named, with the login given, as plain text."""
+    job = make_job(
+        f"- email: {{host: 127.0.0.1, port: {mailbox.port}, security: Plain, from: sync@example.com,"
+        " to: [a@example.com, b@example.com], username: me@example.com, password: {env: PASSWORD}}"
+    )
+    password = "p%41/@:ss word"
+    assert send.notify(job, FAILED, None, {"PASSWORD": password}) == []
+    messages = [email.message_from_string(message) for message in mailbox.messages]
+    assert {message["To"] for message in messages} == {"a@example.com", "b@example.com"}
+    assert {message["Subject"] for message in messages} == {"SecretSync: copy failed"}
+    assert all("sync@example.com" in message["From"] for message in messages)
+    payload = messages[0].get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert TEXT in payload.decode().replace("\r\n", "\n")
+    login = next(line for line in mailbox.commands if line.startswith("AUTH PLAIN "))
+    assert base64.b64decode(login.split(" ")[2]).split(b"\0")[1:] == [b"me@example.com", password.encode()]
+
+
+def test_any_apprise_url(make_job: MakeJob, hook: Hook) -> None:
+    """Any other address goes to Apprise as it is."""
+    job = make_job("- apprise: {url: {env: URL}}")
+    assert send.notify(job, FAILED, None, {"URL": hook.url("/n").replace("http", "json")}) == []
+    (post,) = hook.posts
+    assert post.body["title"] == "SecretSync: copy failed"
+    assert post.body["message"] == TEXT
+
+
+def test_only_what_was_asked_for(make_job: MakeJob, hook: Hook) -> None:
+    """An entry is told of the events it names only, and one message tells of all of them."""
+    job = make_job(
+        "- {on: [drift], webhook: {url: {env: DRIFT}}}\n"
+        "- {on: [failure, blockedDeletes], webhook: {url: {env: BOTH}}}\n"
+        "- {on: [blockedDeletes], webhook: {url: {env: BLOCKED}}}\n"
+    )
+    environ = {name: hook.url(f"/{name}") for name in ("DRIFT", "BOTH", "BLOCKED")}
+    assert send.notify(job, Ending("copy", "r", ok=False, blocked=1), True, environ) == []
+    told = {post.path: post.body["events"] for post in hook.posts}
+    assert told == {"/BOTH": ["failure", "blockedDeletes"], "/BLOCKED": ["blockedDeletes"]}
+
+
+def test_a_server_that_stumbles_is_asked_again(make_job: MakeJob, hook: Hook) -> None:
+    """After 500 there is one more attempt; after 404 none, and a redirection is not followed."""
+    job = make_job("- webhook: {url: {env: URL}}")
+    hook.statuses = [500]
+    assert send.notify(job, FAILED, None, {"URL": hook.url()}) == []
+    assert len(hook.posts) == 2
+    for status in (404, 302):
+        hook.posts.clear()
+        hook.statuses = [status]
+        (warning,) = send.notify(job, FAILED, None, {"URL": hook.url("/canary")})
+        assert warning == (
+            "notify[0] of copy (webhook): the notification could not be sent: "
+            f"the server answered {status}"
+        )  # fmt: skip
+        assert len(hook.posts) == 1
+
+
+def test_a_server_that_never_answers(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the message and then says a byte now and then is given up in time."""
+    monkeypatch.setattr(send, "PATIENCE_SECONDS", 5.0)
+    monkeypatch.setattr(send, "ATTEMPTS", 1)
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            server.settimeout(20)
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    while not done.wait(0.2):
+                        connection.sendall(b"H")
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        job = make_job("- webhook: {url: {env: URL}}")
+        (warning,) = send.notify(job, FAILED, None, {"URL": f"http://127.0.0.1:{server.getsockname()[1]}/"})
+        done.set()
+        thread.join()
+    assert "took longer than 5 s" in warning
+
+
+def test_no_address_in_any_warning_or_log(
+    make_job: MakeJob,
+    mailbox: Mailbox,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever goes wrong, no URL, password or header turns up in a warning, a log record or an output."""
+    caplog.set_level(0)
+    mailbox.refuse_login = True
+    port = closed_port()
+    job = make_job(
+        "- webhook: {url: {env: CLOSED}, headers: {X-Key: {env: TOKEN}}}\n"
+        "- webhook: {url: {env: NONSENSE}}\n"
+        "- webhook: {url: {env: CLOSED}, headers: {X-Key: {env: BROKEN}}}\n"
+        "- slack: {webhookUrl: {env: CLOSED}}\n"
+        "- apprise: {url: {env: UNKNOWN}}\n"
+        "- apprise: {url: {env: APPRISE}}\n"
+        f"- email: {{host: 127.0.0.1, port: {mailbox.port}, security: Plain, from: a@example.com, to: b@example.com,"
+        " username: me, password: {env: TOKEN}}\n"
+        "- webhook: {url: {env: MISSING}}\n"
+        "- slack: {webhookUrl: {file: missing}}\n"
+    )
+    environ = {
+        "CLOSED": f"http://user:canary@127.0.0.1:{port}/canary?canary=canary",
+        "NONSENSE": "htp:/canary",
+        "BROKEN": "canary\r\nX: y",
+        "UNKNOWN": "canary://canary",
+        "APPRISE": f"json://user:canary@127.0.0.1:{port}/canary",
+        "TOKEN": "canary",
+    }
+    warnings = send.notify(job, FAILED, None, environ)
+    assert len(warnings) == 9
+    told = capfd.readouterr()
+    assert "canary" not in "".join([*warnings, caplog.text, told.out, told.err])
+    assert "the environment variable NONSENSE does not hold an http:// or https:// URL" in warnings[1]
+    assert "is not one that Apprise knows" in warnings[4]
+    assert "SMTPAuthenticationError" in warnings[6]
+    assert "variable MISSING is not set" in warnings[7]
+
+
+def test_without_apprise(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Apprise the warning names the extra to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (warning,) = send.notify(make_job("- webhook: {url: {env: URL}}"), FAILED, None, {"URL": "http://127.0.0.1/"})
+    assert warning.endswith("pip install 'secretsync[notify]')")
