@@ -16,6 +16,7 @@ from secretsync_dagster import translator
 from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
+from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.schedules import make_schedule
 from secretsync_dagster.sensors import make_sensors
@@ -55,7 +56,7 @@ def compile_documents(
         assets=[*assets, *_stores(documents)],
         asset_checks=checks,
         schedules=schedules,
-        sensors=make_sensors(documents, jobs),
+        sensors=[*make_sensors(documents, jobs), *make_notifications(documents)],
         executor=dg.in_process_executor,
         resources={"secretsync": Runtime(documents, directory, ledger_url)},
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},

@@ -1,0 +1,188 @@
+"""One sensor that tells people how runs ended: as their documents' ``notify`` asks for, and as the CLI tells it.
+
+It looks at runs that are over, whatever ended them: a run that was killed, or terminated, has no op left to tell.
+A sensor of Dagster's kind for run statuses sees one status only; this one sees all three in one place, and its cursor
+keeps what was told, so that a tick that takes too long leaves the rest to the next.
+"""
+
+# No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import dagster as dg
+
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.notify import history, send
+from secretsync_core.notify.ending import Ending, of_run
+from secretsync_core.schema.documents import Documents, JobDocument
+from secretsync_dagster.resources import Runtime
+from secretsync_dagster.translator import JOB_TAG, asset_key
+
+NAME = "secretsync_notifications"
+
+_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_INTERVAL_SECONDS = 15
+_LOOK_BACK_SECONDS = 300.0
+"""How far apart the clocks of those who write down how runs end may be."""
+_PAGE = 200
+_BUDGET_SECONDS = 20.0
+"""When a tick begins no further message: Dagster gives up on a tick after a minute."""
+
+
+def make_notifications(documents: Documents) -> list[dg.SensorDefinition]:
+    """The sensor, where a document asks for notifications."""
+    told = {job.name: job for job in documents.jobs.values() if job.spec.notify}
+    return [_sensor(told)] if told else []
+
+
+def _sensor(jobs: dict[str, JobDocument]) -> dg.SensorDefinition:
+    by_asset = {asset_key(name): job for name, job in jobs.items()}
+
+    @dg.sensor(
+        name=NAME,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"secretsync"},
+        description=f"Tells how runs of {', '.join(sorted(jobs))} ended, as `notify` in their documents says.",
+    )
+    def notifications(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        runtime: Runtime = context.resources.secretsync
+        memory = _Memory(context.cursor)
+        began = time.monotonic()
+        warnings: list[str] = []
+        looked = 0
+        for record in _ended(context, memory.since):
+            run = record.dagster_run
+            if run.run_id in memory.told or _elsewhere(context, run):
+                continue
+            if not memory.first and time.monotonic() - began > _BUDGET_SECONDS:
+                break
+            memory.add(run.run_id, record.update_timestamp.timestamp())
+            if memory.first or _dry(run):
+                continue
+            for job in _jobs_of(run, jobs, by_asset):
+                looked += 1
+                try:
+                    warnings += _tell(context.instance, runtime, job, record)
+                except SecretSyncError as error:
+                    warnings.append(f"{job.name}: {error.message}")
+                except Exception as error:  # noqa: BLE001  its text may hold anything
+                    warnings.append(f"{job.name}: an unexpected {type(error).__name__}")
+        for warning in warnings:
+            context.log.warning(warning)
+        reason = f"{looked} ended runs were looked at" if looked else "no run has ended since"
+        return dg.SensorResult(skip_reason="; ".join([reason, *warnings])[:2000], cursor=memory.text())
+
+    return notifications
+
+
+def _ended(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.RunRecord]:
+    after = datetime.fromtimestamp(since - _LOOK_BACK_SECONDS, tz=timezone.utc)  # noqa: UP017  Dagster's own form
+    while True:
+        wanted = dg.RunsFilter(statuses=_OVER, updated_after=after)
+        found = context.instance.get_run_records(wanted, limit=_PAGE, order_by="update_timestamp", ascending=True)
+        yield from found
+        if len(found) < _PAGE:
+            return
+        after = found[-1].update_timestamp
+
+
+def _jobs_of(
+    run: dg.DagsterRun, jobs: dict[str, JobDocument], by_asset: dict[dg.AssetKey, JobDocument]
+) -> list[JobDocument]:
+    """The SyncJobs that a run is of: one for a run of a job, any number for one that materializes assets."""
+    if JOB_TAG in run.tags:
+        return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
+    return [by_asset[key] for key in sorted(run.asset_selection or ()) if key in by_asset]
+
+
+def _elsewhere(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
+    """Whether a run is of another code location, which tells of its own."""
+    label = run.tags.get(".dagster/repository", "")
+    location = getattr(getattr(context, "code_location_origin", None), "location_name", None)
+    return bool(label and location) and label.rpartition("@")[2] != location
+
+
+def _dry(run: dg.DagsterRun) -> bool:
+    """Whether a run only looked; whoever started it looks at it."""
+    config: Any = run.run_config
+    expand = (config.get("ops") or {}).get("expand") or {}
+    return bool(config.get("dryRun") or (expand.get("config") or {}).get("dryRun"))
+
+
+def _tell(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:
+    run = record.dagster_run
+    ok = run.status is dg.DagsterRunStatus.SUCCESS
+    errors = [] if ok else _errors(instance, run)
+    previous: bool | None = None
+    try:
+        with runtime.ledger() as opened:
+            ending = of_run(opened.ledger, job.name, run.run_id, ok=ok, errors=errors)
+            previous = _previous(instance, opened.ledger, job.name, record)
+    except SecretSyncError as error:  # also of a ledger that fails people want to hear
+        ending = Ending(job.name, run.run_id, ok, errors=(*errors, error.message))
+    return send.notify(job, ending, previous, os.environ)
+
+
+def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """Why a run failed, in words of ours: what else Dagster keeps of an exception may hold anything."""
+    if run.status is dg.DagsterRunStatus.CANCELED:
+        return ["the run was terminated"]
+    told: list[str] = []
+    failed = False
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        failed = True
+        ours = event.step_failure_data.user_failure_data if event is not None else None
+        if ours is not None and ours.description:
+            told.append(f"{event.step_key if event else 'a step'}: {ours.description}")
+    if told:
+        return told
+    return ["a step failed" if failed else "the run ended without a step that failed: its process was killed or lost"]
+
+
+def _previous(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg.RunRecord) -> bool | None:
+    """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later.
+
+    A run that fails before it could write anything is not in the ledger.
+    """
+    known = history.before(ledger, job, record.dagster_run.run_id)
+    wanted = dg.RunsFilter(tags={JOB_TAG: job}, statuses=_OVER, created_before=record.create_timestamp)
+    for other in instance.get_run_records(wanted, limit=20):
+        if other.dagster_run.run_id == record.dagster_run.run_id or _dry(other.dagster_run):
+            continue
+        if known is not None and known.started >= other.create_timestamp.timestamp():
+            break
+        return other.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+    return known.ok if known is not None else None
+
+
+class _Memory:
+    """What was told, kept in the sensor's cursor: the time of the last run, and the runs shortly before."""
+
+    def __init__(self, cursor: str | None) -> None:
+        try:
+            held = json.loads(cursor or "")
+        except ValueError:
+            held = None
+        self.first = not isinstance(held, dict)
+        """The first tick of all: what has ended before is not told any more."""
+        held = held if isinstance(held, dict) else {}
+        self.since: float = held.get("since", time.time())
+        self.told: dict[str, float] = held.get("told", {})
+
+    def add(self, run: str, ended: float) -> None:
+        """Remember a run that is told now."""
+        self.told[run] = ended
+        self.since = max(self.since, ended)
+
+    def text(self) -> str:
+        """The cursor for the next tick."""
+        kept = {run: ended for run, ended in self.told.items() if ended >= self.since - 2 * _LOOK_BACK_SECONDS}
+        return json.dumps({"since": self.since, "told": kept})
