@@ -38,9 +38,9 @@ def guarded() -> Iterator[None]:
             metadata={"code": "internal-error", "what to do": "this is a defect; please report it"},
             allow_retries=False,
         )
-    # Raised out here, where no exception is being handled any more, so that it has no context either.
     if failure is not None:
-        raise failure
+        # While this block is left the error counts as being handled, so only `from None` keeps it out of the logs.
+        raise failure from None
 
 
 def _place(error: BaseException) -> str:
