@@ -7,6 +7,7 @@ written in the same transaction as that record, can be made anew from the record
 from __future__ import annotations
 
 from operator import itemgetter
+from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
 from secretsync_core.audit.record import Event, KeyState
@@ -68,7 +69,10 @@ def states(transaction: Transaction, job: str) -> Iterator[tuple[tuple[str, str]
              FROM current WHERE job = ? ORDER BY dest, key"""
     for row in transaction.rows(sql, (job,)):
         dest, key, source, version, definition, owned, item = cast("tuple[Any, ...]", row)
-        yield (dest, key), KeyState(source, version, definition.hex(), bool(owned), item)
+        # A job has few destinations, items and definitions: each is one string, however many keys share it. A key is
+        # one string too, here and in the stores' listings.
+        held = KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
+        yield (intern(dest), intern(key)), held
 
 
 def fingerprints(

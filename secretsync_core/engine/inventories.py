@@ -16,9 +16,10 @@ from secretsync_core.plan.keys import folder
 from secretsync_core.plan.targets import ItemTargets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.model.state import KeyState
     from secretsync_core.plan.items import Item, JobPlan
 
 
@@ -37,10 +38,20 @@ class SourceView:
 
 @dataclass(slots=True)
 class DestView:
-    """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at."""
+    """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at.
+
+    Most stand as we left them. Of those only the key is kept: their versions are in the ledger's state.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    as_left: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+
+    def entry(self, key: str, held: KeyState | None) -> Entry | None:
+        """What stands at a key, of which the ledger knows ``held``; None where it is absent."""
+        if held is not None and key in self.as_left:
+            return Entry(key, held.dest_version)
+        return self.entries.get(key)
 
 
 async def view_sources(plan: JobPlan, opened: OpenStores) -> SourceView:
@@ -101,8 +112,11 @@ async def _look_up(
         collected.resolve(index, Entry(key) if key in seen.hidden else seen.entries.get(key))
 
 
-async def look(opened: OpenStores, store: str, keys: Collection[str]) -> DestView:
-    """Look at keys of one store, without reading any value."""
+async def look(
+    opened: OpenStores, store: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+) -> DestView:
+    """Look at keys of one store, without reading any value; ``known`` is what the ledger holds of them."""
+    known = known or {}
     view = DestView()
     if not keys:
         return view
@@ -110,6 +124,13 @@ async def look(opened: OpenStores, store: str, keys: Collection[str]) -> DestVie
         async for seen in opened.reader(store).stat(keys):
             if isinstance(seen, Gap):
                 view.hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
+            elif (
+                seen.version is not None
+                and not seen.deleted
+                and (held := known.get(seen.key)) is not None
+                and held.dest_version == seen.version
+            ):
+                view.as_left.add(seen.key)
             else:
                 view.entries[seen.key] = seen
     except Exception as error:  # noqa: BLE001  a third party's store may raise anything

@@ -15,11 +15,12 @@ from secretsync_core.model.report import ItemError
 from secretsync_core.plan.abilities import find_impossible, key_fault
 from secretsync_core.plan.deletes import Doubts, decide_delete, guard, orphans
 from secretsync_core.plan.diff import Sight, decide, stands
-from secretsync_core.plan.targets import find_ambiguities
+from secretsync_core.plan.targets import Claims
 from secretsync_core.schema.job import DeletionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from collections.abc import Set as AbstractSet
 
     from secretsync_core.engine.inventories import SourceView
     from secretsync_core.engine.opening import OpenStores
@@ -62,27 +63,34 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
             changes.errors.append(job_error(opened.failed[dest]))
 
     # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
-    expected = {dest: asyncio.create_task(_look(opened, dest, state.get(dest, {}).keys())) for dest in dests}
+    expected = {
+        dest: asyncio.create_task(_look(opened, dest, state.get(dest, {}).keys(), state.get(dest))) for dest in dests
+    }
     try:
         view = await view_sources(plan, opened)
         changes.errors += view.errors
-        by_key = _targets(plan, view, changes)
         views: dict[str, DestView] = {}
         for dest in dests:
             seen = await expected[dest]
-            if not isinstance(seen, SecretSyncError):
-                known = state.get(dest, {})
-                limits = opened.stores[dest].facts.limits
-                # A key that it cannot hold is refused below, by itself: asking for it would fail them all.
-                new = [key for key in by_key if key not in known and not key_fault(key, limits)]
-                rest = await _look(opened, dest, new)
-                if isinstance(rest, DestView):
-                    seen.entries.update(rest.entries)
-                    seen.hidden.update(rest.hidden)
-                    views[dest] = seen
-                    continue
-                seen = rest
-            changes.errors.append(job_error(seen))
+            if isinstance(seen, SecretSyncError):
+                changes.errors.append(job_error(seen))
+            else:
+                views[dest] = seen
+        asked = verify or keep_unchanged
+        claims = _targets(plan, view, changes, _Standing(plan, {} if asked else views, state))
+        by_key = claims.kept
+        for dest in list(views):
+            known = state.get(dest, {})
+            limits = opened.stores[dest].facts.limits
+            # A key that it cannot hold is refused below, by itself: asking for it would fail them all.
+            new = [key for key in by_key if key not in known and not key_fault(key, limits)]
+            rest = await _look(opened, dest, new)
+            if isinstance(rest, SecretSyncError):
+                changes.errors.append(job_error(rest))
+                del views[dest]
+            else:
+                views[dest].entries.update(rest.entries)
+                views[dest].hidden.update(rest.hidden)
     finally:
         for task in expected.values():
             task.cancel()
@@ -95,45 +103,67 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
     if plan.spec.deletion_policy is DeletionPolicy.DELETE:
         doubts = _doubts(view, changes)
         for dest, dest_view in views.items():
-            _decide_deletes(plan, opened, by_key, dest, dest_view, state, changes, doubts)
+            _decide_deletes(plan, opened, claims.keys, dest, dest_view, state, changes, doubts)
     return changes
 
 
-async def _look(opened: OpenStores, dest: str, keys: Collection[str]) -> DestView | SecretSyncError:
+class _Standing:
+    """Finds the targets that stand in every destination: they are counted, and nothing else is kept of them."""
+
+    def __init__(self, plan: JobPlan, views: Mapping[str, DestView], state: State) -> None:
+        self._definitions = {item.name: item.definition for item in plan.items}
+        self._dests = [(views[dest], state.get(dest, {})) for dest in plan.spec.dest if dest in views]
+        self._all = len(self._dests) == len(plan.spec.dest)
+
+    def holds(self, target: Target) -> bool:
+        """Whether source, destinations and definition are all as they were when we last wrote."""
+        definition = self._definitions[target.item]
+        return self._all and all(
+            target.key in view.as_left
+            and stands(target, definition, view.entry(target.key, known.get(target.key)), known.get(target.key))
+            for view, known in self._dests
+        )
+
+
+async def _look(
+    opened: OpenStores, dest: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+) -> DestView | SecretSyncError:
     """Look at destination keys, giving an error instead of raising it; nothing is seen where we may only write."""
     if not opened.readable(dest):
         return DestView()
     try:
-        return await look(opened, dest, keys)
+        return await look(opened, dest, keys, known)
     except SecretSyncError as error:
         return error
 
 
-def _targets(plan: JobPlan, view: SourceView, changes: ChangeSet) -> dict[str, Target]:
-    targets: list[Target] = []
+def _targets(plan: JobPlan, view: SourceView, changes: ChangeSet, standing: _Standing) -> Claims:
+    claims = Claims(plan.spec.dest)
     for collected in view.items:
         item = collected.item
         for made in collected.targets():
-            if isinstance(made, Target):
-                targets.append(made)
-            else:
+            if not isinstance(made, Target):
                 collected.incomplete = True  # its key is not known, so nobody may take its old copy for an orphan
                 for dest in plan.spec.dest:
                     changes.changes.append(
                         Change(item.name, dest, made.sources[0].key, Action.REFUSE, Reason.TRANSFORM_FAILED,
                                made.sources, detail=made.message)
                     )  # fmt: skip
+            elif standing.holds(made):
+                claims.claim(made, keep=False)
+                changes.unchanged[item.name] = changes.unchanged.get(item.name, 0) + len(plan.spec.dest)
+            else:
+                claims.claim(made, keep=True)
         for ref in collected.missing:
             _refuse_missing(plan, collected.item.key if item.combined else _map(item, ref.key), ref, item.name, changes)
             if item.combined:
                 collected.incomplete = True
         if not collected.incomplete:
             changes.warnings += zero_matches(item, collected.matched)
-    by_key, clashes = find_ambiguities(targets, plan.spec.dest)
-    if clashes:
+    if clashes := claims.clashes:
         shown = clashes[:20] + ([f"and {len(clashes) - 20} more"] if len(clashes) > 20 else [])
         raise PlanRefused(shown, hint="give each destination key one source; nothing was written")
-    return by_key
+    return claims
 
 
 def _map(item: Item, key: str) -> str:
@@ -170,11 +200,9 @@ def _decide_all(
     policy = plan.spec.write_policy
     counted = 0
     for key, target in by_key.items():
-        entry, held = view.entries.get(key), known.get(key)
+        held = known.get(key)
+        entry = view.entry(key, held)
         definition = definitions[target.item]
-        if not (verify or keep) and sight.readable and stands(target, definition, entry, held):
-            changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
-            continue
         change = decide(
             target,
             definition,
@@ -218,7 +246,7 @@ def _doubts(view: SourceView, changes: ChangeSet) -> Doubts:
 def _decide_deletes(
     plan: JobPlan,
     opened: OpenStores,
-    by_key: Mapping[str, Target],
+    claimed: AbstractSet[str],
     dest: str,
     view: DestView,
     state: State,
@@ -228,10 +256,10 @@ def _decide_deletes(
     known = state.get(dest, {})
     sight = Sight(opened.readable(dest), opened.stores[dest].facts.versioned)
     # A missing part of a combined secret must not delete the whole of it.
-    wanted = by_key.keys() | {item.key for item in plan.items if item.combined and item.name in doubts.items}
+    wanted = claimed | {item.key for item in plan.items if item.combined and item.name in doubts.items}
     deletes = [
         decide_delete(
-            key, known[key], dest, plan=plan, entry=view.entries.get(key), hidden=key in view.hidden,
+            key, known[key], dest, plan=plan, entry=view.entry(key, known[key]), hidden=key in view.hidden,
             sight=sight, doubts=doubts,
         )
         for key in orphans(plan, wanted, known)

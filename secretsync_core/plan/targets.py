@@ -10,7 +10,7 @@ from secretsync_core.model.plan import SourceRef, Target
 from secretsync_core.plan.keys import QueryMatcher, folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, KeysView, Sequence
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.plan.items import Item, Part
@@ -61,21 +61,23 @@ class ItemTargets:
         self._found.append((ref, pinned_version(part, entry.version)))
 
     def targets(self) -> Iterator[Target | Impossible]:
-        """What this item makes of what was found, in the order of the keys."""
+        """What this item makes of what was found, in the order of the keys. May be asked for once."""
         item = self.item
         if item.combined:
             if not self.missing and self._found and not self.incomplete:
                 found = sorted(self._found)
                 yield Target(item.name, item.key, tuple(ref for ref, _ in found), joint_version(found))
             return
-        self._found.sort()
-        for ref, version in self._found:
+        # Taken from the end of a list, so that what was found is given back while the targets are made.
+        self._found.sort(reverse=True)
+        while self._found:
+            ref, version = self._found.pop()
             try:
                 key = item.keys.map(ref.key)
             except TransformFailed as error:
                 yield Impossible(item.name, (ref,), error.code, error.message)
             else:
-                yield Target(item.name, key if key != ref.key else ref.key, (ref,), version)
+                yield Target(item.name, key, (ref,), version)
 
 
 def pinned_version(part: Part, current: str | None) -> str | None:
@@ -99,29 +101,60 @@ def joint_version(found: Sequence[tuple[SourceRef, str | None]]) -> str | None:
     return "all:" + digest.hexdigest()[:32]
 
 
-def find_ambiguities(targets: Iterable[Target], dests: Sequence[str]) -> tuple[dict[str, Target], list[str]]:
-    """Index the targets by key; and say, one sentence each, which keys two sources claim.
+class Claims:
+    """Which item claims which destination key. Two that claim one, and a key that is its own source, are clashes.
 
     A key that is both a source and a destination in one store is ambiguous too: the next sync would copy its copy.
     """
-    by_key: dict[str, Target] = {}
-    clashes: list[str] = []
+
+    def __init__(self, dests: Sequence[str]) -> None:
+        self._dests = frozenset(dests)
+        self._claimed: dict[str, str | Target] = {}
+        self._sources: list[SourceRef] = []  # those in a store that is a destination too
+        self._clashes: list[str] = []
+
+    def claim(self, target: Target, *, keep: bool) -> None:
+        """Note a target; only its item's name is remembered of one that is not to be kept."""
+        if (other := self._claimed.get(target.key)) is not None:
+            self._clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
+        else:
+            self._claimed[target.key] = target if keep else target.item
+        self._sources += [ref for ref in target.sources if ref.store in self._dests]
+
+    @property
+    def keys(self) -> KeysView[str]:
+        """Every key that is claimed."""
+        return self._claimed.keys()
+
+    @property
+    def kept(self) -> dict[str, Target]:
+        """The targets that were kept, by key."""
+        return {key: target for key, target in self._claimed.items() if isinstance(target, Target)}
+
+    @property
+    def clashes(self) -> list[str]:
+        """What is ambiguous, one sentence each."""
+        return [
+            *self._clashes,
+            *(
+                f"{ref.key}: both a source and a destination in store {ref.store}"
+                for ref in self._sources
+                if ref.key in self._claimed
+            ),
+        ]
+
+
+def find_ambiguities(targets: Iterable[Target], dests: Sequence[str]) -> tuple[dict[str, Target], list[str]]:
+    """Index the targets by key; and say, one sentence each, which keys two sources claim."""
+    claims = Claims(dests)
     for target in targets:
-        other = by_key.setdefault(target.key, target)
-        if other is not target:
-            clashes.append(
-                f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}",
-            )
-    clashes += [
-        f"{ref.key}: both a source and a destination in store {ref.store}"
-        for target in by_key.values()
-        for ref in target.sources
-        if ref.store in dests and ref.key in by_key
-    ]
-    return by_key, clashes
+        claims.claim(target, keep=True)
+    return claims.kept, claims.clashes
 
 
-def _origin(target: Target) -> str:
+def _origin(target: Target | str) -> str:
+    if isinstance(target, str):
+        return f"item {target}"
     sources = ", ".join(f"{ref.store}:{ref.key}" for ref in target.sources[:3])
     more = f" and {len(target.sources) - 3} more" if len(target.sources) > 3 else ""
     return f"item {target.item} ({sources}{more})"

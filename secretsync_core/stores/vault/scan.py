@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import ijson
@@ -42,10 +44,17 @@ def entry_of(key: str, info: Mapping[str, Any], now: str, *, metadata: bool) -> 
 def server_time(headers: Mapping[str, str]) -> str:
     """The server's own time, in the form of its other times, to the second; ours where it does not tell."""
     try:
-        moment = parsedate_to_datetime(headers["Date"])
+        return _read_time(headers["Date"])
     except (KeyError, ValueError):
-        moment = datetime.now(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+        return datetime.now(UTC).strftime(_SECONDS)
+
+
+_SECONDS = "%Y-%m-%dT%H:%M:%S"
+
+
+@lru_cache(maxsize=8)  # the header changes once a second, and comes with every answer
+def _read_time(date: str) -> str:
+    return parsedate_to_datetime(date).strftime(_SECONDS)
 
 
 class Details:
@@ -90,7 +99,8 @@ class Details:
         prefix, metadata, count = self._prefix, self._metadata, len(events)
         for key, info in events:
             if not key.endswith("/"):
-                entries.append(entry_of(prefix + key, info, now, metadata=metadata))
+                # One string for a key, wherever it stands: most are in the ledger and in the other store too.
+                entries.append(entry_of(intern(prefix + key), info, now, metadata=metadata))
         events.clear()
         return count
 
