@@ -15,8 +15,8 @@ import dagster as dg
 from secretsync_dagster import translator
 from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
-from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
 from secretsync_dagster.notifications import make_notifications
+from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.schedules import make_schedule
 from secretsync_dagster.sensors import make_sensors
