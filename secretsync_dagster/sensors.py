@@ -2,6 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
 
+import contextlib
 import json
 import os
 import time
@@ -115,12 +116,14 @@ class _Memory:
     """What the sensor knows from its last tick, kept in its cursor: when it asked, and what it acted on."""
 
     def __init__(self, cursor: str | None) -> None:
-        try:
+        self._asked: dict[str, float] = {}
+        self._acted: dict[str, list[Any]] = {}
+        # People may put anything into a cursor; what is not ours is begun anew.
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             held = json.loads(cursor or "{}")
-        except ValueError:
-            held = {}
-        self._asked: dict[str, float] = held.get("asked", {})
-        self._acted: dict[str, list[Any]] = held.get("acted", {})
+            asked = {str(job): float(at) for job, at in held["asked"].items()} if held else {}
+            acted = {str(item): [digest, float(at)] for item, (digest, at) in held["acted"].items()} if held else {}
+            self._asked, self._acted = asked, acted
         self._now = time.time()
 
     def due(self, job: str, interval: float) -> bool:

@@ -1,0 +1,141 @@
+"""The sensor that a source store's jobs share: it starts what is touched, and says why it starts nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from secretsync_core.errors import AccessDenied, StoreUnavailable
+
+if TYPE_CHECKING:
+    from dagster_jobs.lab import Lab
+
+
+class Ticks:
+    """Evaluates a sensor as the daemon does: each tick gets the last one's cursor."""
+
+    def __init__(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lab = lab
+        self.now = 1_000_000.0
+        self.cursor: str | None = None
+        monkeypatch.setattr("secretsync_dagster.sensors.time.time", lambda: self.now)
+
+    def tick(self, after: float = 60.0, name: str = "src_changes") -> Any:
+        """One tick."""
+        self.now += after
+        repository = self.lab.definitions.get_repository_def()
+        resources = {"secretsync": repository.get_top_level_resources()["secretsync"]}
+        with dg.build_sensor_context(
+            self.lab.instance, cursor=self.cursor, repository_def=repository, resources=resources
+        ) as context:
+            found = repository.get_sensor_def(name).evaluate_tick(context)
+        self.cursor = found.cursor
+        return found
+
+    def items(self, after: float = 60.0) -> dict[str, list[str]]:
+        """The items of each job that a tick starts."""
+        return {str(each.job_name): list(each.run_config["items"]) for each in self.tick(after).run_requests}
+
+
+@pytest.fixture
+def ticks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Ticks:
+    """The ticks of a lab's sensors."""
+    return Ticks(lab, monkeypatch)
+
+
+def test_just_what_is_touched_is_started(lab: Lab, ticks: Ticks) -> None:
+    """First all items; then none; then the one item whose source has moved, by a run that its job accepts."""
+    lab.two_items(onChange="{interval: 10s}")
+    assert ticks.items() == {"job": ["alpha", "beta"]}
+    assert lab.run().success
+    assert ticks.items() == {}
+    lab.fill("src", {"beta/1": {"x": "new"}})
+    (request,) = ticks.tick().run_requests
+    assert request.tags["secretsync/job"] == "job"
+    assert lab.run(**request.run_config).success
+    assert lab.held()["beta/1"] == {"x": "new"}
+
+
+def test_no_value_is_read_and_no_destination_asked(lab: Lab, ticks: Ticks) -> None:
+    """Versions only, of the source only."""
+    lab.two_items(onChange="{interval: 10s}")
+    source, dest = lab.fault("src"), lab.fault("dst")
+    ticks.tick()
+    assert source.calls["list"]
+    assert not source.calls["read"]
+    assert not dest.calls
+
+
+def test_ticks_say_why_they_skip(lab: Lab, ticks: Ticks) -> None:
+    """Nothing changed; not due yet; a run is going on; the store's error."""
+    lab.two_items(onChange="{interval: 10s}")
+    assert lab.run().success
+    assert ticks.tick().skip_message == "job: nothing changed"
+    assert "no job is due" in ticks.tick(after=3.0).skip_message
+    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    assert "a run is going on" in ticks.tick().skip_message
+    lab.ledger.release("job", "elsewhere/1/2/abc")
+    run = lab.instance.create_run_for_job(
+        lab.definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED, tags={"secretsync/job": "job"}
+    )
+    assert "a run is going on" in ticks.tick().skip_message
+    lab.instance.delete_run(run.run_id)
+    lab.fault("src").fail("list", AccessDenied("may not list", store="src"))
+    assert "may not list" in ticks.tick().skip_message
+
+
+def test_what_was_tried_is_not_tried_at_every_tick(lab: Lab, ticks: Ticks) -> None:
+    """An item that stays out of place is started again after the pause; at once where its source moves again."""
+    lab.two_items(onChange="{interval: 10s}")
+    assert ticks.items() == {"job": ["alpha", "beta"]}
+    assert "tried already" in ticks.tick().skip_message
+    lab.fill("src", {"beta/1": {"x": "new"}})
+    assert ticks.items() == {"job": ["beta"]}
+    assert ticks.items(after=601.0) == {"job": ["alpha", "beta"]}
+
+
+def test_a_broken_job_does_not_stop_the_others(lab: Lab, ticks: Ticks) -> None:
+    """One job's other source is away, or raises what nobody expects: the other job is started in the same tick."""
+    lab.two_items(onChange="{interval: 10s}")
+    text = (lab.config / "job.yaml").read_text()
+    lab.store("away")
+    (lab.config / "other.yaml").write_text(
+        text.replace("name: job", "name: other").replace("query: {path: alpha}", "source: away, query: {path: alpha}")
+    )
+    for error in (StoreUnavailable("away", store="away"), ValueError("surprise")):
+        ticks.cursor = None
+        lab.fault("away").clear()
+        lab.fault("away").fail("list", error)
+        assert ticks.items()["job"] == ["alpha", "beta"]
+
+
+def test_a_suspended_job_has_no_sensor(lab: Lab) -> None:
+    """``suspend`` stops what starts by itself."""
+    lab.two_items(onChange="{interval: 10s}", suspend="true")
+    assert list(lab.definitions.get_repository_def().sensor_defs) == []
+
+
+def test_a_cursor_of_nonsense_is_begun_anew(lab: Lab, ticks: Ticks) -> None:
+    """People may reset a cursor to anything in the UI."""
+    lab.two_items(onChange="{interval: 10s}")
+    for cursor in (
+        "",
+        "yesterday",
+        "[]",
+        '{"asked": 1, "acted": []}',
+        '{"asked": {"job": "x"}, "acted": {"job/alpha": 3}}',
+    ):
+        ticks.cursor = cursor
+        assert ticks.items() == {"job": ["alpha", "beta"]}
+
+
+def test_jobs_of_one_source_share_a_sensor_of_the_shortest_interval(lab: Lab) -> None:
+    """One sensor a store, as often as its most eager job wants; it runs from the start."""
+    lab.two_items(onChange="{interval: 90s}")
+    text = (lab.config / "job.yaml").read_text()
+    (lab.config / "other.yaml").write_text(text.replace("name: job", "name: other").replace("90s", "30s"))
+    (sensor,) = lab.definitions.get_repository_def().sensor_defs
+    assert sensor.minimum_interval_seconds == 30
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
