@@ -15,6 +15,7 @@ import dagster as dg
 from secretsync_dagster import translator
 from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
+from secretsync_dagster.freshness import with_freshness
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
@@ -107,7 +108,7 @@ def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinit
         descriptions_by_output_name={"result": translator.description(document)},
         tags_by_output_name={"result": {translator.JOB_TAG: document.name}},
     )
-    return made
+    return with_freshness(made, document)
 
 
 def _stores(documents: Documents) -> list[dg.AssetSpec]:
