@@ -36,6 +36,12 @@ LOCATION = "secretsync"
 
 _PACKAGES = ("dagster", "dagster_graphql", "dagster_webserver", "secretsync_dagster")
 _JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name } } } } }"
+# Asks of runs, of events and of schedules: each is a database of its own, made when it is first asked.
+_DATABASES = """{ runsOrError(limit: 1) { __typename } assetsOrError { __typename }
+  instance { daemonHealth { id } runQueuingSupported }
+  repositoriesOrError { ... on RepositoryConnection { nodes {
+    schedules { scheduleState { status } } } } } }"""
+_DAEMON = """{ instance { daemonHealth { daemonStatus(daemonType: "QUEUED_RUN_COORDINATOR") { healthy } } } }"""
 _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
   ... on LaunchRunSuccess { run { runId } }
   ... on RunConfigValidationInvalid { errors { message } }
@@ -109,21 +115,26 @@ class WebUi:
         """Wait until the UI answers and has loaded the documents. Raises SecretSyncError where it does not."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if "daemon" not in self._processes and self._answers():
+            if "daemon" not in self._processes and self._has_databases():
                 # Not before: two programs that both make Dagster's databases get into each other's way.
                 self.start_daemon()
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     raise SecretSyncError(f"the UI's {name} ended: see {self.home / name}.log")
-            with contextlib.suppress(SecretSyncError):
-                if "daemon" in self._processes and self.jobs():
-                    return self
+            if "daemon" in self._processes and self._daemon_runs() and self.jobs():
+                return self
             time.sleep(0.2)
+        self.kill()
         raise SecretSyncError(f"the UI did not come up within {START_SECONDS:.0f} s: see {self.home}/*.log")
 
-    def _answers(self) -> bool:
+    def _has_databases(self) -> bool:
         with contextlib.suppress(SecretSyncError):
-            return bool(self.graphql("{ version }"))
+            return bool(self.graphql(_DATABASES))
+        return False
+
+    def _daemon_runs(self) -> bool:
+        with contextlib.suppress(SecretSyncError):
+            return bool(self.graphql(_DAEMON)["instance"]["daemonHealth"]["daemonStatus"]["healthy"])
         return False
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
