@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import TransformFailed
@@ -38,15 +39,16 @@ class ItemTargets:
         self.missing: list[SourceRef] = []  # secret parts that the store says do not exist
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
         self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
-        self._found: list[tuple[SourceRef, str | None]] = []
+        self._found: list[tuple[SourceRef, str | None]] = []  # of an item that combines
+        # Of any other, and there may be very many: key and version, and nothing around them.
+        self._keys: list[str] = []
+        self._versions: list[str | None] = []
 
     def offer(self, index: int, entry: Entry) -> None:
         """Take a listed secret into part ``index`` if its query selects it."""
         matcher = self._matchers[index]
         if matcher is not None and matcher.takes(entry):
-            part = self.item.parts[index]
-            relative = entry.key[self._prefixes[index] :] if self.item.combined else ""
-            self._found.append((SourceRef(part.store, entry.key, part.name, relative), entry.version))
+            self._take(self.item.parts[index], entry.key, entry.version, self._prefixes[index])
             self.matched[index] += 1
 
     def resolve(self, index: int, entry: Entry | None) -> None:
@@ -58,7 +60,15 @@ class ItemTargets:
             self.missing.append(ref)
             return
         self.matched[index] += 1
-        self._found.append((ref, pinned_version(part, entry.version)))
+        self._take(part, part.secret.key, pinned_version(part, entry.version), None)
+
+    def _take(self, part: Part, key: str, version: str | None, prefix: int | None) -> None:
+        if self.item.combined:
+            relative = key[prefix:] if prefix is not None else ""
+            self._found.append((SourceRef(part.store, key, part.name, relative), version))
+        else:
+            self._keys.append(key)
+            self._versions.append(version)
 
     def targets(self) -> Iterator[Target | Impossible]:
         """What this item makes of what was found, in the order of the keys. May be asked for once."""
@@ -68,10 +78,17 @@ class ItemTargets:
                 found = sorted(self._found)
                 yield Target(item.name, item.key, tuple(ref for ref, _ in found), joint_version(found))
             return
-        # Taken from the end of a list, so that what was found is given back while the targets are made.
-        self._found.sort(reverse=True)
-        while self._found:
-            ref, version = self._found.pop()
+        keys, versions = self._keys, self._versions
+        if any(one > other for one, other in pairwise(keys)):  # a SCAN's answer is in order
+            order = sorted(range(len(keys)), key=keys.__getitem__)
+            keys, versions = [keys[at] for at in order], [versions[at] for at in order]
+        # Taken from the end of the lists, so that what was found is given back while the targets are made.
+        keys.reverse()
+        versions.reverse()
+        self._keys, self._versions = [], []
+        store = item.parts[0].store
+        while keys:
+            ref, version = SourceRef(store, keys.pop()), versions.pop()
             try:
                 key = item.keys.map(ref.key)
             except TransformFailed as error:
