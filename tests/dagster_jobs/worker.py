@@ -10,25 +10,29 @@ import dagster as dg
 from secretsync_core.schema.loader import examine
 from secretsync_dagster.compile import compile_documents
 
-CONFIG = "SECRETSYNC_CONFIG"
 QUIET = {"telemetry": {"enabled": False}}
 
 
-def the_job() -> dg.JobDefinition:
-    """The job ``job`` of the documents under SECRETSYNC_CONFIG."""
-    directory = Path(os.environ[CONFIG])
-    documents, problems = examine([directory])
-    return compile_documents(documents, problems, directory=directory).resolve_job_def("job")
+def job_of(config: str) -> dg.JobDefinition:
+    """The job ``job`` of the documents in a directory."""
+    documents, problems = examine([Path(config)])
+    return compile_documents(documents, problems, directory=Path(config)).resolve_job_def("job")
+
+
+def execute(instance: dg.DagsterInstance, config: str, options: dg.ReexecutionOptions | None) -> dg.JobExecutionResult:
+    """Execute it as a run worker does, with outputs kept on disk."""
+    # Dagster keeps what it made of one call; the argument tells the tests' jobs apart.
+    job = dg.build_reconstructable_job("dagster_jobs.worker", "job_of", reconstructable_args=(config,))
+    return dg.execute_job(job, instance=instance, reexecution_options=options)
 
 
 def work(config: str, home: str, parent: str, how: str) -> None:
     """Execute the job in the instance at ``home``: afresh, or after ``parent``, from its failure or all of it."""
-    os.environ[CONFIG] = config
     with dg.DagsterInstance.local_temp(home, overrides=QUIET) as instance:
         options = None
         if parent and how == "from failure":
             options = dg.ReexecutionOptions.from_failure(parent, instance)
         elif parent:
             options = dg.ReexecutionOptions(parent_run_id=parent)
-        result = dg.execute_job(dg.reconstructable(the_job), instance=instance, reexecution_options=options)
+        result = execute(instance, config, options)
         os._exit(0 if result.success else 1)
