@@ -36,11 +36,6 @@ LOCATION = "secretsync"
 
 _PACKAGES = ("dagster", "dagster_graphql", "dagster_webserver", "secretsync_dagster")
 _JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name } } } } }"
-# Asks of runs, of events and of schedules: each is a database of its own, made when it is first asked.
-_DATABASES = """{ runsOrError(limit: 1) { __typename } assetsOrError { __typename }
-  instance { daemonHealth { id } runQueuingSupported }
-  repositoriesOrError { ... on RepositoryConnection { nodes {
-    schedules { scheduleState { status } } } } } }"""
 _DAEMON = """{ instance { daemonHealth { daemonStatus(daemonType: "QUEUED_RUN_COORDINATOR") { healthy } } } }"""
 _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
   ... on LaunchRunSuccess { run { runId } }
@@ -88,7 +83,9 @@ class WebUi:
         server = {"host": "127.0.0.1", "port": self._code_port, "location_name": LOCATION}
         (self.home / "workspace.yaml").write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
         atexit.register(self.kill)
+        self._make_databases()
         self.start_code()
+        self.start_daemon()
         webserver = ("dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(self._port))
         self._start("webserver", webserver)
 
@@ -115,27 +112,18 @@ class WebUi:
         """Wait until the UI answers and has loaded the documents. Raises SecretSyncError where it does not."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if "daemon" not in self._processes and self._has_databases():
-                # Not before: two programs that both make Dagster's databases get into each other's way.
-                self.start_daemon()
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     raise SecretSyncError(f"the UI's {name} ended: see {self.home / name}.log")
-            if "daemon" in self._processes and self._daemon_runs() and self.jobs():
-                return self
+            with contextlib.suppress(SecretSyncError):
+                if self._daemon_runs() and self.jobs():
+                    return self
             time.sleep(0.2)
         self.kill()
         raise SecretSyncError(f"the UI did not come up within {START_SECONDS:.0f} s: see {self.home}/*.log")
 
-    def _has_databases(self) -> bool:
-        with contextlib.suppress(SecretSyncError):
-            return bool(self.graphql(_DATABASES))
-        return False
-
     def _daemon_runs(self) -> bool:
-        with contextlib.suppress(SecretSyncError):
-            return bool(self.graphql(_DAEMON)["instance"]["daemonHealth"]["daemonStatus"]["healthy"])
-        return False
+        return bool(self.graphql(_DAEMON)["instance"]["daemonHealth"]["daemonStatus"]["healthy"])
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the webserver; gives the answer's data. Raises SecretSyncError."""
@@ -214,6 +202,12 @@ class WebUi:
         self.stop()
 
     # -- Starting
+
+    def _make_databases(self) -> None:
+        """Let one program make them: several that do so at once leave them in a state that none of them can open."""
+        self._start("instance", ("dagster", "instance", "migrate"))
+        if self._processes.pop("instance").wait():
+            raise SecretSyncError(f"Dagster's databases cannot be made: see {self.home / 'instance.log'}")
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         program = Path(sysconfig.get_path("scripts")) / command[0]

@@ -78,5 +78,5 @@ class UiStory:
             ("the run that failed, and why", f"{self._ui.address}/runs/{self._failed_run}"),
         ):
             self._say(f"  {what:<32} {where}")
-        self._say(f"Give the database its port with `{mend}`, then press Re-execute from failure on that last page.")
+        self._say(f"Give the database its port with `{mend}`, then choose Re-execute > From failure on that last page.")
         self._say(f"What the three programs say: {self._ui.home}/*.log")
