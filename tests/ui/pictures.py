@@ -1,0 +1,65 @@
+"""Takes docs/images from a running demo: ``PYTHONPATH=tests python -m ui.pictures http://127.0.0.1:PORT``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ui.chromium import browse
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+JOB = "vault_to_k8s_vault"
+
+
+def take(address: str) -> None:
+    """Take every picture."""
+    with browse() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
+        _job(page, address)
+        _runs(page, address)
+        _asset(page, address)
+
+
+def _keep(page: Page, name: str) -> None:
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def _job(page: Page, address: str) -> None:
+    page.goto(f"{address}/locations/secretsync/jobs/{JOB}")
+    page.get_by_text("Copies secrets from").first.wait_for()
+    _keep(page, "job")
+    page.goto(f"{address}/locations/secretsync/jobs/{JOB}/playground")
+    page.get_by_role("button", name="Launch Run").wait_for()
+    _keep(page, "launchpad")
+
+
+def _runs(page: Page, address: str) -> None:
+    for job, name, event in (
+        (JOB, "run", "step:transfer[production]"),
+        ("databases_for_reports", "failed-step", "type:STEP_FAILURE"),
+    ):
+        page.goto(f"{address}/locations/secretsync/jobs/{job}/runs")
+        page.locator("a[href^='/runs/']").first.click()
+        page.wait_for_url("**/runs/*")
+        page.get_by_placeholder("Filter…").fill(event)
+        page.keyboard.press("Escape")
+        _keep(page, name)
+
+
+def _asset(page: Page, address: str) -> None:
+    for view, name in (("partitions", "partitions"), ("checks", "checks"), ("lineage", "lineage")):
+        page.goto(f"{address}/assets/sync/{JOB}?view={view}")
+        page.wait_for_timeout(2500)
+        if name == "partitions":
+            page.get_by_text("production", exact=True).first.click()
+        _keep(page, name)
+
+
+if __name__ == "__main__":
+    take(sys.argv[1])
