@@ -224,7 +224,12 @@ class WebUi:
             )
 
     def _our_environment(self, environ: Mapping[str, str], config: Path) -> dict[str, str]:
-        theirs = {name: value for name, value in environ.items() if not name.startswith("DAGSTER_")}
+        # None of the user's own Dagster settings; DAGSTER_PG_… are for ``settings`` that ask for them.
+        theirs = {
+            name: value
+            for name, value in environ.items()
+            if not name.startswith("DAGSTER_") or name.startswith("DAGSTER_PG_")
+        }
         package = str(Path(secretsync_core.__file__).parents[1])
         return theirs | {
             "SECRETSYNC_CONFIG": str(config),

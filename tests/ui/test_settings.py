@@ -13,6 +13,7 @@ import yaml
 from dagster import DagsterInstance
 
 from secretsync_core.demo.ui import WebUi
+from ui.relay import relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +39,16 @@ def database() -> Iterator[dict[str, str]]:
         with psycopg.connect(str(server.get_uri(database="postgres")), autocommit=True) as connection:
             connection.execute("CREATE DATABASE dagster")
             connection.execute("CREATE ROLE dagster LOGIN SUPERUSER PASSWORD 'for-this-test'")
-            where = connection.info
-            host, port = where.host, str(where.port)
-        yield {
-            "DAGSTER_PG_HOST": host,
-            "DAGSTER_PG_PORT": port,
-            "DAGSTER_PG_DB": "dagster",
-            "DAGSTER_PG_USER": "dagster",
-            "DAGSTER_PG_PASSWORD": "for-this-test",
-        }
+            where = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
+        # The server listens on a socket alone, and Dagster's settings know hosts and ports alone.
+        with relay(where) as port:
+            yield {
+                "DAGSTER_PG_HOST": "127.0.0.1",
+                "DAGSTER_PG_PORT": str(port),
+                "DAGSTER_PG_DB": "dagster",
+                "DAGSTER_PG_USER": "dagster",
+                "DAGSTER_PG_PASSWORD": "for-this-test",
+            }
         server.cleanup()
 
 
