@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 START_SECONDS = 120.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 5.0
 LOCATION = "secretsync"
 
 _PACKAGES = ("dagster", "dagster_graphql", "dagster_webserver", "secretsync_dagster")
