@@ -104,7 +104,7 @@ def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinit
         keys_by_output_name={"result": key},
         partitions_def=dg.StaticPartitionsDefinition(translator.item_names(document)),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name="syncs",
+        group_name=translator.GROUP,
         descriptions_by_output_name={"result": translator.description(document)},
         tags_by_output_name={"result": {translator.JOB_TAG: document.name}},
     )
@@ -123,7 +123,7 @@ def _stores(documents: Documents) -> list[dg.AssetSpec]:
         dg.AssetSpec(
             translator.store_key(store.name),
             deps=from_jobs.get(store.name, []),
-            group_name="stores",
+            group_name=translator.GROUP,
             description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), "
             f"from `{store.where.file}:{store.where.line}`.",
             kinds={store.provider},

@@ -145,7 +145,7 @@ def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Move
             description="what this run did",
             metadata={
                 "summary": show.summary(done.report, done.healed),
-                "secrets": show.outcome_table(done.outcomes),
+                **({"secrets": show.outcome_table(done.outcomes)} if done.outcomes else {}),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from secretsync_core.cli.wording import reason
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import Result
@@ -31,7 +32,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> dg.TableMetadataValue:
             (
                 f"{outcome.change.dest}: {outcome.change.key}",
                 outcome.result.value,
-                outcome.message or str(outcome.code or outcome.change.reason),
+                outcome.message or reason(str(outcome.code or outcome.change.reason)),
                 display_version(outcome.change.source_version),
                 display_version(outcome.dest_version or outcome.change.dest_version),
             )
@@ -50,7 +51,7 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
             (
                 f"{change.dest}: {change.key}",
                 change.action.value,
-                change.detail or change.reason.value,
+                change.detail or reason(change.reason.value),
                 display_version(change.source_version),
                 display_version(change.dest_version),
             )

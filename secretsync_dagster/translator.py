@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 JOB_TAG = "secretsync/job"
 """The run tag that names the SyncJob, whichever way its run was started."""
 
+GROUP = "secretsync"
+"""The group of all our assets: in one group, the lineage is drawn in one line from source to destination."""
+
 IN_SYNC = "in_sync"
 """The check that turns red when a run leaves an item out of sync."""
 
