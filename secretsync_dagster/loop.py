@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any
 
 T = TypeVar("T")
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, on the quickest event loop that is installed."""
+    """Run a coroutine to its end, on the quickest event loop that is installed.
+
+    Dagster terminates a run by a signal whose handler raises. Raised inside an event loop, that exception is lost, or
+    loses the wake-up of whoever was to come next, and the run hangs. So while the loop runs a signal cancels the
+    coroutine, and Dagster's handler is called behind it, where it may raise.
+    """
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        factory = asyncio.new_event_loop
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        if threading.current_thread() is not threading.main_thread():
+            return runner.run(work)  # only the main thread is sent signals
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        received: list[signal.Signals] = []
+
+        async def interruptible() -> T:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+            def interrupt(number: signal.Signals) -> None:
+                received.append(number)
+                if task is not None:
+                    task.cancel()
+
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, interrupt, number)
+            try:
+                return await work
+            finally:
+                for number in _SIGNALS:
+                    loop.remove_signal_handler(number)
+
+        try:
+            return runner.run(interruptible())
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for number in received:
+                handler = before[number]
+                if callable(handler):
+                    handler(number, None)

@@ -122,6 +122,7 @@ def test_killed_at_any_moment_and_executed_again(
             # A terminated run worker stops in order, one that is killed does not.
             (process.kill if number % 4 else process.terminate)()
         process.join(60)
+        assert process.exitcode is not None, f"seed {seed}, round {number}: the run worker does not end"
         took = took or time.monotonic() - began
         written = len(crash.versions())
         run = crash.last()
