@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
-"""What a field may hold: whatever JSON can."""
+"""What a field may hold in most stores: whatever JSON can."""
+
+FieldValue: TypeAlias = JsonValue | bytes
+"""What a field may hold in any store: in one of binary fields, bytes."""
 
 
 class SecretValue:
@@ -23,15 +26,15 @@ class SecretValue:
 
     __slots__ = ("_payload",)
 
-    def __init__(self, payload: Mapping[str, JsonValue] | bytes) -> None:
-        self._payload: dict[str, JsonValue] | bytes = payload if isinstance(payload, bytes) else dict(payload)
+    def __init__(self, payload: Mapping[str, FieldValue] | bytes) -> None:
+        self._payload: dict[str, FieldValue] | bytes = payload if isinstance(payload, bytes) else dict(payload)
 
     @property
     def is_blob(self) -> bool:
         """Whether this is one blob of bytes rather than named fields."""
         return isinstance(self._payload, bytes)
 
-    def reveal(self) -> dict[str, JsonValue] | bytes:
+    def reveal(self) -> dict[str, FieldValue] | bytes:
         """The value itself: fields by name, or the blob's bytes. The caller must not change the fields."""
         return self._payload
 

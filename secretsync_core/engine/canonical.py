@@ -16,7 +16,7 @@ from secretsync_core.secret import SecretValue
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from secretsync_core.secret import JsonValue
+    from secretsync_core.secret import FieldValue, JsonValue
 
 
 def canonical(value: SecretValue) -> bytes:
@@ -28,10 +28,27 @@ def canonical(value: SecretValue) -> bytes:
     payload = value.reveal()
     if isinstance(payload, bytes):
         return b"b" + payload
-    return b"f" + json.dumps(_plain(payload), sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    if any(isinstance(field, bytes) for field in payload.values()):
+        return (
+            b"x"
+            + json.dumps(
+                {name: field.hex() if isinstance(field, bytes) else [_plain(field)] for name, field in payload.items()},
+                sort_keys=True,
+            ).encode()
+        )
+    return (
+        b"f"
+        + json.dumps(
+            {name: _plain(field) for name, field in payload.items()},
+            sort_keys=True,
+            ensure_ascii=True,
+            separators=(",", ":"),
+        ).encode()
+    )
 
 
-def _plain(value: JsonValue) -> JsonValue:
+def _plain(value: FieldValue) -> JsonValue:
+    assert not isinstance(value, bytes)  # noqa: S101  only whole fields are, and these are dealt with above
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -83,13 +100,13 @@ class Fingerprinter:
         return hmac.new(self._key, _frame(dest, key) + b"n" + name.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _fields(value: SecretValue) -> dict[str, JsonValue] | None:
+def _fields(value: SecretValue) -> dict[str, FieldValue] | None:
     """The fields of a value, of a blob those that it stands for; None where it stands for none."""
     payload = value.reveal()
     if isinstance(payload, dict):
         return payload
     with contextlib.suppress(InvalidSecret):
-        return blob_to_fields(payload, Encoding.UTF_8)
+        return dict(blob_to_fields(payload, Encoding.UTF_8))
     return None
 
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.engine.canonical import same
-from secretsync_core.engine.convert import to_shape
+from secretsync_core.engine.convert import blob_to_fields, to_shape
+from secretsync_core.engine.fit import check_fits
 from secretsync_core.engine.render import render
 from secretsync_core.errors import SecretNotFound
-from secretsync_core.model.capabilities import Shape
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.plan.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from secretsync_core.engine.canonical import Fingerprinter
     from secretsync_core.engine.opening import OpenStores
     from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.model.capabilities import Shape
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.plan.items import Item, JobPlan
-
+    from secretsync_core.secret import FieldValue
 
 _BLURRED = (Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE)
 
@@ -80,10 +81,12 @@ class Comparer:
 
         A create or update comes back as it is, with its value. Reads the destination only for ``compare``.
         """
-        shape = self._opened.stores[change.dest].facts.shape
+        facts = self._opened.stores[change.dest].facts
+        shape = facts.shape
         if wanted.source_version != change.source_version:
             change = change._replace(source_version=wanted.source_version, known=False)
         ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
+        check_fits(ours_now, facts, change.key)
         if change.action is not Action.COMPARE:
             return Verdict(change, ours_now, self._names(change, ours_now))
         try:
@@ -107,6 +110,7 @@ class Comparer:
         recorded = await self._recorded(change) if drift is Drift.CHANGED or self._policy is WritePolicy.MERGE else None
         if self._policy is WritePolicy.MERGE:
             whole, ours = self._merge(change, ours_now, current.value, shape, recorded[1] if recorded else "")
+            check_fits(whole, facts, change.key)
         right = same(current.value, whole)
         blurred = not right and reason in _BLURRED  # its versions could not tell whether it moved without us
         if blurred and recorded is None:
@@ -129,11 +133,10 @@ class Comparer:
         ours = recorded[1] if recorded else ""
         if not ours or self._fingerprinter is None:
             return None, ours, current.version
-        fields = to_shape(current.value, Shape.FIELDS, Encoding.UTF_8).reveal()
-        assert isinstance(fields, dict)  # noqa: S101  the shape asked for
+        fields = _fields(current.value, Encoding.UTF_8)
         held = self._fingerprinter.named_by(change.dest, change.key, ours, fields)
         rest = SecretValue({name: value for name, value in fields.items() if name not in held})
-        shape = Shape.BLOB if current.value.is_blob else Shape.FIELDS
+        shape = self._opened.stores[change.dest].facts.shape
         return (to_shape(rest, shape, Encoding.UTF_8) if fields.keys() - held else None), ours, current.version
 
     async def _recorded(self, change: Change) -> tuple[str, str] | None:
@@ -146,8 +149,7 @@ class Comparer:
     def _names(self, change: Change, value: SecretValue) -> str:
         if self._policy is not WritePolicy.MERGE or self._fingerprinter is None:
             return ""
-        fields = to_shape(value, Shape.FIELDS, self._items[change.item].encoding).reveal()
-        assert isinstance(fields, dict)  # noqa: S101  the shape asked for
+        fields = _fields(value, self._items[change.item].encoding)
         return self._fingerprinter.field_names(change.dest, change.key, fields)
 
     def _merge(
@@ -155,10 +157,7 @@ class Comparer:
     ) -> tuple[SecretValue, str]:
         """The destination's value with our fields in it: those of ours that the source dropped go, no others."""
         encoding = self._items[change.item].encoding
-        new = to_shape(ours_now, Shape.FIELDS, encoding).reveal()
-        old = to_shape(current, Shape.FIELDS, encoding).reveal()
-        assert isinstance(new, dict)  # noqa: S101  the shape asked for
-        assert isinstance(old, dict)  # noqa: S101
+        new, old = _fields(ours_now, encoding), _fields(current, encoding)
         ours, dropped = "", set[str]()
         if self._fingerprinter is not None:
             ours = self._fingerprinter.field_names(change.dest, change.key, new)
@@ -167,3 +166,9 @@ class Comparer:
         if same(SecretValue(merged), SecretValue(old)):
             return current, ours  # as it is written there, whatever the order and spaces of its JSON
         return to_shape(SecretValue(merged), shape, encoding), ours
+
+
+def _fields(value: SecretValue, encoding: Encoding) -> dict[str, FieldValue]:
+    """The fields of a value in a store's own shape; of a blob, those that it stands for."""
+    payload = value.reveal()
+    return dict(blob_to_fields(payload, encoding)) if isinstance(payload, bytes) else payload

@@ -1,4 +1,4 @@
-"""Between named fields and one blob of bytes: one rule each way, and never lossy in silence.
+"""Between named fields, named runs of bytes, and one blob: one rule each way, and never lossy in silence.
 
 ========================================  ====================================================================
 blob to fields                            fields to blob
@@ -9,8 +9,13 @@ with ``encoding: base64``: the field      with ``encoding: base64``: only the fi
 ``value``, the bytes in base64            its base64 stands for
 ========================================  ====================================================================
 
-The two undo each other. What cannot come back as it was is refused: bytes that are not UTF-8 (without ``encoding:
-base64``), and the one JSON object that would come back as plain text, ``{"value": "some text"}``.
+Fields of bytes (Kubernetes) become text in UTF-8 in a store of JSON fields, and with ``encoding: base64`` all of them
+base64. Only text becomes bytes: a number, true, null or a list is refused (``fields: {asText: true}`` makes it text).
+Between fields of bytes and a blob the rules are those of the table, except that bytes which are not UTF-8 are the field
+``value`` as they are.
+
+The directions undo each other. What cannot come back as it was is refused: bytes that are not UTF-8 (without
+``encoding: base64``), and the one JSON object that would come back as plain text, ``{"value": "some text"}``.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ from secretsync_core.schema.job import Encoding
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
-    from secretsync_core.secret import JsonValue
+    from collections.abc import Mapping
+
+    from secretsync_core.secret import FieldValue, JsonValue
 
 VALUE = "value"
 """The field that stands for a blob which has no fields of its own."""
@@ -36,9 +43,87 @@ VALUE = "value"
 def to_shape(value: SecretValue, shape: Shape, encoding: Encoding) -> SecretValue:
     """The same secret in the shape that a store holds. Raises InvalidSecret where it would lose something."""
     payload = value.reveal()
+    if shape is Shape.BLOB:
+        return value if isinstance(payload, bytes) else SecretValue(fields_to_blob(payload, encoding))
+    if shape is Shape.BINARY_FIELDS:
+        fields = blob_to_binary(payload, encoding) if isinstance(payload, bytes) else binary_fields(payload, encoding)
+        return SecretValue(fields)
     if isinstance(payload, bytes):
-        return value if shape is Shape.BLOB else SecretValue(blob_to_fields(payload, encoding))
-    return value if shape is Shape.FIELDS else SecretValue(fields_to_blob(payload, encoding))
+        return SecretValue(blob_to_fields(payload, encoding))
+    return SecretValue(json_fields(payload)) if _has_bytes(payload) else value
+
+
+def opened(value: SecretValue, encoding: Encoding) -> SecretValue:
+    """A source's value as transforms see it: fields of bytes become text, in base64 where the item says so.
+
+    Without it, bytes that are not UTF-8 stay bytes: they can be passed on, picked and renamed, and nothing else.
+    """
+    payload = value.reveal()
+    if isinstance(payload, bytes) or not _has_bytes(payload):
+        return value
+    return SecretValue({name: _text_of(field, encoding) for name, field in payload.items()})
+
+
+def _has_bytes(fields: Mapping[str, FieldValue]) -> bool:
+    return any(isinstance(field, bytes) for field in fields.values())
+
+
+def _text_of(field: FieldValue, encoding: Encoding) -> FieldValue:
+    if not isinstance(field, bytes):
+        return field
+    if encoding is Encoding.BASE64:
+        return base64.b64encode(field).decode("ascii")
+    text = _decoded(field)
+    return field if text is None else text
+
+
+def json_fields(fields: Mapping[str, FieldValue]) -> dict[str, JsonValue]:
+    """Fields that JSON can hold: those of bytes as the text that they are in UTF-8."""
+    kept: dict[str, JsonValue] = {}
+    for name, field in fields.items():
+        held = _text_of(field, Encoding.UTF_8)
+        if isinstance(held, bytes):
+            raise InvalidSecret(
+                "a field of the secret is bytes that are not UTF-8 text, and JSON has no bytes",
+                hint="set encoding: base64 on the plan item, or leave that field out",
+            )
+        kept[name] = held
+    return kept
+
+
+def binary_fields(fields: Mapping[str, FieldValue], encoding: Encoding) -> dict[str, bytes]:
+    """Fields as bytes: text in UTF-8, or what its base64 stands for where the item says so."""
+    made: dict[str, bytes] = {}
+    for name, field in fields.items():
+        if isinstance(field, bytes):
+            made[name] = field
+        elif not isinstance(field, str):
+            raise InvalidSecret(
+                "a field of the secret is not text, and the destination holds bytes",
+                hint="make it text by valueTransform: [{fields: {asText: true}}]",
+            )
+        elif encoding is Encoding.BASE64:
+            made[name] = _from_base64(field, "a field")
+        else:
+            blob = encoded(field)
+            if blob is None:
+                raise InvalidSecret("the secret holds text that is not valid Unicode, and the destination holds bytes")
+            made[name] = blob
+    return made
+
+
+def blob_to_binary(blob: bytes, encoding: Encoding) -> dict[str, bytes]:
+    """The fields of bytes that a blob stands for."""
+    if encoding is Encoding.BASE64 or _decoded(blob) is None:
+        return {VALUE: blob}
+    return binary_fields(blob_to_fields(blob, Encoding.UTF_8), Encoding.UTF_8)
+
+
+def _from_base64(text: str, what: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidSecret(f"encoding: base64 is set, and {what} is not base64") from None
 
 
 def blob_to_fields(blob: bytes, encoding: Encoding) -> dict[str, JsonValue]:
@@ -62,16 +147,16 @@ def blob_to_fields(blob: bytes, encoding: Encoding) -> dict[str, JsonValue]:
     return fields
 
 
-def fields_to_blob(fields: dict[str, JsonValue], encoding: Encoding) -> bytes:
+def fields_to_blob(given: Mapping[str, FieldValue], encoding: Encoding) -> bytes:
     """The blob that fields stand for."""
+    if set(given) == {VALUE} and isinstance(raw := given[VALUE], bytes) and _decoded(raw) is None:
+        return raw
+    fields = json_fields(given)
     only = fields[VALUE] if set(fields) == {VALUE} else None
     if encoding is Encoding.BASE64:
         if not isinstance(only, str):
             raise InvalidSecret("encoding: base64 needs a secret whose only field is `value`, a text")
-        try:
-            return base64.b64decode(only, validate=True)
-        except (binascii.Error, ValueError):
-            raise InvalidSecret("encoding: base64 is set, and the field `value` is not base64") from None
+        return _from_base64(only, "the field `value`")
     if isinstance(only, str) and json_object(only) is None:
         text = only
     else:

@@ -12,8 +12,10 @@ from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
 from secretsync_core.stores.base import (
     ConditionalWriter,
+    Creator,
     Deleter,
     Lister,
+    Marker,
     Reader,
     StoreContext,
     Writer,
@@ -44,7 +46,7 @@ class Halves:
     Found out once: asking a protocol whether an object implements it is too slow to do for every secret.
     """
 
-    __slots__ = ("conditional", "deleter", "facts", "lister", "reader", "store", "writer")
+    __slots__ = ("conditional", "creator", "deleter", "facts", "lister", "marker", "reader", "store", "writer")
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -53,7 +55,9 @@ class Halves:
         self.lister = store if isinstance(store, Lister) else None
         self.writer = store if isinstance(store, Writer) else None
         self.conditional = store if isinstance(store, ConditionalWriter) else None
+        self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
+        self.marker = store if isinstance(store, Marker) else None
 
 
 @dataclass(slots=True)

@@ -6,10 +6,11 @@ field names that the document itself holds, never anything that it was given.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.convert import blob_to_fields, encoded
+from secretsync_core.engine.convert import blob_to_fields, encoded, opened
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.plan.items import Item
     from secretsync_core.schema.job import FieldsTransform, TemplateTransform
-    from secretsync_core.secret import JsonValue
+    from secretsync_core.secret import FieldValue, JsonValue
 
-Fields = dict[str, "JsonValue"]
+Fields = dict[str, "FieldValue"]
 
 
 def render(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> SecretValue:
@@ -33,6 +34,7 @@ def render(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> Secret
     Raises TransformFailed where a step fails, InvalidSecret where a conversion would lose something and
     SecretNotFound where a ``property`` is not there.
     """
+    found = [(ref, opened(value, item.encoding)) for ref, value in found]
     if item.combined:
         return _render_combined(item, found)
     ((ref, value),) = found
@@ -45,20 +47,22 @@ def render(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> Secret
 def _render_combined(item: Item, found: Sequence[tuple[SourceRef, SecretValue]]) -> SecretValue:
     context: dict[str, JsonValue] = {part.name: {} for part in item.parts if part.query is not None}
     parts = {part.name: part for part in item.parts}
+    templated = bool(item.steps) and item.steps[0].template is not None
     everything: list[Fields] = []
     for ref, value in found:
         part = parts[ref.part]
         if part.secret is not None and part.secret.property is not None:
             value = _property(_as_fields(value, item), part.secret.property, ref)
         fields = _as_fields(value, item)
-        everything.append(fields)
-        if part.secret is not None:
-            context[part.name] = fields
+        if not templated:
+            everything.append(fields)
+        elif part.secret is not None:
+            context[part.name] = _for_template(fields, item)
         else:
             group = context[part.name]
             assert isinstance(group, dict)  # noqa: S101  made above
-            group[ref.relative] = fields
-    if item.steps and item.steps[0].template is not None:
+            group[ref.relative] = _for_template(fields, item)
+    if templated:
         return _apply(item, SecretValue({}), context)
     return _apply(item, SecretValue(_union(item, everything)), None)
 
@@ -82,7 +86,7 @@ def _apply(item: Item, value: SecretValue, context: Mapping[str, JsonValue] | No
         where = f"valueTransform[{number}] of item {item.name}"
         if step.template is not None:
             if context is None:
-                fields = _as_fields(value, item)
+                fields = _for_template(_as_fields(value, item), item)
                 context = {**fields, "fields": fields}
             value = _fill(step.template, context, where)
             context = None
@@ -93,14 +97,25 @@ def _apply(item: Item, value: SecretValue, context: Mapping[str, JsonValue] | No
 
 def _as_fields(value: SecretValue, item: Item) -> Fields:
     payload = value.reveal()
-    return blob_to_fields(payload, item.encoding) if isinstance(payload, bytes) else payload
+    return dict(blob_to_fields(payload, item.encoding)) if isinstance(payload, bytes) else payload
+
+
+def _for_template(fields: Fields, item: Item) -> dict[str, JsonValue]:
+    """Fields that a template can work with."""
+    kept = _only_json(fields)
+    if len(kept) < len(fields):
+        raise InvalidSecret(
+            f"a template of item {item.name} is given bytes that are not UTF-8 text",
+            hint="set encoding: base64 on the plan item, or exclude that field before the template",
+        )
+    return kept
 
 
 def _property(fields: Fields, name: str, ref: SourceRef) -> SecretValue:
     """One field, under its own name; a dotted path reaches into nested objects where no field has that very name."""
     if name in fields:
         return SecretValue({name: fields[name]})
-    inner: JsonValue = fields
+    inner: FieldValue = _only_json(fields)
     for step in name.split("."):
         if not isinstance(inner, dict) or step not in inner:
             raise SecretNotFound(f"the secret has no property {name}", store=ref.store, key=ref.key)
@@ -118,8 +133,19 @@ def _pick(step: FieldsTransform, fields: Fields, where: str) -> Fields:
         new = step.rename.get(name, name)
         if new in picked:
             raise TransformFailed(f"{where}: rename gives two fields the name {new}")
-        picked[new] = fields[name]
+        picked[new] = _text(fields[name]) if step.as_text else fields[name]
     return picked
+
+
+def _text(field: FieldValue) -> FieldValue:
+    """A number, true, null, a list or an object as its JSON text; text and bytes as they are."""
+    if isinstance(field, (str, bytes)):
+        return field
+    return json.dumps(field, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _only_json(fields: Fields) -> dict[str, JsonValue]:
+    return {name: field for name, field in fields.items() if not isinstance(field, bytes)}
 
 
 def _fill(step: TemplateTransform, context: Mapping[str, JsonValue], where: str) -> SecretValue:

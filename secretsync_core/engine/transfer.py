@@ -230,6 +230,8 @@ class Transfer:
         known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
         if halves.conditional is not None and known:
             return await halves.conditional.write_if(change.key, value, None if blind else change.dest_version)
+        if halves.creator is not None and change.action is Action.CREATE:
+            return await halves.creator.create(change.key, value)
         assert halves.writer is not None  # noqa: S101  the survey refused stores that cannot be written
         return await halves.writer.write(change.key, value)
 

@@ -31,13 +31,16 @@ class Ability(StrEnum):
     LIST = "list"
     WRITE = "write"
     COMPARE_AND_SET = "compare-and-set"
+    CREATE = "create-if-absent"
     DELETE = "delete"
+    MARK = "mark"
 
 
 class Shape(StrEnum):
     """What one secret is in a store."""
 
     FIELDS = "fields"  # named fields, each a JSON value
+    BINARY_FIELDS = "binary-fields"  # named fields, each a run of bytes
     BLOB = "blob"  # one run of bytes
 
 
@@ -48,6 +51,10 @@ class StoreLimits:
     Attributes:
         max_bytes: the size of one secret, in bytes of its stored form.
         max_fields: the number of fields in one secret.
+        field_pattern: an RE2 expression that a whole field name must match.
+        field_rule: the same in words, for the error.
+        text_only: a blob must be text in UTF-8.
+        empty: whether it holds a blob of no bytes.
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
@@ -58,6 +65,10 @@ class StoreLimits:
 
     max_bytes: int | None = None
     max_fields: int | None = None
+    field_pattern: str | None = None
+    field_rule: str = ""
+    text_only: bool = False
+    empty: bool = True
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""

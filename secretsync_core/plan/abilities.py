@@ -54,7 +54,7 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
     if (
         plan.spec.write_policy is WritePolicy.IF_NOT_EXISTS
         and Ability.READ not in abilities
-        and Ability.COMPARE_AND_SET not in abilities
+        and not abilities & {Ability.COMPARE_AND_SET, Ability.CREATE}
     ):
         yield f"destination {dest} cannot tell whether a key exists, which writePolicy IfNotExists must know"
     if plan.spec.deletion_policy is DeletionPolicy.DELETE and Ability.DELETE not in abilities:

@@ -87,11 +87,15 @@ class KeyTransform(Choice):
 
 
 class FieldsTransform(Spec):
-    """Picks and renames fields: ``include`` first, then ``exclude``, then ``rename`` (old name: new name)."""
+    """Picks and renames fields: ``include`` first, then ``exclude``, then ``rename`` (old name: new name).
+
+    ``asText`` makes JSON text of what is not text, for destinations whose fields hold bytes.
+    """
 
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     rename: dict[str, str] = Field(default_factory=dict)
+    as_text: bool = False
 
 
 class TemplateTransform(Choice):

@@ -102,7 +102,7 @@ class FileConfig(Spec):
 class MemoryConfig(Spec):
     """Secrets in this process's memory, gone with it: for trials and tests."""
 
-    shape: Literal["fields", "blob"] = "fields"
+    shape: Literal["fields", "binary-fields", "blob"] = "fields"
 
 
 BUILT_IN: dict[str, type[Spec]] = {"vault": VaultConfig, "file": FileConfig, "memory": MemoryConfig}

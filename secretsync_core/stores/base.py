@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MARK_KEY = "secretsync.io/owner"
+"""The name of the tag, label or custom metadata that says which job of which installation created a secret."""
+
 
 class RequestGate(Protocol):
     """The one way to the outside: ``await gate("read", attempt)`` runs ``attempt()`` within the job's limits.
@@ -46,12 +49,17 @@ class StoreContext:
         gate: the way to the outside.
         environ: where ``{env: NAME}`` credentials are looked up.
         concurrency: how many requests the gate lets through at once; the size for connection and thread pools.
+        mark: what a secret that this store creates is to carry under :data:`MARK_KEY`, as a tag, a label or custom
+            metadata: who created it. Empty: no mark is wanted. At most 63 letters, digits, ``-``, ``_`` and ``.``.
+        mark_at_a_cost: marks are wanted also where one costs a request of its own.
     """
 
     name: str
     gate: RequestGate
     environ: Mapping[str, str]
     concurrency: int
+    mark: str = ""
+    mark_at_a_cost: bool = False
 
 
 @runtime_checkable
@@ -123,6 +131,15 @@ class ConditionalWriter(Writer, Protocol):
 
 
 @runtime_checkable
+class Creator(Writer, Protocol):
+    """Writes only what is not there yet: for stores that can tell that much, and cannot compare versions."""
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """Like ``write``, if there is no such secret (or only a deleted one). Raises Conflict where there is."""
+        ...
+
+
+@runtime_checkable
 class Deleter(Store, Protocol):
     """Deletes secrets, recoverably where the store knows how."""
 
@@ -131,12 +148,30 @@ class Deleter(Store, Protocol):
         ...
 
 
+@runtime_checkable
+class Marker(Store, Protocol):
+    """Knows who created a secret, by a mark (see :attr:`StoreContext.mark`) that it carries.
+
+    A secret is marked by ``write``, ``write_if`` and ``create`` themselves where they create it.
+    """
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one, whoever set it."""
+        ...
+
+    async def mark(self, key: str) -> None:
+        """Put the context's mark on a secret that is there, in place of any other. Raises SecretNotFound."""
+        ...
+
+
 _PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
     (Reader, Ability.READ),
     (Lister, Ability.LIST),
     (Writer, Ability.WRITE),
     (ConditionalWriter, Ability.COMPARE_AND_SET),
+    (Creator, Ability.CREATE),
     (Deleter, Ability.DELETE),
+    (Marker, Ability.MARK),
 )
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
-from secretsync_core.secret import JsonValue, Secret, SecretValue
+from secretsync_core.secret import FieldValue, JsonValue, Secret, SecretValue
+from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -46,7 +47,7 @@ class _Stored:
     """One secret: its newest versions, oldest first, each with its payload."""
 
     count: int = 0
-    versions: deque[tuple[str, dict[str, JsonValue] | bytes]] = field(
+    versions: deque[tuple[str, dict[str, FieldValue] | bytes]] = field(
         default_factory=lambda: deque(maxlen=KEPT_VERSIONS)
     )
     deleted: bool = False
@@ -95,6 +96,7 @@ class MemoryStore:
 
     def __init__(self, shape: Shape, context: StoreContext) -> None:
         self._gate = context.gate
+        self._mark = context.mark
         self._name = context.name
         self._data = _stores.setdefault(context.name, _Data(shape))
         if self._data.shape is not shape:
@@ -160,6 +162,18 @@ class MemoryStore:
 
         return await self._run("write", attempt)
 
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """Write if there is no such secret, or a deleted one only; else raises Conflict."""
+
+        def attempt() -> str:
+            self._check_key(key)
+            stored = self._data.secrets.get(key)
+            if stored is not None and not stored.deleted:
+                raise Conflict(f"{key} exists already", store=self._name, key=key)
+            return self._write(key, value)
+
+        return await self._run("write", attempt)
+
     async def delete(self, key: str) -> None:
         """Delete the secret: its entry stays, and its older versions can still be pinned."""
 
@@ -170,6 +184,27 @@ class MemoryStore:
                 stored.deleted = True
 
         await self._run("delete", attempt)
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one."""
+        wanted = tuple(keys)
+
+        def look() -> dict[str, str]:
+            found = ((key, self._data.secrets.get(key)) for key in wanted)
+            return {key: each.metadata[MARK_KEY] for key, each in found if each and MARK_KEY in each.metadata}
+
+        return await self._run("stat", look)
+
+    async def mark(self, key: str) -> None:
+        """Put this handle's mark on a secret."""
+
+        def attempt() -> None:
+            stored = self._data.secrets.get(key)
+            if stored is None or stored.deleted:
+                raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
+            stored.metadata[MARK_KEY] = self._mark
+
+        await self._run("mark", attempt)
 
     async def _run(self, kind: str, step: Callable[[], T]) -> T:
         async def attempt() -> T:
@@ -201,22 +236,30 @@ class MemoryStore:
 
     def _write(self, key: str, value: SecretValue) -> str:
         self._check_key(key)
-        if value.is_blob is not (self._facts.shape is Shape.BLOB):
-            raise InvalidSecret(f"this store holds {self._facts.shape}, and nothing else", store=self._name, key=key)
         payload = self._copy(key, value.reveal())
         stored = self._data.secrets.get(key)
         if stored is None:
             stored = self._data.secrets[key] = _Stored()
+        if self._mark and (stored.deleted or not stored.count):
+            stored.metadata[MARK_KEY] = self._mark
         stored.count += 1
         stored.deleted = False
         # The nonce keeps tokens apart from those of another process, or of a purged secret, with the same number.
         stored.versions.append((f"{stored.count}@{secrets.token_hex(8)}", payload))
         return stored.token
 
-    def _copy(self, key: str, payload: dict[str, JsonValue] | bytes) -> dict[str, JsonValue] | bytes:
+    def _copy(self, key: str, payload: dict[str, FieldValue] | bytes) -> dict[str, FieldValue] | bytes:
+        shape = self._facts.shape
+        if isinstance(payload, bytes) is not (shape is Shape.BLOB):
+            raise InvalidSecret(f"this store holds {shape}, and nothing else", store=self._name, key=key)
         if isinstance(payload, bytes):
             return payload
-        return {self._name_of(key, name): self._copy_json(key, item) for name, item in payload.items()}
+        return {self._name_of(key, name): self._copy_field(key, item) for name, item in payload.items()}
+
+    def _copy_field(self, key: str, item: FieldValue) -> FieldValue:
+        if isinstance(item, bytes) is not (self._facts.shape is Shape.BINARY_FIELDS):
+            raise InvalidSecret(f"this store holds {self._facts.shape}, and nothing else", store=self._name, key=key)
+        return item if isinstance(item, bytes) else self._copy_json(key, item)
 
     def _copy_json(self, key: str, item: JsonValue) -> JsonValue:
         """Copy what JSON can hold, all the way down; refuse what it cannot."""

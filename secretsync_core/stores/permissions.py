@@ -13,7 +13,7 @@ from secretsync_core.model.capabilities import Ability, Permissions
 from secretsync_core.stores.base import abilities_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry, Gap
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Store
 
 READING = frozenset({Ability.READ, Ability.LIST})
-WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.DELETE})
+WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
 
 
 class _Handle:
@@ -81,6 +81,14 @@ class _ComparesAndSets(_Handle):
         return token
 
 
+class _Creates(_Handle):
+    __slots__ = ()
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        token: str | None = await self._inner().create(key, value)
+        return token
+
+
 class _Deletes(_Handle):
     __slots__ = ()
 
@@ -88,12 +96,25 @@ class _Deletes(_Handle):
         await self._inner().delete(key)
 
 
+class _Marks(_Handle):
+    __slots__ = ()
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        found: Mapping[str, str] = await self._inner().marks(keys)
+        return found
+
+    async def mark(self, key: str) -> None:
+        await self._inner().mark(key)
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
     Ability.WRITE: _Writes,
     Ability.COMPARE_AND_SET: _ComparesAndSets,
+    Ability.CREATE: _Creates,
     Ability.DELETE: _Deletes,
+    Ability.MARK: _Marks,
 }
 
 
@@ -107,14 +128,16 @@ def _handle_class(abilities: frozenset[Ability]) -> type[_Handle]:
 def restrict(store: Store, permissions: Permissions) -> Store:
     """Hand out what the document permits: the store itself for ReadWrite, else a handle with one half of it.
 
-    The reading half is read, stat and list; the writing half is write, write_if and delete. An ability that the
-    store lacks stays lacking.
+    The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
+    and written, so they need both. An ability that the store lacks stays lacking.
     """
     allowed: frozenset[Ability] = frozenset()
     if permissions.may_read:
         allowed |= READING
     if permissions.may_write:
         allowed |= WRITING
+    if permissions.may_read and permissions.may_write:
+        allowed |= {Ability.MARK}
     abilities = abilities_of(store)
     if abilities <= allowed:
         return store

@@ -42,8 +42,10 @@ from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
     ConditionalWriter,
+    Creator,
     Deleter,
     Lister,
+    Marker,
     Reader,
     Store,
     StoreContext,
@@ -53,6 +55,7 @@ from secretsync_core.stores.base import (
 from secretsync_core.testing.canaries import canary, find_in
 from secretsync_core.testing.gates import CountingGate, GateClosed
 from secretsync_core.testing.samples import (
+    BINARY_FIELDS,
     BLOBS,
     ESCAPES,
     FIELDS,
@@ -62,6 +65,7 @@ from secretsync_core.testing.samples import (
     from_text,
     other_shape,
     sample,
+    samples_of,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +78,9 @@ if TYPE_CHECKING:
     Reopen: TypeAlias = Callable[[], Awaitable[Store]]
     Fault: TypeAlias = Callable[[str], AbstractAsyncContextManager[None]]
 
+MARK = "under-test.0123456789abcdef"
+"""The mark that the fixture ``marked`` is to open its store with."""
+
 LARGEST = 8 * 1024 * 1024
 """Limits up to this many bytes are tested by writing that much."""
 
@@ -82,7 +89,9 @@ _METHODS: Mapping[Ability, tuple[str, ...]] = {
     Ability.LIST: ("list",),
     Ability.WRITE: ("write",),
     Ability.COMPARE_AND_SET: ("write", "write_if"),
+    Ability.CREATE: ("write", "create"),
     Ability.DELETE: ("delete",),
+    Ability.MARK: ("marks", "mark"),
 }
 _ITERATORS = frozenset({"stat", "list"})
 
@@ -101,6 +110,14 @@ def _writer(store: Store) -> Writer:
 
 def _conditional(store: Store) -> ConditionalWriter:
     return store if isinstance(store, ConditionalWriter) else pytest.skip("the store does not compare and set")
+
+
+def _creator(store: Store) -> Creator:
+    return store if isinstance(store, Creator) else pytest.skip("the store does not create only what is absent")
+
+
+def _marker(store: Store) -> Marker:
+    return store if isinstance(store, Marker) else pytest.skip("the store has no marks")
 
 
 def _deleter(store: Store) -> Deleter:
@@ -203,6 +220,16 @@ class StoreConformance:
         return None
 
     @pytest.fixture
+    def marked_context(self, gate: CountingGate) -> StoreContext:
+        """What a store that is to mark what it creates is opened with."""
+        return StoreContext("under-test", gate, os.environ, 8, mark=MARK, mark_at_a_cost=True)
+
+    @pytest.fixture
+    def marked(self) -> Store | None:
+        """Another handle on the data of ``store``, opened with ``marked_context``; ``None``: there are no marks."""
+        return None
+
+    @pytest.fixture
     def faults(self) -> Mapping[type[StoreError], Fault]:
         """For errors that a test can bring about, ``async with faults[AccessDenied](key):`` does so for that key."""
         return {}
@@ -234,7 +261,7 @@ class StoreConformance:
         """Each ability has all its methods of the right kind, or none: half of one is invisible to the engine."""
         abilities = abilities_of(store)
         for ability, methods in _METHODS.items():
-            own = methods[-1] if ability is Ability.COMPARE_AND_SET else methods[0]
+            own = methods[-1] if ability in (Ability.COMPARE_AND_SET, Ability.CREATE) else methods[0]
             if hasattr(store, own) or (ability is Ability.READ and hasattr(store, "stat")):
                 assert ability in abilities, f"it has a part of {ability}, but not all of {', '.join(methods)}"
         for name in {name for ability in abilities for name in _METHODS[ability]}:
@@ -272,20 +299,19 @@ class StoreConformance:
         entries, _ = await _drain(reader.stat(["folder"]))
         assert not entries
 
-    @pytest.mark.parametrize("name", sorted({*FIELDS, *BLOBS}))
+    @pytest.mark.parametrize("name", sorted({*FIELDS, *BINARY_FIELDS, *BLOBS}))
     async def test_values_round_trip_or_are_refused(self, store: Store, name: str) -> None:
         """A value comes back exactly, types and all, or is refused with InvalidSecret and leaves nothing behind."""
-        samples: Mapping[str, object] = FIELDS if store.facts.shape is Shape.FIELDS else BLOBS
+        samples = samples_of(store.facts.shape)
         if name not in samples:
-            pytest.skip("a value of the other shape")
-        payload = FIELDS[name] if store.facts.shape is Shape.FIELDS else BLOBS[name]
-        await self._round_trip_or_refusal(store, SecretValue(payload))
+            pytest.skip("a value of another shape")
+        await self._round_trip_or_refusal(store, samples[name])
 
     @pytest.mark.parametrize("name", sorted(NUMBERS))
     async def test_numbers_are_exact_or_refused(self, store: Store, name: str) -> None:
         """A number comes back as it was sent where the limits promise it; else as the same number, or it is refused."""
         if store.facts.shape is not Shape.FIELDS:
-            pytest.skip("a blob has no numbers")
+            pytest.skip("the store has no numbers")
         kept = await self._round_trip_or_refusal(store, SecretValue({"number": NUMBERS[name]}))
         assert kept or not store.facts.limits.exact_numbers, f"limits.exact_numbers, but {name} is refused"
 
@@ -314,12 +340,13 @@ class StoreConformance:
 
     async def test_a_write_replaces_all_of_it(self, store: Store) -> None:
         """Fields of the value before do not survive a write."""
-        if store.facts.shape is not Shape.FIELDS:
+        if store.facts.shape is Shape.BLOB:
             pytest.skip("a blob is replaced whole by nature")
+        one, two = (b"1", b"2") if store.facts.shape is Shape.BINARY_FIELDS else ("1", "2")
         writer = _writer(store)
-        await writer.write("a", SecretValue({"old": "1", "both": "1"}))
-        await writer.write("a", SecretValue({"both": "2"}))
-        await _assert_holds(store, "a", SecretValue({"both": "2"}))
+        await writer.write("a", SecretValue({"old": one, "both": one}))
+        await writer.write("a", SecretValue({"both": two}))
+        await _assert_holds(store, "a", SecretValue({"both": two}))
 
     async def test_values_are_copied(self, store: Store) -> None:
         """Changing what was handed in, or what was read, changes nothing in the store."""
@@ -352,12 +379,12 @@ class StoreConformance:
     async def test_the_field_limit_holds(self, store: Store) -> None:
         """A secret with more than limits.max_fields fields is refused with InvalidSecret; that many are kept."""
         limit = store.facts.limits.max_fields
-        if limit is None or limit > 10_000 or store.facts.shape is not Shape.FIELDS:
+        if limit is None or limit > 10_000 or store.facts.shape is Shape.BLOB:
             pytest.skip("there is no limit that is small enough to try")
         writer = _writer(store)
         with pytest.raises(InvalidSecret):
-            await writer.write("a", SecretValue({f"f{number}": "" for number in range(limit + 1)}))
-        most = SecretValue({f"f{number}": "" for number in range(limit)})
+            await writer.write("a", _of_fields(store.facts.shape, limit + 1))
+        most = _of_fields(store.facts.shape, limit)
         await writer.write("a", most)
         await _assert_holds(store, "a", most)
 
@@ -618,6 +645,76 @@ class StoreConformance:
         assert all(isinstance(result, Conflict) for number, result in enumerate(results) if number != winners[0])
         await _assert_holds(store, "a", sample(shape, winners[0]))
 
+    # -- creating only what is absent
+
+    async def test_create_never_replaces(self, store: Store) -> None:
+        """Create writes what is absent, and raises Conflict for what is there, which stays as it was."""
+        creator = _creator(store)
+        shape = store.facts.shape
+        token = await creator.create("a", sample(shape, 1))
+        assert (token is not None) == store.facts.versioned
+        with pytest.raises(Conflict):
+            await creator.create("a", sample(shape, 2))
+        await _assert_holds(store, "a", sample(shape, 1))
+        with pytest.raises(InvalidSecret):
+            await creator.create("b", sample(other_shape(shape)))
+        assert not await _live(store, "b")
+
+    async def test_create_after_a_delete(self, store: Store) -> None:
+        """What was deleted may be created again."""
+        creator, deleter = _creator(store), _deleter(store)
+        await creator.create("a", sample(store.facts.shape, 1))
+        await deleter.delete("a")
+        await creator.create("a", sample(store.facts.shape, 2))
+        await _assert_holds(store, "a", sample(store.facts.shape, 2))
+
+    async def test_of_several_creators_one_wins(self, store: Store) -> None:
+        """Of several creates at once exactly one writes, and the others raise Conflict."""
+        creator = _creator(store)
+        shape = store.facts.shape
+        results = await asyncio.gather(
+            *(creator.create("a", sample(shape, number)) for number in range(5)), return_exceptions=True
+        )
+        winners = [number for number, result in enumerate(results) if not isinstance(result, BaseException)]
+        assert len(winners) == 1
+        assert all(isinstance(result, Conflict) for number, result in enumerate(results) if number != winners[0])
+        await _assert_holds(store, "a", sample(shape, winners[0]))
+
+    # -- marks
+
+    async def test_what_it_creates_carries_the_mark(self, store: Store, marked: Store | None) -> None:
+        """Opened with a mark, a store puts it on what it creates by any way of writing, and keeps it on a rewrite."""
+        _marker(store)
+        store = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
+        marker, writer = _marker(store), _writer(store)
+        shape = store.facts.shape
+        keys = ["by-write"]
+        await writer.write("by-write", sample(shape))
+        if isinstance(store, ConditionalWriter):
+            await store.write_if("by-write-if", sample(shape), None)
+            keys.append("by-write-if")
+        if isinstance(store, Creator):
+            await store.create("by-create", sample(shape))
+            keys.append("by-create")
+        assert await marker.marks([*keys, "absent"]) == dict.fromkeys(keys, MARK)
+        await writer.write("by-write", sample(shape, 1))
+        assert await marker.marks(["by-write"]) == {"by-write": MARK}
+        assert await marker.marks([]) == {}
+
+    async def test_what_others_created_is_marked_only_on_demand(self, store: Store, marked: Store | None) -> None:
+        """A secret that came without a mark is not marked by a write, only by mark(), which refuses what is absent."""
+        _marker(store)
+        theirs = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
+        marker = _marker(theirs)
+        await _writer(store).write("a", sample(store.facts.shape))
+        await _writer(theirs).write("a", sample(store.facts.shape, 1))
+        assert await marker.marks(["a"]) == {}
+        await marker.mark("a")
+        assert await marker.marks(["a"]) == {"a": MARK}
+        await _assert_holds(store, "a", sample(store.facts.shape, 1))
+        with pytest.raises(SecretNotFound):
+            await marker.mark("absent")
+
     # -- deleting
 
     async def test_what_was_deleted_is_gone(self, store: Store, seed: Seed) -> None:
@@ -787,6 +884,11 @@ class StoreConformance:
             await again.aclose()
 
 
+def _of_fields(shape: Shape, count: int) -> SecretValue:
+    nothing = b"" if shape is Shape.BINARY_FIELDS else ""
+    return SecretValue({f"f{number}": nothing for number in range(count)})
+
+
 async def _none_or_written(writer: Writer, key: str) -> str | None:
     """Write the key named ``known``, and leave others absent."""
     return await writer.write(key, sample(writer.facts.shape)) if key == "known" else None
@@ -816,6 +918,12 @@ def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     if isinstance(store, ConditionalWriter):
         conditional = store
         calls["write_if"] = lambda: conditional.write_if("new", sample(conditional.facts.shape), None)
+    if isinstance(store, Creator):
+        creator = store
+        calls["create"] = lambda: creator.create("created", sample(creator.facts.shape))
+    if isinstance(store, Marker):
+        marker = store
+        calls["marks"] = lambda: marker.marks(["a"])
     if isinstance(store, Deleter):
         deleter = store
         calls["delete"] = lambda: deleter.delete("a")

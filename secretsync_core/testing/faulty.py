@@ -27,7 +27,7 @@ from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.base import abilities_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry
@@ -231,9 +231,22 @@ class _ComparesAndSets(_Faulty):
         return await self._around("write_if", key, lambda: self._store.write_if(key, value, expected))
 
 
+class _Creates(_Faulty):
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        return await self._around("create", key, lambda: self._store.create(key, value))
+
+
 class _Deletes(_Faulty):
     async def delete(self, key: str) -> None:
         await self._around("delete", key, lambda: self._store.delete(key))
+
+
+class _Marks(_Faulty):
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        return await self._around("marks", "", lambda: self._store.marks(keys))
+
+    async def mark(self, key: str) -> None:
+        await self._around("mark", key, lambda: self._store.mark(key))
 
 
 _MIXINS: dict[Ability, type[_Faulty]] = {
@@ -241,7 +254,9 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.LIST: _Lists,
     Ability.WRITE: _Writes,
     Ability.COMPARE_AND_SET: _ComparesAndSets,
+    Ability.CREATE: _Creates,
     Ability.DELETE: _Deletes,
+    Ability.MARK: _Marks,
 }
 
 

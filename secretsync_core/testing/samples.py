@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,7 @@ from secretsync_core.model.capabilities import Shape
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from secretsync_core.secret import JsonValue
+    from secretsync_core.secret import FieldValue, JsonValue
 
 FIELDS: Mapping[str, dict[str, JsonValue]] = {
     "one": {"value": "x"},
@@ -37,6 +36,18 @@ BLOBS: Mapping[str, bytes] = {
     "json": b'{ "a" : 1.0 }\n',
     "unicode": "値 🔑 e\u0301".encode(),
     "large": bytes(range(256)) * 400,
+}
+
+BINARY_FIELDS: Mapping[str, dict[str, bytes]] = {
+    "one": {"value": b"x"},
+    "empty": {},
+    "empty-text": {"value": b""},
+    "all-bytes": {"value": bytes(range(256))},
+    "not-utf-8": {"keystore.jks": b"\xff\xfe\x80", "password": b"text"},
+    "unicode": {"text": "値 🔑 e\u0301".encode(), "lines": b"a\r\nb\n\tc\n"},
+    "names": {"": b"empty", "a.b": b"dot", "a/b": b"slash", "a b": b"space", "$x": b"dollar", "_data": b"d"},
+    "many": {f"field-{number}": str(number).encode() for number in range(500)},
+    "large": {"value": bytes(range(256)) * 400},
 }
 
 NUMBERS: Mapping[str, JsonValue] = {
@@ -110,13 +121,23 @@ def sample(shape: Shape, number: int = 0) -> SecretValue:
 
 
 def from_text(shape: Shape, text: str) -> SecretValue:
-    """Make a value of either shape that holds this text."""
-    return SecretValue({"value": text}) if shape is Shape.FIELDS else SecretValue(text.encode())
+    """Make a value of any shape that holds this text."""
+    if shape is Shape.BLOB:
+        return SecretValue(text.encode())
+    return SecretValue({"value": text if shape is Shape.FIELDS else text.encode()})
 
 
 def other_shape(shape: Shape) -> Shape:
-    """Give the shape that a store of ``shape`` must refuse."""
-    return Shape.BLOB if shape is Shape.FIELDS else Shape.FIELDS
+    """Give a shape that a store of ``shape`` must refuse."""
+    return Shape.FIELDS if shape is Shape.BLOB else Shape.BLOB
+
+
+def samples_of(shape: Shape) -> Mapping[str, SecretValue]:
+    """Give every sample of a shape by name."""
+    if shape is Shape.BLOB:
+        return {name: SecretValue(blob) for name, blob in BLOBS.items()}
+    fields: Mapping[str, Mapping[str, FieldValue]] = FIELDS if shape is Shape.FIELDS else BINARY_FIELDS
+    return {name: SecretValue(each) for name, each in fields.items()}
 
 
 def form(value: SecretValue, *, exact_numbers: bool = True) -> str:
@@ -128,8 +149,8 @@ def form(value: SecretValue, *, exact_numbers: bool = True) -> str:
     return revealed.hex() if isinstance(revealed, bytes) else _form(revealed, exact_numbers)
 
 
-def _form(item: JsonValue, exact_numbers: bool) -> str:
-    if isinstance(item, dict):
+def _form(item: FieldValue | Mapping[str, FieldValue], exact_numbers: bool) -> str:
+    if isinstance(item, Mapping):
         return "{" + ",".join(f"{name!r}:{_form(item[name], exact_numbers)}" for name in sorted(item)) + "}"
     if isinstance(item, list):
         return "[" + ",".join(_form(part, exact_numbers) for part in item) + "]"

@@ -41,7 +41,7 @@ def vault(text: str) -> str:
         (store("one", provider="file: {path: ''}"), "spec.provider.file.path must not be empty", ""),
         (
             store("one", provider="memory: {shape: blobs}"),
-            "spec.provider.memory.shape must be 'fields' or 'blob'",
+            "spec.provider.memory.shape must be 'fields', 'binary-fields' or 'blob'",
             "blob?",
         ),
         (vault("auth: {}"), "spec.provider.vault.auth: give exactly one of token, appRole, kubernetes, jwt", ""),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class _Memory(StoreConformance):
     abilities = frozenset(Ability)
-    shape: Literal["fields", "blob"]
+    shape: Literal["fields", "binary-fields", "blob"]
 
     @pytest.fixture
     async def store(self, context: StoreContext) -> AsyncIterator[Store]:
@@ -32,11 +32,21 @@ class _Memory(StoreConformance):
     def reopen(self, context: StoreContext) -> Callable[[], Awaitable[Store]]:
         return lambda: memory.open_store(MemoryConfig(shape=self.shape), context)
 
+    @pytest.fixture
+    async def marked(self, store: Store, marked_context: StoreContext) -> Store:
+        return await memory.open_store(MemoryConfig(shape=self.shape), marked_context)
+
 
 class TestMemoryOfFields(_Memory):
     """Named fields, as in Vault."""
 
     shape = "fields"
+
+
+class TestMemoryOfBinaryFields(_Memory):
+    """Named runs of bytes, as in Kubernetes."""
+
+    shape = "binary-fields"
 
 
 class TestMemoryOfBlobs(_Memory):

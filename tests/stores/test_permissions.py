@@ -11,6 +11,7 @@ from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import (
     ConditionalWriter,
+    Creator,
     Deleter,
     Lister,
     Reader,
@@ -26,7 +27,7 @@ from secretsync_core.testing.gates import CountingGate
 if TYPE_CHECKING:
     from pathlib import Path
 
-METHODS = {"read", "stat", "list", "write", "write_if", "delete"}
+METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark"}
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
 
 
 async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:
-    """Write gives write, write_if and delete, working, and no method that reads."""
+    """Write gives write, write_if, create and delete, working, and no method that reads."""
     handle = restrict(store, Permissions.WRITE)
-    assert abilities_of(handle) == {Ability.WRITE, Ability.COMPARE_AND_SET, Ability.DELETE}
+    assert abilities_of(handle) == {Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE}
     assert not isinstance(handle, (Reader, Lister))
     assert isinstance(handle, ConditionalWriter)
     assert isinstance(handle, Deleter)
@@ -60,7 +61,9 @@ async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> N
     token = await handle.write_if("a", SecretValue({"value": "y"}), token)
     assert (await store.read("a")).version == token
     await handle.delete("a")
-    assert not METHODS & {"read", "stat", "list"} & set(dir(handle))
+    assert isinstance(handle, Creator)
+    await handle.create("a", SecretValue({"value": "z"}))
+    assert not METHODS & {"read", "stat", "list", "marks", "mark"} & set(dir(handle))
 
 
 async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:

@@ -25,12 +25,16 @@ def fields_of(value: SecretValue, *, store: str, key: str, exact_numbers: bool) 
     fields = value.reveal()
     if isinstance(fields, bytes):
         raise InvalidSecret(f"{store} holds named fields, and {key} is a blob", store=store, key=key)
-    for field in fields.values():
+    kept: dict[str, JsonValue] = {}
+    for name, field in fields.items():
+        if isinstance(field, bytes):
+            raise InvalidSecret(f"{store} holds JSON, and a field of {key} is bytes", store=store, key=key)
         if not isinstance(field, str) and not _survives(field, exact_numbers=exact_numbers):
             raise InvalidSecret(
                 f"{store} would change a number in {key}", store=store, key=key, hint="make that number a string"
             )
-    return fields
+        kept[name] = field
+    return kept
 
 
 def _survives(field: JsonValue, *, exact_numbers: bool) -> bool:
