@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     Reason.ITEM_GONE: "its plan item is gone",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: somebody else changed it since",
+    Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its item could not be read in full",
     Reason.INVALID_KEY: "the destination cannot hold this key",
@@ -36,6 +37,7 @@ REASONS: dict[str, str] = {
     Reason.TRANSFORM_FAILED: "a transform failed",
     Reason.INTERRUPTED: "a run was interrupted here",
     Reason.STOPPED: "the run was stopped before it",
+    Reason.ADOPTED: "was there already, and is taken over",
     # Codes of errors, as the ledger records them.
     "access-denied": "the store refused access",
     "conflict": "it changed while it was being written",

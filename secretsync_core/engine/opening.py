@@ -62,11 +62,15 @@ class Halves:
 
 @dataclass(slots=True)
 class OpenStores:
-    """The stores of one run: those that are open, and the errors of those that would not open."""
+    """The stores of one run: those that are open, and the errors of those that would not open.
+
+    ``mark`` is the job's own: what it created carries it, where the store can carry one.
+    """
 
     stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
+    mark: str = ""
 
     def get(self, name: str) -> Halves:
         """An open store. Raises what kept it from opening."""
@@ -123,20 +127,24 @@ async def open_stores(
     stop: asyncio.Event | None = None,
     sources: bool = True,
     dests: bool = True,
+    mark: str = "",
 ) -> AsyncIterator[OpenStores]:
     """Open every store that the plan needs, all at once, or only those it reads from or those it writes to.
 
-    A store that does not open is in ``failed``: what does not need it goes on.
+    A store that does not open is in ``failed``: what does not need it goes on. ``mark`` is the job's own, which
+    destinations put on what they create, as far as the document wants it.
     """
     names = list(dict.fromkeys([*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]))
     limits = plan.spec.limits
-    opened = OpenStores()
+    opened = OpenStores(mark=mark)
+    wanted = plan.spec.ownership.mark
+    given = mark if wanted is not False else ""
 
     async def open_one(name: str) -> None:
         gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
         opened.gates[name] = gate
         try:
-            context = StoreContext(name, gate, environ, limits.concurrency)
+            context = StoreContext(name, gate, environ, limits.concurrency, given, wanted is True)
             opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except Exception as error:  # noqa: BLE001  a third party's store may raise anything
             opened.failed[name] = unexpected(error, name)

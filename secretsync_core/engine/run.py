@@ -14,6 +14,7 @@ from secretsync_core.engine.drift import look_for_drift
 from secretsync_core.engine.foresight import foresee
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.opening import open_stores
+from secretsync_core.engine.ownership import owner_mark
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.session import open_session
 from secretsync_core.engine.survey import ChangeSet, State, survey
@@ -90,7 +91,8 @@ async def plan(
     job_plan = build_plan(job, options.items)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
-        async with open_stores(job_plan, documents, environ=environ, retry=options.retry) as opened:
+        mark = owner_mark(job.name, fingerprint_key) if fingerprint_key is not None else ""
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, mark=mark) as opened:
             observer.phase("listing")
             state = await _state(recorder)
             found = await survey(job_plan, opened, state, verify=options.verify, keep_unchanged=True)

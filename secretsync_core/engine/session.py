@@ -15,6 +15,7 @@ from secretsync_core.engine.canonical import Fingerprinter
 from secretsync_core.engine.compare import Comparer
 from secretsync_core.engine.lease import hold_lease
 from secretsync_core.engine.opening import open_stores
+from secretsync_core.engine.ownership import owner_mark
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.settle import settle
 from secretsync_core.engine.survey import survey
@@ -114,7 +115,9 @@ async def open_session(
     try:
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),
-            open_stores(plan, documents, environ=environ, retry=retry, stop=stop) as opened,
+            open_stores(
+                plan, documents, environ=environ, retry=retry, stop=stop, mark=owner_mark(plan.job, fingerprint_key)
+            ) as opened,
         ):
             yield Session(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), run, stop)
     finally:

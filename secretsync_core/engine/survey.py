@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.engine.inventories import DestView, look, view_sources, zero_matches
 from secretsync_core.engine.opening import job_error
+from secretsync_core.engine.ownership import spare_others
 from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
@@ -103,7 +104,7 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
     if plan.spec.deletion_policy is DeletionPolicy.DELETE:
         doubts = _doubts(view, changes)
         for dest, dest_view in views.items():
-            _decide_deletes(plan, opened, claims.keys, dest, dest_view, state, changes, doubts)
+            await _decide_deletes(plan, opened, claims.keys, dest, dest_view, state, changes, doubts)
     return changes
 
 
@@ -114,13 +115,20 @@ class _Standing:
         self._definitions = {item.name: item.definition for item in plan.items}
         self._dests = [(views[dest], state.get(dest, {})) for dest in plan.spec.dest if dest in views]
         self._all = len(self._dests) == len(plan.spec.dest)
+        self._adopt = plan.spec.ownership.adopt
 
     def holds(self, target: Target) -> bool:
         """Whether source, destinations and definition are all as they were when we last wrote."""
         definition = self._definitions[target.item]
         return self._all and all(
             target.key in view.as_left
-            and stands(target, definition, view.entry(target.key, known.get(target.key)), known.get(target.key))
+            and stands(
+                target,
+                definition,
+                view.entry(target.key, known.get(target.key)),
+                known.get(target.key),
+                adopt=self._adopt,
+            )
             for view, known in self._dests
         )
 
@@ -198,7 +206,7 @@ def _decide_all(
     definitions = {item.name: item.definition for item in plan.items}
     known = state.get(dest, {})
     policy = plan.spec.write_policy
-    counted = 0
+    counted = adopted = 0
     for key, target in by_key.items():
         held = known.get(key)
         entry = view.entry(key, held)
@@ -212,8 +220,10 @@ def _decide_all(
             state=held,
             sight=sight,
             policy=policy,
+            adopt=plan.spec.ownership.adopt,
             verify=verify,
         )
+        adopted += change.adopt
         counted += change.drift is Drift.UNKNOWN
         if change.action is Action.UNCHANGED:
             changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
@@ -224,6 +234,8 @@ def _decide_all(
         else:
             changes.changes.append(change)
     changes.unknown_drift += counted
+    if adopted:
+        changes.warnings.append(f"{adopted} secrets that {dest} holds already are taken over: ownership.adopt is set")
 
 
 def recordable(key: str) -> str:
@@ -243,7 +255,7 @@ def _doubts(view: SourceView, changes: ChangeSet) -> Doubts:
     return Doubts(items, bool(items or changes.errors))
 
 
-def _decide_deletes(
+async def _decide_deletes(
     plan: JobPlan,
     opened: OpenStores,
     claimed: AbstractSet[str],
@@ -272,6 +284,7 @@ def _decide_deletes(
     owned = sum(held.owned for held in known.values())
     allowed = plan.spec.max_delete.allowed(owned)
     guarded = guard([change for change in deletes if change.reason is not Reason.ITEM_FAILED], allowed)
+    guarded = await spare_others(opened, dest, guarded)
     blocked = sum(change.reason is Reason.MAX_DELETE for change in guarded)
     if blocked:
         changes.errors.append(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.gate import unanswered, unexpected
 from secretsync_core.engine.survey import recordable
-from secretsync_core.errors import Conflict, LedgerError, SecretSyncError, StoreLost
+from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.schema.job import WritePolicy
@@ -48,6 +49,7 @@ class Transfer:
         settle: Callable[[Outcome], None],
     ) -> None:
         self._policy = plan.spec.write_policy
+        self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
         self._recorder = recorder
@@ -142,7 +144,10 @@ class Transfer:
         if (lost := self._opened.gates[change.dest].lost) is not None:
             raise lost  # before its sources are read for nothing
         for _ in range(_CONFLICTS):
-            verdict = await self._comparer.decide(change, await wanted())
+            value = await wanted()
+            if change.adopt:
+                await self._adopt(change)
+            verdict = await self._comparer.decide(change, value)
             change = verdict.change
             if change.action is Action.UNCHANGED:
                 return self._found_right(verdict)
@@ -166,6 +171,14 @@ class Transfer:
             key=change.key,
             hint="somebody else writes it all the time; sync again when that has ended",
         )
+
+    async def _adopt(self, change: Change) -> None:
+        """Put our mark on what was there before us, ahead of the look at it: where marks are versions, it sees ours."""
+        marker = self._opened.get(change.dest).marker
+        if marker is not None and self._marks:
+            await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
+            with suppress(SecretNotFound):  # it went meanwhile, and what is created is marked anyhow
+                await marker.mark(change.key)
 
     def _skipped(self, change: Change, conflicts: int) -> Outcome:
         """The policy leaves it alone. Where that turned out only as it was to be written, the record says so too."""

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     ITEM_GONE = "item-gone"
     NOT_FOUND = "not-found"
     CHANGED_OUTSIDE = "changed-outside"  # not deleted, because somebody changed it since
+    NOT_OURS = "not-ours"  # not deleted, because it carries another owner's mark
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
     INVALID_KEY = "invalid-key"
@@ -56,6 +57,7 @@ class Reason(StrEnum):
     CANNOT_COMPARE = "cannot-compare"
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"
+    ADOPTED = "adopted"  # it was there before this job, which takes it over
 
 
 class Change(NamedTuple):
@@ -73,4 +75,5 @@ class Change(NamedTuple):
     owned: bool = False  # the ledger says that this job created the key
     drift: Drift = Drift.NONE
     detail: str = ""  # one sentence for people, where the reason alone does not say enough
+    adopt: bool = False  # it was there before us, and the document says to take it over
     known: bool = False  # the ledger's record of this key says the same already, so there is nothing to add to it

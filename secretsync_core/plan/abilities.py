@@ -57,6 +57,10 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
         and not abilities & {Ability.COMPARE_AND_SET, Ability.CREATE}
     ):
         yield f"destination {dest} cannot tell whether a key exists, which writePolicy IfNotExists must know"
+    if plan.spec.ownership.adopt and Ability.READ not in abilities:
+        yield f"destination {dest} cannot be read, and ownership.adopt must see what it takes over"
+    if plan.spec.ownership.mark and Ability.MARK not in abilities:
+        yield f"destination {dest} has no marks, and ownership.mark asks for them"
     if plan.spec.deletion_policy is DeletionPolicy.DELETE and Ability.DELETE not in abilities:
         yield f"destination {dest} cannot delete, and deletionPolicy is Delete"
 

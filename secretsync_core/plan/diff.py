@@ -22,11 +22,14 @@ class Sight:
     versioned: bool
 
 
-def stands(target: Target, definition: str, entry: Entry | None, state: KeyState | None) -> bool:
+def stands(
+    target: Target, definition: str, entry: Entry | None, state: KeyState | None, *, adopt: bool = False
+) -> bool:
     """Whether the source, the destination and the definition are all as they were at our last write.
 
     Then nothing needs to be read. This is the common case, asked for every key of every run. A key that came to
     another item does not stand: the ledger must learn whose it is, or a run of its old item alone would delete it.
+    With ``adopt``, nor does one that is not ours yet.
     """
     return (
         state is not None
@@ -38,6 +41,7 @@ def stands(target: Target, definition: str, entry: Entry | None, state: KeyState
         and definition == state.definition
         and target.item == state.item
         and not entry.deleted
+        and (state.owned or not adopt)
     )
 
 
@@ -52,6 +56,7 @@ def decide(
     sight: Sight,
     policy: WritePolicy,
     verify: bool,
+    adopt: bool = False,
 ) -> Change:
     """Decide about one destination key.
 
@@ -65,11 +70,12 @@ def decide(
         sight: what we can see of the destination.
         policy: the write policy.
         verify: compare values even where versions match.
+        adopt: take over what is there and not ours.
     """
     owned = state is not None and state.owned
     base = Change(target.item, dest, target.key, Action.COMPARE, Reason.FIRST_SIGHT, target.sources, target.version,
                   entry.version if entry else None, definition, owned)  # fmt: skip
-    if stands(target, definition, entry, state) and sight.readable and not verify:
+    if stands(target, definition, entry, state, adopt=adopt) and sight.readable and not verify:
         return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
     source_stands = state is not None and target.version is not None and target.version == state.source_version
     definition_stands = state is not None and state.definition == definition and state.item == target.item
@@ -83,6 +89,8 @@ def decide(
             return base._replace(action=Action.CREATE, reason=Reason.NEW, owned=True)
         return base._replace(action=Action.CREATE, reason=Reason.REMOVED_OUTSIDE, owned=True, drift=Drift.REMOVED)
 
+    if adopt and not owned and policy is not WritePolicy.IF_NOT_EXISTS:
+        base = base._replace(owned=True, adopt=True)
     if policy is WritePolicy.IF_NOT_EXISTS:
         moved = state is not None and entry.version != state.dest_version
         return base._replace(action=Action.SKIP, reason=Reason.EXISTS, drift=Drift.CHANGED if moved else Drift.NONE)
@@ -92,12 +100,12 @@ def decide(
         return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
     if entry.version is None or target.version is None:
         same = definition_stands and target.version == state.source_version and entry.version == state.dest_version
-        return base._replace(reason=Reason.NO_VERSIONS, known=same)
+        return base._replace(reason=Reason.NO_VERSIONS, known=same and not base.adopt)
     if not definition_stands:
         return base._replace(reason=Reason.DEFINITION_CHANGED)
     if not source_stands:
         return base._replace(reason=Reason.SOURCE_CHANGED)
-    return base._replace(reason=Reason.VERIFY, known=True)
+    return base._replace(reason=Reason.VERIFY, known=not base.adopt)
 
 
 def _decide_blind(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.regexp import Rewrite, compile_regexp
 from secretsync_core.expression.template import compile_template
+from secretsync_core.schema.job import Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +66,12 @@ class KeyMapper:
     def _compile(self, step: KeyTransform) -> Callable[[str], str]:
         if step.regexp is not None:
             return Rewrite(step.regexp.source, step.regexp.target).apply
+        if step.case is not None:
+            return str.lower if step.case is Case.LOWER else str.upper
+        if step.replace is not None:
+            return methodcaller("translate", str.maketrans(dict.fromkeys(step.replace.characters, step.replace.with_)))
+        if step.prefix is not None:
+            return step.prefix.__add__
         template = compile_template(step.template or "")
 
         def render(key: str) -> str:

@@ -79,11 +79,28 @@ class RegExpRewrite(Spec):
         return self
 
 
+class Case(StrEnum):
+    """Which letters a key is to have."""
+
+    LOWER = "Lower"
+    UPPER = "Upper"
+
+
+class CharacterReplace(Spec):
+    """Replaces each of some characters: ``{characters: "_.", with: "-"}``."""
+
+    characters: str = Field(min_length=1, description="Each of them is replaced.")
+    with_: str = Field(alias="with", description="What stands in its place; may be empty.")
+
+
 class KeyTransform(Choice):
     """One step that changes the key: exactly one of its fields."""
 
     regexp: RegExpRewrite | None = None
     template: KeyTemplate | None = None
+    case: Annotated[Case, Field(strict=False)] | None = None
+    replace: CharacterReplace | None = None
+    prefix: str | None = Field(default=None, min_length=1, description="Put in front of the whole key.")
 
 
 class FieldsTransform(Spec):
@@ -166,6 +183,19 @@ class OnChange(Spec):
     interval: Duration
 
 
+class Ownership(Spec):
+    """Whose the secrets in the destination are."""
+
+    mark: bool | None = Field(
+        default=None,
+        description="Mark what this job creates, by a tag, a label or custom metadata. Default: where it costs no "
+        "request of its own.",
+    )
+    adopt: bool = Field(
+        default=False, description="Take over what is there already, as if this job had created it: it may delete it."
+    )
+
+
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 
 
@@ -187,6 +217,7 @@ class SyncJobSpec(Spec):
         default_factory=lambda: Amount.parse("10%"),
         description="The most that one sync may delete in one destination: a count, or a share of the keys it created.",
     )
+    ownership: Ownership = Ownership()
     limits: Limits = Limits()
     notify: tuple[Notify, ...] = Field(default=(), description="Whom to tell how a run ended.")
     plan: tuple[PlanItem, ...] = Field(min_length=1)

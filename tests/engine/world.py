@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.audit.ledger import Ledger
@@ -151,7 +152,7 @@ class World:
 
     async def _open(self, document: StoreDocument, context: StoreContext) -> Store:
         if below := self.gate_faults.get(document.name):
-            context = StoreContext(context.name, FaultyGate(context.gate, below), context.environ, context.concurrency)
+            context = replace(context, gate=FaultyGate(context.gate, below))
         store = await open_store(document, context)
         above = self.faults.get(document.name)
         return faulty(store, above) if above else store

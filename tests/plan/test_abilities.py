@@ -11,8 +11,8 @@ from secretsync_core.model.capabilities import Ability, Shape, StoreFacts, Store
 from secretsync_core.plan.abilities import find_impossible, key_fault
 
 ALL = frozenset(Ability)
-CAS, CREATE, READ, LIST, WRITE, DELETE = (
-    Ability.COMPARE_AND_SET, Ability.CREATE, Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE,
+CAS, CREATE, READ, LIST, WRITE, DELETE, MARK = (
+    Ability.COMPARE_AND_SET, Ability.CREATE, Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE, Ability.MARK,
 )  # fmt: skip
 QUERY = "[{name: it, query: {}}]"
 
@@ -60,6 +60,8 @@ def test_sources(plan: str, src: frozenset[Ability], limits: StoreLimits | None,
         ({}, {WRITE}, "destination dst cannot be written"),
         ({"writePolicy": "Merge"}, {READ}, "destination dst cannot be read, and writePolicy Merge must read"),
         ({"writePolicy": "IfNotExists"}, {READ, CAS, CREATE}, "destination dst cannot tell whether a key exists"),
+        ({"ownership": {"adopt": True}}, {READ}, "destination dst cannot be read, and ownership.adopt must see"),
+        ({"ownership": {"mark": True}}, {MARK}, "destination dst has no marks, and ownership.mark asks for them"),
         ({"deletionPolicy": "Delete"}, {DELETE}, "destination dst cannot delete, and deletionPolicy is Delete"),
     ],
 )

@@ -30,6 +30,12 @@ def _map(steps: str, key: str) -> str:
         ("[{template: '{{ folder }}-{{ name }}'}]", "x/y/z", "x/y-z"),
         ("[{template: '{{ item }}/{{ parts[0] }}'}]", "x/y", "it/x"),
         ("[{template: '{{ name }}'}, {regexp: {source: $, target: '!'}}]", "x/y", "y!"),
+        ("[{case: Lower}]", "App/DB_Main", "app/db_main"),
+        ("[{case: Upper}]", "app/db", "APP/DB"),
+        ("[{replace: {characters: '/_ ', with: '-'}}]", "app/db_main x", "app-db-main-x"),
+        ("[{replace: {characters: '.-[', with: ''}}]", "a.b-c[d", "abcd"),
+        ("[{prefix: team-a-}]", "db", "team-a-db"),
+        ("[{case: Lower}, {replace: {characters: /_, with: .}}, {prefix: x.}]", "App/DB_1", "x.app.db.1"),
     ],
 )
 def test_steps_run_one_after_the_other(steps: str, key: str, mapped: str) -> None:
