@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from secretsync_core.audit.database import Database, Transaction
+    from secretsync_core.model.state import Origin
 
 __all__ = ["ChainReport", "Fault", "JobSummary", "Lease", "Ledger", "LedgerMissing", "RunSummary"]
 
@@ -185,6 +186,11 @@ class Ledger:
         """Stream (key, fingerprint, fields) as of the state of the live keys at ``dest``; of ``keys``, or of all."""
         with self._database.read() as transaction:
             yield from state.fingerprints(transaction, job, dest, keys)
+
+    def origins(self, job: str, item: str) -> Iterator[tuple[str, Origin]]:
+        """Stream (destination, what it came of) for the live keys of one plan item."""
+        with self._database.read() as transaction:
+            yield from state.origins(transaction, job, item)
 
     def open_runs(self, job: str) -> list[str]:
         """The runs of ``job`` that were started and never finished, oldest first."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from secretsync_core.audit.record import Event, KeyState
 from secretsync_core.audit.schema import COLUMNS, STATE, STATEFUL
+from secretsync_core.model.state import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -93,6 +94,20 @@ def fingerprints(
 def _fingerprints(rows: Iterator[Row]) -> Iterator[tuple[str, str, str]]:
     for key, fingerprint, fields in cast("Iterator[tuple[str, bytes, bytes]]", rows):
         yield key, fingerprint.hex(), fields.hex()
+
+
+def origins(transaction: Transaction, job: str, item: str) -> Iterator[tuple[str, Origin]]:
+    """Destination and origin of every live key of one item."""
+    sql = "SELECT seq, dest, source_version, definition FROM current WHERE job = ? AND item = ? ORDER BY seq"
+    rows = [cast("tuple[int, str, str | None, bytes]", row) for row in transaction.rows(sql, (job, item))]
+    for start in range(0, len(rows), _IN):
+        some = rows[start : start + _IN]
+        places = ", ".join("?" * len(some))
+        named = f"SELECT seq, source, source_key FROM ledger WHERE job = ? AND seq IN ({places})"  # noqa: S608
+        found = {row[0]: row for row in transaction.rows(named, (job, *(row[0] for row in some)))}
+        for seq, dest, version, definition in some:
+            _, source, source_key = found[seq]
+            yield intern(dest), Origin(str(source), str(source_key), version, intern(definition.hex()))
 
 
 def count(transaction: Transaction, job: str) -> int:

@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its item could not be read in full",
     Reason.INVALID_KEY: "the destination cannot hold this key",
+    Reason.CANNOT_HOLD: "the store cannot hold this secret",
     Reason.CANNOT_SEE: "could not be seen",
     Reason.CANNOT_COMPARE: "it could not be compared",
     Reason.TRANSFORM_FAILED: "a transform failed",
@@ -41,7 +42,6 @@ REASONS: dict[str, str] = {
     # Codes of errors, as the ledger records them.
     "access-denied": "the store refused access",
     "conflict": "it changed while it was being written",
-    "invalid-secret": "the store cannot hold this secret",
     "rate-limited": "the store asked to slow down",
     "unavailable": "the store could not be reached",
 }

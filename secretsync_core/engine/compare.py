@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.engine.canonical import same
-from secretsync_core.engine.convert import blob_to_fields, to_shape
+from secretsync_core.engine.convert import VALUE, blob_to_fields, to_shape
 from secretsync_core.engine.fit import check_fits
 from secretsync_core.engine.render import render
-from secretsync_core.errors import SecretNotFound
+from secretsync_core.errors import InvalidSecret, SecretNotFound
 from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.plan.splitting import split_version
 from secretsync_core.plan.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
@@ -30,7 +31,10 @@ _BLURRED = (Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE)
 
 
 class Wanted(NamedTuple):
-    """What the plan wants at a destination key: the value, and the version of the sources it was made from."""
+    """What the plan wants at a destination key: the value, and the version of the sources it was made from.
+
+    With ``split`` it is the whole of which each destination key is one field.
+    """
 
     value: SecretValue
     source_version: str | None
@@ -81,6 +85,8 @@ class Comparer:
 
         A create or update comes back as it is, with its value. Reads the destination only for ``compare``.
         """
+        if change.sources and (field := change.sources[0].field) is not None:
+            wanted = _field_of(wanted, field, change)
         facts = self._opened.stores[change.dest].facts
         shape = facts.shape
         if wanted.source_version != change.source_version:
@@ -166,6 +172,23 @@ class Comparer:
         if same(SecretValue(merged), SecretValue(old)):
             return current, ours  # as it is written there, whatever the order and spaces of its JSON
         return to_shape(SecretValue(merged), shape, encoding), ours
+
+
+def _field_of(whole: Wanted, name: str, change: Change) -> Wanted:
+    """One field of a split secret as a secret of its own: an object's fields, or else the field ``value``."""
+    fields = whole.value.reveal()
+    source = change.sources[0]
+    if isinstance(fields, bytes) or name not in fields:
+        raise SecretNotFound("the field is not there any more", store=source.store, key=source.key)
+    field = fields[name]
+    if isinstance(field, dict) and set(field) == {VALUE}:
+        raise InvalidSecret(
+            "a field is an object whose only field is `value`: put together again it would be something else",
+            store=source.store,
+            key=source.key,
+        )
+    made = SecretValue(field if isinstance(field, dict) and field else {VALUE: field})
+    return Wanted(made, split_version(whole.source_version, len(fields)))
 
 
 def _fields(value: SecretValue, encoding: Encoding) -> dict[str, FieldValue]:

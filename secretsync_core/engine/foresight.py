@@ -10,7 +10,7 @@ from secretsync_core.engine.gate import unexpected
 from secretsync_core.model.change import Action, Change, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from secretsync_core.engine.compare import Comparer
     from secretsync_core.engine.run import Observer
@@ -18,18 +18,28 @@ if TYPE_CHECKING:
     from secretsync_core.plan.items import JobPlan
 
 
+def read_together(change: Change) -> tuple[str, str]:
+    """What changes that are made of the same reads have in common: item and key, or the source that is split."""
+    split = bool(change.sources) and change.sources[0].field is not None
+    return change.item, change.sources[0].key if split else change.key
+
+
 async def foresee(
-    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render_all: bool
+    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render: Collection[str]
 ) -> list[Change]:
-    """Decide every ``compare``; with ``render_all`` also render what would be created, to see whether it can be.
+    """Decide every ``compare``; for the destinations ``render`` also make what would be written, to see if it can be.
 
     A secret that cannot be read or rendered is refused, with the error's code and text as its detail.
     """
-    asked = {Action.COMPARE, Action.CREATE, Action.UPDATE} if render_all else {Action.COMPARE}
-    decided = [change for change in changes if change.action not in asked]
-    open_ones = [change for change in changes if change.action in asked]
+
+    def is_open(change: Change) -> bool:
+        written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
+        return written or change.action is Action.COMPARE
+
+    decided = [change for change in changes if not is_open(change)]
+    open_ones = [change for change in changes if is_open(change)]
     observer.planned(len(open_ones))
-    groups = groupby(open_ones, key=lambda change: (change.item, change.key))
+    groups = groupby(open_ones, key=read_together)
 
     async def worker() -> None:
         for _, group in groups:
@@ -53,7 +63,11 @@ async def foresee(
 
 
 def _refused(change: Change, error: SecretSyncError) -> Change:
-    reason = {"not-found": Reason.NOT_FOUND, "transform-failed": Reason.TRANSFORM_FAILED}.get(error.code)
+    reason = {
+        "not-found": Reason.NOT_FOUND,
+        "transform-failed": Reason.TRANSFORM_FAILED,
+        "invalid-secret": Reason.CANNOT_HOLD,
+    }.get(error.code)
     return change._replace(
         action=Action.REFUSE, reason=reason or Reason.CANNOT_COMPARE, detail=f"{error.code}: {error.message}"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
-    from secretsync_core.model.state import KeyState
+    from secretsync_core.model.state import KeyState, Origin
 
 T = TypeVar("T")
 
@@ -68,6 +68,17 @@ class Recorder:
 
         def work() -> dict[str, tuple[str, str]]:
             return {key: (mark, ours) for key, mark, ours in self._ledger.fingerprints(self._job, dest, keys)}
+
+        return await self.call(work)
+
+    async def origins(self, item: str) -> dict[str, list[Origin]]:
+        """What the live keys of a plan item came of, by destination."""
+
+        def work() -> dict[str, list[Origin]]:
+            found: dict[str, list[Origin]] = {}
+            for dest, origin in self._ledger.origins(self._job, item):
+                found.setdefault(dest, []).append(origin)
+            return found
 
         return await self.call(work)
 

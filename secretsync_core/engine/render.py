@@ -10,7 +10,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.convert import blob_to_fields, encoded, opened
+from secretsync_core.engine.convert import VALUE, blob_to_fields, encoded, opened
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.expression.template import Template
     from secretsync_core.model.plan import SourceRef
-    from secretsync_core.plan.items import Item
+    from secretsync_core.plan.items import Item, Part
     from secretsync_core.schema.job import FieldsTransform, TemplateTransform
     from secretsync_core.secret import FieldValue, JsonValue
 
@@ -55,7 +55,7 @@ def _render_combined(item: Item, found: Sequence[tuple[SourceRef, SecretValue]])
             value = _property(_as_fields(value, item), part.secret.property, ref)
         fields = _as_fields(value, item)
         if not templated:
-            everything.append(fields)
+            everything.append(_named(fields, part, ref))
         elif part.secret is not None:
             context[part.name] = _for_template(fields, item)
         else:
@@ -65,6 +65,13 @@ def _render_combined(item: Item, found: Sequence[tuple[SourceRef, SecretValue]])
     if templated:
         return _apply(item, SecretValue({}), context)
     return _apply(item, SecretValue(_union(item, everything)), None)
+
+
+def _named(fields: Fields, part: Part, ref: SourceRef) -> Fields:
+    """A secret without fields of its own stands under its name: what ``split: fields`` took apart is one again."""
+    if set(fields) != {VALUE} or (part.secret is not None and part.secret.property is not None):
+        return fields
+    return {ref.key.rpartition("/")[2]: fields[VALUE]}
 
 
 def _union(item: Item, everything: Sequence[Fields]) -> Fields:

@@ -95,11 +95,14 @@ async def plan(
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, mark=mark) as opened:
             observer.phase("listing")
             state = await _state(recorder)
-            found = await survey(job_plan, opened, state, verify=options.verify, keep_unchanged=True)
-            observer.phase("comparing")
             fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
             comparer = Comparer(job_plan, opened, fingerprinter, recorder)
-            changes = await foresee(job_plan, found.changes, comparer, observer, render_all=options.verify)
+            found = await survey(
+                job_plan, opened, state, comparer, recorder, verify=options.verify, keep_unchanged=True
+            )
+            observer.phase("comparing")
+            picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
+            changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
             changes += found.deletes
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
             return Planned(job.name, changes, found.warnings, found.errors, opened.requests)

@@ -63,7 +63,9 @@ class Session:
     async def survey(self, *, verify: bool, keep_unchanged: bool = False) -> ChangeSet:
         """Ask the stores and the ledger, and decide about every key."""
         state = await self.recorder.state()
-        return await survey(self.plan, self.opened, state, verify=verify, keep_unchanged=keep_unchanged)
+        return await survey(
+            self.plan, self.opened, state, self.comparer, self.recorder, verify=verify, keep_unchanged=keep_unchanged
+        )
 
     async def start(self) -> None:
         """Record that this run began, unless a step of it did so already."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.engine.inventories import DestView, look, view_sources, zero_matches
 from secretsync_core.engine.opening import job_error
 from secretsync_core.engine.ownership import spare_others
+from secretsync_core.engine.splitting import find_fields
 from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from collections.abc import Set as AbstractSet
 
+    from secretsync_core.engine.compare import Comparer
     from secretsync_core.engine.inventories import SourceView
     from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.engine.recorder import Recorder
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.model.state import KeyState
     from secretsync_core.plan.items import Item, JobPlan
@@ -49,8 +52,17 @@ class ChangeSet:
     errors: list[ItemError] = field(default_factory=list)
 
 
-async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: bool, keep_unchanged: bool) -> ChangeSet:
-    """Ask the sources and the destinations, and decide about every key.
+async def survey(
+    plan: JobPlan,
+    opened: OpenStores,
+    state: State,
+    comparer: Comparer,
+    recorder: Recorder | None,
+    *,
+    verify: bool,
+    keep_unchanged: bool,
+) -> ChangeSet:
+    """Ask the sources and the destinations, and decide about every key. No value is read but to split it.
 
     Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
     """
@@ -70,6 +82,7 @@ async def survey(plan: JobPlan, opened: OpenStores, state: State, *, verify: boo
     try:
         view = await view_sources(plan, opened)
         changes.errors += view.errors
+        await find_fields(plan, view, comparer, recorder)
         views: dict[str, DestView] = {}
         for dest in dests:
             seen = await expected[dest]
@@ -152,10 +165,12 @@ def _targets(plan: JobPlan, view: SourceView, changes: ChangeSet, standing: _Sta
         for made in collected.targets():
             if not isinstance(made, Target):
                 collected.incomplete = True  # its key is not known, so nobody may take its old copy for an orphan
+                failed = made.code == TransformFailed.code
+                reason = Reason.TRANSFORM_FAILED if failed else Reason.CANNOT_SEE
                 for dest in plan.spec.dest:
                     changes.changes.append(
-                        Change(item.name, dest, made.sources[0].key, Action.REFUSE, Reason.TRANSFORM_FAILED,
-                               made.sources, detail=made.message)
+                        Change(item.name, dest, made.sources[0].key, Action.REFUSE, reason, made.sources,
+                               detail=made.message)
                     )  # fmt: skip
             elif standing.holds(made):
                 claims.claim(made, keep=False)

@@ -9,11 +9,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.engine.foresight import read_together
 from secretsync_core.engine.gate import unanswered, unexpected
 from secretsync_core.engine.survey import recordable
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.plan.splitting import split_source
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Transfer:
 
     async def copy(self, changes: Sequence[Change]) -> None:
         """Carry out everything but deletes. Raises LedgerError where the ledger fails; then nothing more is written."""
-        await self._work(groupby(changes, key=lambda change: (change.item, change.key)), self._copy_target)
+        await self._work(groupby(changes, key=read_together), self._copy_target)
 
     async def delete(self, changes: Sequence[Change], spared: set[str]) -> None:
         """Carry out deletes, but for those of the ``spared`` items, where something failed.
@@ -104,7 +106,7 @@ class Transfer:
         await self._recorder.flush()
 
     async def _copy_target(self, _: object, changes: Sequence[Change]) -> None:
-        """One target to all of its destinations; its sources are read once, and only if somebody asks."""
+        """Changes that are made of the same sources, which are read once, and only if somebody asks."""
         reading: asyncio.Task[Wanted] | None = None
 
         async def wanted() -> Wanted:
@@ -292,6 +294,9 @@ class Transfer:
 
     def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
         single = change.sources[0] if change.sources and change.item not in self._combined else None
+        name = single.key if single else ""
+        if single and single.field is not None:
+            name = split_source(single.key, single.field)
         return Draft(
             event=event,
             run=self._run,
@@ -302,7 +307,7 @@ class Transfer:
             action=_ACTIONS.get(change.action, ""),
             reason=reason or change.reason,
             source=single.store if single else "",
-            source_key=_printable(single.key) if single else "",
+            source_key=_printable(name),
             source_version=change.source_version,
             dest_version=change.dest_version,
             definition=change.definition,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.engine.inventories import view_sources
 from secretsync_core.engine.opening import open_stores
 from secretsync_core.engine.recorder import Recorder
+from secretsync_core.engine.splitting import recall_fields
 from secretsync_core.model.plan import Target
 from secretsync_core.plan.items import build_plan
 
@@ -42,21 +43,32 @@ async def touched_items(
         state = await recorder.state()
         async with open_stores(plan, documents, environ=environ, retry=retry, dests=False) as opened:
             view = await view_sources(plan, opened)
+        unread = {
+            collected.item.name: await recall_fields(collected, recorder)
+            for collected in view.items
+            if collected.item.split
+        }
     finally:
         await recorder.aclose()
     touched: dict[str, str | None] = {}
     for collected in view.items:
-        digest = _digest(collected, plan.spec.dest, state)
+        digest = _digest(collected, plan.spec.dest, state, unread.get(collected.item.name, ()))
         if digest != "":
             touched[collected.item.name] = digest
     return touched, view.errors
 
 
-def _digest(collected: ItemTargets, dests: Sequence[str], state: State) -> str | None:
-    """A digest of an item's differences; empty where there are none, None where versions cannot tell."""
+def _digest(collected: ItemTargets, dests: Sequence[str], state: State, unread: Sequence[str]) -> str | None:
+    """A digest of an item's differences; empty where there are none, None where versions cannot tell.
+
+    ``unread`` are secrets to be split whose fields the ledger does not know as they now are.
+    """
     item = collected.item
     seen: set[str] = set()
-    different: list[str] = []
+    versions = dict(collected.sources()) if unread else {}
+    if any(versions[key] is None for key in unread):
+        return None
+    different = [f"{key}={versions[key]}={item.definition}" for key in unread]
     for made in collected.targets():
         if not isinstance(made, Target):
             continue
@@ -71,7 +83,7 @@ def _digest(collected: ItemTargets, dests: Sequence[str], state: State) -> str |
                 item.name,
             ):
                 different.append(f"{made.key}={made.version}={item.definition}")
-    if not collected.incomplete:
+    if not collected.incomplete and not unread:
         different += [
             f"{key} is gone"
             for keys in state.values()

@@ -94,3 +94,13 @@ class StoreFacts:
     shape: Shape
     versioned: bool
     limits: StoreLimits = field(default_factory=StoreLimits)
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether it refuses values that most stores hold, so that a plan should look at what it would create."""
+        limits = self.limits
+        small = limits.max_bytes is not None and limits.max_bytes < _ROOMY
+        return small or limits.text_only or not limits.empty or limits.field_pattern is not None
+
+
+_ROOMY = 512 * 1024

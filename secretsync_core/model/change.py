@@ -52,6 +52,7 @@ class Reason(StrEnum):
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
     INVALID_KEY = "invalid-key"
+    CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value
     TRANSFORM_FAILED = "transform-failed"
     CANNOT_SEE = "cannot-see"
     CANNOT_COMPARE = "cannot-compare"

@@ -11,7 +11,8 @@ class SourceRef(NamedTuple):
     store: str
     key: str
     part: str = ""
-    relative: str = ""  # the key below its query's path; only within combine, where templates look it up by that
+    relative: str = ""  # within combine: the key below its query's path, by which templates look it up
+    field: str | None = None  # with split: the one field of it that the target is
 
 
 class Target(NamedTuple):

@@ -13,3 +13,12 @@ class KeyState(NamedTuple):
     definition: str
     owned: bool
     item: str
+
+
+class Origin(NamedTuple):
+    """What a live key came of: the source store and the key there, as the record names it, and its version."""
+
+    store: str
+    source_key: str
+    version: str | None
+    definition: str

@@ -47,6 +47,7 @@ class Item:
         keys: maps a source key to the destination's, for items that do not combine.
         steps: the value transform.
         encoding: how bytes and text become each other.
+        split: whether each field of a source secret becomes a destination secret of its own.
         definition: hex SHA-256 of everything that decides what the item makes of given sources.
     """
 
@@ -57,6 +58,7 @@ class Item:
     keys: KeyMapper
     steps: tuple[ValueTransform, ...]
     encoding: Encoding
+    split: bool
     definition: str
 
 
@@ -107,6 +109,7 @@ def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
         keys=KeyMapper(entry.key_transform, item=name),
         steps=entry.value_transform,
         encoding=entry.encoding,
+        split=entry.split is not None,
         definition=_definition(entry, parts, spec),
     )
 
@@ -126,6 +129,7 @@ def _definition(entry: PlanItem, parts: tuple[Part, ...], spec: SyncJobSpec) -> 
         ],
         "steps": [step.model_dump(mode="json") for step in entry.value_transform],
         "encoding": entry.encoding.value,
+        "split": entry.split,
         "merge": spec.write_policy.value == "Merge",
     }
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -6,9 +6,10 @@ import hashlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import TransformFailed
+from secretsync_core.errors import SecretSyncError, TransformFailed
 from secretsync_core.model.plan import SourceRef, Target
 from secretsync_core.plan.keys import QueryMatcher, folder
+from secretsync_core.plan.splitting import split_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, KeysView, Sequence
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Impossible(NamedTuple):
-    """A source secret that cannot become a target: its key transform failed. The rest of the item goes on."""
+    """A source secret that cannot become a target: its key transform failed, or its fields are not known.
+
+    The rest of the item goes on.
+    """
 
     item: str
     sources: tuple[SourceRef, ...]
@@ -36,6 +40,8 @@ class ItemTargets:
         self.item = item
         self.incomplete = False  # part of a listing was not seen, so absence proves nothing
         self.matched = [0] * len(item.parts)
+        # With split: the field names of each source secret, or why they are not known.
+        self.fields: dict[str, tuple[str, ...] | SecretSyncError] = {}
         self.missing: list[SourceRef] = []  # secret parts that the store says do not exist
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
         self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
@@ -70,6 +76,10 @@ class ItemTargets:
             self._keys.append(key)
             self._versions.append(version)
 
+    def sources(self) -> list[tuple[str, str | None]]:
+        """Key and version of every secret that was taken, of an item that does not combine."""
+        return list(zip(self._keys, self._versions, strict=True))
+
     def targets(self) -> Iterator[Target | Impossible]:
         """What this item makes of what was found, in the order of the keys. May be asked for once."""
         item = self.item
@@ -89,12 +99,26 @@ class ItemTargets:
         store = item.parts[0].store
         while keys:
             ref, version = SourceRef(store, keys.pop()), versions.pop()
-            try:
-                key = item.keys.map(ref.key)
-            except TransformFailed as error:
-                yield Impossible(item.name, (ref,), error.code, error.message)
+            if item.split:
+                yield from self._split(ref, version)
             else:
-                yield Target(item.name, key, (ref,), version)
+                yield self._target(ref, ref.key, version)
+
+    def _target(self, ref: SourceRef, key: str, version: str | None) -> Target | Impossible:
+        try:
+            mapped = self.item.keys.map(key)
+        except TransformFailed as error:
+            return Impossible(self.item.name, (ref,), error.code, error.message)
+        return Target(self.item.name, mapped, (ref,), version)
+
+    def _split(self, ref: SourceRef, version: str | None) -> Iterator[Target | Impossible]:
+        names = self.fields.get(ref.key, ())
+        if isinstance(names, SecretSyncError):
+            yield Impossible(self.item.name, (ref,), names.code, names.message)
+            return
+        joint = split_version(version, len(names))
+        for name in names:
+            yield self._target(ref._replace(field=name), f"{ref.key}/{name}", joint)
 
 
 def pinned_version(part: Part, current: str | None) -> str | None:

@@ -152,6 +152,9 @@ class PlanItem(Choice):
     key_transform: tuple[KeyTransform, ...] = ()
     value_transform: tuple[ValueTransform, ...] = ()
     encoding: Encoding = Field(default=Encoding.UTF_8, strict=False)
+    split: Literal["fields"] | None = Field(
+        default=None, description="One destination secret for each field, called after its secret's key and itself."
+    )
     source: Name | None = Field(default=None, description="Another source than the job's.")
 
     @model_validator(mode="after")
@@ -159,6 +162,8 @@ class PlanItem(Choice):
         if self.combine is not None:
             if self.key is None:
                 raise ValueError("combine needs a key: the destination's key")
+            if self.split is not None:
+                raise ValueError("split does not go with combine: one makes many secrets of one, the other one of many")
             if self.key_transform:
                 raise ValueError("keyTransform does not go with combine: key names the destination's key")
             names = [part.name for part in self.combine]

@@ -110,7 +110,7 @@ def _combine(more: str, found: list[tuple[SourceRef, Any]] = FOUND) -> Any:
 
 def test_combine_without_a_template_is_a_union() -> None:
     """All fields of all parts side by side; a blob brings its field ``value``."""
-    assert _combine("") == {"pass": "p", "token": "1", "value": "blob"}
+    assert _combine("") == {"pass": "p", "token": "1", "two": "blob"}
 
 
 def test_combine_with_a_template() -> None:

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from secretsync_core.model.report import Report
     from secretsync_core.model.state import KeyState
     from secretsync_core.schema.documents import Documents, StoreDocument
-    from secretsync_core.secret import JsonValue
+    from secretsync_core.secret import FieldValue
     from secretsync_core.stores.base import Store
 
 FAST = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002, longest_retry_after=0.05)
 SEAL_KEY, FINGERPRINT_KEY = b"s" * 32, b"f" * 32
 
-Payload: TypeAlias = "Mapping[str, JsonValue] | bytes"
+Payload: TypeAlias = "Mapping[str, FieldValue] | bytes"
 
 
 class World:
@@ -114,13 +114,13 @@ class World:
         """Delete behind the sync's back."""
         await (await self.handle(store)).delete(key)
 
-    async def get(self, store: str, key: str) -> dict[str, JsonValue] | bytes | None:
+    async def get(self, store: str, key: str) -> dict[str, FieldValue] | bytes | None:
         """A secret's value, None where there is none."""
         try:
             secret = await (await self.handle(store)).read(key)
         except SecretNotFound:
             return None
-        value: dict[str, JsonValue] | bytes = secret.value.reveal()
+        value: dict[str, FieldValue] | bytes = secret.value.reveal()
         return value
 
     async def all(self, store: str) -> dict[str, Any]:
