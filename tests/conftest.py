@@ -120,10 +120,13 @@ def make_token() -> MakeToken:
 class VaultStores(Protocol):
     """``await vault_store_factory(kv_version=2)`` opens a store on a fresh mount; it is closed after the test.
 
-    Other keyword arguments go into the ``vault`` section of the document (camelCase), over what is set for you.
+    With ``mark`` it marks what it creates. Other keyword arguments go into the ``vault`` section of the document
+    (camelCase), over what is set for you.
     """
 
-    async def __call__(self, kv_version: int = 2, *, gate: RequestGate | None = None, **config: Any) -> Any: ...
+    async def __call__(
+        self, kv_version: int = 2, *, gate: RequestGate | None = None, mark: str = "", **config: Any
+    ) -> Any: ...
 
 
 @pytest.fixture
@@ -131,14 +134,14 @@ async def vault_store_factory(openbao: OpenBaoServer, mount: Mount) -> AsyncIter
     """Opens Vault stores on ``openbao``, as root unless ``auth=`` says otherwise."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(kv_version: int = 2, *, gate: RequestGate | None = None, **config: Any) -> Any:
+        async def make(kv_version: int = 2, *, gate: RequestGate | None = None, mark: str = "", **config: Any) -> Any:
             document = {
                 "address": openbao.address,
                 "mount": config.pop("mount", None) or mount(openbao, kv_version),
                 "auth": {"token": {"value": openbao.root_token}},
                 **config,
             }
-            context = StoreContext("test-vault", gate or CountingGate(), {}, 32)
+            context = StoreContext("test-vault", gate or CountingGate(), {}, 32, mark, mark_at_a_cost=bool(mark))
             store = await open_store(VaultConfig.model_validate(document), context)
             stack.push_async_callback(store.aclose)
             return store

@@ -51,4 +51,10 @@ class TestKvVersion2(_Vault):
     """The engine with versions, metadata and compare-and-set."""
 
     kv_version = 2
-    abilities = frozenset(Ability) - {Ability.CREATE, Ability.MARK}
+    abilities = frozenset(Ability) - {Ability.CREATE}
+
+    @pytest.fixture
+    async def marked(self, vault_store_factory: Any, marked_context: StoreContext, mounted: str) -> Store:
+        gate, mark = marked_context.gate, marked_context.mark
+        store: Store = await vault_store_factory(self.kv_version, gate=gate, mount=mounted, mark=mark)
+        return store

@@ -10,18 +10,20 @@ from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, Store
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, TokenRefused, nonsense
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
-from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, common_folder, sort_out
+from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, check, common_folder, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.scan import Details, entry_of, server_time
 from secretsync_core.stores.vault.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.marks import Marking
     from secretsync_core.stores.vault.transport import Answer, Transport
 
 SCAN_FROM = 65
@@ -55,8 +57,9 @@ class Kv2Store(KvMount):
         custom_metadata=True,
     )
 
-    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
+    def __init__(self, transport: Transport, auth: Auth, *, marking: Marking, confirmed: bool = True) -> None:
         super().__init__(transport, auth, confirmed=confirmed)
+        self._marking = marking
         self._listing = Listing(transport, "metadata/")
 
     async def read(self, key: str, version: str | None = None) -> Secret:
@@ -94,12 +97,34 @@ class Kv2Store(KvMount):
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``: by one SCAN where they are many and the server has it, else one by one."""
+        async for found in self._look_at(keys, metadata=False):
+            yield found
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one; asked as ``stat`` asks. Raises AccessDenied for one unseen."""
+        found: dict[str, str] = {}
+        async for seen in self._look_at(keys, metadata=True):
+            if isinstance(seen, Gap):
+                raise AccessDenied(seen.message, store=self.facts.name, key=seen.prefix)
+            if not seen.deleted and seen.metadata and (mark := seen.metadata.get(MARK_KEY)) is not None:
+                found[seen.key] = mark
+        return found
+
+    async def mark(self, key: str) -> None:
+        """Put our mark on a secret. Raises SecretNotFound, also for a deleted one."""
+        check(key, self.facts.name)
+        entry = await self._look(key, metadata=False)
+        if entry is None or entry.deleted:
+            raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
+        await self._marking.put(key)
+
+    async def _look_at(self, keys: Collection[str], *, metadata: bool) -> AsyncIterator[Entry | Gap]:
         keys, gaps = sort_out(keys, self.facts.name)
         for gap in gaps:
             yield gap
         if len(keys) >= SCAN_FROM:
             wanted = keys if isinstance(keys, (set, frozenset, dict)) else frozenset(keys)
-            found = await self._scan(common_folder(wanted), metadata=False)
+            found = await self._scan(common_folder(wanted), metadata=metadata)
             if found is not None:
                 while found:
                     entry = found.pop()
@@ -109,7 +134,7 @@ class Kv2Store(KvMount):
 
         async def look(key: str) -> tuple[Found, tuple[()]]:
             try:
-                entry = await self._look(key, metadata=False)
+                entry = await self._look(key, metadata=metadata)
             except TokenRefused:
                 raise
             except AccessDenied as error:
@@ -189,6 +214,11 @@ class Kv2Store(KvMount):
     async def write(self, key: str, value: SecretValue) -> str:
         """Write a new version, whatever is there."""
         request = self._request("write", key)
+        if self._marking.on_creation:
+            check(key, self.facts.name)
+            entry = await self._look(key, metadata=False)
+            if entry is None or entry.deleted:
+                return await self._marked(request, key, value, None if entry is None else entry.version)
         answer = await self._send(request, value, {})
         if answer.status == 400 and CAS_REQUIRED in answer.body:
             # The mount or the secret insists on compare-and-set: compare with what is there now.
@@ -199,6 +229,18 @@ class Kv2Store(KvMount):
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str:
         """Write a new version if the current one's number is that of ``expected`` (``None``: there is none at all)."""
         request = self._request("write", key)
+        if expected is None and self._marking.on_creation:
+            return await self._marked(request, key, value, None)
+        return await self._write_if(request, key, value, expected)
+
+    async def _marked(self, request: Request, key: str, value: SecretValue, expected: str | None) -> str:
+        """Create a secret and mark it: it is ours for sure once the write has gone through."""
+        await self._marking.permitted(key)
+        token = await self._write_if(request, key, value, expected)
+        await self._marking.put(key)
+        return token
+
+    async def _write_if(self, request: Request, key: str, value: SecretValue, expected: str | None) -> str:
         number = _number(expected, request)
         answer = await self._send(request, value, {"cas": number})
         if answer.status == 400 and TOO_COMPLEX in answer.body:

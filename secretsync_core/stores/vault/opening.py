@@ -9,6 +9,7 @@ from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
+from secretsync_core.stores.vault.marks import Marking
 from secretsync_core.stores.vault.tls import context_for
 from secretsync_core.stores.vault.transport import Transport
 
@@ -30,5 +31,9 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
         await auth.aclose()
         await transport.aclose()
         raise
-    store = Kv1Store if version == 1 else Kv2Store
-    return store(transport, auth, confirmed=config.kv_version is None)
+    confirmed = config.kv_version is None
+    if version == 1:
+        return Kv1Store(transport, auth, confirmed=confirmed)
+    return Kv2Store(
+        transport, auth, confirmed=confirmed, marking=Marking(transport, context.mark, always=context.mark_at_a_cost)
+    )

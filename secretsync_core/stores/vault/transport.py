@@ -82,11 +82,12 @@ class Transport:
             kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
         )
 
-    async def system(self, kind: str, path: str, request: Request) -> Answer:
-        """Like ``call``, a GET of a path that does not stand below the mount."""
+    async def system(self, kind: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
+        """Like ``call``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
         url = URL(self._base + path, encoded=True)
+        method = "GET" if payload is None else "POST"
         return await self.authorised(
-            kind, lambda headers: self._attempt("GET", url, request, headers, None), lambda answer: answer.status
+            kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
         )
 
     async def stream(
@@ -149,6 +150,8 @@ class Transport:
     async def _attempt(
         self, method: str, url: URL, request: Request, headers: dict[str, str], payload: bytes | None
     ) -> Answer:
+        if method == "PATCH":
+            headers = {**headers, "Content-Type": "application/merge-patch+json"}
         try:
             async with self._session.request(
                 method,
