@@ -42,6 +42,15 @@ def counts_line(report: Report, output: Output) -> str:
     return f"{', '.join(parts)} in {duration(report.finished - report.started)}"
 
 
+def requests_line(report: Report) -> str:
+    """What it cost: ``Requests: vault-main 2 list, 40 read; aws 1 list, 40 write``."""
+    stores = (
+        f"{store} {', '.join(f'{number(count)} {kind}' for kind, count in sorted(kinds.items()))}"
+        for store, kinds in sorted(report.requests.items())
+    )
+    return f"Requests: {'; '.join(stores) or 'none'}"
+
+
 def show_failures(report: Report, output: Output) -> None:
     """The first failures, each with why and what to do."""
     failed = report.total(Result.FAILED, Result.REFUSED)

@@ -107,5 +107,6 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
             output.line(f"  Drift unknown for {report.drift_unknown:,}: the destination may not be read")
         if report.stopped:
             output.line(f"  {report_view.stopped_line(report)}")
+        output.line(output.paint(f"  {report_view.requests_line(report)}", "dim"))
         output.line(output.paint(f"  More: secretsync audit log --run {report.run}", "dim"))
     output.flush()
