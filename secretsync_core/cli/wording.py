@@ -117,6 +117,14 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def size(count: int) -> str:
+    """A number of bytes in the largest unit that says it exactly: ``64 KiB``, ``1 MB``, ``1,234 bytes``."""
+    for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (10**6, "MB"), (10**3, "kB")):
+        if count % unit == 0:
+            return f"{number(count // unit)} {name}"
+    return f"{number(count)} bytes"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 secret``, ``3 secrets``."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.cli import exits
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.tables import show, table
-from secretsync_core.cli.wording import number
+from secretsync_core.cli.wording import size
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.stores.registry import installed
 
@@ -46,13 +46,8 @@ def _abilities(info: StoreTypeInfo) -> str:
 
 
 def _largest(info: StoreTypeInfo) -> str:
-    size = info.limits.max_bytes if info.limits else None
-    if size is None:
-        return "-"
-    for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (10**6, "MB"), (10**3, "kB")):
-        if size % unit == 0:
-            return f"{number(size // unit)} {name}"
-    return f"{number(size)} bytes"
+    largest = info.limits.max_bytes if info.limits else None
+    return "-" if largest is None else size(largest)
 
 
 def _object(info: StoreTypeInfo) -> dict[str, object]:

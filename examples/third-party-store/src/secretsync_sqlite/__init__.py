@@ -1,0 +1,24 @@
+"""A SecretSync store in one SQLite file.
+
+SecretSync finds this module by the entry point ``sqlite`` of the group ``secretsync.stores``, and loads it only when a
+document names it. It asks for two things here: ``config``, the model of what may stand in the document, and ``open``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_sqlite.config import SqliteConfig
+from secretsync_sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from secretsync_core.stores.base import Store, StoreContext
+
+__all__ = ["config", "open"]
+
+config = SqliteConfig
+
+
+async def open(config: SqliteConfig, context: StoreContext) -> Store:  # noqa: A001  the name that SecretSync asks for
+    """Open the file, making it where there is none. Raises StoreError where it is not a database."""
+    return await SqliteStore.open(config, context)
