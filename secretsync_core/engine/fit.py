@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.plan.abilities import whole
+from secretsync_core.stores.numbers import survives
 
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreFacts, StoreLimits
@@ -40,6 +41,10 @@ def _blob(blob: bytes, limits: StoreLimits) -> tuple[str, str]:
 def _fields(fields: dict[str, FieldValue], limits: StoreLimits) -> tuple[str, str]:
     if limits.max_fields is not None and len(fields) > limits.max_fields:
         return f"{len(fields)} fields, and {limits.max_fields} fit", "leave fields out by a valueTransform"
+    if not fields and not limits.empty:
+        return "it has no fields", "leave it out, or give it a field"
+    if not limits.exact_numbers and not all(_is_exact(field) for field in fields.values()):
+        return "a number in it would be changed", "make that number a text: valueTransform: [{fields: {asText: true}}]"
     if limits.field_pattern is not None and not all(whole(limits.field_pattern, name) for name in fields):
         rule = limits.field_rule or "its characters are not allowed there"
         return f"the name of a field does not fit: {rule}", "rename it by valueTransform: [{fields: {rename: ...}}]"
@@ -47,6 +52,10 @@ def _fields(fields: dict[str, FieldValue], limits: StoreLimits) -> tuple[str, st
     if limits.max_bytes is not None and sum(sizes) > limits.max_bytes:
         return _too_large(sum(sizes), limits.max_bytes)
     return "", ""
+
+
+def _is_exact(field: FieldValue) -> bool:
+    return isinstance(field, (str, bytes)) or survives(field, exact_numbers=False)
 
 
 def _too_large(size: int, limit: int) -> tuple[str, str]:

@@ -54,7 +54,7 @@ class StoreLimits:
         field_pattern: an RE2 expression that a whole field name must match.
         field_rule: the same in words, for the error.
         text_only: a blob must be text in UTF-8.
-        empty: whether it holds a blob of no bytes.
+        empty: whether it holds a blob of no bytes, or a secret of no fields.
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.

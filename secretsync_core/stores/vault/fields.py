@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.stores.numbers import survives
 
 if TYPE_CHECKING:
     from secretsync_core.secret import JsonValue, SecretValue
 
 MAX_BYTES = 1_000_000
 """The largest secret, as JSON: raft storage refuses an entry of 1 MiB, and the entry holds a little more than this."""
-
-_EXACT = 2**53  # every integer up to here is a float64
 
 
 def fields_of(value: SecretValue, *, store: str, key: str, exact_numbers: bool) -> dict[str, JsonValue]:
@@ -29,31 +26,12 @@ def fields_of(value: SecretValue, *, store: str, key: str, exact_numbers: bool) 
     for name, field in fields.items():
         if isinstance(field, bytes):
             raise InvalidSecret(f"{store} holds JSON, and a field of {key} is bytes", store=store, key=key)
-        if not isinstance(field, str) and not _survives(field, exact_numbers=exact_numbers):
+        if not isinstance(field, str) and not survives(field, exact_numbers=exact_numbers):
             raise InvalidSecret(
                 f"{store} would change a number in {key}", store=store, key=key, hint="make that number a string"
             )
         kept[name] = field
     return kept
-
-
-def _survives(field: JsonValue, *, exact_numbers: bool) -> bool:
-    if field is None or isinstance(field, (str, bool)):
-        return True
-    if isinstance(field, float):
-        return math.isfinite(field)
-    if isinstance(field, int):
-        return exact_numbers or -_EXACT <= field <= _EXACT or _same_digits(field)
-    parts = field.values() if isinstance(field, dict) else field
-    return all(_survives(part, exact_numbers=exact_numbers) for part in parts)
-
-
-def _same_digits(number: int) -> bool:
-    """Whether a float64 prints as this integer again: 10**18 does, 2**60 is printed with its last digits as zeros."""
-    try:
-        return Decimal(repr(float(number))) == number
-    except OverflowError:
-        return False
 
 
 def encode(body: dict[str, Any], *, store: str, key: str) -> bytes:

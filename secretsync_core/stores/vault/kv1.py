@@ -30,7 +30,7 @@ class Kv1Store(KvMount):
 
     version = 1
     # Measured: version 1 gives a number back as it was sent.
-    LIMITS = StoreLimits(max_bytes=MAX_BYTES, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+    LIMITS = StoreLimits(max_bytes=MAX_BYTES, empty=False, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
 
     def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
         super().__init__(transport, auth, confirmed=confirmed)

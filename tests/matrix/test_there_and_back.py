@@ -1,0 +1,77 @@
+"""Every store to every other and back again: what was copied is the same, or it was refused with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine.world import World
+
+from matrix.peers import PEERS, Peer
+from matrix.samples import same_payload, samples
+from secretsync_core.model.change import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from secretsync_core.engine.run import Planned
+    from secretsync_core.model.report import Report
+
+PAIRS = [(one, other) for one in PEERS for other in PEERS]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """No store yet but two in memory, and a fresh ledger."""
+    world = World(tmp_path, monkeypatch)
+    yield world
+    world.close()
+
+
+def _refused(planned: Planned) -> dict[str, str]:
+    return {change.key: change.detail for change in planned.changes if change.action is Action.REFUSE}
+
+
+def _failed(report: Report) -> dict[str, str]:
+    return {outcome.change.key: outcome.message for outcome in report.failures}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "base64"])
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one.name}-to-{other.name}" for one, other in PAIRS])
+async def test_there_and_back(
+    request: pytest.FixtureRequest, world: World, tmp_path: Path, one: Peer, other: Peer, encoding: str
+) -> None:
+    """A plan that renders says what will fail; a sync fails just that; what arrived comes back as it was."""
+    for name, peer in (("here", one), ("there", other), ("back", one)):
+        world.store(name, peer.section(request, tmp_path))
+    put: dict[str, Any] = {}
+    for key, payload in samples((await world.handle("here")).facts.shape).items():
+        try:
+            await world.put("here", key, payload)
+        except Exception:  # noqa: BLE001  this store cannot hold it at all, which its own tests look at
+            continue
+        put[key] = await world.get("here", key)
+    assert put
+    plan = f"- {{name: all, encoding: {encoding}, query: {{recursive: true}}}}"
+
+    world.job(plan, source="here", dest="there")
+    foreseen = _refused(await world.plan(verify=True))
+    report = await world.sync()
+    assert _failed(report).keys() == foreseen.keys()
+    assert all(foreseen.values()), "a refusal without its reason"
+    assert (await world.all("there")).keys() == put.keys() - foreseen.keys()
+    second = await world.sync(verify=True)
+    assert second.total() == len(put)
+    assert not {outcome.change.key for outcome in second.failures} - foreseen.keys()
+    assert not any(second.requests["there"].get(kind) for kind in ("write", "delete")), "written again for nothing"
+
+    world.job(plan, source="there", dest="back")
+    refused = _refused(await world.plan(verify=True))
+    again = await world.sync()
+    assert _failed(again).keys() == refused.keys()
+    for key, value in (await world.all("back")).items():
+        assert same_payload(put[key], value), f"{key} came back as another value"
+    arrived = put.keys() - foreseen.keys() - refused.keys()
+    assert (await world.all("back")).keys() == arrived
+    assert "text" in arrived or encoding == "base64", "plain text must travel everywhere"
