@@ -3,6 +3,7 @@
 # No deferred annotations here: Dagster reads those of its checks, and takes none that are text.
 
 import os
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
@@ -11,8 +12,11 @@ from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster import show
 from secretsync_dagster.edge import guarded
 from secretsync_dagster.loop import run_async
+from secretsync_dagster.plain_op import NOTHING, make_op
 from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
 from secretsync_dagster.translator import IN_SYNC, asset_key
+
+_RESULT = {"result": dg.Out()}
 
 
 def make_checks(document: JobDocument) -> list[dg.AssetChecksDefinition]:
@@ -21,19 +25,13 @@ def make_checks(document: JobDocument) -> list[dg.AssetChecksDefinition]:
 
 
 def _in_sync(document: JobDocument) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=asset_key(document.name),
-        name=IN_SYNC,
-        description="Whether the last run left every secret as the plan wants it, as the ledger has it.",
-        required_resource_keys={"secretsync"},
-    )
-    def in_sync(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with guarded():
             runtime: Runtime = context.resources.secretsync
             with runtime.ledger() as opened:
                 found = opened.ledger.summary(document.name)
             last = found.last_run
-            return dg.AssetCheckResult(
+            yield dg.AssetCheckResult(
                 passed=last is not None and last.ok,
                 metadata={
                     "last run": last.run if last is not None else "there was none",
@@ -42,17 +40,13 @@ def _in_sync(document: JobDocument) -> dg.AssetChecksDefinition:
                 },
             )
 
-    return in_sync
+    return _check(
+        document, IN_SYNC, "Whether the last run left every secret as the plan wants it, as the ledger has it.", in_sync
+    )
 
 
 def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=asset_key(document.name),
-        name="drift",
-        description="Whether the copies are still as the last sync left them. Reads the destinations only.",
-        required_resource_keys={"secretsync"},
-    )
-    def drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with guarded():
             runtime: Runtime = context.resources.secretsync
             with runtime.ledger() as opened:
@@ -68,7 +62,7 @@ def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
             told = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
             keys = {"drifted keys": show.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
             errors = {f"error {number + 1}": error.message for number, error in enumerate(report.errors[:5])}
-            return dg.AssetCheckResult(
+            yield dg.AssetCheckResult(
                 passed=not report.drifted_count and not report.errors,
                 description=told if report.drifted_count else (report.errors[0].message if report.errors else None),
                 metadata={
@@ -80,4 +74,27 @@ def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
                 },
             )
 
-    return drift
+    return _check(
+        document,
+        "drift",
+        "Whether the copies are still as the last sync left them. Reads the destinations only.",
+        drift,
+    )
+
+
+def _check(
+    document: JobDocument,
+    name: str,
+    description: str,
+    body: Callable[[dg.OpExecutionContext], Iterator[dg.AssetCheckResult]],
+) -> dg.AssetChecksDefinition:
+    key = asset_key(document.name)
+    spec = dg.AssetCheckSpec(name, asset=key, description=description)
+    asset = "_".join(key.path)
+    made: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
+        keys_by_input_name={asset: key},
+        node_def=make_op(body, name=spec.get_python_identifier(), ins={asset: NOTHING}, outs=_RESULT),
+        check_specs_by_output_name=dict.fromkeys(_RESULT, spec),
+        can_subset=False,
+    )
+    return made

@@ -44,9 +44,10 @@ def compile_documents(
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     transfers = cache(make_transfer)
+    runtime = dg.ResourceDefinition.hardcoded_resource(Runtime(documents, directory, ledger_url))
     for document in documents.jobs.values():
         graph = _graph(document, transfers(document.spec.dest[0]))
-        job = _job(document, graph)
+        job = _job(document, graph, runtime)
         jobs[document.name] = job
         assets.append(_asset(document, graph))
         checks += make_checks(document)
@@ -59,7 +60,7 @@ def compile_documents(
         schedules=schedules,
         sensors=[*make_sensors(documents, jobs), *make_notifications(documents)],
         executor=dg.in_process_executor,
-        resources={"secretsync": Runtime(documents, directory, ledger_url)},
+        resources={"secretsync": runtime},
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
     )
 
@@ -79,12 +80,13 @@ def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefiniti
     )(compose)
 
 
-def _job(document: JobDocument, graph: dg.GraphDefinition) -> dg.JobDefinition:
+def _job(document: JobDocument, graph: dg.GraphDefinition, runtime: dg.ResourceDefinition) -> dg.JobDefinition:
     return graph.to_job(
         name=translator.dagster_name(document.name),
-        description=translator.description(document),
         tags=translator.tags(document),
         config=launchpad,
+        # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
+        resource_defs={"secretsync": runtime},
         executor_def=dg.in_process_executor,
         metadata={
             "source": document.spec.source,

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from secretsync_core.schema.loader import examine
-from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.load import load, without_collecting
 
 _STARTER = """\
 apiVersion: secretsync.io/v1alpha1
@@ -87,5 +86,5 @@ class SyncDirectoryComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _compile(paths: list[Path], directory: Path, ledger: str) -> dg.Definitions:
-    documents, problems = examine(paths)
-    return compile_documents(documents, problems, directory=directory, ledger_url=ledger)
+    with without_collecting():
+        return load(paths, directory=directory, ledger_url=ledger)

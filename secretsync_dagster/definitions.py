@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
-from secretsync_core.schema.loader import examine
-from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.load import load, without_collecting
 
 _directory = Path(os.environ.get("SECRETSYNC_CONFIG") or "secretsync").resolve()
-_documents, _problems = examine([_directory])
 
-definitions = compile_documents(
-    _documents, _problems, directory=_directory, ledger_url=os.environ.get("SECRETSYNC_LEDGER", "")
-)
+with without_collecting():
+    definitions = load([_directory], directory=_directory, ledger_url=os.environ.get("SECRETSYNC_LEDGER", ""))
+    definitions.get_repository_def()  # what Dagster asks for next, and is given as it is then
+    gc.freeze()  # all of it stays as long as this process does

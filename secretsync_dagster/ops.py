@@ -14,6 +14,7 @@ from secretsync_dagster import show, steps
 from secretsync_dagster.edge import guarded
 from secretsync_dagster.holders import holder_of, is_dead
 from secretsync_dagster.loop import run_async
+from secretsync_dagster.plain_op import NOTHING, make_op
 from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
 from secretsync_dagster.shards import Manifest, Moved, Shard
 from secretsync_dagster.translator import asset_key, dagster_name, pool
@@ -33,6 +34,13 @@ class SyncConfig(dg.Config):
     """Compare values even where versions match."""
 
 
+_CONFIG_SCHEMA = SyncConfig.to_config_schema()
+_EXPANDED = {
+    "shards": dg.DynamicOut(Shard, description="What is to be done, one plan item each."),
+    "manifest": dg.Out(Manifest, description="What this run is about, for the audit."),
+}
+
+
 @dg.config_mapping
 def launchpad(config: SyncConfig) -> dict[str, Any]:
     """What the Launchpad asks for: the three fields, and nothing of the ops behind them."""
@@ -42,20 +50,9 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
 def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
 
-    @dg.op(
-        # Op names share one space with graph names, which have no capitals.
-        name=f"EXPAND_{dagster_name(job)}",
-        description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
-        ins={name: dg.In(dg.Nothing) for name in inputs},
-        out={
-            "shards": dg.DynamicOut(Shard, description="What is to be done, one plan item each."),
-            "manifest": dg.Out(Manifest, description="What this run is about, for the audit."),
-        },
-        retry_policy=_RETRY,
-        required_resource_keys={"secretsync"},
-    )
-    def expand(context: dg.OpExecutionContext, config: SyncConfig) -> Iterator[Any]:
+    def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
         with guarded():
+            config = SyncConfig(**context.op_config)
             items = list(context.partition_keys) if _partitioned(context) else config.items
             shards: list[Shard] = []
             if config.dryRun:
@@ -92,7 +89,16 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                 metadata={"item": shard.item or "all", "secrets": len(shard.changes)},
             )
 
-    return expand
+    return make_op(
+        expand,
+        # Op names share one space with graph names, which have no capitals.
+        name=f"EXPAND_{dagster_name(job)}",
+        description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
+        ins=dict.fromkeys(inputs, NOTHING),
+        outs=_EXPANDED,
+        config_schema=_CONFIG_SCHEMA,
+        retry_policy=_RETRY,
+    )
 
 
 def make_transfer(dest: str) -> dg.OpDefinition:

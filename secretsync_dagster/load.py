@@ -1,0 +1,44 @@
+"""From files to definitions: what a code location and a component both do."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from typing import TYPE_CHECKING
+
+from secretsync_core.schema.loader import examine
+from secretsync_dagster.compile import compile_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import dagster as dg
+
+
+def load(paths: Sequence[Path], *, directory: Path, ledger_url: str = "") -> dg.Definitions:
+    """Read documents and compile those that are whole.
+
+    Args:
+        paths: files and directories with documents.
+        directory: where the ledger stands, unless ``ledger_url`` says otherwise.
+        ledger_url: a path or ``postgresql://…``.
+    """
+    documents, problems = examine(paths)
+    return compile_documents(documents, problems, directory=directory, ledger_url=ledger_url)
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Keep Python from looking for garbage meanwhile.
+
+    Loading makes a million objects that all stay, and looking through them again and again takes a quarter of its
+    time. Every run has to wait for it, since its worker loads all of the documents.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
