@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from secretsync_core.engine.gate import RetryPolicy
-from secretsync_core.engine.watch import touched_items
+from secretsync_core.engine.watch import Sight, Watch
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.documents import Documents, JobDocument
 from secretsync_dagster.holders import is_dead
@@ -46,6 +46,7 @@ def make_sensors(documents: Documents, made: Mapping[str, dg.JobDefinition]) -> 
 
 def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition]) -> dg.SensorDefinition:
     intervals = {job.name: job.spec.on_change.interval for job in jobs if job.spec.on_change is not None}
+    watch = Watch()  # what it learns of the store holds as long as this process does
 
     @dg.sensor(
         name=f"{dagster_name(source)}_changes",
@@ -57,91 +58,121 @@ def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime: Runtime = context.resources.secretsync
-        memory = _Memory(context.cursor)
+        memory = _Memory(context.cursor, intervals)
+        over = memory.due(set(intervals.values()))
+        due = [job for job in jobs if intervals[job.name] in over]
         requests: list[dg.RunRequest] = []
-        reasons: list[str] = []
-        for job in jobs:
-            if not memory.due(job.name, intervals[job.name]):
-                continue
-            # One store or one job that fails must not keep the others from being looked at.
-            try:
-                request, reason = _look(context.instance, runtime, job, memory)
-            except SecretSyncError as error:
-                request, reason = None, error.message
-            except Exception as error:  # noqa: BLE001  its text may hold anything
-                request, reason = None, f"an unexpected {type(error).__name__}"
+        reasons: dict[str, list[str]] = {}
+        for job, sight in _look(context.instance, runtime, watch, due).items():
+            request, reason = _request(job, sight, memory) if isinstance(sight, Sight) else (None, sight)
             if request is not None:
                 requests.append(request)
             else:
-                reasons.append(f"{job.name}: {reason}")
-        skipped = dg.SkipReason("; ".join(reasons)[:2000] or "no job is due yet") if not requests else None
+                reasons.setdefault(reason, []).append(job)
+        skipped = dg.SkipReason(_told(reasons) or "no job is due yet") if not requests else None
         return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=memory.text())
 
     return changes
 
 
 def _look(
-    instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, memory: "_Memory"
-) -> tuple[dg.RunRequest | None, str]:
+    instance: dg.DagsterInstance, runtime: Runtime, watch: Watch, jobs: Sequence[JobDocument]
+) -> dict[str, Sight | str]:
+    """What is seen of each of these jobs, all of them looked at together; or why it was not looked at."""
+    if not jobs:
+        return {}
+    found: dict[str, Sight | str] = {}
+    try:
+        going_on = {run.tags.get(JOB_TAG) for run in instance.get_runs(dg.RunsFilter(statuses=_BUSY))}
+        with runtime.ledger() as opened:
+            # Neither runs of the asset nor the command line carry the tag.
+            going_on |= {lease.job for lease in opened.ledger.leases() if not is_dead(instance, lease.holder)}
+            found |= {job.name: "a run is going on" for job in jobs if job.name in going_on}
+            idle = [job for job in jobs if job.name not in going_on]
+            found |= run_async(watch.look(idle, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT))
+    except SecretSyncError as error:
+        return {job.name: error.message for job in jobs}
+    except Exception as error:  # noqa: BLE001  its text may hold anything
+        return {job.name: f"an unexpected {type(error).__name__}" for job in jobs}
+    return found
+
+
+def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
     """A request for a run of the job's touched items; or None, and why."""
-    going_on = dg.RunsFilter(tags={JOB_TAG: job.name}, statuses=_BUSY)
-    if instance.get_run_records(going_on, limit=1):
-        return None, "a run is going on"
-    with runtime.ledger() as opened:
-        # Neither runs of the asset nor the command line carry the tag.
-        lease = opened.ledger.lease(job.name)
-        if lease is not None and not is_dead(instance, lease.holder):
-            return None, "a run is going on"
-        touched, errors = run_async(
-            touched_items(job, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT)
-        )
-    fresh = sorted(item for item, digest in touched.items() if memory.is_news(job.name, item, digest))
+    fresh = sorted(item for item, digest in sight.touched.items() if memory.is_news(job, item, digest))
+    for item in fresh:
+        memory.act(job, item, sight.touched[item])
+    if not sight.errors:
+        memory.settle(job, sight.touched)
     if fresh:
-        for item in fresh:
-            memory.act(job.name, item, touched[item])
         return (
             dg.RunRequest(
-                job_name=dagster_name(job.name),
+                job_name=dagster_name(job),
                 run_config={"items": fresh},
-                tags={JOB_TAG: job.name, "secretsync/trigger": "change"},
+                tags={JOB_TAG: job, "secretsync/trigger": "change"},
             ),
             "",
         )
-    if errors:
-        return None, errors[0].message
-    return None, "tried already, and not in place yet" if touched else "nothing changed"
+    if sight.errors:
+        return None, sight.errors[0].message
+    return None, "tried already, and not in place yet" if sight.touched else _SETTLED
+
+
+_SETTLED = "nothing changed"
+
+
+def _told(reasons: Mapping[str, Sequence[str]]) -> str:
+    """Why nothing is started, what concerns the fewest jobs first: among a thousand that are well it would be lost."""
+    lines = []
+    for reason, jobs in sorted(reasons.items(), key=lambda one: (one[0] == _SETTLED, len(one[1]))):
+        listed = ", ".join(sorted(jobs)[:_NAMED]) + (f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else "")
+        lines.append(f"{listed}: {reason}")
+    return "; ".join(lines)[:2000]
+
+
+_NAMED = 5
+"""How many jobs a skipped tick names for each reason."""
 
 
 class _Memory:
     """What the sensor knows from its last tick, kept in its cursor: when it asked, and what it acted on."""
 
-    def __init__(self, cursor: str | None) -> None:
-        self._asked: dict[str, float] = {}
-        self._acted: dict[str, list[Any]] = {}
+    def __init__(self, cursor: str | None, jobs: Collection[str]) -> None:
+        self._asked: dict[str, float] = {}  # by interval: jobs of one interval are asked about together
+        self._acted: dict[str, dict[str, list[Any]]] = {}  # by job and item
         # People may put anything into a cursor; what is not ours is begun anew.
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             held = json.loads(cursor or "{}")
-            asked = {str(job): float(at) for job, at in held["asked"].items()} if held else {}
-            acted = {str(item): [digest, float(at)] for item, (digest, at) in held["acted"].items()} if held else {}
+            asked = {str(interval): float(at) for interval, at in held["asked"].items()} if held else {}
+            acted = {
+                job: {str(item): [digest, float(at)] for item, (digest, at) in items.items()}
+                for job, items in (held["acted"].items() if held else ())
+                if job in jobs
+            }
             self._asked, self._acted = asked, acted
         self._now = time.time()
 
-    def due(self, job: str, interval: float) -> bool:
-        """Whether the job's own interval is over; if so, it counts as asked now."""
-        # Half a second of grace, or a tick that comes a moment early would leave the job out until the next.
-        if self._now - self._asked.get(job, 0.0) < interval - 0.5:
-            return False
-        self._asked[job] = self._now
-        return True
+    def due(self, intervals: Collection[float]) -> set[float]:
+        """Those of the intervals that are over; they begin again now."""
+        # Half a second of grace, or a tick that comes a moment early would leave jobs out until the next.
+        over = {each for each in intervals if self._now - self._asked.get(str(each), 0.0) >= each - 0.5}
+        self._asked = {str(each): self._now if each in over else self._asked[str(each)] for each in intervals}
+        return over
 
     def is_news(self, job: str, item: str, digest: str | None) -> bool:
         """Whether this sight of an item was not acted on, or long enough ago."""
-        acted = self._acted.get(f"{job}/{item}")
+        acted = self._acted.get(job, {}).get(item)
         return digest is None or acted is None or acted[0] != digest or self._now - acted[1] > _AGAIN_SECONDS
 
     def act(self, job: str, item: str, digest: str | None) -> None:
         """Remember that this sight of an item is acted on."""
-        self._acted[f"{job}/{item}"] = [digest, self._now]
+        self._acted.setdefault(job, {})[item] = [digest, self._now]
+
+    def settle(self, job: str, touched: Collection[str]) -> None:
+        """Forget the items of a job that are in place: Dagster keeps a copy of the cursor with every tick."""
+        kept = {item: acted for item, acted in self._acted.pop(job, {}).items() if item in touched}
+        if kept:
+            self._acted[job] = kept
 
     def text(self) -> str:
         """The cursor for the next tick."""

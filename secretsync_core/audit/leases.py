@@ -62,6 +62,12 @@ def find(transaction: Transaction, job: str) -> Lease | None:
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 
 
+def everyone(transaction: Transaction) -> list[Lease]:
+    """Every lease that has not expired."""
+    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE expires > ?", (transaction.now(),))  # noqa: S608
+    return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]
+
+
 def _refuse(transaction: Transaction, job: str) -> Lease:
     row = transaction.one(f"SELECT {_COLUMNS} FROM leases WHERE job = ?", (job,))  # noqa: S608
     if row is None:

@@ -182,6 +182,11 @@ class Ledger:
         with self._database.read() as transaction:
             yield from state.states(transaction, job)
 
+    def states(self, jobs: Collection[str]) -> Iterator[tuple[str, tuple[str, str], KeyState]]:
+        """Stream (job, (dest, key), state) of every live key of several jobs, in that order, from one moment."""
+        with self._database.read() as transaction:
+            yield from state.states_of_jobs(transaction, jobs)
+
     def fingerprints(self, job: str, dest: str, keys: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:
         """Stream (key, fingerprint, fields) as of the state of the live keys at ``dest``; of ``keys``, or of all."""
         with self._database.read() as transaction:
@@ -318,6 +323,11 @@ class Ledger:
         """The lease of ``job`` as it stands now, expired ones left out."""
         with self._database.read() as transaction:
             return leases.find(transaction, job)
+
+    def leases(self) -> list[Lease]:
+        """The leases of all jobs as they stand now, expired ones left out."""
+        with self._database.read() as transaction:
+            return leases.everyone(transaction)
 
 
 def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:

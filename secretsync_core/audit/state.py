@@ -64,16 +64,31 @@ def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
         transaction.many(_DROP, drop)
 
 
+_STATES = "SELECT dest, key, source_version, dest_version, definition, owned, item, job FROM current"
+
+
 def states(transaction: Transaction, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
     """The state of every live key, by destination and key."""
-    sql = """SELECT dest, key, source_version, dest_version, definition, owned, item
-             FROM current WHERE job = ? ORDER BY dest, key"""
-    for row in transaction.rows(sql, (job,)):
-        dest, key, source, version, definition, owned, item = cast("tuple[Any, ...]", row)
-        # A job has few destinations, items and definitions: each is one string, however many keys share it. A key is
-        # one string too, here and in the stores' listings.
-        held = KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
-        yield (intern(dest), intern(key)), held
+    for row in transaction.rows(f"{_STATES} WHERE job = ? ORDER BY dest, key", (job,)):
+        _, place, held = _state(row)
+        yield place, held
+
+
+def states_of_jobs(transaction: Transaction, jobs: Collection[str]) -> Iterator[tuple[str, tuple[str, str], KeyState]]:
+    """The state of every live key of several jobs, with the job, in the order of job, destination and key."""
+    wanted = sorted(set(jobs))
+    for start in range(0, len(wanted), _IN):
+        some = wanted[start : start + _IN]
+        places = ", ".join("?" * len(some))
+        yield from map(_state, transaction.rows(f"{_STATES} WHERE job IN ({places}) ORDER BY job, dest, key", some))
+
+
+def _state(row: Row) -> tuple[str, tuple[str, str], KeyState]:
+    dest, key, source, version, definition, owned, item, job = cast("tuple[Any, ...]", row)
+    # A job has few destinations, items and definitions: each is one string, however many keys share it. A key is
+    # one string too, here and in the stores' listings.
+    held = KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
+    return job, (intern(dest), intern(key)), held
 
 
 def fingerprints(

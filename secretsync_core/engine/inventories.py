@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.engine.gate import unexpected
+from secretsync_core.engine.listings import Listing, Question, Taker, ask
 from secretsync_core.engine.opening import job_error
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.model.report import ItemError
 from secretsync_core.plan.keys import folder
 from secretsync_core.plan.targets import ItemTargets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
     from secretsync_core.plan.items import Item, JobPlan
 
@@ -29,6 +30,11 @@ class SourceView:
 
     items: list[ItemTargets]
     errors: list[ItemError] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: JobPlan) -> SourceView:
+        """The view of a plan's items before anything was asked."""
+        return cls([ItemTargets(item) for item in plan.items])
 
     def fail(self, item: ItemTargets, error: SecretSyncError) -> None:
         """Note that an item was not seen whole; absence of its secrets proves nothing now."""
@@ -56,60 +62,58 @@ class DestView:
 
 async def view_sources(plan: JobPlan, opened: OpenStores) -> SourceView:
     """Ask every source, all at once: each listing once, however many items draw on it, and single keys together."""
-    view = SourceView([ItemTargets(item) for item in plan.items])
-    listings: dict[tuple[str, str, bool, bool], list[tuple[ItemTargets, int]]] = defaultdict(list)
-    lookups: dict[str, list[tuple[ItemTargets, int, str]]] = defaultdict(list)
-    for collected in view.items:
-        for index, part in enumerate(collected.item.parts):
-            if part.query is not None:
-                query = part.query
-                wanted = (part.store, folder(query.path), query.recursive, bool(query.metadata))
-                listings[wanted].append((collected, index))
-            elif part.secret is not None:
-                lookups[part.store].append((collected, index, part.secret.key))
-    async with asyncio.TaskGroup() as group:
-        for (store, prefix, recursive, metadata), takers in listings.items():
-            group.create_task(_list(opened, view, store, prefix, recursive, metadata, takers))
-        for store, wanted_keys in lookups.items():
-            group.create_task(_look_up(opened, view, store, wanted_keys))
+    view = SourceView.of(plan)
+    await fill([view], opened)
     return view
 
 
-async def _list(
+async def fill(
+    views: Sequence[SourceView],
     opened: OpenStores,
-    view: SourceView,
-    store: str,
-    prefix: str,
-    recursive: bool,
-    metadata: bool,
-    takers: Sequence[tuple[ItemTargets, int]],
+    arrange: Callable[[Mapping[Listing, Question]], Iterable[Question]] = lambda questions: questions.values(),
 ) -> None:
-    try:
-        async for seen in opened.lister(store).list(prefix, recursive=recursive, metadata=metadata):
-            if isinstance(seen, Gap):
-                for collected, _ in takers:
-                    collected.incomplete = True
-                    view.errors.append(ItemError(collected.item.name, seen.code, seen.message, "", 1))
-            else:
-                for collected, index in takers:
-                    collected.offer(index, seen)
-    except Exception as error:  # noqa: BLE001  a third party's store may raise anything
-        for collected, _ in takers:
-            view.fail(collected, unexpected(error, store))
+    """Ask the sources of several plans at once, and put what they say into the plans' views.
+
+    ``arrange`` gives the questions to ask for all these listings: they may be fewer, where one answers others too.
+    """
+    questions: dict[Listing, Question] = {}
+    lookups: dict[str, list[_Lookup]] = defaultdict(list)
+    for view in views:
+        for collected in view.items:
+            for index, part in enumerate(collected.item.parts):
+                if part.query is not None:
+                    query = part.query
+                    listing = Listing(part.store, folder(query.path), query.recursive, bool(query.metadata))
+                    question = questions.setdefault(listing, Question(listing))
+                    question.takers.append(Taker(view, collected, index))
+                elif part.secret is not None:
+                    lookups[part.store].append(_Lookup(view, collected, index, part.secret.key))
+    async with asyncio.TaskGroup() as group:
+        for question in arrange(questions):
+            group.create_task(ask(opened, question))
+        for store, wanted in lookups.items():
+            group.create_task(_look_up(opened, store, wanted))
 
 
-async def _look_up(
-    opened: OpenStores, view: SourceView, store: str, wanted: Sequence[tuple[ItemTargets, int, str]]
-) -> None:
+class _Lookup(NamedTuple):
+    """An item's single key that is to be looked up."""
+
+    view: SourceView
+    item: ItemTargets
+    part: int
+    key: str
+
+
+async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup]) -> None:
     try:
-        seen = await look(opened, store, {key for _, _, key in wanted})
+        seen = await look(opened, store, {each.key for each in wanted})
     except SecretSyncError as error:
-        for collected, _, _ in wanted:
-            view.fail(collected, error)
+        for each in wanted:
+            each.view.fail(each.item, error)
         return
-    for collected, index, key in wanted:
+    for each in wanted:
         # A key whose metadata is hidden may be readable all the same: the read will tell.
-        collected.resolve(index, Entry(key) if key in seen.hidden else seen.entries.get(key))
+        each.item.resolve(each.part, Entry(each.key) if each.key in seen.hidden else seen.entries.get(each.key))
 
 
 async def look(

@@ -24,12 +24,13 @@ from secretsync_core.stores.base import (
 from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from secretsync_core.engine.gate import RetryPolicy
     from secretsync_core.model.capabilities import Ability, StoreFacts
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.schema.documents import Documents
+    from secretsync_core.schema.job import Limits
     from secretsync_core.stores.base import Store
 
 
@@ -134,23 +135,43 @@ async def open_stores(
     A store that does not open is in ``failed``: what does not need it goes on. ``mark`` is the job's own, which
     destinations put on what they create, as far as the document wants it.
     """
-    names = list(dict.fromkeys([*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]))
+    names = [*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]
     limits = plan.spec.limits
-    opened = OpenStores(mark=mark)
     wanted = plan.spec.ownership.mark
-    given = mark if wanted is not False else ""
+    async with open_named(
+        names, limits, documents, environ=environ, retry=retry, stop=stop,
+        mark=mark if wanted is not False else "", mark_at_a_cost=wanted is True,
+    ) as opened:  # fmt: skip
+        opened.mark = mark
+        yield opened
+
+
+@asynccontextmanager
+async def open_named(
+    names: Iterable[str],
+    limits: Limits,
+    documents: Documents,
+    *,
+    environ: Mapping[str, str],
+    retry: RetryPolicy | None,
+    stop: asyncio.Event | None = None,
+    mark: str = "",
+    mark_at_a_cost: bool = False,
+) -> AsyncIterator[OpenStores]:
+    """As :func:`open_stores`, of the stores with these names."""
+    opened = OpenStores()
 
     async def open_one(name: str) -> None:
         gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
         opened.gates[name] = gate
         try:
-            context = StoreContext(name, gate, environ, limits.concurrency, given, wanted is True)
+            context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost)
             opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except Exception as error:  # noqa: BLE001  a third party's store may raise anything
             opened.failed[name] = unexpected(error, name)
 
     try:
-        await asyncio.gather(*(open_one(name) for name in names))
+        await asyncio.gather(*(open_one(name) for name in dict.fromkeys(names)))
         yield opened
     finally:
         for halves in opened.stores.values():

@@ -11,20 +11,23 @@ from secretsync_core.model.plan import SourceRef
 from secretsync_core.plan.splitting import known_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.engine.compare import Comparer
     from secretsync_core.engine.inventories import SourceView
     from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.model.state import Origin
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.plan.targets import ItemTargets
 
 
-async def recall_fields(collected: ItemTargets, recorder: Recorder | None) -> list[str]:
-    """Note the fields that the ledger knows, and give the source keys of which it does not know all."""
+def recall_fields(collected: ItemTargets, origins: Mapping[str, Sequence[Origin]]) -> list[str]:
+    """Note the fields that the ledger knows, and give the source keys of which it does not know all.
+
+    ``origins`` is what the live keys of the item came of, by destination.
+    """
     item = collected.item
     sources = collected.sources()
-    origins = await recorder.origins(item.name) if recorder is not None else {}
     for found in origins.values():
         collected.fields.update(known_fields(sources, item.parts[0].store, item.definition, found))
     return [key for key, _ in sources if key not in collected.fields]
@@ -37,7 +40,8 @@ async def find_fields(plan: JobPlan, view: SourceView, comparer: Comparer, recor
     """
     for collected in view.items:
         if collected.item.split:
-            unknown = iter(await recall_fields(collected, recorder))
+            origins = await recorder.origins(collected.item.name) if recorder is not None else {}
+            unknown = iter(recall_fields(collected, origins))
             async with asyncio.TaskGroup() as group:
                 for _ in range(plan.spec.limits.concurrency):
                     group.create_task(_read(collected, unknown, comparer))

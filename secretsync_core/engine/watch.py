@@ -1,61 +1,164 @@
-"""Whether a source moved since the last sync: versions only, no value, and nothing is asked of any destination."""
+"""Whether sources moved since the last sync: versions only, no value, and nothing is asked of any destination.
+
+Many jobs are looked at together. Each store is opened once, each listing is asked for once, and where many jobs read
+folders of one store it is asked for the folder that holds them all, as long as that is less work for the store.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.engine.inventories import view_sources
-from secretsync_core.engine.opening import open_stores
-from secretsync_core.engine.recorder import Recorder
+from secretsync_core.engine.inventories import SourceView, fill
+from secretsync_core.engine.opening import open_named
 from secretsync_core.engine.splitting import recall_fields
+from secretsync_core.engine.widening import Widening
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.plan import Target
+from secretsync_core.model.report import ItemError
 from secretsync_core.plan.items import build_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.engine.gate import RetryPolicy
+    from secretsync_core.engine.listings import Listing, Question
     from secretsync_core.engine.survey import State
-    from secretsync_core.model.report import ItemError
+    from secretsync_core.model.state import Origin
+    from secretsync_core.plan.items import JobPlan
     from secretsync_core.plan.targets import ItemTargets
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-async def touched_items(
-    job: JobDocument,
-    documents: Documents,
-    ledger: Ledger,
-    *,
-    environ: Mapping[str, str],
-    retry: RetryPolicy | None = None,
-) -> tuple[dict[str, str | None], list[ItemError]]:
-    """The plan items whose sources are not what the ledger holds of them; and what could not be seen.
+class Sight(NamedTuple):
+    """What was seen of one job.
 
-    An item is touched where a secret is new, has another version, or is gone, and where the item's definition is
-    another one. Beside its name stands a digest of what was seen, so that the same sight need not be acted on twice;
-    None where a source has no versions and only a sync can tell. What was not seen touches nothing.
+    Attributes:
+        touched: the plan items whose sources are not what the ledger holds of them. Beside the name stands a digest of
+            what was seen, so that the same sight need not be acted on twice; None where a source has no versions and
+            only a sync can tell.
+        errors: what could not be seen. It touches nothing.
     """
-    plan = build_plan(job)
-    recorder = Recorder(ledger, job.name)
-    try:
-        state = await recorder.state()
-        async with open_stores(plan, documents, environ=environ, retry=retry, dests=False) as opened:
-            view = await view_sources(plan, opened)
-        unread = {
-            collected.item.name: await recall_fields(collected, recorder)
-            for collected in view.items
-            if collected.item.split
-        }
-    finally:
-        await recorder.aclose()
+
+    touched: dict[str, str | None]
+    errors: list[ItemError]
+
+
+class Watch:
+    """Looks at the sources of jobs, again and again."""
+
+    def __init__(self) -> None:
+        self._widening = Widening()
+
+    async def look(
+        self,
+        jobs: Iterable[JobDocument],
+        documents: Documents,
+        ledger: Ledger,
+        *,
+        environ: Mapping[str, str],
+        retry: RetryPolicy | None = None,
+    ) -> dict[str, Sight]:
+        """Look at all of these jobs once; gives what was seen, by the job's name.
+
+        An item is touched where a secret is new, has another version, or is gone, and where the item's definition is
+        another one. What is wrong with one job or store is told of the jobs that it concerns. Raises LedgerError.
+        """
+        seen: dict[str, Sight] = {}
+        views: dict[str, tuple[JobPlan, SourceView]] = {}
+        for job in jobs:
+            try:
+                plan = build_plan(job)
+                views[job.name] = plan, SourceView.of(plan)
+            except Exception as error:  # noqa: BLE001  the other jobs have to be looked at too
+                seen[job.name] = _unseen(error)
+        # What a document allows us to ask of a store a minute holds for its own jobs only.
+        groups = [list(members) for _, members in groupby(sorted(views.values(), key=_limits), key=_limits)]
+        asked = (self._ask(members, documents, environ=environ, retry=retry) for members in groups)
+        for members, failure in zip(groups, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(failure, Exception):
+                seen |= {plan.job: _unseen(failure) for plan, _ in members}
+            elif failure is not None:
+                raise failure
+        views = {name: view for name, view in views.items() if name not in seen}
+        for name, state in _states(ledger, views):
+            plan, view = views[name]
+            try:
+                unread = {
+                    collected.item.name: recall_fields(collected, _origins(ledger, name, collected.item.name))
+                    for collected in view.items
+                    if collected.item.split
+                }
+                seen[name] = Sight(_touched(plan, view, state, unread), view.errors)
+            except Exception as error:  # noqa: BLE001  the other jobs have to be looked at too
+                seen[name] = _unseen(error)
+        return seen
+
+    async def _ask(
+        self,
+        members: Sequence[tuple[JobPlan, SourceView]],
+        documents: Documents,
+        *,
+        environ: Mapping[str, str],
+        retry: RetryPolicy | None,
+    ) -> None:
+        names = [name for plan, _ in members for name in plan.sources]
+        limits = members[0][0].spec.limits
+        async with open_named(names, limits, documents, environ=environ, retry=retry) as opened:
+            asked: list[Question] = []
+
+            def arrange(questions: Mapping[Listing, Question]) -> list[Question]:
+                asked.extend(self._widening.arrange(questions, opened))
+                return asked
+
+            await fill([view for _, view in members], opened, arrange)
+            self._widening.learn(asked)
+
+
+def _limits(member: tuple[JobPlan, SourceView]) -> tuple[int, float]:
+    limits = member[0].spec.limits
+    return limits.concurrency, limits.rate or 0.0
+
+
+def _states(ledger: Ledger, names: Iterable[str]) -> Iterator[tuple[str, State]]:
+    """What the ledger holds of each of these jobs, one after the other."""
+    missing = set(names)
+    for job, rows in groupby(ledger.states(missing), key=lambda row: row[0]):
+        state: State = {}
+        for _, (dest, key), held in rows:
+            state.setdefault(dest, {})[key] = held
+        missing.discard(job)
+        yield job, state
+    for job in sorted(missing):
+        yield job, {}
+
+
+def _origins(ledger: Ledger, job: str, item: str) -> dict[str, list[Origin]]:
+    found: dict[str, list[Origin]] = {}
+    for dest, origin in ledger.origins(job, item):
+        found.setdefault(dest, []).append(origin)
+    return found
+
+
+def _unseen(error: Exception) -> Sight:
+    if isinstance(error, SecretSyncError):
+        return Sight({}, [ItemError("", error.code, error.message, error.hint, error.exit_code)])
+    # Its text may hold anything.
+    return Sight({}, [ItemError("", "internal-error", f"an unexpected {type(error).__name__}", "", 1)])
+
+
+def _touched(
+    plan: JobPlan, view: SourceView, state: State, unread: Mapping[str, Sequence[str]]
+) -> dict[str, str | None]:
     touched: dict[str, str | None] = {}
     for collected in view.items:
         digest = _digest(collected, plan.spec.dest, state, unread.get(collected.item.name, ()))
         if digest != "":
             touched[collected.item.name] = digest
-    return touched, view.errors
+    return touched
 
 
 def _digest(collected: ItemTargets, dests: Sequence[str], state: State, unread: Sequence[str]) -> str | None:

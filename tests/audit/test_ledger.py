@@ -93,6 +93,20 @@ def test_the_state_is_the_last_write_or_same_value(ledger: Ledger) -> None:
     assert [key for key, _ in ledger.state("job")] == [("k8s", "a"), ("k8s", "b"), ("k8s", "c")]
 
 
+def test_the_states_of_many_jobs_are_those_of_each(ledger: Ledger) -> None:
+    """In one stream, job by job, and of no other job; those that have none are left out."""
+    jobs = [f"job-{number:04d}" for number in range(600)]
+    for job in jobs[::60]:
+        ledger.append(job, [done("a", version=job), done("b"), done("a", dest="aws")])
+    wanted = {*jobs[:599], "unknown"} - {jobs[60]}
+    found = list(ledger.states(wanted))
+    told = {job: [(place, held) for of, place, held in found if of == job] for job in jobs}
+    assert told == {job: list(ledger.state(job)) if job in wanted else [] for job in jobs}
+    assert [job for job, _, _ in found] == sorted(job for job, _, _ in found)
+    assert len(found) == 27
+    assert list(ledger.states([])) == []
+
+
 def test_a_state_shows_one_moment_while_records_are_appended(ledger: Ledger) -> None:
     """A stream that is read slowly is not disturbed by writes, nor does it hold them up."""
     ledger.append("job", [done(f"key-{number:04d}") for number in range(3000)])

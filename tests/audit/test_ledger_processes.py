@@ -91,7 +91,9 @@ def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
         ledger.acquire_lease("job", "run-2", 60)
     assert "its lease ends at" in caught.value.hint
     assert ledger.lease("job") == lease
-    ledger.acquire_lease("other", "run-2", 60)
+    other = ledger.acquire_lease("other", "run-2", 60)
+    ledger.acquire_lease("expired", "run-3", -1)
+    assert sorted(ledger.leases()) == [lease, other]
     again = ledger.acquire_lease("job", "run-1", 90)
     assert again.acquired == lease.acquired
     assert again.expires > lease.expires

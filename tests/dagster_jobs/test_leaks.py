@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 
 from dagster_jobs.lab import TWO_ITEMS, Lab
-from secretsync_core.engine import transfer
+from secretsync_core.engine import transfer, watch
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.testing.canaries import Canary, canary, find_in
-from secretsync_dagster import checks, sensors, steps
+from secretsync_dagster import checks, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def test_a_bug_in_a_check_or_a_sensor_leaves_nothing(leaks: Leaks, monkeypatch: 
 
     assert leaks.run().success
     monkeypatch.setattr(checks, "check_drift", bug)
-    monkeypatch.setattr(sensors, "touched_items", bug)
+    monkeypatch.setattr(watch.Watch, "look", bug)
     leaks.lab.job(TWO_ITEMS, onChange="{interval: 1s}")
     job = leaks.lab.definitions.resolve_implicit_global_asset_job_def()
     job.execute_in_process(instance=leaks.lab.instance, raise_on_error=False)

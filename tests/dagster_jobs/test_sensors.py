@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -109,6 +110,51 @@ def test_a_broken_job_does_not_stop_the_others(lab: Lab, ticks: Ticks) -> None:
         lab.fault("away").clear()
         lab.fault("away").fail("list", error)
         assert ticks.items()["job"] == ["alpha", "beta"]
+
+
+def test_many_jobs_are_one_question(lab: Lab, ticks: Ticks) -> None:
+    """However many jobs share the source, a tick lists it once; each job is started by itself."""
+    _many(lab, 20)
+    source = lab.fault("src")
+    assert len(ticks.items()) == 20
+    assert source.calls["list"] == 1
+
+
+def test_a_skipped_tick_names_first_what_concerns_few(lab: Lab, ticks: Ticks) -> None:
+    """Among many jobs that are well, the one that is not would be lost at the end."""
+    _many(lab, 20)
+    ticks.tick()
+    lab.ledger.acquire_lease("job-07", "elsewhere/1/2/abc", 600)
+    told = ticks.tick().skip_message
+    assert told.startswith("job-07: a run is going on; ")
+    assert told.endswith("job-00, job-01, job-02, job-03, job-04 and 14 more: tried already, and not in place yet")
+
+
+def test_the_cursor_does_not_grow(lab: Lab, ticks: Ticks) -> None:
+    """Dagster keeps it with every tick: what is in place, or in no document any more, is forgotten."""
+    lab.two_items(onChange="{interval: 10s}")
+    ticks.tick()
+    assert "alpha" in str(ticks.cursor)
+    assert lab.run().success
+    ticks.tick()
+    assert json.loads(str(ticks.cursor))["acted"] == {}
+    _many(lab, 3)
+    ticks.tick()
+    (lab.config / "job-00.yaml").unlink()
+    ticks.tick()
+    assert set(json.loads(str(ticks.cursor))["acted"]) == {"job-01", "job-02"}
+
+
+def _many(lab: Lab, count: int) -> None:
+    """Jobs ``job-00`` and so on, in place of the one, each with a folder of its own."""
+    lab.job("- {query: {path: NN, recursive: true}}", onChange="{interval: 10s}")
+    text = (lab.config / "job.yaml").read_text()
+    (lab.config / "job.yaml").unlink()
+    lab.fill("src", {f"{number:02}/key": {"x": "1"} for number in range(count)})
+    for number in range(count):
+        name = f"job-{number:02}"
+        own = text.replace("name: job", f"name: {name}").replace("NN", f"'{number:02}'")
+        (lab.config / f"{name}.yaml").write_text(own)
 
 
 def test_a_suspended_job_has_no_sensor(lab: Lab) -> None:

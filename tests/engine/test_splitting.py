@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.world import World, actions, counted, reasons, wrote
-from secretsync_core.engine.watch import touched_items
+from secretsync_core.engine.watch import Watch
 from secretsync_core.errors import AccessDenied, DocumentError, PlanRefused, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def _reads(report: Report, store: str = "src") -> int:
 
 async def _touched(world: World) -> set[str]:
     documents = world.documents
-    found, _ = await touched_items(documents.jobs["job"], documents, world.ledger, environ={})
-    return set(found)
+    seen = await Watch().look(documents.jobs.values(), documents, world.ledger, environ={})
+    return set(seen["job"].touched)
 
 
 async def test_each_field_becomes_a_secret(world: World) -> None:
