@@ -32,12 +32,15 @@ async def look_for_drift(
     report: Report,
     settled: Callable[[Outcome], None],
     *,
+    mark: int,
     verify: bool,
 ) -> None:
     """Look at every key that the ledger knows, and read those that versions cannot clear.
 
-    What stands as it was is only counted in the report; the rest goes to ``settled``.
+    What stands as it was is only counted in the report; the rest goes to ``settled``. ``mark`` is the recorder's from
+    before ``state`` was read: whatever a sync writes from then on only looks like drift, and is left out.
     """
+    suspected: list[Outcome] = []
     for dest in plan.spec.dest:
         known = state.get(dest, {})
         if dest in opened.failed:
@@ -45,7 +48,14 @@ async def look_for_drift(
         elif not opened.readable(dest):
             report.drift_unknown += len(known)
         else:
-            await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, settled, verify=verify)
+            await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, suspected, verify=verify)
+    moving = await recorder.moving(mark) if suspected else set()
+    for outcome in suspected:
+        if (outcome.change.dest, outcome.change.key) not in moving:
+            settled(outcome)
+    left_out = sum((outcome.change.dest, outcome.change.key) in moving for outcome in suspected)
+    if left_out:
+        report.warnings.append(f"a sync was writing {left_out} of the keys meanwhile: they are left out")
 
 
 async def _look_at(
@@ -56,7 +66,7 @@ async def _look_at(
     recorder: Recorder,
     fingerprinter: Fingerprinter,
     report: Report,
-    settled: Callable[[Outcome], None],
+    suspected: list[Outcome],
     *,
     verify: bool,
 ) -> None:
@@ -70,7 +80,7 @@ async def _look_at(
     for key, held in known.items():
         entry = view.entries.get(key)
         if key not in view.hidden and (entry is None or entry.deleted):
-            settled(_drifted(dest, key, held, Drift.REMOVED, entry.version if entry else None))
+            suspected.append(_drifted(dest, key, held, Drift.REMOVED, entry.version if entry else None))
         elif verify or entry is None or entry.version is None or entry.version != held.dest_version:
             doubtful.append(key)
         else:
@@ -85,17 +95,17 @@ async def _look_at(
             try:
                 found = await opened.reader(dest).read(key)
             except SecretNotFound:
-                settled(_drifted(dest, key, held, Drift.REMOVED, None))
+                suspected.append(_drifted(dest, key, held, Drift.REMOVED, None))
             except Exception as caught:  # noqa: BLE001  a third party's store may raise anything
                 error = unexpected(caught, dest)
                 change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
-                settled(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
+                suspected.append(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
             else:
                 mark, ours = marks.get(key, ("", ""))
                 if fingerprinter.value(dest, key, found.value, ours) == mark:
                     _count_unchanged(report, held.item)
                 else:
-                    settled(_drifted(dest, key, held, Drift.CHANGED, found.version))
+                    suspected.append(_drifted(dest, key, held, Drift.CHANGED, found.version))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(plan.spec.limits.concurrency):

@@ -82,6 +82,28 @@ class Recorder:
 
         return await self.call(work)
 
+    async def mark(self) -> int:
+        """The number of the last record: a place in time for :meth:`moving`."""
+
+        def work() -> int:
+            last = next(iter(self._ledger.records(job=self._job, newest_first=True, limit=1)), None)
+            return last.seq if last is not None else 0
+
+        return await self.call(work)
+
+    async def moving(self, since: int) -> set[tuple[str, str]]:
+        """The (dest, key) of all that a run has written since a mark, or may be writing now."""
+
+        def work() -> set[tuple[str, str]]:
+            found = {(record.draft.dest, record.draft.key) for record in self._ledger.unsettled(self._job)}
+            for record in self._ledger.records(job=self._job, newest_first=True):
+                if record.seq <= since:
+                    break
+                found.add((record.draft.dest, record.draft.key))
+            return found
+
+        return await self.call(work)
+
     async def flush(self) -> None:
         """Wait until everything given so far is durable."""
         while self._drain is not None and not self._drain.done():

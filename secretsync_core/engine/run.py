@@ -178,6 +178,8 @@ async def check(
 ) -> Report:
     """Look for drift: destination secrets that are not what this job last left there. Reads only destinations.
 
+    It needs no lease, and may look while a sync goes on: what that one writes is no drift, and is left out.
+
     Every key that the ledger knows is counted UNCHANGED, or is in ``drifted`` (and counted FAILED with reason
     ``drifted`` or ``removed-outside``); where we may not read, ``drift_unknown`` counts it.
     """
@@ -188,7 +190,8 @@ async def check(
     try:
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
             observer.phase("comparing")
-            state = await _state(recorder)
+            mark = await recorder.mark()
+            state = await recorder.state()
             selected = {item.name for item in job_plan.items}
             if job_plan.partial:
                 state = {
@@ -202,7 +205,7 @@ async def check(
 
             await look_for_drift(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key), report, settled,
-                verify=options.verify,
+                mark=mark, verify=options.verify,
             )  # fmt: skip
             report.requests = opened.requests
             report.finished = time.time()

@@ -11,6 +11,7 @@ from secretsync_core.errors import AccessDenied, StoreUnavailable
 
 if TYPE_CHECKING:
     from engine.world import World
+    from secretsync_core.model.report import Report
 
 ALL = "- {name: a, query: {path: a}}\n- {name: b, query: {path: b}}"
 
@@ -95,6 +96,37 @@ async def test_what_cannot_be_read_is_a_failure_not_a_drift(world: World) -> Non
     assert (report.drifted_count, reasons(report.failures)) == (0, {"a/1": "cannot-see"})
     world.fault("dst").fail("stat", StoreUnavailable("down"))
     assert [error.code for error in (await world.check()).errors] == ["unavailable"]
+
+
+@pytest.mark.parametrize("moment", ["before the look", "before the ledger has it"])
+async def test_what_a_sync_writes_meanwhile_is_no_drift(world: World, moment: str) -> None:
+    """While a sync updates and deletes, a look finds somebody else's change and nothing of the sync's."""
+    await _synced(world, deletionPolicy="Delete", maxDelete="100%")
+    await world.put("src", "a/1", {"x": "new"})
+    await world.remove("src", "a/2")
+    await world.put("dst", "b/1", {"x": "theirs"})
+    found: list[Report] = []
+
+    async def meanwhile(_: str) -> None:
+        world.faults.clear()
+        ours, world.ledger = world.ledger, world.another_ledger()
+        if moment == "before the look":
+            await world.sync("a")
+        else:
+            found.append(await world.check())
+        world.close()
+        world.ledger = ours
+
+    if moment == "before the look":
+        world.fault("dst").run("stat", meanwhile, times=1)
+        found.append(await world.check())
+    else:
+        world.fault("dst").run("write_if", meanwhile, after=True, times=1)
+        await world.sync("a")
+    (report,) = found
+    assert reasons(report.drifted) == {"b/1": "drifted"}
+    assert report.warnings == ["a sync was writing 1 of the keys meanwhile: they are left out"]
+    assert report.total() == 2
 
 
 async def test_drift_where_versions_do_not_tell(world: World) -> None:
