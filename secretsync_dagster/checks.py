@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from secretsync_core.engine.run import check as check_drift
+from secretsync_core.model.change import Drift
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster import show
 from secretsync_dagster.edge import guarded
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
 from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
-from secretsync_dagster.translator import IN_SYNC, asset_key
+from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key
 
 _RESULT = {"result": dg.Out()}
 
@@ -59,24 +60,27 @@ def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
                         fingerprint_key=opened.fingerprint_key,
                     )
                 )
+            unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
+            problems = [error.message for error in report.errors]
+            problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]
             told = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
             keys = {"drifted keys": show.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
-            errors = {f"error {number + 1}": error.message for number, error in enumerate(report.errors[:5])}
             yield dg.AssetCheckResult(
-                passed=not report.drifted_count and not report.errors,
-                description=told if report.drifted_count else (report.errors[0].message if report.errors else None),
+                passed=report.ok,
+                description=told if report.drifted_count else (problems[0] if problems else None),
                 metadata={
                     "drifted": report.drifted_count,
                     "secrets looked at": report.total(),
                     "may not be read": report.drift_unknown,
                     **keys,
-                    **errors,
+                    **show.warnings(report.warnings),
+                    **{f"error {number + 1}": problem for number, problem in enumerate(problems[:5])},
                 },
             )
 
     return _check(
         document,
-        "drift",
+        DRIFT,
         "Whether the copies are still as the last sync left them. Reads the destinations only.",
         drift,
     )

@@ -19,7 +19,7 @@ from secretsync_dagster.freshness import with_freshness
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
-from secretsync_dagster.schedules import make_schedule
+from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def compile_documents(
         checks += make_checks(document)
         if document.spec.schedule is not None:
             schedules.append(make_schedule(document, job))
+        if (drift := make_drift_schedule(document)) is not None:
+            schedules.append(drift)
     return dg.Definitions(
         jobs=[*jobs.values(), *make_broken(problems)],
         assets=[*assets, *_stores(documents)],

@@ -19,10 +19,11 @@ import dagster as dg
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
-from secretsync_core.notify.ending import Ending, of_run
+from secretsync_core.notify.ending import Ending, of_look, of_run
 from secretsync_core.schema.documents import Documents, JobDocument
 from secretsync_dagster.resources import Runtime
-from secretsync_dagster.translator import JOB_TAG, asset_key
+from secretsync_dagster.show import drifted_keys
+from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key
 
 NAME = "secretsync_notifications"
 
@@ -66,10 +67,13 @@ def _sensor(jobs: dict[str, JobDocument]) -> dg.SensorDefinition:
             memory.add(run.run_id, record.update_timestamp.timestamp())
             if memory.first or _dry(run):
                 continue
-            for job in _jobs_of(run, jobs, by_asset):
+            for job, found in _jobs_of(context.instance, run, jobs, by_asset):
                 looked += 1
                 try:
-                    warnings += _tell(context.instance, runtime, job, record)
+                    if found is not None:
+                        warnings += send.notify(job, found, None, os.environ)
+                    else:
+                        warnings += _tell(context.instance, runtime, job, record)
                 except SecretSyncError as error:
                     warnings.append(f"{job.name}: {error.message}")
                 except Exception as error:  # noqa: BLE001  its text may hold anything
@@ -94,12 +98,34 @@ def _ended(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.Run
 
 
 def _jobs_of(
-    run: dg.DagsterRun, jobs: dict[str, JobDocument], by_asset: dict[dg.AssetKey, JobDocument]
-) -> list[JobDocument]:
-    """The SyncJobs that a run is of: one for a run of a job, any number for one that materializes assets."""
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    jobs: dict[str, JobDocument],
+    by_asset: dict[dg.AssetKey, JobDocument],
+) -> list[tuple[JobDocument, Ending | None]]:
+    """The SyncJobs that a run is of: one for a run of a job, any number for one that materializes assets.
+
+    A run that synced nothing may have looked for drift: then what it found comes with the job.
+    """
     if JOB_TAG in run.tags:
-        return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
-    return [by_asset[key] for key in sorted(run.asset_selection or ()) if key in by_asset]
+        return [(jobs[run.tags[JOB_TAG]], None)] if run.tags[JOB_TAG] in jobs else []
+    if run.asset_selection:
+        return [(by_asset[key], None) for key in sorted(run.asset_selection) if key in by_asset]
+    return list(_drift_of(instance, run, by_asset))
+
+
+def _drift_of(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, by_asset: dict[dg.AssetKey, JobDocument]
+) -> Iterator[tuple[JobDocument, Ending]]:
+    """What a run's drift checks found, where they found any."""
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        found = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event is not None else None
+        if found is None or found.check_name != DRIFT or found.asset_key not in by_asset:
+            continue
+        count, table = found.metadata.get("drifted"), found.metadata.get("drifted keys")
+        if isinstance(count, dg.IntMetadataValue) and count.value and isinstance(table, dg.TableMetadataValue):
+            job = by_asset[found.asset_key]
+            yield job, of_look(job.name, run.run_id, drifted_keys(table), count.value)
 
 
 def _elsewhere(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:

@@ -62,7 +62,7 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                     {
                         "plan": show.plan_table(changes),
                         **{f"would {name}": count for name, count in steps.counted(changes).items()},
-                        **_warnings(manifest.warnings),
+                        **show.warnings(manifest.warnings),
                     },
                     output_name="manifest",
                 )
@@ -76,7 +76,7 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
                         "unchanged": sum(manifest.unchanged.values()),
-                        **_warnings(manifest.warnings),
+                        **show.warnings(manifest.warnings),
                     },
                     output_name="manifest",
                 )
@@ -225,7 +225,3 @@ def _totals(done: steps.Done) -> dict[Result, int]:
 
 def _seconds(done: steps.Done) -> float:
     return done.report.finished - done.report.started
-
-
-def _warnings(warnings: tuple[str, ...]) -> dict[str, Any]:
-    return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in warnings[:20]))} if warnings else {}

@@ -1,26 +1,48 @@
-"""``schedule``, ``timezone`` and ``suspend`` of a SyncJob as a Dagster schedule."""
+"""When a SyncJob is synced, and when it is looked for drift, as Dagster schedules; ``suspend`` stops both."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_dagster import translator
+
 if TYPE_CHECKING:
     from secretsync_core.schema.documents import JobDocument
+    from secretsync_core.schema.quantities import Schedule
 
 
 def make_schedule(document: JobDocument, job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """The schedule of a job: running from the start, unless the document suspends it."""
-    spec = document.spec
-    assert spec.schedule is not None  # noqa: S101  the caller asks for jobs that have one
-    suspended = spec.suspend
-    return dg.ScheduleDefinition(
-        name=f"{job.name}_schedule",
-        job=job,
-        cron_schedule=spec.schedule.cron,
-        execution_timezone=spec.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
-        description=f"`{spec.schedule.text}`, as {document.where.file} has it"
-        + (". The document suspends it." if suspended else "."),
+    assert document.spec.schedule is not None  # noqa: S101  the caller asks for jobs that have one
+    return dg.ScheduleDefinition(job=job, **_when(document, job.name, document.spec.schedule))
+
+
+def make_drift_schedule(document: JobDocument) -> dg.ScheduleDefinition | None:
+    """The schedule of a job that only executes the drift check; None where the document asks for none."""
+    asked = document.spec.drift_check
+    if asked is None:
+        return None
+    name = translator.drift_name(document.name)
+    job = dg.define_asset_job(
+        name,
+        dg.AssetSelection.checks(dg.AssetCheckKey(translator.asset_key(document.name), translator.DRIFT)),
+        description=f"Looks whether somebody else changed the copies of **{document.name}**. Reads destinations only.",
+        tags={translator.CHECK_TAG: document.name},
+        executor_def=dg.in_process_executor,
     )
+    return dg.ScheduleDefinition(job=job, **_when(document, name, asked.schedule))
+
+
+def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]:
+    """A schedule's name and times: running from the start, unless the document suspends it."""
+    suspended = document.spec.suspend
+    return {
+        "name": f"{job}_schedule",
+        "cron_schedule": schedule.cron,
+        "execution_timezone": document.spec.timezone,
+        "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
+        "description": f"`{schedule.text}`, as {document.where.file} has it"
+        + (". The document suspends it." if suspended else "."),
+    }

@@ -10,6 +10,7 @@ from secretsync_core.cli.wording import reason
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import Result
+from secretsync_core.notify.ending import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,17 +62,31 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     )
 
 
+_DRIFT = {Drift.CHANGED: "changed by somebody else", Drift.REMOVED: "removed by somebody else"}
+_CODES = {words: drift.value for drift, words in _DRIFT.items()}
+
+
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
     """The keys that somebody else changed or removed."""
-    words = {Drift.CHANGED: "changed by somebody else", Drift.REMOVED: "removed by somebody else"}
     return _table(
         ("key", "item", "drift"),
         [
-            (f"{change.dest}: {change.key}", change.item, words.get(change.drift, "unknown"))
-            for change in changes[:ROWS]
+            (f"{change.dest}: {change.key}", change.item, _DRIFT.get(change.drift, "unknown"))
+            for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
         ],
         total,
     )
+
+
+def drifted_keys(table: dg.TableMetadataValue) -> list[Key]:
+    """The keys that a :func:`drift_table` shows."""
+    found: list[Key] = []
+    for row in (record.data for record in table.records):
+        code = _CODES.get(str(row["drift"]))
+        if code is not None:  # the last row may only say that there are more
+            dest, _, key = str(row["key"]).partition(": ")
+            found.append(Key(str(row["item"]), dest, key, code))
+    return found
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> dg.TableMetadataValue:
@@ -118,3 +133,8 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
     lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
     lines += ["", f"The ledger's record: `secretsync audit log --run {report.run}`"]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """Sentences as a list; nothing where there are none."""
+    return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in told[:20]))} if told else {}

@@ -17,16 +17,29 @@ JOB_TAG = "secretsync/job"
 GROUP = "secretsync"
 """The group of all our assets: in one group, the lineage is drawn in one line from source to destination."""
 
+CHECK_TAG = "secretsync/drift-check"
+"""The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
+
 IN_SYNC = "in_sync"
 """The check that turns red when a run leaves an item out of sync."""
 
+DRIFT = "drift"
+"""The check that turns red when somebody else changed or removed a copy."""
+
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
+_DRIFT = "_drift"
 
 
 def dagster_name(name: str) -> str:
     """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
     made = name.replace("-", "_")
-    return f"{made}_" if made in _RESERVED else made
+    # ``x-drift`` would be called what the drift check of ``x`` is.
+    return f"{made}_" if made in _RESERVED or made.endswith(_DRIFT) else made
+
+
+def drift_name(job: str) -> str:
+    """What the job is called that only looks for drift; its schedule too, with ``_schedule`` after it."""
+    return dagster_name(job) + _DRIFT
 
 
 # What Dagster refuses as a name: one job of such a name would keep the whole location from loading.
@@ -86,6 +99,8 @@ def description(job: JobDocument) -> str:
     when = f"on `{spec.schedule.text}` ({spec.timezone})" if spec.schedule else "when it is started"
     if spec.on_change is not None:
         when += f", and when the source changes (asked every {spec.on_change.interval:g} s)"
+    if spec.drift_check is not None:
+        when += f". Looks for drift on `{spec.drift_check.schedule.text}`"
     lines = [
         f"Copies secrets from **{spec.source}** to **{', '.join(spec.dest)}** {when}.",
         "",

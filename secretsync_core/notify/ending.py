@@ -46,6 +46,7 @@ class Ending:
         failed, drifted: the first SHOWN keys, in order, and the counts of all.
         blocked: how many deletes were refused.
         errors: what kept items or the whole job from being synced; sentences that hold no value.
+        looked: this was no sync: somebody only looked for drift, and nothing was put right.
     """
 
     job: str
@@ -58,6 +59,7 @@ class Ending:
     drifted_count: int = 0
     blocked: int = 0
     errors: tuple[str, ...] = ()
+    looked: bool = False
 
 
 def events_of(ending: Ending, previous: bool | None) -> list[NotifyEvent]:
@@ -66,10 +68,10 @@ def events_of(ending: Ending, previous: bool | None) -> list[NotifyEvent]:
     ``previous`` says whether the run before went well; None where there was none.
     """
     found = {
-        NotifyEvent.FAILURE: not ending.ok,
+        NotifyEvent.FAILURE: not ending.ok and not ending.looked,
         NotifyEvent.BLOCKED_DELETES: ending.blocked > 0,
         NotifyEvent.DRIFT: ending.drifted_count > 0,
-        NotifyEvent.RECOVERY: ending.ok and previous is False,
+        NotifyEvent.RECOVERY: ending.ok and previous is False and not ending.looked,
     }
     return [event for event, happened in found.items() if happened]
 
@@ -102,6 +104,11 @@ def of_report(report: Report) -> Ending:
 def of_error(job: str, error: SecretSyncError) -> Ending:
     """The ending of a run that could not even begin."""
     return Ending(job, "", ok=False, errors=(error.message,))
+
+
+def of_look(job: str, run: str, drifted: Sequence[Key], count: int) -> Ending:
+    """What a look for drift found: ``count`` keys, and the first of them."""
+    return Ending(job, run, ok=not count, drifted=_first(list(drifted)), drifted_count=count, looked=True)
 
 
 def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str] = ()) -> Ending:

@@ -31,6 +31,8 @@ def headline(ending: Ending, events: Sequence[NotifyEvent]) -> str:
 
 def more(ending: Ending) -> str:
     """The command that tells more."""
+    if ending.looked:
+        return f"secretsync check {ending.job}"
     return f"secretsync audit log --run {ending.run}" if ending.run else f"secretsync plan {ending.job}"
 
 

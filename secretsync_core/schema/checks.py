@@ -149,6 +149,8 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
             found.problem(path, f"spec.dest names {name}, which may only be read", hint)
         elif spec.get("writePolicy") == WritePolicy.MERGE.value and not store.permissions.may_read:
             found.problem(path, f"writePolicy Merge has to read {name}, which may only be written", hint)
+        elif spec.get("driftCheck") is not None and not store.permissions.may_read:
+            found.problem(path, f"driftCheck cannot look into {name}, which may only be written", hint, warning=True)
 
 
 def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candidate]) -> StoreDocument | None:

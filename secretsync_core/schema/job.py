@@ -201,6 +201,12 @@ class Ownership(Spec):
     )
 
 
+class DriftCheck(Spec):
+    """Look by itself, in Dagster, whether somebody else changed the copies: when, in the job's time zone."""
+
+    schedule: Schedule
+
+
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 
 
@@ -215,6 +221,7 @@ class SyncJobSpec(Spec):
     schedule: Schedule | None = None
     timezone: Timezone = "UTC"
     on_change: OnChange | None = None
+    drift_check: DriftCheck | None = None
     suspend: bool = False
     write_policy: WritePolicy = Field(default=WritePolicy.REPLACE, strict=False)
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.RETAIN, strict=False)

@@ -166,6 +166,68 @@ def test_a_run_of_the_asset(place: Place, hook: Hook) -> None:
     assert [post.body["event"] for post in hook.posts] == ["failure"]
 
 
+@pytest.mark.parametrize("way", ["by schedule", "by hand"])
+def test_drift_that_a_check_finds(place: Place, hook: Hook, way: str) -> None:
+    """A run that only looks for drift is told where it finds some, each time, and is never told as a sync."""
+    place.load("  driftCheck: {schedule: '@daily'}\n" + PLAN)
+    assert place.run().success
+    place.tick()
+
+    def look() -> None:
+        if way == "by schedule":
+            job = place.definitions.resolve_job_def("copy_drift")
+        else:  # as the page's Execute button does it
+            whole = place.definitions.resolve_implicit_global_asset_job_def()
+            check = dg.AssetCheckKey(asset_key("copy"), "drift")
+            job = whole.get_subset(asset_selection=set(), asset_check_selection={check})
+        assert job.execute_in_process(instance=place.instance, raise_on_error=False).success
+        place.tick()
+
+    look()
+    assert hook.posts == []
+    (place.directory / "dest" / "a").write_text("canary of theirs")
+    (place.directory / "dest" / "b").unlink()
+    look()
+    look()
+    post, again = hook.posts
+    assert (post.body["events"], post.body["ok"], post.body["driftedCount"]) == (["drift"], False, 2)
+    assert post.body["drifted"] == [
+        {"item": "all", "dest": "dest", "key": "a", "reason": "changed"},
+        {"item": "all", "dest": "dest", "key": "b", "reason": "removed"},
+    ]
+    assert post.body["summary"] == "SecretSync: copy somebody else changed secrets"
+    assert post.body["more"] == "secretsync check copy"
+    assert again.body["drifted"] == post.body["drifted"]
+    assert "canary" not in str(post.body)
+    # The sync that puts it right tells of the drift it met, and nothing of a recovery: no sync had failed.
+    assert place.run().success
+    place.tick()
+    assert hook.posts[-1].body["events"] == ["drift"]
+    assert hook.posts[-1].body["ok"]
+
+
+def test_a_check_tells_only_who_asks_for_drift(
+    place: Place, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry without ``drift`` hears nothing of it; a check that could not look tells nobody."""
+    plan = "  driftCheck: {schedule: '@daily'}\n" + PLAN
+    place.load(plan)
+    assert place.run().success
+    place.tick()
+    (place.directory / "dest" / "a").write_text("theirs")
+    for notify, spoil in (("- webhook: {url: {env: HOOK_URL}}", False), (HOOK, True)):
+        write_documents(place.directory, notify, plan)
+        place.definitions = compile_documents(load_directory(place.directory), directory=place.directory)
+        if spoil:
+            (place.directory / "dest").rename(tmp_path / "away")
+            (place.directory / "dest").write_text("no directory")
+        job = place.definitions.resolve_job_def("copy_drift")
+        (found,) = job.execute_in_process(instance=place.instance).get_asset_check_evaluations()
+        assert not found.passed
+        place.tick()
+    assert hook.posts == []
+
+
 def test_a_server_that_is_not_there(place: Place, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be sent is a warning of the tick, without the address, and is not tried for ever."""
     place.tick()

@@ -49,6 +49,7 @@ def test_the_design_s_example_is_valid() -> None:
     [
         job("- secret: {key: a, version: 3}", dest="[two]", more="maxDelete: 5\nschedule: '*/5 * * * *'"),
         job(more="maxDelete: 12.5%\nschedule: '@every 15m'\nonChange: {interval: 1h30m}\nlimits: {rate: 1.5/s}"),
+        job(more="driftCheck: {schedule: '@every 30m'}"),
         store("a", provider="file: {path: x}"),
     ],
 )
@@ -85,6 +86,9 @@ def test_what_loads_is_valid(tmp_path: Path, text: str) -> None:
         job(more="maxDelete: 200%"),
         job(more="maxDelete: -1"),
         job(more="schedule: hourly"),
+        job(more="driftCheck: {}"),
+        job(more="driftCheck: '@daily'"),
+        job(more="driftCheck: {schedule: hourly}"),
         job(more="onChange: {interval: 60}"),
         job(more="onChange: {interval: 0s}"),
         job(more="limits: {rate: 0/s}"),

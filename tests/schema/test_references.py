@@ -63,6 +63,15 @@ def test_permissions_that_forbid_the_use(
         assert "job" in load(tmp_path, text).jobs
 
 
+def test_a_drift_check_of_what_may_not_be_read_is_warned_about(tmp_path: Path) -> None:
+    """A destination that may only be written is named where its drift is to be looked for; the job loads."""
+    stores = store("one") + store("two", permissions="Write") + store("three")
+    more = "driftCheck: {schedule: '@daily'}"
+    (warning,) = load(tmp_path, stores + job(dest="[two, three]", more=more)).warnings
+    assert warning.message == "driftCheck cannot look into two, which may only be written"
+    assert load(tmp_path, stores + job(dest="three", more=more)).warnings == ()
+
+
 def test_an_item_s_own_source_must_be_readable_too(tmp_path: Path) -> None:
     """The permissions of a store that only one item names count as well."""
     text = STORES + store("drop", permissions="Write") + job(ITEM + "\n  source: drop")
