@@ -8,22 +8,23 @@ from collections.abc import Sequence
 import dagster as dg
 
 from secretsync_core.errors import Problem
+from secretsync_dagster.translator import scoped
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]+")
 
 
-def make_broken(problems: Sequence[Problem]) -> list[dg.JobDefinition]:
+def make_broken(problems: Sequence[Problem], scope: str) -> list[dg.JobDefinition]:
     """One job for each file with errors, named after the file; its page lists them, and a run fails with them."""
     by_file: dict[str, list[Problem]] = {}
     for problem in problems:
         if not problem.warning:
             by_file.setdefault(problem.file, []).append(problem)
-    return [_job(number, file, found) for number, (file, found) in enumerate(sorted(by_file.items()))]
+    return [_job(number, file, found, scope) for number, (file, found) in enumerate(sorted(by_file.items()))]
 
 
-def _job(number: int, file: str, problems: Sequence[Problem]) -> dg.JobDefinition:
+def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.JobDefinition:
     stem = _NOT_ALLOWED.sub("_", file.rpartition("/")[2]).strip("_")[:60]
-    name = f"BROKEN_{number}_{stem}"
+    name = scoped(f"BROKEN_{number}_{stem}", scope)
     listed = "\n".join(f"- `{problem.where}`: **{problem.message}**. {problem.hint}" for problem in problems[:50])
 
     @dg.op(name=f"{name}_errors", description=listed)

@@ -14,21 +14,21 @@ from secretsync_dagster import show
 from secretsync_dagster.edge import guarded
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
-from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
+from secretsync_dagster.resources import runtime_of
 from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key
 
 _RESULT = {"result": dg.Out()}
 
 
-def make_checks(document: JobDocument) -> list[dg.AssetChecksDefinition]:
-    """Both checks of one SyncJob."""
-    return [_in_sync(document), _drift(document)]
+def make_checks(document: JobDocument, resource: str) -> list[dg.AssetChecksDefinition]:
+    """Both checks of one SyncJob, whose documents are behind ``resource``."""
+    return [_in_sync(document, resource), _drift(document, resource)]
 
 
-def _in_sync(document: JobDocument) -> dg.AssetChecksDefinition:
+def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with guarded():
-            runtime: Runtime = context.resources.secretsync
+            runtime = runtime_of(context, resource)
             with runtime.ledger() as opened:
                 found = opened.ledger.summary(document.name)
             last = found.last_run
@@ -42,14 +42,18 @@ def _in_sync(document: JobDocument) -> dg.AssetChecksDefinition:
             )
 
     return _check(
-        document, IN_SYNC, "Whether the last run left every secret as the plan wants it, as the ledger has it.", in_sync
+        document,
+        resource,
+        IN_SYNC,
+        "Whether the last run left every secret as the plan wants it, as the ledger has it.",
+        in_sync,
     )
 
 
-def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
+def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with guarded():
-            runtime: Runtime = context.resources.secretsync
+            runtime = runtime_of(context, resource)
             with runtime.ledger() as opened:
                 report = run_async(
                     check_drift(
@@ -80,6 +84,7 @@ def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
 
     return _check(
         document,
+        resource,
         DRIFT,
         "Whether the copies are still as the last sync left them. Reads the destinations only.",
         drift,
@@ -88,6 +93,7 @@ def _drift(document: JobDocument) -> dg.AssetChecksDefinition:
 
 def _check(
     document: JobDocument,
+    resource: str,
     name: str,
     description: str,
     body: Callable[[dg.OpExecutionContext], Iterator[dg.AssetCheckResult]],
@@ -97,7 +103,9 @@ def _check(
     asset = "_".join(key.path)
     made: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
         keys_by_input_name={asset: key},
-        node_def=make_op(body, name=spec.get_python_identifier(), ins={asset: NOTHING}, outs=_RESULT),
+        node_def=make_op(
+            body, name=spec.get_python_identifier(), resource=resource, ins={asset: NOTHING}, outs=_RESULT
+        ),
         check_specs_by_output_name=dict.fromkeys(_RESULT, spec),
         can_subset=False,
     )

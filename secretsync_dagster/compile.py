@@ -17,7 +17,7 @@ from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.freshness import with_freshness
 from secretsync_dagster.notifications import make_notifications
-from secretsync_dagster.ops import audit, launchpad, make_expand, make_transfer
+from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
@@ -31,45 +31,55 @@ if TYPE_CHECKING:
 
 
 def compile_documents(
-    documents: Documents, problems: Sequence[Problem] = (), *, directory: Path, ledger_url: str = ""
+    documents: Documents,
+    problems: Sequence[Problem] = (),
+    *,
+    directory: Path,
+    ledger_url: str = "",
+    scope: str = "",
 ) -> dg.Definitions:
-    """Make the definitions of a code location.
+    """Make the definitions of a code location, or of one ``scope`` of several within it.
 
     Args:
         documents: every document that is whole.
         problems: what is wrong with the others; shown, so that one broken document does not take the rest down.
         directory: where the documents stand, and the ledger beside them.
         ledger_url: the ledger, if it is somewhere else.
+        scope: tells these documents apart from others in the same code location, in names of letters and digits.
+            What is the whole location's, such as the executor of asset jobs, is then left alone.
     """
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
-    transfers = cache(make_transfer)
+    resource = translator.resource_key(scope)
+    transfers, audit = cache(make_transfer), make_audit(scope)
     runtime = dg.ResourceDefinition.hardcoded_resource(Runtime(documents, directory, ledger_url))
     for document in documents.jobs.values():
-        graph = _graph(document, transfers(document.spec.dest[0]))
-        job = _job(document, graph, runtime)
+        graph = _graph(document, resource, transfers(document.spec.dest[0], scope), audit)
+        job = _job(document, graph, {resource: runtime})
         jobs[document.name] = job
-        assets.append(_asset(document, graph))
-        checks += make_checks(document)
+        assets.append(_asset(document, graph, scope))
+        checks += make_checks(document, resource)
         if document.spec.schedule is not None:
             schedules.append(make_schedule(document, job))
         if (drift := make_drift_schedule(document)) is not None:
             schedules.append(drift)
     return dg.Definitions(
-        jobs=[*jobs.values(), *make_broken(problems)],
-        assets=[*assets, *_stores(documents)],
+        jobs=[*jobs.values(), *make_broken(problems, scope)],
+        assets=[*assets, *_stores(documents, scope)],
         asset_checks=checks,
         schedules=schedules,
-        sensors=[*make_sensors(documents, jobs), *make_notifications(documents)],
-        executor=dg.in_process_executor,
-        resources={"secretsync": runtime},
+        sensors=[*make_sensors(documents, jobs, scope), *make_notifications(documents, scope)],
+        executor=None if scope else dg.in_process_executor,
+        resources={resource: runtime},
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
     )
 
 
-def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefinition:
+def _graph(
+    document: JobDocument, resource: str, transfer: dg.OpDefinition, audit: dg.OpDefinition
+) -> dg.GraphDefinition:
     inputs = translator.source_inputs(document)
-    expand = make_expand(document.name, list(inputs))
+    expand = make_expand(document.name, list(inputs), resource)
 
     def compose(**sources: Any) -> Any:
         expanded = expand.alias("expand")(**sources)
@@ -82,13 +92,15 @@ def _graph(document: JobDocument, transfer: dg.OpDefinition) -> dg.GraphDefiniti
     )(compose)
 
 
-def _job(document: JobDocument, graph: dg.GraphDefinition, runtime: dg.ResourceDefinition) -> dg.JobDefinition:
+def _job(
+    document: JobDocument, graph: dg.GraphDefinition, resources: dict[str, dg.ResourceDefinition]
+) -> dg.JobDefinition:
     return graph.to_job(
         name=translator.dagster_name(document.name),
         tags=translator.tags(document),
         config=launchpad,
         # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
-        resource_defs={"secretsync": runtime},
+        resource_defs=resources,
         executor_def=dg.in_process_executor,
         metadata={
             "source": document.spec.source,
@@ -98,12 +110,12 @@ def _job(document: JobDocument, graph: dg.GraphDefinition, runtime: dg.ResourceD
     )
 
 
-def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinition:
+def _asset(document: JobDocument, graph: dg.GraphDefinition, scope: str) -> dg.AssetsDefinition:
     key = translator.asset_key(document.name)
     made: dg.AssetsDefinition = dg.AssetsDefinition.from_graph(
         graph,
         keys_by_input_name={
-            name: translator.store_key(store) for name, store in translator.source_inputs(document).items()
+            name: translator.store_key(store, scope) for name, store in translator.source_inputs(document).items()
         },
         keys_by_output_name={"result": key},
         partitions_def=dg.StaticPartitionsDefinition(translator.item_names(document)),
@@ -115,7 +127,7 @@ def _asset(document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinit
     return with_freshness(made, document)
 
 
-def _stores(documents: Documents) -> list[dg.AssetSpec]:
+def _stores(documents: Documents, scope: str) -> list[dg.AssetSpec]:
     """Every store as an asset that Dagster does not make itself, so that lineage runs from store to store."""
     from_jobs: dict[str, list[dg.AssetKey]] = {}
     links = translator.links(documents)
@@ -125,7 +137,7 @@ def _stores(documents: Documents) -> list[dg.AssetSpec]:
                 from_jobs.setdefault(dest, []).append(translator.asset_key(job.name))
     return [
         dg.AssetSpec(
-            translator.store_key(store.name),
+            translator.store_key(store.name, scope),
             deps=from_jobs.get(store.name, []),
             group_name=translator.GROUP,
             description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), "

@@ -2,6 +2,7 @@
 
 # No deferred annotations here: Dagster resolves those of its components.
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -9,31 +10,38 @@ import dagster as dg
 from secretsync_dagster.load import load, without_collecting
 
 _STARTER = """\
+# Two directories, and a job that copies from one to the other: it works as it is. Point the stores at your own.
+# Where secrets live.
 apiVersion: secretsync.io/v1alpha1
 kind: SecretStore
-metadata: {name: example-source}
+metadata: {{name: {name}-source}}
 spec:
   permissions: Read
   provider:
-    file: {path: example/source}
+    file: {{path: example/source}}    # one file a secret; relative to this file
 ---
 apiVersion: secretsync.io/v1alpha1
 kind: SecretStore
-metadata: {name: example-dest}
+metadata: {{name: {name}-dest}}
 spec:
   provider:
-    file: {path: example/dest}
+    file: {{path: example/dest}}
 ---
+# What goes where, and when.
 apiVersion: secretsync.io/v1alpha1
 kind: SyncJob
-metadata: {name: example}
+metadata: {{name: {name}}}
 spec:
-  source: example-source
-  dest: example-dest
+  source: {name}-source
+  dest: {name}-dest
+  schedule: "@daily"
   plan:
     - name: everything
-      query: {recursive: true}
+      query: {{recursive: true}}
 """
+
+_NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9]+")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
 class SyncJobScaffolder(dg.Scaffolder):
@@ -42,7 +50,7 @@ class SyncJobScaffolder(dg.Scaffolder):
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
         """Scaffold one component into ``request.target_path``."""
         dg.scaffold_component(request, {"documents": ["secretsync.yaml"]})
-        (request.target_path / "secretsync.yaml").write_text(_STARTER)
+        _start(request, request.target_path, "secretsync.yaml")
 
 
 @dg.scaffold_with(SyncJobScaffolder)
@@ -56,7 +64,7 @@ class SyncJobComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the files."""
-        return _compile([context.path / name for name in self.documents], context.path, self.ledger)
+        return _compile(context, [context.path / name for name in self.documents], context.path, self.ledger)
 
 
 class SyncDirectoryScaffolder(dg.Scaffolder):
@@ -65,9 +73,7 @@ class SyncDirectoryScaffolder(dg.Scaffolder):
     def scaffold(self, request: dg.ScaffoldRequest) -> None:
         """Scaffold one component into ``request.target_path``."""
         dg.scaffold_component(request, {"directory": "secretsync"})
-        directory = request.target_path / "secretsync"
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "example.yaml").write_text(_STARTER)
+        _start(request, request.target_path / "secretsync", "example.yaml")
 
 
 @dg.scaffold_with(SyncDirectoryScaffolder)
@@ -82,9 +88,22 @@ class SyncDirectoryComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the directory."""
         directory = context.path / self.directory
-        return _compile([directory], directory, self.ledger)
+        return _compile(context, [directory], directory, self.ledger)
 
 
-def _compile(paths: list[Path], directory: Path, ledger: str) -> dg.Definitions:
+def _start(request: dg.ScaffoldRequest, directory: Path, file: str) -> None:
+    """Write a document that works as it is, named after the component, and the files that it speaks of."""
+    name = _NOT_IN_NAMES.sub("-", request.target_path.name.lower()).strip("-")[:40] or "example"
+    for folder in ("source", "dest"):
+        (directory / "example" / folder).mkdir(parents=True, exist_ok=True)
+    (directory / "example" / "source" / "hello").write_text("this file is one secret\n")
+    (directory / file).write_text(_STARTER.format(name=name))
+
+
+def _compile(context: dg.ComponentLoadContext, paths: list[Path], directory: Path, ledger: str) -> dg.Definitions:
+    # A project may have any number of these, each with stores and a ledger of its own, and several in one file.
+    where = context.component_path
+    place = f"{where.file_path.relative_to(context.defs_module_path)}/{where.instance_key or ''}"
+    scope = _NOT_IN_SCOPES.sub("_", place).strip("_") or "here"
     with without_collecting():
-        return load(paths, directory=directory, ledger_url=ledger)
+        return load(paths, directory=directory, ledger_url=ledger, scope=scope)

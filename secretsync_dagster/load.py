@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-def load(paths: Sequence[Path], *, directory: Path, ledger_url: str = "") -> dg.Definitions:
+def load(paths: Sequence[Path], *, directory: Path, ledger_url: str = "", scope: str = "") -> dg.Definitions:
     """Read documents and compile those that are whole.
 
     Args:
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
+        scope: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     documents, problems = examine(paths)
-    return compile_documents(documents, problems, directory=directory, ledger_url=ledger_url)
+    return compile_documents(documents, problems, directory=directory, ledger_url=ledger_url, scope=scope)
 
 
 @contextlib.contextmanager

@@ -21,9 +21,9 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
 from secretsync_core.schema.documents import Documents, JobDocument
-from secretsync_dagster.resources import Runtime
+from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.show import drifted_keys
-from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key
+from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key, resource_key, scoped
 
 NAME = "secretsync_notifications"
 
@@ -36,24 +36,25 @@ _BUDGET_SECONDS = 20.0
 """When a tick begins no further message: Dagster gives up on a tick after a minute."""
 
 
-def make_notifications(documents: Documents) -> list[dg.SensorDefinition]:
+def make_notifications(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
     """The sensor, where a document asks for notifications."""
     told = {job.name: job for job in documents.jobs.values() if job.spec.notify}
-    return [_sensor(told)] if told else []
+    return [_sensor(told, scope)] if told else []
 
 
-def _sensor(jobs: dict[str, JobDocument]) -> dg.SensorDefinition:
+def _sensor(jobs: dict[str, JobDocument], scope: str) -> dg.SensorDefinition:
+    resource = resource_key(scope)
     by_asset = {asset_key(name): job for name, job in jobs.items()}
 
     @dg.sensor(
-        name=NAME,
+        name=scoped(NAME, scope),
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"secretsync"},
+        required_resource_keys={resource},
         description=f"Tells how runs of {', '.join(sorted(jobs))} ended, as `notify` in their documents says.",
     )
     def notifications(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        runtime: Runtime = context.resources.secretsync
+        runtime = runtime_of(context, resource)
         memory = _Memory(context.cursor)
         began = time.monotonic()
         warnings: list[str] = []

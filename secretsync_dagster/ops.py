@@ -15,9 +15,9 @@ from secretsync_dagster.edge import guarded
 from secretsync_dagster.holders import holder_of, is_dead
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
-from secretsync_dagster.resources import Runtime  # noqa: TC001  see above
+from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.shards import Manifest, Moved, Shard
-from secretsync_dagster.translator import asset_key, dagster_name, pool
+from secretsync_dagster.translator import asset_key, dagster_name, pool, resource_key, scoped
 from secretsync_dagster.verdict import verdict
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -47,7 +47,7 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
-def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
+def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
@@ -56,7 +56,7 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
             items = list(context.partition_keys) if _partitioned(context) else config.items
             shards: list[Shard] = []
             if config.dryRun:
-                runtime: Runtime = context.resources.secretsync
+                runtime = runtime_of(context, resource)
                 manifest, changes = run_async(steps.foresee(runtime, job, items=items, verify=config.verify))
                 context.add_output_metadata(
                     {
@@ -68,7 +68,9 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                manifest, shards = run_async(steps.expand(_step(context, job), job, items=items, verify=config.verify))
+                manifest, shards = run_async(
+                    steps.expand(_step(context, runtime_of(context, resource)), job, items=items, verify=config.verify)
+                )
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
                     yield dg.AssetMaterialization(asset_key(job), partition=item, metadata=show.numbers(counts))
@@ -93,6 +95,7 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
         expand,
         # Op names share one space with graph names, which have no capitals.
         name=f"EXPAND_{dagster_name(job)}",
+        resource=resource,
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
         ins=dict.fromkeys(inputs, NOTHING),
         outs=_EXPANDED,
@@ -101,23 +104,25 @@ def make_expand(job: str, inputs: Sequence[str]) -> dg.OpDefinition:
     )
 
 
-def make_transfer(dest: str) -> dg.OpDefinition:
+def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
     """The op that carries out one shard. One definition a destination, since that decides its pool."""
+    resource = resource_key(scope)
 
     @dg.op(
-        name=f"TRANSFER_to_{dagster_name(dest)}",
+        name=scoped(f"TRANSFER_to_{dagster_name(dest)}", scope),
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool(dest),
         out=dg.Out(Moved),
-        required_resource_keys={"secretsync"},
+        required_resource_keys={resource},
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with guarded():
-            done = run_async(steps.transfer(_step(context, shard.job), shard))
+            runtime = runtime_of(context, resource)
+            done = run_async(steps.transfer(_step(context, runtime), shard))
             if not done.report.ok:
                 # Yielded, for what is only logged before a failure gets lost.
-                yield verdict(context, shard.job, failed=done.bad_items | {shard.item})
+                yield verdict(context, runtime, shard.job, failed=done.bad_items | {shard.item})
                 raise _failure(shard.item, done)
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
@@ -133,19 +138,29 @@ def make_transfer(dest: str) -> dg.OpDefinition:
     return transfer
 
 
-@dg.op(
-    name="AUDIT",
-    description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
-    out=dg.Out(dg.Nothing, is_required=False),
-    retry_policy=_RETRY,
-    required_resource_keys={"secretsync"},
-)
-def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
+def make_audit(scope: str) -> dg.OpDefinition:
+    """The op that looks once more. One definition a scope, since that decides where its documents are."""
+    resource = resource_key(scope)
+
+    @dg.op(
+        name=scoped("AUDIT", scope),
+        description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
+        out=dg.Out(dg.Nothing, is_required=False),
+        retry_policy=_RETRY,
+        required_resource_keys={resource},
+    )
+    def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
+        yield from _audit(context, runtime_of(context, resource), manifest, results)
+
+    return audit
+
+
+def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
     """See :func:`secretsync_dagster.steps.audit`. Yields no output: what it shows are events."""
     if manifest.dry_run:
         return
     with guarded():
-        done = run_async(steps.audit(_step(context, manifest.job, last=True), manifest, results))
+        done = run_async(steps.audit(_step(context, runtime, last=True), manifest, results))
         yield dg.AssetObservation(
             asset_key=asset_key(manifest.job),
             description="what this run did",
@@ -163,7 +178,7 @@ def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Move
         for item in manifest.items:
             if (item in done.busy or item not in shown) and not left_out & {item, ""}:
                 yield _state_of(manifest.job, item, done)
-        yield verdict(context, manifest.job, failed=left_out, well=manifest.items)
+        yield verdict(context, runtime, manifest.job, failed=left_out, well=manifest.items)
         if not done.report.ok:
             raise _failure("", done)
 
@@ -212,9 +227,8 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _step(context: dg.OpExecutionContext, job: str, *, last: bool = False) -> steps.Step:
+def _step(context: dg.OpExecutionContext, runtime: Runtime, *, last: bool = False) -> steps.Step:
     """This step's run, and its claim to the lease, which all steps of the run share."""
-    runtime: Runtime = context.resources.secretsync
     claim = Claim(holder_of(context.run_id), partial(is_dead, context.instance), keep=not last)
     return steps.Step(runtime, context.run_id, claim, again=context.retry_number > 0)
 

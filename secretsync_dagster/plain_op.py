@@ -19,13 +19,14 @@ def make_op(
     body: Callable[[dg.OpExecutionContext], Iterator[Any]],
     *,
     name: str,
+    resource: str,
     ins: Mapping[str, dg.In],
     outs: Mapping[str, dg.Out],
     description: str | None = None,
     config_schema: Any = None,
     retry_policy: dg.RetryPolicy | None = None,
 ) -> dg.OpDefinition:
-    """An op that runs ``body``, which yields its outputs and is given nothing but the context.
+    """An op that runs ``body``, which yields its outputs and is given nothing but the context and one ``resource``.
 
     Everything else is as of ``@dg.op``; a ``config_schema`` may be shared by any number of ops.
     """
@@ -40,6 +41,6 @@ def make_op(
         ins=ins,
         outs=outs,
         config_schema=config_schema,
-        required_resource_keys={"secretsync"},
+        required_resource_keys={resource},
         retry_policy=retry_policy,
     )

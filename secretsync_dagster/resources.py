@@ -6,7 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  a field of a dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 STATE = ".secretsync"
 
 
+def runtime_of(context: Any, key: str) -> Runtime:
+    """The runtime behind a resource's key, from any of Dagster's contexts."""
+    found: Runtime = getattr(context.resources, key)
+    return found
+
+
 class OpenLedger(NamedTuple):
     """An open ledger, and the key that tells values apart in it."""
 
@@ -28,7 +34,7 @@ class OpenLedger(NamedTuple):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The resource ``secretsync``.
+    """The resource that :func:`secretsync_dagster.translator.resource_key` names.
 
     Attributes:
         documents: every document that is whole.

@@ -17,8 +17,8 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.documents import Documents, JobDocument
 from secretsync_dagster.holders import is_dead
 from secretsync_dagster.loop import run_async
-from secretsync_dagster.resources import Runtime
-from secretsync_dagster.translator import JOB_TAG, dagster_name
+from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.translator import JOB_TAG, dagster_name, resource_key, scoped
 
 _IMPATIENT = RetryPolicy(attempts=2, first_wait=0.2, longest_wait=1.0, longest_retry_after=5.0)
 """A sensor comes again soon: a store that does not answer must not hold up the tick."""
@@ -35,29 +35,30 @@ _AGAIN_SECONDS = 600.0
 """What was acted on and is still not in place is tried again after so long, and not at every tick."""
 
 
-def make_sensors(documents: Documents, made: Mapping[str, dg.JobDefinition]) -> list[dg.SensorDefinition]:
+def make_sensors(documents: Documents, made: Mapping[str, dg.JobDefinition], scope: str) -> list[dg.SensorDefinition]:
     """One sensor for each source store that a job with ``onChange`` reads, shared by all of these jobs."""
     by_source: dict[str, list[JobDocument]] = {}
     for job in documents.jobs.values():
         if job.spec.on_change is not None and not job.spec.suspend:
             by_source.setdefault(job.spec.source, []).append(job)
-    return [_sensor(source, jobs, [made[job.name] for job in jobs]) for source, jobs in by_source.items()]
+    return [_sensor(source, jobs, [made[job.name] for job in jobs], scope) for source, jobs in by_source.items()]
 
 
-def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition]) -> dg.SensorDefinition:
+def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition], scope: str) -> dg.SensorDefinition:
+    resource = resource_key(scope)
     intervals = {job.name: job.spec.on_change.interval for job in jobs if job.spec.on_change is not None}
     watch = Watch()  # what it learns of the store holds as long as this process does
 
     @dg.sensor(
-        name=f"{dagster_name(source)}_changes",
+        name=scoped(f"{dagster_name(source)}_changes", scope),
         jobs=targets,
         minimum_interval_seconds=max(1, int(min(intervals.values()))),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"secretsync"},
+        required_resource_keys={resource},
         description=f"Asks **{source}** for versions, and starts the jobs whose items are touched.",
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        runtime: Runtime = context.resources.secretsync
+        runtime = runtime_of(context, resource)
         memory = _Memory(context.cursor, intervals)
         over = memory.due(set(intervals.values()))
         due = [job for job in jobs if intervals[job.name] in over]

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 JOB_TAG = "secretsync/job"
 """The run tag that names the SyncJob, whichever way its run was started."""
 
+RESOURCE = "secretsync"
+"""The resource that holds the documents."""
+
 GROUP = "secretsync"
 """The group of all our assets: in one group, the lineage is drawn in one line from source to destination."""
 
@@ -54,9 +57,23 @@ def asset_key(job: str) -> dg.AssetKey:
     return dg.AssetKey(["sync", dagster_name(job)])
 
 
-def store_key(store: str) -> dg.AssetKey:
+def store_key(store: str, scope: str = "") -> dg.AssetKey:
     """The asset that stands for a SecretStore."""
-    return dg.AssetKey(["store", dagster_name(store)])
+    return dg.AssetKey(["store", *([scope] if scope else []), dagster_name(store)])
+
+
+def resource_key(scope: str = "") -> str:
+    """The resource that holds the documents of a scope.
+
+    A scope is one of several sets of documents in one code location; an empty one stands alone in it. What Dagster
+    knows by its name in all of a location has the scope in it.
+    """
+    return f"{RESOURCE}_{scope}" if scope else RESOURCE
+
+
+def scoped(name: str, scope: str) -> str:
+    """What an op or a sensor is called in a scope. SyncJobs and stores have no capitals, so that none is called so."""
+    return f"{name}_IN_{scope}" if scope else name
 
 
 def item_names(job: JobDocument) -> list[str]:

@@ -17,14 +17,13 @@ _OUT = "out of sync"
 
 
 def verdict(
-    context: dg.OpExecutionContext, job: str, *, failed: Collection[str], well: Collection[str] = ()
+    context: dg.OpExecutionContext, runtime: Runtime, job: str, *, failed: Collection[str], well: Collection[str] = ()
 ) -> dg.AssetCheckEvaluation:
     """The check of a job after a step: ``failed`` items are out of sync now, and ``well`` ones in sync otherwise.
 
     What an earlier run left out stays out until a run has put it right, also if the runs between had other items.
     An empty name among ``failed`` stands for the job as a whole.
     """
-    runtime: Runtime = context.resources.secretsync
     known = {*item_names(runtime.documents.jobs[job]), ""}
     before = _before(context.instance, dg.AssetCheckKey(asset_key(job), IN_SYNC))
     if well:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import socket
+import subprocess
+import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import dagster as dg
 import pytest
 
 import secretsync_dagster
+from secretsync_core.schema.loader import examine
+from secretsync_dagster import component
+from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.resources import STATE
 from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
@@ -116,14 +120,47 @@ def test_schedules_say_when_and_where(lab: Lab) -> None:
     assert b.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
-def test_only_the_public_interface_of_dagster_is_used() -> None:
-    """No module imports what Dagster keeps to itself."""
-    for file in sorted(Path(secretsync_dagster.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            modules = []
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                modules = [f"{node.module}.{alias.name}" for alias in node.names]
-            hidden = [name for name in modules if name.startswith("dagster") and "._" in name]
-            assert not hidden, (file.name, hidden)
+def test_sets_of_documents_share_a_code_location(lab: Lab) -> None:
+    """Two scopes with stores of the same names load beside each other, and each syncs between its own stores."""
+    spec = "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n  driftCheck: {schedule: '@daily'}\n"
+    spec += "  notify: [{webhook: {url: {env: HOOK}}}]\n"
+    parts = []
+    for scope in ("one", "two"):
+        directory = lab.path / scope
+        for store, permissions in (("src", "Read"), ("dst", "ReadWrite")):
+            (directory / store).mkdir(parents=True)
+            (directory / f"{store}.yaml").write_text(
+                f"apiVersion: secretsync.io/v1alpha1\nkind: SecretStore\nmetadata: {{name: {store}}}\n"
+                f"spec: {{permissions: {permissions}, provider: {{file: {{path: {store}}}}}}}\n"
+            )
+        (directory / "job.yaml").write_text(_job(f"job-{scope}", spec))
+        (directory / "bad.yaml").write_text(_job("bad", "  schedule: sometimes\n"))
+        (directory / "src" / "key").write_text(scope)
+        documents, problems = examine([directory])
+        parts.append(compile_documents(documents, problems, directory=directory, scope=scope))
+
+    @dg.asset
+    def theirs() -> None: ...
+
+    own = dg.Definitions(assets=[theirs], executor=dg.multiprocess_executor)
+    definitions = dg.Definitions.merge(own, *parts)
+    dg.Definitions.validate_loadable(definitions)
+    assert definitions.executor is dg.multiprocess_executor
+    for scope in ("one", "two"):
+        for part in (definitions.resolve_job_def(f"job_{scope}"), definitions.resolve_job_def(f"job_{scope}_drift")):
+            assert part.execute_in_process(instance=lab.instance).success
+        assert (lab.path / scope / "dst" / "key").read_text() == scope
+        assert (lab.path / scope / STATE / "ledger.db").exists()
+    assets = definitions.resolve_implicit_global_asset_job_def()
+    key = dg.AssetKey(["sync", "job_two"])
+    assert assets.execute_in_process(asset_selection=[key], partition_key="all", instance=lab.instance).success
+
+
+def test_the_components_are_found_only_when_they_are_asked_for() -> None:
+    """Importing the package does not load Dagster; its components are there, and nothing else is."""
+    code = "import sys, secretsync_dagster as s; assert 'dagster' not in sys.modules; s.SyncJobComponent"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {"SyncDirectoryComponent", "SyncJobComponent"} <= set(dir(secretsync_dagster))
+    assert secretsync_dagster.SyncDirectoryComponent is component.SyncDirectoryComponent
+    with pytest.raises(AttributeError, match="NoComponent"):
+        secretsync_dagster.NoComponent  # noqa: B018
