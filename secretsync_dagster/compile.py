@@ -106,6 +106,7 @@ def _job(
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),
             "document": f"{document.where.file}:{document.where.line}",
+            "state of every item": dg.MetadataValue.asset(translator.asset_key(document.name)),
         },
     )
 
@@ -123,8 +124,19 @@ def _asset(document: JobDocument, graph: dg.GraphDefinition, scope: str) -> dg.A
         group_name=translator.GROUP,
         descriptions_by_output_name={"result": translator.description(document)},
         tags_by_output_name={"result": {translator.JOB_TAG: document.name}},
+        metadata_by_output_name={"result": _about(document)},
     )
     return with_freshness(made, document)
+
+
+def _about(document: JobDocument) -> dict[str, Any]:
+    """What the asset's page tells of the SyncJob. Its schedules are the job's, so that Dagster shows none here."""
+    spec = document.spec
+    return {
+        "job": translator.dagster_name(document.name),
+        **({"schedule": f"{spec.schedule.text} ({spec.timezone})"} if spec.schedule else {}),
+        **({"looks for drift": f"{spec.drift_check.schedule.text} ({spec.timezone})"} if spec.drift_check else {}),
+    }
 
 
 def _stores(documents: Documents, scope: str) -> list[dg.AssetSpec]:
@@ -143,6 +155,11 @@ def _stores(documents: Documents, scope: str) -> list[dg.AssetSpec]:
             description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), "
             f"from `{store.where.file}:{store.where.line}`.",
             kinds={store.provider},
+            metadata={
+                "provider": store.provider,
+                "permissions": store.permissions.value,
+                "document": f"{store.where.file}:{store.where.line}",
+            },
         )
         for store in documents.stores.values()
     ]

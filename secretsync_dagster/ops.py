@@ -3,10 +3,12 @@
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from secretsync_core.engine.lease import Claim
 from secretsync_core.model.report import Result
@@ -26,12 +28,12 @@ _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, 
 class SyncConfig(dg.Config):
     """What may be asked of one run; all of it may be left out."""
 
-    items: list[str] = []  # noqa: RUF012  a pydantic field
-    """Only these plan items; all where it is empty."""
-    dryRun: bool = False  # noqa: N815  the documents are camelCase, and so is what people type beside them
-    """Only look: the plan is shown as a table, and nothing is written."""
-    verify: bool = False
-    """Compare values even where versions match."""
+    # Shown where people point at a field's name in the Launchpad.
+    items: list[str] = Field(default=[], description="Only these plan items; all of them where it is empty.")
+    dryRun: bool = Field(  # noqa: N815  the documents are camelCase, and so is what people type beside them
+        default=False, description="Only look: the plan is a table in the output of expand, and nothing is written."
+    )
+    verify: bool = Field(default=False, description="Compare values even where versions match.")
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -122,7 +124,8 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
             done = run_async(steps.transfer(_step(context, runtime), shard))
             if not done.report.ok:
                 # Yielded, for what is only logged before a failure gets lost.
-                yield verdict(context, runtime, shard.job, failed=done.bad_items | {shard.item})
+                yield from _left_out(shard.job, done.bad_items | {shard.item}, done)
+                yield verdict(context, runtime, shard.job, _numbers(done), failed=done.bad_items | {shard.item})
                 raise _failure(shard.item, done)
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
@@ -131,7 +134,7 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
                 Moved(context.run_id, done.report.counts, shown),
                 metadata={
                     "secrets": show.outcome_table(done.outcomes),
-                    **show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done)),
+                    **_numbers(done),
                 },
             )
 
@@ -178,7 +181,8 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
         for item in manifest.items:
             if (item in done.busy or item not in shown) and not left_out & {item, ""}:
                 yield _state_of(manifest.job, item, done)
-        yield verdict(context, runtime, manifest.job, failed=left_out, well=manifest.items)
+        yield from _left_out(manifest.job, left_out, done)
+        yield verdict(context, runtime, manifest.job, _numbers(done), failed=left_out, well=manifest.items)
         if not done.report.ok:
             raise _failure("", done)
 
@@ -194,6 +198,26 @@ def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
     )
+
+
+def _left_out(job: str, items: AbstractSet[str], done: steps.Done) -> Iterator[dg.AssetObservation]:
+    """The items that are out of sync now, with the same numbers as those that are well, so that plots have both."""
+    for item in sorted(items - {""}):
+        counts = done.report.counts.get(item, {})
+        yield dg.AssetObservation(
+            asset_key(job),
+            partition=item,
+            description="this item is out of sync",
+            metadata={
+                **show.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
+                "ledger": f"secretsync audit log --run {done.report.run}",
+            },
+        )
+
+
+def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
+    """What a step did in all, in numbers."""
+    return show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
 
 
 def _failure(item: str, done: steps.Done) -> dg.Failure:
@@ -212,7 +236,7 @@ def _failure(item: str, done: steps.Done) -> dg.Failure:
         metadata={
             **({"failed secrets": show.outcome_table(bad)} if bad else {}),
             **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
-            **show.numbers(_totals(done), seconds=_seconds(done)),
+            **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
         # Only what may heal by itself is worth the wait.

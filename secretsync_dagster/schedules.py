@@ -43,6 +43,6 @@ def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]
         "cron_schedule": schedule.cron,
         "execution_timezone": document.spec.timezone,
         "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
-        "description": f"`{schedule.text}`, as {document.where.file} has it"
+        "description": f"{schedule.text} in {document.spec.timezone}, as {document.where.file} has it"
         + (". The document suspends it." if suspended else "."),
     }

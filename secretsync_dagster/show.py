@@ -131,7 +131,6 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
     lines += [f"- {warning}" for warning in report.warnings[:20]]
     lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
-    lines += ["", f"The ledger's record: `secretsync audit log --run {report.run}`"]
     return dg.MetadataValue.md("\n".join(lines))
 
 

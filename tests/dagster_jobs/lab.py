@@ -108,10 +108,15 @@ def moved(result: dg.ExecuteInProcessResult, name: str = "copied") -> dict[str, 
     return found
 
 
+def evaluations(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    """What a run says of whether all is in sync, and the numbers beside it."""
+    found = [event.asset_check_evaluation_data for event in result.all_events if _is_check(event)]
+    return [each for each in found if each.check_name == IN_SYNC]
+
+
 def checked(result: dg.ExecuteInProcessResult) -> list[bool]:
     """What a run says of whether all is in sync."""
-    evaluations = [event.asset_check_evaluation_data for event in result.all_events if _is_check(event)]
-    return [each.passed for each in evaluations if each.check_name == IN_SYNC]
+    return [each.passed for each in evaluations(result)]
 
 
 def _is_check(event: dg.DagsterEvent) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagster_jobs.lab import checked, failures, moved, rows, succeeded
+import dagster as dg
+
+from dagster_jobs.lab import checked, evaluations, failures, moved, rows, succeeded
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -219,3 +221,28 @@ def test_the_check_stays_red_until_the_item_itself_is_well(lab: Lab) -> None:
     assert checked(lab.run(items=["beta"])) == [False]
     lab.faults["dst"].clear()
     assert checked(lab.materialize("alpha")) == [True]
+
+
+def test_what_fails_is_plotted_as_well(lab: Lab) -> None:
+    """A failed item and the check have the same numbers as what went well, so that plots show both."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    result = lab.run()
+    (seen,) = [
+        event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION
+    ]
+    assert seen.partition == "alpha"
+    assert {name: seen.metadata[name].value for name in ("copied", "failed")} == {"copied": 1, "failed": 1}
+    (check,) = evaluations(result)
+    assert check.description == "out of sync: alpha"
+    assert {name: check.metadata[name].value for name in ("copied", "failed")} == {"copied": 1, "failed": 1}
+    lab.faults["dst"].clear()
+    (check,) = evaluations(lab.run())
+    assert check.description == "all 2 items are in sync"
+    assert {name: check.metadata[name].value for name in ("copied", "unchanged", "failed")} == {
+        "copied": 1,
+        "unchanged": 3,
+        "failed": 0,
+    }
