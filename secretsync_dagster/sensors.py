@@ -31,6 +31,9 @@ _BUSY = [
 ]
 
 
+_GRACE_SECONDS = 10.0
+"""At most so much earlier than a job's interval says may it be asked about again."""
+
 _AGAIN_SECONDS = 600.0
 """What was acted on and is still not in place is tried again after so long, and not at every tick."""
 
@@ -155,8 +158,10 @@ class _Memory:
 
     def due(self, intervals: Collection[float]) -> set[float]:
         """Those of the intervals that are over; they begin again now."""
-        # Half a second of grace, or a tick that comes a moment early would leave jobs out until the next.
-        over = {each for each in intervals if self._now - self._asked.get(str(each), 0.0) >= each - 0.5}
+        # The ticks come on time, but each is evaluated a little later, and the last one may have been later than this
+        # one: without some grace its jobs would be left out until the next.
+        grace = {each: min(each / 4, _GRACE_SECONDS) for each in intervals}
+        over = {each for each in intervals if self._now - self._asked.get(str(each), 0.0) >= each - grace[each]}
         self._asked = {str(each): self._now if each in over else self._asked[str(each)] for each in intervals}
         return over
 

@@ -87,6 +87,15 @@ def test_ticks_say_why_they_skip(lab: Lab, ticks: Ticks) -> None:
     assert "may not list" in ticks.tick().skip_message
 
 
+def test_a_tick_that_is_evaluated_late_does_not_make_the_next_one_skip(lab: Lab, ticks: Ticks) -> None:
+    """Ticks are on time, their evaluation may not be: two that are a little nearer than the interval both look."""
+    lab.two_items(onChange="{interval: 30s}")
+    assert lab.run().success
+    for after in (60.0, 24.0, 36.0):
+        assert ticks.tick(after).skip_message == "job: nothing changed"
+    assert "no job is due" in ticks.tick(20.0).skip_message
+
+
 def test_what_was_tried_is_not_tried_at_every_tick(lab: Lab, ticks: Ticks) -> None:
     """An item that stays out of place is started again after the pause; at once where its source moves again."""
     lab.two_items(onChange="{interval: 10s}")

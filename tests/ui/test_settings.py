@@ -12,8 +12,8 @@ import pytest
 import yaml
 from dagster import DagsterInstance
 
+from secretsync_core.demo.relay import relay
 from secretsync_core.demo.ui import WebUi
-from ui.relay import relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
