@@ -21,6 +21,7 @@ _TIMES, _PLUS = 1.3, 10.0
 _UNCHANGED = 12.0
 _EVENTS = 300
 _ROUNDS = 2
+_START_SECONDS = 600.0
 
 _STORE = """\
 apiVersion: secretsync.io/v1alpha1
@@ -74,7 +75,7 @@ def _measure(bench: Bench, storage: Storage) -> _Figures:
     tokens = {"SOURCE_TOKEN": bench.servers.source.token, "DEST_TOKEN": bench.servers.dest.token}
     found = _Figures([], [], [], [], web_ui.Run(0.0, 0))
     with web_ui.start(storage, home / "dagster", home / "config", tokens, ledger=storage.ledger()) as ui:
-        ui.wait()
+        ui.wait(_START_SECONDS)
         found = found._replace(few=_copy(ui, "few", few, dests["few"], bench.count // 10))
         for number in range(_ROUNDS):
             dest = bench.servers.dest.mount()

@@ -108,9 +108,9 @@ class WebUi:
         """The process id of each of the programs."""
         return {name: process.pid for name, process in self._processes.items()}
 
-    def wait(self) -> Self:
+    def wait(self, seconds: float = START_SECONDS) -> Self:
         """Wait until the UI answers and has loaded the documents. Raises SecretSyncError where it does not."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for name, process in self._processes.items():
                 if process.poll() is not None:
@@ -120,7 +120,7 @@ class WebUi:
                     return self
             time.sleep(0.2)
         self.kill()
-        raise SecretSyncError(f"the UI did not come up within {START_SECONDS:.0f} s: see {self.home}/*.log")
+        raise SecretSyncError(f"the UI did not come up within {seconds:.0f} s: see {self.home}/*.log")
 
     def _daemon_runs(self) -> bool:
         return bool(self.graphql(_DAEMON)["instance"]["daemonHealth"]["daemonStatus"]["healthy"])
