@@ -61,7 +61,7 @@ class VaultAuth(Choice):
     cert: CertAuth | None = None
 
 
-class VaultTls(Spec):
+class Tls(Spec):
     """Whom to trust, and who we are. Paths of PEM files."""
 
     ca_file: LocalPath | None = Field(default=None, description="Default: the system's certificates.")
@@ -70,7 +70,7 @@ class VaultTls(Spec):
     server_name: str | None = Field(default=None, min_length=1, description="The name to expect in the certificate.")
 
     @model_validator(mode="after")
-    def _pair(self) -> VaultTls:
+    def _pair(self) -> Tls:
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("certFile and keyFile go together")
         return self
@@ -84,7 +84,7 @@ class VaultConfig(Spec):
     kv_version: Literal[1, 2] | None = Field(default=None, description="Default: found out by asking.")
     namespace: str | None = Field(default=None, min_length=1)
     auth: VaultAuth
-    tls: VaultTls = VaultTls()
+    tls: Tls = Tls()
 
     @model_validator(mode="after")
     def _cert_needs_tls(self) -> VaultConfig:

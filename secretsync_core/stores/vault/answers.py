@@ -5,8 +5,6 @@ A body is looked at for a few known phrases and is never copied: some servers an
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import (
@@ -17,6 +15,7 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.stores.outage import Unhealable, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +27,6 @@ TOO_COMPLEX = b"due to high complexity"
 CAS_REQUIRED = b"check-and-set parameter required"
 NO_ROUTE = b"no handler for route"
 NO_NAMESPACE = b"namespace not found"
-
-
-class Unhealable(StoreUnavailable):
-    """The store cannot be reached, and trying again does not help: its certificate is wrong, say."""
-
-    retryable = False
-
-
-class TokenRefused(AccessDenied):
-    """We have no token that works, so that nothing at all can be asked. A policy's denial is a plain AccessDenied."""
 
 
 class Request(NamedTuple):
@@ -120,12 +109,6 @@ def _too_large(request: Request) -> InvalidSecret:
     return InvalidSecret(f"{request.store} refuses {request.key}: too large", store=request.store, key=request.key)
 
 
-def unreachable(store: str, why: str, *, hint: str = "", permanent: bool = False) -> StoreUnavailable:
-    """The error for a connection that failed; ``permanent`` where trying again cannot help."""
-    kind = Unhealable if permanent else StoreUnavailable
-    return kind(f"{store} cannot be reached: {why}", store=store, hint=hint)
-
-
 def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
     """The error for an answer that is not what Vault says."""
     return StoreUnavailable(
@@ -134,18 +117,3 @@ def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
         key=key,
         hint="check the address; a proxy may answer in its place",
     )
-
-
-def retry_after(header: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, given as a number or as a date; ``None`` for neither."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.stores.vault.answers import TokenRefused
+from secretsync_core.stores.outage import TokenRefused
 
 if TYPE_CHECKING:
     from secretsync_core.schema.provider_configs import VaultConfig

@@ -9,12 +9,12 @@ from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.vault.answers import TokenRefused
+from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.stores.spread import spread
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
 from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
-from secretsync_core.stores.vault.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection

@@ -11,13 +11,14 @@ from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
-from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, TokenRefused, nonsense
+from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, nonsense
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
 from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, check, common_folder, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.scan import Details, entry_of, server_time
-from secretsync_core.stores.vault.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping

@@ -11,16 +11,15 @@ import orjson
 
 from secretsync_core.credentials import resolve
 from secretsync_core.errors import StoreError
+from secretsync_core.stores.outage import TokenRefused, unreachable
+from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.vault.answers import (
     NO_NAMESPACE,
     NO_ROUTE,
     Request,
-    TokenRefused,
     nonsense,
     refusal,
-    unreachable,
 )
-from secretsync_core.stores.vault.tls import tls_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

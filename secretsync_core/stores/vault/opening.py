@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
 from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
 from secretsync_core.stores.vault.marks import Marking
-from secretsync_core.stores.vault.tls import context_for
 from secretsync_core.stores.vault.transport import Transport
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2Store:
     """See ``open_store``. What was opened halfway is closed again where an error ends it."""
-    tls = context_for(config, context.name)
+    tls = context_for(config.address, config.tls, context.name)
     auth = Auth(config, context, Logins(config, context, tls))
     transport = Transport(config, context, tls, auth)
     try:

@@ -13,9 +13,10 @@ import orjson
 from yarl import URL
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.vault.answers import Request, nonsense, refusal, unreachable
+from secretsync_core.stores.outage import unreachable
+from secretsync_core.stores.tls import tls_failure
+from secretsync_core.stores.vault.answers import Request, nonsense, refusal
 from secretsync_core.stores.vault.keys import encoded
-from secretsync_core.stores.vault.tls import tls_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -24,8 +24,8 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.inventory import Gap
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.outage import retry_after
 from secretsync_core.stores.vault import transport
-from secretsync_core.stores.vault.answers import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

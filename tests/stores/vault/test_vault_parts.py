@@ -10,8 +10,8 @@ import pytest
 from secretsync_core.credentials import MAX_BYTES, describe, resolve
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Credential
+from secretsync_core.stores.spread import spread
 from secretsync_core.stores.vault.keys import common_folder
-from secretsync_core.stores.vault.spread import spread
 
 if TYPE_CHECKING:
     from pathlib import Path

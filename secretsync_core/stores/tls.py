@@ -6,12 +6,11 @@ import ssl
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
-from secretsync_core.schema.provider_configs import VaultTls
-from secretsync_core.stores.vault.answers import unreachable
+from secretsync_core.schema.provider_configs import Tls
+from secretsync_core.stores.outage import unreachable
 
 if TYPE_CHECKING:
     from secretsync_core.errors import StoreUnavailable
-    from secretsync_core.schema.provider_configs import VaultConfig
 
 _CLIENT_CERTIFICATE = "it may ask for a client certificate: tls.certFile and tls.keyFile"
 
@@ -19,14 +18,14 @@ _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
-def context_for(config: VaultConfig, store: str) -> ssl.SSLContext:
+def context_for(address: str, tls: Tls, store: str) -> ssl.SSLContext:
     """The context for a store. Without TLS nobody is trusted, and the system's certificates are not even loaded."""
-    if config.address.startswith("http://") and config.tls == VaultTls():
+    if address.startswith("http://") and tls == Tls():
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return context_of(config.tls, store)
+    return context_of(tls, store)
 
 
-def context_of(tls: VaultTls, store: str) -> ssl.SSLContext:
+def context_of(tls: Tls, store: str) -> ssl.SSLContext:
     """The context for a ``tls`` section. Nothing in the environment adds to whom it trusts but the system's store.
 
     Raises StoreError where a file of it is missing or is not what it should be.
