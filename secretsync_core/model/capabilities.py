@@ -87,6 +87,7 @@ class StoreFacts:
         shape: what one secret is there.
         versioned: whether entries carry versions that change with every write (and so tell a change without a read).
         limits: the bounds it sets.
+        idle_writes: whether writing the very value that is there is no write, and leaves the version as it is.
     """
 
     name: str
@@ -94,6 +95,7 @@ class StoreFacts:
     shape: Shape
     versioned: bool
     limits: StoreLimits = field(default_factory=StoreLimits)
+    idle_writes: bool = False
 
     @property
     def is_particular(self) -> bool:

@@ -12,7 +12,9 @@
             await store.aclose()
 
 Tests of what a store cannot do are skipped; which those are is read off the store, and ``abilities`` says what they
-should be, so that a method with a wrong name does not pass for an ability that was never meant.
+should be, so that a method with a wrong name does not pass for an ability that was never meant. So is where its keys
+can stand (see :mod:`~secretsync_core.testing.layouts`): in a store without folders ``a/b`` becomes ``a-b``. Limits that
+promise more than the store keeps, or less, fail the tests of odd keys and of the names of fields.
 """
 
 from __future__ import annotations
@@ -54,10 +56,12 @@ from secretsync_core.stores.base import (
 )
 from secretsync_core.testing.canaries import canary, find_in
 from secretsync_core.testing.gates import CountingGate, GateClosed
+from secretsync_core.testing.layouts import Layout
 from secretsync_core.testing.samples import (
     BINARY_FIELDS,
     BLOBS,
     ESCAPES,
+    FIELD_NAMES,
     FIELDS,
     NUMBERS,
     ODD_KEYS,
@@ -66,6 +70,7 @@ from secretsync_core.testing.samples import (
     other_shape,
     sample,
     samples_of,
+    with_field,
 )
 
 if TYPE_CHECKING:
@@ -122,6 +127,11 @@ def _marker(store: Store) -> Marker:
 
 def _deleter(store: Store) -> Deleter:
     return store if isinstance(store, Deleter) else pytest.skip("the store does not delete")
+
+
+def _at(store: Store) -> Layout:
+    """What the keys of this suite are in this store: ``_at(store)("a/b")``."""
+    return Layout(store.facts.limits)
 
 
 async def _drain(found: AsyncIterator[Entry | Gap]) -> tuple[list[Entry], list[Gap]]:
@@ -244,11 +254,14 @@ class StoreConformance:
         assert facts.name == context.name
         assert facts.provider
         assert isinstance(facts.shape, Shape)
-        for pattern in (facts.limits.key_pattern, facts.limits.pins):
+        for pattern in (facts.limits.key_pattern, facts.limits.field_pattern, facts.limits.pins):
             if pattern is not None:
                 re2.compile(pattern)
         if facts.limits.key_pattern is not None:
             assert facts.limits.key_rule, "a key pattern needs words for the error"
+        if facts.limits.field_pattern is not None:
+            assert facts.limits.field_rule, "a field pattern needs words for the error"
+        assert _at(store).depths, "limits.key_pattern allows no plain key, such as 'a' or 'a/b'"
         assert abilities_of(store), "it can do nothing"
 
     async def test_it_can_do_what_is_promised_and_no_more(self, store: Store) -> None:
@@ -273,27 +286,29 @@ class StoreConformance:
 
     async def test_what_was_written_is_read(self, store: Store) -> None:
         """A secret comes back as it was written, and again after it was replaced."""
-        writer = _writer(store)
+        writer, key = _writer(store), _at(store)("a/b")
         for number in range(3):
-            token = await writer.write("a/b", sample(store.facts.shape, number))
-            secret = await _assert_holds(store, "a/b", sample(store.facts.shape, number))
+            token = await writer.write(key, sample(store.facts.shape, number))
+            secret = await _assert_holds(store, key, sample(store.facts.shape, number))
             assert secret.version == token, "reading gives another version than writing gave"
 
     async def test_absent_is_not_found(self, store: Store, seed: Seed) -> None:
         """What is absent raises SecretNotFound: in an empty store, beside a secret, in another folder."""
-        reader = _reader(store)
+        reader, at = _reader(store), _at(store)
         for key in ("a", "a/b"):
             with pytest.raises(SecretNotFound):
-                await reader.read(key)
-        await seed("folder/key", sample(store.facts.shape))
+                await reader.read(at(key))
+        await seed(at("folder/key"), sample(store.facts.shape))
         for key in ("folder/ke", "folder/key2", "other/key", "key", "folder/key/below"):
             with pytest.raises(SecretNotFound):
-                await reader.read(key)
+                await reader.read(at(key))
 
     async def test_a_folder_is_not_a_secret(self, store: Store, seed: Seed) -> None:
         """Reading a folder is refused or finds nothing, and stat does not show it as a secret."""
         reader = _reader(store)
-        await seed("folder/key", sample(store.facts.shape))
+        if _at(store).flat:
+            pytest.skip("its keys have no folders")
+        await seed(_at(store)("folder/key"), sample(store.facts.shape))
         with pytest.raises((SecretNotFound, InvalidSecret)):
             await reader.read("folder")
         entries, _ = await _drain(reader.stat(["folder"]))
@@ -315,110 +330,124 @@ class StoreConformance:
         kept = await self._round_trip_or_refusal(store, SecretValue({"number": NUMBERS[name]}))
         assert kept or not store.facts.limits.exact_numbers, f"limits.exact_numbers, but {name} is refused"
 
+    @pytest.mark.parametrize("name", FIELD_NAMES)
+    async def test_the_field_pattern_holds(self, store: Store, name: str) -> None:
+        """A field whose name limits.field_pattern matches is kept, and one that it does not match is refused."""
+        limits, shape = store.facts.limits, store.facts.shape
+        if limits.field_pattern is None:
+            pytest.skip("the store sets no rule for the names of fields")
+        kept = await self._round_trip_or_refusal(store, with_field(shape, name))
+        assert kept == (re2.fullmatch(limits.field_pattern, name) is not None)
+
     async def _round_trip_or_refusal(self, store: Store, value: SecretValue) -> bool:
+        key = _at(store)("a/value")
         try:
-            await _writer(store).write("a/value", value)
+            await _writer(store).write(key, value)
         except InvalidSecret:
             if isinstance(store, (Reader, Lister)):
-                assert not await _live(store, "a/value"), "the value was refused, and something was written"
+                assert not await _live(store, key), "the value was refused, and something was written"
             return False
-        await _assert_holds(store, "a/value", value)
+        await _assert_holds(store, key, value)
         return True
 
     async def test_the_other_shape_is_refused(self, store: Store) -> None:
         """Fields for a blob store, or a blob for a fields store, raise InvalidSecret and write nothing."""
-        writer = _writer(store)
-        for key in ("new", "known"):
+        writer, at = _writer(store), _at(store)
+        for key in map(at, ("new", "known")):
             before = await _none_or_written(writer, key)
             with pytest.raises(InvalidSecret):
                 await writer.write(key, sample(other_shape(store.facts.shape)))
             if isinstance(store, ConditionalWriter):
                 with pytest.raises(InvalidSecret):
                     await store.write_if(key, sample(other_shape(store.facts.shape)), before)
-        await _assert_holds(store, "known", sample(store.facts.shape))
-        assert not await _live(store, "new")
+        await _assert_holds(store, at("known"), sample(store.facts.shape))
+        assert not await _live(store, at("new"))
 
     async def test_a_write_replaces_all_of_it(self, store: Store) -> None:
         """Fields of the value before do not survive a write."""
         if store.facts.shape is Shape.BLOB:
             pytest.skip("a blob is replaced whole by nature")
         one, two = (b"1", b"2") if store.facts.shape is Shape.BINARY_FIELDS else ("1", "2")
-        writer = _writer(store)
-        await writer.write("a", SecretValue({"old": one, "both": one}))
-        await writer.write("a", SecretValue({"both": two}))
-        await _assert_holds(store, "a", SecretValue({"both": two}))
+        writer, key = _writer(store), _at(store)("a")
+        await writer.write(key, SecretValue({"old": one, "both": one}))
+        await writer.write(key, SecretValue({"both": two}))
+        await _assert_holds(store, key, SecretValue({"both": two}))
 
     async def test_values_are_copied(self, store: Store) -> None:
         """Changing what was handed in, or what was read, changes nothing in the store."""
         if store.facts.shape is not Shape.FIELDS:
             pytest.skip("bytes cannot be changed")
         inner: list[JsonValue] = ["x"]
-        mine = SecretValue({"list": inner})
-        await _writer(store).write("a", mine)
+        mine, key = SecretValue({"list": inner}), _at(store)("a")
+        await _writer(store).write(key, mine)
         inner.append("changed")
-        secret = await _assert_holds(store, "a", SecretValue({"list": ["x"]}))
+        secret = await _assert_holds(store, key, SecretValue({"list": ["x"]}))
         revealed = secret.value.reveal()
         assert isinstance(revealed, dict)
         revealed["list"] = "changed"
-        await _assert_holds(store, "a", SecretValue({"list": ["x"]}))
+        await _assert_holds(store, key, SecretValue({"list": ["x"]}))
 
     async def test_the_size_limit_holds(self, store: Store) -> None:
         """A secret beyond limits.max_bytes is refused with InvalidSecret, and what was there stays."""
         limit = store.facts.limits.max_bytes
         if limit is None or limit > LARGEST:
             pytest.skip("there is no limit that is small enough to try")
-        writer = _writer(store)
-        await writer.write("a", sample(store.facts.shape))
+        writer, key = _writer(store), _at(store)("a")
+        await writer.write(key, sample(store.facts.shape))
         with pytest.raises(InvalidSecret):
-            await writer.write("a", from_text(store.facts.shape, "x" * (limit + 1)))
-        await _assert_holds(store, "a", sample(store.facts.shape))
-        if store.facts.shape is Shape.BLOB:
-            await writer.write("a", from_text(store.facts.shape, "x" * limit))
-            await _assert_holds(store, "a", from_text(store.facts.shape, "x" * limit))
+            await writer.write(key, from_text(store.facts.shape, "x" * (limit + 1)))
+        await _assert_holds(store, key, sample(store.facts.shape))
+        if store.facts.shape is not Shape.FIELDS:  # whose stored form is more than its text
+            await writer.write(key, from_text(store.facts.shape, "x" * limit))
+            await _assert_holds(store, key, from_text(store.facts.shape, "x" * limit))
 
     async def test_the_field_limit_holds(self, store: Store) -> None:
         """A secret with more than limits.max_fields fields is refused with InvalidSecret; that many are kept."""
         limit = store.facts.limits.max_fields
         if limit is None or limit > 10_000 or store.facts.shape is Shape.BLOB:
             pytest.skip("there is no limit that is small enough to try")
-        writer = _writer(store)
+        writer, key = _writer(store), _at(store)("a")
         with pytest.raises(InvalidSecret):
-            await writer.write("a", _of_fields(store.facts.shape, limit + 1))
+            await writer.write(key, _of_fields(store.facts.shape, limit + 1))
         most = _of_fields(store.facts.shape, limit)
-        await writer.write("a", most)
-        await _assert_holds(store, "a", most)
+        await writer.write(key, most)
+        await _assert_holds(store, key, most)
 
     async def test_the_key_limit_holds(self, store: Store) -> None:
         """A key longer than limits.max_key_bytes is refused with InvalidSecret; one of that length is kept."""
         limit = store.facts.limits.max_key_bytes
         if limit is None or limit > 65_536:
             pytest.skip("there is no limit that is small enough to try")
-        writer = _writer(store)
+        writer, longest = _writer(store), _at(store).longest(limit)
         with pytest.raises(InvalidSecret):
-            await writer.write("k" * (limit + 1), sample(store.facts.shape))
-        await writer.write("k" * limit, sample(store.facts.shape))
-        await _assert_holds(store, "k" * limit, sample(store.facts.shape))
+            await writer.write(longest + "k", sample(store.facts.shape))
+        await writer.write(longest, sample(store.facts.shape))
+        await _assert_holds(store, longest, sample(store.facts.shape))
 
     async def test_writes_to_different_keys_all_land(self, store: Store) -> None:
         """Fifty writes at once into few folders are all there afterwards, each with its own value."""
         writer = _writer(store)
         shape = store.facts.shape
-        await asyncio.gather(*(writer.write(f"f{n % 3}/k{n}", sample(shape, n)) for n in range(50)))
-        await asyncio.gather(*(_assert_holds(store, f"f{n % 3}/k{n}", sample(shape, n)) for n in range(50)))
+        keys = [_at(store)(f"f{n % 3}/k{n}") for n in range(50)]
+        await asyncio.gather(*(writer.write(key, sample(shape, n)) for n, key in enumerate(keys)))
+        await asyncio.gather(*(_assert_holds(store, key, sample(shape, n)) for n, key in enumerate(keys)))
 
     # -- keys
 
     @pytest.mark.parametrize("key", ODD_KEYS)
     async def test_odd_keys_round_trip_or_are_refused(self, store: Store, key: str) -> None:
-        """A key that looks odd is kept letter by letter, or refused with InvalidSecret; it never becomes another."""
+        """A key is kept letter by letter where the limits allow it, else refused with InvalidSecret."""
         writer = _writer(store)
         value = sample(store.facts.shape)
+        allowed = _at(store).allows(key)
         try:
             await writer.write(key, value)
         except InvalidSecret:
+            assert not allowed, "the limits allow a key that is refused"
             if isinstance(store, Lister):
                 assert not await _list(store), "the key was refused, and something was written"
             return
+        assert allowed, "the limits do not allow a key that is kept"
         if isinstance(store, Reader):
             await _assert_holds(store, key, value)
             assert list(await _stat(store, [key])) == [key]
@@ -435,7 +464,7 @@ class StoreConformance:
     async def test_keys_that_are_none_touch_nothing(self, store: Store, seed: Seed, key: str) -> None:
         """Keys with empty segments, ``.``, ``..`` or NUL are refused, and no secret is read, changed or deleted."""
         value, other = sample(store.facts.shape), sample(store.facts.shape, 1)
-        witnesses = ("witness", "folder/witness")
+        witnesses = [_at(store)(witness) for witness in ("witness", "folder/witness")]
         for witness in witnesses:
             await seed(witness, value)
         if isinstance(store, Writer):
@@ -471,19 +500,20 @@ class StoreConformance:
     async def test_listing_keeps_to_its_folder(self, store: Store, seed: Seed) -> None:
         """A listing gives what is below its folder and nothing else, all the way down only if asked."""
         _lister(store)
-        for key in ("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/a/6"):
+        keys = sorted(map(_at(store), ("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/a/6")))
+        for key in keys:
             await seed(key, sample(store.facts.shape))
-        assert await _keys(store) == sorted(("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/a/6"))
-        assert await _keys(store, recursive=False) == ["top"]
-        assert await _keys(store, "a/") == ["a/1", "a/b/2", "a/b/c/3"]
-        assert await _keys(store, "a/", recursive=False) == ["a/1"]
-        assert await _keys(store, "a/b/") == ["a/b/2", "a/b/c/3"]
-        assert await _keys(store, "z/", recursive=False) == []
-        assert await _keys(store, "top/") == []
+        for prefix in ("", "a/", "a/b/", "ab/", "z/", "top/", "root/"):
+            below = [key for key in keys if key.startswith(prefix)]
+            assert await _keys(store, prefix) == below
+            directly = [key for key in below if "/" not in key[len(prefix) :]]
+            assert await _keys(store, prefix, recursive=False) == directly
 
     async def test_a_secret_may_share_its_name_with_a_folder(self, store: Store) -> None:
         """``a`` and ``a/b`` are both there, or the second is refused with InvalidSecret and the first unharmed."""
         writer = _writer(store)
+        if not {1, 2} <= set(_at(store).depths):
+            pytest.skip("its keys stand in folders, or do not, and never both")
         await writer.write("a", sample(store.facts.shape, 1))
         try:
             await writer.write("a/b", sample(store.facts.shape, 2))
@@ -500,7 +530,7 @@ class StoreConformance:
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
         """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""
         _lister(store)
-        keys = sorted(f"folder-{number % 10}/key-{number}" for number in range(300))
+        keys = sorted(_at(store)(f"folder-{number % 10}/key-{number}") for number in range(300))
         for start in range(0, len(keys), 50):
             await asyncio.gather(*(seed(key, sample(store.facts.shape)) for key in keys[start : start + 50]))
         assert await _keys(store) == keys
@@ -511,7 +541,7 @@ class StoreConformance:
         """A listing that nobody reads to its end does not disturb the next one."""
         lister = _lister(store)
         for number in range(5):
-            await seed(f"a/{number}", sample(store.facts.shape))
+            await seed(_at(store)(f"a/{number}"), sample(store.facts.shape))
         async for _ in lister.list("", recursive=True, metadata=False):
             break
         lister.list("", recursive=True, metadata=False)  # and one that nobody even begins
@@ -520,10 +550,11 @@ class StoreConformance:
     async def test_stat_leaves_out_what_is_absent(self, store: Store, seed: Seed) -> None:
         """stat gives each key that exists once and says nothing of the others."""
         _reader(store)
+        at = _at(store)
         for key in ("a/1", "a/2", "b"):
-            await seed(key, sample(store.facts.shape))
-        found = await _stat(store, ["a/1", "b", "a/3", "c", "a/1/below"])
-        assert sorted(found) == ["a/1", "b"]
+            await seed(at(key), sample(store.facts.shape))
+        found = await _stat(store, [at(key) for key in ("a/1", "b", "a/3", "c", "a/1/below")])
+        assert sorted(found) == sorted((at("a/1"), at("b")))
         assert not any(entry.deleted for entry in found.values())
         assert not await _stat(store, [])
 
@@ -531,7 +562,7 @@ class StoreConformance:
         """A listing and a look at single keys give the same versions, with or without metadata."""
         _reader(store)
         for key in ("a/1", "a/2", "b"):
-            await seed(key, sample(store.facts.shape))
+            await seed(_at(store)(key), sample(store.facts.shape))
         listed = await _list(store)
         with_metadata = await _list(store, metadata=True)
         assert sorted(listed) == sorted(with_metadata)
@@ -543,142 +574,148 @@ class StoreConformance:
     # -- versions
 
     async def test_versions_tell_every_write(self, store: Store) -> None:
-        """Where versions are promised, each write gives a new one, also of the same value, also after a delete."""
-        writer = _writer(store)
+        """Where versions are promised, each write gives a new one, also of an older value, also after a delete.
+
+        Writing the very value that is there gives a new one too, unless facts.idle_writes says that it is no write.
+        The engine never writes that, so either will do for it, but it must know.
+        """
+        writer, key = _writer(store), _at(store)("a")
         tokens = []
         for number in (0, 0, 1, 0):
-            tokens.append(await writer.write("a", sample(store.facts.shape, number)))
-            tokens.append(await self._shown(store, tokens[-1]))
+            tokens.append(await writer.write(key, sample(store.facts.shape, number)))
+            tokens.append(await self._shown(store, key, tokens[-1]))
         if isinstance(store, Deleter):
             for _ in range(2):
-                await store.delete("a")
-                tokens.append(await writer.write("a", sample(store.facts.shape)))
-                tokens.append(await self._shown(store, tokens[-1]))
+                await store.delete(key)
+                tokens.append(await writer.write(key, sample(store.facts.shape)))
+                tokens.append(await self._shown(store, key, tokens[-1]))
         if not store.facts.versioned:
             assert set(tokens) == {None}, "facts.versioned is false, but there are versions"
             return
         written = tokens[::2]
         assert None not in written, "facts.versioned is true, but a write gives no version"
+        if store.facts.idle_writes:
+            assert written.pop(1) == written[0], "facts.idle_writes is true, but the same value made a new version"
         assert len(set(written)) == len(written), "a version was given twice"
 
-    async def _shown(self, store: Store, token: str | None) -> str | None:
+    async def _shown(self, store: Store, key: str, token: str | None) -> str | None:
         """Give the version that the store shows, having checked that it shows the same everywhere."""
         if isinstance(store, Reader):
-            assert (await store.read("a")).version == token
-            assert (await _stat(store, ["a"]))["a"].version == token
+            assert (await store.read(key)).version == token
+            assert (await _stat(store, [key]))[key].version == token
         if isinstance(store, Lister):
-            assert (await _list(store))["a"].version == token
+            assert (await _list(store))[key].version == token
         return token
 
     async def test_old_versions_can_be_pinned(self, store: Store) -> None:
         """A pin reads the version that it names, or raises; it never gives another one."""
-        reader, writer = _reader(store), _writer(store)
-        first = await writer.write("a", sample(store.facts.shape, 1))
-        await writer.write("a", sample(store.facts.shape, 2))
+        reader, writer, key = _reader(store), _writer(store), _at(store)("a")
+        first = await writer.write(key, sample(store.facts.shape, 1))
+        await writer.write(key, sample(store.facts.shape, 2))
         pins = store.facts.limits.pins
         if pins is None:
             with pytest.raises(StoreError):
-                await reader.read("a", version="1")
+                await reader.read(key, version="1")
             return
         pin = display_version(first)
         assert re2.fullmatch(pins, pin), "limits.pins does not match the version that people see"
-        pinned = await reader.read("a", version=pin)
+        pinned = await reader.read(key, version=pin)
         assert form(pinned.value) == form(sample(store.facts.shape, 1))
         assert pinned.version is None or display_version(pinned.version) == pin
         if re2.fullmatch(pins, "999999"):
             with pytest.raises(SecretNotFound):
-                await reader.read("a", version="999999")
+                await reader.read(key, version="999999")
 
     # -- compare-and-set
 
     async def test_write_if_writes_only_what_was_seen(self, store: Store) -> None:
         """write_if writes where the version is the expected one, else raises Conflict and writes nothing."""
-        writer = _conditional(store)
-        shape = store.facts.shape
-        of_another = await writer.write_if("b", sample(shape), None)
+        writer, at = _conditional(store), _at(store)
+        shape, key = store.facts.shape, at("a")
+        of_another = await writer.write_if(at("b"), sample(shape), None)
         assert of_another is not None
         with pytest.raises(Conflict):
-            await writer.write_if("a", sample(shape), of_another)
-        assert not await _live(store, "a")
-        first = await writer.write_if("a", sample(shape, 1), None)
+            await writer.write_if(key, sample(shape), of_another)
+        assert not await _live(store, key)
+        first = await writer.write_if(key, sample(shape, 1), None)
         assert first is not None
         with pytest.raises(Conflict):
-            await writer.write_if("a", sample(shape, 2), None)
-        await _assert_holds(store, "a", sample(shape, 1))
-        second = await writer.write_if("a", sample(shape, 2), first)
+            await writer.write_if(key, sample(shape, 2), None)
+        await _assert_holds(store, key, sample(shape, 1))
+        second = await writer.write_if(key, sample(shape, 2), first)
         with pytest.raises(Conflict):
-            await writer.write_if("a", sample(shape, 3), first)
-        secret = await _assert_holds(store, "a", sample(shape, 2))
+            await writer.write_if(key, sample(shape, 3), first)
+        secret = await _assert_holds(store, key, sample(shape, 2))
         assert secret.version == second
 
     async def test_write_if_after_a_delete(self, store: Store) -> None:
         """A deleted secret that left an entry is written again by its version, and is not taken for a new one."""
         writer, deleter = _conditional(store), _deleter(store)
-        shape = store.facts.shape
-        stale = await writer.write_if("a", sample(shape, 0), None)
-        first = await writer.write_if("a", sample(shape, 1), stale)
-        await deleter.delete("a")
+        shape, key = store.facts.shape, _at(store)("a")
+        stale = await writer.write_if(key, sample(shape, 0), None)
+        first = await writer.write_if(key, sample(shape, 1), stale)
+        await deleter.delete(key)
         with pytest.raises(Conflict):
-            await writer.write_if("a", sample(shape, 2), stale)
-        entry = (await _stat(store, ["a"])).get("a")
+            await writer.write_if(key, sample(shape, 2), stale)
+        entry = (await _stat(store, [key])).get(key)
         if entry is None:
             with pytest.raises(Conflict):
-                await writer.write_if("a", sample(shape, 2), first)
+                await writer.write_if(key, sample(shape, 2), first)
         else:
             assert entry.deleted
             with pytest.raises(Conflict):
-                await writer.write_if("a", sample(shape, 2), None)
-        await writer.write_if("a", sample(shape, 3), entry.version if entry else None)
-        await _assert_holds(store, "a", sample(shape, 3))
+                await writer.write_if(key, sample(shape, 2), None)
+        await writer.write_if(key, sample(shape, 3), entry.version if entry else None)
+        await _assert_holds(store, key, sample(shape, 3))
 
     @pytest.mark.parametrize("known", [False, True])
     async def test_of_two_writers_one_wins(self, store: Store, known: bool) -> None:
         """Of several write_if at once with one expectation exactly one writes, and the others raise Conflict."""
         writer = _conditional(store)
-        shape = store.facts.shape
-        expected = await writer.write("a", sample(shape, 99)) if known else None
+        shape, key = store.facts.shape, _at(store)("a")
+        expected = await writer.write(key, sample(shape, 99)) if known else None
         results = await asyncio.gather(
-            *(writer.write_if("a", sample(shape, number), expected) for number in range(5)), return_exceptions=True
+            *(writer.write_if(key, sample(shape, number), expected) for number in range(5)), return_exceptions=True
         )
         winners = [number for number, result in enumerate(results) if not isinstance(result, BaseException)]
         assert len(winners) == 1
         assert all(isinstance(result, Conflict) for number, result in enumerate(results) if number != winners[0])
-        await _assert_holds(store, "a", sample(shape, winners[0]))
+        await _assert_holds(store, key, sample(shape, winners[0]))
 
     # -- creating only what is absent
 
     async def test_create_never_replaces(self, store: Store) -> None:
         """Create writes what is absent, and raises Conflict for what is there, which stays as it was."""
-        creator = _creator(store)
-        shape = store.facts.shape
-        token = await creator.create("a", sample(shape, 1))
+        creator, at = _creator(store), _at(store)
+        shape, key = store.facts.shape, at("a")
+        token = await creator.create(key, sample(shape, 1))
         assert (token is not None) == store.facts.versioned
         with pytest.raises(Conflict):
-            await creator.create("a", sample(shape, 2))
-        await _assert_holds(store, "a", sample(shape, 1))
+            await creator.create(key, sample(shape, 2))
+        await _assert_holds(store, key, sample(shape, 1))
         with pytest.raises(InvalidSecret):
-            await creator.create("b", sample(other_shape(shape)))
-        assert not await _live(store, "b")
+            await creator.create(at("b"), sample(other_shape(shape)))
+        assert not await _live(store, at("b"))
 
     async def test_create_after_a_delete(self, store: Store) -> None:
         """What was deleted may be created again."""
-        creator, deleter = _creator(store), _deleter(store)
-        await creator.create("a", sample(store.facts.shape, 1))
-        await deleter.delete("a")
-        await creator.create("a", sample(store.facts.shape, 2))
-        await _assert_holds(store, "a", sample(store.facts.shape, 2))
+        creator, deleter, key = _creator(store), _deleter(store), _at(store)("a")
+        await creator.create(key, sample(store.facts.shape, 1))
+        await deleter.delete(key)
+        await creator.create(key, sample(store.facts.shape, 2))
+        await _assert_holds(store, key, sample(store.facts.shape, 2))
 
     async def test_of_several_creators_one_wins(self, store: Store) -> None:
         """Of several creates at once exactly one writes, and the others raise Conflict."""
         creator = _creator(store)
-        shape = store.facts.shape
+        shape, key = store.facts.shape, _at(store)("a")
         results = await asyncio.gather(
-            *(creator.create("a", sample(shape, number)) for number in range(5)), return_exceptions=True
+            *(creator.create(key, sample(shape, number)) for number in range(5)), return_exceptions=True
         )
         winners = [number for number, result in enumerate(results) if not isinstance(result, BaseException)]
         assert len(winners) == 1
         assert all(isinstance(result, Conflict) for number, result in enumerate(results) if number != winners[0])
-        await _assert_holds(store, "a", sample(shape, winners[0]))
+        await _assert_holds(store, key, sample(shape, winners[0]))
 
     # -- marks
 
@@ -688,81 +725,82 @@ class StoreConformance:
         store = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
         marker, writer = _marker(store), _writer(store)
         shape = store.facts.shape
-        keys = ["by-write"]
-        await writer.write("by-write", sample(shape))
+        first, second, third, absent = map(_at(store), ("by-write", "by-write-if", "by-create", "absent"))
+        keys = [first]
+        await writer.write(first, sample(shape))
         if isinstance(store, ConditionalWriter):
-            await store.write_if("by-write-if", sample(shape), None)
-            keys.append("by-write-if")
+            await store.write_if(second, sample(shape), None)
+            keys.append(second)
         if isinstance(store, Creator):
-            await store.create("by-create", sample(shape))
-            keys.append("by-create")
-        assert await marker.marks([*keys, "absent"]) == dict.fromkeys(keys, MARK)
-        await writer.write("by-write", sample(shape, 1))
-        assert await marker.marks(["by-write"]) == {"by-write": MARK}
+            await store.create(third, sample(shape))
+            keys.append(third)
+        assert await marker.marks([*keys, absent]) == dict.fromkeys(keys, MARK)
+        await writer.write(first, sample(shape, 1))
+        assert await marker.marks([first]) == {first: MARK}
         assert await marker.marks([]) == {}
 
     async def test_what_others_created_is_marked_only_on_demand(self, store: Store, marked: Store | None) -> None:
         """A secret that came without a mark is not marked by a write, only by mark(), which refuses what is absent."""
         _marker(store)
         theirs = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
-        marker = _marker(theirs)
-        await _writer(store).write("a", sample(store.facts.shape))
-        await _writer(theirs).write("a", sample(store.facts.shape, 1))
-        assert await marker.marks(["a"]) == {}
-        await marker.mark("a")
-        assert await marker.marks(["a"]) == {"a": MARK}
-        await _assert_holds(store, "a", sample(store.facts.shape, 1))
+        marker, key = _marker(theirs), _at(store)("a")
+        await _writer(store).write(key, sample(store.facts.shape))
+        await _writer(theirs).write(key, sample(store.facts.shape, 1))
+        assert await marker.marks([key]) == {}
+        await marker.mark(key)
+        assert await marker.marks([key]) == {key: MARK}
+        await _assert_holds(store, key, sample(store.facts.shape, 1))
         with pytest.raises(SecretNotFound):
-            await marker.mark("absent")
+            await marker.mark(_at(store)("absent"))
 
     # -- deleting
 
     async def test_what_was_deleted_is_gone(self, store: Store, seed: Seed) -> None:
         """A deleted secret reads as absent and shows as deleted or not at all; its neighbours stay."""
-        deleter = _deleter(store)
-        neighbours = ("a/bc", "a/c", "b", "a/d/e")
-        for key in ("a/b", *neighbours):
+        deleter, at = _deleter(store), _at(store)
+        gone, neighbours = at("a/b"), [at(key) for key in ("a/bc", "a/c", "b", "a/d/e")]
+        for key in (gone, *neighbours):
             await seed(key, sample(store.facts.shape))
-        await deleter.delete("a/b")
-        assert not await _live(store, "a/b")
+        await deleter.delete(gone)
+        assert not await _live(store, gone)
         if isinstance(store, Reader):
             with pytest.raises(SecretNotFound):
-                await store.read("a/b")
+                await store.read(gone)
         for key in neighbours:
             assert await _live(store, key)
 
     async def test_deleting_what_is_absent_is_fine(self, store: Store, seed: Seed) -> None:
         """A second delete, and one of what never was, do nothing and raise nothing."""
-        deleter = _deleter(store)
-        await seed("a/b", sample(store.facts.shape))
-        await seed("c", sample(store.facts.shape))
+        deleter, at = _deleter(store), _at(store)
+        await seed(at("a/b"), sample(store.facts.shape))
+        await seed(at("c"), sample(store.facts.shape))
         for key in ("a/b", "a/b", "never", "a/never", "c/never", "never/at/all"):
-            await deleter.delete(key)
-        assert await _live(store, "c")
-        assert not await _live(store, "never")
+            await deleter.delete(at(key))
+        assert await _live(store, at("c"))
+        assert not await _live(store, at("never"))
 
     async def test_a_folder_is_not_deleted_by_its_name(self, store: Store, seed: Seed) -> None:
         """Deleting ``a`` is refused or does nothing while only ``a/b`` exists."""
-        deleter = _deleter(store)
-        await seed("a/b", sample(store.facts.shape))
+        deleter, key = _deleter(store), _at(store)("a/b")
+        await seed(key, sample(store.facts.shape))
         with contextlib.suppress(InvalidSecret):
             await deleter.delete("a")
-        assert await _live(store, "a/b")
+        assert await _live(store, key)
 
     async def test_a_deleted_secret_can_be_written_again(self, store: Store) -> None:
         """After a delete the same key takes a new value."""
-        deleter, writer = _deleter(store), _writer(store)
-        await writer.write("a/b", sample(store.facts.shape, 1))
-        await deleter.delete("a/b")
-        await writer.write("a/b", sample(store.facts.shape, 2))
-        await _assert_holds(store, "a/b", sample(store.facts.shape, 2))
-        assert await _live(store, "a/b")
+        deleter, writer, key = _deleter(store), _writer(store), _at(store)("a/b")
+        await writer.write(key, sample(store.facts.shape, 1))
+        await deleter.delete(key)
+        await writer.write(key, sample(store.facts.shape, 2))
+        await _assert_holds(store, key, sample(store.facts.shape, 2))
+        assert await _live(store, key)
 
     # -- the gate, and errors that must not pass for absence
 
     async def test_every_request_passes_the_gate(self, store: Store, seed: Seed, gate: CountingGate) -> None:
         """Each operation is counted by the gate: otherwise limits, retries and the request count mean nothing."""
-        await seed("a", sample(store.facts.shape))
+        await seed(_at(store)("a"), sample(store.facts.shape))
         for name, call in _operations(store).items():
             before = gate.total
             await call()
@@ -782,8 +820,8 @@ class StoreConformance:
         self, store: Store, seed: Seed, gate: CountingGate, error: Exception
     ) -> None:
         """What the gate raises comes through, or is a Gap of list or stat; it never passes for absence or success."""
-        value = sample(store.facts.shape)
-        await seed("a", value)
+        value, key = sample(store.facts.shape), _at(store)("a")
+        await seed(key, value)
         gate.close(error)
         for name, call in _operations(store).items():
             if name in _ITERATORS and isinstance(error, StoreError):
@@ -797,9 +835,9 @@ class StoreConformance:
                     await call()
         gate.reopen()
         if isinstance(store, Reader):
-            await _assert_holds(store, "a", value)
+            await _assert_holds(store, key, value)
         if isinstance(store, Lister):
-            assert await _keys(store) == ["a"]
+            assert await _keys(store) == [key]
 
     async def test_faults_have_their_names(
         self, store: Store, seed: Seed, faults: Mapping[type[StoreError], Fault]
@@ -807,18 +845,19 @@ class StoreConformance:
         """A store that fails or refuses says so by the error that fits, from every operation that meets it."""
         if not faults:
             pytest.skip("the subclass brings about no faults")
-        await seed("a/b", sample(store.facts.shape))
+        key = _at(store)("a/b")
+        await seed(key, sample(store.facts.shape))
         for error, fault in faults.items():
-            async with fault("a/b"):
+            async with fault(key):
                 reader = _reader(store)
                 with pytest.raises(error):
-                    await reader.read("a/b")
+                    await reader.read(key)
                 try:
-                    entries, gaps = await _drain(reader.stat(["a/b"]))
+                    entries, gaps = await _drain(reader.stat([key]))
                 except error:
                     continue
                 assert entries or gaps, "stat takes the fault for absence"
-        await _assert_holds(store, "a/b", sample(store.facts.shape))
+        await _assert_holds(store, key, sample(store.facts.shape))
 
     # -- secrecy
 
@@ -826,25 +865,26 @@ class StoreConformance:
         """No value stands in an error, in the text of anything returned, or in the log."""
         caplog.set_level(logging.DEBUG)
         secret = canary()
-        shape = store.facts.shape
+        shape, at = store.facts.shape, _at(store)
+        known, missing = at("a"), at("missing")
         value, wrong = from_text(shape, secret.text), from_text(other_shape(shape), secret.text)
         large = from_text(shape, secret.text * 50_000)
         calls: list[Callable[[], Awaitable[object]]] = []
         if isinstance(store, Writer):
             write = store.write
             calls += [
-                lambda: write("a", value),
-                lambda: write("a", wrong),
+                lambda: write(known, value),
+                lambda: write(known, wrong),
                 lambda: write("../a", value),
                 lambda: write("l" * 5000, value),
-                lambda: write("large", large),
+                lambda: write(at("large"), large),
             ]
         if isinstance(store, ConditionalWriter):
             write_if = store.write_if
-            calls += [lambda: write_if("a", value, "no-such-version"), lambda: write_if("a", wrong, None)]
+            calls += [lambda: write_if(known, value, "no-such-version"), lambda: write_if(known, wrong, None)]
         if isinstance(store, Reader):
             read = store.read
-            calls += [lambda: read("a"), lambda: read("missing"), lambda: read("a", "no-such-version")]
+            calls += [lambda: read(known), lambda: read(missing), lambda: read(known, "no-such-version")]
         calls += _operations(store).values()
         shown = []
         for call in calls:
@@ -873,13 +913,14 @@ class StoreConformance:
         if reopen is None:
             pytest.skip("the subclass does not reopen")
         _reader(store)
-        await seed("a/b", sample(store.facts.shape))
-        before = await _stat(store, ["a/b"])
+        key = _at(store)("a/b")
+        await seed(key, sample(store.facts.shape))
+        before = await _stat(store, [key])
         await store.aclose()
         again = await reopen()
         try:
-            await _assert_holds(again, "a/b", sample(store.facts.shape))
-            assert await _stat(again, ["a/b"]) == before
+            await _assert_holds(again, key, sample(store.facts.shape))
+            assert await _stat(again, [key]) == before
         finally:
             await again.aclose()
 
@@ -891,19 +932,20 @@ def _of_fields(shape: Shape, count: int) -> SecretValue:
 
 async def _none_or_written(writer: Writer, key: str) -> str | None:
     """Write the key named ``known``, and leave others absent."""
-    return await writer.write(key, sample(writer.facts.shape)) if key == "known" else None
+    return await writer.write(key, sample(writer.facts.shape)) if key.endswith("known") else None
 
 
 def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     """Every operation of a store that holds ``a``, by name; list and stat give their gaps."""
     calls: dict[str, Callable[[], Awaitable[object]]] = {}
+    known, new, created = map(_at(store), ("a", "new", "created"))
     if isinstance(store, Reader):
         reader = store
 
         async def stat() -> list[Gap]:
-            return (await _drain(reader.stat(["a"])))[1]
+            return (await _drain(reader.stat([known])))[1]
 
-        calls["read"] = lambda: reader.read("a")
+        calls["read"] = lambda: reader.read(known)
         calls["stat"] = stat
     if isinstance(store, Lister):
         lister = store
@@ -914,19 +956,19 @@ def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
         calls["list"] = listing
     if isinstance(store, Writer):
         writer = store
-        calls["write"] = lambda: writer.write("a", sample(writer.facts.shape))
+        calls["write"] = lambda: writer.write(known, sample(writer.facts.shape))
     if isinstance(store, ConditionalWriter):
         conditional = store
-        calls["write_if"] = lambda: conditional.write_if("new", sample(conditional.facts.shape), None)
+        calls["write_if"] = lambda: conditional.write_if(new, sample(conditional.facts.shape), None)
     if isinstance(store, Creator):
         creator = store
-        calls["create"] = lambda: creator.create("created", sample(creator.facts.shape))
+        calls["create"] = lambda: creator.create(created, sample(creator.facts.shape))
     if isinstance(store, Marker):
         marker = store
-        calls["marks"] = lambda: marker.marks(["a"])
+        calls["marks"] = lambda: marker.marks([known])
     if isinstance(store, Deleter):
         deleter = store
-        calls["delete"] = lambda: deleter.delete("a")
+        calls["delete"] = lambda: deleter.delete(known)
     return calls
 
 

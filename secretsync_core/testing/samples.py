@@ -61,7 +61,33 @@ NUMBERS: Mapping[str, JsonValue] = {
     "5e-324": 5e-324,
 }
 
+FIELD_NAMES = (
+    "plain",
+    "UPPER",
+    "dots.and-dashes_",
+    ".hidden",
+    "-",
+    ".",
+    "..",
+    "..a",
+    "",
+    "a b",
+    "a/b",
+    "$x",
+    "ünï",
+    "a\n",
+    "x" * 253,
+    "." + "x" * 252,
+    "x" * 254,
+)
+"""Names of fields, of which every rule takes some."""
+
 ODD_KEYS = (
+    "name",
+    "folder/name",
+    "a/b/c",
+    "with-dash",
+    "double..dot",
     "with space",
     " around ",
     "ünïcode/値/🔑",
@@ -125,6 +151,11 @@ def from_text(shape: Shape, text: str) -> SecretValue:
     if shape is Shape.BLOB:
         return SecretValue(text.encode())
     return SecretValue({"value": text if shape is Shape.FIELDS else text.encode()})
+
+
+def with_field(shape: Shape, name: str) -> SecretValue:
+    """Make a value of fields, of which one has this name."""
+    return SecretValue({name: b"x" if shape is Shape.BINARY_FIELDS else "x"})
 
 
 def other_shape(shape: Shape) -> Shape:

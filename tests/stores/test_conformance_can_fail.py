@@ -37,6 +37,10 @@ SUITE = """
         async def store(self, context):
             memory.reset()
             return Wrong(SHAPE, context)
+
+        @pytest.fixture
+        async def marked(self, store, marked_context):
+            return Wrong(SHAPE, marked_context)
 """
 
 WRONG = {
@@ -280,6 +284,81 @@ WRONG = {
                 return await super().read(key)
         """,
         ["test_old_versions_can_be_pinned"],
+    ),
+    "creates over what is there": (
+        """
+        class Wrong(MemoryStore):
+            async def create(self, key, value):
+                return await self.write(key, value)
+        """,
+        ["test_create_never_replaces", "test_of_several_creators_one_wins"],
+    ),
+    "loses its mark": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                known = key in self._data.secrets
+                token = await super().write(key, value)
+                if known:
+                    self._data.secrets[key].metadata.clear()
+                return token
+        """,
+        ["test_what_it_creates_carries_the_mark"],
+    ),
+    "marks what others created": (
+        """
+        from secretsync_core.stores.base import MARK_KEY
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                token = await super().write(key, value)
+                self._data.secrets[key].metadata[MARK_KEY] = self._mark
+                return token
+        """,
+        ["test_what_others_created_is_marked_only_on_demand"],
+    ),
+    "says that it has no folders": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                facts = super().facts
+                limits = dataclasses.replace(facts.limits, key_pattern="[^/.]+")
+                return dataclasses.replace(facts, limits=limits)
+        """,
+        ["test_odd_keys_round_trip_or_are_refused[folder/name]"],
+    ),
+    "has no folders, and does not say so": (
+        """
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                if "/" in key:
+                    raise InvalidSecret("no folders", key=key)
+                return await super().write(key, value)
+        """,
+        ["test_odd_keys_round_trip_or_are_refused[folder/name]"],
+    ),
+    "forgets its rule for the names of fields": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                facts = super().facts
+                limits = dataclasses.replace(facts.limits, field_pattern="[a-z]+", field_rule="small letters")
+                return dataclasses.replace(facts, limits=limits)
+        """,
+        ["test_the_field_pattern_holds[UPPER]"],
+    ),
+    "says that the same value makes no version": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                return dataclasses.replace(super().facts, idle_writes=True)
+        """,
+        ["test_versions_tell_every_write"],
     ),
     "forgets its limit": (
         """
