@@ -70,6 +70,15 @@ _BUILT_IN = {
         extra="vault",
         needs=("aiohttp", "hvac", "ijson"),
     ),
+    "kubernetes": _BuiltIn(
+        "secretsync_core.stores.kubernetes",
+        (
+            ("one namespace", "secretsync_core.stores.kubernetes.store", "NamespaceStore"),
+            ("all namespaces", "secretsync_core.stores.kubernetes.store", "ClusterStore"),
+        ),
+        extra="kubernetes",
+        needs=("kubernetes",),
+    ),
     "file": _BuiltIn("secretsync_core.stores.file", (("", "secretsync_core.stores.file", "FileStore"),)),
     "memory": _BuiltIn("secretsync_core.stores.memory", (("", "secretsync_core.stores.memory", "MemoryStore"),)),
 }

@@ -154,7 +154,7 @@ async def test_an_unknown_provider_is_an_error() -> None:
     """The hint lists what there is."""
     with pytest.raises(StoreError, match="'nothing'") as caught:
         await open_store(document("nothing", Empty()), context())
-    assert "file, memory, vault" in caught.value.hint
+    assert all(name in caught.value.hint for name in ("file", "kubernetes", "memory", "vault"))
 
 
 def test_a_missing_sdk_names_the_extra() -> None:
@@ -180,6 +180,8 @@ def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     assert infos["memory", ""].abilities == frozenset(Ability)
     assert infos["vault", "KV version 1"].abilities == basic
     assert infos["vault", "KV version 2"].abilities == ALL
+    for variant in ("one namespace", "all namespaces"):
+        assert infos["kubernetes", variant].abilities == ALL | {Ability.MARK}
     file = infos["file", ""]
     assert file.limits is not None
     assert file.limits.max_bytes == 64 * 1024 * 1024

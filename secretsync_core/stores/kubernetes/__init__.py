@@ -1,0 +1,34 @@
+"""The Secrets of a Kubernetes cluster, of one namespace or of all.
+
+The official client makes the connections and runs exec plugins. The requests themselves are raw, over its pool: its
+models would drop the fields of a newer server when a Secret is written back, it cannot ask for metadata without
+values, and its exceptions (and, in some versions, its log) hold whole answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import StoreError
+
+if TYPE_CHECKING:
+    from secretsync_core.schema.provider_configs import KubernetesConfig
+    from secretsync_core.stores.base import Store, StoreContext
+
+
+async def open_store(config: KubernetesConfig, context: StoreContext) -> Store:
+    """Open the Secrets of the namespace that ``config`` names, or of all namespaces. No request is made yet.
+
+    Raises StoreError where the package is missing, or where a credential or a file of the configuration cannot be
+    used, and AccessDenied where an exec plugin gives no credential.
+    """
+    try:
+        from secretsync_core.stores.kubernetes.opening import open_secrets
+
+        return await open_secrets(config, context)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"the kubernetes provider needs the package {error.name}",
+            store=context.name,
+            hint='install it with: pip install "secretsync[kubernetes]"',
+        ) from None

@@ -1,0 +1,208 @@
+"""Tells from an answer of the API server which of our errors it is.
+
+Of a body only the reason, the kind and the fields that it blames are looked at, and compared with what they may be.
+None of it is ever copied: a server, a proxy or an admission webhook may echo what it was sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.stores.outage import retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Request(NamedTuple):
+    """What is asked of whom. ``verb`` and ``resource`` are what a Role grants; ``action`` continues "refuses to"."""
+
+    store: str
+    method: str
+    path: str  # encoded, with its query
+    verb: str
+    action: str
+    namespace: str | None  # None: of all namespaces
+    key: str | None = None
+    resource: str = "secrets"
+
+
+class Answer(NamedTuple):
+    """One answer, whole."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Cause(NamedTuple):
+    """One thing that the server blames."""
+
+    reason: str
+    field: str
+
+
+class Status(NamedTuple):
+    """What a refusal says in the API's own words; empty where the body is not the API server's."""
+
+    reason: str = ""
+    kind: str = ""  # the resource that it is about, such as ``secrets``
+    causes: tuple[Cause, ...] = ()
+
+
+def object_of(answer: Answer, store: str, key: str | None = None) -> dict[str, Any]:
+    """The JSON object of a successful answer. Raises StoreUnavailable for anything else."""
+    try:
+        found = orjson.loads(answer.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise nonsense(store, key)
+    return found
+
+
+def status_of(answer: Answer) -> Status:
+    """The Status of a refusal."""
+    try:
+        found = orjson.loads(answer.body)
+    except ValueError:
+        return Status()
+    if not isinstance(found, dict) or found.get("kind") != "Status":
+        return Status()
+    details = found.get("details")
+    details = details if isinstance(details, dict) else {}
+    causes = details.get("causes")
+    return Status(
+        _text(found.get("reason")),
+        _text(details.get("kind")),
+        tuple(
+            Cause(_text(each.get("reason")), _text(each.get("field")))
+            for each in (causes if isinstance(causes, list) else [])
+            if isinstance(each, dict)
+        ),
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def refusal(request: Request, answer: Answer) -> StoreError:
+    """The error that an answer other than success stands for."""
+    store, status, key, action = request.store, answer.status, request.key, request.action
+    if status == 429:
+        wait = retry_after(answer.headers.get("Retry-After"))
+        return RateLimited(f"{store} asks us to slow down", store=store, key=key, retry_after=wait)
+    if 300 <= status < 400:
+        # Not followed: it would hand our token to whichever address the answer names.
+        return StoreUnavailable(
+            f"{store} answers with a redirect (HTTP {status})", store=store, key=key, hint="give its own address"
+        )
+    if status >= 500:
+        return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+    said = status_of(answer)
+    if status in (401, 403):
+        return _denied(request, status, said)
+    if status == 404:
+        return _not_there(request, said)
+    if status == 409:
+        exists = said.reason == "AlreadyExists"
+        return Conflict(f"{key} in {store} {'exists already' if exists else 'changed meanwhile'}", store=store, key=key)
+    if status == 413:
+        return InvalidSecret(f"{store} refuses {key}: too large", store=store, key=key)
+    if status == 422 and key is not None:
+        return _unfit(request, said)
+    return StoreError(f"{store} refuses to {action} (HTTP {status})", store=store, key=key)
+
+
+def _denied(request: Request, status: int, said: Status) -> StoreError:
+    store, namespace = request.store, request.namespace
+    if any(cause.reason == "NamespaceTerminating" for cause in said.causes):
+        return StoreError(
+            f"{store} takes nothing new in the namespace {namespace}: it is being deleted", store=store, key=request.key
+        )
+    if not said.reason:
+        return AccessDenied(
+            f"{store} refuses to {request.action} (HTTP {status}), and not in the API server's words",
+            store=store,
+            key=request.key,
+            hint="a proxy may stand before it",
+        )
+    grant = f"the verb {request.verb} on {request.resource}"
+    role = f"in the namespace {namespace} by a Role" if namespace else "in all namespaces by a ClusterRole"
+    hint = f"grant us {grant} {role}"
+    if request.verb in ("create", "update", "delete"):
+        hint += "; if that is granted, an admission policy refuses this one"
+    elif namespace is None:
+        hint += ", or name one namespace in the SecretStore"
+    return AccessDenied(f"{store} refuses to {request.action}: forbidden", store=store, key=request.key, hint=hint)
+
+
+def _not_there(request: Request, said: Status) -> StoreError:
+    """What a 404 stands for that is not just an absent Secret, which whoever asks knows how to take."""
+    if said.kind == "namespaces":
+        return no_namespace(request.store, request.namespace or "", request.key)
+    return nonsense(request.store, request.key)
+
+
+def no_namespace(store: str, namespace: str, key: str | None = None) -> StoreError:
+    """The error for a namespace that is not there."""
+    return StoreError(
+        f"{store} has no namespace {namespace}",
+        store=store,
+        key=key,
+        hint="create it, or correct the namespace in the SecretStore" if key is None else "create it, or map the key",
+    )
+
+
+def _unfit(request: Request, said: Status) -> InvalidSecret:
+    """What a 422 says, by the fields that the server blames."""
+    store, key = request.store, request.key
+    blamed = {cause.field: cause.reason for cause in said.causes}
+    required = [field for field, reason in blamed.items() if reason == "FieldValueRequired"]
+    missing = sorted(name for name in _NEEDED if any(field.endswith(f"[{name}]") for field in required))
+    if blamed.get("data") == "FieldValueTooLong":
+        why, hint = "it is too large", "leave fields out by a valueTransform, or split it"
+    elif "FieldValueForbidden" in (blamed.get("data"), blamed.get("immutable")):
+        return immutable(store, key)
+    elif "type" in blamed:
+        why, hint = "the type of a Secret cannot change", "delete it there, and the next sync creates it anew"
+    elif missing:
+        why = f"a Secret of its type needs the fields {', '.join(missing)}"
+        hint = "make them by a valueTransform, or set another type in the SecretStore"
+    elif "metadata.name" in blamed:
+        why, hint = "it cannot be the name of a Secret", "change the key by a keyTransform"
+    elif any(field.startswith("metadata.") for field in blamed):
+        why, hint = "its labels or annotations are not allowed", "correct labels and annotations in the SecretStore"
+    elif any(field.startswith("data[") for field in blamed):
+        why, hint = "a field does not fit", "its name, or what a Secret of its type must hold there"
+    else:
+        why, hint = "the API server finds it invalid", ""
+    return InvalidSecret(f"{store} refuses {key}: {why}", store=store, key=key, hint=hint)
+
+
+_NEEDED = frozenset({"tls.crt", "tls.key", ".dockerconfigjson", ".dockercfg", "ssh-privatekey", "username", "password"})
+"""What the API server insists on in Secrets of the types that it knows."""
+
+
+def immutable(store: str, key: str | None) -> InvalidSecret:
+    """The error for a Secret that nobody can change."""
+    return InvalidSecret(
+        f"{store} refuses {key}: that Secret is immutable",
+        store=store,
+        key=key,
+        hint="delete it there, and the next sync creates it anew",
+    )
+
+
+def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
+    """The error for an answer that is not what the API server says."""
+    return StoreUnavailable(
+        f"{store} answered something that is not the Kubernetes API",
+        store=store,
+        key=key,
+        hint="check the server's address; a proxy may answer in its place",
+    )

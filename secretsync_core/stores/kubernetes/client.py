@@ -1,0 +1,158 @@
+"""The requests of one store: the official client's connections, worked by a few threads, one attempt a request."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from urllib3 import exceptions
+
+from secretsync_core.stores.kubernetes.answers import Answer, refusal
+from secretsync_core.stores.kubernetes.forms import JSON
+from secretsync_core.stores.outage import TokenRefused, unreachable
+from secretsync_core.stores.tls import tls_failure
+
+if TYPE_CHECKING:
+    from secretsync_core.errors import StoreError
+    from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.kubernetes.access import Access, Proof
+    from secretsync_core.stores.kubernetes.answers import Request
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+
+# Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
+_FOR_THE_CALLER = frozenset({200, 201, 202, 401, 404, 409, 410})
+
+
+class Client:
+    """Talks to one API server."""
+
+    def __init__(self, access: Access, context: StoreContext) -> None:
+        self.store = context.name
+        self.width = context.concurrency
+        self._access = access
+        self._gate = context.gate
+        self._threads = ThreadPoolExecutor(context.concurrency, thread_name_prefix=f"kubernetes-{context.name}")
+        self._api = ApiClient(_configuration(access, context.concurrency))
+        self._pool: urllib3.PoolManager = self._api.rest_client.pool_manager
+        # Only a context of our own takes a client's key that is in no file.
+        self._pool.connection_pool_kw["ssl_context"] = access.tls
+        self._certificate = ""
+        self._lock = threading.Lock()
+
+    async def aclose(self) -> None:
+        """Close every connection. Requests that nobody waits for any more end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._api.close()
+        self._pool.clear()  # not every version's close() does
+
+    async def call(self, kind: str, request: Request, payload: Any = None, *, accept: str = JSON) -> Answer:
+        """One request. Gives any of ``_FOR_THE_CALLER`` but 401, raises for the rest."""
+        body = None if payload is None else orjson.dumps(payload)
+        sent: Proof | None = None
+
+        def blocking() -> Answer:
+            nonlocal sent
+            # Taken when its turn has come: a request may wait at the gate for longer than a token lives.
+            sent = self._access.proof()
+            return self._send(request, sent, body, accept)
+
+        async def attempt() -> Answer:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+
+        answer = await self._gate(kind, attempt)
+        if answer.status == 401 and await self._another(sent):
+            answer = await self._gate(kind, attempt)
+        if answer.status == 401:
+            raise TokenRefused(
+                f"{self.store} does not know our credential: it has expired, or was never valid",
+                store=self.store,
+                hint=self._access.advice(),
+            )
+        return answer
+
+    async def _another(self, refused: Proof | None) -> bool:
+        assert refused is not None  # noqa: S101  an answer came to what was sent
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._access.another, refused)
+
+    def _send(self, request: Request, proof: Proof, body: bytes | None, accept: str) -> Answer:
+        self._show(proof)
+        headers = {"Accept": accept, "User-Agent": "secretsync"}
+        if proof.header:
+            headers["Authorization"] = proof.header
+        if body is not None:
+            headers["Content-Type"] = JSON
+        failure: StoreError | None = None
+        try:
+            response = self._pool.request(
+                request.method,
+                self._access.server + request.path,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                redirect=False,
+                retries=False,
+            )
+            answer = Answer(response.status, response.data, response.headers)
+        except (exceptions.HTTPError, OSError) as error:
+            failure = self._failure(error)
+        if failure is not None:  # out here, where nothing of the request hangs on to it
+            raise failure
+        if answer.status not in _FOR_THE_CALLER:
+            raise refusal(request, answer)
+        return answer
+
+    def _show(self, proof: Proof) -> None:
+        """Give up connections that were made with another client certificate."""
+        if proof.certificate != self._certificate:
+            with self._lock:
+                if proof.certificate != self._certificate:
+                    self._pool.clear()
+                    self._certificate = proof.certificate
+
+    def _failure(self, error: BaseException) -> StoreError:
+        root = _root(error)
+        if isinstance(root, ssl.SSLError):
+            return tls_failure(root, self.store)
+        if isinstance(error, exceptions.NameResolutionError):
+            return unreachable(self.store, "its name is not known", hint="check the server's address")
+        if isinstance(error, exceptions.NewConnectionError):
+            return unreachable(self.store, root.strerror or "the connection fails")
+        if isinstance(error, (exceptions.TimeoutError, TimeoutError)):  # also a base of the two above
+            return unreachable(self.store, "it does not answer in time")
+        if isinstance(error, exceptions.ProxyError):
+            return unreachable(self.store, "its proxy does not let us through")
+        if isinstance(error, (exceptions.ProtocolError, OSError)):
+            return unreachable(self.store, "the connection was cut")
+        return unreachable(self.store, "the connection fails")
+
+
+def _configuration(access: Access, width: int) -> Configuration:
+    configuration = Configuration()
+    configuration.host = access.server
+    configuration.tls_server_name = access.server_name
+    configuration.proxy = access.proxy  # and none that a variable brings in
+    configuration.retries = False
+    configuration.connection_pool_maxsize = width
+    return configuration
+
+
+def _root(error: BaseException) -> OSError:
+    """The error of the socket or of the TLS library that urllib3 wraps."""
+    waiting: list[object] = [error]
+    for _ in range(20):
+        if not waiting:
+            break
+        found = waiting.pop(0)
+        if isinstance(found, OSError) and not isinstance(found, exceptions.HTTPError):
+            return found
+        if isinstance(found, BaseException):
+            waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
+    return OSError()

@@ -1,0 +1,273 @@
+"""Looks at Secrets without their values: whole listings page by page, or one by one where that costs less."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.kubernetes.answers import (
+    Request,
+    no_namespace,
+    nonsense,
+    object_of,
+    refusal,
+    status_of,
+)
+from secretsync_core.stores.kubernetes.forms import METADATA, METADATA_LIST
+from secretsync_core.stores.kubernetes.names import Place, Scope
+from secretsync_core.stores.kubernetes.objects import metadata_of
+from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.stores.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from secretsync_core.errors import StoreError
+    from secretsync_core.stores.kubernetes.answers import Answer
+    from secretsync_core.stores.kubernetes.client import Client
+
+PAGE = 500
+"""How many Secrets one page of a listing has at the most."""
+
+FEW = 5
+"""So many Secrets are looked at one by one without thinking of a listing."""
+
+RESTARTS = 3
+"""How often a listing begins anew because the server forgot where it was."""
+
+Metadata: TypeAlias = dict[str, Any]
+
+
+class _Page(NamedTuple):
+    items: list[Metadata]
+    remaining: int  # what the server says is still to come; 0 where it does not say
+
+
+class _ExpiredError(Exception):
+    """The server forgot where a listing was."""
+
+
+class Listing:
+    """The looks at the Secrets of one store."""
+
+    def __init__(self, client: Client, namespace: str | None) -> None:
+        """``namespace``: the one namespace of the store, whose absence is an error; ``None``: all."""
+        self._client = client
+        self._namespace = namespace
+        self._confirmed = namespace is None
+        self._denied: set[Scope] = set()  # what we may not list
+
+    # -- Whole listings -------------------------------------------------------------------------------------------
+
+    async def everything(self, scope: Scope) -> list[Metadata]:
+        """The metadata of every Secret of a scope.
+
+        Nothing is given before the listing is whole, so that one that is cut or begun anew never looks shorter or
+        longer than it is.
+        """
+        for _ in range(RESTARTS):
+            found: list[Metadata] = []
+            try:
+                async for page in self._pages(scope, ""):
+                    found += page.items
+            except _ExpiredError:
+                continue
+            if not found:
+                await self.confirm()
+            return found
+        raise self._expired()
+
+    async def _pages(self, scope: Scope, selector: str) -> AsyncIterator[_Page]:
+        token = ""
+        while True:
+            request = self._list_request(scope, selector, token)
+            answer = await self._client.call("list", request, accept=METADATA_LIST)
+            if answer.status == 410:
+                raise _ExpiredError
+            if answer.status != 200:
+                raise refusal(request, answer)
+            items, token, remaining = self._page(object_of(answer, self._client.store))
+            yield _Page(items, remaining)
+            if not token:
+                return
+
+    def _page(self, answer: Mapping[str, Any]) -> tuple[list[Metadata], str, int]:
+        store = self._client.store
+        items, about = answer.get("items"), answer.get("metadata")
+        if not str(answer.get("kind", "")).endswith("List") or not isinstance(about, dict):
+            raise nonsense(store)
+        if not isinstance(items, list) and items is not None:  # Go writes an empty list as null here and there
+            raise nonsense(store)
+        token, remaining = about.get("continue") or "", about.get("remainingItemCount") or 0
+        if not isinstance(token, str) or not isinstance(remaining, int):
+            raise nonsense(store)
+        return [_kept(metadata_of(item, store)) for item in items or ()], token, remaining
+
+    def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
+        query: dict[str, str | int] = {"limit": PAGE}
+        if selector:
+            query["labelSelector"] = selector
+        if token:
+            query["continue"] = token
+        where = f"in the namespace {scope.namespace}" if scope.namespace else "in all namespaces"
+        path = f"{secrets_path(scope.namespace)}?{urlencode(query)}"
+        return Request(self._client.store, "GET", path, "list", f"list the Secrets {where}", scope.namespace)
+
+    def _expired(self) -> StoreError:
+        store = self._client.store
+        return StoreUnavailable(
+            f"{store} forgot a listing before it was through, {RESTARTS} times",
+            store=store,
+            hint="is the API server very slow? fewer Secrets in one listing help: name a namespace",
+        )
+
+    # -- Single Secrets -------------------------------------------------------------------------------------------
+
+    async def find(self, wanted: Mapping[Place, str], selector: str = "") -> AsyncIterator[tuple[str, Metadata] | Gap]:
+        """The metadata of those of the ``wanted`` Secrets that exist, each with its key, at the least cost.
+
+        One that we may not look at is a Gap. With a ``selector``, what it does not take may be left out.
+        """
+        if not wanted:
+            return
+        namespaces = {place.namespace for place in wanted}
+        first = Scope(next(iter(namespaces)) if len(namespaces) == 1 else None)
+
+        async def look(part: _Part) -> tuple[list[tuple[str, Metadata] | Gap], list[_Part]]:
+            if len(part.wanted) > FEW and part.scope not in self._denied:
+                found, rest = await self._by_listing(part, selector)
+                return found, _smaller(part.scope, rest)
+            if len(part.wanted) > 1 or part.scope.namespace is None:
+                return [], _smaller(part.scope, part.wanted)
+            ((place, key),) = part.wanted.items()
+            return await self._by_name(place, key), []
+
+        nothing = True
+        async for each in spread([_Part(first, wanted)], look, width=self._client.width):
+            nothing = False
+            yield each
+        if nothing and not selector:
+            await self.confirm()
+
+    async def _by_listing(self, part: _Part, selector: str) -> tuple[list[tuple[str, Metadata] | Gap], _Wanted]:
+        """What a listing shows, and what is left to look for in other ways because they cost less, or are allowed."""
+        for _ in range(RESTARTS):
+            found: list[tuple[str, Metadata] | Gap] = []
+            rest = dict(part.wanted)
+            try:
+                async for page in self._pages(part.scope, selector):
+                    for item in page.items:
+                        key = rest.pop(Place(item.get("namespace", ""), item["name"]), None)
+                        if key is not None:
+                            found.append((key, item))
+                    if not rest or math.ceil(page.remaining / PAGE) > _cost(part.scope, rest):
+                        return found, rest
+            except _ExpiredError:
+                continue
+            except TokenRefused:
+                raise
+            except AccessDenied:
+                self._denied.add(part.scope)
+                return [], part.wanted
+            return found, {}
+        raise self._expired()
+
+    async def _by_name(self, place: Place, key: str) -> list[tuple[str, Metadata] | Gap]:
+        try:
+            metadata = await self.look(place, key)
+        except TokenRefused:
+            raise
+        except AccessDenied as error:
+            return [Gap(key, error.code, error.message)]
+        return [] if metadata is None else [(key, metadata)]
+
+    async def look(self, place: Place, key: str) -> Metadata | None:
+        """The metadata of one Secret; ``None`` where it is absent."""
+        store = self._client.store
+        path = secrets_path(place.namespace, place.name)
+        request = Request(store, "GET", path, "get", f"look at {key}", place.namespace, key)
+        answer = await self._client.call("stat", request, accept=METADATA)
+        if is_absent(answer):
+            return None
+        if answer.status != 200:
+            raise refusal(request, answer)
+        return metadata_of(object_of(answer, store, key), store, key)
+
+    async def confirm(self) -> None:
+        """Before "nothing there" is believed, make sure once that the namespace is there.
+
+        The API server lists the Secrets of a namespace that does not exist as none. Who may not see namespaces can
+        list Secrets only by a Role in one, and so only where there is one, or by a ClusterRole: that is believed.
+        """
+        if self._confirmed:
+            return
+        assert self._namespace is not None  # noqa: S101  all namespaces need no confirmation
+        store, path = self._client.store, f"/api/v1/namespaces/{quote(self._namespace)}"
+        action = f"look at the namespace {self._namespace}"
+        request = Request(store, "GET", path, "get", action, self._namespace, resource="namespaces")
+        try:
+            answer = await self._client.call("stat", request, accept=METADATA)
+        except TokenRefused:
+            raise
+        except AccessDenied:
+            self._confirmed = True
+            return
+        if answer.status == 404 and status_of(answer).kind == "namespaces":
+            raise no_namespace(store, self._namespace)
+        if answer.status != 200:
+            raise refusal(request, answer)
+        self._confirmed = True
+
+
+def _kept(metadata: Metadata) -> Metadata:
+    """What of it anybody asks for. The rest is many times as much, and there may be a hundred thousand of them."""
+    return {name: metadata[name] for name in _KEPT if name in metadata}
+
+
+_KEPT = ("namespace", "name", "uid", "resourceVersion", "labels")
+
+
+_Wanted: TypeAlias = "Mapping[Place, str]"
+
+
+class _Part(NamedTuple):
+    """Some Secrets to look for, all of one scope."""
+
+    scope: Scope
+    wanted: _Wanted
+
+
+def _smaller(scope: Scope, wanted: _Wanted) -> list[_Part]:
+    """The same Secrets in smaller parts: each namespace by itself, or each Secret."""
+    if scope.namespace is not None:
+        return [_Part(scope, {place: key}) for place, key in wanted.items()]
+    parts: dict[str, dict[Place, str]] = {}
+    for place, key in wanted.items():
+        parts.setdefault(place.namespace, {})[place] = key
+    return [_Part(Scope(namespace), part) for namespace, part in parts.items()]
+
+
+def _cost(scope: Scope, wanted: _Wanted) -> int:
+    """How many requests it takes at the least to look for Secrets in smaller parts."""
+    if scope.namespace is not None:
+        return len(wanted)
+    counts = Counter(place.namespace for place in wanted)
+    return sum(math.ceil(count / PAGE) if count > FEW else count for count in counts.values())
+
+
+def is_absent(answer: Answer) -> bool:
+    """Whether a 404 says that there is no such Secret, and not that the server has no such path."""
+    if answer.status != 404:
+        return False
+    said = status_of(answer)
+    return said.reason == "NotFound" and said.kind == "secrets"
+
+
+def secrets_path(namespace: str | None, name: str = "") -> str:
+    """The path of a Secret, of those of a namespace, or of all, encoded."""
+    path = "/api/v1/" + (f"namespaces/{quote(namespace)}/" if namespace else "") + "secrets"
+    return f"{path}/{quote(name)}" if name else path

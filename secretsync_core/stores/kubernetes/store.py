@@ -1,0 +1,273 @@
+"""The stores: Secrets of one namespace by their names, or of all namespaces as ``<namespace>/<name>``."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
+from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.kubernetes.answers import Request, immutable, object_of, refusal
+from secretsync_core.stores.kubernetes.forms import JSON, METADATA
+from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
+from secretsync_core.stores.kubernetes.names import (
+    FIELD_PATTERN,
+    FIELD_RULE,
+    KEY_PATTERN,
+    KEY_RULE,
+    MAX_KEY,
+    MAX_NAME,
+    NAME_PATTERN,
+    NAME_RULE,
+    AllNamespaces,
+    OneNamespace,
+    Place,
+    place_of,
+    sort_out,
+)
+from secretsync_core.stores.kubernetes.objects import (
+    MAX_BYTES,
+    data_of,
+    fields_of,
+    labels_of,
+    metadata_of,
+    new_secret,
+    token_of,
+    with_data,
+    with_label,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+
+    from secretsync_core.stores.kubernetes.answers import Answer
+    from secretsync_core.stores.kubernetes.client import Client
+    from secretsync_core.stores.kubernetes.names import Names
+
+ROUNDS = 3
+"""How often a Secret is looked at and written again because somebody else wrote it in between."""
+
+_MANAGER = "?fieldManager=secretsync"
+
+
+class Template(NamedTuple):
+    """What a Secret that we create is like, besides its data. ``mark`` is empty where none is wanted."""
+
+    kind: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    mark: str = ""
+
+
+class SecretsStore:
+    """Reads, lists, writes with compare-and-set, deletes and marks Secrets.
+
+    A version token is ``<resourceVersion>@<uid>``. It changes with labels and annotations too. Writing the data that
+    is there already changes nothing, not even the token.
+    """
+
+    LIMITS: ClassVar[StoreLimits]
+
+    def __init__(self, client: Client, template: Template, names: Names) -> None:
+        self._client = client
+        self._template = template
+        self._names = names
+        self._listing = Listing(client, names.namespace)
+        self.facts = StoreFacts(
+            name=client.store,
+            provider="kubernetes",
+            shape=Shape.BINARY_FIELDS,
+            versioned=True,
+            idle_writes=True,
+            limits=self.LIMITS,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    # -- Looking --------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """The Secret's data. A ``version`` is a StoreError: Kubernetes keeps none but the current one."""
+        store = self.facts.name
+        if version is not None:
+            raise StoreError(f"{store} keeps no old versions of a Secret", store=store, key=key)
+        place = self._place(key)
+        found = await self._get("read", place, key)
+        if found is None:
+            await self._listing.confirm()
+            raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
+        metadata = metadata_of(found, store, key)
+        return Secret(SecretValue(fields_of(found, store=store, key=key)), token_of(metadata))
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """The entries of ``keys``, by listings where they are many and one by one where they are few."""
+        wanted, gaps = sort_out(self._names, keys, self.facts.name)
+        for gap in gaps:
+            yield gap
+        async for found in self._listing.find(wanted):
+            yield found if isinstance(found, Gap) else Entry(found[0], token_of(found[1]))
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """The Secrets below ``prefix``: all, or those of one namespace. Their metadata are their labels."""
+        scope = self._names.scope(prefix, recursive=recursive)
+        if scope is None:
+            return
+        for item in await self._listing.everything(scope):
+            key = self._names.key(self._placed(item, scope.namespace))
+            yield Entry(key, token_of(item), metadata=labels_of(item) if metadata else None)
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that have the label."""
+        wanted, _ = sort_out(self._names, keys, self.facts.name)
+        marks: dict[str, str] = {}
+        async for found in self._listing.find(wanted, selector=MARK_KEY):
+            if isinstance(found, Gap):
+                raise AccessDenied(found.message, store=self.facts.name, key=found.prefix)
+            key, metadata = found
+            if (mark := labels_of(metadata).get(MARK_KEY)) is not None:
+                marks[key] = mark
+        return marks
+
+    # -- Writing --------------------------------------------------------------------------------------------------
+
+    async def write(self, key: str, value: SecretValue) -> str:
+        """Create the Secret, or replace the data of the one that is there."""
+        place, data = self._place(key), self._data(key, value)
+
+        async def once() -> str:
+            current = await self._get("read", place, key)
+            if current is None:
+                return await self._create(place, key, data)
+            return await self._replace(place, key, current, with_data(current, data))
+
+        return await self._again(once)
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str:
+        """Create the Secret (``expected`` is ``None``), or replace its data if its token is ``expected``."""
+        place, data = self._place(key), self._data(key, value)
+        if expected is None:
+            return await self._create(place, key, data)
+        current = await self._get("read", place, key)
+        if current is None or token_of(metadata_of(current, self.facts.name, key)) != expected:
+            raise self._changed(key)
+        return await self._replace(place, key, current, with_data(current, data))
+
+    async def mark(self, key: str) -> None:
+        """Put our mark on the Secret, as a label."""
+        place = self._place(key)
+
+        async def once() -> str:
+            current = await self._get("read", place, key)
+            if current is None:
+                raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
+            metadata_of(current, self.facts.name, key)
+            return await self._replace(place, key, current, with_label(current, MARK_KEY, self._template.mark))
+
+        await self._again(once)
+
+    async def delete(self, key: str) -> None:
+        """Delete the Secret as a fresh look shows it, for good. Raises Conflict where it changes in that moment."""
+        place = self._place(key)
+        seen = await self._listing.look(place, key)
+        if seen is None:
+            await self._listing.confirm()
+            return
+        preconditions = {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        request = self._request("DELETE", "delete", f"delete {key}", place, key)
+        answer = await self._client.call("delete", request, options, accept=METADATA)
+        if answer.status not in (200, 202) and not is_absent(answer):
+            raise refusal(request, answer)
+
+    # -- One request each -----------------------------------------------------------------------------------------
+
+    async def _get(self, kind: str, place: Place, key: str) -> dict[str, Any] | None:
+        """The whole Secret; ``None`` where it is absent."""
+        request = self._request("GET", "get", f"read {key}", place, key)
+        answer = await self._client.call(kind, request, accept=JSON)
+        if is_absent(answer):
+            return None
+        if answer.status != 200:
+            raise refusal(request, answer)
+        return object_of(answer, self.facts.name, key)
+
+    async def _create(self, place: Place, key: str, data: dict[str, str]) -> str:
+        template = self._template
+        labels = {**template.labels, MARK_KEY: template.mark} if template.mark else template.labels
+        secret = new_secret(place.name, data, kind=template.kind, labels=labels, annotations=template.annotations)
+        path = secrets_path(place.namespace) + _MANAGER
+        request = Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
+        return self._written(request, await self._client.call("write", request, secret, accept=METADATA))
+
+    async def _replace(self, place: Place, key: str, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+        """Put a Secret in the place of what was just read; the server compares its resourceVersion and its uid."""
+        if current.get("immutable") and current.get("data") != wanted.get("data"):
+            raise immutable(self.facts.name, key)
+        request = self._request("PUT", "update", f"write {key}", place, key, _MANAGER)
+        answer = await self._client.call("write", request, wanted, accept=METADATA)
+        if is_absent(answer):
+            raise self._changed(key)  # deleted since
+        return self._written(request, answer)
+
+    def _written(self, request: Request, answer: Answer) -> str:
+        if answer.status not in (200, 201):
+            raise refusal(request, answer)
+        store = self.facts.name
+        return token_of(metadata_of(object_of(answer, store, request.key), store, request.key))
+
+    async def _again(self, once: Callable[[], Awaitable[str]]) -> str:
+        """Run a look and a write; anew where somebody else wrote in between, for nobody asked us to compare."""
+        for _ in range(ROUNDS - 1):
+            with contextlib.suppress(Conflict):
+                return await once()
+        return await once()
+
+    # -- Parts ----------------------------------------------------------------------------------------------------
+
+    def _place(self, key: str) -> Place:
+        return place_of(self._names, key, self.facts.name)
+
+    def _placed(self, metadata: Mapping[str, Any], namespace: str | None) -> Place:
+        return Place(namespace or metadata.get("namespace", ""), metadata["name"])
+
+    def _data(self, key: str, value: SecretValue) -> dict[str, str]:
+        return data_of(value, store=self.facts.name, key=key)
+
+    def _request(self, method: str, verb: str, action: str, place: Place, key: str, query: str = "") -> Request:
+        path = secrets_path(place.namespace, place.name) + query
+        return Request(self.facts.name, method, path, verb, action, place.namespace, key)
+
+    def _changed(self, key: str) -> Conflict:
+        return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
+
+
+_LIMITS = StoreLimits(
+    max_bytes=MAX_BYTES,
+    field_pattern=FIELD_PATTERN,
+    field_rule=FIELD_RULE,
+    custom_metadata=True,
+)
+
+
+class NamespaceStore(SecretsStore):
+    """The Secrets of one namespace."""
+
+    LIMITS = replace(_LIMITS, max_key_bytes=MAX_NAME, key_pattern=NAME_PATTERN, key_rule=NAME_RULE)
+
+    def __init__(self, client: Client, template: Template, namespace: str) -> None:
+        super().__init__(client, template, OneNamespace(namespace))
+
+
+class ClusterStore(SecretsStore):
+    """The Secrets of all namespaces."""
+
+    LIMITS = replace(_LIMITS, max_key_bytes=MAX_KEY, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+
+    def __init__(self, client: Client, template: Template) -> None:
+        super().__init__(client, template, AllNamespaces())
