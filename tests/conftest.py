@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from support.gate import CountingGate
 from support.http import Api
+from support.kube_api import KubeApi
 
 from secretsync_core.demo.openbao import start_openbao
 from secretsync_core.schema.provider_configs import VaultConfig
@@ -115,6 +116,15 @@ def make_token() -> MakeToken:
         return token
 
     return make
+
+
+@pytest.fixture
+def kube() -> Iterator[KubeApi]:
+    """A fake Kubernetes API server, with the namespaces team-a and team-b."""
+    with KubeApi() as api:
+        for name in ("team-a", "team-b"):
+            api.cluster.create_namespace(name)
+        yield api
 
 
 class VaultStores(Protocol):

@@ -1,0 +1,365 @@
+"""A fake Kubernetes API server for Secrets and namespaces, because no real one can be had from a package registry.
+
+It was written after what a real apiserver 1.36 was seen to answer: versions, conflicts, refusals with their causes,
+pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``,
+which knows a real server. What it lacks: watches, server-side apply, dry runs, and every other resource::
+
+    with KubeApi() as api:
+        api.cluster.create_namespace("team-a")
+        token = api.token(Rule({"get", "list"}, namespace="team-a"))
+        api.answer("^GET .*/secrets/a$", 429, headers={"Retry-After": "3"}, times=1)
+        api.before("^PUT ", lambda: somebody_changes_it())
+        ... open a store at api.address ...
+        assert api.count("^GET ") == 1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from support.kube_cluster import Cluster
+from support.kube_discovery import PATHS
+from support.kube_forms import chosen, shown, shown_list
+from support.kube_protobuf import secret_of
+from support.kube_status import (
+    Refused,
+    bad_request,
+    forbidden,
+    no_method,
+    no_path,
+    too_large,
+    unauthorized,
+    unsupported,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Self
+
+MAX_REQUEST = 3_145_728
+
+_ROUTE = re.compile(
+    r"/api/v1(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>secrets)(?:/(?P<name>[^/]+))?"
+    r"|/api/v1/(?P<namespaces>namespaces)(?:/(?P<itself>[^/]+))?"
+)
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class Seen(NamedTuple):
+    """One request: ``path`` as sent, with its query."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a user may do: verbs on a resource, in one namespace or (``None``) in all."""
+
+    verbs: frozenset[str] | set[str]
+    namespace: str | None = None
+    resource: str = "secrets"
+
+    def grants(self, verb: str, resource: str, namespace: str | None) -> bool:
+        """Whether this is enough."""
+        return verb in self.verbs and resource == self.resource and self.namespace in (None, namespace)
+
+
+@dataclass
+class _User:
+    name: str
+    rules: tuple[Rule, ...] | None  # None: everything
+
+
+@dataclass
+class _Fault:
+    match: re.Pattern[str]
+    times: int | None
+    status: int = 0
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    echo: bool = False
+    action: Callable[[], object] | None = None
+
+
+class KubeApi:
+    """See the module.
+
+    Attributes:
+        cluster: what it holds, for tests to set up and look at without a request.
+        admin: a token that may do everything.
+        partial: whether it knows metadata without values; a server of old does not.
+        requests: every request so far.
+        crashes: its own defects, which fail the test at its end.
+    """
+
+    def __init__(self, *, certificate: tuple[Path, Path] | None = None, client_ca: Path | None = None) -> None:
+        """``certificate``: serve HTTPS with this chain and key. ``client_ca``: whose client certificates to take."""
+        self.cluster = Cluster()
+        self.partial = True
+        self.requests: list[Seen] = []
+        self.crashes: list[Exception] = []
+        self.admin = secrets.token_hex(16)
+        self._users = {self.admin: _User("kubernetes-admin", None)}
+        self._faults: list[_Fault] = []
+        self._lock = threading.Lock()
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*certificate)
+            if client_ca is not None:
+                self._tls.load_verify_locations(client_ca)
+                self._tls.verify_mode = ssl.CERT_OPTIONAL
+        self._server = _Server(self, self._tls)
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.hang_up()
+        assert not self.crashes, self.crashes
+
+    # -- Users ----------------------------------------------------------------------------------------------------
+
+    def token(self, *rules: Rule, name: str = "system:serviceaccount:default:sync") -> str:
+        """A token of a user who may do what the rules grant, and nothing else."""
+        token = secrets.token_hex(16)
+        self._users[token] = _User(name, rules)
+        return token
+
+    def adopt(self, token: str, name: str = "adopted") -> None:
+        """Take this token for one that may do everything."""
+        self._users[token] = _User(name, None)
+
+    def revoke(self, token: str) -> None:
+        """Know a token no longer."""
+        del self._users[token]
+
+    # -- What goes wrong. Patterns are searched for in "METHOD /path?query"; the latest that matches wins. ---------
+
+    def answer(
+        self,
+        match: str,
+        status: int,
+        body: bytes = b"",
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+        echo: bool = False,
+    ) -> None:
+        """Answer so, and do nothing; with ``echo``, the request's own body follows ``body``."""
+        self._faults.append(_Fault(re.compile(match), times, status, body, headers or {}, echo))
+
+    def before(self, match: str, action: Callable[[], object], *, times: int | None = 1) -> None:
+        """Do something before a request is dealt with: somebody else changes a Secret, say."""
+        self._faults.append(_Fault(re.compile(match), times, action=action))
+
+    def heal(self) -> None:
+        """Forget what is to go wrong."""
+        self._faults.clear()
+
+    def count(self, match: str = "") -> int:
+        """How many requests so far matched."""
+        return sum(re.search(match, f"{seen.method} {seen.path}") is not None for seen in self.requests)
+
+    # -- Requests -------------------------------------------------------------------------------------------------
+
+    def handle(self, seen: Seen, common_name: str | None) -> tuple[int, dict[str, str], bytes]:
+        """The answer to one request: status, headers, body."""
+        with self._lock:
+            self.requests.append(seen)
+            fault = self._fault(f"{seen.method} {seen.path}")
+        if fault is not None and fault.action is not None:
+            fault.action()
+        elif fault is not None:
+            return fault.status, dict(fault.headers), fault.body + (seen.body if fault.echo else b"")
+        try:
+            status, found = self._dispatch(seen, common_name)
+            headers = {}
+        except Refused as refused:
+            status, found, headers = refused.code, refused.json, refused.headers
+        except Exception as error:  # noqa: BLE001  told when the test ends, which a thread cannot fail
+            self.crashes.append(error)
+            status, found, headers = 500, {}, {}
+        return status, {"Content-Type": "application/json", **headers}, json.dumps(found).encode()
+
+    def _fault(self, line: str) -> _Fault | None:
+        for fault in reversed(self._faults):
+            if fault.times != 0 and fault.match.search(line):
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None
+
+    def _dispatch(self, seen: Seen, common_name: str | None) -> tuple[int, dict[str, Any]]:
+        url = urlsplit(seen.path)
+        query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        user = self._user(seen, common_name)
+        if url.path == "/version" or (url.path in PATHS and user.rules != ()):
+            return 200, PATHS[url.path]
+        route = _ROUTE.fullmatch(url.path)
+        if route is None:
+            raise no_path()
+        part = {name: unquote(value) for name, value in route.groupdict().items() if value}
+        listing = seen.method == "GET" and not part.get("name") and not part.get("itself")
+        verb = _VERBS.get(seen.method, "list" if listing else "get")
+        resource = "namespaces" if "namespaces" in part else "secrets"
+        namespace = part.get("namespace", part.get("itself"))
+        name = part.get("name", part.get("itself", ""))
+        if user.rules is not None and not any(rule.grants(verb, resource, namespace) for rule in user.rules):
+            raise forbidden(user.name, verb, resource, namespace, name)
+        form = chosen(seen.headers.get("accept", ""), listing=listing, partial=self.partial)
+        given = self._body(seen)
+        if resource == "namespaces":
+            return self._on_namespaces(verb, name, given, form)
+        return self._on_secrets(verb, seen, namespace, name, query, given, form)
+
+    def _user(self, seen: Seen, common_name: str | None) -> _User:
+        header = seen.headers.get("authorization")
+        if header is None:
+            return _User(common_name, None) if common_name else _User("system:anonymous", ())
+        kind, _, token = header.partition(" ")
+        if kind.lower() != "bearer" or token not in self._users:
+            raise unauthorized()
+        return self._users[token]
+
+    def _body(self, seen: Seen) -> Any:
+        body = seen.body
+        if not body:
+            return {}
+        kind = seen.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if len(body) > MAX_REQUEST:
+            raise too_large()
+        if kind == "application/vnd.kubernetes.protobuf":
+            return secret_of(body)
+        if seen.method != "PATCH" and kind != "application/json":
+            raise unsupported(kind)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise bad_request("the object provided is unrecognized: invalid JSON") from None
+
+    def _on_namespaces(self, verb: str, name: str, given: Any, form: str) -> tuple[int, dict[str, Any]]:
+        if verb == "list":
+            found = self.cluster.namespaces()
+            return 200, shown_list("Namespace", found.items, found.about, form)
+        if verb == "create":
+            return 201, shown(self.cluster.create_namespace(given["metadata"]["name"]), form)
+        if verb == "delete":
+            self.cluster.delete_namespace(name)
+            return 200, _success("namespaces", name, "")
+        if verb != "get":
+            raise no_method()
+        return 200, shown(self.cluster.namespace(name), form)
+
+    def _on_secrets(
+        self, verb: str, seen: Seen, namespace: str | None, name: str, query: dict[str, str], given: Any, form: str
+    ) -> tuple[int, dict[str, Any]]:
+        cluster, manager, strict = self.cluster, query.get("fieldManager", ""), query.get("fieldValidation") == "Strict"
+        if verb == "list":
+            found = cluster.list(
+                namespace,
+                labels=query.get("labelSelector", ""),
+                fields=query.get("fieldSelector", ""),
+                limit=int(query.get("limit", 0)),
+                go_on=query.get("continue", ""),
+            )
+            return 200, shown_list("Secret", found.items, found.about, form)
+        if namespace is None or (verb == "create") == bool(name):
+            raise no_method()
+        if verb == "get":
+            return 200, shown(cluster.get(namespace, name), form)
+        if verb == "create":
+            return 201, shown(cluster.create(namespace, given, manager=manager, strict=strict), form)
+        if verb == "update":
+            return 200, shown(cluster.update(namespace, name, given, manager=manager, strict=strict), form)
+        if verb == "patch":
+            kind = seen.headers.get("content-type", "").partition(";")[0].strip()
+            return 200, shown(cluster.patch(namespace, name, given, kind, manager=manager), form)
+        deleted = cluster.delete(namespace, name, given.get("preconditions") or {})
+        if deleted["metadata"].get("deletionTimestamp"):
+            return 200, shown(deleted, form)
+        return 200, _success("secrets", name, deleted["metadata"]["uid"])
+
+
+def _success(kind: str, name: str, uid: str) -> dict[str, Any]:
+    details = {"name": name, "kind": kind, "uid": uid}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, api: KubeApi, tls: ssl.SSLContext | None) -> None:
+        self.api = api
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands here, in the thread of the connection."""
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            request = self._tls.wrap_socket(request, server_side=True)
+        self._open.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._open.discard(request)
+            with contextlib.suppress(OSError):
+                request.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or does not trust us, is no error."""
+
+    def hang_up(self) -> None:
+        """Cut what is still open, so that no thread waits on it."""
+        for request in list(self._open):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        seen = Seen(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+        status, headers, answer = self.server.api.handle(seen, self._common_name())
+        head = [f"HTTP/1.1 {status} Answer", f"Content-Length: {len(answer)}"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + answer)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  http.server's names
+
+    def _common_name(self) -> str | None:
+        """Who a client certificate says that it is."""
+        certificate: Any = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        named = dict(pair for pairs in (certificate or {}).get("subject", ()) for pair in pairs)
+        return named.get("commonName")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  http.server's name
+        """Say nothing."""
