@@ -138,7 +138,8 @@ def _configuration(access: Access, width: int) -> Configuration:
     configuration = Configuration()
     configuration.host = access.server
     configuration.tls_server_name = access.server_name
-    configuration.proxy = access.proxy  # and none that a variable brings in
+    configuration.proxy = access.proxy  # and none that a variable brings in,
+    configuration.no_proxy = ""  # nor an exception
     configuration.retries = False
     configuration.connection_pool_maxsize = width
     return configuration

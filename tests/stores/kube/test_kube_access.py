@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 import yaml
+from support.faulty_http import FaultyHttp
 from support.kube_api import KubeApi
 
 from kube.making import VALUE, put
@@ -294,6 +295,21 @@ async def test_kubeconfig_with_certificates(
         monkeypatch.setattr(tempfile, name, refuse)
     assert await works(await opened(kube_store, kubeconfig.auth()))
     assert "authorization" not in https.requests[-1].headers
+
+
+async def test_kubeconfig_with_a_proxy(
+    kube: KubeApi, kube_store: KubeStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """proxy-url is gone through, whatever the environment says of exceptions."""
+    put(kube, "a", {"x": b"1"})
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+    async with FaultyHttp(kube.address) as proxy:
+        made = Kubeconfig(tmp_path, kube.address)
+        made.cluster["proxy-url"] = proxy.address
+        made.user = {"token": kube.admin}
+        assert await works(await opened(kube_store, made.auth()))
+        assert proxy.count(f"^GET {kube.address}/api/v1/") == 1
 
 
 def plugin(directory: Path, source: str) -> dict[str, Any]:
