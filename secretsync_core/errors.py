@@ -10,6 +10,7 @@
      |    +-- SecretNotFound    1   the store says that there is no such secret (and only that)
      |    +-- InvalidSecret     1   the store cannot hold this secret or this key
      |    +-- Conflict          1   the destination changed between our look and our write
+     |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
@@ -131,6 +132,13 @@ class Conflict(StoreError):
     """A compare-and-set did not hold: the secret changed between our look and our write."""
 
     code = "conflict"
+    exit_code = 1
+
+
+class QuotaReached(StoreError):
+    """The store holds as many secrets, or versions of this one, as it may: somebody must make room."""
+
+    code = "quota-reached"
     exit_code = 1
 
 

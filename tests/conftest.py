@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from support.aws import Moto, Region
 from support.gate import CountingGate
 from support.http import Api
 from support.kube_api import KubeApi
@@ -63,6 +64,22 @@ def api_dest(openbao_dest: OpenBaoServer) -> Iterator[Api]:
     with_root = Api(openbao_dest.address, openbao_dest.root_token)
     yield with_root
     with_root.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    """A moto server, which stands in for AWS; shared by all tests of a worker, each of which has its own ``region``."""
+    server = Moto()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def region(moto: Moto) -> Iterator[Region]:
+    """An empty region of AWS."""
+    region = moto.region()
+    yield region
+    region.close()
 
 
 class Mount(Protocol):

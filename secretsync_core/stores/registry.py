@@ -70,6 +70,12 @@ _BUILT_IN = {
         extra="vault",
         needs=("aiohttp", "hvac", "ijson"),
     ),
+    "awsSecretsManager": _BuiltIn(
+        "secretsync_core.stores.aws_secrets_manager",
+        (("", "secretsync_core.stores.aws_secrets_manager.store", "SecretsManagerStore"),),
+        extra="aws",
+        needs=("boto3",),
+    ),
     "kubernetes": _BuiltIn(
         "secretsync_core.stores.kubernetes",
         (

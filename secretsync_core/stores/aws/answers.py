@@ -1,0 +1,333 @@
+"""Tells from a refusal of AWS which of our errors it is.
+
+A service names its errors by codes. Its texts are looked at for a few known phrases and never copied: they quote names
+and values that they do not like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    QuotaReached,
+    RateLimited,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Request(NamedTuple):
+    """What was asked of whom, for the text of an error.
+
+    ``action`` continues the sentence ``<store> refuses to``; ``needs`` names the IAM actions that allow it.
+    """
+
+    store: str
+    action: str
+    key: str | None = None
+    needs: str = ""
+
+
+class Refusal(NamedTuple):
+    """What an answer says: its code, the HTTP status, and its text in lower case, to look for phrases in."""
+
+    code: str
+    status: int = 400
+    text: str = ""
+    retry_after: float | None = None
+
+
+class CredentialsRefused(AccessDenied):
+    """Nobody with our credentials may ask anything: they are missing, wrong or have expired."""
+
+
+class Unhealable(StoreUnavailable):
+    """The service cannot be reached, and trying again does not help: its certificate is wrong, say."""
+
+    retryable = False
+
+
+class WrongState(StoreError):
+    """The secret is in a state in which this cannot be done. ``deleted``: somebody has scheduled its deletion."""
+
+    def __init__(self, message: str, *, store: str, key: str | None, hint: str, deleted: bool) -> None:
+        super().__init__(message, store=store, key=key, hint=hint)
+        self.deleted = deleted
+
+
+class Mismatch(InvalidSecret):
+    """The service does not take one of the things that were sent: it may be the value, or something beside it."""
+
+
+_SLOW_DOWN = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TooManyUpdates",
+    }
+)
+_EXPIRED = "they have expired: put new ones where the SecretStore finds them"
+_WRONG_SIGNATURE = "the secret key does not fit the key's id, or the clock of this machine is wrong"
+_UNKNOWN_KEY = "no such access key: it was deleted, belongs to another partition, or the region is not enabled"
+_TOKEN = "the web identity token is not accepted: check tokenFile, and the trust policy of the role"  # noqa: S105
+_CREDENTIALS = {
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "IDPRejectedClaim": _TOKEN,
+    "IncompleteSignature": _WRONG_SIGNATURE,
+    "IncompleteSignatureException": _WRONG_SIGNATURE,
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "InvalidClientTokenId": _UNKNOWN_KEY,
+    "InvalidIdentityToken": _TOKEN,
+    "InvalidSignatureException": _WRONG_SIGNATURE,
+    "MissingAuthenticationToken": "the request carried no credentials",
+    "MissingAuthenticationTokenException": "the request carried no credentials",
+    "RequestExpired": "the clock of this machine is wrong, or the request was under way too long",
+    "SignatureDoesNotMatch": _WRONG_SIGNATURE,
+    "UnrecognizedClientException": _UNKNOWN_KEY,
+}
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "ForbiddenException",
+        "KMSAccessDeniedException",
+        "NotAuthorized",
+        "OptInRequired",
+        "UnauthorizedOperation",
+    }
+)
+_KEYS = frozenset({"DecryptionFailure", "EncryptionFailure", "InvalidKeyId"})
+_ABSENT = frozenset({"InvalidResourceId", "ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
+_THERE = frozenset({"ParameterAlreadyExists", "ResourceExistsException"})
+_MISFITS = frozenset(
+    {
+        "HierarchyLevelLimitExceededException",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+        "ParameterPatternMismatchException",
+        "UnsupportedParameterType",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+_QUOTAS = {
+    "LimitExceededException": "ask AWS for a higher quota, or remove secrets or versions that nobody needs",
+    "ParameterLimitExceeded": "remove parameters that nobody needs, or set tier: Advanced, which allows more",
+    "ParameterMaxVersionLimitExceeded": "the oldest version carries a label and cannot make room: move the label",
+    "TooManyTagsError": "remove tags from it",
+}
+_TO_BE_DELETED = ("marked for deletion", "scheduled for deletion", "marked deleted")
+_FAILING = frozenset(
+    {"InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceException", "ServiceUnavailable"}
+)
+
+
+def refusal(request: Request, told: Refusal) -> StoreError:
+    """The error that an answer other than success stands for."""
+    store, action, key, _ = request
+    code, status, text, retry_after = told
+    if code in _SLOW_DOWN or status == 429:
+        return RateLimited(f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after)
+    if code in _CREDENTIALS:
+        return CredentialsRefused(f"{store} refuses our credentials", store=store, hint=_CREDENTIALS[code])
+    if code in _KEYS:
+        return AccessDenied(
+            f"{store} cannot use the KMS key to {action} ({code})",
+            store=store,
+            key=key,
+            hint="is the key enabled, in this region, and are we allowed to use it?",
+        )
+    if code in _DENIED or status in (401, 403):
+        return _denied(request, text)
+    if code in _QUOTAS:
+        return QuotaReached(
+            f"{store} refuses to {action}: a quota is used up ({code})", store=store, key=key, hint=_QUOTAS[code]
+        )
+    if code in _FAILING or status >= 500:
+        return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+    if key is None:
+        return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store)
+    return _about(request, told)
+
+
+def _about(request: Request, told: Refusal) -> StoreError:
+    """The error about one secret."""
+    store, action, key, _ = request
+    if told.code in _ABSENT:
+        return SecretNotFound(f"{key} is not in {store}", store=store, key=key)
+    if told.code in _THERE:
+        return Conflict(f"{key} is in {store} already", store=store, key=key)
+    if told.code == "HierarchyTypeMismatchException":
+        return InvalidSecret(
+            f"{store} refuses to {action}: a parameter of another type stands there",
+            store=store,
+            key=key,
+            hint="give the SecretStore its type, or delete that parameter first",
+        )
+    if told.code == "InvalidRequestException":
+        deleted = any(phrase in told.text for phrase in _TO_BE_DELETED)
+        return WrongState(
+            f"{store} refuses to {action}: " + ("it is to be deleted" if deleted else "its state does not allow it"),
+            store=store,
+            key=key,
+            hint="" if deleted else "is it a replica, or managed by another service of AWS? Write it there",
+            deleted=deleted,
+        )
+    if told.code in _MISFITS:
+        return Mismatch(f"{store} refuses to {action} ({told.code})", store=store, key=key)
+    return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store, key=key)
+
+
+def _denied(request: Request, text: str) -> AccessDenied:
+    store, action, key, needs = request
+    hint = f"our identity must be allowed {needs}" if needs else ""
+    if "kms" in text:
+        hint = "our identity must be allowed to use the KMS key: kms:Decrypt to read, and kms:GenerateDataKey to write"
+    return AccessDenied(f"{store} refuses to {action}: access denied", store=store, key=key, hint=hint)
+
+
+def _shown(told: Refusal) -> str:
+    """The code, if it is one that AWS has: what else stands in its place may be anything."""
+    known = told.code in _ABSENT | _THERE | _MISFITS or told.code in _SHOWN
+    return told.code if known else f"HTTP {told.status}"
+
+
+_SHOWN = frozenset({"InvalidNextToken", "InvalidNextTokenException", "InvalidFilterValue", "InvalidRequestException"})
+
+
+def refusal_of(answer: Mapping[str, Any]) -> Refusal:
+    """What ``ClientError.response`` says."""
+    error = answer.get("Error") or {}
+    about = answer.get("ResponseMetadata") or {}
+    status = about.get("HTTPStatusCode")
+    waits = str((about.get("HTTPHeaders") or {}).get("retry-after", ""))
+    return Refusal(
+        code=str(error.get("Code") or ""),
+        status=status if isinstance(status, int) else 400,
+        text=str(error.get("Message") or "").lower(),
+        retry_after=float(waits) if waits.isascii() and waits.isdecimal() else None,
+    )
+
+
+def failure(request: Request, error: Exception) -> StoreError:
+    """The error that an exception of boto3, botocore or urllib3 stands for. To be raised outside of its handler."""
+    from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
+
+    store, action, key, _ = request
+    where = _address(error)
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, boto.ClientError):
+        return refusal(request, refusal_of(error.response))
+    if (told := _no_identity(store, error)) is not None:
+        return told
+    if isinstance(error, boto.SSLError):
+        return Unhealable(
+            f"{store} cannot be reached: the certificate of {where} is not trusted",
+            store=store,
+            hint="AWS_CA_BUNDLE names other certificates to trust",
+        )
+    if isinstance(error, boto.EndpointConnectionError) and _unknown_host(error):
+        return StoreUnavailable(
+            f"{store} cannot be reached: {where} has no address", store=store, hint="check region and endpointUrl"
+        )
+    if isinstance(error, (boto.ConnectTimeoutError, boto.ReadTimeoutError)):
+        return StoreUnavailable(
+            f"{store} cannot be reached: {where} does not answer in time",
+            store=store,
+            hint="check region and endpointUrl, and whether this network lets us through",
+        )
+    if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
+        return StoreUnavailable(
+            f"{store} cannot be reached: the connection to {where} fails",
+            store=store,
+            hint="check region and endpointUrl",
+        )
+    if isinstance(error, ResponseParserError):
+        return nonsense(request)
+    return StoreError(f"{store} cannot {action}: an unexpected {type(error).__name__}", store=store, key=key)
+
+
+def _address(error: Exception) -> str:
+    """Whom a failed connection was meant for."""
+    told = getattr(error, "kwargs", {})
+    parts = urlsplit(str(told.get("endpoint_url", "")) if isinstance(told, dict) else "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "the service"
+
+
+def nonsense(request: Request) -> StoreUnavailable:
+    """The error for an answer that is not what AWS says."""
+    return StoreUnavailable(
+        f"{request.store} answered something that is not the protocol of AWS",
+        store=request.store,
+        key=request.key,
+        hint="check endpointUrl; a proxy may answer in its place",
+    )
+
+
+def _no_identity(store: str, error: Exception) -> StoreError | None:
+    """The error where credentials cannot even be found."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.NoCredentialsError):
+        return CredentialsRefused(
+            f"{store}: there are no AWS credentials",
+            store=store,
+            hint="give auth in the SecretStore, or what boto3 looks for: AWS_ACCESS_KEY_ID, a profile, a role",
+        )
+    if isinstance(error, boto.PartialCredentialsError):
+        return CredentialsRefused(f"{store}: half of the AWS credentials is missing", store=store)
+    if isinstance(error, boto.ProfileNotFound):
+        return StoreError(
+            f"{store}: there is no such AWS profile", store=store, hint="check auth.profile and AWS_PROFILE"
+        )
+    if isinstance(error, boto.NoRegionError):
+        return StoreError(
+            f"{store}: no region is given", store=store, hint="give region in the SecretStore, or set AWS_REGION"
+        )
+    if isinstance(error, (boto.ConfigParseError, boto.InvalidConfigError, boto.ConfigNotFound)):
+        return StoreError(f"{store}: the AWS configuration files cannot be used", store=store, hint="check ~/.aws")
+    kinds = (boto.CredentialRetrievalError, boto.MetadataRetrievalError, boto.SSOError, boto.TokenRetrievalError)
+    if isinstance(error, kinds):
+        return CredentialsRefused(
+            f"{store}: the AWS credentials cannot be got ({type(error).__name__})",
+            store=store,
+            hint="log in again (aws sso login), or check where the profile takes them from",
+        )
+    return None
+
+
+def _unknown_host(error: BaseException) -> bool:
+    """Whether a connection failed because the name of its host is not known."""
+    import socket
+
+    waiting: list[object] = [error]
+    for _ in range(20):
+        if not waiting:
+            break
+        found = waiting.pop(0)
+        if isinstance(found, socket.gaierror) or type(found).__name__ == "NameResolutionError":
+            return True
+        if isinstance(found, BaseException):
+            more = getattr(found, "kwargs", {})
+            waiting += [*found.args, found.__cause__, found.__context__]
+            waiting += more.values() if isinstance(more, dict) else []
+    return False

@@ -1,0 +1,155 @@
+"""The way to a service of AWS: through the gate, in threads of our own, one attempt a request, errors of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure
+from secretsync_core.stores.aws.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secretsync_core.schema.provider_configs import AwsConfig
+    from secretsync_core.stores.aws.session import Identity
+    from secretsync_core.stores.base import StoreContext
+
+T = TypeVar("T")
+C = TypeVar("C")
+
+TRUST_SECONDS = 10.0
+"""How long credentials that were got anew are not got again, however often they are refused."""
+
+LOOK_SECONDS = 30.0
+"""How often ageing credentials are tried to be renewed, where that fails."""
+
+
+class Account:
+    """Who we are at AWS, for as long as a store is open, and the threads that act for us."""
+
+    def __init__(self, config: AwsConfig, context: StoreContext) -> None:
+        self.store = context.name
+        self.gate = context.gate
+        self.width = context.concurrency
+        self._config = config
+        self._environ = context.environ
+        self._threads = ThreadPoolExecutor(context.concurrency, "secretsync-aws")
+        self._identity: Identity | None = None
+        self._former: list[Identity] = []
+        self._lock = asyncio.Lock()
+        self._trusted_until = 0.0
+        self._look_at = 0.0
+        self._closed = False
+
+    async def identity(self) -> Identity:
+        """Whom to act as. Logs in where nobody has yet, and renews credentials in time."""
+        found = self._identity
+        if found is None:
+            async with self._lock:
+                if self._identity is None:
+                    self._identity = await self._log_in()
+                return self._identity
+        if time.monotonic() >= self._look_at and found.is_ageing():
+            async with self._lock:
+                if time.monotonic() >= self._look_at:
+                    self._look_at = time.monotonic() + LOOK_SECONDS
+                    await self.gate("login", lambda: self.in_thread(self._by(), found.refresh))
+        return found
+
+    async def instead_of(self, refused: Identity) -> Identity | None:
+        """After a refusal of its credentials: somebody else to be; ``None`` where there is nobody else."""
+        async with self._lock:
+            if self._identity is not None and self._identity is not refused:
+                return self._identity
+            if time.monotonic() < self._trusted_until:
+                return None
+            found = await self._log_in()
+            self._trusted_until = time.monotonic() + TRUST_SECONDS
+            if await self.in_thread(self._by(), lambda: found.same_as(refused)):
+                self._former.append(found)
+                return None
+            self._former.append(refused)
+            self._identity = found
+            return found
+
+    async def in_thread(self, request: Request, step: Callable[[], T]) -> T:
+        """Run something that blocks. What goes wrong in it comes out as an error of ours, with nothing behind it."""
+        if self._closed:
+            raise StoreError(f"the store {self.store!r} is closed", store=self.store)
+
+        def run() -> T:
+            with quiet():
+                try:
+                    return step()
+                except Exception as error:  # noqa: BLE001  it may hold what was sent; only what kind it is gets out
+                    failed = failure(request, error)
+            raise failed
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def aclose(self) -> None:
+        """Wait for what is under way, and close every connection."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        for identity in (*self._former, self._identity):
+            if identity is not None:
+                identity.close()
+
+    async def _log_in(self) -> Identity:
+        from secretsync_core.stores.aws.session import log_in
+
+        async def attempt() -> Identity:
+            return await self.in_thread(self._by(), lambda: log_in(self._config, self.store, self._environ, self.width))
+
+        auth = self._config.auth
+        asks = auth.assume_role is not None or auth.web_identity is not None
+        return await (self.gate("login", attempt) if asks else attempt())
+
+    def _by(self) -> Request:
+        return Request(self.store, "log us in")
+
+
+class Service(Generic[C]):
+    """One service of an account, by its boto3 client."""
+
+    def __init__(self, account: Account, name: str, endpoint: str | None) -> None:
+        """``name`` is boto3's, ``endpoint`` the address where it is not the usual one."""
+        self.account = account
+        self._name = name
+        self._endpoint = endpoint.rstrip("/") if endpoint else None
+
+    async def open(self) -> Any:
+        """Make sure, without asking the service, that a request could be made; gives what is known of the service.
+
+        Raises StoreError where region or credentials are missing, and what a login raises.
+        """
+        identity = await self.account.identity()
+        request = Request(self.account.store, "open")
+        return await self.account.in_thread(request, lambda: identity.client(self._name, self._endpoint).meta)
+
+    async def call(self, kind: str, request: Request, ask: Callable[[C], T]) -> T:
+        """One request, through the gate; once more with other credentials, if there are, where these are refused.
+
+        ``ask`` makes exactly one call of the client, in a thread.
+        """
+        identity = await self.account.identity()
+        try:
+            return await self._call(kind, request, identity, ask)
+        except CredentialsRefused as error:
+            refused = error
+        other = await self.account.instead_of(identity)
+        if other is None:
+            raise refused
+        return await self._call(kind, request, other, ask)
+
+    async def _call(self, kind: str, request: Request, identity: Identity, ask: Callable[[C], T]) -> T:
+        account = self.account
+
+        async def attempt() -> T:
+            return await account.in_thread(request, lambda: ask(identity.client(self._name, self._endpoint)))
+
+        return await account.gate(kind, attempt)

@@ -1,0 +1,205 @@
+"""Who we are at AWS: credentials from where the document points, roles on top of them, and clients. All of it blocks.
+
+The one module here that imports boto3; it is imported when a store is opened.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from boto3.session import Session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+
+from secretsync_core import __version__
+from secretsync_core.credentials import describe, resolve
+from secretsync_core.errors import StoreError
+from secretsync_core.stores.aws.answers import Request, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.credentials import Credentials
+
+    from secretsync_core.schema.base import Credential
+    from secretsync_core.schema.provider_configs import AwsConfig
+
+    Metadata = dict[str, Any]
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+
+
+class Identity:
+    """Who we are from one login on, and the clients that act for us. Threads may share it."""
+
+    def __init__(self, session: Session, width: int) -> None:
+        """``width``: how many connections a client keeps. Raises NoCredentialsError."""
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        self._session = session
+        self._width = width
+        self._credentials: Credentials = credentials
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str, endpoint: str | None) -> Any:
+        """The client of a service, made the first time. Raises NoRegionError."""
+        with self._lock:
+            if service not in self._clients:
+                made: Any = self._session.client  # its stubs know every service by its name, and not a name to come
+                self._clients[service] = made(service, endpoint_url=endpoint, config=_config(self._width))
+            return self._clients[service]
+
+    def is_ageing(self) -> bool:
+        """Whether the credentials should be replaced before they expire."""
+        return isinstance(self._credentials, RefreshableCredentials) and self._credentials.refresh_needed()
+
+    def refresh(self) -> None:
+        """Replace credentials that are ageing. Where that fails, they are good for a while yet."""
+        self._credentials.get_frozen_credentials()
+
+    def same_as(self, other: Identity) -> bool:
+        """Whether both carry the same credentials, so that one is refused where the other was."""
+        mine, theirs = self._credentials.get_frozen_credentials(), other._credentials.get_frozen_credentials()
+        return mine[:3] == theirs[:3]
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+
+
+def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int) -> Identity:
+    """Become who the document says, with every file of it read anew.
+
+    Raises our own errors for roles and for credentials that a document points at, boto3's for what boto3 looks up.
+    """
+    role = config.auth.assume_role
+    if role is None:
+        return Identity(_base(config, store, environ), width)
+    parameters = {
+        "RoleArn": role.role_arn,
+        "RoleSessionName": role.session_name,
+        "DurationSeconds": role.duration_seconds,
+        **({"ExternalId": role.external_id} if role.external_id else {}),
+    }
+
+    def fetch() -> Metadata:
+        sts = _sts(_base(config, store, environ), config)
+        needs = "sts:AssumeRole, and the trust policy of the role must name us"
+        return _ask(store, role.role_arn, needs, lambda: sts.assume_role(**parameters))
+
+    return Identity(_by_role(config, environ, fetch), width)
+
+
+def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
+    """Who we are before any ``assumeRole``."""
+    auth, region = config.auth, _region(config, environ)
+    if auth.access_key is not None:
+        keys = auth.access_key
+        token = keys.session_token
+        return Session(
+            aws_access_key_id=_sendable(keys.id, environ, store),
+            aws_secret_access_key=_sendable(keys.secret, environ, store),
+            aws_session_token=None if token is None else _sendable(token, environ, store),
+            region_name=region,
+        )
+    if auth.web_identity is None:
+        return Session(profile_name=auth.profile, region_name=region)
+    role = auth.web_identity
+
+    def fetch() -> Metadata:
+        from secretsync_core.schema.base import Credential
+
+        token = resolve(Credential(file=role.token_file), environ, store=store)
+        sts = _sts(Session(region_name=region), config, signature_version=UNSIGNED)
+        return _ask(
+            store,
+            role.role_arn,
+            "by the trust policy of the role",
+            lambda: sts.assume_role_with_web_identity(
+                RoleArn=role.role_arn, RoleSessionName=role.session_name, WebIdentityToken=token
+            ),
+        )
+
+    return _by_role(config, environ, fetch)
+
+
+def _by_role(config: AwsConfig, environ: Mapping[str, str], fetch: Callable[[], Metadata]) -> Session:
+    """A session with temporary credentials, which ``fetch`` gets, and again when two thirds of their life are over."""
+    first = fetch()
+    life = (datetime.fromisoformat(first["expiry_time"]) - datetime.now(UTC)).total_seconds()
+    credentials = RefreshableCredentials.create_from_metadata(
+        first,
+        refresh_using=fetch,
+        method="assume-role",
+        advisory_timeout=int(life / 3),
+        mandatory_timeout=int(life / 9),
+    )
+    inner = botocore.session.Session()
+    inner.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
+    return Session(botocore_session=inner, region_name=_region(config, environ))
+
+
+class _Given(CredentialProvider):
+    """Provides credentials that are there already."""
+
+    METHOD = "secretsync"
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> Credentials:
+        return self._credentials
+
+
+def _sts(session: Session, config: AwsConfig, **options: Any) -> Any:
+    return session.client("sts", endpoint_url=config.sts_endpoint_url, config=_config(1, **options))
+
+
+def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:
+    try:
+        given = ask()["Credentials"]
+    except Exception as error:  # noqa: BLE001  told as one of ours
+        failed: StoreError = failure(Request(store, f"let us assume the role {role}", needs=needs), error)
+    else:
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+    raise failed
+
+
+def _config(width: int, **options: Any) -> Config:
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=width,
+        retries={"total_max_attempts": 1, "mode": "standard"},  # repeating is the gate's
+        user_agent_extra=f"secretsync/{__version__}",
+        **options,
+    )
+
+
+def _region(config: AwsConfig, environ: Mapping[str, str]) -> str | None:
+    """The region; ``None`` leaves it to boto3, which knows AWS_DEFAULT_REGION and the profile's, but not AWS_REGION."""
+    return config.region or environ.get("AWS_REGION") or None
+
+
+def _sendable(where: Credential, environ: Mapping[str, str], store: str) -> str:
+    """A credential, if it can stand in a header."""
+    text = resolve(where, environ, store=store)
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise StoreError(f"the {describe(where)} holds characters that no AWS key has", store=store)
+    return text

@@ -1,0 +1,111 @@
+"""What is there, without any value: by pages of a listing where it is much, by single looks where it is little.
+
+A listing of the service may be five minutes behind; a look at one secret is not. So what a listing does not show, or
+shows as deleted, is looked at before anybody is told that it is absent. What it shows with an old version does no harm:
+where versions differ, the values are compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.stores.aws.answers import CredentialsRefused
+from secretsync_core.stores.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from secretsync_core.stores.aws_secrets_manager.calls import Calls, Seen
+    from secretsync_core.stores.aws_secrets_manager.names import Names
+
+LIST_FROM = 25
+"""From this many keys on, pages of a listing are asked for first."""
+
+FRUITLESS = 20
+"""A listing is given up when it has had more pages than findings, by one page for so many keys that were asked for."""
+
+
+class Listing:
+    """The inventory of the secrets below a prefix."""
+
+    def __init__(self, calls: Calls, names: Names, width: int) -> None:
+        self._calls = calls
+        self._names = names
+        self._width = width
+
+    async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Every secret of a folder."""
+        folder = self._names.folder(prefix)
+        given: set[str] = set()
+        async for name, seen in self._listed(folder):
+            # The filter of the service is taken for a help, not for a promise.
+            below = name.startswith(folder) and (recursive or "/" not in name[len(folder) :])
+            if not below or name in given:
+                continue
+            given.add(name)
+            key = self._names.key(name)
+            yield entry(key, seen, metadata=metadata) if isinstance(key, str) else key
+
+    async def some(self, keys: Collection[str]) -> AsyncIterator[tuple[str, Seen] | Gap]:
+        """What there is at each of ``keys``, deleted or not; a Gap for each that could not be looked at."""
+        good, gaps = self._names.sort_out(keys)
+        for gap in gaps:
+            yield gap
+        rest = {self._names.name(key): key for key in good}
+        if len(rest) >= LIST_FROM:
+            try:
+                async for name, seen in self._listed(_common(rest), enough=rest):
+                    if seen.current is not None and not seen.deleted:
+                        yield rest.pop(name), seen
+            except CredentialsRefused:
+                raise
+            except AccessDenied:
+                pass  # we may not list, and perhaps look at each
+
+        async def look(key: str) -> tuple[list[tuple[str, Seen] | Gap], tuple[()]]:
+            try:
+                seen = await self._calls.describe(key)
+            except CredentialsRefused:
+                raise
+            except AccessDenied as error:
+                return [Gap(key, error.code, error.message)], ()
+            return [(key, seen)] if seen is not None else [], ()
+
+        if rest:
+            async for found in spread(rest.values(), look, width=self._width):
+                yield found
+
+    async def _listed(self, folder: str, *, enough: Collection[str] | None = None) -> AsyncIterator[tuple[str, Seen]]:
+        """What a listing shows: all of it, or what it shows of the names that are left in ``enough``, while it pays."""
+        token: str | None = None
+        asked = len(enough) if enough is not None else 0
+        pages = findings = 0
+        while True:
+            page = await self._calls.page(folder, token)
+            pages += 1
+            for name, seen in page.found:
+                if enough is None:
+                    yield name, seen
+                elif name in enough:
+                    findings += 1
+                    yield name, seen
+            if page.token is None or (enough is not None and not enough):
+                return
+            if page.token == token:
+                raise StoreError(f"{self._calls.store} gives the same page again and again", store=self._calls.store)
+            if enough is not None and pages > findings + max(5, asked // FRUITLESS):
+                return
+            token = page.token
+
+
+def entry(key: str, seen: Seen, *, metadata: bool) -> Entry:
+    """What a listing says of one secret. Without a value it counts as deleted: the key is known, and nothing in it."""
+    return Entry(key, seen.current, seen.deleted or seen.current is None, seen.tags if metadata else None)
+
+
+def _common(names: Collection[str]) -> str:
+    """How all of some names begin."""
+    low, high = min(names), max(names)
+    return low[: next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]

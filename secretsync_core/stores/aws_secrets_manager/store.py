@@ -1,0 +1,192 @@
+"""The store: what it can do, put together from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.aws.answers import CredentialsRefused, Refusal, Request, WrongState, refusal
+from secretsync_core.stores.aws.connection import Account, Service
+from secretsync_core.stores.aws.gathered import Gathered
+from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
+from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
+from secretsync_core.stores.aws_secrets_manager.names import KEY_PATTERN, KEY_RULE, Names
+from secretsync_core.stores.aws_secrets_manager.names import MAX_BYTES as MAX_KEY_BYTES
+from secretsync_core.stores.aws_secrets_manager.writing import MAX_BYTES, Writing
+from secretsync_core.stores.base import MARK_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
+    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.base import StoreContext
+
+_VERSION_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+class SecretsManagerStore:
+    """Reads, lists, marks, writes with compare-and-set, and deletes so that the service can restore.
+
+    A version token is the id of the version that carries AWSCURRENT; a pin is such an id, or a staging label.
+    """
+
+    LIMITS = StoreLimits(
+        max_bytes=MAX_BYTES,
+        empty=False,
+        max_key_bytes=MAX_KEY_BYTES,
+        key_pattern=KEY_PATTERN,
+        key_rule=KEY_RULE,
+        pins=r"[A-Za-z0-9_+=.@/-]{1,256}",
+        custom_metadata=True,
+    )
+
+    def __init__(
+        self, service: Service[SecretsManagerClient], config: AwsSecretsManagerConfig, context: StoreContext
+    ) -> None:
+        names = Names(config.prefix, context.name)
+        self._account = service.account
+        self._names = names
+        self._calls = Calls(service, config, names)
+        self._listing = Listing(self._calls, names, context.concurrency)
+        self._writing = Writing(self._calls, config, context)
+        self._may_batch = True
+        self._reads: Gathered[Secret] = Gathered(
+            self._read_one, self._read_many, size=BATCH, lanes=max(2, context.concurrency // 8)
+        )
+        self.facts = StoreFacts(
+            name=context.name,
+            provider="awsSecretsManager",
+            shape=Shape.BLOB,
+            versioned=True,
+            limits=replace(self.LIMITS, max_key_bytes=names.max_key_bytes),
+        )
+
+    @classmethod
+    async def open(cls, config: AwsSecretsManagerConfig, context: StoreContext) -> SecretsManagerStore:
+        """See ``open_store``. What was opened halfway is closed again where an error ends it."""
+        account = Account(config, context)
+        service: Service[SecretsManagerClient] = Service(account, "secretsmanager", config.endpoint_url)
+        try:
+            await service.open()
+        except BaseException:
+            await account.aclose()
+            raise
+        return cls(service, config, context)
+
+    async def aclose(self) -> None:
+        """Give up reads that nobody waits for any more, and close every connection."""
+        await self._reads.aclose()
+        await self._account.aclose()
+
+    # -- reading
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """The current value, or the one whose version id or staging label ``version`` is."""
+        self._names.name(key)
+        if version is None:
+            return await self._reads.get(key)
+        pin = {"VersionId" if _VERSION_ID.fullmatch(version) else "VersionStage": version}
+        return await self._read_one(key, pin)
+
+    async def _read_one(self, key: str, pin: Mapping[str, str] | None = None) -> Secret:
+        try:
+            return await self._calls.get(key, pin or {})
+        except WrongState as state:
+            if not state.deleted:
+                raise
+        raise self._deleted(key)
+
+    async def _read_many(self, keys: Sequence[str]) -> Mapping[str, Secret | Exception]:
+        """Several at once, and one by one those about which that does not tell, or all where we may not do that."""
+        found: dict[str, Secret | Exception] = {}
+        while self._may_batch and (rest := [key for key in keys if key not in found]):
+            try:
+                answered = await self._read_batch(rest)
+            except (RateLimited, StoreUnavailable, CredentialsRefused):
+                raise
+            except AccessDenied:
+                self._may_batch = False
+                break
+            except StoreError:
+                break  # one of the names may be the reason
+            if not answered:
+                break
+            found |= answered
+        rest = [key for key in keys if key not in found]
+        singles = await asyncio.gather(*(self._read_one(key) for key in rest), return_exceptions=True)
+        for key, single in zip(rest, singles, strict=True):
+            if isinstance(single, BaseException) and not isinstance(single, Exception):
+                raise single
+            found[key] = single
+        return found
+
+    async def _read_batch(self, keys: Sequence[str]) -> dict[str, Secret | Exception]:
+        """What one request tells. The service may leave out what would make its answer too large."""
+        batch = await self._calls.get_many(keys)
+        found: dict[str, Secret | Exception] = {}
+        for key in keys:
+            name = self._names.name(key)
+            if name in batch.read:
+                found[key] = batch.read[name]
+            elif name in batch.refused:
+                code, text = batch.refused[name]
+                request = Request(self.facts.name, f"read {key}", key, "secretsmanager:GetSecretValue")
+                error = refusal(request, Refusal(code, text=text.lower()))
+                if isinstance(error, WrongState) and error.deleted:
+                    error = self._deleted(key)
+                # What may be otherwise the next time is asked for by itself, through the gate, which repeats.
+                if not error.retryable and not isinstance(error, CredentialsRefused):
+                    found[key] = error
+        return found
+
+    def _deleted(self, key: str) -> SecretNotFound:
+        return SecretNotFound(f"{key} is deleted in {self.facts.name}", store=self.facts.name, key=key)
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that exists, and a Gap for one that we may not look at."""
+        async for found in self._listing.some(keys):
+            yield found if isinstance(found, Gap) else entry(*found, metadata=False)
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield every secret below ``prefix``, up to five minutes late; ``metadata`` are its tags."""
+        return self._listing.all(prefix, recursive=recursive, metadata=metadata)
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one: a tag. Raises AccessDenied where we may not look at one."""
+        marks = {}
+        async for found in self._listing.some(keys):
+            if not isinstance(found, Gap):
+                key, seen = found
+                if MARK_KEY in seen.tags:
+                    marks[key] = seen.tags[MARK_KEY]
+            elif found.code == AccessDenied.code:
+                raise AccessDenied(found.message, store=self.facts.name, key=found.prefix)
+        return marks
+
+    # -- writing
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        """Create or replace the secret; gives the new version's id."""
+        return await self._writing.write(key, value)
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
+        """Write if ``expected`` is still the current version (``None``: if there is no value); else raise Conflict."""
+        return await self._writing.write_if(key, value, expected)
+
+    async def delete(self, key: str) -> None:
+        """Delete the secret: it can be restored for as many days as the document says."""
+        await self._writing.delete(key)
+
+    async def mark(self, key: str) -> None:
+        """Put this store's mark on a secret that is there, as a tag."""
+        self._names.name(key)
+        await self._writing.mark(key)

@@ -1,0 +1,215 @@
+"""Writes: a new version a write, and compare-and-set by the label of the current one.
+
+The service has no condition on a write, but it has one on moving a label: AWSCURRENT moves only if the version that it
+is to be taken from is the one that has it. So a write that compares first adds a version which nobody sees, under a
+label of our own, and then moves AWSCURRENT to it, away from the version that was expected. Whoever wrote meanwhile has
+moved AWSCURRENT, and then the service refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.stores.aws.answers import Mismatch, WrongState
+from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
+from secretsync_core.stores.base import MARK_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
+    from secretsync_core.secret import SecretValue
+    from secretsync_core.stores.aws_secrets_manager.calls import Calls, Payload, Seen
+    from secretsync_core.stores.base import StoreContext
+
+MAX_BYTES = 65_536
+
+_SHORTEST_VERSION = 32  # characters of a version's id
+
+
+class Writing:
+    """The writing half of one store."""
+
+    def __init__(self, calls: Calls, config: AwsSecretsManagerConfig, context: StoreContext) -> None:
+        self._calls = calls
+        self._store = context.name
+        self._replica_regions = {each.region for each in config.replica_regions}
+        self._mark = {MARK_KEY: context.mark} if context.mark else {}
+        self._mark_revived = self._mark if context.mark_at_a_cost else {}
+        self._tags: Mapping[str, str] = {**config.tags, **self._mark}
+
+    async def write(self, key: str, value: SecretValue) -> str:
+        """Write a new version, whatever is there; create or restore the secret where that is needed."""
+        payload, version = self._payload(key, value), _new_version()
+        try:
+            await self._calls.put(key, payload, version)
+        except SecretNotFound:
+            return await self._write_new(key, payload, version)
+        except WrongState as state:
+            if not state.deleted:
+                raise
+            await self._revive(key)
+            await self._put_revived(key, payload, version)
+        return version
+
+    async def _write_new(self, key: str, payload: Payload, version: str) -> str:
+        try:
+            return await self._calls.create(key, payload, version, self._tags)
+        except Conflict:  # somebody was quicker, and a write replaces whatever is there
+            await self._calls.put(key, payload, version)
+            return version
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str:
+        """Write a new version if ``expected`` is the current one (``None``: if there is none)."""
+        payload, version = self._payload(key, value), _new_version()
+        try:
+            if expected is None:
+                return await self._calls.create(key, payload, version, self._tags)
+            if len(expected) < _SHORTEST_VERSION:
+                raise self._conflict(key)
+            if await self._calls.put(key, payload, version, stage=STAGE):
+                return version
+            return await self._promote(key, version, expected)
+        except SecretNotFound:
+            raise self._conflict(key) from None
+        except WrongState as state:
+            if not state.deleted:
+                raise
+        except Conflict:
+            if expected is not None:
+                raise
+        return await self._write_over(key, payload, version, expected)
+
+    async def _write_over(self, key: str, payload: Payload, version: str, expected: str | None) -> str:
+        """Write where a secret is deleted, or was made without a value, if its current version is as expected."""
+        seen = await self._calls.describe(key)
+        if seen is None:
+            raise StoreUnavailable(
+                f"a deletion of {key} in {self._store} is still under way",
+                store=self._store,
+                key=key,
+                hint="sync again in a minute",
+            )
+        if seen.current == version:
+            return version  # an attempt that got no answer had done it
+        if seen.current != expected:
+            raise self._conflict(key)
+        if not seen.deleted:
+            return await self._stage(key, payload, version, expected)
+        await self._revive(key)
+        try:
+            return await self._stage(key, payload, version, expected)
+        except (Conflict, StoreUnavailable):
+            raise
+        except StoreError:
+            await self._delete_again(key)
+            raise
+
+    async def _stage(self, key: str, payload: Payload, version: str, expected: str | None) -> str:
+        if await self._calls.put(key, payload, version, stage=STAGE):
+            return version
+        return await self._promote(key, version, expected)
+
+    async def _promote(self, key: str, version: str, expected: str | None) -> str:
+        """Make a version that we wrote the current one, in place of the one that was expected to be."""
+        try:
+            await self._calls.move(key, CURRENT, to=version, away_from=expected)
+        except (Mismatch, WrongState):
+            pass
+        else:
+            return version
+        seen = await self._calls.describe(key)
+        if seen is not None and seen.current == version:
+            return version  # an attempt that got no answer had done it
+        with contextlib.suppress(StoreError):  # nobody sees that version, and without a label the service drops it
+            await self._calls.move(key, STAGE, away_from=version)
+        if seen is not None and seen.current == expected and not seen.deleted:
+            raise StoreUnavailable(
+                f"{self._store} does not make what we wrote the current version of {key}", store=self._store, key=key
+            )
+        raise self._conflict(key)
+
+    async def _revive(self, key: str) -> None:
+        """Take back a deletion: from now on the secret counts as made by us."""
+        await self._calls.restore(key)
+        if self._mark_revived:
+            await self._calls.tag(key, self._mark_revived)
+
+    async def _put_revived(self, key: str, payload: Payload, version: str) -> None:
+        try:
+            await self._calls.put(key, payload, version)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            await self._delete_again(key)
+            raise
+
+    async def _delete_again(self, key: str) -> None:
+        """A secret that was restored for a write which then failed must not stay there with its old value."""
+        with contextlib.suppress(StoreError):
+            await self._calls.delete(key, recoverable=True)
+
+    async def delete(self, key: str) -> None:
+        """Delete the secret, and the replicas that the document asks for."""
+        try:
+            await self._calls.delete(key)
+        except SecretNotFound:
+            return
+        except (Mismatch, WrongState) as refused:
+            if isinstance(refused, WrongState) and refused.deleted:
+                return
+            seen = await self._calls.describe(key)
+            if seen is None or seen.deleted:
+                return
+            if not seen.replicas:
+                raise
+            await self._delete_with_replicas(key, seen)
+
+    async def _delete_with_replicas(self, key: str, seen: Seen) -> None:
+        others = sorted(set(seen.replicas) - self._replica_regions)
+        if others:
+            raise StoreError(
+                f"{self._store} refuses to delete {key}: it has replicas in {', '.join(others)}",
+                store=self._store,
+                key=key,
+                hint="stop the replication there, or name these regions in replicaRegions of the SecretStore",
+            )
+        await self._calls.unreplicate(key, seen.replicas)
+        await self._calls.delete(key)
+
+    async def mark(self, key: str) -> None:
+        """Tag a secret as ours."""
+        try:
+            await self._calls.tag(key, self._mark)
+        except WrongState as state:
+            if not state.deleted:
+                raise
+            raise SecretNotFound(f"{key} is deleted in {self._store}", store=self._store, key=key) from None
+
+    def _payload(self, key: str, value: SecretValue) -> Payload:
+        blob = value.reveal()
+        if not isinstance(blob, bytes):
+            raise InvalidSecret("a secret of Secrets Manager is a blob, not fields", store=self._store, key=key)
+        if not blob:
+            raise InvalidSecret(f"{self._store} cannot hold {key}: it is empty", store=self._store, key=key)
+        if len(blob) > MAX_BYTES:
+            raise InvalidSecret(
+                f"{self._store} cannot hold {key}: {len(blob):,} bytes, and {MAX_BYTES:,} fit",
+                store=self._store,
+                key=key,
+            )
+        try:
+            return {"SecretString": blob.decode()}
+        except UnicodeDecodeError:
+            return {"SecretBinary": blob}
+
+    def _conflict(self, key: str) -> Conflict:
+        return Conflict(f"{key} in {self._store} changed meanwhile", store=self._store, key=key)
+
+
+def _new_version() -> str:
+    """The id of the version that a write makes. Its attempts share it, so that however many there are, one counts."""
+    return str(uuid.uuid4())

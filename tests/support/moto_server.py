@@ -1,0 +1,138 @@
+"""A moto server in a process of its own: ``python moto_server.py`` prints its port, and runs until it is ended.
+
+moto stands in for AWS, which nothing can be had of offline. Where it is known to be more lenient than the service, or
+to differ from what the service documents, it is corrected here, so that what passes against it would pass there:
+
+- a secret that is to be deleted cannot be written or made again (it could);
+- AWSCURRENT moves only away from the version that has it, all or nothing, and reading follows it (it moved halfway, and
+  reading did not follow);
+- names, sizes and the number of ids in one request are bounded; what is absent is answered with 400 (it was 404).
+
+Requests are served one at a time, as if each were atomic, and counted: ``GET /counts`` gives them by region and action.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # every test has a region of its own
+
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_REGION = re.compile(r"Credential=[^/]+/[0-9]{8}/([^/]+)/")
+
+
+def correct_secrets_manager() -> None:
+    """See the module."""
+    from moto.secretsmanager import exceptions, models
+
+    backend: Any = models.SecretsManagerBackend
+    exceptions.SecretsManagerClientError.code = 400
+    exceptions.ResourceNotFoundException.code = 400
+
+    def refuse_deleted(self: Any, name: str) -> None:
+        secret = self.secrets[name] if name in self.secrets else None
+        if secret is not None and secret.is_deleted():
+            raise exceptions.InvalidRequestException(
+                "You can't perform this operation on the secret because it was marked for deletion."
+            )
+
+    def refuse_value(text: str | None, binary: str | None) -> None:
+        size = len((text or "").encode()) or len(binary or "") * 3 // 4
+        if size > 65_536 or (text is not None and not text):
+            raise exceptions.ValidationException("1 validation error detected: the length of the value")
+
+    create, put, batch = backend.create_secret, backend.put_secret_value, backend.batch_get_secret_value
+
+    def create_secret(self: Any, name: str, secret_string: str | None, secret_binary: str | None, **rest: Any) -> Any:
+        if not _NAME.fullmatch(name) or "!" in name:
+            raise exceptions.ValidationException("Invalid name.")
+        refuse_value(secret_string, secret_binary)
+        refuse_deleted(self, name)
+        return create(self, name, secret_string, secret_binary, **rest)
+
+    def put_secret_value(self: Any, secret_id: str, secret_string: str, secret_binary: str, *rest: Any, **more: Any) -> Any:
+        refuse_value(secret_string, secret_binary)
+        refuse_deleted(self, secret_id)
+        return put(self, secret_id, secret_string, secret_binary, *rest, **more)
+
+    def batch_get_secret_value(self: Any, secret_id_list: list[str], **rest: Any) -> Any:
+        if len(secret_id_list) > 20:
+            raise exceptions.ValidationException("1 validation error detected: the length of secretIdList")
+        return batch(self, secret_id_list=secret_id_list, **rest)
+
+    def update_secret_version_stage(
+        self: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+    ) -> Any:
+        if secret_id not in self.secrets:
+            raise exceptions.SecretNotFoundException
+        refuse_deleted(self, secret_id)
+        versions = self.secrets[secret_id].versions
+        owner = next((each for each, about in versions.items() if version_stage in about["version_stages"]), None)
+        if owner != move_to_version_id and owner != remove_from_version_id:
+            raise exceptions.InvalidParameterException(
+                f"When you move staging label {version_stage}, it must be taken from the version that has it."
+            )
+        for each in (remove_from_version_id, move_to_version_id):
+            if each and each not in versions:
+                raise exceptions.InvalidParameterException(f"Not a valid version: {each}")
+        if owner:
+            versions[owner]["version_stages"].remove(version_stage)
+        if move_to_version_id:
+            versions[move_to_version_id]["version_stages"].append(version_stage)
+        if version_stage == "AWSCURRENT" and move_to_version_id:
+            for about in versions.values():
+                about["version_stages"] = [label for label in about["version_stages"] if label != "AWSPREVIOUS"]
+            if owner and owner != move_to_version_id:
+                versions[owner]["version_stages"].append("AWSPREVIOUS")
+            self.secrets[secret_id].set_default_version_id(move_to_version_id)
+        return self.secrets[secret_id].arn, self.secrets[secret_id].name
+
+    backend.create_secret = create_secret
+    backend.put_secret_value = put_secret_value
+    backend.batch_get_secret_value = batch_get_secret_value
+    backend.update_secret_version_stage = update_secret_version_stage
+
+
+def serve() -> None:
+    """Listen on a free port, print it, and serve."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    app = DomainDispatcherApplication(create_backend_app)
+    lock = threading.Lock()
+    counts: Counter[str] = Counter()
+
+    def counting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/counts":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(counts).encode()]
+        region = _REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
+        action = environ.get("HTTP_X_AMZ_TARGET", environ["PATH_INFO"]).rpartition(".")[2]
+        with lock:
+            counts[f"{region[1] if region else '-'} {action}"] += 1
+            return list(app(environ, start_response))
+
+    class Silent(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = make_server("127.0.0.1", 0, counting, threaded=True, request_handler=Silent)  # type: ignore[arg-type]
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    correct_secrets_manager()
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()  # ends with its parent
+    serve()
