@@ -3,7 +3,7 @@
 moto stands in for AWS, which nothing can be had of offline. Where it is known to be more lenient than the service, or
 to differ from what the service documents, it is corrected here, so that what passes against it would pass there:
 
-- a secret that is to be deleted cannot be written or made again (it could);
+- a secret that is to be deleted cannot be written, tagged or made again (it could);
 - AWSCURRENT moves only away from the version that has it, all or nothing, and reading follows it (it moved halfway, and
   reading did not follow);
 - names, sizes and the number of ids in one request are bounded; what is absent is answered with 400 (it was 404).
@@ -59,7 +59,9 @@ def correct_secrets_manager() -> None:
         refuse_deleted(self, name)
         return create(self, name, secret_string, secret_binary, **rest)
 
-    def put_secret_value(self: Any, secret_id: str, secret_string: str, secret_binary: str, *rest: Any, **more: Any) -> Any:
+    def put_secret_value(
+        self: Any, secret_id: str, secret_string: str, secret_binary: str, *rest: Any, **more: Any
+    ) -> Any:
         refuse_value(secret_string, secret_binary)
         refuse_deleted(self, secret_id)
         return put(self, secret_id, secret_string, secret_binary, *rest, **more)
@@ -96,6 +98,13 @@ def correct_secrets_manager() -> None:
             self.secrets[secret_id].set_default_version_id(move_to_version_id)
         return self.secrets[secret_id].arn, self.secrets[secret_id].name
 
+    tag = backend.tag_resource
+
+    def tag_resource(self: Any, arn: str, tags: dict[str, str]) -> None:
+        refuse_deleted(self, arn)
+        tag(self, arn, tags)
+
+    backend.tag_resource = tag_resource
     backend.create_secret = create_secret
     backend.put_secret_value = put_secret_value
     backend.batch_get_secret_value = batch_get_secret_value

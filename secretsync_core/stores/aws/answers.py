@@ -58,7 +58,9 @@ class Unhealable(StoreUnavailable):
 class WrongState(StoreError):
     """The secret is in a state in which this cannot be done. ``deleted``: somebody has scheduled its deletion."""
 
-    def __init__(self, message: str, *, store: str, key: str | None, hint: str, deleted: bool) -> None:
+    def __init__(
+        self, message: str, *, store: str = "", key: str | None = None, hint: str = "", deleted: bool = False
+    ) -> None:
         super().__init__(message, store=store, key=key, hint=hint)
         self.deleted = deleted
 

@@ -90,7 +90,14 @@ class Gathered(Generic[R]):
 
 def _settle(future: asyncio.Future[R], result: R | Exception) -> None:
     if isinstance(result, Exception):
-        # Each waits for an error of its own: one that is raised in several places collects all their tracebacks.
-        future.set_exception(copy.copy(result))
+        future.set_exception(_of_its_own(result))
     else:
         future.set_result(result)
+
+
+def _of_its_own(error: Exception) -> Exception:
+    """A copy for each who waits: an error that is raised in several places collects all their tracebacks."""
+    try:
+        return copy.copy(error)
+    except TypeError:  # it cannot be made from its arguments alone
+        return error

@@ -46,15 +46,11 @@ class TestSecretsManager(StoreConformance):
         await store.aclose()
 
     @pytest.fixture
-    def reopen(
-        self, config: AwsSecretsManagerConfig, context: StoreContext
-    ) -> Callable[[], Awaitable[Store]]:
+    def reopen(self, config: AwsSecretsManagerConfig, context: StoreContext) -> Callable[[], Awaitable[Store]]:
         return lambda: open_store(config, context)
 
     @pytest.fixture
-    async def marked(
-        self, config: AwsSecretsManagerConfig, marked_context: StoreContext
-    ) -> AsyncIterator[Store]:
+    async def marked(self, config: AwsSecretsManagerConfig, marked_context: StoreContext) -> AsyncIterator[Store]:
         store = await open_store(config, marked_context)
         yield store
         await store.aclose()
