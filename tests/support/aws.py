@@ -133,7 +133,8 @@ class Microburst:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         assert self._runner.addresses
-        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        # By this name: for one with dots microburst reads the description of every service of AWS, to find it there.
+        self.address = f"http://localhost:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -35,8 +35,6 @@ def correct_secrets_manager() -> None:
     from moto.secretsmanager import exceptions, models
 
     backend: Any = models.SecretsManagerBackend
-    exceptions.SecretsManagerClientError.code = 400
-    exceptions.ResourceNotFoundException.code = 400
 
     def refuse_deleted(self: Any, name: str) -> None:
         secret = self.secrets[name] if name in self.secrets else None
@@ -126,9 +124,13 @@ def serve() -> None:
             return [json.dumps(counts).encode()]
         region = _REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
         action = environ.get("HTTP_X_AMZ_TARGET", environ["PATH_INFO"]).rpartition(".")[2]
+
+        def start(status: str, *rest: Any) -> Any:
+            return start_response("400 Bad Request" if status.startswith("404") else status, *rest)
+
         with lock:
             counts[f"{region[1] if region else '-'} {action}"] += 1
-            return list(app(environ, start_response))
+            return list(app(environ, start))
 
     class Silent(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -164,6 +164,8 @@ def refusal(request: Request, told: Refusal) -> StoreError:
         )
     if code in _FAILING or status >= 500:
         return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+    if not code or code.isdecimal():  # the HTTP status, which boto3 puts there where an answer names no error
+        return nonsense(request)
     if key is None:
         return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store)
     return _about(request, told)

@@ -1,0 +1,1 @@
+"""Whole SyncJobs with AWS on one side or both."""

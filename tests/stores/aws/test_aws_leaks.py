@@ -1,0 +1,121 @@
+"""No value and no credential gets into a log, whatever level it is set to, while others hear what they always hear."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from secretsync_core.secret import SecretValue
+from secretsync_core.stores.aws.quiet import quiet
+from secretsync_core.testing.canaries import Canary, canary, find_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stores.aws.conftest import OpenStore
+    from support.aws import Microburst, Region
+
+
+class Ear(logging.Handler):
+    """Keeps every record of every library, with its arguments and its traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.heard: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{record.getMessage()} {record.args!r} {record.__dict__!r}"
+        if record.exc_info:
+            text += "".join(traceback.format_exception(*record.exc_info))
+        self.heard.append((record.name, text))
+
+    def names(self) -> set[str]:
+        return {name.partition(".")[0] for name, _ in self.heard}
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    """Hears everything: the root at DEBUG, and each logger by itself."""
+    ear = Ear()
+    root = logging.getLogger()
+    names = [name for name in logging.root.manager.loggerDict if not name.startswith("_pytest")]
+    before = {name: logging.getLogger(name).level for name in names}
+    level = root.level
+    root.addHandler(ear)
+    root.setLevel(logging.DEBUG)
+    for name in names:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    yield ear
+    root.removeHandler(ear)
+    root.setLevel(level)
+    for name, old in before.items():
+        logging.getLogger(name).setLevel(old)
+
+
+def key(label: str) -> Canary:
+    """A canary that can be a credential."""
+    return Canary(label, f"xx{canary(label).core.strip('/').replace('+', '')}xxxx")
+
+
+async def test_nothing_is_heard(
+    secrets_manager: OpenStore, burst: Microburst, region: Region, ear: Ear, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Opened by a role, written, read alone and in batches, listed, refused: no canary, and botocore says nothing."""
+    value, secret, token = canary("value"), key("secret"), key("token")
+    environ = {"ID": "AKIATEST", "SECRET": secret.text, "TOKEN": token.text}
+    keys = {"id": {"env": "ID"}, "secret": {"env": "SECRET"}, "sessionToken": {"env": "TOKEN"}}
+    role = {"roleArn": "arn:aws:iam::123456789012:role/sync"}
+    said = []
+    for auth in ({"accessKey": keys}, {"accessKey": keys, "assumeRole": role}):
+        store = await secrets_manager(
+            auth=auth, environ=environ, endpointUrl=burst.address, stsEndpointUrl=region.address
+        )
+        calls: list[Any] = [
+            lambda s=store: s.write("a", SecretValue(value.data)),
+            lambda s=store: s.write("b", SecretValue(value.data + b"\xff")),
+            lambda s=store: s.write_if("a", SecretValue(value.data), "0" * 36),
+            lambda s=store: s.read("a"),
+            lambda s=store: s._read_many(["a", "b"]),
+        ]
+        for rules in (
+            (),
+            ({"error": {"code": "ExpiredTokenException"}},),
+            ({"error": {"code": "Odd", "status": 500}},),
+        ):
+            burst.rules(*rules)
+            for call in calls:
+                try:
+                    said.append(repr(await call()))
+                except Exception as error:  # noqa: BLE001  it must not show anything either
+                    said += traceback.format_exception(error)
+        burst.rules()
+        async for each in store.list("", recursive=True, metadata=True):
+            said.append(repr(each))
+    assert find_in("\n".join(said), [value, secret, token]) == []
+    assert find_in("\n".join(text for _, text in ear.heard), [value, secret, token]) == []
+    # (microburst, which stands in for the service here, reads descriptions of services by botocore's loader.)
+    assert {name for name, _ in ear.heard if name.startswith(("boto", "urllib3"))} <= {"botocore.loaders"}
+    assert "microburst" in ear.names()
+
+
+def test_others_are_heard(region: Region, ear: Ear) -> None:
+    """Somebody else's boto3, in a thread that does not work for us, logs as ever, before and after."""
+    with quiet():
+        region.secrets.list_secrets()
+        assert not ear.names() & {"boto3", "botocore", "urllib3"}
+        with quiet():
+            pass
+        region.secrets.list_secrets()
+        assert not ear.names() & {"boto3", "botocore", "urllib3"}
+    region.secrets.list_secrets()
+    assert {"botocore", "urllib3"} <= ear.names()
+
+
+def test_the_ear_hears(region: Region, ear: Ear) -> None:
+    """Without the silence a value does stand in the log: otherwise these tests would prove nothing."""
+    value = canary()
+    region.secrets.create_secret(Name="loud", SecretString=value.text)
+    assert find_in("\n".join(text for _, text in ear.heard), [value])
