@@ -168,7 +168,14 @@ class KubernetesConfig(Spec):
         return self
 
 
-AwsRole = Annotated[str, Field(pattern=r"^arn:[^:]+:iam::[0-9]{12}:role/.+$", max_length=2048)]
+AwsRole = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:[^:]+:iam::[0-9]{12}:role/.+$",
+        max_length=2048,
+        description="Such as arn:aws:iam::123456789012:role/secretsync.",
+    ),
+]
 AwsSessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$", description="What CloudTrail shows.")]
 AwsEndpoint = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
 AwsKmsKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[a-zA-Z0-9:/_-]+$")]
@@ -200,7 +207,9 @@ class AwsAssumeRole(Spec):
     role_arn: AwsRole
     external_id: str | None = Field(default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]*$")
     session_name: AwsSessionName = "secretsync"
-    duration_seconds: int = Field(default=3600, ge=900, le=43_200)
+    duration_seconds: int = Field(
+        default=3600, ge=900, le=43_200, description="How long a login lasts; the role must allow as much."
+    )
 
 
 class AwsAuth(Spec):
@@ -226,7 +235,9 @@ class AwsConfig(Spec):
         pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$",
         description="Such as eu-central-1. Default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's.",
     )
-    endpoint_url: AwsEndpoint | None = Field(default=None, description="A VPC endpoint or an emulator.")
+    endpoint_url: AwsEndpoint | None = Field(
+        default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
+    )
     sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for logins by a role.")
     auth: AwsAuth = AwsAuth()
 
@@ -245,7 +256,7 @@ class AwsSecretsManagerConfig(AwsConfig):
         default="",
         max_length=500,
         pattern=r"^([A-Za-z0-9/_+=.@-]*[/_+=.@-])?$",
-        description="Stands before every key, as it is: it ends in / or in another separator.",
+        description="Stands before every key, as it is. Ends in / or in another separator: prod/, say.",
     )
     kms_key_id: AwsKmsKey | None = Field(
         default=None, description="For secrets that are created. Default: aws/secretsmanager."

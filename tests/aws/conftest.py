@@ -1,20 +1,90 @@
-"""A world to sync in whose stores may be in AWS: on moto, and where a test wants it, behind microburst."""
+"""Stores of AWS on a region of their own: on moto, on moto behind microburst, or on strict stubs of the service."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from botocore.stub import Stubber
+from engine.world import World
 from support.aws import Microburst
 
-from engine.world import World
+from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
+from secretsync_core.stores.aws_secrets_manager import open_store as open_secrets_manager
+from secretsync_core.stores.base import StoreContext
+from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from support.aws import Region
+
+    from secretsync_core.stores.base import RequestGate
+
+
+@pytest.fixture
+def gate() -> CountingGate:
+    """Counts the requests of a test's stores, and makes each once."""
+    return CountingGate()
+
+
+@pytest.fixture
+async def burst(region: Region) -> AsyncIterator[Microburst]:
+    """microburst before moto."""
+    async with Microburst(region.address) as burst:
+        yield burst
+
+
+class OpenStore(Protocol):
+    """``await secrets_manager(prefix="a/")`` opens a store on ``region``; it is closed after the test.
+
+    Keyword arguments in camelCase go into the document, over what is set for you.
+    """
+
+    async def __call__(
+        self,
+        *,
+        gate: RequestGate | None = None,
+        environ: Mapping[str, str] | None = None,
+        mark: str = "",
+        concurrency: int = 8,
+        **section: Any,
+    ) -> Any: ...
+
+
+@pytest.fixture
+async def secrets_manager(region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
+    """Opens stores for Secrets Manager."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(
+            *,
+            gate: RequestGate = gate,
+            environ: Mapping[str, str] | None = None,
+            mark: str = "",
+            concurrency: int = 8,
+            **section: Any,
+        ) -> Any:
+            config = AwsSecretsManagerConfig.model_validate_json(json.dumps(region.section(**section)))
+            context = StoreContext("aws", gate, environ or {}, concurrency, mark=mark, mark_at_a_cost=True)
+            store = await open_secrets_manager(config, context)
+            stack.push_async_callback(store.aclose)
+            return store
+
+        yield make  # type: ignore[misc]
+
+
+@pytest.fixture
+async def stubbed(secrets_manager: OpenStore) -> AsyncIterator[tuple[Any, Stubber]]:
+    """A store for Secrets Manager whose client takes only the calls that the test announces, in their order."""
+    store = await secrets_manager(endpointUrl="http://127.0.0.1:9")
+    identity = await store._account.identity()
+    with Stubber(identity.client("secretsmanager", "http://127.0.0.1:9")) as stubber:
+        yield store, stubber
+        stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
@@ -25,13 +95,6 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     for store in world._handles.values():
         await store.aclose()
     world.close()
-
-
-@pytest.fixture
-async def burst(region: Region) -> AsyncIterator[Microburst]:
-    """microburst before moto."""
-    async with Microburst(region.address) as burst:
-        yield burst
 
 
 class InAws(Protocol):

@@ -7,16 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from engine.world import FAST, counted
+
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.stores.aws_secrets_manager.calls import Calls
 
 if TYPE_CHECKING:
-    from aws.conftest import InAws
+    from engine.world import World
     from support.aws import Microburst, Region
 
-    from engine.world import World
+    from aws.conftest import InAws
 
 ALL = "- {name: all, query: {recursive: true}}"
 STORE = "awsSecretsManager"

@@ -37,7 +37,7 @@ def correct_secrets_manager() -> None:
     backend: Any = models.SecretsManagerBackend
 
     def refuse_deleted(self: Any, name: str) -> None:
-        secret = self.secrets[name] if name in self.secrets else None
+        secret = self.secrets.get(name)
         if secret is not None and secret.is_deleted():
             raise exceptions.InvalidRequestException(
                 "You can't perform this operation on the secret because it was marked for deletion."
@@ -138,7 +138,7 @@ def serve() -> None:
         def log(self, *_: object) -> None:
             """Say nothing."""
 
-    server = make_server("127.0.0.1", 0, counting, threaded=True, request_handler=Silent)  # type: ignore[arg-type]
+    server = make_server("127.0.0.1", 0, counting, threaded=True, request_handler=Silent)
     print(server.server_port, flush=True)
     server.serve_forever()
 

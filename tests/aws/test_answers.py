@@ -27,8 +27,9 @@ from secretsync_core.testing.canaries import canary, find_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from stores.aws.conftest import OpenStore
     from support.aws import Region
+
+    from aws.conftest import OpenStore
 
 REQUEST = Request("aws", "read a", "a", "secretsmanager:GetSecretValue")
 

@@ -13,9 +13,9 @@ from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
-    from stores.aws.conftest import OpenStore
     from support.aws import Microburst, Region
 
+    from aws.conftest import OpenStore
     from secretsync_core.testing.gates import CountingGate
 
 TEXT, OTHER = SecretValue(b"text"), SecretValue(b"other")
@@ -202,7 +202,8 @@ async def test_what_was_restored_for_a_write_that_fails_is_deleted_again(
         burst.rules({"operation": "PutSecretValue", "error": {"code": "AccessDeniedException"}})
 
     monkeypatch.setattr(store._calls, "restore", restore)
-    for call in (lambda: store.write("a", OTHER), lambda: store.write_if("a", OTHER, version)):
+    calls: list[Any] = [lambda: store.write("a", OTHER), lambda: store.write_if("a", OTHER, version)]
+    for call in calls:
         burst.rules()
         with pytest.raises(AccessDenied):
             await call()

@@ -28,7 +28,7 @@ from secretsync_core.stores.aws_secrets_manager import writing
 from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
-    from stores.aws.conftest import OpenStore
+    from aws.conftest import OpenStore
 
     Stubbed = tuple[Any, Stubber]
 

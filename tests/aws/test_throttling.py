@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,8 +13,9 @@ from secretsync_core.errors import RateLimited
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
-    from stores.aws.conftest import OpenStore
     from support.aws import Microburst, Region
+
+    from aws.conftest import OpenStore
 
 QUICK = RetryPolicy(attempts=5, first_wait=0.01, longest_wait=0.05)
 THROTTLED = {"code": "ThrottlingException", "message": "Rate exceeded"}
@@ -47,7 +48,8 @@ async def test_throttling_that_does_not_end(secrets_manager: OpenStore, burst: M
 async def test_boto3_repeats_nothing_by_itself(secrets_manager: OpenStore, burst: Microburst) -> None:
     """One attempt of the gate is one request, whatever goes wrong with it."""
     store = await secrets_manager(endpointUrl=burst.address)
-    for number, rule in enumerate(({"error": THROTTLED}, {"error": {"code": "InternalServiceError"}}, {"reset": True})):
+    rules: list[dict[str, Any]] = [{"error": THROTTLED}, {"error": {"code": "InternalServiceError"}}, {"reset": True}]
+    for number, rule in enumerate(rules):
         burst.rules(rule)
         with pytest.raises(Exception, match="aws"):
             await store.read("a")

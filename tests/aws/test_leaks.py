@@ -15,8 +15,9 @@ from secretsync_core.testing.canaries import Canary, canary, find_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stores.aws.conftest import OpenStore
     from support.aws import Microburst, Region
+
+    from aws.conftest import OpenStore
 
 
 class Ear(logging.Handler):

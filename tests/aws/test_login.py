@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,14 +15,14 @@ from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.aws import connection
 from secretsync_core.stores.aws.answers import CredentialsRefused
-from secretsync_core.stores.aws.session import Identity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stores.aws.conftest import OpenStore
     from support.aws import Microburst, Region
 
+    from aws.conftest import OpenStore
+    from secretsync_core.stores.aws.session import Identity
     from secretsync_core.testing.gates import CountingGate
 
 ROLE = "arn:aws:iam::123456789012:role/sync"
@@ -278,7 +279,7 @@ async def test_no_region(secrets_manager: OpenStore) -> None:
 async def test_an_address_where_nobody_listens(secrets_manager: OpenStore) -> None:
     """A refused connection is unavailability, which is retried, and names the address and what to check."""
     store = await secrets_manager(endpointUrl="http://127.0.0.1:9")
-    with pytest.raises(StoreUnavailable, match="the connection to http://127.0.0.1:9 fails") as caught:
+    with pytest.raises(StoreUnavailable, match=re.escape("the connection to http://127.0.0.1:9 fails")) as caught:
         await store.read("a")
     assert caught.value.retryable
     assert "endpointUrl" in caught.value.hint

@@ -13,9 +13,9 @@ from secretsync_core.secret import SecretValue
 from secretsync_core.stores.aws_secrets_manager import listing
 
 if TYPE_CHECKING:
-    from stores.aws.conftest import OpenStore
     from support.aws import Microburst, Region
 
+    from aws.conftest import OpenStore
     from secretsync_core.testing.gates import CountingGate
 
 TEXT = SecretValue(b"text")
@@ -32,7 +32,7 @@ def fill(region: Region, *names: str) -> None:
 async def read_all(store: Any, keys: list[str]) -> dict[str, Any]:
     """Read many at once; errors stand for themselves."""
     found = await asyncio.gather(*(store.read(key) for key in keys), return_exceptions=True)
-    values = [each if isinstance(each, Exception) else each.value.reveal().decode() for each in found]
+    values = [each if isinstance(each, BaseException) else each.value.reveal().decode() for each in found]
     return dict(zip(keys, values, strict=True))
 
 
@@ -241,10 +241,10 @@ async def test_a_page_that_fails_is_never_the_end(
     fill(region, *(f"k{number}" for number in range(150)))
     store = await secrets_manager(endpointUrl=burst.address)
     burst.rules({"operation": "ListSecrets", "body": "NextToken", "error": {"code": "InternalServiceError"}})
-    got = []
+    listing = store.list("", recursive=True, metadata=False)
+    for _ in range(100):
+        await anext(listing)
     with pytest.raises(StoreUnavailable):
-        async for each in store.list("", recursive=True, metadata=False):
-            got.append(each)
-    assert len(got) == 100
+        await anext(listing)
     with pytest.raises(StoreUnavailable):
         [each async for each in store.stat([f"k{number}" for number in range(150)])]
