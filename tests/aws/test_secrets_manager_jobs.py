@@ -246,7 +246,10 @@ async def test_one_secret_that_is_denied(world: World, in_aws: InAws, region: Re
     report = await world.sync()
     assert counted(report) == {"created": 9, "failed": 1}
     assert codes(report) == {keys[5]: "access-denied"}
-    assert report.failures[0].hint == "our identity must be allowed secretsmanager:CreateSecret"
+    assert (
+        report.failures[0].hint
+        == "our identity must be allowed secretsmanager:CreateSecret, secretsmanager:TagResource"
+    )
     burst.rules()
     assert counted(await world.sync()) == {"created": 1, "unchanged": 9}
     assert world.sound()

@@ -15,6 +15,7 @@ import yaml
 from support.kube_api import Rule
 
 from secretsync_core.schema.loader import load_directory
+from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from conftest import Mount
@@ -98,7 +99,9 @@ def test_it_runs(example: tuple[Copy, str], api: Api, kube: KubeApi) -> None:
 
     def secret(name: str) -> tuple[str, dict[str, bytes]]:
         found = kube.cluster.get("team-a", name)
-        assert found["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "secretsync"}
+        labels = found["metadata"]["labels"]
+        assert labels.pop(MARK_KEY).startswith("team-a-secrets.")  # who created it
+        assert labels == {"app.kubernetes.io/managed-by": "secretsync"}
         return found["type"], {field: base64.b64decode(text) for field, text in found["data"].items()}
 
     def names() -> list[str]:
