@@ -76,6 +76,12 @@ _BUILT_IN = {
         extra="aws",
         needs=("boto3",),
     ),
+    "awsParameterStore": _BuiltIn(
+        "secretsync_core.stores.aws_parameter_store",
+        (("", "secretsync_core.stores.aws_parameter_store.store", "ParameterStore"),),
+        extra="aws",
+        needs=("boto3",),
+    ),
     "kubernetes": _BuiltIn(
         "secretsync_core.stores.kubernetes",
         (

@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 from engine.world import World
 from support.aws import Microburst
 
-from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
+from secretsync_core.schema.provider_configs import AwsParameterStoreConfig, AwsSecretsManagerConfig
+from secretsync_core.stores.aws_parameter_store import open_store as open_parameter_store
 from secretsync_core.stores.aws_secrets_manager import open_store as open_secrets_manager
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.testing.gates import CountingGate
@@ -55,9 +56,13 @@ class OpenStore(Protocol):
     ) -> Any: ...
 
 
-@pytest.fixture
-async def secrets_manager(region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
-    """Opens stores for Secrets Manager."""
+@contextlib.asynccontextmanager
+async def _opening(provider: str, region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
+    providers: dict[str, tuple[Any, Any]] = {
+        "awsSecretsManager": (AwsSecretsManagerConfig, open_secrets_manager),
+        "awsParameterStore": (AwsParameterStoreConfig, open_parameter_store),
+    }
+    model, opening = providers[provider]
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(
@@ -68,13 +73,32 @@ async def secrets_manager(region: Region, gate: CountingGate) -> AsyncIterator[O
             concurrency: int = 8,
             **section: Any,
         ) -> Any:
-            config = AwsSecretsManagerConfig.model_validate_json(json.dumps(region.section(**section)))
+            # As JSON, which is how documents are validated.
+            config = model.model_validate_json(json.dumps(region.section(**section)))
             context = StoreContext("aws", gate, environ or {}, concurrency, mark=mark, mark_at_a_cost=True)
-            store = await open_secrets_manager(config, context)
+            store = await opening(config, context)
             stack.push_async_callback(store.aclose)
             return store
 
         yield make  # type: ignore[misc]
+
+
+@pytest.fixture
+async def secrets_manager(region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
+    """Opens stores for Secrets Manager."""
+    async with _opening("awsSecretsManager", region, gate) as make:
+        yield make
+
+
+@pytest.fixture
+async def parameter_store(region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
+    """Opens stores for Parameter Store; tags of many parameters are asked for at moto too."""
+    async with _opening("awsParameterStore", region, gate) as make:
+
+        async def with_tagging(**section: Any) -> Any:
+            return await make(**{"taggingEndpointUrl": region.address, **section})
+
+        yield with_tagging
 
 
 @pytest.fixture
@@ -83,6 +107,16 @@ async def stubbed(secrets_manager: OpenStore) -> AsyncIterator[tuple[Any, Stubbe
     store = await secrets_manager(endpointUrl="http://127.0.0.1:9")
     identity = await store._account.identity()
     with Stubber(identity.client("secretsmanager", "http://127.0.0.1:9")) as stubber:
+        yield store, stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+async def stubbed_parameters(parameter_store: OpenStore) -> AsyncIterator[tuple[Any, Stubber]]:
+    """The same for Parameter Store, and without a service that knows all tags."""
+    store = await parameter_store(endpointUrl="http://127.0.0.1:9", taggingEndpointUrl=None)
+    identity = await store._account.identity()
+    with Stubber(identity.client("ssm", "http://127.0.0.1:9")) as stubber:
         yield store, stubber
         stubber.assert_no_pending_responses()
 

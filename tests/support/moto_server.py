@@ -6,6 +6,8 @@ to differ from what the service documents, it is corrected here, so that what pa
 - a secret that is to be deleted cannot be written, tagged or made again (it could);
 - AWSCURRENT moves only away from the version that has it, all or nothing, and reading follows it (it moved halfway, and
   reading did not follow);
+- a parameter keeps its type and, once advanced, its tier; its value is bounded and refers to no other; a page of
+  descriptions is as long as one asks for (it was 10);
 - names, sizes and the number of ids in one request are bounded; what is absent is answered with 400 (it was 404).
 
 Requests are served one at a time, as if each were atomic, and counted: ``GET /counts`` gives them by region and action.
@@ -109,6 +111,45 @@ def correct_secrets_manager() -> None:
     backend.update_secret_version_stage = update_secret_version_stage
 
 
+def correct_parameter_store() -> None:
+    """See the module."""
+    from moto.core.responses import ActionResult
+    from moto.ssm import exceptions, models, responses
+
+    backend: Any = models.SimpleSystemManagerBackend
+    response: Any = responses.SimpleSystemManagerResponse
+    put = backend.put_parameter
+
+    class HierarchyTypeMismatchException(exceptions.SSMException):
+        """moto has none."""
+
+    def put_parameter(self: Any, name: str, description: str, value: str, type_: str, *rest: Any, **more: Any) -> Any:
+        tier = more["tier"]
+        largest = 8192 if tier in ("Advanced", "Intelligent-Tiering") else 4096
+        if len(value.encode()) > largest or re.search(r"\{\{.*\}\}", value, re.DOTALL):
+            raise exceptions.ValidationException("1 validation error detected: value")
+        known = self.get_parameter(name)
+        if known is not None and type_ and known.parameter_type != type_:
+            raise HierarchyTypeMismatchException("HierarchyTypeMismatchException", "another type")
+        if known is not None and known.tier == "Advanced" and tier == "Standard":
+            raise exceptions.ValidationException("You can't downgrade a parameter from the advanced-parameter tier.")
+        return put(self, name, description, value, type_, *rest, **more)
+
+    def describe_parameters(self: Any) -> Any:
+        size = min(50, int(self._get_param("MaxResults") or 50))
+        start = int(self._get_param("NextToken") or 0)
+        found = self.ssm_backend.describe_parameters(self._get_param("Filters"), self._get_param("ParameterFilters"))
+        page: dict[str, Any] = {
+            "Parameters": [each.describe_response_object(False) for each in found[start : start + size]]
+        }
+        if start + size < len(found):
+            page["NextToken"] = str(start + size)
+        return ActionResult(page)
+
+    backend.put_parameter = put_parameter
+    response.describe_parameters = describe_parameters
+
+
 def serve() -> None:
     """Listen on a free port, print it, and serve."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -145,5 +186,6 @@ def serve() -> None:
 
 if __name__ == "__main__":
     correct_secrets_manager()
+    correct_parameter_store()
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()  # ends with its parent
     serve()

@@ -194,6 +194,13 @@ def _about(request: Request, told: Refusal) -> StoreError:
             hint="" if deleted else "is it a replica, or managed by another service of AWS? Write it there",
             deleted=deleted,
         )
+    if told.code in _MISFITS and "downgrade" in told.text:
+        return InvalidSecret(
+            f"{store} refuses to {action}: it is an Advanced parameter, and stays one",
+            store=store,
+            key=key,
+            hint="set tier: Advanced or IntelligentTiering in the SecretStore",
+        )
     if told.code in _MISFITS:
         return Mismatch(f"{store} refuses to {action} ({told.code})", store=store, key=key)
     return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store, key=key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -15,6 +16,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import create_loader
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.credentials import Credentials
+    from botocore.loaders import Loader
 
     from secretsync_core.schema.base import Credential
     from secretsync_core.schema.provider_configs import AwsConfig
@@ -107,20 +110,21 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
         keys = auth.access_key
         token = keys.session_token
         return Session(
+            botocore_session=_inner(),
             aws_access_key_id=_sendable(keys.id, environ, store),
             aws_secret_access_key=_sendable(keys.secret, environ, store),
             aws_session_token=None if token is None else _sendable(token, environ, store),
             region_name=region,
         )
     if auth.web_identity is None:
-        return Session(profile_name=auth.profile, region_name=region)
+        return Session(botocore_session=_inner(), profile_name=auth.profile, region_name=region)
     role = auth.web_identity
 
     def fetch() -> Metadata:
         from secretsync_core.schema.base import Credential
 
         token = resolve(Credential(file=role.token_file), environ, store=store)
-        sts = _sts(Session(region_name=region), config, signature_version=UNSIGNED)
+        sts = _sts(Session(botocore_session=_inner(), region_name=region), config, signature_version=UNSIGNED)
         return _ask(
             store,
             role.role_arn,
@@ -144,9 +148,22 @@ def _by_role(config: AwsConfig, environ: Mapping[str, str], fetch: Callable[[], 
         advisory_timeout=int(life / 3),
         mandatory_timeout=int(life / 9),
     )
-    inner = botocore.session.Session()
+    inner = _inner()
     inner.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
     return Session(botocore_session=inner, region_name=_region(config, environ))
+
+
+def _inner() -> botocore.session.Session:
+    """The inside of a session. All of them share what is read from disk, which takes ten times as long as the rest."""
+    inner = botocore.session.Session()
+    inner.register_component("data_loader", _descriptions())
+    return inner
+
+
+@cache
+def _descriptions() -> Loader:
+    """The descriptions of the services, as boto3 brings them."""
+    return create_loader()
 
 
 class _Given(CredentialProvider):

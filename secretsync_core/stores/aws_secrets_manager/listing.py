@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.aws.answers import CredentialsRefused
+from secretsync_core.stores.aws.names import common_beginning
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Listing:
         rest = {self._names.name(key): key for key in good}
         if len(rest) >= LIST_FROM:
             try:
-                async for name, seen in self._listed(_common(rest), enough=rest):
+                async for name, seen in self._listed(common_beginning(rest), enough=rest):
                     if seen.current is not None and not seen.deleted:
                         yield rest.pop(name), seen
             except CredentialsRefused:
@@ -103,9 +104,3 @@ class Listing:
 def entry(key: str, seen: Seen, *, metadata: bool) -> Entry:
     """What a listing says of one secret. Without a value it counts as deleted: the key is known, and nothing in it."""
     return Entry(key, seen.current, seen.deleted or seen.current is None, seen.tags if metadata else None)
-
-
-def _common(names: Collection[str]) -> str:
-    """How all of some names begin."""
-    low, high = min(names), max(names)
-    return low[: next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]

@@ -67,7 +67,7 @@ class SecretsManagerStore:
             provider="awsSecretsManager",
             shape=Shape.BLOB,
             versioned=True,
-            limits=replace(self.LIMITS, max_key_bytes=names.max_key_bytes),
+            limits=replace(self.LIMITS, max_key_bytes=names.max_bytes),
         )
 
     @classmethod

@@ -1,0 +1,248 @@
+"""The calls of the service that the store makes, one request each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from secretsync_core.errors import SecretNotFound
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.aws.answers import Request, nonsense
+from secretsync_core.stores.aws_parameter_store.names import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from mypy_boto3_ssm import SSMClient
+
+    from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
+    from secretsync_core.stores.aws.connection import Service
+    from secretsync_core.stores.aws_parameter_store.names import Names
+
+PAGE = 50
+"""How many parameters one page of descriptions holds, and how many can be asked for by name."""
+
+BATCH = 10
+"""How many parameters one request reads."""
+
+_TIERS = {"Standard": "Standard", "Advanced": "Advanced", "IntelligentTiering": "Intelligent-Tiering"}
+
+
+class Page(NamedTuple):
+    """A part of a listing: names with their version tokens, and where it goes on."""
+
+    found: list[tuple[str, str]]
+    token: str | None
+
+
+class Batch(NamedTuple):
+    """The answer about several parameters: what was read, by what it was asked for, and what there is not."""
+
+    read: dict[str, Secret]
+    absent: frozenset[str]
+
+
+class Calls:
+    """One request each; ``key`` is what a person calls the parameter, and what errors name."""
+
+    def __init__(
+        self,
+        service: Service[SSMClient],
+        tagging: Service[ResourceGroupsTaggingAPIClient] | None,
+        config: AwsParameterStoreConfig,
+        names: Names,
+    ) -> None:
+        """``tagging``: the service that knows the tags of many resources; ``None`` where it cannot be asked."""
+        self.store = service.account.store
+        self._service = service
+        self._tagging = tagging
+        self._config = config
+        self._names = names
+
+    # -- reading
+
+    async def get(self, key: str, pin: str | None) -> Secret:
+        """One value: the current one, or that of a version's number or label."""
+        request = self._request("read", key, "GetParameter")
+        name = self._names.name(key) + (f":{pin}" if pin else "")
+        answer = await self._service.call(
+            "read", request, lambda client: client.get_parameter(Name=name, WithDecryption=True)
+        )
+        try:
+            return _secret(answer["Parameter"], request)
+        except (KeyError, TypeError):
+            raise nonsense(request) from None
+
+    async def get_many(self, keys: Sequence[str]) -> Batch:
+        """Several current values, by key. Some keys may be in neither half of the answer."""
+        request = Request(self.store, "read several parameters at once", None, "ssm:GetParameters")
+        by_name = {self._names.name(key): key for key in keys}
+        asked = list(by_name)
+        answer = await self._service.call(
+            "read-many", request, lambda client: client.get_parameters(Names=asked, WithDecryption=True)
+        )
+        try:
+            read = {plain(each["Name"]): _secret(each, request) for each in answer["Parameters"]}
+            absent = {plain(name) for name in answer.get("InvalidParameters", ())}
+        except (KeyError, TypeError):
+            raise nonsense(request) from None
+        return Batch(
+            {key: read[name] for name, key in by_name.items() if name in read},
+            frozenset(key for name, key in by_name.items() if name in absent),
+        )
+
+    async def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The version tokens of some keys, without decrypting anything."""
+        request = Request(self.store, "look at what was written", None, "ssm:GetParameters")
+        by_name = {self._names.name(key): key for key in keys}
+        asked = list(by_name)
+        answer = await self._service.call(
+            "stat", request, lambda client: client.get_parameters(Names=asked, WithDecryption=False)
+        )
+        try:
+            found = {plain(each["Name"]): version_of(each) for each in answer["Parameters"]}
+        except (KeyError, TypeError, AttributeError):
+            raise nonsense(request) from None
+        return {key: found[name] for name, key in by_name.items() if name in found}
+
+    async def page(self, folder: str, token: str | None, *, recursive: bool) -> Page:
+        """A page of the parameters of a folder (empty: all that there are)."""
+        filters = (
+            [{"Key": "Path", "Option": "Recursive" if recursive else "OneLevel", "Values": [folder]}] if folder else []
+        )
+        return await self._describe("list", "list parameters", filters, token)
+
+    async def some(self, keys: Sequence[str], token: str | None) -> Page:
+        """A page of those of some parameters that there are."""
+        names = [self._names.name(key) for key in keys]
+        return await self._describe(
+            "stat", "look at parameters", [{"Key": "Name", "Option": "Equals", "Values": names}], token
+        )
+
+    async def _describe(self, kind: str, action: str, filters: Any, token: str | None) -> Page:
+        request = Request(self.store, action, None, "ssm:DescribeParameters")
+        options: Any = {"NextToken": token} if token else {}
+        if filters:
+            options["ParameterFilters"] = filters
+        answer = await self._service.call(
+            kind, request, lambda client: client.describe_parameters(MaxResults=PAGE, **options)
+        )
+        try:
+            return Page([(each["Name"], version_of(each)) for each in answer["Parameters"]], answer.get("NextToken"))
+        except (KeyError, TypeError, AttributeError):
+            raise nonsense(request) from None
+
+    # -- writing
+
+    async def put(self, key: str, text: str, *, overwrite: bool, tags: Mapping[str, str] | None = None) -> int:
+        """Write a parameter; gives the number of its version. Without ``overwrite``, raises Conflict where it exists.
+
+        Only what is created can be given tags.
+        """
+        config = self._config
+        request = self._request("write", key, "PutParameter, ssm:AddTagsToResource" if tags else "PutParameter")
+        options: Any = {"Name": self._names.new_name(key), "Value": text, "Type": config.type, "Overwrite": overwrite}
+        options["Tier"] = _TIERS[config.tier]
+        if config.kms_key_id:
+            options["KeyId"] = config.kms_key_id
+        if not overwrite and config.description:
+            options["Description"] = config.description
+        if tags:
+            options["Tags"] = _tags(tags)
+        answer = await self._service.call("write", request, lambda client: client.put_parameter(**options))
+        version = answer.get("Version")
+        if not isinstance(version, int):
+            raise nonsense(request)
+        return version
+
+    async def delete(self, key: str) -> None:
+        """Delete a parameter with all its versions."""
+        request = self._request("delete", key, "DeleteParameter")
+        name = self._names.name(key)
+        await self._service.call("delete", request, lambda client: client.delete_parameter(Name=name))
+
+    # -- tags
+
+    async def tags(self, key: str) -> dict[str, str]:
+        """The tags of one parameter. Raises SecretNotFound where it is absent."""
+        request = self._request("read the tags of", key, "ListTagsForResource")
+        name = self._names.name(key)
+        answer = await self._service.call(
+            "tags",
+            request,
+            lambda client: client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name),
+        )
+        try:
+            return {tag["Key"]: tag["Value"] for tag in answer["TagList"]}
+        except (KeyError, TypeError):
+            raise nonsense(request) from None
+
+    async def add_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a parameter that is there."""
+        request = self._request("tag", key, "AddTagsToResource")
+        name = self._names.name(key)
+        given: Any = _tags(tags)
+        await self._service.call(
+            "tag",
+            request,
+            lambda client: client.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=given),
+        )
+
+    @property
+    def knows_all_tags(self) -> bool:
+        """Whether there is a service that tells the tags of many parameters at once."""
+        return self._tagging is not None
+
+    async def all_tags(self) -> dict[str, dict[str, str]]:
+        """The tags of every parameter that has any, by name: a page for a hundred of them."""
+        assert self._tagging is not None  # noqa: S101
+        request = Request(self.store, "read the tags of all parameters", None, "tag:GetResources")
+        found: dict[str, dict[str, str]] = {}
+        options: Any = {}
+        while True:
+            answer: Mapping[str, Any] = await self._tagging.call(
+                "tags",
+                request,
+                lambda client: client.get_resources(
+                    ResourceTypeFilters=["ssm:parameter"],
+                    ResourcesPerPage=100,
+                    **options,  # noqa: B023  asked for before the loop goes on
+                ),
+            )
+            try:
+                for each in answer["ResourceTagMappingList"]:
+                    name = plain(each["ResourceARN"].partition(":parameter")[2])
+                    found[name] = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+            except (KeyError, TypeError, AttributeError):
+                raise nonsense(request) from None
+            token = answer.get("PaginationToken")
+            if not token or options.get("PaginationToken") == token:
+                return found
+            options = {"PaginationToken": token}
+
+    def absent(self, key: str) -> SecretNotFound:
+        """The error for a parameter that there is not."""
+        return SecretNotFound(f"{key} is not in {self.store}", store=self.store, key=key)
+
+    def _request(self, action: str, key: str, needs: str) -> Request:
+        return Request(self.store, f"{action} {key}", key, f"ssm:{needs}")
+
+
+def version_of(about: Mapping[str, Any]) -> str:
+    """A version token: the number, and when it was written. A number alone begins at 1 again after a deletion."""
+    written: datetime = about["LastModifiedDate"].astimezone(UTC)
+    return f"{about['Version']}@{written.isoformat(timespec='milliseconds')}"
+
+
+def _secret(about: Mapping[str, Any], request: Request) -> Secret:
+    text = about["Value"]
+    try:
+        return Secret(SecretValue(text.encode()), version_of(about))
+    except (UnicodeEncodeError, AttributeError):
+        pass
+    raise nonsense(request)
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in tags.items()]

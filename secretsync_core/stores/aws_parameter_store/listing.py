@@ -1,0 +1,187 @@
+"""What is there, without any value: fifty descriptions a request, of a folder or of names."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.stores.aws.answers import CredentialsRefused
+from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE
+from secretsync_core.stores.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+
+    from secretsync_core.stores.aws_parameter_store.calls import Calls, Page
+    from secretsync_core.stores.aws_parameter_store.names import Names
+
+FRUITLESS = 20
+"""A listing is given up when it has had more pages than findings, by one page for so many keys that were asked for."""
+
+FEW = 20
+"""Up to so many parameters, each is asked for its tags by itself."""
+
+
+class Listing:
+    """The inventory of the parameters below a path."""
+
+    def __init__(self, calls: Calls, names: Names, width: int) -> None:
+        self._calls = calls
+        self._names = names
+        self._width = width
+        self._may_describe = True
+
+    async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Every parameter of a folder."""
+        folder = self._names.folder(prefix)
+        waiting: list[Entry] = []
+        given: set[str] = set()
+
+        async def ask(token: str | None) -> Page:
+            return await self._calls.page(folder, token, recursive=recursive)
+
+        async for name, version in self._pages(ask):
+            key = self._names.key(name)
+            if key is None or isinstance(key, Gap):
+                if key is not None and key.prefix.startswith(prefix):
+                    yield key
+                continue
+            # The filter of the service is taken for a help, not for a promise.
+            below = key.startswith(prefix) and (recursive or "/" not in key[len(prefix) :])
+            if not below or key in given:
+                continue
+            given.add(key)
+            if metadata:
+                waiting.append(Entry(key, version))
+            else:
+                yield Entry(key, version)
+        async for found in self._with_tags(waiting):
+            yield found
+
+    async def some(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """What there is at each of ``keys``: by name where they are few, else out of the folder that holds them all."""
+        good, gaps = self._names.sort_out(keys)
+        for gap in gaps:
+            yield gap
+        rest = dict.fromkeys(good)
+        if len(rest) > PAGE and self._may_describe:
+            async for found in self._of_folder(rest):
+                if found is None:
+                    return
+                yield found
+        async for each in spread(_parts(rest, PAGE), self._look, width=self._width):
+            yield each
+
+    async def _look(self, keys: Sequence[str]) -> tuple[list[Entry | Gap], list[list[str]]]:
+        """What there is at up to fifty keys; where that is too many to ask for at once, more work instead."""
+        wanted = set(keys)
+        found: dict[str, Entry | Gap] = {}
+
+        async def ask(token: str | None) -> Page:
+            return await self._calls.some(keys, token)
+
+        if self._may_describe:
+            try:
+                async for name, version in self._pages(ask):
+                    key = self._names.key(name)
+                    if isinstance(key, str) and key in wanted:
+                        found[key] = Entry(key, version)
+            except CredentialsRefused:
+                raise
+            except AccessDenied:
+                self._may_describe = False
+            else:
+                return list(found.values()), []
+        if len(keys) > BATCH:
+            return [], _parts(keys, BATCH)
+        try:
+            versions = await self._calls.versions(keys)
+        except CredentialsRefused:
+            raise
+        except AccessDenied as error:
+            if len(keys) > 1:  # it may be about one of them
+                return [], _parts(keys, 1)
+            return [Gap(keys[0], error.code, f"{self._calls.store} does not let us look at {keys[0]}")], []
+        return [Entry(key, version) for key, version in versions.items()], []
+
+    async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
+        """What a listing shows of the keys in ``rest``, which are taken out of it; None at the end of it all."""
+        folder = self._names.common_folder(list(rest))
+        patience = max(5, len(rest) // FRUITLESS)
+        token: str | None = None
+        pages = findings = 0
+        while rest:
+            try:
+                page = await self._calls.page(folder, token, recursive=True)
+            except CredentialsRefused:
+                raise
+            except AccessDenied:
+                self._may_describe = False
+                return
+            pages += 1
+            for name, version in page.found:
+                key = self._names.key(name)
+                if isinstance(key, str) and key in rest:
+                    del rest[key]
+                    findings += 1
+                    yield Entry(key, version)
+            if page.token is None:
+                yield None
+                return
+            self._check_progress(token, page.token)
+            if pages > findings + patience:
+                return
+            token = page.token
+
+    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[tuple[str, str]]:
+        token: str | None = None
+        while True:
+            page = await ask(token)
+            for found in page.found:
+                yield found
+            if page.token is None:
+                return
+            self._check_progress(token, page.token)
+            token = page.token
+
+    def _check_progress(self, before: str | None, after: str) -> None:
+        if before == after:
+            raise StoreError(f"{self._calls.store} gives the same page again and again", store=self._calls.store)
+
+    async def _with_tags(self, entries: Sequence[Entry]) -> AsyncIterator[Entry | Gap]:
+        """Entries with their tags: of all parameters at once where they are many, and that may be asked."""
+        if len(entries) > FEW and self._calls.knows_all_tags:
+            try:
+                known = await self._calls.all_tags()
+            except CredentialsRefused:
+                raise
+            except StoreError:
+                pass  # we may not ask that, or cannot from here: each can be asked for its own
+            else:
+                for entry in entries:
+                    yield entry._replace(metadata=known.get(self._names.name(entry.key), {}))
+                return
+
+        async def look(entry: Entry) -> tuple[list[Entry | Gap], tuple[()]]:
+            try:
+                return [entry._replace(metadata=await self._calls.tags(entry.key))], ()
+            except CredentialsRefused:
+                raise
+            except AccessDenied as error:
+                # A query may select by tags, and we cannot tell whether it would select this one.
+                return [Gap(entry.key, error.code, error.message)], ()
+            except SecretNotFound:
+                return [], ()  # deleted since it was listed
+
+        async for found in spread(entries, look, width=self._width):
+            yield found
+
+
+def _parts(keys: Collection[str], size: int) -> list[list[str]]:
+    remaining = iter(keys)
+    parts = []
+    while part := list(islice(remaining, size)):
+        parts.append(part)
+    return parts

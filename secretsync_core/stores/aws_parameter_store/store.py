@@ -1,0 +1,233 @@
+"""The store: what it can do, put together from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import (
+    InvalidSecret,
+    RateLimited,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
+from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch
+from secretsync_core.stores.aws.connection import Account, Service
+from secretsync_core.stores.aws.gathered import Gathered
+from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
+from secretsync_core.stores.aws_parameter_store.listing import Listing
+from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, Names, pattern
+from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.spread import spread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from mypy_boto3_ssm import SSMClient
+
+    from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
+    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.base import StoreContext
+
+STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
+
+_REFERENCE = re.compile(r"\{\{.*\}\}", re.DOTALL)
+
+
+class ParameterStore:
+    """Reads, lists, marks, writes, creates only what is absent, and deletes for good.
+
+    A version token is ``<number>@<when it was written>``; a pin is a number, or a label. The service has no condition
+    on a write but that there be no such parameter yet, so there is no compare-and-set.
+    """
+
+    LIMITS = StoreLimits(
+        max_bytes=ADVANCED_BYTES,
+        text_only=True,
+        empty=False,
+        max_key_bytes=LONGEST,
+        key_pattern=pattern(),
+        key_rule=KEY_RULE,
+        pins=r"[0-9]{1,18}|[A-Za-z_.-][A-Za-z0-9_.-]{0,99}",
+        custom_metadata=True,
+    )
+
+    def __init__(
+        self,
+        service: Service[SSMClient],
+        tagging: Service[ResourceGroupsTaggingAPIClient] | None,
+        names: Names,
+        config: AwsParameterStoreConfig,
+        context: StoreContext,
+    ) -> None:
+        self._account = service.account
+        self._names = names
+        self._width = context.concurrency
+        self._calls = Calls(service, tagging, config, names)
+        self._listing = Listing(self._calls, names, context.concurrency)
+        self._mark = {MARK_KEY: context.mark} if context.mark else {}
+        self._tags: dict[str, str] = {**config.tags, **self._mark}
+        self._tags_at_a_cost: dict[str, str] = {**config.tags, **(self._mark if context.mark_at_a_cost else {})}
+        lanes = max(2, context.concurrency // 8)
+        self._reads: Gathered[Secret] = Gathered(self._read_one, self._read_many, size=BATCH, lanes=lanes)
+        self._looks: Gathered[str | None] = Gathered(self._version_of, self._versions_of, size=BATCH, lanes=lanes)
+        self._limit = STANDARD_BYTES if config.tier == "Standard" else ADVANCED_BYTES
+        self.facts = StoreFacts(
+            name=context.name,
+            provider="awsParameterStore",
+            shape=Shape.BLOB,
+            versioned=True,
+            limits=replace(
+                self.LIMITS, max_bytes=self._limit, max_key_bytes=names.max_bytes, key_pattern=names.pattern
+            ),
+        )
+
+    @classmethod
+    async def open(cls, config: AwsParameterStoreConfig, context: StoreContext) -> ParameterStore:
+        """See ``open_store``. What was opened halfway is closed again where an error ends it."""
+        account = Account(config, context)
+        service: Service[SSMClient] = Service(account, "ssm", config.endpoint_url)
+        try:
+            meta = await service.open()
+        except BaseException:
+            await account.aclose()
+            raise
+        tagging: Service[ResourceGroupsTaggingAPIClient] | None = None
+        if config.tagging_endpoint_url or not config.endpoint_url:
+            tagging = Service(account, "resourcegroupstaggingapi", config.tagging_endpoint_url)
+        names = Names(config.path, context.name, partition=meta.partition, region=meta.region_name)
+        return cls(service, tagging, names, config, context)
+
+    async def aclose(self) -> None:
+        """Give up reads that nobody waits for any more, and close every connection."""
+        await self._reads.aclose()
+        await self._looks.aclose()
+        await self._account.aclose()
+
+    # -- reading
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """The current value, decrypted, or that of the version whose number or label ``version`` is."""
+        self._names.check(key)
+        if version is None:
+            return await self._reads.get(key)
+        return await self._calls.get(key, version)
+
+    async def _read_one(self, key: str) -> Secret:
+        return await self._calls.get(key, None)
+
+    async def _read_many(self, keys: Sequence[str]) -> Mapping[str, Secret | Exception]:
+        """Several at once; one by one where one of them, which is not named, keeps us from reading them all."""
+        found: dict[str, Secret | Exception] = {}
+        try:
+            batch = await self._calls.get_many(keys)
+        except (RateLimited, StoreUnavailable, CredentialsRefused):
+            raise
+        except StoreError:
+            pass
+        else:
+            found |= batch.read
+            found |= {key: self._calls.absent(key) for key in batch.absent}
+        rest = [key for key in keys if key not in found]
+        singles = await asyncio.gather(*(self._read_one(key) for key in rest), return_exceptions=True)
+        for key, single in zip(rest, singles, strict=True):
+            if isinstance(single, BaseException) and not isinstance(single, Exception):
+                raise single
+            found[key] = single
+        return found
+
+    def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that exists."""
+        return self._listing.some(keys)
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield every parameter below ``prefix``; ``metadata`` are its tags."""
+        return self._listing.all(prefix, recursive=recursive, metadata=metadata)
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one: a tag, asked for one by one."""
+        good, _ = self._names.sort_out(keys)
+
+        async def look(key: str) -> tuple[list[tuple[str, str]], tuple[()]]:
+            try:
+                tags = await self._calls.tags(key)
+            except SecretNotFound:
+                return [], ()
+            return [(key, tags[MARK_KEY])] if MARK_KEY in tags else [], ()
+
+        return {key: mark async for key, mark in spread(good, look, width=self._width)}
+
+    # -- writing
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        """Create or replace the parameter; gives the new version token."""
+        number = await self._put(key, value, overwrite=True)
+        if number == 1 and self._tags_at_a_cost:  # it is new, and an overwriting request can bring no tags
+            await self._calls.add_tags(key, self._tags_at_a_cost)
+        return await self._token(key, number)
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """Create the parameter, with its tags; raises Conflict where there is one."""
+        return await self._token(key, await self._put(key, value, overwrite=False))
+
+    async def _put(self, key: str, value: SecretValue, *, overwrite: bool) -> int:
+        self._names.new_name(key)
+        text = self._text(key, value)
+        try:
+            return await self._calls.put(key, text, overwrite=overwrite, tags=None if overwrite else self._tags)
+        except Mismatch as error:
+            message = error.message
+        hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"
+        if _REFERENCE.search(text):
+            hint = "Parameter Store takes no value with {{…}} in it"
+        raise InvalidSecret(message, store=self.facts.name, key=key, hint=hint)
+
+    async def _token(self, key: str, number: int) -> str:
+        """The token of a version that was just written: the answer to a write tells its number only."""
+        found = await self._looks.get(key)
+        # Where somebody has written since, or we may not look, this token is none that anything will show again.
+        return found if found is not None and found.startswith(f"{number}@") else f"{number}@"
+
+    async def _version_of(self, key: str) -> str | None:
+        return (await self._versions_of([key]))[key]
+
+    async def _versions_of(self, keys: Sequence[str]) -> dict[str, str | None]:
+        try:
+            found = await self._calls.versions(keys)
+        except StoreError:  # the writes are done, and without their tokens the next run compares the values
+            found = {}
+        return {key: found.get(key) for key in keys}
+
+    async def delete(self, key: str) -> None:
+        """Delete the parameter with all its versions, for good."""
+        try:
+            await self._calls.delete(key)
+        except SecretNotFound:
+            return
+
+    async def mark(self, key: str) -> None:
+        """Put this store's mark on a parameter that is there, as a tag."""
+        await self._calls.add_tags(key, self._mark)
+
+    def _text(self, key: str, value: SecretValue) -> str:
+        blob = value.reveal()
+        if not isinstance(blob, bytes):
+            raise InvalidSecret("a parameter is a blob, not fields", store=self.facts.name, key=key)
+        fault = ""
+        if not blob:
+            fault = "it is empty"
+        elif len(blob) > self._limit:
+            fault = f"{len(blob):,} bytes, and {self._limit:,} fit"
+        try:
+            text = blob.decode()
+        except UnicodeDecodeError:
+            text, fault = "", fault or "it is not text in UTF-8"
+        if fault:
+            raise InvalidSecret(f"{self.facts.name} cannot hold {key}: {fault}", store=self.facts.name, key=key)
+        return text
