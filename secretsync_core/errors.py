@@ -19,6 +19,7 @@
      +-- LedgerError            3   the ledger cannot be opened, read or written
      |    +-- LedgerMissing     3   there is no ledger yet (in audit.database)
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
+     |    +-- LeaseLost         3   another run took over in the middle of ours (in engine.recorder)
      +-- LeaseHeld              3   another run of the same SyncJob is going on
 
 The number is the exit code of a command that ends with that error.

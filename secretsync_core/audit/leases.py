@@ -53,6 +53,22 @@ def release(transaction: Transaction, job: str, holder: str) -> None:
     transaction.run("DELETE FROM leases WHERE job = ? AND holder = ?", (job, holder))
 
 
+def require(transaction: Transaction, job: str, holder: str, *, lock: str) -> None:
+    """Raise LeaseHeld unless ``holder`` has it; with ``lock``, keep it so until the transaction ends.
+
+    One that expired and was not taken over is still the holder's.
+    """
+    row = transaction.one(f"SELECT holder FROM leases WHERE job = ?{lock}", (job,))  # noqa: S608  our own words
+    if row is None or row[0] != holder:
+        _refuse(transaction, job)
+
+
+def all_of_them(transaction: Transaction) -> list[Lease]:
+    """Every lease that was not given back, expired ones too."""
+    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases ORDER BY job")  # noqa: S608
+    return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]
+
+
 def find(transaction: Transaction, job: str) -> Lease | None:
     """The lease, unless it has expired."""
     row = transaction.one(
@@ -62,7 +78,7 @@ def find(transaction: Transaction, job: str) -> Lease | None:
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 
 
-def everyone(transaction: Transaction) -> list[Lease]:
+def live(transaction: Transaction) -> list[Lease]:
     """Every lease that has not expired."""
     found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE expires > ?", (transaction.now(),))  # noqa: S608
     return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]

@@ -79,30 +79,67 @@ class Ledger:
 
     # -- Writing ------------------------------------------------------------------------------------------------
 
-    def append(self, job: str, drafts: Sequence[Draft]) -> list[int]:
+    def append(self, job: str, drafts: Sequence[Draft], *, holder: str = "") -> list[int]:
         """Append records to the chain of ``job``, all or none of them; they are durable when this returns.
 
+        Args:
+            job: whose chain.
+            drafts: the records.
+            holder: append them only while this one has the job's lease. Who was taken over announces nothing more,
+                even if it does not know yet.
+
         Gives their numbers in the chain. Raises LedgerError where a draft holds what no column may hold (without
-        repeating it) or the database fails, LedgerBroken where the chain's head was not sealed by us.
+        repeating it) or the database fails, LedgerBroken where the chain's head was not sealed by us, LeaseHeld where
+        ``holder`` has the lease no longer.
         """
         if not drafts:
             return []
-        now = time.time_ns() // 1000
         with self._database.write() as transaction:
-            ordinal, seq, last = self._lock_head(transaction, job)
-            first = seq + 1
-            table = []
-            for draft in drafts:
-                seq += 1
-                row, last = rows.encode(job, seq, now, draft, last)
-                table.append(row)
-            transaction.insert("ledger", COLUMNS, table)
-            state.project(transaction, job, table)
-            head = bytes.fromhex(last)
-            transaction.run(
-                "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",
-                (seq, head, seal.head_seal(self._key, job, ordinal, seq, head), job),
-            )
+            head = self._lock_head(transaction, job)
+            if holder:
+                leases.require(transaction, job, holder, lock=self._database.dialect.for_update)
+            return self._append(transaction, job, head, drafts)
+
+    def start_run(self, job: str, run: str) -> bool:
+        """Record that ``run`` began, unless it is going on already; gives whether that was new.
+
+        Steps of one run in several processes may each call it.
+        """
+        with self._database.write() as transaction:
+            head = self._lock_head(transaction, job)
+            if _is_open(transaction, job, run):
+                return False
+            self._append(transaction, job, head, [Draft(Event.RUN_STARTED, run)])
+            return True
+
+    def finish_run(self, job: str, run: str, *, reason: str, counts: str) -> bool:
+        """Record that ``run`` ended, unless that is recorded or it never began; gives whether that was new."""
+        with self._database.write() as transaction:
+            head = self._lock_head(transaction, job)
+            if not _is_open(transaction, job, run):
+                return False
+            self._append(transaction, job, head, [Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts)])
+            return True
+
+    def _append(
+        self, transaction: Transaction, job: str, head: tuple[int, int, str], drafts: Sequence[Draft]
+    ) -> list[int]:
+        """Append to a chain whose ``head`` is locked."""
+        now = time.time_ns() // 1000
+        ordinal, seq, last = head
+        first = seq + 1
+        table = []
+        for draft in drafts:
+            seq += 1
+            row, last = rows.encode(job, seq, now, draft, last)
+            table.append(row)
+        transaction.insert("ledger", COLUMNS, table)
+        state.project(transaction, job, table)
+        digest = bytes.fromhex(last)
+        transaction.run(
+            "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",
+            (seq, digest, seal.head_seal(self._key, job, ordinal, seq, digest), job),
+        )
         return list(range(first, seq + 1))
 
     def _lock_head(self, transaction: Transaction, job: str) -> tuple[int, int, str]:
@@ -324,10 +361,13 @@ class Ledger:
         with self._database.read() as transaction:
             return leases.find(transaction, job)
 
-    def leases(self) -> list[Lease]:
-        """The leases of all jobs as they stand now, expired ones left out."""
+    def leases(self, *, live: bool = False) -> list[Lease]:
+        """Every lease that was not given back, of runs that go on and of those that were killed; or the ``live`` ones.
+
+        A lease that expired may still be its holder's, as long as nobody else took it.
+        """
         with self._database.read() as transaction:
-            return leases.everyone(transaction)
+            return leases.live(transaction) if live else leases.all_of_them(transaction)
 
 
 def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:
@@ -342,6 +382,13 @@ def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:
         else:
             runs.pop(run, None)
     return runs
+
+
+def _is_open(transaction: Transaction, job: str, run: str) -> bool:
+    """Whether a run was started, and not finished since."""
+    sql = f"SELECT seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? AND run = ? ORDER BY seq DESC LIMIT 1"  # noqa: S608
+    start, end = (transaction.one(sql, (job, str(event), run)) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
+    return start is not None and (end is None or cast("int", end[0]) < cast("int", start[0]))
 
 
 def _open_database(url: str | Path, *, read_only: bool) -> Database:

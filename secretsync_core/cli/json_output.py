@@ -50,7 +50,7 @@ outcome::
 
 ``status``::
 
-    {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "onChangeSeconds",
+    {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "running", "onChangeSeconds",
                "lastRun": null | {"run", "started", "finished", "counts": {name: number}, "reason", "ok"},
                "lastSuccess": null | time, "keys", "failed", "nextRun": null | time, "overdue": null | true | false}],
      "warnings": [problem], "exitCode"}

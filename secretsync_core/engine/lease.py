@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.recorder import LeaseLost
 from secretsync_core.errors import LeaseHeld, SecretSyncError
 
 if TYPE_CHECKING:
@@ -46,14 +47,13 @@ def claim_of_this_process() -> Claim:
 
 @contextlib.asynccontextmanager
 async def hold_lease(
-    job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event, claim: Claim | None = None
+    job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event, claim: Claim
 ) -> AsyncIterator[None]:
     """Hold the lease of ``job``. A holder that is known to be dead is taken over at once.
 
-    Raises LeaseHeld where another run holds it. If it is lost meanwhile, ``stop`` is set, and LeaseHeld is raised
-    at the end.
+    Raises LeaseHeld where another run holds it. If it is lost meanwhile, ``stop`` is set or the recorder refuses to
+    announce the next write, whichever is first, and LeaseHeld is raised at the end.
     """
-    claim = claim or claim_of_this_process()
     holder = claim.holder
 
     def acquire() -> None:
@@ -82,6 +82,8 @@ async def hold_lease(
     renewing = asyncio.create_task(renew())
     try:
         yield
+    except LeaseLost as error:
+        lost.append(LeaseHeld(error.message, hint=error.hint))
     finally:
         renewing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -94,7 +96,7 @@ async def hold_lease(
                 else:
                     await recorder.call(lambda: ledger.release(job, holder))
     if lost:
-        raise lost[0]
+        raise lost[0] from None
 
 
 def _holder() -> str:

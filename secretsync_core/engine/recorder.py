@@ -9,10 +9,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.errors import LedgerError, SecretSyncError
+from secretsync_core.audit.record import Event
+from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
@@ -23,16 +24,24 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 512
 
 
+class LeaseLost(LedgerError):
+    """Another run has taken over: no further write may be announced. What was written is recorded all the same."""
+
+    code = "lease-lost"
+
+
 class Recorder:
     """Appends records to one job's chain, in the order in which they were given.
 
     After the first failure nothing more is recorded and every call raises that failure, so that nothing more is
-    written to any store either.
+    written to any store either. With a ``holder`` a write is announced only while that one has the job's lease: a run
+    that was taken over without its knowing, because it was thought dead, writes nothing more.
     """
 
-    def __init__(self, ledger: Ledger, job: str) -> None:
+    def __init__(self, ledger: Ledger, job: str, holder: str = "") -> None:
         self._ledger = ledger
         self._job = job
+        self._holder = holder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._waiting: list[tuple[Draft, asyncio.Future[None] | None]] = []
         self._drain: asyncio.Task[None] | None = None
@@ -118,11 +127,15 @@ class Recorder:
         self._thread.shutdown(wait=True)
 
     def _add(self, draft: Draft, future: asyncio.Future[None] | None) -> None:
-        if self._broken is not None:
+        if self._broken is not None and not self._takes(draft):
             raise self._broken
         self._waiting.append((draft, future))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._append_waiting())
+
+    def _takes(self, draft: Draft) -> bool:
+        """Whether this record may be appended: after a lost lease, only what tells of earlier writes."""
+        return self._broken is None or (isinstance(self._broken, LeaseLost) and _tells(draft))
 
     async def _append_waiting(self) -> None:
         while self._waiting:
@@ -130,17 +143,36 @@ class Recorder:
             drafts = [draft for draft, _ in batch]
             failure: LedgerError | None = None
             try:
-                await self.call(lambda drafts=drafts: self._ledger.append(self._job, drafts))  # type: ignore[misc]
+                await self.call(lambda drafts=drafts: self._append(drafts))  # type: ignore[misc]
+            except LeaseHeld as error:
+                failure = LeaseLost(error.message, hint=error.hint)
             except SecretSyncError as error:
                 failure = error if isinstance(error, LedgerError) else LedgerError(error.message, hint=error.hint)
             except Exception as error:  # noqa: BLE001  whatever it is, no write may follow an unrecorded intent
                 failure = LedgerError(f"the ledger failed with an unexpected {type(error).__name__}")
             if failure is not None:
-                self._broken = failure
-                batch, self._waiting = batch + self._waiting, []
-            for _, future in batch:
+                self._broken, waiting = failure, self._waiting
+                self._waiting = [each for each in waiting if self._takes(each[0])]
+                batch += [each for each in waiting if not self._takes(each[0])]
+            for draft, future in batch:
                 if future is not None and not future.done():
-                    if failure is None:
+                    if failure is None or self._takes(draft):
                         future.set_result(None)
                     else:
                         future.set_exception(failure)
+
+    def _append(self, drafts: Sequence[Draft]) -> None:
+        if not self._holder or all(_tells(draft) for draft in drafts):
+            self._ledger.append(self._job, drafts)
+            return
+        try:
+            self._ledger.append(self._job, drafts, holder=self._holder)
+        except LeaseHeld:
+            # What came of earlier writes is true whoever holds the lease now.
+            self._ledger.append(self._job, [draft for draft in drafts if _tells(draft)])
+            raise
+
+
+def _tells(draft: Draft) -> bool:
+    """Whether a record tells what happened, and does not announce what is to happen."""
+    return draft.event is not Event.INTENDED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.canonical import Fingerprinter
 from secretsync_core.engine.compare import Comparer
-from secretsync_core.engine.lease import hold_lease
+from secretsync_core.engine.lease import claim_of_this_process, hold_lease
 from secretsync_core.engine.opening import open_stores
 from secretsync_core.engine.ownership import owner_mark
 from secretsync_core.engine.recorder import Recorder
@@ -68,14 +68,8 @@ class Session:
         )
 
     async def start(self) -> None:
-        """Record that this run began, unless a step of it did so already."""
-
-        def known() -> bool:
-            started = self._ledger.records(job=self.plan.job, run=self.run, events=[Event.RUN_STARTED], limit=1)
-            return any(True for _ in started)
-
-        if not await self.recorder.call(known):
-            await self.recorder.record(Draft(Event.RUN_STARTED, run=self.run))
+        """Record that this run began, unless a step of it did so already and it goes on."""
+        await self.recorder.call(lambda: self._ledger.start_run(self.plan.job, self.run))
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
@@ -112,8 +106,8 @@ async def open_session(
 
     Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
     """
-    stop = stop or asyncio.Event()
-    recorder = Recorder(ledger, plan.job)
+    stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
+    recorder = Recorder(ledger, plan.job, claim.holder)
     try:
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),

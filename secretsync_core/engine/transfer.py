@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.foresight import read_together
 from secretsync_core.engine.gate import unanswered, unexpected
+from secretsync_core.engine.recorder import LeaseLost
 from secretsync_core.engine.survey import recordable
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
@@ -129,6 +130,9 @@ class Transfer:
             return Outcome(change, Result.SKIPPED, change.reason)
         try:
             return await do(change)  # type: ignore[operator, no-any-return]
+        except LeaseLost as error:
+            self._stop.set()  # what is in flight is finished and told
+            return Outcome(change, Result.NOT_REACHED, error.code, error.message, error.hint)
         except LedgerError:
             raise
         except StoreLost as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from audit.lab import SEAL_KEY, append_forever, append_many, done, replay, try_lease
+from audit.lab import SEAL_KEY, append_forever, append_many, done, intended, replay, started, try_lease
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import LeaseHeld
 
@@ -93,7 +93,8 @@ def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
     assert ledger.lease("job") == lease
     other = ledger.acquire_lease("other", "run-2", 60)
     ledger.acquire_lease("expired", "run-3", -1)
-    assert sorted(ledger.leases()) == [lease, other]
+    assert sorted(ledger.leases(live=True)) == [lease, other]
+    assert {each.job for each in ledger.leases()} == {"job", "other", "expired"}
     again = ledger.acquire_lease("job", "run-1", 90)
     assert again.acquired == lease.acquired
     assert again.expires > lease.expires
@@ -115,3 +116,33 @@ def test_a_lease_that_expired_is_taken_over_and_cannot_be_renewed(ledger: Ledger
     ledger.release("job", "next")
     with pytest.raises(LeaseHeld, match="was lost"):
         ledger.renew("job", "next", 60)
+
+
+def test_only_the_holder_announces(ledger: Ledger) -> None:
+    """A record that asks for the lease is appended while its holder has it, expired or not, and never afterwards."""
+    with pytest.raises(LeaseHeld, match="was lost"):
+        ledger.append("job", [intended("k")], holder="slow")
+    ledger.acquire_lease("job", "slow", 0.05)
+    time.sleep(0.1)
+    assert ledger.append("job", [started(), intended("k")], holder="slow") == [1, 2]
+    ledger.acquire_lease("job", "next", 60)
+    with pytest.raises(LeaseHeld, match="by next"):
+        ledger.append("job", [intended("l")], holder="slow")
+    assert ledger.append("job", [done("k")]) == [3]
+    assert [lease.holder for lease in ledger.leases()] == ["next"]
+    (report,) = ledger.verify()
+    assert report.sound
+
+
+def test_a_run_is_started_and_finished_once(ledger: Ledger) -> None:
+    """Who comes second adds nothing; a run that goes on after its end was recorded is started again."""
+    assert not ledger.finish_run("job", "run-1", reason="failed", counts="")
+    assert [ledger.start_run("job", "run-1") for _ in range(2)] == [True, False]
+    assert [ledger.finish_run("job", "run-1", reason="failed", counts="failed=1") for _ in range(2)] == [True, False]
+    assert ledger.open_runs("job") == []
+    assert ledger.start_run("job", "run-1")
+    assert ledger.start_run("job", "run-2")
+    assert ledger.open_runs("job") == ["run-1", "run-2"]
+    assert [record.draft.event for record in ledger.records(job="job")] == [
+        *("run-started", "run-finished", "run-started", "run-started"),
+    ]

@@ -172,11 +172,11 @@ class _Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def append(self, job: str, drafts: Sequence[Draft]) -> list[int]:
+    def append(self, job: str, drafts: Sequence[Draft], **options: Any) -> list[int]:
         self._left -= 1
         if self._left < 0:
             raise LedgerError("disk full")
-        numbers: list[int] = self._ledger.append(job, drafts)
+        numbers: list[int] = self._ledger.append(job, drafts, **options)
         return numbers
 
 

@@ -94,6 +94,31 @@ async def test_a_lost_lease_stops_the_run(world: World, monkeypatch: pytest.Monk
     assert held.holder == "thief"
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_who_was_taken_over_writes_nothing_more(world: World, concurrency: int) -> None:
+    """A run that does not know yet that it was taken over announces no further write, and tells of what it wrote."""
+    world.job(ALL, limits=f"{{concurrency: {concurrency}}}")
+    await world.seed("src", {f"k{number}": {"x": "1"} for number in range(30)})
+
+    async def steal(_: str) -> None:
+        with world.another_ledger() as ledger:
+            held = ledger.lease("job")
+            assert held is not None
+            ledger.release("job", held.holder)
+            ledger.acquire_lease("job", "thief", 600)
+
+    world.fault("dst").run("write_if", steal, first=3)
+    world.fault("dst").delay("write_if", 0.02)
+    with pytest.raises(LeaseHeld, match="by thief"):
+        await world.sync()
+    # Those that were announced before the theft, and none after it.
+    assert 3 <= len(await world.all("dst")) < 3 + 2 * 2 * concurrency
+    assert {key for _, key in world.state()} == set(await world.all("dst"))
+    assert world.ledger.unsettled("job") == []
+    assert [lease.holder for lease in world.ledger.leases()] == ["thief"]
+    assert world.sound()
+
+
 async def test_a_long_run_keeps_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease is renewed for as long as the run goes on, however short it is."""
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.06)

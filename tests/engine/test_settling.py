@@ -29,11 +29,11 @@ class Dying:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def append(self, job: str, drafts: Sequence[Draft]) -> list[int]:
+    def append(self, job: str, drafts: Sequence[Draft], **options: Any) -> list[int]:
         self._dead = self._dead or any(draft.event is self._event for draft in drafts)
         if self._dead:
             raise LedgerError("killed")
-        numbers: list[int] = self._ledger.append(job, drafts)
+        numbers: list[int] = self._ledger.append(job, drafts, **options)
         return numbers
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,7 @@ from secretsync_core.cli.times import ago, iso
 from secretsync_core.cli.wording import RESULTS, number
 
 if TYPE_CHECKING:
-    from secretsync_core.audit.ledger import JobSummary, RunSummary
+    from secretsync_core.audit.ledger import JobSummary, Ledger, RunSummary
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
     from secretsync_core.schema.documents import JobDocument
@@ -22,10 +21,14 @@ GRACE = timedelta(minutes=5)
 
 
 class Standing(NamedTuple):
-    """One job and what is known of it. ``overdue`` is None where nothing says when it should have run."""
+    """One job and what is known of it.
+
+    ``running`` is whether somebody holds its lease; ``overdue`` is None where nothing says when it should have run.
+    """
 
     job: JobDocument
     summary: JobSummary | None
+    running: bool
     next_run: datetime | None
     overdue: bool | None
 
@@ -37,7 +40,7 @@ def run(output: Output, call: Call) -> int:
     now = datetime.now(UTC)
     with workspace.ledger_if_any(call) as opened:
         ledger = opened.ledger if opened else None
-        standings = [_standing(job, ledger.summary(job.name) if ledger else None, now) for job in jobs]
+        standings = [_standing(job, ledger, now) for job in jobs]
         gone = sorted(set(ledger.jobs()) - set(documents.jobs)) if ledger and not call.names else []
     if output.json:
         output.document(results.frame([_object(standing) for standing in standings], documents, exits.OK))
@@ -54,20 +57,27 @@ def run(output: Output, call: Call) -> int:
     return exits.OK
 
 
-def _standing(job: JobDocument, summary: JobSummary | None, now: datetime) -> Standing:
+def _standing(job: JobDocument, ledger: Ledger | None, now: datetime) -> Standing:
     spec = job.spec
+    summary: JobSummary | None = None
+    running = False
+    if ledger is not None:
+        # Before and after, so that a run that begins or ends just now is not taken for one that was cut off.
+        before = ledger.lease(job.name)
+        summary = ledger.summary(job.name)
+        running = (before or ledger.lease(job.name)) is not None
     if spec.schedule is None or spec.suspend:
-        return Standing(job, summary, None, None)
+        return Standing(job, summary, running, None, None)
     expected = due.previous(spec.schedule.cron, spec.timezone, now - GRACE)
     overdue = None
     # A job that never ran may be a minute old: nothing says since when it should have.
     if summary is not None and summary.last_run is not None and expected is not None:
         overdue = summary.last_run.started / 1e6 < expected.timestamp()
-    return Standing(job, summary, due.following(spec.schedule.cron, spec.timezone, now), overdue)
+    return Standing(job, summary, running, due.following(spec.schedule.cron, spec.timezone, now), overdue)
 
 
 def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
-    job, summary, _, overdue = standing
+    job, summary, running, _, overdue = standing
     last = summary.last_run if summary else None
     success = summary.last_success if summary else None
     failed = summary.failed_keys if summary else 0
@@ -76,7 +86,7 @@ def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
         (job.name, "bold"),
         _schedule(job),
         (f"{ran}, overdue", "bold yellow") if overdue else ran,
-        _result(last),
+        _result(last, running=running),
         ago(success / 1e6, now) if success is not None else "never",
         number(summary.live_keys) if summary else "0",
         (number(failed), "bold red") if failed else "0",
@@ -94,19 +104,19 @@ def _schedule(job: JobDocument) -> str | tuple[str, str]:
     return (f"suspended ({text})", "yellow") if spec.suspend else text
 
 
-def _result(last: RunSummary | None) -> str | tuple[str, str]:
+def _result(last: RunSummary | None, *, running: bool) -> str | tuple[str, str]:
     if last is None:
         return "-"
     if last.finished is None:
-        # Nothing tells a run that goes on from one that was killed; the next sync will.
-        return ("running, or cut off", "yellow") if time.time() - last.started / 1e6 < 86_400 else ("cut off", "red")
+        # A run that goes on holds the lease. One that was killed may do so for a minute more.
+        return ("running, or just cut off", "yellow") if running else ("cut off", "red")
     counts = [f"{number(last.counts[name])} {word}" for name, word in RESULTS.items() if last.counts.get(name)]
     text = ", ".join(counts) or "nothing to do"
     return (f"ok: {text}", "green") if last.ok else (f"{last.reason or 'failed'}: {text}", "red")
 
 
 def _object(standing: Standing) -> dict[str, Any]:
-    job, summary, next_run, overdue = standing
+    job, summary, running, next_run, overdue = standing
     spec = job.spec
     last = summary.last_run if summary else None
     return {
@@ -116,6 +126,7 @@ def _object(standing: Standing) -> dict[str, Any]:
         "schedule": spec.schedule.text if spec.schedule else None,
         "timezone": spec.timezone,
         "suspended": spec.suspend,
+        "running": running,
         "onChangeSeconds": spec.on_change.interval if spec.on_change else None,
         "lastRun": {
             "run": last.run,
