@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install demo test lint check bench lock clean
+.PHONY: help install demo test test-kills lint check bench lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 install: $(VENV)/.installed  ## build .venv from requirements.lock
 
@@ -24,6 +24,9 @@ demo: install  ## two real OpenBao servers, the paper's example, step by step (A
 
 test: install  ## every test, against real servers on loopback
 	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+
+test-kills: install  ## nightly: runs in Dagster that die in every way at random moments, with the figures
+	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
 
 check: lint test  ## the one gate: lint, then every test
 

@@ -16,6 +16,7 @@ from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
 from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key
+from secretsync_dagster.verdict import listed, out_of_sync
 
 _RESULT = {"result": dg.Out()}
 
@@ -32,9 +33,12 @@ def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
             with runtime.ledger() as opened:
                 found = opened.ledger.summary(document.name)
             last = found.last_run
+            # The last run may have had other items than one that an earlier run left out of sync.
+            out = out_of_sync(context.instance, document.name)
             yield dg.AssetCheckResult(
-                passed=last is not None and last.ok,
+                passed=last is not None and last.ok and not out,
                 metadata={
+                    **listed(out),
                     "last run": last.run if last is not None else "there was none",
                     "secrets held": found.live_keys,
                     "failed": found.failed_keys,
@@ -45,7 +49,7 @@ def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
         document,
         resource,
         IN_SYNC,
-        "Whether the last run left every secret as the plan wants it, as the ledger has it.",
+        "Whether every secret is as the plan wants it, by the last runs of its items.",
         in_sync,
     )
 

@@ -15,6 +15,8 @@ import dagster as dg
 from secretsync_dagster import translator
 from secretsync_dagster.broken import make_broken
 from secretsync_dagster.checks import make_checks
+from secretsync_dagster.endings import make_endings
+from secretsync_dagster.executors import make_executor
 from secretsync_dagster.freshness import with_freshness
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
@@ -52,10 +54,12 @@ def compile_documents(
     schedules, assets, checks = [], [], []
     resource = translator.resource_key(scope)
     transfers, audit = cache(make_transfer), make_audit(scope)
-    runtime = dg.ResourceDefinition.hardcoded_resource(Runtime(documents, directory, ledger_url))
+    runtime = Runtime(documents, directory, ledger_url)
+    resources = {resource: dg.ResourceDefinition.hardcoded_resource(runtime)}
+    executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
         graph = _graph(document, resource, transfers(document.spec.dest[0], scope), audit)
-        job = _job(document, graph, {resource: runtime})
+        job = _job(document, graph, resources, executors(document.spec.executor))
         jobs[document.name] = job
         assets.append(_asset(document, graph, scope))
         checks += make_checks(document, resource)
@@ -68,9 +72,15 @@ def compile_documents(
         assets=[*assets, *_stores(documents, scope)],
         asset_checks=checks,
         schedules=schedules,
-        sensors=[*make_sensors(documents, jobs, scope), *make_notifications(documents, scope)],
-        executor=None if scope else dg.in_process_executor,
-        resources={resource: runtime},
+        sensors=[
+            *make_sensors(documents, jobs, scope),
+            *make_endings(documents, scope),
+            *make_notifications(documents, scope),
+        ],
+        executor=None
+        if scope
+        else make_executor(runtime, {document.spec.executor for document in documents.jobs.values()}),
+        resources=resources,
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
     )
 
@@ -93,7 +103,10 @@ def _graph(
 
 
 def _job(
-    document: JobDocument, graph: dg.GraphDefinition, resources: dict[str, dg.ResourceDefinition]
+    document: JobDocument,
+    graph: dg.GraphDefinition,
+    resources: dict[str, dg.ResourceDefinition],
+    executor: dg.ExecutorDefinition,
 ) -> dg.JobDefinition:
     return graph.to_job(
         name=translator.dagster_name(document.name),
@@ -101,7 +114,7 @@ def _job(
         config=launchpad,
         # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
         resource_defs=resources,
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
         metadata={
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+terminated = threading.Event()
+"""Set once a step of this process was interrupted: its run is to end, and not to go on with the next step."""
 
 
 @contextlib.contextmanager
@@ -26,6 +31,10 @@ def guarded() -> Iterator[None]:
         yield
     except dg.Failure:
         raise
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+        # As it is, Dagster would take it for something to try again, by the op's retry policy.
+        terminated.set()
+        failure = dg.Failure("the run was terminated", metadata={"code": "terminated"}, allow_retries=False)
     except SecretSyncError as error:
         failure = dg.Failure(
             error.message,

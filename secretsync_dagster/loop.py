@@ -14,13 +14,17 @@ T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+STOP_SECONDS = 10.0
+"""How long a coroutine that was asked to stop may take to finish what is in flight."""
 
-def run_async(work: Coroutine[Any, Any, T]) -> T:
+
+def run_async(work: Coroutine[Any, Any, T], stop: asyncio.Event | None = None) -> T:
     """Run a coroutine to its end, on the quickest event loop that is installed.
 
     Dagster terminates a run by a signal whose handler raises. Raised inside an event loop, that exception is lost, or
-    loses the wake-up of whoever was to come next, and the run hangs. So while the loop runs a signal cancels the
-    coroutine, and Dagster's handler is called behind it, where it may raise.
+    loses the wake-up of whoever was to come next, and the run hangs. So while the loop runs a signal sets ``stop``,
+    if there is one, and cancels the coroutine where that is not enough; Dagster's handler is called behind it, where
+    it may raise.
     """
     try:
         import uvloop
@@ -38,9 +42,15 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
             def interrupt(number: signal.Signals) -> None:
+                again = bool(received)
                 received.append(number)
-                if task is not None:
+                if task is None:
+                    return
+                if stop is None or again:
                     task.cancel()
+                else:
+                    stop.set()
+                    loop.call_later(STOP_SECONDS, task.cancel)
 
             for number in _SIGNALS:
                 loop.add_signal_handler(number, interrupt, number)

@@ -21,6 +21,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
 from secretsync_core.schema.documents import Documents, JobDocument
+from secretsync_dagster.holders import jobs_of
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.show import drifted_keys
 from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key, resource_key, scoped
@@ -108,10 +109,8 @@ def _jobs_of(
 
     A run that synced nothing may have looked for drift: then what it found comes with the job.
     """
-    if JOB_TAG in run.tags:
-        return [(jobs[run.tags[JOB_TAG]], None)] if run.tags[JOB_TAG] in jobs else []
-    if run.asset_selection:
-        return [(by_asset[key], None) for key in sorted(run.asset_selection) if key in by_asset]
+    if JOB_TAG in run.tags or run.asset_selection:
+        return [(job, None) for job in jobs_of(run, jobs)]
     return list(_drift_of(instance, run, by_asset))
 
 

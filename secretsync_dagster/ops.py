@@ -121,12 +121,16 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with guarded():
             runtime = runtime_of(context, resource)
-            done = run_async(steps.transfer(_step(context, runtime), shard))
+            step = _step(context, runtime)
+            done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
-                # Yielded, for what is only logged before a failure gets lost.
-                yield from _left_out(shard.job, done.bad_items | {shard.item}, done)
-                yield verdict(context, runtime, shard.job, _numbers(done), failed=done.bad_items | {shard.item})
-                raise _failure(shard.item, done)
+                failure = _failure(shard.item, done)
+                if not failure.allow_retries or context.retry_number >= _RETRY.max_retries:
+                    # Yielded, for what is only logged before a failure gets lost.
+                    left_out = done.bad_items | {shard.item}
+                    yield from _left_out(shard.job, left_out, done)
+                    yield from verdict(context, runtime, shard.job, _numbers(done), failed=left_out, of_a_shard=True)
+                raise failure
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
                 yield _state_of(shard.job, shard.item, done)
@@ -163,16 +167,8 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     if manifest.dry_run:
         return
     with guarded():
-        done = run_async(steps.audit(_step(context, runtime, last=True), manifest, results))
-        yield dg.AssetObservation(
-            asset_key=asset_key(manifest.job),
-            description="what this run did",
-            metadata={
-                "summary": show.summary(done.report, done.healed),
-                **({"secrets": show.outcome_table(done.outcomes)} if done.outcomes else {}),
-                "ledger": f"secretsync audit log --run {done.report.run}",
-            },
-        )
+        step = _step(context, runtime, last=True)
+        done = run_async(steps.audit(step, manifest, results), step.stop)
         # Once a run, or every second point of a plot would be a zero.
         shown = {one.shown for one in results if one.run == context.run_id}
         if manifest.run == context.run_id:
@@ -182,7 +178,19 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             if (item in done.busy or item not in shown) and not left_out & {item, ""}:
                 yield _state_of(manifest.job, item, done)
         yield from _left_out(manifest.job, left_out, done)
-        yield verdict(context, runtime, manifest.job, _numbers(done), failed=left_out, well=manifest.items)
+        yield from verdict(
+            context,
+            runtime,
+            manifest.job,
+            _numbers(done),
+            failed=left_out,
+            well=manifest.items,
+            metadata={
+                "summary": show.summary(done.report, done.healed),
+                **({"secrets": show.outcome_table(done.outcomes)} if done.outcomes else {}),
+                "ledger": f"secretsync audit log --run {done.report.run}",
+            },
+        )
         if not done.report.ok:
             raise _failure("", done)
 

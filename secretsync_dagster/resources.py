@@ -52,17 +52,20 @@ class Runtime:
         return os.environ
 
     @contextlib.contextmanager
-    def ledger(self) -> Iterator[OpenLedger]:
-        """The ledger, opened, and made where there is none. Raises LedgerError."""
+    def ledger(self, *, write: bool = True) -> Iterator[OpenLedger]:
+        """The ledger, opened; made where there is none, unless it is only to be read.
+
+        Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
+        """
         home = self.directory / STATE
         url: str | Path = self.ledger_url or home / "ledger.db"
-        if not self.ledger_url:
+        if write and not self.ledger_url:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             ignore = home / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
-        keys = load_key(environ=os.environ, directory=home, create=True, ledger=url)
-        opened = Ledger.open(url, seal_key=keys.seal)
+        keys = load_key(environ=os.environ, directory=home, create=write, ledger=url)
+        opened = Ledger.open(url, seal_key=keys.seal, read_only=not write)
         try:
             yield OpenLedger(opened, keys.fingerprint)
         finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from secretsync_core.schema.job import Executor
 from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 PART_SIZE = 200
 """An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
+
+AT_ONCE = {Executor.IN_PROCESS: 1, Executor.MULTIPROCESS: min(4, max(2, os.cpu_count() or 1))}
+"""How many steps of a run work at a time. Each of several processes holds some 200 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Shard:
         items: what ``look_again`` looks at where there is no one ``item``.
         run: the run that decided about the changes. In another one they are stale.
         verify: values are compared even where versions match.
+        together: how many steps of the run may work at a time, and share the job's limits.
     """
 
     job: str
@@ -43,6 +49,7 @@ class Shard:
     items: tuple[str, ...] = ()
     run: str = ""
     verify: bool = False
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ records the end. Nothing that must last waits for audit: every write is in the l
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,18 +18,20 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
-from secretsync_dagster.shards import Manifest, Moved, Shard, split
+from secretsync_dagster.shards import AT_ONCE, Manifest, Moved, Shard, split
 from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
+    from secretsync_core.audit.record import Draft
     from secretsync_core.engine.lease import Claim
     from secretsync_core.engine.session import Session
     from secretsync_core.engine.survey import ChangeSet
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError
     from secretsync_core.schema.documents import JobDocument
+    from secretsync_core.schema.job import SyncJobSpec
     from secretsync_dagster.resources import Runtime
 
 KEPT_OUTCOMES = 1000
@@ -39,13 +42,15 @@ KEPT_OUTCOMES = 1000
 class Step:
     """Which run a step belongs to: its id, which the ledger's records carry, and its claim to the job's lease.
 
-    ``again`` is for a step that has failed in this run before: what was decided for it then is stale.
+    ``again`` is for a step that has failed in this run before: what was decided for it then is stale. Once ``stop`` is
+    set, a step that writes finishes what is in flight, and begins nothing more.
     """
 
     runtime: Runtime
     run: str
     claim: Claim
     again: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -101,7 +106,9 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         found = await session.survey(verify=verify)
         names = tuple(item.name for item in session.plan.items)
         await session.start()
-        shards = [replace(shard, run=step.run, verify=verify) for shard in _shards(session, job, found)]
+        shards = _shards(session, job, found)
+        together = min(AT_ONCE[session.plan.spec.executor], max(1, len(shards)))
+        shards = [replace(shard, run=step.run, verify=verify, together=together) for shard in shards]
         busy = {shard.item for shard in shards}
         # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
         settled = () if found.deletes or "" in busy else tuple(name for name in names if name not in busy)
@@ -136,10 +143,14 @@ def _shards(session: Session, job: str, found: ChangeSet) -> list[Shard]:
 
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
-    async with _session(step, shard.job, [shard.item] if shard.item else shard.items) as session:
+    items = [shard.item] if shard.item else shard.items
+    async with _session(step, shard.job, items, share=shard.together) as session:
         await session.start()
         done = Done(Report(step.run, shard.job, time.time()))
         changes: Collection[Change] = shard.changes
+        if step.again or shard.run != step.run:
+            # Before it is written again: who looks later cannot tell which of the two writes was done.
+            await session.settle_writes(_mine(shard))
         if shard.look_again or step.again or shard.run != step.run:
             found = await session.survey(verify=shard.verify)
             # Deletes are the audit's.
@@ -153,6 +164,14 @@ async def transfer(step: Step, shard: Shard) -> Done:
         await session.transfer(done.settled).copy(list(changes))
         _close(done, session)
         return done
+
+
+def _mine(shard: Shard) -> Callable[[Draft], bool]:
+    """Tells the writes that are of this shard alone. One that looks at all items shares them with the others."""
+    if shard.look_again:
+        return lambda draft: draft.item == shard.item
+    keys = {(change.dest, change.key) for change in shard.changes}
+    return lambda draft: (draft.dest, draft.key) in keys
 
 
 async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Done:
@@ -206,9 +225,11 @@ def _close(done: Done, session: Session) -> None:
 
 
 @asynccontextmanager
-async def _session(step: Step, job: str, items: Collection[str]) -> AsyncIterator[Session]:
+async def _session(step: Step, job: str, items: Collection[str], *, share: int = 1) -> AsyncIterator[Session]:
     documents = step.runtime.documents
     job_plan = build_plan(_document(step.runtime, job), _chosen(step.runtime, job, items))
+    if share > 1:
+        job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
     with step.runtime.ledger() as opened:
         async with open_session(
             job_plan,
@@ -217,9 +238,20 @@ async def _session(step: Step, job: str, items: Collection[str]) -> AsyncIterato
             environ=step.runtime.environ,
             fingerprint_key=opened.fingerprint_key,
             run=step.run,
+            stop=step.stop,
             claim=step.claim,
         ) as session:
             yield session
+
+
+def _with_a_share(spec: SyncJobSpec, share: int) -> SyncJobSpec:
+    """The spec with its part of the limits, where so many steps work on the same stores at a time."""
+    limits = spec.limits
+    mine = {
+        "concurrency": max(1, limits.concurrency // share),
+        "rate": limits.rate / share if limits.rate is not None else None,
+    }
+    return spec.model_copy(update={"limits": limits.model_copy(update=mine)})
 
 
 def _document(runtime: Runtime, job: str) -> JobDocument:

@@ -9,11 +9,13 @@ import dagster as dg
 from secretsync_dagster.translator import IN_SYNC, asset_key, item_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from secretsync_dagster.resources import Runtime
 
 _OUT = "out of sync"
+_SHARD = "one step of several"
+_PAGE = 100
 
 
 def verdict(
@@ -24,24 +26,33 @@ def verdict(
     *,
     failed: Collection[str],
     well: Collection[str] = (),
-) -> dg.AssetCheckEvaluation:
-    """The check of a job after a step: ``failed`` items are out of sync now, and ``well`` ones in sync otherwise.
+    of_a_shard: bool = False,
+    metadata: Mapping[str, Any] | None = None,
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetObservation]:
+    """What to yield of a job after a step: ``failed`` items are out of sync now, and ``well`` ones in sync otherwise.
 
     What an earlier run left out stays out until a run has put it right, also if the runs between had other items.
-    An empty name among ``failed`` stands for the job as a whole. ``numbers`` say what the step did: the check's plots
-    show them from run to run.
+    An empty name among ``failed`` stands for the job as a whole. The check is for people, and its plots show
+    ``numbers``, which say what the step did, from run to run; the observation, which takes ``metadata`` besides, is
+    what the next step reads: an evaluation is hidden as soon as another is planned.
     """
     known = {*item_names(runtime.documents.jobs[job]), ""}
-    before = _before(context.instance, dg.AssetCheckKey(asset_key(job), IN_SYNC))
+    before = out_of_sync(context.instance, job)
     if well:
         before -= {*well, ""}
     out = (before | set(failed)) & known
-    return dg.AssetCheckEvaluation(
+    held = listed(out)
+    yield dg.AssetObservation(
+        asset_key(job),
+        description="what this run did" if metadata else "what this step left undone",
+        metadata={**(metadata or {}), **held, **({_SHARD: True} if of_a_shard else {})},
+    )
+    yield dg.AssetCheckEvaluation(
         asset_key=asset_key(job),
         check_name=IN_SYNC,
         passed=not out,
         description=_told(out, len(known) - 1),
-        metadata={**numbers, "items": len(known) - 1, _OUT: dg.MetadataValue.json(sorted(out))},
+        metadata={**numbers, "items": len(known) - 1, **held},
     )
 
 
@@ -53,12 +64,41 @@ def _told(out: Collection[str], count: int) -> str:
     return f"out of sync: {', '.join(named[:10])}" + (f" and {len(named) - 10} more" if len(named) > 10 else "")
 
 
-def _before(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
-    """The items that the last evaluation had out of sync."""
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    event = record.event.dagster_event if record is not None and record.event is not None else None
-    if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        return set()
-    held = event.asset_check_evaluation_data.metadata.get(_OUT)
-    named: Any = held.value if isinstance(held, dg.JsonMetadataValue) else []
-    return set(named)
+def listed(items: Collection[str]) -> dict[str, dg.MetadataValue]:
+    """The metadata that says which items are out of sync."""
+    return {_OUT: dg.MetadataValue.json(sorted(items))}
+
+
+def out_of_sync(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """The items that a job's last run left out of sync, or one before it.
+
+    Steps of one run that fail at the same time in processes of their own do not know of each other: what they say
+    counts together.
+    """
+    out: set[str] = set()
+    of_run = ""
+    for record in _observed(instance, asset_key(job)):
+        observation = record.asset_observation
+        held = observation.metadata.get(_OUT) if observation is not None else None
+        if observation is None or not isinstance(held, dg.JsonMetadataValue):
+            continue
+        shard = _SHARD in observation.metadata
+        if of_run and not (shard and record.run_id == of_run):
+            break
+        named: Any = held.value
+        out.update(named)
+        if not shard:
+            break
+        of_run = record.run_id
+    return out
+
+
+def _observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
+    """What was observed of an asset, the last first."""
+    cursor = None
+    while True:
+        page = instance.fetch_observations(key, limit=_PAGE, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor = page.cursor

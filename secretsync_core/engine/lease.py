@@ -100,12 +100,21 @@ async def hold_lease(
 
 
 def _holder() -> str:
-    """Who we are: host, process and the moment that process began, so that a pid used again is not taken for us."""
-    return f"{_host()}/{os.getpid()}/{_born(os.getpid()) or 0}/{id(asyncio.current_task()):x}"
+    return name_of_this_process(f"{id(asyncio.current_task()):x}")
+
+
+def name_of_this_process(mark: str) -> str:
+    """Host, process, the moment it began (so that a pid used again is not taken for us), and ``mark``."""
+    return f"{_host()}/{os.getpid()}/{_born(os.getpid()) or 0}/{mark}"
 
 
 def _host() -> str:
-    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())[:80]
+    """This machine, as far as process ids go: containers with the same host name have process ids of their own."""
+    name = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in socket.gethostname())[:60]
+    try:
+        return f"{name}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return name
 
 
 def died_here(holder: str, host: str | None = None) -> bool:

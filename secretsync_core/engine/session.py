@@ -58,7 +58,16 @@ class Session:
 
     async def settle_dead_runs(self) -> int:
         """Give the announced writes of runs that were killed their outcome; gives how many there were."""
-        return await settle(self.plan.job, self.run, self._ledger, self.recorder, self.opened, self._fingerprinter)
+        return await self._settle(None)
+
+    async def settle_writes(self, only: Callable[[Draft], bool]) -> int:
+        """Do so for some of those writes, which nobody else works on now, and end no run."""
+        return await self._settle(only)
+
+    async def _settle(self, only: Callable[[Draft], bool] | None) -> int:
+        return await settle(
+            self.plan.job, self.run, self._ledger, self.recorder, self.opened, self._fingerprinter, only
+        )
 
     async def survey(self, *, verify: bool, keep_unchanged: bool = False) -> ChangeSet:
         """Ask the stores and the ledger, and decide about every key."""

@@ -19,17 +19,25 @@ if TYPE_CHECKING:
 
 
 async def settle(
-    job: str, run: str, ledger: Ledger, recorder: Recorder, opened: OpenStores, fingerprinter: Fingerprinter
+    job: str,
+    run: str,
+    ledger: Ledger,
+    recorder: Recorder,
+    opened: OpenStores,
+    fingerprinter: Fingerprinter,
+    only: Callable[[Draft], bool] | None = None,
 ) -> int:
     """Give every intent that a dead run left open its outcome, and end that run; gives how many there were.
 
     ``run`` itself may be one of them, where a step of it was killed and another goes on: that one is not ended.
     An intent whose destination cannot be looked at now stays open, and its run unfinished, for the next run to see.
+    With ``only``, other intents are left alone and no run is ended: other steps of this run may be at work.
     """
     dead: list[str] = await recorder.call(_for(ledger.open_runs, job))
     if not dead:
         return 0
     unsettled: list[Record] = await recorder.call(_for(ledger.unsettled, job))
+    unsettled = [record for record in unsettled if only is None or only(record.draft)]
     left: set[str] = set()
     for record in unsettled:
         outcome = await _outcome(record.draft, run, opened, fingerprinter)
@@ -38,7 +46,7 @@ async def settle(
         else:
             recorder.later(outcome)
     for name in dead:
-        if name not in left and name != run:
+        if only is None and name not in left and name != run:
             recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=Reason.INTERRUPTED))
     await recorder.flush()
     return len(unsettled)

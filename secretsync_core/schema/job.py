@@ -29,6 +29,13 @@ class DeletionPolicy(StrEnum):
     DELETE = "Delete"
 
 
+class Executor(StrEnum):
+    """Where Dagster runs the steps of a job."""
+
+    IN_PROCESS = "InProcess"
+    MULTIPROCESS = "Multiprocess"
+
+
 class Encoding(StrEnum):
     """How bytes stand in the field ``value`` when a blob becomes fields, and the other way."""
 
@@ -231,6 +238,11 @@ class SyncJobSpec(Spec):
     )
     ownership: Ownership = Ownership()
     limits: Limits = Limits()
+    executor: Executor = Field(
+        default=Executor.IN_PROCESS,
+        strict=False,
+        description="Where Dagster runs the steps: one after the other in one process, or several in a process each.",
+    )
     notify: tuple[Notify, ...] = Field(default=(), description="Whom to tell how a run ended.")
     plan: tuple[PlanItem, ...] = Field(min_length=1)
 

@@ -169,7 +169,7 @@ def _many(lab: Lab, count: int) -> None:
 def test_a_suspended_job_has_no_sensor(lab: Lab) -> None:
     """``suspend`` stops what starts by itself."""
     lab.two_items(onChange="{interval: 10s}", suspend="true")
-    assert list(lab.definitions.get_repository_def().sensor_defs) == []
+    assert not lab.definitions.get_repository_def().has_sensor_def("src_changes")
 
 
 def test_a_cursor_of_nonsense_is_begun_anew(lab: Lab, ticks: Ticks) -> None:
@@ -191,6 +191,8 @@ def test_jobs_of_one_source_share_a_sensor_of_the_shortest_interval(lab: Lab) ->
     lab.two_items(onChange="{interval: 90s}")
     text = (lab.config / "job.yaml").read_text()
     (lab.config / "other.yaml").write_text(text.replace("name: job", "name: other").replace("90s", "30s"))
-    (sensor,) = lab.definitions.get_repository_def().sensor_defs
+    repository = lab.definitions.get_repository_def()
+    assert [each.name for each in repository.sensor_defs if each.name.endswith("_changes")] == ["src_changes"]
+    sensor = repository.get_sensor_def("src_changes")
     assert sensor.minimum_interval_seconds == 30
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING

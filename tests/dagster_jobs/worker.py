@@ -22,7 +22,12 @@ def job_of(config: str) -> dg.JobDefinition:
 def execute(instance: dg.DagsterInstance, config: str, options: dg.ReexecutionOptions | None) -> dg.JobExecutionResult:
     """Execute it as a run worker does, with outputs kept on disk."""
     # Dagster keeps what it made of one call; the argument tells the tests' jobs apart.
-    job = dg.build_reconstructable_job("dagster_jobs.worker", "job_of", reconstructable_args=(config,))
+    job = dg.build_reconstructable_job(
+        "dagster_jobs.worker",
+        "job_of",
+        reconstructable_args=(config,),
+        reconstructor_working_directory=str(Path(__file__).parents[1]),
+    )
     return dg.execute_job(job, instance=instance, reexecution_options=options)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from audit.lab import SEAL_KEY, done, intended, started
+
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.closing import close_run

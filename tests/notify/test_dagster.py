@@ -46,7 +46,7 @@ class Place:
 
     def tick(self) -> str:
         """Evaluate the sensor once; gives why it started nothing."""
-        (sensor,) = self.definitions.sensors or ()
+        (sensor,) = (each for each in self.definitions.sensors or () if each.name == NAME)
         assert isinstance(sensor, dg.SensorDefinition)
         resources = dict(self.definitions.resources or {})
         with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
@@ -242,10 +242,10 @@ def test_a_server_that_is_not_there(place: Place, hook: Hook, monkeypatch: pytes
 
 def test_no_sensor_where_nobody_asks(place: Place) -> None:
     """Without any notify there is no such sensor, and with many jobs there is one."""
-    assert [sensor.name for sensor in place.definitions.sensors or ()] == [NAME]
+    assert [sensor.name for sensor in place.definitions.sensors or ()].count(NAME) == 1
     text = (place.directory / "docs.yaml").read_text()
     (place.directory / "docs.yaml").write_text(
         text.replace("  notify:\n", "  suspend: false\n").replace(f"    {HOOK}\n", "")
     )
     definitions = compile_documents(load_directory(place.directory), directory=place.directory)
-    assert not definitions.sensors
+    assert NAME not in [sensor.name for sensor in definitions.sensors or ()]

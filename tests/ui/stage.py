@@ -29,6 +29,7 @@ spec:
   source: source
   dest: {name}-dest
   schedule: "@yearly"
+  limits: {{{limits}}}
   plan:
 """
 
@@ -50,7 +51,8 @@ spec:
       keyTransfrom: []
 """
 
-JOBS = ("press", "dry", "retry", "fill", "drift", "clock")
+JOBS = ("press", "dry", "retry", "fill", "drift", "clock", "crash", "again")
+SLOW = "rate: 4/s, concurrency: 1"
 
 
 class Stage:
@@ -63,17 +65,19 @@ class Stage:
         stores += "".join(_STORE.format(name=f"{job}-dest", permissions="ReadWrite") for job in JOBS)
         (directory / "stores.yaml").write_text(stores.removesuffix("---\n"))
         for job in JOBS:
-            # The job that is to fail has a secret of its own that lacks a port.
-            items = [*ITEMS, "team-broken"] if job == "retry" else ITEMS
+            # The jobs that are to fail have a secret of their own that lacks a port.
+            items = [*ITEMS, f"{job}-broken"] if job in ("retry", "again") else ITEMS
             plan = "".join(_ITEM.format(item=item) for item in items)
-            (directory / f"{job}.yaml").write_text(_JOB.format(name=job) + plan)
+            limits = SLOW if job == "crash" else ""
+            (directory / f"{job}.yaml").write_text(_JOB.format(name=job, limits=limits) + plan)
             (directory / f"{job}-dest").mkdir()
         (directory / "broken.yaml").write_text(BROKEN)
         for item in ITEMS:
             for number in range(PER_ITEM):
                 self.write(f"{item}/key-{number}", {"host": f"{item}.internal", "port": str(8000 + number)})
-        self.write("team-broken/key-0", {"host": "broken.internal"})
-        self.write("team-broken/key-1", {"host": "whole.internal", "port": "1"})
+        for job in ("retry", "again"):
+            self.write(f"{job}-broken/key-0", {"host": "broken.internal"})
+            self.write(f"{job}-broken/key-1", {"host": "whole.internal", "port": "1"})
 
     def write(self, key: str, fields: dict[str, str]) -> None:
         """Put a secret into the source."""

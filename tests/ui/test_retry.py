@@ -26,16 +26,16 @@ def test_a_failed_item_is_retried_from_failure(page: Page, ui: WebUi, stage: Sta
     assert len(stage.dest("retry")) == 10  # all but the one
     page.get_by_placeholder("Filter…").fill("type:STEP_FAILURE")
     page.keyboard.press("Escape")
-    expect(page.get_by_text("1 of 2 secrets of item team-broken failed").first).to_be_visible()
+    expect(page.get_by_text("1 of 2 secrets of item retry-broken failed").first).to_be_visible()
     page.get_by_text("View full message").first.click()
-    expect(page.get_by_role("dialog").get_by_text("retry-dest: team-broken/key-0").first).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("retry-dest: retry-broken/key-0").first).to_be_visible()
     page.get_by_role("button", name="Done").click()
 
-    stage.write("team-broken/key-0", {"host": "broken.internal", "port": "2"})
+    stage.write("retry-broken/key-0", {"host": "broken.internal", "port": "2"})
     page.get_by_role("button", name="Re-execute all").locator("xpath=following::button[1]").click()
     page.get_by_text("From failure").click()
     again = run_of(page, other_than=failed)
     see_end(page, "Success")
     assert len(stage.dest("retry")) == 11
     started = {event["stepKey"] for event in events(ui, again) if event["__typename"] == "ExecutionStepStartEvent"}
-    assert started == {"transfer[team_broken]", "audit"}
+    assert started == {"transfer[retry_broken]", "audit"}

@@ -1,0 +1,174 @@
+"""Where the steps of a run are executed, as the SyncJob's ``executor`` says, and what is done around all of them.
+
+Dagster's own executors do the work. Around it the run's lease is kept for as long as its worker lives, however long
+the next step takes to start, and once the last step has ended, whatever ended it, the run's books are closed: no step
+can, for none knows that it was the last. Only a worker that is killed leaves that to the sensor of
+:mod:`secretsync_dagster.endings`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from secretsync_core.engine.closing import close_run
+from secretsync_core.engine.lease import LEASE_SECONDS
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.schema.job import Executor
+from secretsync_dagster.edge import terminated
+from secretsync_dagster.holders import holder_of, jobs_of, sign_as_worker
+from secretsync_dagster.shards import AT_ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from secretsync_dagster.resources import Runtime
+
+_RETRIES: dict[str, Any] = {"retries": {"enabled": {}}}
+
+
+def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.ExecutorDefinition:
+    """The executor of runs of SyncJobs that say one of ``executors``.
+
+    A run of assets of several SyncJobs takes processes if one of them does.
+    """
+    wanted = frozenset(executors) or {Executor.IN_PROCESS}
+    several = wanted != {Executor.IN_PROCESS}
+
+    @dg.executor(name="secretsync", requirements=dg.multiple_process_executor_requirements() if several else [])
+    def by_document(context: dg.InitExecutorContext) -> dg.Executor:
+        return _ByDocument(runtime, {name: _MAKE[name](context) for name in wanted})
+
+    return by_document
+
+
+def _in_process(context: dg.InitExecutorContext) -> dg.Executor:
+    return _EndsWhenTerminated(_make(dg.in_process_executor, context, _RETRIES))
+
+
+def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
+    # Each step's process is forked from one that has imported what it needs: a start takes half a second, not four.
+    preload = ["secretsync_dagster.warm", *(name for name in _LOCATIONS if name in sys.modules)]
+    settings = {
+        "max_concurrent": AT_ONCE[Executor.MULTIPROCESS],
+        "start_method": {"forkserver": {"preload_modules": preload}},
+    }
+    return _make(dg.multiprocess_executor, context, {**_RETRIES, **settings})
+
+
+_LOCATIONS = ("secretsync_dagster.definitions",)
+"""Modules that compile a code location: what they made is there already when a step looks for its job."""
+
+
+def _make(definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]) -> dg.Executor:
+    assert definition.executor_creation_fn is not None  # noqa: S101  Dagster's own have one
+    return definition.executor_creation_fn(context._replace(executor_config=config))
+
+
+_MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
+    Executor.IN_PROCESS: _in_process,
+    Executor.MULTIPROCESS: _multiprocess,
+}
+
+
+class _EndsWhenTerminated(dg.Executor):
+    """Executes steps in this process until one of them is interrupted.
+
+    Dagster's own executor goes on with the next step, or tries the same one again, and a run that people terminated
+    goes on to its end. (One that has processes for its steps sees to that by itself.)
+    """
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> Any:
+        """As the other executor has it."""
+        return self._inner.retries
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        """Execute the steps, and raise where the run is to end."""
+        terminated.clear()
+        for event in self._inner.execute(plan_context, execution_plan):
+            yield event
+            if (event.is_step_failure or event.is_step_up_for_retry) and _is_terminated(plan_context):
+                raise dg.DagsterExecutionInterruptedError
+
+
+def _is_terminated(plan_context: Any) -> bool:
+    """Whether a run is to end: a signal has struck one of our steps, or people asked for it."""
+    run = plan_context.instance.get_run_by_id(plan_context.run_id)
+    return terminated.is_set() or run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING
+
+
+class _ByDocument(dg.Executor):
+    """Executes the steps as the documents of a run's SyncJobs say, and keeps the run's books."""
+
+    def __init__(self, runtime: Runtime, inner: dict[Executor, dg.Executor]) -> None:
+        self._runtime = runtime
+        self._inner = inner
+
+    @property
+    def retries(self) -> Any:
+        """How steps are retried: the same whichever executor it will be."""
+        return next(iter(self._inner.values())).retries
+
+    # Any: Dagster names these two, but does not export their types.
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        """Execute the steps of one run."""
+        run, instance = plan_context.dagster_run, plan_context.instance
+        jobs = jobs_of(run, self._runtime.documents.jobs)
+        said = {job.spec.executor for job in jobs} & self._inner.keys()
+        # The one that takes most processes is named last.
+        chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))
+        sign_as_worker(instance, run.run_id)
+        reason = "failed"
+        try:
+            with _kept(self._runtime, [job.name for job in jobs], holder_of(run.run_id)):
+                yield from self._inner[chosen].execute(plan_context, execution_plan)
+        except Exception:
+            raise
+        except BaseException:
+            reason = "stopped"  # it was terminated
+            raise
+        finally:
+            for job in jobs:
+                if error := self._close(job.name, run.run_id, reason):
+                    plan_context.log.warning("the ledger does not say how this run ended: %s", error)
+
+    def _close(self, job: str, run_id: str, reason: str) -> str:
+        """Close the books of a run for one of its SyncJobs; gives why that failed."""
+        try:
+            with self._runtime.ledger() as opened:
+                close_run(opened.ledger, job, run_id, holder_of(run_id), reason=reason)
+        except SecretSyncError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001  its text may hold anything
+            return f"an unexpected {type(error).__name__}"
+        return ""
+
+
+@contextlib.contextmanager
+def _kept(runtime: Runtime, jobs: list[str], holder: str) -> Iterator[None]:
+    """Renew the leases that the steps of a run took, for as long as the block lasts."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(LEASE_SECONDS / 3):
+            for job in jobs:
+                # One that no step took, or that was lost, is not ours to renew; a ledger that fails may do so no more
+                # at the next turn. What steps need to know of either they find out by themselves.
+                with contextlib.suppress(Exception), runtime.ledger() as opened:
+                    opened.ledger.renew(job, holder, LEASE_SECONDS)
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
