@@ -66,7 +66,11 @@ _LOCATIONS = ("secretsync_dagster.definitions",)
 
 def _make(definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]) -> dg.Executor:
     assert definition.executor_creation_fn is not None  # noqa: S101  Dagster's own have one
-    return definition.executor_creation_fn(context._replace(executor_config=config))
+    return definition.executor_creation_fn(
+        dg.InitExecutorContext(
+            job=context.job, executor_def=definition, executor_config=config, instance=context.instance
+        )
+    )
 
 
 _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {

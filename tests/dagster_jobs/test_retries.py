@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from secretsync_core.demo.openbao import OpenBaoServer
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(503, 2), (429, 2), (403, 1)])
+@pytest.mark.parametrize(("status", "attempts"), [(503, 2), (403, 1)])
 async def test_a_store_that_answers_so_for_a_moment(
     status: int,
     attempts: int,

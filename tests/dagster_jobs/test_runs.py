@@ -228,11 +228,12 @@ def test_what_fails_is_plotted_as_well(lab: Lab) -> None:
     lab.two_items()
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     result = lab.run()
-    (seen,) = [
+    observed = [
         event.asset_observation_data.asset_observation
         for event in result.all_events
         if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION
     ]
+    (seen,) = [each for each in observed if each.partition is not None]
     assert seen.partition == "alpha"
     assert {name: seen.metadata[name].value for name in ("copied", "failed")} == {"copied": 1, "failed": 1}
     (check,) = evaluations(result)
