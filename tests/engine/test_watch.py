@@ -19,7 +19,11 @@ from secretsync_core.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from conftest import MakeToken, Mount
+    from support.http import Api
+
     from engine.world import World
+    from secretsync_core.demo.openbao import OpenBaoServer
     from secretsync_core.plan.items import JobPlan
     from secretsync_core.schema.documents import JobDocument
 
@@ -186,6 +190,33 @@ async def test_limits_hold_for_the_jobs_that_set_them(world: World) -> None:
     seen = await _look(world, names)
     assert sorted(_asked(world)) == ["", "team-0/", "team-1/"]
     assert all(sight.touched for sight in seen.values())
+
+
+async def test_a_real_server_tells_the_same_whatever_it_lets_us_do(
+    world: World, openbao: OpenBaoServer, api: Api, mount: Mount, make_token: MakeToken
+) -> None:
+    """With SCAN, with LIST alone, and with no right to anything but the folders themselves."""
+    name = mount(openbao)
+    for folder in FOLDERS:
+        for key in ("a", "b/c"):
+            api.put(name, f"{folder}/{key}", {"x": "1"})
+    api.put(name, "other/secret", {"x": "1"})
+    everywhere = "".join(f'path "{name}/{part}/*" {{ capabilities = [%s] }}\n' for part in _PARTS)
+    folders = "".join(
+        f'path "{name}/metadata/{folder}/*" {{ capabilities = ["read", "list"] }}\n' for folder in FOLDERS
+    )
+    names = _folder_jobs(world)
+    seen = []
+    for policy in (everywhere % (('"read", "list", "scan"',) * 2), everywhere % (('"read", "list"',) * 2), folders):
+        auth = f'auth: {{token: {{value: "{make_token(openbao, policy)}"}}}}'
+        world.store("src", f'vault: {{address: "{openbao.address}", mount: {name}, {auth}}}', "Read")
+        watch = Watch()
+        seen += [await _look(world, names, watch), await _look(world, names, watch)]
+    assert all(each == seen[0] for each in seen)
+    assert all(set(sight.touched) == {"all"} and not sight.errors for sight in seen[0].values())
+
+
+_PARTS = ("metadata", "detailed-metadata")
 
 
 def _hide(monkeypatch: pytest.MonkeyPatch, hidden: Sequence[str]) -> None:
