@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.engine.gate import unexpected
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import RateLimited, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.report import ItemError
 
@@ -79,28 +79,40 @@ class Question:
 
     def fail(self, error: SecretSyncError) -> None:
         """Tell that the store did not say."""
+        self.failure = error
         for view, item, _ in self.takers:
             view.fail(item, error)
+
+    def fail_inner(self, error: SecretSyncError) -> None:
+        """Tell the same to those who asked for a part of it."""
+        for inner in self.inner:
+            inner.fail(error)
 
 
 async def ask(opened: OpenStores, question: Question) -> None:
     """Ask, and tell everybody. Does not raise: what fails is told.
 
-    What the answer does not surely tell of an inner question is asked by itself, as if there were no outer one; not
-    where the store cannot be reached, for then it will not answer that either.
+    What the answer does not surely tell of an inner question is asked by itself, as if there were no outer one; where
+    the store did not answer at all, first one of them, and the others only if it has an answer to that.
     """
     answers = _Answers(question.inner)
     try:
         await _listen(opened, question, answers)
     except Exception as error:  # noqa: BLE001  a third party's store may raise anything
-        question.failure = unexpected(error, question.listing.store)
-        question.fail(question.failure)
-    if question.failure is not None and question.failure.retryable:
-        for inner in question.inner:
-            inner.fail(question.failure)
+        question.fail(unexpected(error, question.listing.store))
+    if isinstance(question.failure, RateLimited):
+        question.fail_inner(question.failure)
         return
-    others = answers.tell(complete=question.failure is None)
-    await asyncio.gather(*(ask(opened, other) for other in nested({each.listing: each for each in others})))
+    others = nested({each.listing: each for each in answers.tell(complete=question.failure is None)})
+    if others and question.failure is not None and question.failure.retryable:
+        first = others.pop()
+        await ask(opened, first)
+        if first.failure is not None and first.failure.retryable:
+            for other in others:
+                other.fail(first.failure)
+                other.fail_inner(first.failure)
+            return
+    await asyncio.gather(*(ask(opened, other) for other in others))
 
 
 async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> None:
@@ -150,8 +162,7 @@ class _Answers:
                 for entry in entries:
                     question.tell(entry)
             except Exception as error:  # noqa: BLE001  an entry may be anything, and the others have to be told too
-                question.failure = unexpected(error, question.listing.store)
-                question.fail(question.failure)
+                question.fail(unexpected(error, question.listing.store))
             question.entries = len(entries)
         return others
 

@@ -55,7 +55,7 @@ class Widening:
         for question in asked:
             if question.bounds is None:
                 continue
-            failed = question.failure is not None and not question.failure.retryable
+            failed = question.failure is not None and any(each.failure is None for each in question.inner)
             if failed or question.entries > _WASTE * question.useful + _SPARE:
                 place = question.listing.store, question.listing.prefix
                 self._apart_until[place] = time.monotonic() + _APART_SECONDS

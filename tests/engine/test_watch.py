@@ -11,7 +11,7 @@ from engine.world import FAST
 from secretsync_core.engine import widening
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.watch import Sight, Watch
-from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.errors import AccessDenied, RateLimited, StoreUnavailable
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.plan.items import build_plan
 from secretsync_core.stores.memory import MemoryStore
@@ -99,19 +99,6 @@ async def test_a_listing_answers_those_within_it(world: World) -> None:
     assert together == {name: (await _look(world, [name]))[name] for name in names}
 
 
-async def test_folders_are_asked_for_by_themselves_where_the_one_above_is_denied(world: World) -> None:
-    """All jobs are told all the same, and the next time nothing is asked in vain."""
-    await _fill(world)
-    names = _folder_jobs(world)
-    world.fault("src").fail("list", AccessDenied("not that", store="src"), key="")
-    watch = Watch()
-    seen = await _look(world, names, watch)
-    assert sorted(_asked(world)) == sorted(["", *(f"{folder}/" for folder in FOLDERS)])
-    assert all(sight.touched and not sight.errors for sight in seen.values())
-    await _look(world, names, watch)
-    assert "" not in _asked(world)
-
-
 async def test_folders_are_asked_for_by_themselves_where_the_one_above_holds_much_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,17 +135,34 @@ async def test_the_folder_above_is_given_up_where_it_takes_too_many_requests(
     assert "" not in _asked(world)
 
 
-async def test_a_store_that_is_away_is_not_asked_a_thousand_times(world: World) -> None:
-    """Everybody is told after the first question; nobody waits for a hundred timeouts."""
+@pytest.mark.parametrize("error", [StoreUnavailable("too long", store="src"), AccessDenied("no", store="src")])
+async def test_folders_are_asked_for_by_themselves_where_the_one_above_is_not_answered(
+    world: World, error: Exception
+) -> None:
+    """It is denied, or too large for the store: all jobs are told all the same, and that is remembered."""
     await _fill(world)
     names = _folder_jobs(world)
-    world.gate_fault("src").fail("list", StoreUnavailable("away", store="src"))
+    world.fault("src").fail("list", error, key="")
+    watch = Watch()
+    for _ in range(2):
+        seen = await _look(world, names, watch)
+        assert all(sight.touched and not sight.errors for sight in seen.values())
+    assert _asked(world).count("") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "most"), [(StoreUnavailable("away", store="src"), 4), (RateLimited("slowly", store="src"), 2)]
+)
+async def test_a_store_that_is_away_is_not_asked_a_thousand_times(world: World, error: Exception, most: int) -> None:
+    """Everybody is told after a few questions; nobody waits for a hundred timeouts."""
+    await _fill(world)
+    names = _folder_jobs(world)
+    world.gate_fault("src").fail("list", error)
     documents = world.documents
-    retry = RetryPolicy(attempts=2, first_wait=0.001)
+    retry = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.002, longest_retry_after=0.01)
     seen = await Watch().look(documents.jobs.values(), documents, world.ledger, environ={}, retry=retry)
-    assert world.gate_fault("src").calls["list"] == 2
-    assert {sight.errors[0].code for sight in seen.values()} == {"unavailable"}
-    assert not any(sight.touched for sight in seen.values())
+    assert world.gate_fault("src").calls["list"] <= most
+    assert all(sight.errors and not sight.touched for sight in seen.values())
     assert set(seen) == set(names)
 
 
