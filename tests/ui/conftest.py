@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from secretsync_core.demo.ui import WebUi
 from ui.chromium import browse, find_chromium
-from ui.stage import Stage
+from ui.history import History
+from ui.stage import PLUGIN, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 SECONDS = 45
 """How long anything in the UI may take before a test gives up on it."""
+
+
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="package")
@@ -33,8 +38,23 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture(scope="package")
 def ui(stage: Stage) -> Iterator[WebUi]:
     """The code location, the daemon and the webserver."""
-    with WebUi(stage.directory.parent / "home", config=stage.directory, environ=os.environ) as started:
+    path = os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH"))))
+    # Dagster looks twice a minute who is late: often enough for people, too seldom to wait for.
+    environ = os.environ | {"PYTHONPATH": path, "FRESHNESS_DAEMON_INTERVAL_SECONDS": "3"}
+    with WebUi(stage.directory.parent / "home", config=stage.directory, environ=environ) as started:
         yield started.wait()
+
+
+@pytest.fixture(scope="package")
+def history(ui: WebUi, stage: Stage) -> Iterator[History]:
+    """What has happened before the tests look, begun while the first of them run."""
+    with History(ui, stage) as begun:
+        yield begun
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _begin(history: History) -> None:
+    """Begin at once, so that no test has to wait for all of it."""
 
 
 # Not for longer than a module: while it is open, no test of the same worker may have an event loop.

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from secretsync_core.demo.ui import LOCATION
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from secretsync_core.demo.ui import WebUi
 
@@ -18,6 +18,15 @@ _MILLISECONDS = 45_000
 _RUN = re.compile(r"/runs/[0-9a-f-]{36}")
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection {
   events { __typename ... on MessageEvent { stepKey timestamp message } } } } }"""
+
+
+def reload_documents(page: Page) -> None:
+    """Press Reload on the code location's page, and wait until that is done."""
+    page.goto(f"/locations/{LOCATION}")
+    expect(page.get_by_text("Loaded", exact=True).first).to_be_visible()
+    with page.expect_response(lambda answer: "RELOAD" in (answer.request.post_data or "").upper()) as answered:
+        page.get_by_role("button", name="Reload", exact=True).click()
+    assert "errors" not in answered.value.json()
 
 
 def open_launchpad(page: Page, job: str) -> None:
@@ -51,6 +60,18 @@ def run_of(page: Page, *, other_than: str = "") -> str:
 def see_end(page: Page, status: str) -> None:
     """Watch until the page says how the run ended."""
     expect(page.get_by_text(status, exact=True).first).to_be_visible(timeout=_MILLISECONDS)
+
+
+def open_table(page: Page, wanted: str, message: str = "") -> Locator:
+    """Filter a run's events, and open the first that is too long to be shown whole; gives the dialog."""
+    page.get_by_placeholder("Filter…").fill(wanted)
+    page.keyboard.press("Escape")
+    if message:
+        expect(page.get_by_text(message).first).to_be_visible()
+    page.get_by_text("View full message").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    return dialog
 
 
 def events(ui: WebUi, run: str) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ metadata: {{name: {name}}}
 spec:
   source: source
   dest: {name}-dest
-  schedule: "@yearly"
+  schedule: "{schedule}"
   limits: {{{limits}}}
   plan:
 """
@@ -51,8 +52,19 @@ spec:
       keyTransfrom: []
 """
 
-JOBS = ("press", "dry", "retry", "fill", "drift", "clock", "crash", "again")
 SLOW = "rate: 4/s, concurrency: 1"
+ITEMS_OF = {
+    # Secrets of their own: of some jobs one that lacks a port; of another, one that a test spoils on the way.
+    **{job: (*ITEMS, f"{job}-broken") for job in ("retry", "again", "refill")},
+    "trend": ("trend-own",),
+}
+LIMITS_OF = {"crash": SLOW, "stop": SLOW}
+JOBS = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again")
+
+
+def _schedule(job: str) -> str:
+    """Nearly never, so that nothing starts by itself; of one job hourly, and not while the tests run."""
+    return f"{(datetime.now(UTC).minute + 30) % 60} * * * *" if job == "late" else "@yearly"
 
 
 class Stage:
@@ -65,17 +77,15 @@ class Stage:
         stores += "".join(_STORE.format(name=f"{job}-dest", permissions="ReadWrite") for job in JOBS)
         (directory / "stores.yaml").write_text(stores.removesuffix("---\n"))
         for job in JOBS:
-            # The jobs that are to fail have a secret of their own that lacks a port.
-            items = [*ITEMS, f"{job}-broken"] if job in ("retry", "again") else ITEMS
-            plan = "".join(_ITEM.format(item=item) for item in items)
-            limits = SLOW if job == "crash" else ""
-            (directory / f"{job}.yaml").write_text(_JOB.format(name=job, limits=limits) + plan)
+            plan = "".join(_ITEM.format(item=item) for item in ITEMS_OF.get(job, ITEMS))
+            head = _JOB.format(name=job, schedule=_schedule(job), limits=LIMITS_OF.get(job, ""))
+            (directory / f"{job}.yaml").write_text(head + plan)
             (directory / f"{job}-dest").mkdir()
         (directory / "broken.yaml").write_text(BROKEN)
-        for item in ITEMS:
+        for item in (*ITEMS, "trend-own"):
             for number in range(PER_ITEM):
                 self.write(f"{item}/key-{number}", {"host": f"{item}.internal", "port": str(8000 + number)})
-        for job in ("retry", "again"):
+        for job in ("retry", "again", "refill"):
             self.write(f"{job}-broken/key-0", {"host": "broken.internal"})
             self.write(f"{job}-broken/key-1", {"host": "whole.internal", "port": "1"})
 
@@ -84,6 +94,10 @@ class Stage:
         path = self.directory / "source" / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(fields))
+
+    def tamper(self, job: str, key: str) -> None:
+        """Edit a copy by hand."""
+        (self.directory / f"{job}-dest" / key).write_text('{"url": "edited by hand"}')
 
     def dest(self, job: str) -> dict[str, str]:
         """What a job's destination holds: text by key."""

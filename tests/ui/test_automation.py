@@ -10,11 +10,14 @@ import pytest
 from playwright.sync_api import expect
 
 from secretsync_core.demo.ui import LOCATION
+from ui.presses import reload_documents
+from ui.stage import BROKEN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from secretsync_core.demo.ui import WebUi
+    from ui.history import History
     from ui.stage import Stage
 
 pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
@@ -40,10 +43,10 @@ def test_a_schedule_is_switched_off_and_on(page: Page, ui: WebUi) -> None:
         assert status() == after
 
 
-def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, ui: WebUi, stage: Stage) -> None:
+def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, stage: Stage, history: History) -> None:
     """After somebody edited one copy, Execute on the check's page turns it red and names the key."""
-    assert ui.wait_for(ui.launch("drift")) == "SUCCESS"
-    (stage.directory / "drift-dest" / "team-b" / "key-1").write_text('{"url": "edited by hand"}')
+    history.drift()
+    stage.tamper("drift", "team-b/key-1")
     page.goto("/assets/sync/drift?view=checks&checkDetail=drift")
     expect(page.get_by_text("Not evaluated").first).to_be_visible()
     page.get_by_role("button", name=re.compile("Execute$")).click()
@@ -51,8 +54,8 @@ def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, ui: WebUi, sta
     expect(page.get_by_text("Failed").first).to_be_visible()
 
 
-def test_a_broken_documents_error_is_shown(page: Page, ui: WebUi) -> None:
-    """A document with an error leaves the others alone, and stands among the jobs with what is wrong and where."""
+def test_a_broken_document_is_shown_until_it_is_mended(page: Page, ui: WebUi, stage: Stage) -> None:
+    """A document with an error stands among the jobs with what is wrong and where; mended and reloaded, it is a job."""
     broken = [name for name in ui.jobs() if name.startswith("BROKEN")]
     assert len(broken) == 1
     page.goto(f"/locations/{LOCATION}/jobs")
@@ -60,3 +63,17 @@ def test_a_broken_documents_error_is_shown(page: Page, ui: WebUi) -> None:
     expect(page.get_by_text("has errors").first).to_be_visible()
     expect(page.get_by_text("keyTransfrom").first).to_be_visible()
     expect(page.get_by_text("broken.yaml:9").first).to_be_visible()
+
+    path = stage.directory / "broken.yaml"
+    path.write_text(path.read_text().replace("keyTransfrom: []", "keyTransform: []"))
+    reload_documents(page)
+    page.goto(f"/locations/{LOCATION}/jobs")
+    expect(page.get_by_text("typed_in_a_hurry").first).to_be_visible()
+    expect(page.get_by_text("BROKEN")).to_have_count(0)
+    assert not [name for name in ui.jobs() if name.startswith("BROKEN")]
+    # And the other way: the next slip is shown without taking anything else down.
+    path.write_text(BROKEN)
+    reload_documents(page)
+    page.goto(f"/locations/{LOCATION}/jobs")
+    expect(page.get_by_text(broken[0]).first).to_be_visible()
+    assert "press" in ui.jobs()

@@ -1,25 +1,36 @@
-"""The asset's page: the state of every item, and backfills."""
+"""The asset's page: the state of every item, backfills, what went on over time, and who is late."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
+from ui.history import DAYS_AGO
+from ui.presses import events
 from ui.stage import PER_ITEM
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Response
 
     from secretsync_core.demo.ui import WebUi
+    from ui.history import History
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
 _RUNS = """{ runsOrError(filter: {tags: [{key: "dagster/backfill", value: "%s"}]}) { ... on Runs {
   results { runId status } } } }"""
-_BACKFILLS = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id status numPartitions } } } }"
+_BACKFILLS = """{ partitionBackfillsOrError { ... on PartitionBackfills { results {
+  id status numPartitions assetSelection { path } } } } }"""
+_LAST_RUN = """{ assetNodeOrError(assetKey: {path: ["sync", "again"]}) { ... on AssetNode {
+  latestMaterializationByPartition(partitions: ["team-unready"]) { runId } } } }"""
+
+
+def _backfills(ui: WebUi, job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ui.graphql(_BACKFILLS)["partitionBackfillsOrError"]["results"]
+    return [one for one in found if one["assetSelection"] == [{"path": ["sync", job]}]]
 
 
 def test_a_backfill_of_two_items_from_the_assets_page(page: Page, ui: WebUi, stage: Stage) -> None:
@@ -40,8 +51,95 @@ def test_a_backfill_of_two_items_from_the_assets_page(page: Page, ui: WebUi, sta
     page.goto("/assets/sync/fill?view=partitions")
     expect(page.get_by_text("Materialized (2)")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Missing (1)")).to_be_visible()
-    found = ui.graphql(_BACKFILLS)["partitionBackfillsOrError"]["results"]
+    found = _backfills(ui, "fill")
     assert [one["numPartitions"] for one in found] == [2]
     assert len(ui.graphql(_RUNS % found[0]["id"])["runsOrError"]["results"]) == 1
     assert {key.split("/")[0] for key in stage.dest("fill")} == {"team-a", "team-b"}
     assert len(stage.dest("fill")) == 2 * PER_ITEM
+
+
+def test_what_failed_in_a_backfill_is_retried_alone(page: Page, ui: WebUi, stage: Stage, history: History) -> None:
+    """After a backfill of three items in which one failed, "Failed and missing" runs that one, and no other."""
+    backfill = history.again()
+    assert len(ui.graphql(_RUNS % backfill)["runsOrError"]["results"]) == 1
+    stage.write("team-unready/key-0", {"host": "unready.internal", "port": "2"})
+    page.goto("/assets/sync/again?view=partitions")
+    expect(page.get_by_text("Failed (1)")).to_be_visible()
+    expect(page.get_by_text("Materialized (2)")).to_be_visible()
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize").first
+    dialog.get_by_role("button", name="Failed and missing").click()
+    expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    page.wait_for_timeout(1000)
+    page.goto("/assets/sync/again?view=partitions")
+    expect(page.get_by_text("Materialized (3)")).to_be_visible(timeout=120_000)
+    run = ui.graphql(_LAST_RUN)["assetNodeOrError"]["latestMaterializationByPartition"][0]["runId"]
+    transfers = {str(event.get("stepKey")) for event in events(ui, run) if "transfer" in str(event.get("stepKey"))}
+    assert transfers == {"again.transfer[team_unready]"}
+    assert len(stage.dest("again")) == 2 * PER_ITEM + 2
+
+
+def _numbers(bodies: list[Any]) -> dict[str, list[float]]:
+    """Every number that the page got of an asset's events, by its name."""
+    found: dict[str, list[float]] = {}
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            if part.get("__typename") in ("IntMetadataEntry", "FloatMetadataEntry"):
+                number: Any = part.get("intRepr", part.get("floatValue", part.get("intValue")))
+                found.setdefault(part["label"], []).append(float(number))
+            for inner in part.values():
+                walk(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                walk(inner)
+
+    for body in bodies:
+        walk(body)
+    return found
+
+
+_PAINTED = """canvas => { const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  for (let at = 3; at < pixels.length; at += 4) if (pixels[at]) return true; return false; }"""
+
+
+def test_what_went_on_over_time_is_plotted(page: Page, history: History) -> None:
+    """After three runs the asset's page plots copied, unchanged, failed, drifted and seconds, a point an event."""
+    history.trend()
+    bodies: list[Any] = []
+
+    def keep(answer: Response) -> None:
+        if answer.url.endswith("graphql") or "/graphql?" in answer.url:
+            bodies.append(answer.json())
+
+    page.on("response", keep)
+    page.goto("/assets/sync/trend?view=overview")
+    page.get_by_role("button", name="Plots").click()
+    page.get_by_role("button", name="Events").last.click()
+    for name in ("copied", "unchanged", "failed", "drifted", "seconds"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    page.wait_for_timeout(1000)  # they are drawn in a few steps
+    plots = page.locator("canvas")
+    assert plots.count() >= 6
+    assert all(plots.nth(index).evaluate(_PAINTED) for index in range(plots.count()))
+    numbers = _numbers(bodies)
+    assert {3.0, 1.0} <= set(numbers["copied"])
+    assert 1.0 in numbers["drifted"]
+    assert 1.0 in numbers["failed"]
+    assert any(numbers["unchanged"])
+    assert all(number > 0 for number in numbers["seconds"])
+
+
+def test_who_is_late_is_shown(page: Page, history: History) -> None:
+    """A job that is due every hour and was synced days ago fails its freshness policy; one synced now passes it."""
+    history.late()
+    page.goto("/assets/sync/late?view=overview")
+    expect(page.get_by_text("Fails if more than 2 hours since last materialization").first).to_be_visible()
+    expect(page.get_by_text(f"Last materialized {DAYS_AGO} days ago").first).to_be_visible()
+    expect(page.get_by_text("Failing").first).to_be_visible()
+    history.drift()
+    page.goto("/assets/sync/drift?view=overview")
+    expect(page.get_by_text("Passing").first).to_be_visible()
+    expect(page.get_by_text("since last materialization").first).to_be_visible()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from ui.presses import events, launch, open_launchpad, see_end, type_config
+from secretsync_core.audit.keys import load_key
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.record import Event
+from secretsync_dagster.resources import STATE
+from ui.presses import events, launch, open_launchpad, open_table, reload_documents, see_end, type_config
 from ui.stage import ITEMS, PER_ITEM
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from secretsync_core.demo.ui import WebUi
+    from ui.history import History
     from ui.stage import Stage
 
 pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
@@ -35,29 +41,60 @@ def test_one_press_runs_the_whole_job(page: Page, ui: WebUi, stage: Stage) -> No
     assert seconds < 30
 
 
-def test_the_table_of_keys_can_be_opened(page: Page) -> None:
-    """A transfer step shows each key with what happened to it and both versions."""
-    open_launchpad(page, "press")
-    type_config(page, "{items: [team-b], verify: true}")
+def test_a_verify_run_has_a_table_of_what_it_compared(page: Page, history: History) -> None:
+    """With ``verify`` every value is compared: the item's step shows each key, unchanged, with both versions."""
+    history.drift()
+    open_launchpad(page, "drift")
+    type_config(page, "{items: [team-a], verify: true}")
     launch(page)
     see_end(page, "Success")
-    page.get_by_placeholder("Filter…").fill("step:transfer[team_b]")
-    page.keyboard.press("Escape")
-    page.get_by_text("View full message").first.click()
-    dialog = page.get_by_role("dialog")
+    table = open_table(page, "step:transfer[team_a]")
     for text in ("key", "result", "why", "source version", "destination version"):
-        expect(dialog.get_by_text(text, exact=True).first).to_be_visible()
-    expect(dialog.get_by_text("press-dest: team-b/key-0").first).to_be_visible()
+        expect(table.get_by_text(text, exact=True).first).to_be_visible()
+    for number in range(PER_ITEM):
+        expect(table.get_by_role("row").filter(has_text=f"drift-dest: team-a/key-{number}")).to_contain_text(
+            "unchanged"
+        )
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(page: Page, stage: Stage) -> None:
-    """dryRun in the Launchpad gives the plan as a table on the run's page."""
+    """dryRun in the Launchpad gives the plan as a table on the run's page, with every key and why."""
     open_launchpad(page, "dry")
     type_config(page, "dryRun: true")
     launch(page)
     see_end(page, "Success")
-    page.get_by_placeholder("Filter…").fill("step:expand")
-    page.keyboard.press("Escape")
-    expect(page.get_by_text("dry-dest: team-a/key-0").first).to_be_attached()
-    expect(page.get_by_text("would create").first).to_be_attached()
+    table = open_table(page, "step:expand", 'Yielded output "manifest"')
+    for text in ("key", "would", "why", "would create"):
+        expect(table.get_by_text(text, exact=True).first).to_be_visible()
+    for item in ITEMS:
+        for number in range(PER_ITEM):
+            expect(table.get_by_role("row").filter(has_text=f"dry-dest: {item}/key-{number}")).to_contain_text("create")
     assert stage.dest("dry") == {}
+
+
+def test_terminate_ends_a_run_in_order(page: Page, ui: WebUi, stage: Stage) -> None:
+    """A run that is terminated in the middle starts no further step, and what it left the next one completes."""
+    open_launchpad(page, "slow")
+    run = launch(page)
+    deadline = time.monotonic() + 60
+    while not stage.dest("slow") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    page.get_by_role("button", name="Terminate").click()
+    page.get_by_role("button", name="Terminate 1 run").click()
+    page.get_by_role("button", name="Done").click()
+    see_end(page, "Canceled")
+    assert ui.wait_for(run) == "CANCELED"
+    assert 0 < len(stage.dest("slow")) < len(ITEMS) * PER_ITEM
+    started = [event["stepKey"] for event in events(ui, run) if event["__typename"] == "ExecutionStepStartEvent"]
+    assert started == ["expand", "transfer[team_a]"]
+
+    stage.slow_down(seconds=0)
+    reload_documents(page)
+    assert ui.wait_for(ui.launch("slow")) == "SUCCESS"
+    assert len(stage.dest("slow")) == len(ITEMS) * PER_ITEM
+    home = stage.directory / STATE
+    keys = load_key(environ={}, directory=home, create=False)
+    with Ledger.open(home / "ledger.db", seal_key=keys.seal) as ledger:
+        assert all(report.sound for report in ledger.verify())
+        assert ledger.open_runs("slow") == []
+        assert {record.draft.run for record in ledger.records(job="slow", events=[Event.RUN_STARTED])} >= {run}

@@ -76,6 +76,8 @@ class Trouble:
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         await asyncio.sleep(self._settings.delay)
+        if self._settings.fail.get(f"write {key}") == "quote":
+            raise ValueError(f"a bug that quotes what it was given: {value.reveal()!r}")
         self._check(f"write {key}")
         return await self._inner.write(key, value)
 

