@@ -38,6 +38,7 @@ class Shard:
         run: the run that decided about the changes. In another one they are stale.
         verify: values are compared even where versions match.
         together: how many steps of the run may work at a time, and share the job's limits.
+        unchanged: how many secrets of the item need nothing; they are in no change.
     """
 
     job: str
@@ -50,6 +51,7 @@ class Shard:
     run: str = ""
     verify: bool = False
     together: int = 1
+    unchanged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

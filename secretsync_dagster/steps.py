@@ -108,7 +108,17 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         await session.start()
         shards = _shards(session, job, found)
         together = min(AT_ONCE[session.plan.spec.executor], max(1, len(shards)))
-        shards = [replace(shard, run=step.run, verify=verify, together=together) for shard in shards]
+        shards = [
+            # Of an item in parts none of them tells of the rest.
+            replace(
+                shard,
+                run=step.run,
+                verify=verify,
+                together=together,
+                unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
+            )
+            for shard in shards
+        ]
         busy = {shard.item for shard in shards}
         # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
         settled = () if found.deletes or "" in busy else tuple(name for name in names if name not in busy)
@@ -148,6 +158,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
         await session.start()
         done = Done(Report(step.run, shard.job, time.time()))
         changes: Collection[Change] = shard.changes
+        done.report.begin({shard.item: shard.unchanged} if shard.unchanged else {}, [], [], 0)
         if step.again or shard.run != step.run:
             # Before it is written again: who looks later cannot tell which of the two writes was done.
             await session.settle_writes(_mine(shard))
@@ -159,7 +170,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
             if not shard.look_again:
                 mine = {(change.dest, change.key) for change in shard.changes}
                 changes = [change for change in changes if (change.dest, change.key) in mine]
-                unchanged = {shard.item: len(mine) - len(changes)}
+                unchanged = {shard.item: shard.unchanged + len(mine) - len(changes)}
             done.report.begin(unchanged, found.warnings, errors, found.unknown_drift)
         await session.transfer(done.settled).copy(list(changes))
         _close(done, session)

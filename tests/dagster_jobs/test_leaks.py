@@ -10,7 +10,15 @@ import pytest
 
 from dagster_jobs.lab import TWO_ITEMS, Lab
 from secretsync_core.engine import transfer, watch
-from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    RateLimited,
+    SecretNotFound,
+    StoreLost,
+    StoreUnavailable,
+)
 from secretsync_core.testing.canaries import Canary, canary, find_in
 from secretsync_dagster import checks, steps
 
@@ -94,8 +102,28 @@ def test_success_leaves_nothing(leaks: Leaks, caplog: pytest.LogCaptureFixture) 
     assert leaks.lab.materialize("alpha", "beta").success
 
 
-@pytest.mark.parametrize("where", ["src read", "src list", "dst write_if", "dst stat", "dst read", "dst aclose"])
-@pytest.mark.parametrize("kind", [AccessDenied, StoreUnavailable, ValueError])
+ANYWHERE = ("src read", "src list", "dst write_if", "dst stat", "dst read", "dst aclose")
+EVERY_KIND = (
+    SecretNotFound,
+    InvalidSecret,
+    Conflict,
+    AccessDenied,
+    StoreUnavailable,
+    StoreLost,
+    RateLimited,
+    ValueError,
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    dict.fromkeys(
+        [
+            *((where, kind) for where in ANYWHERE for kind in (AccessDenied, StoreUnavailable, ValueError)),
+            *((where, kind) for where in ("src read", "dst write_if") for kind in EVERY_KIND),
+        ]
+    ),
+)
 def test_errors_of_stores_leave_nothing(leaks: Leaks, where: str, kind: type[Exception]) -> None:
     """A third party's store raises errors whose text and cause hold a value: only their kind is told."""
     store, operation = where.split()

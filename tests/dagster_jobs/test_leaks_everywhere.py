@@ -55,6 +55,10 @@ _EVENTS = f"""query($run: ID!) {{ logsForRun(runId: $run) {{ ... on EventConnect
   ... on ExecutionStepFailureEvent {{ failureMetadata {{ label description {_ENTRIES} }} }}
   ... on DisplayableEvent {{ label description {_ENTRIES} }}
 }} }} }} runOrError(runId: $run) {{ ... on Run {{ runConfigYaml tags {{ key value }} }} }} }}"""
+_PAGES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+  jobs { name description metadataEntries { label description ... on TextMetadataEntry { text } } }
+  schedules { name description } sensors { name description }
+  assetNodes { assetKey { path } description metadataEntries { label ... on TextMetadataEntry { text } } } } } } }"""
 _RUNS = """{ runsOrError { ... on Runs { results { runId status jobName } } } }"""
 
 
@@ -89,8 +93,10 @@ class Place:
             api.call("POST", f"{self.mounts[0]}/data/{item}/key", {"data": {"password": each.text}})
         self.canaries += [self._token(api, "read"), self._token(Api(dest.address, dest.root_token), "write")]
         hook = Canary("hook", f"xx{secrets.token_hex(16)}xxxx")
-        self.canaries.append(hook)
-        reading, writing = self.canaries[-3:-1]
+        # Against all advice, in a document itself; whoever may read that file sees it, and nobody else.
+        self.literal = Canary("literal", f"xx{secrets.token_hex(16)}xxxx")
+        reading, writing = self.canaries[-2:]
+        self.canaries += [hook, self.literal]
         (root / "write.token").write_text(writing.text)
         (root / "write.token").chmod(0o600)
         # Nobody listens there: the notification is tried, and its failure is told.
@@ -127,7 +133,8 @@ class Place:
             "buggy": {"source": "main", "dest": "buggy", "plan": plain},
         }
         for spec in jobs.values():
-            spec["notify"] = [{"webhook": {"url": {"env": "HOOK_URL"}}}]
+            headers = {"Authorization": {"value": self.literal.text}}
+            spec["notify"] = [{"webhook": {"url": {"env": "HOOK_URL"}, "headers": headers}}]
         documents = [_document("SecretStore", name, {"provider": provider}) for name, provider in stores.items()]
         documents += [_document("SyncJob", name, spec) for name, spec in jobs.items()]
         (self.config / "all.yaml").write_text(yaml.safe_dump_all(documents, sort_keys=False))
@@ -187,9 +194,10 @@ class Running:
         raise AssertionError(f"the daemon started no {job}")
 
     def told(self) -> str:
-        """All that the UI is told of all runs, as one text."""
+        """All that the UI is told of all runs, jobs and assets, as one text."""
         runs = self.ui.graphql(_RUNS)["runsOrError"]["results"]
-        return json.dumps([self.ui.graphql(_EVENTS, run=run["runId"]) for run in runs], ensure_ascii=False)
+        found = [self.ui.graphql(_EVENTS, run=run["runId"]) for run in runs]
+        return json.dumps([*found, self.ui.graphql(_PAGES)], ensure_ascii=False)
 
     def command_lines(self) -> str:
         """The command line of every program on this machine."""
@@ -244,7 +252,8 @@ def _search(place: Place, running: Running, told: str, lines: str) -> None:
     assert find_in(told, place.canaries) == []
     assert find_in(lines, place.canaries) == []
     assert find_in(home, place.canaries) == []
-    assert find_in(place.config, place.canaries) == []
+    assert {found.canary for found in find_in(place.config / "all.yaml", place.canaries)} == {"literal"}
+    assert find_in(place.config / ".secretsync", place.canaries) == []
     # There was something to look through, and each of the faults was met.
     assert (home / "code.log").stat().st_size > 0
     assert any((home / "storage").rglob("shards/*")), "the IO manager kept nothing"

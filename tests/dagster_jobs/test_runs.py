@@ -107,6 +107,7 @@ def test_drift_is_repaired_by_the_transfer(lab: Lab) -> None:
     assert lab.held()["alpha/1"] == {"x": "alpha/1"}
     assert moved(result) == {"beta": [0], "alpha": [1]}
     assert moved(result, "drifted")["alpha"] == [1]
+    assert moved(result, "unchanged") == {"beta": [2], "alpha": [1]}
 
 
 def test_verify_compares_values_where_versions_match(lab: Lab) -> None:

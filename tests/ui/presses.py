@@ -25,7 +25,7 @@ def reload_documents(page: Page) -> None:
     page.goto(f"/locations/{LOCATION}")
     expect(page.get_by_text("Loaded", exact=True).first).to_be_visible()
     with page.expect_response(lambda answer: "RELOAD" in (answer.request.post_data or "").upper()) as answered:
-        page.get_by_role("button", name="Reload", exact=True).click()
+        page.get_by_role("button", name=re.compile("Reload$")).click()
     assert "errors" not in answered.value.json()
 
 
@@ -72,6 +72,11 @@ def open_table(page: Page, wanted: str, message: str = "") -> Locator:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     return dialog
+
+
+def row_of(table: Locator, key: str) -> Locator:
+    """A key's row, and not that of a table in which this one stands."""
+    return table.get_by_role("row", name=re.compile(f"^{re.escape(key)} "))
 
 
 def events(ui: WebUi, run: str) -> list[dict[str, str]]:
