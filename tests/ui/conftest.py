@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-SECONDS = 45
+SECONDS = 60
 """How long anything in the UI may take before a test gives up on it."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.demo.ui import WebUi
 
-_MILLISECONDS = 45_000
+_MILLISECONDS = 120_000
 _RUN = re.compile(r"/runs/[0-9a-f-]{36}")
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection {
   events { __typename ... on MessageEvent { stepKey timestamp message } } } } }"""
@@ -75,8 +75,8 @@ def open_table(page: Page, wanted: str, message: str = "") -> Locator:
 
 
 def row_of(table: Locator, key: str) -> Locator:
-    """A key's row, and not that of a table in which this one stands."""
-    return table.get_by_role("row", name=re.compile(f"^{re.escape(key)} "))
+    """A key's row; not the one of the table around it, which comes first."""
+    return table.get_by_role("row").filter(has_text=key).last
 
 
 def events(ui: WebUi, run: str) -> list[dict[str, str]]:
