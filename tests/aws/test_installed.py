@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-PROVIDERS = ("awsSecretsManager",)
+PROVIDERS = ("awsSecretsManager", "awsParameterStore")
 
 LAZY = """
 import sys

@@ -61,31 +61,32 @@ def key(label: str) -> Canary:
     return Canary(label, f"xx{canary(label).core.strip('/').replace('+', '')}xxxx")
 
 
+@pytest.mark.parametrize("provider", ["secrets_manager", "parameter_store"])
 async def test_nothing_is_heard(
-    secrets_manager: OpenStore, burst: Microburst, region: Region, ear: Ear, caplog: pytest.LogCaptureFixture
+    provider: str,
+    secrets_manager: OpenStore,
+    parameter_store: OpenStore,
+    burst: Microburst,
+    region: Region,
+    ear: Ear,
 ) -> None:
     """Opened by a role, written, read alone and in batches, listed, refused: no canary, and botocore says nothing."""
+    opening = {"secrets_manager": secrets_manager, "parameter_store": parameter_store}[provider]
     value, secret, token = canary("value"), key("secret"), key("token")
     environ = {"ID": "AKIATEST", "SECRET": secret.text, "TOKEN": token.text}
     keys = {"id": {"env": "ID"}, "secret": {"env": "SECRET"}, "sessionToken": {"env": "TOKEN"}}
     role = {"roleArn": "arn:aws:iam::123456789012:role/sync"}
     said = []
+    refusals: list[list[dict[str, Any]]] = [
+        [],
+        [{"error": {"code": "ExpiredTokenException"}}],
+        [{"error": {"code": "Odd", "status": 500}}],
+        [{"error": {"code": "ValidationException", "message": value.text}}],
+    ]
     for auth in ({"accessKey": keys}, {"accessKey": keys, "assumeRole": role}):
-        store = await secrets_manager(
-            auth=auth, environ=environ, endpointUrl=burst.address, stsEndpointUrl=region.address
-        )
-        calls: list[Any] = [
-            lambda s=store: s.write("a", SecretValue(value.data)),
-            lambda s=store: s.write("b", SecretValue(value.data + b"\xff")),
-            lambda s=store: s.write_if("a", SecretValue(value.data), "0" * 36),
-            lambda s=store: s.read("a"),
-            lambda s=store: s._read_many(["a", "b"]),
-        ]
-        for rules in (
-            (),
-            ({"error": {"code": "ExpiredTokenException"}},),
-            ({"error": {"code": "Odd", "status": 500}},),
-        ):
+        store = await opening(auth=auth, environ=environ, endpointUrl=burst.address, stsEndpointUrl=region.address)
+        calls = _calls(store, value)
+        for rules in refusals:
             burst.rules(*rules)
             for call in calls:
                 try:
@@ -93,13 +94,28 @@ async def test_nothing_is_heard(
                 except Exception as error:  # noqa: BLE001  it must not show anything either
                     said += traceback.format_exception(error)
         burst.rules()
-        async for each in store.list("", recursive=True, metadata=True):
-            said.append(repr(each))
+        said += [repr(each) async for each in store.list("", recursive=True, metadata=True)]
     assert find_in("\n".join(said), [value, secret, token]) == []
     assert find_in("\n".join(text for _, text in ear.heard), [value, secret, token]) == []
     # (microburst, which stands in for the service here, reads descriptions of services by botocore's loader.)
     assert {name for name, _ in ear.heard if name.startswith(("boto", "urllib3"))} <= {"botocore.loaders"}
     assert "microburst" in ear.names()
+
+
+def _calls(store: Any, value: Canary) -> list[Any]:
+    """Writes and reads of a value that nobody may see."""
+    calls = [
+        lambda: store.write("a", SecretValue(value.data)),
+        lambda: store.write("b", SecretValue(value.data)),
+        lambda: store.write("c", SecretValue(value.data + b"\xff")),
+        lambda: store.read("a"),
+        lambda: store._read_many(["a", "b"]),
+    ]
+    if hasattr(store, "write_if"):
+        calls.append(lambda: store.write_if("a", SecretValue(value.data), "0" * 36))
+    if hasattr(store, "create"):
+        calls.append(lambda: store.create("a", SecretValue(value.data)))
+    return calls
 
 
 def test_others_are_heard(region: Region, ear: Ear) -> None:

@@ -1,0 +1,120 @@
+"""The documents of the stores of AWS: what is understood, what is refused, and with which words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from yaml_samples import load, problems, store, warnings
+
+from secretsync_core.schema.export import json_schema_for
+from secretsync_core.schema.provider_configs import AwsParameterStoreConfig, AwsSecretsManagerConfig
+from secretsync_core.schema.yaml_tree import read_documents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROLE = "arn:aws:iam::123456789012:role/secretsync"
+WEB = f"webIdentity: {{roleArn: '{ROLE}', tokenFile: token}}"
+
+GOOD = [
+    "awsSecretsManager: {}",
+    "awsSecretsManager: {region: eu-central-1, prefix: prod/}",
+    "awsSecretsManager: {prefix: /prod/, recoveryWindowInDays: 7, tags: {team: a, 'cost center': ''}}",
+    "awsSecretsManager: {forceDeleteWithoutRecovery: true, replicaRegions: [{region: eu-west-1, kmsKeyId: alias/k}]}",
+    "awsSecretsManager: {auth: {profile: work}, endpointUrl: 'https://vpce-1.example.com'}",
+    "awsSecretsManager: {auth: {accessKey: {id: {env: A}, secret: {file: b}, sessionToken: {env: C}}}}",
+    f"awsSecretsManager: {{auth: {{assumeRole: {{roleArn: '{ROLE}', externalId: ab, durationSeconds: 900}}}}}}",
+    f"awsSecretsManager: {{auth: {{{WEB}, assumeRole: {{roleArn: '{ROLE}'}}}}}}",
+    "awsParameterStore: {}",
+    "awsParameterStore: {path: /prod/app, type: String, tier: IntelligentTiering}",
+    "awsParameterStore: {path: /, kmsKeyId: alias/k, description: d, taggingEndpointUrl: 'http://127.0.0.1:1'}",
+]
+
+# What the JSON Schema cannot say is marked: it is about two fields at once.
+BAD = [
+    ("awsSecretsManager: {prefix: prod}", "prefix does not have the form", "another separator: prod/", False),
+    ("awsSecretsManager: {region: Frankfurt}", "region does not have the form", "eu-central-1", False),
+    ("awsSecretsManager: {endpointUrl: 'https://u:CANARY@x'}", "endpointUrl does not have the form", "VPC", False),
+    ("awsSecretsManager: {recoveryWindowInDays: 3}", "recoveryWindowInDays must be at least 7", "", False),
+    (
+        "awsSecretsManager: {recoveryWindowInDays: 7, forceDeleteWithoutRecovery: true}",
+        "give recoveryWindowInDays or forceDeleteWithoutRecovery, not both",
+        "",
+        True,
+    ),
+    (
+        "awsSecretsManager: {auth: {profile: a, accessKey: {id: {env: A}, secret: {env: B}}}}",
+        "auth: give at most one of profile, accessKey and webIdentity",
+        "",
+        True,
+    ),
+    (
+        "awsSecretsManager: {auth: {accessKey: {id: CANARY, secret: {env: B}}}}",
+        "accessKey.id must be a mapping",
+        "",
+        False,
+    ),
+    ("awsSecretsManager: {auth: {assumeRole: {roleArn: CANARY}}}", "roleArn does not have the form", ROLE, False),
+    (
+        f"awsSecretsManager: {{auth: {{assumeRole: {{roleArn: '{ROLE}', durationSeconds: 60}}}}}}",
+        "durationSeconds must be at least 900",
+        "",
+        False,
+    ),
+    (
+        f"awsSecretsManager: {{auth: {{webIdentity: {{roleArn: '{ROLE}'}}}}}}",
+        "webIdentity.tokenFile is missing",
+        "",
+        False,
+    ),
+    ("awsSecretsManager: {replicaRegions: [eu-west-1]}", "replicaRegions[0] must be a mapping", "", False),
+    ("awsSecretsManager: {tags: {team: 1}}", "tags.team must be text", "quotes", False),
+    ("awsSecretsManager: {kmsKey: a}", "unknown field", "Did you mean kmsKeyId?", False),
+    ("awsParameterStore: {path: prod}", "path does not have the form", "/prod", False),
+    ("awsParameterStore: {path: //}", "path does not have the form", "", False),
+    ("awsParameterStore: {type: StringList}", "type must be 'SecureString' or 'String'", "", False),
+    ("awsParameterStore: {tier: standard}", "tier must be", "Did you mean Standard?", False),
+    ("awsParameterStore: {type: String, kmsKeyId: a}", "kmsKeyId needs type: SecureString", "", True),
+    ("awsParameterStore: {overwrite: true}", "unknown field", "", False),
+    ("awsParamStore: {}", "there is no provider awsParamStore", "Did you mean awsParameterStore?", False),
+]
+
+
+def by_schema(text: str) -> bool:
+    """Whether the exported JSON Schema takes a document."""
+    (document,) = read_documents("a.yaml", text)[0]
+    return bool(Draft202012Validator(json_schema_for("SecretStore")).is_valid(document.data))
+
+
+@pytest.mark.parametrize("provider", GOOD)
+def test_good_documents(tmp_path: Path, provider: str) -> None:
+    """What is documented is understood, by loading and by the JSON Schema for editors, without a warning."""
+    text = store("one", provider=provider)
+    config = load(tmp_path, text).stores["one"].config
+    assert isinstance(config, (AwsSecretsManagerConfig, AwsParameterStoreConfig))
+    assert by_schema(text)
+
+
+@pytest.mark.parametrize(("provider", "message", "hint", "beyond_schema"), BAD)
+def test_bad_documents(tmp_path: Path, provider: str, message: str, hint: str, beyond_schema: bool) -> None:
+    """Each has one problem that names the field and says what to do, and never what stood there."""
+    text = store("one", provider=provider)
+    (problem,) = problems(tmp_path, text)
+    assert message in problem.message
+    assert hint in problem.hint
+    assert "CANARY" not in f"{problem.message} {problem.hint}"
+    assert by_schema(text) is beyond_schema
+
+
+def test_files_start_where_the_document_stands(tmp_path: Path) -> None:
+    """A token file and a key's files are relative to the document; a key in the document itself is warned about."""
+    config = load(tmp_path, store("one", provider=f"awsSecretsManager: {{auth: {{{WEB}}}}}")).stores["one"].config
+    assert isinstance(config, AwsSecretsManagerConfig)
+    assert config.auth.web_identity is not None
+    assert config.auth.web_identity.token_file == str(tmp_path / "token")
+    keys = "accessKey: {id: {value: A}, secret: {file: b}}"
+    assert warnings(tmp_path, store("one", provider=f"awsSecretsManager: {{auth: {{{keys}}}}}")) == [
+        "5: spec.provider.awsSecretsManager.auth.accessKey.id stands in the document itself"
+    ]
