@@ -11,6 +11,7 @@ to differ from what the service documents, it is corrected here, so that what pa
 - names, sizes and the number of ids in one request are bounded; what is absent is answered with 400 (it was 404).
 
 Requests are served one at a time, as if each were atomic, and counted: ``GET /counts`` gives them by region and action.
+``POST /manage`` makes a secret as other services of AWS do, under a name that nobody else can give one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # every test has a region of its own
 
+ACCOUNT = "123456789012"
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _REGION = re.compile(r"Credential=[^/]+/[0-9]{8}/([^/]+)/")
 
@@ -153,6 +155,7 @@ def correct_parameter_store() -> None:
 def serve() -> None:
     """Listen on a free port, print it, and serve."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.secretsmanager.models import secretsmanager_backends
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     app = DomainDispatcherApplication(create_backend_app)
@@ -163,6 +166,12 @@ def serve() -> None:
         if environ["PATH_INFO"] == "/counts":
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(counts).encode()]
+        if environ["PATH_INFO"] == "/manage":
+            wanted = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            with lock:
+                secretsmanager_backends[ACCOUNT][wanted.pop("region")].create_managed_secret("rds", **wanted)
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [b"{}"]
         region = _REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
         action = environ.get("HTTP_X_AMZ_TARGET", environ["PATH_INFO"]).rpartition(".")[2]
 

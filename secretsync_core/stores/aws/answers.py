@@ -210,7 +210,9 @@ def _denied(request: Request, text: str) -> AccessDenied:
     store, action, key, needs = request
     hint = f"our identity must be allowed {needs}" if needs else ""
     if "kms" in text:
-        hint = "our identity must be allowed to use the KMS key: kms:Decrypt to read, and kms:GenerateDataKey to write"
+        hint = (
+            "our identity must be allowed to use the KMS key: kms:Decrypt; to write kms:GenerateDataKey and kms:Encrypt"
+        )
     return AccessDenied(f"{store} refuses to {action}: access denied", store=store, key=key, hint=hint)
 
 
