@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    aws_calls,
     changed,
     dagster_runs,
     full_copy,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
         postgres,
         dagster_runs,
         many_jobs,
+        aws_calls,
     )
 }
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
