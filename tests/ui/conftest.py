@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from secretsync_core.demo.ui import WebUi
 from ui.chromium import browse, find_chromium
 from ui.history import History
-from ui.stage import PLUGIN, Stage
+from ui.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,8 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture(scope="package")
 def ui(stage: Stage) -> Iterator[WebUi]:
     """The code location, the daemon and the webserver."""
-    path = os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH"))))
     # Dagster looks twice a minute who is late: often enough for people, too seldom to wait for.
-    environ = os.environ | {"PYTHONPATH": path, "FRESHNESS_DAEMON_INTERVAL_SECONDS": "3"}
+    environ = os.environ | {"FRESHNESS_DAEMON_INTERVAL_SECONDS": "3"}
     with WebUi(stage.directory.parent / "home", config=stage.directory, environ=environ) as started:
         yield started.wait()
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ui.stage import MORE_ITEMS, PLUGIN
+from ui.stage import ITEMS_OF
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,7 +40,7 @@ class History:
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="history")
         # In the order in which the tests come to ask for them.
         self._late = self._threads.submit(self._make_late)
-        self._again = self._threads.submit(self._make_again)
+        self._refill = self._threads.submit(self._make_refill)
         self._drift = self._threads.submit(lambda: self._run("drift"))
         self._trend = self._threads.submit(self._make_trend)
 
@@ -60,9 +60,9 @@ class History:
         """The job ``late``, which is due every hour, was synced last three days ago."""
         self._late.result()
 
-    def again(self) -> str:
-        """A backfill of ``again`` ended, of all items and with one that failed; gives its id."""
-        return self._again.result()
+    def refill(self) -> str:
+        """A backfill of ``refill`` ended, of all items and with one that failed; gives its id."""
+        return self._refill.result()
 
     def trend(self) -> None:
         """Three runs of ``trend``: all is copied; one copy was edited, and is put right; one secret fails."""
@@ -73,13 +73,13 @@ class History:
 
     def _make_trend(self) -> list[str]:
         first = self._run("trend")
-        self._stage.tamper("trend", "team-spoiled/key-0")
+        self._stage.tamper("trend", "trend-own/key-0")
         second = self._run("trend")
-        self._stage.write("team-spoiled/key-1", {"host": "spoiled.internal"})
+        self._stage.write("trend-own/key-1", {"host": "spoiled.internal"})
         return [first, second, self._run("trend")]
 
-    def _make_again(self) -> str:
-        params = {"assetSelection": [{"path": ["sync", "again"]}], "partitionNames": MORE_ITEMS["again"]}
+    def _make_refill(self) -> str:
+        params = {"assetSelection": [{"path": ["sync", "refill"]}], "partitionNames": ITEMS_OF["refill"]}
         backfill = str(self._ui.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]["backfillId"])
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
@@ -91,7 +91,7 @@ class History:
         raise AssertionError("the backfill does not end")
 
     def _make_late(self) -> None:
-        path = os.pathsep.join((str(PLUGIN), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")))
+        path = os.pathsep.join((str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")))
         environ = {"DAGSTER_HOME": str(self._ui.home), "SECRETSYNC_CONFIG": str(self._stage.directory)}
         subprocess.run(
             [sys.executable, "-m", "ui.long_ago", "late", str(DAYS_AGO)],

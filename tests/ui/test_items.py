@@ -25,8 +25,8 @@ _RUNS = """{ runsOrError(filter: {tags: [{key: "dagster/backfill", value: "%s"}]
   results { runId status } } } }"""
 _BACKFILLS = """{ partitionBackfillsOrError { ... on PartitionBackfills { results {
   id status numPartitions assetSelection { path } } } } }"""
-_LAST_RUN = """{ assetNodeOrError(assetKey: {path: ["sync", "again"]}) { ... on AssetNode {
-  latestMaterializationByPartition(partitions: ["team-unready"]) { runId } } } }"""
+_LAST_RUN = """{ assetNodeOrError(assetKey: {path: ["sync", "refill"]}) { ... on AssetNode {
+  latestMaterializationByPartition(partitions: ["refill-broken"]) { runId } } } }"""
 
 
 def _backfills(ui: WebUi, job: str) -> list[dict[str, Any]]:
@@ -60,25 +60,25 @@ def test_a_backfill_of_two_items_from_the_assets_page(page: Page, ui: WebUi, sta
 
 
 def test_what_failed_in_a_backfill_is_retried_alone(page: Page, ui: WebUi, stage: Stage, history: History) -> None:
-    """After a backfill of three items in which one failed, "Failed and missing" runs that one, and no other."""
-    backfill = history.again()
+    """After a backfill of four items in which one failed, "Failed and missing" runs that one, and no other."""
+    backfill = history.refill()
     assert len(ui.graphql(_RUNS % backfill)["runsOrError"]["results"]) == 1
-    stage.write("team-unready/key-0", {"host": "unready.internal", "port": "2"})
-    page.goto("/assets/sync/again?view=partitions")
+    stage.write("refill-broken/key-0", {"host": "broken.internal", "port": "2"})
+    page.goto("/assets/sync/refill?view=partitions")
     expect(page.get_by_text("Failed (1)")).to_be_visible()
-    expect(page.get_by_text("Materialized (2)")).to_be_visible()
+    expect(page.get_by_text("Materialized (3)")).to_be_visible()
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize").first
     dialog.get_by_role("button", name="Failed and missing").click()
     expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
     dialog.get_by_role("button", name="Launch 1 run").click()
     page.wait_for_timeout(1000)
-    page.goto("/assets/sync/again?view=partitions")
-    expect(page.get_by_text("Materialized (3)")).to_be_visible(timeout=120_000)
+    page.goto("/assets/sync/refill?view=partitions")
+    expect(page.get_by_text("Materialized (4)")).to_be_visible(timeout=120_000)
     run = ui.graphql(_LAST_RUN)["assetNodeOrError"]["latestMaterializationByPartition"][0]["runId"]
     transfers = {str(event.get("stepKey")) for event in events(ui, run) if "transfer" in str(event.get("stepKey"))}
-    assert transfers == {"again.transfer[team_unready]"}
-    assert len(stage.dest("again")) == 2 * PER_ITEM + 2
+    assert transfers == {"refill.transfer[refill_broken]"}
+    assert len(stage.dest("refill")) == 3 * PER_ITEM + 2
 
 
 def _numbers(bodies: list[Any]) -> dict[str, list[float]]:
