@@ -6,7 +6,7 @@ Statements use ``?`` for parameters. What the two cannot say alike is in :class:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from secretsync_core.errors import LedgerError
 
@@ -29,6 +29,11 @@ class LedgerMissing(LedgerError):
 def missing(name: str) -> LedgerMissing:
     """The error for a ledger that is not there, and is not to be made."""
     return LedgerMissing(f"there is no ledger at {name} yet", hint="the first sync makes it")
+
+
+def read_only(name: str) -> LedgerError:
+    """The error for a write to a ledger that was not opened for it."""
+    return LedgerError(f"the ledger {name} is closed, or open for reading only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +124,28 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Give the connections back; may be called twice."""
+        ...
+
+    # What migrations need: they run on a connection of their own, which SQLAlchemy wraps.
+
+    @property
+    def driver(self) -> str:
+        """SQLAlchemy's name of the database and its driver."""
+        ...
+
+    @property
+    def schema(self) -> str | None:
+        """The schema that the tables stand in; ``None`` where there is but one."""
+        ...
+
+    def connect(self) -> object:
+        """A new connection of the driver's own kind, which begins and ends no transaction by itself."""
+        ...
+
+    def begin_migrating(self, connection: Any) -> Transaction:
+        """Begin a writing transaction on such a connection. Nobody else migrates until it ends."""
+        ...
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn what the driver raises into a LedgerError, whose text holds no credentials."""
         ...

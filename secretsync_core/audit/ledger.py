@@ -18,7 +18,7 @@ from secretsync_core.audit import leases, rows, seal, state
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
-from secretsync_core.audit.schema import COLUMNS, OUTCOMES, RUN_EVENTS, VERSION, statements
+from secretsync_core.audit.schema import COLUMNS, OUTCOMES, RUN_EVENTS, USABLE, VERSION, statements
 from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -41,25 +41,28 @@ class Ledger:
     def __init__(self, database: Database, seal_key: bytes) -> None:
         self._database = database
         self._key = seal_key
+        self._version = VERSION
 
     @classmethod
-    def open(cls, url: str | Path, *, seal_key: bytes, read_only: bool = False) -> Ledger:
+    def open(cls, url: str | Path, *, seal_key: bytes, read_only: bool = False, oldest: int = USABLE) -> Ledger:
         """Open the ledger at ``sqlite:///path``, a plain path or ``postgresql://…``, and make it where there is none.
 
         Args:
             url: where it is.
             seal_key: ``KeyPair.seal``.
             read_only: change nothing, not even to create it.
+            oldest: refuse tables of an older version than this.
 
         Raises LedgerMissing where there is none and ``read_only``; LedgerError where it cannot be used, was made by
-        a newer version, or was sealed with another key.
+        a newer version, has tables that are too old, or was sealed with another key. Nothing is migrated here: other
+        programs may still write to it that know its present tables alone.
         """
         database = _open_database(url, read_only=read_only)
         ledger = cls(database, seal_key)
         try:
             if not database.has_schema():
                 database.prepare(statements(database.dialect), ledger._found)
-            ledger._check()
+            ledger._check(oldest)
         except BaseException:
             database.close()
             raise
@@ -76,6 +79,34 @@ class Ledger:
     def close(self) -> None:
         """Give the database back; may be called twice."""
         self._database.close()
+
+    @property
+    def name(self) -> str:
+        """What to call it: a path, or a URL without its password."""
+        return self._database.name
+
+    @property
+    def version(self) -> int:
+        """The version of its tables, as of when it was opened or migrated."""
+        return self._version
+
+    @property
+    def outdated(self) -> str:
+        """What to say of a ledger whose tables are older than ours and still serve; empty where they are not."""
+        if self._version == VERSION:
+            return ""
+        return (
+            f"the ledger {self.name} has tables of version {self._version}, which still serve; when no older SecretSync"
+            f" uses it any more, `secretsync audit migrate` brings them to version {VERSION}"
+        )
+
+    def migrate(self) -> int:
+        """Bring its tables to our version; gives the version that they had. Raises LedgerError, nothing changed."""
+        from secretsync_core.audit.migrate import migrate  # Alembic is an extra, and slow to import
+
+        before = migrate(self._database, self._key)
+        self._version = max(before, VERSION)
+        return before
 
     # -- Writing ------------------------------------------------------------------------------------------------
 
@@ -185,8 +216,8 @@ class Ledger:
             [(name, value, seal.meta_seal(self._key, name, value)) for name, value in facts.items()],
         )
 
-    def _check(self) -> None:
-        """Refuse a ledger that is newer than we are, or another key's."""
+    def _check(self, oldest: int) -> None:
+        """Refuse a ledger that is newer than we are, too old, or another key's."""
         name = self._database.name
         with self._database.read() as transaction:
             facts = {str(key): str(value) for key, value in transaction.rows("SELECT name, value FROM meta")}
@@ -197,6 +228,12 @@ class Ledger:
             raise LedgerError(
                 f"the ledger {name} was made by a newer SecretSync (tables {version}; this one knows {VERSION})",
                 hint="upgrade SecretSync here",
+            )
+        self._version = int(version)
+        if self._version < oldest:
+            raise LedgerError(
+                f"the ledger {name} has tables of version {version}, and this SecretSync needs version {oldest}",
+                hint="back it up, then run `secretsync audit migrate`",
             )
         if facts["seal-key"] != seal.key_id(self._key):
             raise LedgerError(

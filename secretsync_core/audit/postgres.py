@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing
+from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -81,6 +81,8 @@ class PostgresDatabase:
     """One connection for writing, kept, and one for each reading transaction."""
 
     dialect = DIALECT
+    driver = "postgresql+psycopg"
+    schema = SCHEMA
 
     def __init__(self, url: str, *, read_only: bool) -> None:
         """Connect to ``url``. Raises LedgerError, without the URL's password, where that fails."""
@@ -99,14 +101,15 @@ class PostgresDatabase:
         self._timeout = int(str(parts.get("connect_timeout") or CONNECT_SECONDS))
         self._writer: _Connection | None = None
         self._closed = False
-        with self._explained():
-            connection = self._connect()
+        with self.explained():
+            connection = self.connect()
             if read_only:
                 connection.close()
             else:
                 self._writer = connection
 
-    def _connect(self) -> _Connection:
+    def connect(self) -> _Connection:
+        """A new connection."""
         connection = psycopg.connect(
             self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
         )
@@ -137,8 +140,8 @@ class PostgresDatabase:
     def write(self) -> Iterator[PostgresTransaction]:
         """A transaction on the connection that is kept."""
         if self._read_only or self._closed:
-            raise LedgerError(f"the ledger {self.name} is closed, or open for reading only")
-        with self._explained():
+            raise read_only(self.name)
+        with self.explained():
             connection = self._begin_writing()
             try:
                 yield PostgresTransaction(connection)
@@ -160,15 +163,15 @@ class PostgresDatabase:
                 return self._writer
         if self._writer is not None:
             self._writer.close()
-        self._writer = self._connect()
+        self._writer = self.connect()
         self._writer.execute(_BEGIN_WRITE)
         return self._writer
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
         """One moment of the database, on a connection of its own."""
-        with self._explained():
-            connection = self._connect()
+        with self.explained():
+            connection = self.connect()
             try:
                 connection.execute(_BEGIN_READ)
                 yield PostgresTransaction(connection)
@@ -182,8 +185,18 @@ class PostgresDatabase:
             self._writer.close()
             self._writer = None
 
+    def begin_migrating(self, connection: _Connection) -> PostgresTransaction:
+        """Begin, and wait for whoever makes or migrates the tables."""
+        if self._read_only:
+            raise read_only(self.name)
+        connection.execute(_BEGIN_WRITE)
+        connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
+        transaction = PostgresTransaction(connection)
+        transaction.one("SELECT pg_advisory_xact_lock(?)", (_ADVISORY,))
+        return transaction
+
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         """Turn what psycopg raises into a LedgerError; neither the URL nor the server's words get into it."""
         try:
             yield

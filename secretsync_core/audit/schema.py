@@ -13,8 +13,17 @@ from secretsync_core.audit.record import Draft, Event
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
 
-VERSION = 1
+VERSION = 2
 """The version of the tables below; a program that knows only older ones must not touch the ledger."""
+
+USABLE = 1
+"""The oldest version that this program works with as it is: ``migrations`` has what came since."""
+
+
+def revision(version: int) -> str:
+    """Alembic's name of a version of the tables."""
+    return f"{version:04}"
+
 
 COLUMNS = ("job", "seq", "time", *Draft._fields, "previous", "hash")
 """The columns of ``ledger``, in the order of a Record."""
@@ -77,6 +86,7 @@ def statements(dialect: Dialect) -> list[str]:
         column("seal", dialect.binary),
     ]
     leases = [column("job", text), column("holder", text), "acquired BIGINT NOT NULL", "expires BIGINT NOT NULL"]
+    alembic = "version_num VARCHAR(32) NOT NULL"
     meta = [column("name", text), column("value", text), column("seal", dialect.binary)]
     return [
         f"CREATE TABLE ledger ({', '.join(ledger)}, PRIMARY KEY (job, seq))",
@@ -86,6 +96,10 @@ def statements(dialect: Dialect) -> list[str]:
         f"CREATE TABLE current ({', '.join(current)}, PRIMARY KEY (job, dest, key)){dialect.clustered}",
         f"CREATE TABLE leases ({', '.join(leases)}, PRIMARY KEY (job))",
         f"CREATE TABLE meta ({', '.join(meta)}, PRIMARY KEY (name))",
+        "CREATE INDEX items ON current (job, item)",
+        # Alembic's own, as it makes it, so that later migrations know where they begin.
+        f"CREATE TABLE alembic_version ({alembic}, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+        f"INSERT INTO alembic_version (version_num) VALUES ('{revision(VERSION)}')",  # noqa: S608  our own number
     ]
 
 

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing
+from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -52,6 +52,8 @@ class SqliteDatabase:
     """One file in WAL mode. Readers do not wait for the writer, nor the writer for readers."""
 
     dialect = DIALECT
+    driver = "sqlite"
+    schema = None
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         """Open ``path``, creating it (0600) and its directory (0700) unless ``read_only``.
@@ -70,8 +72,8 @@ class SqliteDatabase:
         if path.is_dir():
             raise LedgerError(f"the ledger {path} is a directory", hint="name a file in it, such as ledger.db")
         if not read_only:
-            with self._explained():
-                self._writer = self._connect()
+            with self.explained():
+                self._writer = self.connect()
                 self._enter_wal(self._writer)
                 # FULL: a record is on the disk before the act that it announces.
                 self._writer.execute("PRAGMA synchronous=FULL")
@@ -91,7 +93,8 @@ class SqliteDatabase:
                 hint="check that the directory exists and may be written, or choose another place for the ledger",
             ) from None
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """A new connection, for writing unless we are read-only."""
         mode = "ro" if self._read_only else "rw"
         uri = f"{self._path.absolute().as_uri()}?mode={mode}{'&immutable=1' if self._immutable else ''}"
         # One thread at a time uses a connection, but a stream may be left to the garbage collector of another.
@@ -142,8 +145,8 @@ class SqliteDatabase:
         """A transaction that holds the file's one write lock from the start."""
         connection = self._writer
         if connection is None:
-            raise LedgerError(f"the ledger {self.name} is closed, or open for reading only")
-        with self._explained():
+            raise read_only(self.name)
+        with self.explained():
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(connection)
@@ -156,7 +159,7 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """One moment of the file, on a connection of its own."""
-        with self._explained():
+        with self.explained():
             connection = self._begin_reading()
             try:
                 yield SqliteTransaction(connection)
@@ -164,7 +167,7 @@ class SqliteDatabase:
                 connection.close()
 
     def _begin_reading(self) -> sqlite3.Connection:
-        connection = self._connect()
+        connection = self.connect()
         try:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")
@@ -193,8 +196,16 @@ class SqliteDatabase:
             self._writer.close()
             self._writer = None
 
+    def begin_migrating(self, connection: sqlite3.Connection) -> SqliteTransaction:
+        """Take the file's one write lock."""
+        if self._read_only:
+            raise read_only(self.name)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        return SqliteTransaction(connection)
+
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         """Turn what SQLite raises into a LedgerError that says what to do."""
         try:
             yield

@@ -302,6 +302,17 @@ def audit_export(
     return launch(lambda out: command.run(out, call, job=job, file=file), quiet=quiet)
 
 
+@audit.command("migrate", short_help="Bring the ledger's tables up to date.")
+def audit_migrate(
+    config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
+) -> int:
+    """Bring the ledger's tables to the version of this program. Back it up first; no record is touched."""
+    from secretsync_core.cli.commands import audit_migrate as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
+
+
 app.add_typer(audit)
 
 

@@ -125,13 +125,15 @@ def state_directory(call: Call) -> Path:
 
 
 @contextlib.contextmanager
-def ledger(call: Call, *, write: bool = False) -> Iterator[Opened]:
+def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Iterator[Opened]:
     """The ledger of a call, opened; made where there is none and ``write``.
 
+    ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with.
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
     from secretsync_core.audit.keys import load_key
     from secretsync_core.audit.ledger import Ledger, LedgerMissing
+    from secretsync_core.audit.schema import USABLE
 
     home = state_directory(call)
     if write:
@@ -143,11 +145,17 @@ def ledger(call: Call, *, write: bool = False) -> Iterator[Opened]:
         if call.ledger is not None:
             raise
         raise LedgerMissing(f"there is no ledger at {url} yet", hint=error.hint) from None
-    opened = Ledger.open(url, seal_key=keys.seal, read_only=not write)
+    opened = Ledger.open(url, seal_key=keys.seal, read_only=not write, oldest=USABLE if oldest is None else oldest)
     try:
         yield Opened(opened, keys.fingerprint)
     finally:
         opened.close()
+
+
+def note_outdated(opened: Opened | None, output: Output) -> None:
+    """Say that a ledger's tables could be brought up to date, where they could."""
+    if opened is not None and opened.ledger.outdated:
+        output.note(opened.ledger.outdated)
 
 
 @contextlib.contextmanager

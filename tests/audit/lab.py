@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from secretsync_core.audit import seal
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event, KeyState
 from secretsync_core.errors import LeaseHeld
@@ -18,6 +21,24 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SEAL_KEY = bytes(range(32))
+
+
+VERSION_1 = Path(__file__).with_name("version_1")
+"""Ledgers with data, as the first version of the program left them, sealed with SEAL_KEY."""
+
+
+def make_version_1(url: str) -> None:
+    """Put a ledger of the first version, with two jobs in it, into an empty place."""
+    if url.startswith("postgresql"):
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute((VERSION_1 / "postgresql.sql").read_bytes())
+    else:
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = sqlite3.connect(path)
+        file.execute("PRAGMA journal_mode=WAL")
+        file.executescript((VERSION_1 / "sqlite.sql").read_text())
+        file.close()
 
 
 def digest(text: str) -> str:
@@ -125,3 +146,35 @@ def try_lease(url: str, job: str, holder: str, seconds: float, answer: Connectio
             answer.send(False)
         else:
             answer.send(True)
+
+
+def migrate_once(url: str, answer: Connection) -> None:
+    """A process that migrates, and says which version it found."""
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        answer.send(ledger.migrate())
+
+
+def migrate_and_stay(url: str, reached: Connection) -> None:
+    """A process that gets as far as everything but the commit of a migration, says so, and waits to be killed."""
+    sealed = seal.meta_seal
+
+    def stay(key: bytes, name: str, value: str) -> bytes:
+        if (name, value) == ("schema", "2"):
+            reached.send(True)
+            time.sleep(60)
+            raise AssertionError("nobody killed us")
+        return sealed(key, name, value)
+
+    setattr(seal, "meta_seal", stay)  # noqa: B010  a module's function, in a process that ends here
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        ledger.migrate()
+
+
+def write_everywhere(url: str, seal_key: bytes, number: int) -> None:
+    """One of several processes that write to a chain of their own, to one shared by two, and to one of all."""
+    with Ledger.open(url, seal_key=seal_key) as ledger:
+        for batch in range(15):
+            for job in (f"own-{number}", f"pair-{number // 2}", "all"):
+                ledger.append(job, [done(f"p{number}/{key}", version=str(batch)) for key in range(3)])
+            ledger.acquire_lease(f"own-{number}", f"process-{number}", 60)
+            ledger.release(f"own-{number}", f"process-{number}")

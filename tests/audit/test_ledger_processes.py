@@ -2,43 +2,83 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 import random
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from audit.lab import SEAL_KEY, append_forever, append_many, done, intended, replay, started, try_lease
+from audit.lab import (
+    SEAL_KEY,
+    append_forever,
+    append_many,
+    done,
+    intended,
+    replay,
+    started,
+    try_lease,
+    write_everywhere,
+)
+from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import LeaseHeld
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from secretsync_core.audit.record import Draft
 
 spawn = multiprocessing.get_context("spawn")
+KEY = "00112233445566778899aabbccddeeff" * 2
 
 
 @pytest.mark.parametrize("same_job", [True, False], ids=["one-chain", "a-chain-each"])
 def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job: bool) -> None:
-    """Four processes, which also make the ledger at the same moment, lose nothing and break nothing."""
+    """Eight processes, which also make the ledger at the same moment, lose nothing and break nothing."""
     processes = [
-        spawn.Process(target=append_many, args=(url, "job" if same_job else f"job-{number}", 25, 5, f"p{number}"))
-        for number in range(4)
+        spawn.Process(target=append_many, args=(url, "job" if same_job else f"job-{number}", 15, 5, f"p{number}"))
+        for number in range(8)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    assert [process.exitcode for process in processes] == [0] * 8
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         reports = ledger.verify()
-        assert sum(report.records for report in reports) == 500
+        assert sum(report.records for report in reports) == 600
         assert all(report.sound for report in reports)
-        assert len(reports) == (1 if same_job else 4)
+        assert len(reports) == (1 if same_job else 8)
         for report in reports:
             drafts: list[Draft] = [record.draft for record in ledger.records(job=report.job)]
             assert dict(ledger.state(report.job)) == replay(drafts)
+
+
+def test_eight_processes_that_write_to_many_chains_leave_a_ledger_that_verifies(url: str, tmp_path: Path) -> None:
+    """Chains of one process, of two and of all eight at once, leases between: `audit verify` finds nothing wrong."""
+    key = load_key(environ={"SECRETSYNC_KEY": KEY}, directory=tmp_path, create=False)
+    processes = [spawn.Process(target=write_everywhere, args=(url, key.seal, number)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    ran = subprocess.run(
+        [sys.executable, "-m", "secretsync_core.cli.main", "audit", "verify", "--ledger", url, "--output", "json"],
+        env={"SECRETSYNC_KEY": KEY, "PATH": os.defpath},
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    found = json.loads(ran.stdout)
+    assert found["sound"] is True
+    expected = {f"own-{number}": 45 for number in range(8)} | {f"pair-{number}": 90 for number in range(4)}
+    assert {chain["job"]: chain["records"] for chain in found["chains"]} == expected | {"all": 360}
 
 
 def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str) -> None:

@@ -23,6 +23,7 @@ def run(output: Output, call: Call, expect: tuple[str, ...]) -> int:
     """Check every chain and tell what was found, and the heads to note elsewhere."""
     expected = _expected(expect)
     with workspace.ledger(call) as opened:
+        workspace.note_outdated(opened, output)
         reports = opened.ledger.verify(expected=expected)
     sound = all(report.sound for report in reports)
     code = exits.OK if sound else exits.FAILED

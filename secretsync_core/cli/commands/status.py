@@ -39,6 +39,7 @@ def run(output: Output, call: Call) -> int:
     jobs = workspace.jobs(call, documents, output, suspended=True)
     now = datetime.now(UTC)
     with workspace.ledger_if_any(call) as opened:
+        workspace.note_outdated(opened, output)
         ledger = opened.ledger if opened else None
         standings = [_standing(job, ledger, now) for job in jobs]
         gone = sorted(set(ledger.jobs()) - set(documents.jobs)) if ledger and not call.names else []

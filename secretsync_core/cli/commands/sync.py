@@ -45,6 +45,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
         return stop.code
 
     with workspace.ledger(call, write=True) as opened:
+        workspace.note_outdated(opened, output)
         codes.append(event_loop.run(lambda: sync_all(opened)))
     code = exits.gravest(codes)
     if output.json:

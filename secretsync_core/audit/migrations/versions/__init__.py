@@ -1,0 +1,1 @@
+"""One file a version, each named by its number."""
