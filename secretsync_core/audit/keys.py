@@ -76,6 +76,13 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
     return _derive(found)
 
 
+def where(environ: Mapping[str, str], directory: Path) -> str:
+    """Where :func:`load_key` looks, for people."""
+    if environ.get(VARIABLE):
+        return VARIABLE
+    return environ.get(FILE_VARIABLE) or str(directory / FILE_NAME)
+
+
 def _derive(key: bytes) -> KeyPair:
     return KeyPair(
         fingerprint=hmac.digest(key, b"secretsync/fingerprint/v1", "sha256"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -20,7 +21,7 @@ from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
 from secretsync_core.audit.schema import COLUMNS, OUTCOMES, RUN_EVENTS, USABLE, VERSION, statements
 from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
-from secretsync_core.audit.verify import ChainReport, Fault, verify_database
+from secretsync_core.audit.verify import ChainReport, Fault, verify_database, verify_heads
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainReport", "Fault", "JobSummary", "Lease", "Ledger", "LedgerMissing", "RunSummary"]
 
+_REHEARSAL = "secretsync-health"
 _BROKEN_HINT = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
 
 
@@ -151,6 +153,13 @@ class Ledger:
                 return False
             self._append(transaction, job, head, [Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts)])
             return True
+
+    def rehearse(self) -> None:
+        """Go through an append and take it back: raises what an append would raise, and leaves no trace."""
+        with suppress(_TakenBack), self._database.write() as transaction:
+            head = self._lock_head(transaction, _REHEARSAL)
+            self._append(transaction, _REHEARSAL, head, [Draft(Event.RUN_STARTED, run=_REHEARSAL)])
+            raise _TakenBack
 
     def _append(
         self, transaction: Transaction, job: str, head: tuple[int, int, str], drafts: Sequence[Draft]
@@ -357,6 +366,14 @@ class Ledger:
         with self._database.read() as transaction:
             return summarize(transaction, job)
 
+    def verify_heads(self) -> list[ChainReport]:
+        """Look only at the ends of the chains: whether each was sealed by us and holds its last record.
+
+        Costs a few requests to the database however long the chains are; gives reports as :meth:`verify` does.
+        """
+        with self._database.read() as transaction:
+            return verify_heads(transaction, self._key)
+
     def verify(
         self, job: str | None = None, *, expected: Mapping[str, tuple[int, str]] | None = None
     ) -> list[ChainReport]:
@@ -405,6 +422,22 @@ class Ledger:
         """
         with self._database.read() as transaction:
             return leases.live(transaction) if live else leases.all_of_them(transaction)
+
+
+class _TakenBack(Exception):
+    """Ends the transaction of a rehearsal, which is not to be kept."""
+
+
+def exists(url: str | Path) -> bool:
+    """Whether there is a ledger at ``url``, which takes no key to tell. Raises LedgerError where it cannot be told."""
+    try:
+        database = _open_database(url, read_only=True)
+    except LedgerMissing:
+        return False
+    try:
+        return database.has_schema()
+    finally:
+        database.close()
 
 
 def _open_runs(transaction: Transaction, job: str) -> dict[str, int]:

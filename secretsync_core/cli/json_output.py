@@ -55,6 +55,15 @@ outcome::
                "lastSuccess": null | time, "keys", "failed", "nextRun": null | time, "overdue": null | true | false}],
      "warnings": [problem], "exitCode"}
 
+``health`` (``ledger.ok`` and ``exists`` are null where its key cannot be used)::
+
+    {"ok",
+     "stores": [{"store", "provider", "permissions", "ok", "asked": [text], "seconds", "requests": {kind: number},
+                 "error": null | error}],
+     "key": {"where", "ok", "error": null | error},
+     "ledger": {"name", "exists", "ok", "chains", "version": null | number, "seconds", "error": null | error},
+     "warnings": [problem], "exitCode"}
+
 ``stores``::
 
     {"stores": [{"provider", "variant", "package", "version", "abilities": null | [name],
@@ -68,6 +77,10 @@ record (``audit export`` writes the same, one a line)::
 
     {"job", "seq", "time", "event", "run", "intent", "item", "dest", "key", "action", "reason", "source", "sourceKey",
      "sourceVersion", "destVersion", "definition", "fingerprint", "owned", "fields", "counts", "previous", "hash"}
+
+``audit migrate``::
+
+    {"ledger", "before", "after", "exitCode"}
 
 ``audit verify``::
 

@@ -213,6 +213,27 @@ def status(
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
+@app.command(short_help="Can every store and the ledger be reached?")
+def health(
+    jobs: Jobs = None,
+    config: Config = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="How long each may take to answer.")
+    ] = 10,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Say whether every store answers and lets us in, and the ledger can be written. Reads no value, writes nothing."""
+    from secretsync_core.cli.commands import health as command
+
+    call = _call(config, jobs, None, source, dest, job, ledger)
+    return launch(lambda out: command.run(out, call, seconds=timeout), json=output is Form.json, quiet=quiet)
+
+
 @app.command(short_help="List the store providers and what each can do.")
 def stores(output: Output = Form.text) -> int:
     """List the store providers that are installed, and what each can do."""

@@ -13,6 +13,7 @@ from secretsync_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from secretsync_core.audit.keys import KeyPair
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
@@ -124,6 +125,18 @@ def state_directory(call: Call) -> Path:
     return DEFAULT / STATE if call.job is None and DEFAULT.is_dir() else Path(STATE)
 
 
+def ledger_url(call: Call) -> str | Path:
+    """Where the ledger of a call is, or would be."""
+    return call.ledger or state_directory(call) / "ledger.db"
+
+
+def keys(call: Call, *, create: bool = False) -> KeyPair:
+    """The keys of the ledger of a call. Raises LedgerMissing where there are none yet and not ``create``."""
+    from secretsync_core.audit.keys import load_key
+
+    return load_key(environ=os.environ, directory=state_directory(call), create=create, ledger=ledger_url(call))
+
+
 @contextlib.contextmanager
 def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Iterator[Opened]:
     """The ledger of a call, opened; made where there is none and ``write``.
@@ -131,23 +144,21 @@ def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Ite
     ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with.
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
-    from secretsync_core.audit.keys import load_key
     from secretsync_core.audit.ledger import Ledger, LedgerMissing
     from secretsync_core.audit.schema import USABLE
 
-    home = state_directory(call)
+    url = ledger_url(call)
     if write:
-        _make(home)
-    url = call.ledger or home / "ledger.db"
+        _make(state_directory(call))
     try:
-        keys = load_key(environ=os.environ, directory=home, create=write, ledger=url)
+        found = keys(call, create=write)
     except LedgerMissing as error:
         if call.ledger is not None:
             raise
         raise LedgerMissing(f"there is no ledger at {url} yet", hint=error.hint) from None
-    opened = Ledger.open(url, seal_key=keys.seal, read_only=not write, oldest=USABLE if oldest is None else oldest)
+    opened = Ledger.open(url, seal_key=found.seal, read_only=not write, oldest=USABLE if oldest is None else oldest)
     try:
-        yield Opened(opened, keys.fingerprint)
+        yield Opened(opened, found.fingerprint)
     finally:
         opened.close()
 

@@ -44,7 +44,18 @@ def test_a_sync_imports_no_sdk_that_it_does_not_need(started: Cli) -> None:
 
 def test_every_command_has_help(cli: Cli) -> None:
     """Each command says what it does and what it takes."""
-    commands = [["init"], ["validate"], ["plan"], ["sync"], ["check"], ["status"], ["stores"], ["schema"], ["demo"]]
+    commands = [
+        ["init"],
+        ["validate"],
+        ["plan"],
+        ["sync"],
+        ["check"],
+        ["status"],
+        ["health"],
+        ["stores"],
+        ["schema"],
+        ["demo"],
+    ]
     commands += [["audit"], ["audit", "log"], ["audit", "verify"], ["audit", "export"], ["audit", "migrate"]]
     overview = cli("--help").out
     for command in commands:

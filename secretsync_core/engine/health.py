@@ -1,0 +1,172 @@
+"""Is every store there, and does it let us in? Asked by the cheapest requests that show it, without any value."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from secretsync_core.engine.gate import Gate, RetryPolicy, unexpected
+from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable, TransformFailed
+from secretsync_core.model.inventory import Gap
+from secretsync_core.plan.abilities import key_fault
+from secretsync_core.plan.items import build_plan
+from secretsync_core.plan.keys import folder
+from secretsync_core.stores.base import Lister, Reader, StoreContext
+from secretsync_core.stores.registry import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from secretsync_core.errors import SecretSyncError
+    from secretsync_core.model.capabilities import StoreFacts
+    from secretsync_core.plan.items import Item
+    from secretsync_core.schema.documents import Documents, JobDocument
+    from secretsync_core.stores.base import Store
+
+NAME = "secretsync-health"
+"""What is asked for where any name will do. It need not be there, and is not made."""
+
+_CONCURRENCY = 4
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the jobs use a store: the folders that they list, and keys that they look at. Policies often differ."""
+
+    folders: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StoreHealth:
+    """What was found of one store.
+
+    Attributes:
+        store: the SecretStore's name.
+        asked: what it was asked, in words, such as ``list payments/``; just ``open`` where we may do no more.
+        seconds: how long that took.
+        requests: the requests by kind.
+        error: what is wrong; ``None`` where nothing is.
+        pending: something of it is still under way, a login say, and would hold up the end of the process.
+    """
+
+    store: str
+    asked: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    error: SecretSyncError | None = None
+    pending: bool = False
+
+
+def places(jobs: Iterable[JobDocument]) -> dict[str, Places]:
+    """Where these jobs use their stores, by store."""
+    found: dict[str, Places] = {}
+    for job in jobs:
+        plan = build_plan(job)
+        for item in plan.items:
+            for part in item.parts:
+                at = found.setdefault(part.store, Places())
+                if part.query is not None:
+                    at.folders.append(folder(part.query.path))
+                elif part.secret is not None:
+                    at.keys.append(part.secret.key)
+            for dest in plan.spec.dest:
+                found.setdefault(dest, Places()).keys.extend(_destinations(item))
+    return found
+
+
+def _destinations(item: Item) -> Iterable[str]:
+    """Keys such as an item writes: those of secrets, and what a secret in the folder of its query would become."""
+    if item.combined:
+        yield item.key
+        return
+    part = item.parts[0]
+    source = part.secret.key if part.secret is not None else f"{folder(part.query.path) if part.query else ''}{NAME}"
+    # A transform may have no place for a name of ours; another item's will.
+    with suppress(TransformFailed):
+        yield item.keys.map(f"{source}/{NAME}" if item.split else source)
+
+
+async def check_stores(
+    documents: Documents, where: Mapping[str, Places], *, environ: Mapping[str, str], seconds: float
+) -> list[StoreHealth]:
+    """Look at every store of ``where``, all at once, each for at most ``seconds``; in the order of their names."""
+    return list(
+        await asyncio.gather(*(_check(documents, name, where[name], environ, seconds) for name in sorted(where)))
+    )
+
+
+async def _check(
+    documents: Documents, name: str, at: Places, environ: Mapping[str, str], seconds: float
+) -> StoreHealth:
+    health = StoreHealth(name)
+    gate = Gate(name, concurrency=_CONCURRENCY, policy=RetryPolicy(attempts=1))
+    began = time.monotonic()
+    answered = False
+    try:
+        async with asyncio.timeout(seconds):
+            store: Store | None = None
+            try:
+                store = await open_store(documents.stores[name], StoreContext(name, gate, environ, _CONCURRENCY))
+                await _ask(store, at, health)
+                answered = True
+            except Exception as error:  # noqa: BLE001  a third party's store may raise anything
+                health.error, answered = unexpected(error, name), True
+            finally:
+                health.seconds = time.monotonic() - began
+                if store is not None:
+                    with suppress(Exception):
+                        await store.aclose()
+    except TimeoutError:
+        health.pending = True
+        if not answered:
+            health.error = StoreUnavailable(
+                f"store {name} did not answer within {seconds:g} seconds",
+                store=name,
+                hint="check that it is up and that its address can be reached from here",
+            )
+    health.requests = gate.requests
+    return health
+
+
+async def _ask(store: Store, at: Places, health: StoreHealth) -> None:
+    """One listing and one look at a key, as far as the jobs do such a thing there and our permissions let us."""
+    if at.folders and isinstance(store, Lister):
+        await _list(store, at.folders[0], health)
+    key = next((key for key in at.keys if not key_fault(key, store.facts.limits)), None)
+    if key is not None and isinstance(store, Reader):
+        await _look(store, key, health)
+    if not health.asked:
+        # No job says what it is for; whatever answers proves that it is there.
+        if isinstance(store, Lister):
+            await _list(store, "", health)
+        elif isinstance(store, Reader):
+            await _look(store, NAME, health)
+        else:
+            health.asked.append("open")
+
+
+async def _list(store: Lister, prefix: str, health: StoreHealth) -> None:
+    health.asked.append(f"list {prefix or 'its top folder'}")
+    # Below the folder, where nothing is: permissions are those of the folder, and the answer is empty.
+    async for seen in store.list(f"{prefix}{NAME}/", recursive=False, metadata=False):
+        _raise_gap(seen, store.facts)
+
+
+async def _look(store: Reader, key: str, health: StoreHealth) -> None:
+    health.asked.append(f"look at {key}")
+    async for seen in store.stat([key]):
+        _raise_gap(seen, store.facts)
+
+
+def _raise_gap(seen: object, facts: StoreFacts) -> None:
+    """What a listing could not see is what we look for here."""
+    if isinstance(seen, Gap):
+        kind = _KINDS.get(seen.code, StoreError)
+        raise kind(seen.message, store=facts.name)
+
+
+_KINDS = {kind.code: kind for kind in (AccessDenied, StoreUnavailable, InvalidSecret)}
