@@ -20,7 +20,7 @@ from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
 from secretsync_core.audit.schema import COLUMNS, OUTCOMES, RUN_EVENTS, USABLE, VERSION, statements
-from secretsync_core.audit.summary import JobSummary, RunSummary, summarize
+from secretsync_core.audit.summary import JobMeasure, JobSummary, RunSummary, measure, summarize
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database, verify_heads
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from secretsync_core.audit.database import Database, Transaction
     from secretsync_core.model.state import Origin
 
-__all__ = ["ChainReport", "Fault", "JobSummary", "Lease", "Ledger", "LedgerMissing", "RunSummary"]
+__all__ = ["ChainReport", "Fault", "JobMeasure", "JobSummary", "Lease", "Ledger", "LedgerMissing", "RunSummary"]
 
 _REHEARSAL = "secretsync-health"
 _BROKEN_HINT = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
@@ -365,6 +365,12 @@ class Ledger:
         """How ``job`` stands: its last run, its last success, its keys."""
         with self._database.read() as transaction:
             return summarize(transaction, job)
+
+    def measure(self) -> list[JobMeasure]:
+        """What can be counted of every job that has a chain, all as of one moment, sorted by name."""
+        with self._database.read() as transaction:
+            jobs = [str(name) for (name,) in transaction.rows("SELECT job FROM heads ORDER BY job")]
+            return [measure(transaction, job, len(_open_runs(transaction, job))) for job in jobs]
 
     def verify_heads(self) -> list[ChainReport]:
         """Look only at the ends of the chains: whether each was sealed by us and holds its last record.

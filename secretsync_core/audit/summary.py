@@ -1,18 +1,20 @@
-"""How a job stands, for ``secretsync status``: read from a few records, not from the whole history."""
+"""How a job stands, for ``secretsync status`` and ``metrics``: read from a few records, not from the whole history."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from secretsync_core.audit import rows, state
+from secretsync_core.audit import leases, rows, state
 from secretsync_core.audit.record import Event
 from secretsync_core.audit.schema import RUN_EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from secretsync_core.audit.database import Row, Transaction
+    from secretsync_core.audit.record import Record
 
 _BAD = ("failed", "refused", "not-reached")
 
@@ -67,6 +69,27 @@ class JobSummary:
         return self.last_run.failed_keys if self.last_run else 0
 
 
+@dataclass(frozen=True, slots=True)
+class JobMeasure:
+    """What can be counted of a job, for ``secretsync metrics``.
+
+    Attributes:
+        summary: how it stands.
+        last_finished: the run that ended last; another one may be going on.
+        runs: how many runs ended how: ``ok``, ``failed``, ``stopped``, ``interrupted``.
+        results: results by name, over all runs.
+        open_runs: runs that were started and have not ended.
+        leased: whether somebody holds its lease, so that a run is going on.
+    """
+
+    summary: JobSummary
+    last_finished: RunSummary | None
+    runs: Mapping[str, int]
+    results: Mapping[str, int]
+    open_runs: int
+    leased: bool
+
+
 def parse_counts(text: str) -> dict[str, int]:
     """``created=1 failed=2`` as a mapping."""
     pairs = (pair.partition("=") for pair in text.split())
@@ -85,23 +108,53 @@ def summarize(transaction: Transaction, job: str) -> JobSummary:
     )
 
 
+def measure(transaction: Transaction, job: str, open_runs: int) -> JobMeasure:
+    """Read what can be counted of ``job``."""
+    runs: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    sql = f"SELECT reason, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished'"  # noqa: S608
+    for reason, told in cast("Iterator[tuple[str, str]]", transaction.rows(sql, (job,))):
+        counts = parse_counts(told)
+        runs["ok" if _well(reason, counts) else reason or "failed"] += 1
+        results.update(counts)
+    return JobMeasure(
+        summary=summarize(transaction, job),
+        last_finished=_last_finished(transaction, job),
+        runs=runs,
+        results=results,
+        open_runs=open_runs,
+        leased=leases.find(transaction, job) is not None,
+    )
+
+
 def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
     row = _last(transaction, job, Event.RUN_STARTED)
     if row is None:
         return None
     start = rows.decode(row)
-    run = start.draft.run
-    row = _last(transaction, job, Event.RUN_FINISHED, run)
-    finish = rows.decode(row) if row else None
+    row = _last(transaction, job, Event.RUN_FINISHED, start.draft.run)
+    return _run(transaction, start, rows.decode(row) if row else None)
+
+
+def _last_finished(transaction: Transaction, job: str) -> RunSummary | None:
+    row = _last(transaction, job, Event.RUN_FINISHED)
+    if row is None:
+        return None
+    finish = rows.decode(row)
+    row = _last(transaction, job, Event.RUN_STARTED, finish.draft.run)
+    return _run(transaction, rows.decode(row) if row else finish, finish)
+
+
+def _run(transaction: Transaction, start: Record, finish: Record | None) -> RunSummary:
     failed = transaction.one(
         """SELECT COUNT(*) FROM (
              SELECT event, ROW_NUMBER() OVER (PARTITION BY dest, key ORDER BY seq DESC) AS place FROM ledger
              WHERE job = ? AND seq > ? AND run = ? AND event IN ('done', 'failed', 'skipped')
            ) AS outcomes WHERE place = 1 AND event = 'failed'""",
-        (job, start.seq, run),
+        (start.job, start.seq, start.draft.run),
     )
     return RunSummary(
-        run=run,
+        run=start.draft.run,
         started=start.time,
         finished=finish.time if finish else None,
         counts=parse_counts(finish.draft.counts) if finish else {},

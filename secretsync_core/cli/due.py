@@ -1,4 +1,4 @@
-"""When a schedule was last due and will be due next, for ``secretsync status``."""
+"""When a schedule was last due and will be due next, for ``secretsync status`` and ``metrics``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def previous(cron: str, timezone: str, now: datetime) -> datetime | None:
 def following(cron: str, timezone: str, now: datetime) -> datetime | None:
     """The first moment after ``now`` at which ``cron`` will be due; in UTC."""
     return _find(cron, ZoneInfo(timezone), now, 1, lambda moment: moment > now)
+
+
+def lag(cron: str, timezone: str, started: datetime, now: datetime) -> float:
+    """For how many seconds a job whose last run began at ``started`` has missed its schedule; 0 where it has not."""
+    missed = following(cron, timezone, started)
+    return max(0.0, (now - missed).total_seconds()) if missed is not None else 0.0
 
 
 def _find(cron: str, zone: ZoneInfo, now: datetime, step: int, wanted: Callable[[datetime], bool]) -> datetime | None:

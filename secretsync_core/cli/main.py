@@ -234,6 +234,24 @@ def health(
     return launch(lambda out: command.run(out, call, seconds=timeout), json=output is Form.json, quiet=quiet)
 
 
+@app.command(short_help="Give what the ledger can count, for Prometheus.")
+def metrics(
+    textfile: Annotated[
+        Path | None,
+        typer.Option("--textfile", metavar="FILE", help="Write here, whole or not at all. [default: stdout]"),
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Verify every record of the ledger, too.")] = False,
+    config: Config = None,
+    ledger: Ledger = None,
+    quiet: Quiet = False,
+) -> int:
+    """Give metrics of every job in the text format of Prometheus; --textfile is for the node exporter's collector."""
+    from secretsync_core.cli.commands import metrics as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, textfile=textfile, verify=verify), quiet=quiet)
+
+
 @app.command(short_help="List the store providers and what each can do.")
 def stores(output: Output = Form.text) -> int:
     """List the store providers that are installed, and what each can do."""

@@ -28,7 +28,7 @@ def _snapshot(directory: Path) -> dict[str, str]:
 
 
 def test_all_well_is_0_before_and_after_the_first_sync(started: Cli) -> None:
-    """A ledger that is not there yet is no fault; one that is there is said to be writable; stores say what was asked."""
+    """A ledger that is not there yet is no fault; one that is there can be written; stores say what was asked."""
     ran = started("health")
     assert ran.code == 0
     assert "none yet, the first sync makes it" in ran.out

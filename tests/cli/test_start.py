@@ -52,6 +52,7 @@ def test_every_command_has_help(cli: Cli) -> None:
         ["check"],
         ["status"],
         ["health"],
+        ["metrics"],
         ["stores"],
         ["schema"],
         ["demo"],

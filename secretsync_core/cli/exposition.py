@@ -1,0 +1,171 @@
+"""What the ledger can count, in the words of Prometheus: every metric of ``secretsync metrics``, in one place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core import __version__
+from secretsync_core.cli import due
+from secretsync_core.errors import UsageError
+from secretsync_core.model.report import Result
+
+try:
+    from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.registry import Collector
+except ImportError:
+    raise UsageError(
+        "metrics need prometheus-client, which is not installed", hint="pip install 'secretsync[metrics]'"
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from prometheus_client.core import Metric
+
+    from secretsync_core.audit.ledger import JobMeasure, RunSummary
+    from secretsync_core.schema.documents import JobDocument
+
+JOB = "syncjob"
+"""The label of a SyncJob. Not ``job``: Prometheus has one of that name for what it scrapes, and would rename ours."""
+
+__all__ = ["JOB", "Facts", "generate_latest", "registry", "write_to_textfile"]
+
+_OUTCOMES = ("ok", "failed", "stopped", "interrupted")
+
+
+class Facts(NamedTuple):
+    """What metrics are made of.
+
+    Attributes:
+        jobs: the documents' SyncJobs.
+        measures: of every job that has a chain, by its name; None where the ledger could not be read.
+        sound: by what was checked, ``heads`` or ``records``: whether nothing was wrong.
+        version: the version of the ledger's tables; 0 where there is no ledger yet.
+        now: when this was.
+    """
+
+    jobs: Sequence[JobDocument]
+    measures: Mapping[str, JobMeasure] | None
+    sound: Mapping[str, bool]
+    version: int
+    now: datetime
+
+
+def registry(facts: Facts) -> CollectorRegistry:
+    """A registry that holds just these metrics."""
+
+    class Ours(Collector):
+        def collect(self) -> Iterator[Metric]:
+            yield from _ledger(facts)
+            yield from _documents(facts)
+            yield from _jobs(facts)
+
+    made = CollectorRegistry(auto_describe=False)
+    made.register(Ours())
+    return made
+
+
+def _ledger(facts: Facts) -> Iterator[Metric]:
+    build = GaugeMetricFamily("secretsync_build_info", "The version of SecretSync that gave these metrics.",
+                              labels=["version"])  # fmt: skip
+    build.add_metric([__version__], 1)
+    yield build
+    yield GaugeMetricFamily(
+        "secretsync_ledger_up", "Whether the ledger could be read; 1 also where there is none yet.",
+        value=facts.measures is not None,
+    )  # fmt: skip
+    sound = GaugeMetricFamily(
+        "secretsync_ledger_sound",
+        "Whether nothing is wrong with the ledger, by what was checked: the heads of its chains, or all records.",
+        labels=["checked"],
+    )
+    for checked, well in facts.sound.items():
+        sound.add_metric([checked], well)
+    yield sound
+    if facts.version:
+        yield GaugeMetricFamily("secretsync_ledger_schema_version", "The version of the ledger's tables.",
+                                value=facts.version)  # fmt: skip
+
+
+def _documents(facts: Facts) -> Iterator[Metric]:
+    info = GaugeMetricFamily("secretsync_job_info", "What the documents say of a job.",
+                             labels=[JOB, "source", "dest", "schedule"])  # fmt: skip
+    suspended = _gauge("suspended", "Whether the documents suspend the job.")
+    lag = _gauge("schedule_lag_seconds", "For how long the job has missed its schedule; 0 while it is on time.")
+    following = _gauge("next_run_timestamp_seconds", "When the schedule is due next.")
+    for job in facts.jobs:
+        spec = job.spec
+        schedule = spec.schedule.text if spec.schedule else ""
+        info.add_metric([job.name, spec.source, ",".join(spec.dest), schedule], 1)
+        suspended.add_metric([job.name], spec.suspend)
+        if spec.schedule is None or spec.suspend:
+            continue
+        measure = (facts.measures or {}).get(job.name)
+        # A job that never ran may be a minute old: nothing says since when it should have.
+        if measure is not None and (last := measure.summary.last_run) is not None:
+            started = datetime.fromtimestamp(last.started / 1e6, UTC)
+            lag.add_metric([job.name], due.lag(spec.schedule.cron, spec.timezone, started, facts.now))
+        if (moment := due.following(spec.schedule.cron, spec.timezone, facts.now)) is not None:
+            following.add_metric([job.name], moment.timestamp())
+    yield from (info, suspended, lag, following)
+
+
+def _jobs(facts: Facts) -> Iterator[Metric]:
+    measures = sorted((facts.measures or {}).items())
+    held = _gauge("held_secrets", "Destination secrets that the ledger knows as this job's.")
+    open_runs = _gauge("open_runs", "Runs that were started and have not ended: under way, or cut off.")
+    leased = _gauge("lease_held", "Whether the job's lease is held: a run is under way.")
+    began = _gauge("last_run_timestamp_seconds", "When the run that was started last began.")
+    success = _gauge("last_success_timestamp_seconds", "When the last run that went well ended.")
+    runs = _counter("runs", "Runs that ended, by how.", "outcome")
+    results = _counter("secrets", "Destination secrets over all runs, by what became of them.", "result")
+    records = _counter("records", "Records in the job's chain.")
+    for job, measure in measures:
+        summary = measure.summary
+        held.add_metric([job], summary.live_keys)
+        open_runs.add_metric([job], measure.open_runs)
+        leased.add_metric([job], measure.leased)
+        if summary.last_run is not None:
+            began.add_metric([job], summary.last_run.started / 1e6)
+        if summary.last_success is not None:
+            success.add_metric([job], summary.last_success / 1e6)
+        for outcome in _OUTCOMES:
+            runs.add_metric([job, outcome], measure.runs.get(outcome, 0))
+        for result in Result:
+            results.add_metric([job, result.value], measure.results.get(result.value, 0))
+        records.add_metric([job], summary.records)
+    yield from (held, open_runs, leased, began, success, runs, results, records)
+    yield from _last_runs([(job, measure.last_finished) for job, measure in measures if measure.last_finished])
+
+
+def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
+    ok = _gauge("last_run_ok", "Whether the run that ended last left everything in place.")
+    took = _gauge(
+        "last_run_duration_seconds", "How long the run that ended last took, from when it had looked at the stores."
+    )
+    results = _gauge("last_run_secrets", "Destination secrets of the run that ended last, by what became of them.",
+                     "result")  # fmt: skip
+    failed = _gauge("last_run_failed_secrets", "Destination secrets that the run that ended last left failed.")
+    drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had changed without us before that run.")
+    blocked = _gauge("last_run_blocked_deletes", "Deletes that were held back in that run, by maxDelete or a doubt.")
+    errors = _gauge("last_run_errors", "What went wrong in that run for an item, a store or the job as a whole.")
+    for job, run in finished:
+        ok.add_metric([job], run.ok)
+        took.add_metric([job], ((run.finished or run.started) - run.started) / 1e6)
+        for result in Result:
+            results.add_metric([job, result.value], run.counts.get(result.value, 0))
+        failed.add_metric([job], run.failed_keys)
+        drifted.add_metric([job], run.counts.get("drifted", 0))
+        blocked.add_metric([job], run.counts.get("blocked", 0))
+        errors.add_metric([job], run.counts.get("errors", 0))
+    yield from (ok, took, results, failed, drifted, blocked, errors)
+
+
+def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"secretsync_job_{name}", words, labels=[JOB, *labels])
+
+
+def _counter(name: str, words: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"secretsync_job_{name}", words, labels=[JOB, *labels])
