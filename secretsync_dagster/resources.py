@@ -26,10 +26,10 @@ def runtime_of(context: Any, key: str) -> Runtime:
 
 
 class OpenLedger(NamedTuple):
-    """An open ledger, and the key that tells values apart in it."""
+    """An open ledger, and the keys that tell values apart in it, the newest first."""
 
     ledger: Ledger
-    fingerprint_key: bytes
+    fingerprint_key: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Runtime:
             if not ignore.exists():
                 ignore.write_text("*\n")
         keys = load_key(environ=os.environ, directory=home, create=write, ledger=url)
-        opened = Ledger.open(url, seal_key=keys.seal, read_only=not write)
+        opened = Ledger.open(url, seal_key=keys.seal, former=keys.former_seals, read_only=not write)
         try:
-            yield OpenLedger(opened, keys.fingerprint)
+            yield OpenLedger(opened, keys.fingerprints)
         finally:
             opened.close()

@@ -2,6 +2,9 @@
 
 It comes from SECRETSYNC_KEY, from the file that SECRETSYNC_KEY_FILE names, or from ``ledger.key`` beside the ledger.
 Two keys are derived from it, one for each use, so that neither says anything about the other.
+
+A key may be followed by those that it took the place of, each on a line of its own that begins with ``former``. They
+still tell whether a value is the one that was recorded, until all of them were recorded anew; they seal nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import binascii
 import hmac
 import os
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +23,7 @@ from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 VARIABLE = "SECRETSYNC_KEY"
 FILE_VARIABLE = "SECRETSYNC_KEY_FILE"
@@ -32,10 +35,24 @@ _MAKE_ONE = "make one with `openssl rand -base64 32`"
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """The two keys that are derived from the ledger's key, 32 bytes each. Neither is ever shown."""
+    """The two keys that are derived from the ledger's key, 32 bytes each. Neither is ever shown.
+
+    ``former`` are the pairs of the keys that this one took the place of, the newest first.
+    """
 
     fingerprint: bytes = field(repr=False)
     seal: bytes = field(repr=False)
+    former: tuple[KeyPair, ...] = field(default=(), repr=False)
+
+    @property
+    def fingerprints(self) -> tuple[bytes, ...]:
+        """The key that values are named by, and then those that they were named by before."""
+        return (self.fingerprint, *(pair.fingerprint for pair in self.former))
+
+    @property
+    def former_seals(self) -> tuple[bytes, ...]:
+        """What the ledger was sealed with before; a ledger that still is has to be sealed anew."""
+        return tuple(pair.seal for pair in self.former)
 
     def __reduce__(self) -> str | tuple[object, ...]:
         """A key does not travel by pickle."""
@@ -55,13 +72,13 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
     key is too short, its file can be read by others, or a ledger is there and its key is gone.
     """
     if text := environ.get(VARIABLE):
-        return _derive(_decode(text.encode(), VARIABLE))
+        return _ring(text.encode(), VARIABLE)
     if name := environ.get(FILE_VARIABLE):
         # Kubernetes mounts a secret so that the pod's group may read it; the whole world still may not.
         found = _read(Path(name).expanduser(), forbidden=0o007)
         if found is None:
             raise LedgerError(f"the key file {name} ({FILE_VARIABLE}) is not there")
-        return _derive(found)
+        return _ring(found, name)
     path = directory / FILE_NAME
     found = _read(path, forbidden=0o077)
     if found is None:
@@ -73,7 +90,33 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         if not create:
             raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
         found = _create(path)
-    return _derive(found)
+    return _ring(found, str(path))
+
+
+def is_our_own(environ: Mapping[str, str]) -> bool:
+    """Whether the key is the one that we made beside the ledger, so that it is ours to replace."""
+    return not environ.get(VARIABLE) and not environ.get(FILE_VARIABLE)
+
+
+def replace(directory: Path) -> KeyPair:
+    """Put a new key into ``ledger.key``, in one step, before the ones that are there. Raises LedgerError."""
+    path = directory / FILE_NAME
+    text = _read(path, forbidden=0o077)
+    if text is None:
+        raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
+    former = b"".join(b"former " + base64.b64encode(key) + b"\n" for key in _keys(text, str(path)))
+    try:
+        with _scratch(path, base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n" + former) as scratch:
+            scratch.replace(path)
+            _sync_directory(path.parent)
+    except OSError as error:
+        raise LedgerError(
+            f"the key file {path} cannot be replaced: {error.strerror}", hint="check the directory and the disk"
+        ) from None
+    found = _read(path, forbidden=0o077)
+    if found is None:
+        raise LedgerError(f"the key file {path} was removed while it was replaced")
+    return _ring(found, str(path))
 
 
 def where(environ: Mapping[str, str], directory: Path) -> str:
@@ -83,11 +126,28 @@ def where(environ: Mapping[str, str], directory: Path) -> str:
     return environ.get(FILE_VARIABLE) or str(directory / FILE_NAME)
 
 
+def _ring(text: bytes, where: str) -> KeyPair:
+    """The pair of a key, with those of its former ones."""
+    newest, *former = (_derive(key) for key in _keys(text, where))
+    return KeyPair(newest.fingerprint, newest.seal, tuple(former))
+
+
 def _derive(key: bytes) -> KeyPair:
     return KeyPair(
         fingerprint=hmac.digest(key, b"secretsync/fingerprint/v1", "sha256"),
         seal=hmac.digest(key, b"secretsync/seal/v1", "sha256"),
     )
+
+
+def _keys(text: bytes, where: str) -> list[bytes]:
+    """The bytes of the key and of its former ones. What has no line for a former key is one key, whatever is in it."""
+    lines = text.strip().splitlines(keepends=True)
+    former = [line for line in lines[1:] if line.startswith(_FORMER)]
+    newest = b"".join(line for line in lines if line not in former) if former else text
+    return [_decode(newest, where), *(_decode(line.removeprefix(_FORMER), where) for line in former)]
+
+
+_FORMER = b"former "
 
 
 def _decode(text: bytes, where: str) -> bytes:
@@ -110,7 +170,7 @@ def _unbase64(text: bytes) -> bytes:
 
 
 def _read(path: Path, *, forbidden: int) -> bytes | None:
-    """The key in a file, ``None`` where there is no such file."""
+    """What is in a key file, ``None`` where there is no such file."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode & 0o777
@@ -126,7 +186,7 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
             f"the key file {path} can be used by others (mode {mode:04o})",
             hint=f"`chmod 600 {path}`; where others may have read it, make a new key and begin a new ledger",
         )
-    return _decode(text, str(path))
+    return text
 
 
 def _exists(ledger: str | Path) -> bool:
@@ -139,20 +199,13 @@ def _exists(ledger: str | Path) -> bool:
 
 
 def _create(path: Path) -> bytes:
-    """Make the key file in one step: whoever finds it finds the whole key. Gives the key that is there then."""
-    scratch = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    """Make the key file in one step: whoever finds it finds the whole key. Gives what is in it then."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+        with _scratch(path, base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n") as scratch:
             with suppress(FileExistsError):  # another process was faster: its key counts
                 os.link(scratch, path)
             _sync_directory(path.parent)
-        finally:
-            scratch.unlink(missing_ok=True)
     except OSError as error:
         raise LedgerError(
             f"the key file {path} cannot be created: {error.strerror}",
@@ -162,6 +215,20 @@ def _create(path: Path) -> bytes:
     if found is None:
         raise LedgerError(f"the key file {path} was removed while it was made")
     return found
+
+
+@contextmanager
+def _scratch(path: Path, content: bytes) -> Iterator[Path]:
+    """A durable file beside ``path``, for us alone, that is gone afterwards unless it was moved away."""
+    scratch = path.with_name(f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _sync_directory(path: Path) -> None:

@@ -84,6 +84,15 @@ def live(transaction: Transaction) -> list[Lease]:
     return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]
 
 
+def first(transaction: Transaction) -> Lease | None:
+    """Any lease that has not expired."""
+    row = transaction.one(
+        f"SELECT {_COLUMNS} FROM leases WHERE expires > ? ORDER BY job LIMIT 1",  # noqa: S608
+        (transaction.now(),),
+    )
+    return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
+
+
 def _refuse(transaction: Transaction, job: str) -> Lease:
     row = transaction.one(f"SELECT {_COLUMNS} FROM leases WHERE job = ?", (job,))  # noqa: S608
     if row is None:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
-from secretsync_core.audit import leases, rows, seal, state
+from secretsync_core.audit import leases, rotation, rows, seal, state
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.leases import Lease
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, Record
@@ -46,14 +46,25 @@ class Ledger:
         self._version = VERSION
 
     @classmethod
-    def open(cls, url: str | Path, *, seal_key: bytes, read_only: bool = False, oldest: int = USABLE) -> Ledger:
+    def open(
+        cls,
+        url: str | Path,
+        *,
+        seal_key: bytes,
+        former: Sequence[bytes] = (),
+        read_only: bool = False,
+        oldest: int = USABLE,
+        reseal: bool = False,
+    ) -> Ledger:
         """Open the ledger at ``sqlite:///path``, a plain path or ``postgresql://…``, and make it where there is none.
 
         Args:
             url: where it is.
             seal_key: ``KeyPair.seal``.
+            former: ``KeyPair.former_seals``: a ledger that one of them sealed has to be sealed anew before its use.
             read_only: change nothing, not even to create it.
             oldest: refuse tables of an older version than this.
+            reseal: open it also with a ``former`` key, for nothing but :meth:`reseal`.
 
         Raises LedgerMissing where there is none and ``read_only``; LedgerError where it cannot be used, was made by
         a newer version, has tables that are too old, or was sealed with another key. Nothing is migrated here: other
@@ -64,7 +75,7 @@ class Ledger:
         try:
             if not database.has_schema():
                 database.prepare(statements(database.dialect), ledger._found)
-            ledger._check(oldest)
+            ledger._check(oldest, former, reseal=reseal)
         except BaseException:
             database.close()
             raise
@@ -205,6 +216,7 @@ class Ledger:
                 return ordinal, 0, GENESIS
         ordinal, seq, last, sealed = cast("tuple[int, int, bytes, bytes]", found)
         if sealed != seal.head_seal(self._key, job, ordinal, seq, last):
+            self._refuse_if_resealed(transaction)
             # To go on would be to seal what somebody else made of the chain.
             raise LedgerBroken(f"the chain of {job} in {self._database.name} was not sealed by us", hint=_BROKEN_HINT)
         return ordinal, seq, last.hex()
@@ -214,6 +226,7 @@ class Ledger:
         ending = self._database.dialect.for_update if lock else ""
         found = transaction.one(f"SELECT value, seal FROM meta WHERE name = 'chains'{ending}")  # noqa: S608
         if found is None or found[1] != seal.meta_seal(self._key, "chains", str(found[0])):
+            self._refuse_if_resealed(transaction)
             raise LedgerBroken(f"the list of chains in {self._database.name} was not sealed by us", hint=_BROKEN_HINT)
         return int(str(found[0]))
 
@@ -225,7 +238,7 @@ class Ledger:
             [(name, value, seal.meta_seal(self._key, name, value)) for name, value in facts.items()],
         )
 
-    def _check(self, oldest: int) -> None:
+    def _check(self, oldest: int, former: Sequence[bytes], *, reseal: bool) -> None:
         """Refuse a ledger that is newer than we are, too old, or another key's."""
         name = self._database.name
         with self._database.read() as transaction:
@@ -245,12 +258,62 @@ class Ledger:
                 hint="back it up, then run `secretsync audit migrate`",
             )
         if facts["seal-key"] != seal.key_id(self._key):
+            before = next((key for key in former if facts["seal-key"] == seal.key_id(key)), None)
+            if before is not None and reseal:
+                self._key = before
+                return
+            if before is not None:
+                raise LedgerError(
+                    f"the ledger {name} is still sealed with the key before the newest one",
+                    hint="`secretsync audit rotate-key` seals it anew; if that was done before, somebody put an older"
+                    " copy back",
+                )
             raise LedgerError(
                 f"the ledger {name} was sealed with another key ({facts['seal-key']}) than the one given"
                 f" ({seal.key_id(self._key)})",
                 hint="give the key that made it (SECRETSYNC_KEY, SECRETSYNC_KEY_FILE or ledger.key); if that key is"
                 " lost, move the ledger away and begin a new one",
             )
+
+    def _refuse_if_resealed(self, transaction: Transaction) -> None:
+        """Tell a key that was changed while we had the ledger open from a hand that has no key."""
+        found = transaction.one("SELECT value FROM meta WHERE name = 'seal-key'")
+        if found is not None and found[0] != seal.key_id(self._key):
+            raise LedgerError(
+                f"the key of the ledger {self._database.name} was changed while it was in use",
+                hint="run it again with the new key",
+            )
+
+    def is_sealed_with(self, seal_key: bytes) -> bool:
+        """Whether this is the key that we seal with."""
+        return seal_key == self._key
+
+    def check_before_resealing(self, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
+        """Raise what would keep :meth:`reseal` from it, as things are now."""
+        with self._database.read() as transaction:
+            rotation.check(transaction, self._key, self._database.name, expected or {})
+
+    def reseal(self, seal_key: bytes, run: str, *, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
+        """Seal every chain with another key, in one transaction, and record in each that it was done.
+
+        All is verified first, by the key that it is sealed with: what somebody else made of the ledger is never
+        sealed. ``expected`` are heads that were noted elsewhere, as of :meth:`verify`. Raises LedgerBroken where
+        something is wrong, LeaseHeld where a run is going on.
+        """
+        with self._database.write() as transaction:
+            self._chains(transaction, lock=True)
+            sql = f"SELECT job FROM heads ORDER BY job{self._database.dialect.for_update}"  # noqa: S608
+            jobs = [str(job) for (job,) in list(transaction.rows(sql))]
+            rotation.check(transaction, self._key, self._database.name, expected or {})
+            for job in jobs:
+                self._append(transaction, job, [rotation.record(run)])
+            rotation.seal_anew(transaction, seal_key)
+        self._key = seal_key
+
+    def named_by_former_keys(self) -> dict[str, int]:
+        """By job: how many live keys have a fingerprint that was made before the ledger was last sealed anew."""
+        with self._database.read() as transaction:
+            return rotation.left_behind(transaction)
 
     def rebuild(self, job: str) -> None:
         """Make the state of ``job`` anew from its records, where verify says that the two differ."""

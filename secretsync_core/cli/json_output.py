@@ -82,6 +82,10 @@ record (``audit export`` writes the same, one a line)::
 
     {"ledger", "before", "after", "exitCode"}
 
+``audit rotate-key``::
+
+    {"ledger", "rotated", "pending", "formerKeys": number, "namedByFormerKeys": {job: number}, "exitCode"}
+
 ``audit verify``::
 
     {"chains": [{"job", "records", "seq", "head", "sound", "faults": [{"seq", "message"}], "unnamedFaults"}],

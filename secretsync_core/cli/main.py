@@ -352,6 +352,29 @@ def audit_migrate(
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
+@audit.command("rotate-key", short_help="Change the ledger's key, and seal it anew.")
+def audit_rotate_key(
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="A record that must be there; repeatable."),
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Change nothing; say how far it is.")] = False,
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Verify the ledger by its old key and seal it with a new one. Runs must not go on meanwhile."""
+    from secretsync_core.cli.commands import audit_rotate_key as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(
+        lambda out: command.run(out, call, expect=tuple(expect or ()), status=status),
+        json=output is Form.json,
+        quiet=quiet,
+    )
+
+
 app.add_typer(audit)
 
 

@@ -36,6 +36,7 @@ REASONS: dict[str, str] = {
     Reason.CANNOT_SEE: "could not be seen",
     Reason.CANNOT_COMPARE: "it could not be compared",
     Reason.TRANSFORM_FAILED: "a transform failed",
+    Reason.KEY_ROTATED: "the ledger's key was changed",
     Reason.INTERRUPTED: "a run was interrupted here",
     Reason.STOPPED: "the run was stopped before it",
     Reason.ADOPTED: "was there already, and is taken over",

@@ -24,10 +24,10 @@ STATE = ".secretsync"
 
 
 class Opened(NamedTuple):
-    """An open ledger, and the key that tells values apart in it."""
+    """An open ledger, and the keys that tell values apart in it, the newest first."""
 
     ledger: Ledger
-    fingerprint_key: bytes
+    fingerprint_key: tuple[bytes, ...]
 
 
 def uses_files(call: Call) -> bool:
@@ -156,9 +156,15 @@ def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Ite
         if call.ledger is not None:
             raise
         raise LedgerMissing(f"there is no ledger at {url} yet", hint=error.hint) from None
-    opened = Ledger.open(url, seal_key=found.seal, read_only=not write, oldest=USABLE if oldest is None else oldest)
+    opened = Ledger.open(
+        url,
+        seal_key=found.seal,
+        former=found.former_seals,
+        read_only=not write,
+        oldest=USABLE if oldest is None else oldest,
+    )
     try:
-        yield Opened(opened, found.fingerprint)
+        yield Opened(opened, found.fingerprints)
     finally:
         opened.close()
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.engine.convert import blob_to_fields
 from secretsync_core.errors import InvalidSecret
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from secretsync_core.secret import FieldValue, JsonValue
+
+FingerprintKey: TypeAlias = "bytes | tuple[bytes, ...]"
+"""The key that values are named by; or that key, and after it those that were used before."""
 
 
 def canonical(value: SecretValue) -> bytes:
@@ -67,10 +70,18 @@ class Fingerprinter:
     """Names values by HMAC-SHA256, so that the ledger can tell them apart and nobody can guess them from it.
 
     The destination and its key go into the HMAC: two keys that hold the same password do not look the same.
+
+    ``key`` may be followed by former ones: they make no names any more, and names that they made are still known.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: FingerprintKey) -> None:
+        self._key, *former = keys_of(key)
+        self._keys = (self._key, *former)
+
+    @property
+    def has_former_keys(self) -> bool:
+        """Whether some of what the ledger holds may be named by a former key."""
+        return len(self._keys) > 1
 
     def value(self, dest: str, key: str, value: SecretValue, ours: str = "") -> str:
         """Hex HMAC-SHA256 of a value at its place.
@@ -80,11 +91,18 @@ class Fingerprinter:
         if ours and (fields := _fields(value)) is not None:
             held = self.named_by(dest, key, ours, fields)
             value = SecretValue({name: fields[name] for name in held})
-        return hmac.new(self._key, _frame(dest, key) + canonical(value), hashlib.sha256).hexdigest()
+        return _named(self._key, dest, key, value)
+
+    def is_value(self, mark: str, dest: str, key: str, value: SecretValue, ours: str = "") -> bool:
+        """Whether ``mark`` is what :meth:`value` gives, or gave with a former key."""
+        if ours and (fields := _fields(value)) is not None:
+            held = self.named_by(dest, key, ours, fields)
+            value = SecretValue({name: fields[name] for name in held})
+        return any(_named(one, dest, key, value) == mark for one in self._keys)
 
     def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
         """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""
-        return "".join(sorted(self._name(dest, key, name) for name in names))
+        return "".join(sorted(_field_named(self._key, dest, key, name) for name in names))
 
     def holds(self, dest: str, key: str, value: SecretValue, ours: str) -> bool:
         """Whether any of the fields that are ``ours`` is in a value."""
@@ -94,10 +112,20 @@ class Fingerprinter:
     def named_by(self, dest: str, key: str, ours: str, names: Iterable[str]) -> set[str]:
         """Those of ``names`` that ``ours`` (see :meth:`field_names`) holds."""
         held = _split(ours)
-        return {name for name in names if self._name(dest, key, name) in held}
+        return {name for name in names if any(_field_named(one, dest, key, name) in held for one in self._keys)}
 
-    def _name(self, dest: str, key: str, name: str) -> str:
-        return hmac.new(self._key, _frame(dest, key) + b"n" + name.encode(), hashlib.sha256).hexdigest()[:16]
+
+def keys_of(key: FingerprintKey) -> tuple[bytes, ...]:
+    """The key that names are made by, and the former ones after it."""
+    return (key,) if isinstance(key, bytes) else tuple(key)
+
+
+def _named(by: bytes, dest: str, key: str, value: SecretValue) -> str:
+    return hmac.new(by, _frame(dest, key) + canonical(value), hashlib.sha256).hexdigest()
+
+
+def _field_named(by: bytes, dest: str, key: str, name: str) -> str:
+    return hmac.new(by, _frame(dest, key) + b"n" + name.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def _fields(value: SecretValue) -> dict[str, FieldValue] | None:

@@ -122,8 +122,9 @@ class Comparer:
         if blurred and recorded is None:
             recorded = await self._recorded(change)
         if (drift is Drift.CHANGED or blurred) and recorded is not None and self._fingerprinter is not None:
-            now = self._fingerprinter.value(change.dest, change.key, current.value, recorded[1])
-            drift = Drift.NONE if now == recorded[0] else Drift.CHANGED  # none: somebody wrote, but not another value
+            mark, ours_then = recorded
+            as_left = self._fingerprinter.is_value(mark, change.dest, change.key, current.value, ours_then)
+            drift = Drift.NONE if as_left else Drift.CHANGED  # none: somebody wrote, but not another value
         if right:
             return Verdict(change._replace(action=Action.UNCHANGED, reason=Reason.SAME_VALUE, drift=drift), whole, ours)
         if drift is Drift.CHANGED:

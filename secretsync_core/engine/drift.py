@@ -102,7 +102,7 @@ async def _look_at(
                 suspected.append(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
             else:
                 mark, ours = marks.get(key, ("", ""))
-                if fingerprinter.value(dest, key, found.value, ours) == mark:
+                if fingerprinter.is_value(mark, dest, key, found.value, ours):
                     _count_unchanged(report, held.item)
                 else:
                     suspected.append(_drifted(dest, key, held, Drift.CHANGED, found.version))

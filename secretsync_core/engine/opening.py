@@ -65,13 +65,15 @@ class Halves:
 class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open.
 
-    ``mark`` is the job's own: what it created carries it, where the store can carry one.
+    ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
+    that it had before the ledger's key was changed.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     mark: str = ""
+    former_marks: tuple[str, ...] = ()
 
     def get(self, name: str) -> Halves:
         """An open store. Raises what kept it from opening."""
@@ -128,21 +130,22 @@ async def open_stores(
     stop: asyncio.Event | None = None,
     sources: bool = True,
     dests: bool = True,
-    mark: str = "",
+    marks: tuple[str, ...] = (),
 ) -> AsyncIterator[OpenStores]:
     """Open every store that the plan needs, all at once, or only those it reads from or those it writes to.
 
-    A store that does not open is in ``failed``: what does not need it goes on. ``mark`` is the job's own, which
-    destinations put on what they create, as far as the document wants it.
+    A store that does not open is in ``failed``: what does not need it goes on. ``marks`` are the job's own: the
+    first is put on what destinations create, as far as the document wants it, and the former ones are known.
     """
     names = [*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]
     limits = plan.spec.limits
+    mark, former = (marks[0], marks[1:]) if marks else ("", ())
     wanted = plan.spec.ownership.mark
     async with open_named(
         names, limits, documents, environ=environ, retry=retry, stop=stop,
         mark=mark if wanted is not False else "", mark_at_a_cost=wanted is True,
     ) as opened:  # fmt: skip
-        opened.mark = mark
+        opened.mark, opened.former_marks = mark, former
         yield opened
 
 

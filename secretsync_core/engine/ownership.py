@@ -11,12 +11,14 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.canonical import keys_of
 from secretsync_core.engine.gate import unexpected
 from secretsync_core.model.change import Action, Change, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secretsync_core.engine.canonical import FingerprintKey
     from secretsync_core.engine.opening import OpenStores
 
 _LONGEST_JOB = 40
@@ -30,6 +32,11 @@ def owner_mark(job: str, key: bytes) -> str:
     """
     digest = hmac.new(key, b"owner\0" + job.encode(), hashlib.sha256).hexdigest()[:16]
     return f"{job[:_LONGEST_JOB].rstrip('-')}.{digest}"
+
+
+def owner_marks(job: str, key: FingerprintKey) -> tuple[str, ...]:
+    """The mark of a job, and those that it had when the ledger had other keys."""
+    return tuple(owner_mark(job, one) for one in keys_of(key))
 
 
 async def spare_others(opened: OpenStores, dest: str, deletes: Sequence[Change]) -> list[Change]:
@@ -48,9 +55,10 @@ async def spare_others(opened: OpenStores, dest: str, deletes: Sequence[Change])
             else change
             for change in deletes
         ]
+    ours = (opened.mark, *opened.former_marks)
     return [
         change._replace(action=Action.REFUSE, reason=Reason.NOT_OURS)
-        if _takes_away(change) and marks.get(change.key, opened.mark) != opened.mark
+        if _takes_away(change) and marks.get(change.key, opened.mark) not in ours
         else change
         for change in deletes
     ]

@@ -14,7 +14,7 @@ from secretsync_core.engine.drift import look_for_drift
 from secretsync_core.engine.foresight import foresee
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.opening import open_stores
-from secretsync_core.engine.ownership import owner_mark
+from secretsync_core.engine.ownership import owner_marks
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.session import open_session
 from secretsync_core.engine.survey import ChangeSet, State, survey
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.engine.canonical import FingerprintKey
     from secretsync_core.model.change import Change
     from secretsync_core.schema.documents import Documents, JobDocument
 
@@ -79,7 +80,7 @@ async def plan(
     ledger: Ledger | None,
     *,
     environ: Mapping[str, str],
-    fingerprint_key: bytes | None = None,
+    fingerprint_key: FingerprintKey | None = None,
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Planned:
@@ -91,8 +92,8 @@ async def plan(
     job_plan = build_plan(job, options.items)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
-        mark = owner_mark(job.name, fingerprint_key) if fingerprint_key is not None else ""
-        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, mark=mark) as opened:
+        marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
             state = await _state(recorder)
             fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
@@ -117,7 +118,7 @@ async def sync(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
-    fingerprint_key: bytes,
+    fingerprint_key: FingerprintKey,
     options: Options | None = None,
     observer: Observer | None = None,
     stop: asyncio.Event | None = None,
@@ -172,7 +173,7 @@ async def check(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
-    fingerprint_key: bytes,
+    fingerprint_key: FingerprintKey,
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Report:

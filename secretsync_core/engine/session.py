@@ -15,7 +15,7 @@ from secretsync_core.engine.canonical import Fingerprinter
 from secretsync_core.engine.compare import Comparer
 from secretsync_core.engine.lease import claim_of_this_process, hold_lease
 from secretsync_core.engine.opening import open_stores
-from secretsync_core.engine.ownership import owner_mark
+from secretsync_core.engine.ownership import owner_marks
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.settle import settle
 from secretsync_core.engine.survey import survey
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.engine.canonical import FingerprintKey
     from secretsync_core.engine.gate import RetryPolicy
     from secretsync_core.engine.lease import Claim
     from secretsync_core.engine.opening import OpenStores
@@ -105,7 +106,7 @@ async def open_session(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
-    fingerprint_key: bytes,
+    fingerprint_key: FingerprintKey,
     run: str,
     retry: RetryPolicy | None = None,
     stop: asyncio.Event | None = None,
@@ -121,7 +122,7 @@ async def open_session(
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),
             open_stores(
-                plan, documents, environ=environ, retry=retry, stop=stop, mark=owner_mark(plan.job, fingerprint_key)
+                plan, documents, environ=environ, retry=retry, stop=stop, marks=owner_marks(plan.job, fingerprint_key)
             ) as opened,
         ):
             yield Session(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), run, stop)

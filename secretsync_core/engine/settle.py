@@ -77,7 +77,6 @@ async def _outcome(intended: Draft, run: str, opened: OpenStores, fingerprinter:
         # With Merge only our fields were to go.
         left = not intended.fields or fingerprinter.holds(intended.dest, intended.key, found.value, intended.fields)
         return not_done if left else told._replace(event=Event.DONE, dest_version=None)
-    mark = fingerprinter.value(intended.dest, intended.key, found.value, intended.fields)
-    if mark != intended.fingerprint:
+    if not fingerprinter.is_value(intended.fingerprint, intended.dest, intended.key, found.value, intended.fields):
         return not_done
     return told._replace(event=Event.DONE, dest_version=found.version)

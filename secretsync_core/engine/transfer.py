@@ -156,7 +156,7 @@ class Transfer:
             verdict = await self._comparer.decide(change, value)
             change = verdict.change
             if change.action is Action.UNCHANGED:
-                return self._found_right(verdict)
+                return await self._found_right(verdict)
             if change.action is Action.SKIP:
                 return self._skipped(change, conflicts)
             try:
@@ -192,17 +192,24 @@ class Transfer:
             self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
         return Outcome(change, Result.SKIPPED, change.reason)
 
-    def _found_right(self, verdict: Verdict) -> Outcome:
+    async def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
         change, value = verdict.change, verdict.value
-        if not change.known and value is not None:
+        if value is not None and (not change.known or self._fingerprinter.has_former_keys):
             mark = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
+            if change.known and await self._is_named(change, mark):
+                return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
             self._recorder.later(
                 self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)._replace(
                     fingerprint=mark, fields=verdict.ours
                 )
             )
         return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
+
+    async def _is_named(self, change: Change, mark: str) -> bool:
+        """Whether the ledger has this fingerprint of a key, and not one by a former key."""
+        recorded = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key)
+        return recorded is not None and recorded[0] == mark
 
     async def _write(self, verdict: Verdict) -> Outcome:
         change, value = verdict.change, verdict.value
@@ -238,9 +245,11 @@ class Transfer:
             found = await reader.read(intended.key)
         except SecretSyncError:
             return None
-        mark = self._fingerprinter.value(intended.dest, intended.key, found.value, intended.fields)
+        ours = self._fingerprinter.is_value(
+            intended.fingerprint, intended.dest, intended.key, found.value, intended.fields
+        )
         moved = found.version is None or found.version != intended.dest_version
-        return found if moved and mark == intended.fingerprint else None
+        return found if moved and ours else None
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
@@ -288,8 +297,8 @@ class Transfer:
         """Without versions only the value can say whether a secret is still as we left it."""
         recorded = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key)
         current = (await store.read(change.key)).value
-        return recorded is not None and recorded[0] == self._fingerprinter.value(
-            change.dest, change.key, current, recorded[1]
+        return recorded is not None and self._fingerprinter.is_value(
+            recorded[0], change.dest, change.key, current, recorded[1]
         )
 
     def _next_intent(self) -> str:

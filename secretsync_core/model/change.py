@@ -56,6 +56,7 @@ class Reason(StrEnum):
     TRANSFORM_FAILED = "transform-failed"
     CANNOT_SEE = "cannot-see"
     CANNOT_COMPARE = "cannot-compare"
+    KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"
     ADOPTED = "adopted"  # it was there before this job, which takes it over

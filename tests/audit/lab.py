@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from secretsync_core.audit import seal
+from secretsync_core.audit import rotation, seal
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event, KeyState
 from secretsync_core.errors import LeaseHeld
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from multiprocessing.connection import Connection
 
-SEAL_KEY = bytes(range(32))
+SEAL_KEY, NEW_KEY = bytes(range(32)), bytes(range(50, 82))
 
 
 VERSION_1 = Path(__file__).with_name("version_1")
@@ -178,3 +178,17 @@ def write_everywhere(url: str, seal_key: bytes, number: int) -> None:
                 ledger.append(job, [done(f"p{number}/{key}", version=str(batch)) for key in range(3)])
             ledger.acquire_lease(f"own-{number}", f"process-{number}", 60)
             ledger.release(f"own-{number}", f"process-{number}")
+
+
+def reseal_and_stay(url: str, reached: Connection) -> None:
+    """A process that gets as far as everything but the commit of a change of keys, and waits to be killed."""
+    anew = rotation.seal_anew
+
+    def stay(*given: Any) -> None:
+        anew(*given)
+        reached.send(True)
+        time.sleep(60)
+
+    setattr(rotation, "seal_anew", stay)  # noqa: B010  a module's function, in a process that ends here
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        ledger.reseal(NEW_KEY, "rotation-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import multiprocessing
 import pickle
 import stat
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audit.lab import done
-from secretsync_core.audit.keys import KeyPair, load_key
+from secretsync_core.audit.keys import KeyPair, load_key, replace
 from secretsync_core.audit.ledger import Ledger, LedgerMissing
 from secretsync_core.errors import LedgerError
 
@@ -133,3 +134,50 @@ def test_a_place_where_no_key_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match=r"cannot be (created|read)"):
         load_key(environ={}, directory=tmp_path / "file", create=True)
+
+
+def test_a_key_may_be_followed_by_former_ones(tmp_path: Path) -> None:
+    """The first one is the key, as if it stood alone; the others are known by their word, in order."""
+    alone = [load_key(environ={"SECRETSYNC_KEY": chr(97 + n) * 40}, directory=tmp_path, create=False) for n in range(3)]
+    text = f"{'a' * 40}\nformer {'b' * 40}\nformer   {'c' * 40}\n"
+    ring = load_key(environ={"SECRETSYNC_KEY": text}, directory=tmp_path, create=False)
+    assert (ring.fingerprint, ring.seal) == (alone[0].fingerprint, alone[0].seal)
+    assert ring.fingerprints == tuple(pair.fingerprint for pair in alone)
+    assert ring.former_seals == (alone[1].seal, alone[2].seal)
+    assert repr(ring) == "KeyPair()"
+    file = tmp_path / "key"
+    file.write_text(text)
+    file.chmod(0o400)
+    assert load_key(environ={"SECRETSYNC_KEY_FILE": str(file)}, directory=tmp_path, create=False) == ring
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["some lines of text\nthat are one key\n\nas they always were", "former times, as a pass phrase, are one key too"],
+)
+def test_a_key_of_several_lines_is_one_key(tmp_path: Path, text: str) -> None:
+    """Only a line after the first that begins with the word makes a former key of itself."""
+    pair = load_key(environ={"SECRETSYNC_KEY": text}, directory=tmp_path, create=False)
+    assert pair.former == ()
+    assert pair.seal == hmac.digest(text.encode(), b"secretsync/seal/v1", "sha256")
+
+
+def test_a_former_key_that_is_too_short_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    """A line that was cut would make all that it named look changed."""
+    with pytest.raises(LedgerError, match="too short") as caught:
+        load_key(environ={"SECRETSYNC_KEY": f"{'a' * 40}\nformer canary"}, directory=tmp_path, create=False)
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_our_own_key_is_replaced_in_one_step(tmp_path: Path) -> None:
+    """The new one first, all that were there after it, readable for us alone, and nothing else left behind."""
+    first = load_key(environ={}, directory=tmp_path, create=True)
+    second = replace(tmp_path)
+    assert second.former_seals == (first.seal,)
+    third = replace(tmp_path)
+    assert third.former_seals == (second.seal, first.seal)
+    assert load_key(environ={}, directory=tmp_path, create=False) == third
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.key"]
+    assert stat.S_IMODE((tmp_path / "ledger.key").stat().st_mode) == 0o600
+    with pytest.raises(LedgerMissing):
+        replace(tmp_path / "nowhere")

@@ -57,7 +57,14 @@ def test_every_command_has_help(cli: Cli) -> None:
         ["schema"],
         ["demo"],
     ]
-    commands += [["audit"], ["audit", "log"], ["audit", "verify"], ["audit", "export"], ["audit", "migrate"]]
+    commands += [
+        ["audit"],
+        ["audit", "log"],
+        ["audit", "verify"],
+        ["audit", "export"],
+        ["audit", "migrate"],
+        ["audit", "rotate-key"],
+    ]
     overview = cli("--help").out
     for command in commands:
         ran = cli(*command, "--help")

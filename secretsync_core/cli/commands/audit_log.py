@@ -93,7 +93,7 @@ def _words(record: Record) -> str:
         pairs = [f"{number(int(count))} {name}" for name, count in zip(counts[::2], counts[1::2], strict=False)]
         ended = f" ({reason(draft.reason)})" if draft.reason else ""
         return f"run {safe(draft.run)}: {', '.join(pairs) or 'nothing to do'}{ended}"
-    words = [draft.action, f"{draft.dest}:{safe(draft.key)}"]
+    words = [draft.action, f"{draft.dest}:{safe(draft.key)}"] if draft.dest else []
     if draft.source_key:
         same = draft.source_key == draft.key
         words.append(f"<- {draft.source}" if same else f"<- {draft.source}:{safe(draft.source_key)}")

@@ -21,7 +21,7 @@ _EXPECTED = re.compile(r"([^=]+)=([0-9]{1,18}):([0-9a-f]{64})")
 
 def run(output: Output, call: Call, expect: tuple[str, ...]) -> int:
     """Check every chain and tell what was found, and the heads to note elsewhere."""
-    expected = _expected(expect)
+    expected = expected_heads(expect)
     with workspace.ledger(call) as opened:
         workspace.note_outdated(opened, output)
         reports = opened.ledger.verify(expected=expected)
@@ -63,7 +63,7 @@ def _show(report: ChainReport, output: Output) -> None:
         output.line(f"  ... and {number(report.unnamed)} more")
 
 
-def _expected(texts: tuple[str, ...]) -> dict[str, tuple[int, str]]:
+def expected_heads(texts: tuple[str, ...]) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for text in texts:
         match = _EXPECTED.fullmatch(text)

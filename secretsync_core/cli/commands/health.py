@@ -131,7 +131,7 @@ def _look(call: Call, found: LedgerHealth) -> None:
             )
             return
         # Opened only now that it is there: opening makes one where there is none.
-        with Ledger.open(url, seal_key=pair.seal) as ledger:
+        with Ledger.open(url, seal_key=pair.seal, former=pair.former_seals) as ledger:
             found.name, found.version, found.note = ledger.name, ledger.version, ledger.outdated
             broken = [report for report in ledger.verify_heads() if not report.sound]
             found.chains = len(ledger.jobs())

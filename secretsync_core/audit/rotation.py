@@ -1,0 +1,63 @@
+"""Changing the ledger's key: every seal is made anew, and only of what was verified by the key before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from secretsync_core.audit import leases, seal
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.verify import verify_database
+from secretsync_core.errors import LeaseHeld, LedgerBroken
+from secretsync_core.model.change import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.audit.database import Transaction
+
+
+def record(run: str) -> Draft:
+    """What each chain says of it. It is no key's state, and no run's."""
+    return Draft(Event.DONE, run, reason=Reason.KEY_ROTATED)
+
+
+def check(transaction: Transaction, key: bytes, name: str, expected: Mapping[str, tuple[int, str]]) -> None:
+    """Raise LeaseHeld where a run is going on, and LedgerBroken where anything is wrong."""
+    held = leases.first(transaction)
+    if held is not None:
+        raise LeaseHeld(
+            f"{held.job} is being synced by {held.holder}, with the key as it is",
+            hint="wait for it to end, and start no other run meanwhile",
+        )
+    for report in verify_database(transaction, key, job=None, expected=expected):
+        if not report.sound:
+            where = f"the chain of {report.job}" if report.job else "the list of chains"
+            raise LedgerBroken(
+                f"{where} in {name} is broken, and is not sealed anew: {report.faults[0].what}",
+                hint="`secretsync audit verify` says what else is wrong; keep it as it is for whoever looks into it",
+            )
+
+
+def seal_anew(transaction: Transaction, key: bytes) -> None:
+    """Make every seal by ``key``."""
+    facts = {str(name): str(value) for name, value in list(transaction.rows("SELECT name, value FROM meta"))}
+    facts["seal-key"] = seal.key_id(key)
+    for name, value in facts.items():
+        transaction.run(
+            "UPDATE meta SET value = ?, seal = ? WHERE name = ?", (value, seal.meta_seal(key, name, value), name)
+        )
+    heads = cast(
+        "list[tuple[str, int, int, bytes]]", list(transaction.rows("SELECT job, ordinal, seq, hash FROM heads"))
+    )
+    for job, ordinal, seq, last in heads:
+        transaction.run("UPDATE heads SET seal = ? WHERE job = ?", (seal.head_seal(key, job, ordinal, seq, last), job))
+
+
+def left_behind(transaction: Transaction) -> dict[str, int]:
+    """By job: how many live keys were recorded before its chain was last sealed anew; jobs without any left out."""
+    sql = """SELECT current.job, COUNT(*) FROM current
+             JOIN (SELECT job, MAX(seq) AS seq FROM ledger WHERE event = 'done' AND reason = ? GROUP BY job) AS turns
+               ON turns.job = current.job AND current.seq < turns.seq
+             GROUP BY current.job"""
+    found = transaction.rows(sql, (str(Reason.KEY_ROTATED),))
+    return {str(job): cast("int", count) for job, count in found}

@@ -1,0 +1,77 @@
+"""``secretsync audit rotate-key``: change the ledger's key without losing what it knows."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit import keys
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.cli import exits, workspace
+from secretsync_core.cli.commands.audit_verify import expected_heads
+from secretsync_core.cli.wording import number, plural
+from secretsync_core.engine.run import new_run_id
+from secretsync_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from secretsync_core.audit.keys import KeyPair
+    from secretsync_core.cli.call import Call
+    from secretsync_core.cli.output import Output
+
+
+def run(output: Output, call: Call, *, expect: tuple[str, ...], status: bool) -> int:
+    """Seal the ledger with the newest key; where it is that already and the key file is ours, make a new one first."""
+    expected = expected_heads(expect)
+    pair = workspace.keys(call)
+    with Ledger.open(
+        workspace.ledger_url(call), seal_key=pair.seal, former=pair.former_seals, read_only=status, reseal=True
+    ) as ledger:
+        rotated = False
+        if not status:
+            ledger.check_before_resealing(expected)
+            pair = _newest(call, ledger, pair)
+            ledger.reseal(pair.seal, new_run_id(), expected=expected)
+            rotated = True
+        pending = not ledger.is_sealed_with(pair.seal)
+        behind = ledger.named_by_former_keys()
+    _tell(output, ledger.name, pair, behind, rotated=rotated, pending=pending)
+    return exits.OK
+
+
+def _newest(call: Call, ledger: Ledger, pair: KeyPair) -> KeyPair:
+    """The key to seal with: the first of those that were given, or one that is made now."""
+    if not ledger.is_sealed_with(pair.seal):
+        return pair  # the file has it already, and the ledger is to follow
+    if keys.is_our_own(os.environ):
+        return keys.replace(workspace.state_directory(call))
+    raise UsageError(
+        f"the ledger is sealed with the key in {keys.where(os.environ, workspace.state_directory(call))} already",
+        hint="put a new key on the first line there, and `former ` and the old one on the second; then run this again",
+    )
+
+
+def _tell(output: Output, name: str, pair: KeyPair, behind: dict[str, int], *, rotated: bool, pending: bool) -> None:
+    if output.json:
+        output.document(
+            {
+                "ledger": name,
+                "rotated": rotated,
+                "pending": pending,
+                "formerKeys": len(pair.former),
+                "namedByFormerKeys": behind,
+                "exitCode": exits.OK,
+            }
+        )
+        return
+    if rotated:
+        output.line(f"{name}: verified, and sealed with the new key")
+    elif pending:
+        output.line(f"{name}: still sealed with the key before the newest one")
+    else:
+        output.line(f"{name}: sealed with the newest key; {plural(len(pair.former), 'former key')} kept")
+    for job, count in sorted(behind.items()):
+        output.line(
+            f"  {job}: {number(count)} of its fingerprints are by a former key; `sync --verify` makes them anew"
+        )
+    if pair.former and not behind and not pending:
+        output.line("  no fingerprint is by a former key any more: the lines of former keys may be removed")
