@@ -131,8 +131,8 @@ def _jobs(facts: Facts) -> Iterator[Metric]:
             began.add_metric([job], summary.last_run.started / 1e6)
         if summary.last_success is not None:
             success.add_metric([job], summary.last_success / 1e6)
-        for outcome in _OUTCOMES:
-            runs.add_metric([job, outcome], measure.runs.get(outcome, 0))
+        for outcome, count in (dict.fromkeys(_OUTCOMES, 0) | dict(measure.runs)).items():
+            runs.add_metric([job, outcome], count)
         for result in Result:
             results.add_metric([job, result.value], measure.results.get(result.value, 0))
         records.add_metric([job], summary.records)

@@ -291,6 +291,28 @@ def test_migrations_of_others_in_the_same_database_are_left_alone(postgres_url: 
         assert server.execute("SELECT * FROM secretsync.alembic_version").fetchall() == [(revision(VERSION),)]
 
 
+def test_a_role_that_only_reads_and_writes_may_sync_and_not_migrate(postgres_url: str) -> None:
+    """Migrating is for whoever owns the tables; the refusal leaves everything as it was."""
+    make_version_1(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("CREATE ROLE syncer LOGIN; GRANT USAGE ON SCHEMA secretsync TO syncer")
+        server.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA secretsync TO syncer")
+        try:
+            before = anatomy(postgres_url)
+            url = postgres_url.replace("//postgres@", "//syncer@")
+            with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+                with pytest.raises(LedgerError, match="may not be used"):
+                    ledger.migrate()
+                assert ledger.append("billing", [done("after")]) == [27]
+            assert anatomy(postgres_url) == before
+            with Ledger.open(postgres_url, seal_key=SEAL_KEY) as owner:
+                assert owner.migrate() == 1
+            with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+                assert ledger.append("billing", [done("later")]) == [28]
+        finally:
+            server.execute("DROP OWNED BY syncer; DROP ROLE syncer")
+
+
 def test_the_new_index_serves_the_query_that_it_is_for(url: str) -> None:
     """A split item's keys are found by it, and not by a walk over all of the job's."""
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
