@@ -306,7 +306,7 @@ class Ledger:
             jobs = [str(job) for (job,) in list(transaction.rows(sql))]
             rotation.check(transaction, self._key, self._database.name, expected or {})
             for job in jobs:
-                self._append(transaction, job, [rotation.record(run)])
+                self._append(transaction, job, self._lock_head(transaction, job), [rotation.record(run)])
             rotation.seal_anew(transaction, seal_key)
         self._key = seal_key
 
