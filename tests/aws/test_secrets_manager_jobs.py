@@ -407,3 +407,18 @@ async def test_a_destination_that_may_only_be_written(world: World, in_aws: InAw
     report = await world.sync()
     assert report.requests["dst"] == {"write": 1}
     assert value(region, keys[0]) == '{"password":"new"}'
+
+
+async def test_a_destination_that_may_only_be_written_and_not_looked_at(
+    world: World, in_aws: InAws, region: Region, burst: Microburst
+) -> None:
+    """A policy without DescribeSecret is enough for one: what exists is replaced, and never counted as ours."""
+    section = json.dumps(region.section(endpointUrl=burst.address))
+    world.store("dst", f"{STORE}: {section}", permissions="Write")
+    world.job(ALL)
+    (key,) = await seed(world, 1)
+    region.secrets.create_secret(Name=key, SecretString="theirs")
+    burst.rules({"operation": "DescribeSecret", "error": {"code": "AccessDeniedException"}})
+    assert counted(await world.sync()) == {"updated": 1}
+    assert value(region, key) == '{"password":"app/000"}'
+    assert not world.state()["dst", key].owned

@@ -85,7 +85,7 @@ class Gathered(Generic[R]):
         for key, futures in taken.items():
             for future in futures:
                 if not future.done():
-                    _settle(future, found[key])
+                    _settle(future, found[key] if key in found else LookupError(key))
 
 
 def _settle(future: asyncio.Future[R], result: R | Exception) -> None:

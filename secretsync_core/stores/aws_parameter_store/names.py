@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import Keys, segment
+from secretsync_core.stores.aws.names import Keys, common_beginning, segment
 
 MAX_LEVELS = 15
 
@@ -62,8 +62,6 @@ class Names(Keys):
 
     def common_folder(self, keys: list[str]) -> str:
         """The path of the deepest folder that holds all of ``keys``; empty for all that there is."""
-        from secretsync_core.stores.aws.names import common_beginning
-
         return f"{self._root}/{common_beginning(keys)}".rpartition("/")[0]
 
     def key(self, name: str) -> str | Gap | None:

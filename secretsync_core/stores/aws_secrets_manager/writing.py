@@ -12,8 +12,8 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
-from secretsync_core.stores.aws.answers import Mismatch, WrongState
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
 from secretsync_core.stores.base import MARK_KEY
 
@@ -85,7 +85,12 @@ class Writing:
 
     async def _write_over(self, key: str, payload: Payload, version: str, expected: str | None) -> str:
         """Write where a secret is deleted, or was made without a value, if its current version is as expected."""
-        seen = await self._calls.describe(key)
+        try:
+            seen = await self._calls.describe(key)
+        except CredentialsRefused:
+            raise
+        except AccessDenied:  # we may write it, and not look at it: that there is something is all that we know
+            raise self._conflict(key) from None
         if seen is None:
             raise StoreUnavailable(
                 f"a deletion of {key} in {self._store} is still under way",
