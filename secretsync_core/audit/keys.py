@@ -132,6 +132,11 @@ def _ring(text: bytes, where: str) -> KeyPair:
     return KeyPair(newest.fingerprint, newest.seal, tuple(former))
 
 
+def is_given(environ: Mapping[str, str]) -> bool:
+    """Whether the environment says where the key is, so that no file beside the documents is needed."""
+    return bool(environ.get(VARIABLE) or environ.get(FILE_VARIABLE))
+
+
 def _derive(key: bytes) -> KeyPair:
     return KeyPair(
         fingerprint=hmac.digest(key, b"secretsync/fingerprint/v1", "sha256"),

@@ -144,11 +144,13 @@ def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Ite
     ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with.
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
+    from secretsync_core.audit.keys import is_given
     from secretsync_core.audit.ledger import Ledger, LedgerMissing
     from secretsync_core.audit.schema import USABLE
 
     url = ledger_url(call)
-    if write:
+    # The documents may stand where nothing can be written, as a ConfigMap does.
+    if write and (call.ledger is None or not is_given(os.environ)):
         _make(state_directory(call))
     try:
         found = keys(call, create=write)
