@@ -11,13 +11,12 @@ here=deploy/docker
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-"$PYTHON" -m venv "$scratch/tools"
-"$scratch/tools/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
-  --require-hashes --only-binary :all: --requirement "$here/build.lock"
-"$scratch/tools/bin/hatchling" build --target wheel --directory "$scratch/dist"
+"$PYTHON" -m pip install --quiet --disable-pip-version-check --no-cache-dir --root-user-action ignore \
+  --target "$scratch/tools" --require-hashes --only-binary :all: --requirement "$here/build.lock"
+PYTHONPATH=$scratch/tools "$PYTHON" -m hatchling build --target wheel --directory "$scratch/dist"
 
 uv=$scratch/tools/bin/uv
-export VIRTUAL_ENV=$target UV_LINK_MODE=copy UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
+export VIRTUAL_ENV=$target UV_LINK_MODE=${UV_LINK_MODE:-copy} UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
 "$uv" venv --quiet --no-project --python "$PYTHON" "$target"
 # Compiled now, since the image's file system is read-only and every pod would do it again.
 "$uv" pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode "$here/requirements.lock"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.image import DOCKER, USER, can_confine
+from deploy.image import DOCKER, USER
 from deploy.test_image_file import locked
 from secretsync_core.demo.openbao import free_port
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.image import Image
 
-pytestmark = [pytest.mark.xdist_group("image"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("image"), pytest.mark.timeout(600)]
 
 DOCUMENTS = """\
 apiVersion: secretsync.io/v1alpha1
@@ -44,11 +45,20 @@ spec:
 
 
 @pytest.fixture
-def documents(image: Image) -> Path:
-    """The documents, where the image may read but not write."""
-    directory = image.prefix.parent / "documents"
-    directory.mkdir(exist_ok=True)
+def documents(tmp_path: Path) -> Path:
+    """The directory that the image finds as /etc/secretsync."""
+    directory = tmp_path / "documents"
+    directory.mkdir()
     (directory / "all.yaml").write_text(DOCUMENTS)
+    return directory
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A DAGSTER_HOME for the image's user."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    os.chown(directory, USER, USER)
     return directory
 
 
@@ -65,11 +75,10 @@ def test_it_holds_what_is_locked_and_nothing_else(image: Image) -> None:
     assert not {"pip", "uv", "hatchling", "pytest"} & {file.name for file in (image.prefix / "bin").iterdir()}
 
 
-@pytest.mark.skipif(not can_confine(), reason="a mount namespace needs root")
 def test_the_tests_are_confined(image: Image) -> None:
-    """The programs of these tests have no rights, and can write to the scratch directory and nowhere else."""
-    done = image.run("sh", "-c", "id -u; id -g; touch here && echo here; touch /var/there; touch ../there")
-    assert done.stdout.split() == [USER, USER, "here"]
+    """The programs of these tests have no rights, and can write to /tmp and nowhere else."""
+    done = image.run("sh", "-c", "id -u; id -g; touch here && echo here; touch /var/there; touch /etc/secretsync/there")
+    assert done.stdout.split() == [str(USER), str(USER), "here"]
     assert done.stderr.count("Read-only file system") == 2
     done = image.run("sh", "-c", "grep ^Cap /proc/self/status")
     assert {line.split()[1] for line in done.stdout.splitlines()} == {"0" * 16}
@@ -95,46 +104,44 @@ def test_its_programs_run(image: Image, command: tuple[str, ...], told: str) -> 
 
 
 def test_it_checks_documents(image: Image, documents: Path) -> None:
-    """The image finds the documents where SECRETSYNC_CONFIG says, and what is wrong with them."""
-    env = {"SECRETSYNC_CONFIG": str(documents)}
-    assert image.run("secretsync", "validate", env=env).returncode == 0
+    """The image finds the documents where they are mounted, and what is wrong with them."""
+    assert image.run("secretsync", "validate", mounts={"/etc/secretsync": documents}).returncode == 0
     (documents / "all.yaml").write_text(DOCUMENTS.replace("dest: copy", "dest: nowhere"))
-    done = image.run("secretsync", "validate", env=env)
+    done = image.run("secretsync", "validate", mounts={"/etc/secretsync": documents})
     assert done.returncode == 2
-    assert "nowhere" not in done.stdout
-    assert "all.yaml" in done.stdout + done.stderr
+    assert "/etc/secretsync/all.yaml:19" in done.stdout + done.stderr
 
 
-def test_a_sync_needs_no_directory_beside_the_documents(image: Image, documents: Path) -> None:
-    """With ledger and key by the environment, a sync whose documents stand on a read-only mount gets to its store."""
-    env = {
-        "SECRETSYNC_CONFIG": str(documents),
-        "SECRETSYNC_LEDGER": "ledger.db",
-        "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means",
-    }
-    text = DOCUMENTS.replace(
-        'vault: {address: "https://vault.example.com", auth: {kubernetes: {role: secretsync}}}', "memory: {}"
-    )
-    (documents / "all.yaml").write_text(text.replace("/var/lib/copy", str(image.scratch / "copy")))
-    done = image.run("secretsync", "sync", env=env)
+def test_a_sync_needs_nothing_beside_the_documents(image: Image, documents: Path) -> None:
+    """With ledger and key by the environment, a sync needs no directory where the documents stand."""
+    env = {"SECRETSYNC_LEDGER": "/tmp/ledger.db", "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means"}
+    vault = 'vault: {address: "https://vault.example.com", auth: {kubernetes: {role: secretsync}}}'
+    text = DOCUMENTS.replace(vault, "memory: {}").replace("/var/lib/copy", "/tmp/copy")
+    (documents / "all.yaml").write_text(text)
+    done = image.run("secretsync", "sync", env=env, mounts={"/etc/secretsync": documents})
     assert done.returncode == 0, done.stdout + done.stderr
+    # Without them it would be made there, and it cannot be.
+    done = image.run("secretsync", "sync", mounts={"/etc/secretsync": documents})
+    assert done.returncode == 3
+    assert "cannot be made" in done.stderr
 
 
 @pytest.mark.parametrize("server", [("dagster", "code-server", "start"), ("dagster", "api", "grpc")], ids=" ".join)
-def test_the_code_location_answers(image: Image, documents: Path, tmp_path: Path, server: tuple[str, ...]) -> None:
-    """Either gRPC server of the image comes up with the documents and answers the health check that probes use."""
-    port = str(free_port())
-    log = tmp_path / "server.log"
-    env = {"SECRETSYNC_CONFIG": str(documents)}
-    process = image.start(
-        *server, "-m", "secretsync_dagster.definitions", "-h", "127.0.0.1", "-p", port, env=env, log=log
-    )
+def test_the_code_location_answers(image: Image, documents: Path, home: Path, server: tuple[str, ...]) -> None:
+    """Either gRPC server of the image answers the health check that probes use, and tells the documents' jobs."""
+    port, log = str(free_port()), home.parent / "server.log"
+    mounts = {"/etc/secretsync": documents, "/opt/dagster/dagster_home": home}
+    code = ("-m", "secretsync_dagster.definitions", "-h", "127.0.0.1", "-p", port)
+    process = image.start(*server, *code, mounts=mounts, log=log)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while (done := image.run("dagster", "api", "grpc-health-check", "-p", port)).returncode != 0:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, done.stderr
             time.sleep(0.5)
+        done = image.run("dagster", "job", "list", "--grpc-host", "127.0.0.1", "--grpc-port", port, mounts=mounts)
+        assert done.returncode == 0, done.stderr + log.read_text()
+        assert "Job: all" in done.stdout
     finally:
         process.terminate()
         process.wait(30)

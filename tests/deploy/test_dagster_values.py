@@ -1,0 +1,208 @@
+"""The values for the official Dagster chart, what our chart adds for it, and the pods that runs get by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from deploy import official
+from deploy.api_server import api_server
+from deploy.image import ROOT
+from deploy.manifests import Object, check, check_restricted, of_kind, pods
+from deploy.tools import CHART, render, script
+from secretsync_core.demo.openbao import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.xdist_group("helm"), pytest.mark.timeout(400)]
+
+VALUES: Object = yaml.safe_load((ROOT / "deploy" / "helm" / "dagster-values.yaml").read_text())
+PROFILE = CHART / "ci" / "dagster-values.yaml"
+
+
+@pytest.fixture(scope="module")
+def beside() -> list[Object]:
+    """What our chart makes for the official one."""
+    return render(file=PROFILE)
+
+
+def test_the_official_chart_knows_every_value() -> None:
+    """No value is misspelt or in the wrong place."""
+    assert official.unknown(VALUES) == set()
+    wrong = deepcopy(VALUES)
+    wrong["dagsterDaemon"]["runCoordinater"] = {}
+    wrong["dagster-user-deployments"]["deployments"][0]["volumeMount"] = []
+    assert official.unknown(wrong) == {
+        ".dagsterDaemon.runCoordinater",
+        ".dagster-user-deployments.deployments.volumeMount",
+    }
+
+
+def test_kubernetes_would_take_what_they_make() -> None:
+    """The three Deployments fit the API's schemas and the standard "restricted", with probes."""
+    objects = [official.code_location(VALUES), official.webserver(VALUES), official.daemon(VALUES)]
+    check(objects)
+    for name, template in pods(objects).items():
+        check_restricted(template)
+        (container,) = template["spec"]["containers"]
+        assert "livenessProbe" in container
+        assert ("readinessProbe" in container) == ("daemon" not in name)
+        assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+
+
+def test_dagster_is_set_up_as_everywhere() -> None:
+    """The instance has the settings of dagster.yaml, but for where it keeps and starts runs."""
+    settings = official.instance(VALUES)
+    del settings["run_launcher"]
+    assert settings | {"run_retries": None} == yaml.safe_load((ROOT / "dagster.yaml").read_text()) | {
+        "run_retries": None
+    }
+    assert VALUES["dagsterDaemon"]["runRetries"] == {"enabled": True, "maxRetries": 0}
+
+
+def test_everything_they_name_is_there(beside: list[Object]) -> None:
+    """The account, the documents and the volume of the code location are those that our chart makes."""
+    spec = official.code_location(VALUES)["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert spec["serviceAccountName"] in of_kind(beside, "ServiceAccount")
+    assert volumes["documents"]["configMap"]["name"] in of_kind(beside, "ConfigMap")
+    assert volumes["storage"]["persistentVolumeClaim"]["claimName"] in of_kind(beside, "PersistentVolumeClaim")
+    # What the documents point at is where the pod has it.
+    (container,) = spec["containers"]
+    for text in of_kind(beside, "ConfigMap")["secretsync-documents"]["data"].values():
+        assert "file: /run/secrets/tokens/vault/token" in text
+        assert "env: VAULT_CLUSTER_TOKEN" in text
+    assert "/run/secrets/tokens/vault" in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert "VAULT_CLUSTER_TOKEN" in {one["name"] for one in container["env"]}
+
+
+def test_the_policies_fit_the_pods(beside: list[Object]) -> None:
+    """The NetworkPolicy holds the code location and lets webserver and daemon in; the budget holds the webserver."""
+    (policy,) = of_kind(beside, "NetworkPolicy").values()
+    labels = {
+        name: template["metadata"]["labels"]
+        for name, template in pods(
+            [official.code_location(VALUES), official.webserver(VALUES), official.daemon(VALUES)]
+        ).items()
+    }
+    held = policy["spec"]["podSelector"]["matchLabels"].items()
+    assert [name for name, own in labels.items() if held <= own.items()] == ["Deployment/dagster-secretsync"]
+    (source,) = policy["spec"]["ingress"][0]["from"]
+    assert source["podSelector"]["matchLabels"] == {"app.kubernetes.io/instance": official.RELEASE}
+    (expression,) = source["podSelector"]["matchExpressions"]
+    let_in = {name for name, own in labels.items() if own.get("component") in expression["values"]}
+    assert let_in == {"Deployment/dagster-webserver", "Deployment/dagster-daemon"}
+    (budget,) = of_kind(beside, "PodDisruptionBudget").values()
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels["Deployment/dagster-webserver"].items()
+    assert budget["spec"]["minAvailable"] < VALUES["dagsterWebserver"]["replicaCount"]
+
+
+def test_runs_that_start_pods_may_do_just_that(beside: list[Object]) -> None:
+    """With stepJobs a run may start Jobs in its namespace and look after them; it may not read Secrets there."""
+    steps = of_kind(beside, "Role")["secretsync-steps"]
+    assert steps["metadata"]["namespace"] == "sync"
+    allowed = {resource: rule["verbs"] for rule in steps["rules"] for resource in rule["resources"]}
+    assert allowed == {
+        "jobs": ["create", "get", "list", "delete"],
+        "jobs/status": ["get"],
+        "pods": ["get", "list", "delete"],
+        "pods/log": ["get"],
+        "events": ["list"],
+    }
+
+
+def test_a_run_gets_the_pod_that_it_needs(beside: list[Object], tmp_path: Path) -> None:
+    """Dagster's own launcher, set up by these values, asks for a Job that fits the API and the standard "restricted",
+    runs as the account that the stores know, and has all that the code location has."""
+    config, home = tmp_path / "documents", tmp_path / "home"
+    config.mkdir()
+    home.mkdir()
+    for name, text in of_kind(beside, "ConfigMap")["secretsync-documents"]["data"].items():
+        (config / name).write_text(text)
+    with api_server(tmp_path / "kubeconfig") as created:
+        _settings(home, tmp_path / "kubeconfig")
+        _launch(config, home, "main_to_cluster")
+    ((path, job),) = [one for one in created if one[0].endswith("/jobs")]
+    assert path == "/apis/batch/v1/namespaces/sync/jobs"
+    job["metadata"].setdefault("namespace", "sync")
+    check([job])
+    (template,) = pods([job]).values()
+    check_restricted(_with_read_only_config(template))
+    spec = template["spec"]
+    (container,) = spec["containers"]
+    server = official.code_location(VALUES)["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "secretsync"
+    assert spec["restartPolicy"] == "Never"
+    assert spec["terminationGracePeriodSeconds"] == 60
+    assert job["spec"]["backoffLimit"] == 0
+    assert template["metadata"]["labels"]["secretsync.io/pod"] == "dagster"
+    assert container["image"] == server["containers"][0]["image"]
+    assert container["args"][:3] == ["dagster", "api", "execute_run"]
+    for wanted in server["volumes"]:
+        assert wanted in spec["volumes"], wanted
+    for wanted in server["containers"][0]["volumeMounts"]:
+        assert wanted in container["volumeMounts"], wanted
+    names = [one["name"] for one in container["env"]]
+    assert {one["name"] for one in server["containers"][0]["env"]} <= set(names)
+    assert names.count("DAGSTER_HOME") == 1
+
+
+def _settings(home: Path, kubeconfig: Path) -> None:
+    """Dagster's settings by the values: with another API server, and runs that are not queued."""
+    settings = official.instance(VALUES)
+    settings["run_launcher"]["config"] |= {"load_incluster_config": False, "kubeconfig_file": str(kubeconfig)}
+    for name in ("run_queue", "concurrency"):
+        del settings[name]
+    settings["run_coordinator"] = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
+    (home / "dagster.yaml").write_text(json.dumps(settings))
+
+
+def _launch(config: Path, home: Path, job: str) -> None:
+    """Start a code server as the chart does, and a run of a job of it."""
+    port = str(free_port())
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
+    environ |= {"DAGSTER_HOME": str(home), "SECRETSYNC_CONFIG": str(config)}
+    (given,) = VALUES["dagster-user-deployments"]["deployments"]
+    told = {
+        "DAGSTER_CURRENT_IMAGE": official.image_of(given),
+        "DAGSTER_CONTAINER_CONTEXT": json.dumps(official.container_context(VALUES)),
+    }
+    with (home / "code.log").open("wb") as log:
+        server = subprocess.Popen(
+            [script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", port, *given["codeServerArgs"]],
+            env=environ | told, cwd=home, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 200
+        while (done := _dagster(environ, "api", "grpc-health-check", "-p", port)).returncode != 0:
+            assert server.poll() is None, (home / "code.log").read_text()
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.5)
+        done = _dagster(environ, "job", "launch", "--grpc-host", "127.0.0.1", "--grpc-port", port, "-j", job)
+        assert done.returncode == 0, done.stderr
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _dagster(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [script("dagster"), *arguments], env=environ, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def _with_read_only_config(template: Any) -> Any:
+    """Dagster mounts its own settings without saying that they are read-only, which a ConfigMap always is."""
+    (container,) = template["spec"]["containers"]
+    for mount in container["volumeMounts"]:
+        if mount["mountPath"].endswith("/dagster.yaml"):
+            mount["readOnly"] = True
+    return template
