@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from deploy.image import USER
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -61,12 +61,13 @@ class Kubelet:
 
     def _from(self, source: Object) -> str:
         reference = source["secretKeyRef"]
-        return self._secrets[reference["name"]][reference["key"]]
+        text: str = self._secrets[reference["name"]][reference["key"]]
+        return text
 
     def _volume(self, volume: Object, group: int) -> Path:
         if claim := volume.get("persistentVolumeClaim"):
             return self._claims[claim["claimName"]]
-        directory = self._directory / volume["name"]
+        directory: Path = self._directory / volume["name"]
         directory.mkdir(parents=True, exist_ok=True)
         files: dict[str, str] = {}
         mode = 0o644

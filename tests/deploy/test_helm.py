@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 import pytest
 import yaml
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from deploy.manifests import Object, check, check_restricted, of_kind, pods, read
 from deploy.tools import CHART, helm, refusal, render

@@ -12,6 +12,7 @@ import pytest
 from deploy.image import ROOT
 from deploy.manifests import Object, read
 
+KUSTOMIZE = ROOT / "deploy" / "kustomize"
 CHART = ROOT / "deploy" / "helm" / "secretsync"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import time
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from support.faulty_http import FaultyHttp
 from support.gate import CountingGate
+from support.jwt import signed_jwt
 
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.secret import SecretValue
@@ -62,16 +62,6 @@ def tokens_alive(api: Api) -> int:
 
 async def works(store: Any) -> bool:
     return bool((await store.read("k")).value.reveal() == {"a": "1"})
-
-
-def signed_jwt(key: rsa.RSAPrivateKey, claims: dict[str, Any]) -> str:
-    """A JSON web token, RS256."""
-
-    def part(data: bytes) -> bytes:
-        return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-    head = part(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()) + b"." + part(json.dumps(claims).encode())
-    return (head + b"." + part(key.sign(head, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
 @pytest.fixture(scope="module")
