@@ -113,6 +113,13 @@ class PostgresDatabase:
         connection = psycopg.connect(
             self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
         )
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # initdb's choice where there is no locale: texts are bytes there, and no character is one.
+            connection.close()
+            raise LedgerError(
+                f"the database of the ledger {self.name} has no encoding (SQL_ASCII)",
+                hint="make one with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            )
         connection.adapters.register_dumper(StrEnum, StrDumper)
         return connection
 

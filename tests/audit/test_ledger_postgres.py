@@ -117,6 +117,17 @@ def test_it_lives_beside_other_tables(postgres_url: str) -> None:
         assert server.execute("SELECT COUNT(*) FROM public.ledger").fetchone() == (0,)
 
 
+def test_a_database_without_an_encoding_is_refused(postgres: Callable[[str], str]) -> None:
+    """A database in SQL_ASCII, which initdb makes where there is no locale, is told as what it is, with a way out."""
+    with psycopg.connect(postgres("postgres"), autocommit=True) as server:
+        server.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(LedgerError, match="has no encoding") as caught:
+        Ledger.open(postgres("plain"), seal_key=SEAL_KEY)
+    assert "ENCODING 'UTF8'" in caught.value.hint
+    with psycopg.connect(postgres("postgres"), autocommit=True) as server:
+        server.execute("DROP DATABASE plain WITH (FORCE)")
+
+
 def test_a_chain_that_somebody_locks_is_said_to_be_locked(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After waiting for a while; other jobs are not held up."""
     monkeypatch.setattr(

@@ -20,7 +20,7 @@ DOCKER = ROOT / "deploy" / "docker"
 DOCKERFILE = DOCKER / "Dockerfile"
 USER = 10001
 
-# A root of its own over the machine's, read-only once the mounts are in place (FROM=TO, up to "--"), and on it a user
+# A root of its own over the machine's, read-only once the mounts are in place (FROM=TO), and on it a user
 # who has no rights and can get none.
 _CONFINE = """
 box=$1 prefix=$2 path_inside=$PATH
@@ -37,10 +37,16 @@ mount --rbind "$prefix" "$box/root$prefix"
 path=$(readlink -f "$prefix/bin/python")
 while path=$(dirname "$path"); [ "$path" != / ]; do chmod a+x "$box/root$path"; done
 mkdir -p "$box/root/opt/dagster/dagster_home" "$box/root/etc/secretsync"
-while [ "$1" != -- ]; do
+echo "secretsync:x:10001:10001::/tmp:/usr/sbin/nologin" >>"$box/root/etc/passwd"
+while [ "$1" != --hosts ]; do
   to=$box/root${1#*=}
   mkdir -p "$to"
   mount --bind "${1%%=*}" "$to"
+  shift
+done
+shift
+while [ "$1" != -- ]; do
+  echo "${1#*=} ${1%%=*}" >>"$box/root/etc/hosts"
   shift
 done
 shift
@@ -70,11 +76,22 @@ class Image:
         return found | dict(extra or {})
 
     def run(
-        self, *command: str, env: Mapping[str, str] | None = None, mounts: Mapping[str, Path] | None = None
+        self,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        mounts: Mapping[str, Path] | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; gives its exit code and output. ``mounts`` are directories, by where they go."""
+        """Run a command to its end; gives its exit code and output.
+
+        Args:
+            command: a program, and its arguments.
+            env: variables beside the image's own.
+            mounts: directories, by where they go.
+            hosts: addresses of this machine, by the names that they have in there.
+        """
         return subprocess.run(
-            self._confined(command, mounts or {}),
+            self._confined(command, mounts or {}, hosts or {}),
             env=self.environment(env),
             capture_output=True,
             text=True,
@@ -83,12 +100,17 @@ class Image:
         )
 
     def start(
-        self, *command: str, env: Mapping[str, str] | None = None, mounts: Mapping[str, Path] | None = None, log: Path
+        self,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        mounts: Mapping[str, Path] | None = None,
+        hosts: Mapping[str, str] | None = None,
+        log: Path,
     ) -> subprocess.Popen[bytes]:
-        """Start a program that goes on; ``log`` gets what it prints."""
+        """Start a program that goes on, as the leader of a session; ``log`` gets what it prints."""
         with log.open("ab") as output:
             return subprocess.Popen(
-                self._confined(command, mounts or {}),
+                self._confined(command, mounts or {}, hosts or {}),
                 env=self.environment(env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -96,10 +118,11 @@ class Image:
                 start_new_session=True,
             )
 
-    def _confined(self, command: Sequence[str], mounts: Mapping[str, Path]) -> list[str]:
+    def _confined(self, command: Sequence[str], mounts: Mapping[str, Path], hosts: Mapping[str, str]) -> list[str]:
         wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _CONFINE, "sh"]
-        pairs = [f"{source}={target}" for target, source in mounts.items()]
-        return [*wrapper, str(self._box), str(self.prefix), *pairs, "--", *command]
+        places = [f"{source}={target}" for target, source in mounts.items()]
+        names = [f"{name}={address}" for name, address in hosts.items()]
+        return [*wrapper, str(self._box), str(self.prefix), *places, "--hosts", *names, "--", *command]
 
 
 @functools.cache
