@@ -146,6 +146,16 @@ def test_nobody_connects_to_it(name: str) -> None:
         assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: 'x  y'\n", "  a: 1\n  b: '{{ x }}'\n", "\n# ünï\na: |\n  one\n\n  two\n\n", "a: 1"]
+)
+def test_a_file_of_documents_stays_as_it_is(text: str) -> None:
+    """The text of a file comes out as it went in, but for empty lines around it, whatever stands in it."""
+    values = yaml.safe_dump({"documents": {"files": {"x.yaml": text}}})
+    (config,) = of_kind(render(values), "ConfigMap").values()
+    assert config["data"]["x.yaml"].strip("\n") == text.strip("\n")
+
+
 # -- CronJobs
 
 
