@@ -1,7 +1,9 @@
-"""The stores of the matrix: for each the section of a document that opens an empty one, and what its keys look like."""
+"""The stores of the matrix: for each the section of a document that opens an empty one."""
 
 from __future__ import annotations
 
+import itertools
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,41 @@ def _vault(version: int) -> Callable[[pytest.FixtureRequest, Path], str]:
     return section
 
 
-def _memory(shape: str) -> Callable[[pytest.FixtureRequest, Path], str]:
-    return lambda request, path: f"memory: {{shape: {shape}}}"
+def _secrets_manager(request: pytest.FixtureRequest, path: Path) -> str:
+    region: Any = request.getfixturevalue("region")
+    return f"awsSecretsManager: {json.dumps(region.section(prefix=f'm{next(_numbers)}/'))}"
+
+
+def _parameter_store(request: pytest.FixtureRequest, path: Path) -> str:
+    region: Any = request.getfixturevalue("region")
+    section = region.section(path=f"/m{next(_numbers)}", taggingEndpointUrl=region.address)
+    return f"awsParameterStore: {json.dumps(section)}"
+
+
+def _kubernetes(request: pytest.FixtureRequest, path: Path) -> str:
+    api: Any = request.getfixturevalue("kube")
+    namespace = f"m{next(_numbers)}"
+    api.cluster.create_namespace(namespace)
+    token = f"{{token: {{value: {api.admin}}}}}"
+    return f"kubernetes: {{namespace: {namespace}, server: '{api.address}', auth: {token}}}"
 
 
 def _file(request: pytest.FixtureRequest, path: Path) -> str:
-    made = path / f"files-{len(list(path.glob('files-*')))}"
+    made = path / f"files-{next(_numbers)}"
     made.mkdir()
     return f"file: {{path: {made}}}"
+
+
+def _memory(request: pytest.FixtureRequest, path: Path) -> str:
+    return "memory: {}"
 
 
 PEERS = (
     Peer("vault-v1", _vault(1)),
     Peer("vault-v2", _vault(2)),
+    Peer("secrets-manager", _secrets_manager),
+    Peer("parameter-store", _parameter_store),
+    Peer("kubernetes", _kubernetes),
     Peer("file", _file),
-    Peer("memory-fields", _memory("fields")),
-    Peer("memory-binary", _memory("binary-fields")),
-    Peer("memory-blob", _memory("blob")),
+    Peer("memory", _memory),
 )
