@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.aws.answers import Request
 from secretsync_core.stores.aws.quiet import quiet
 from secretsync_core.testing.canaries import Canary, canary, find_in
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from support.aws import Microburst, Region
 
     from aws.conftest import OpenStore
+
+
+BEGINNING = "ZQXJKVWPZY"
 
 
 class Ear(logging.Handler):
@@ -72,7 +77,12 @@ async def test_nothing_is_heard(
 ) -> None:
     """Opened by a role, written, read alone and in batches, listed, refused: no canary, and botocore says nothing."""
     opening = {"secrets_manager": secrets_manager, "parameter_store": parameter_store}[provider]
-    value, secret, token = canary("value"), key("secret"), key("token")
+    # asyncio shows the beginning of what it has at hand, so the value begins with what stands nowhere else.
+    value = Canary("value", f"{BEGINNING}{canary().text}")
+    secret, token = key("secret"), key("token")
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
     environ = {"ID": "AKIATEST", "SECRET": secret.text, "TOKEN": token.text}
     keys = {"id": {"env": "ID"}, "secret": {"env": "SECRET"}, "sessionToken": {"env": "TOKEN"}}
     role = {"roleArn": "arn:aws:iam::123456789012:role/sync"}
@@ -95,6 +105,8 @@ async def test_nothing_is_heard(
                     said += traceback.format_exception(error)
         burst.rules()
         said += [repr(each) async for each in store.list("", recursive=True, metadata=True)]
+    assert "asyncio" in ear.names()
+    assert not any(BEGINNING in text for text in (*said, *(text for _, text in ear.heard)))
     assert find_in("\n".join(said), [value, secret, token]) == []
     assert find_in("\n".join(text for _, text in ear.heard), [value, secret, token]) == []
     # (microburst, which stands in for the service here, reads descriptions of services by botocore's loader.)
@@ -116,6 +128,27 @@ def _calls(store: Any, value: Canary) -> list[Any]:
     if hasattr(store, "create"):
         calls.append(lambda: store.create("a", SecretValue(value.data)))
     return calls
+
+
+async def test_what_a_thread_gives_has_no_text_form(
+    secrets_manager: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come back through a future, whose text asyncio may log: it shows nothing of them."""
+    store = await secrets_manager()
+    loop = asyncio.get_running_loop()
+    futures: list[asyncio.Future[Any]] = []
+    real = loop.run_in_executor
+
+    def kept(*args: Any) -> asyncio.Future[Any]:
+        futures.append(real(*args))
+        return futures[-1]
+
+    monkeypatch.setattr(loop, "run_in_executor", kept)
+    assert await store._account.in_thread(Request("aws", "x"), lambda: {"SecretString": BEGINNING}) == {
+        "SecretString": BEGINNING
+    }
+    assert "finished result=" in repr(futures[0])
+    assert BEGINNING not in repr(futures[0])
 
 
 def test_others_are_heard(region: Region, ear: Ear) -> None:

@@ -28,6 +28,15 @@ LOOK_SECONDS = 30.0
 """How often ageing credentials are tried to be renewed, where that fails."""
 
 
+class _Sealed(Generic[T]):
+    """What a thread gives: without a text form, for asyncio's debug mode writes results of futures into the log."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, given: T) -> None:
+        self.given = given
+
+
 class Account:
     """Who we are at AWS, for as long as a store is open, and the threads that act for us."""
 
@@ -81,15 +90,15 @@ class Account:
         if self._closed:
             raise StoreError(f"the store {self.store!r} is closed", store=self.store)
 
-        def run() -> T:
+        def run() -> _Sealed[T]:
             with quiet():
                 try:
-                    return step()
+                    return _Sealed(step())
                 except Exception as error:  # noqa: BLE001  it may hold what was sent; only what kind it is gets out
                     failed = failure(request, error)
             raise failed
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given
 
     async def aclose(self) -> None:
         """Wait for what is under way, and close every connection."""

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+def lanes_for(width: int) -> int:
+    """How many gathered requests to have under way where ``width`` plain ones are allowed.
+
+    Few: each brings many secrets, and the fewer there are the fuller they get.
+    """
+    return max(2, width // 16)
+
+
 class Gathered(Generic[R]):
     """Reads by key: one that comes alone is asked for at once, and by itself; those that come together, together.
 

@@ -17,7 +17,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch
 from secretsync_core.stores.aws.connection import Account, Service
-from secretsync_core.stores.aws.gathered import Gathered
+from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, Names, pattern
@@ -74,7 +74,7 @@ class ParameterStore:
         self._mark = {MARK_KEY: context.mark} if context.mark else {}
         self._tags: dict[str, str] = {**config.tags, **self._mark}
         self._tags_at_a_cost: dict[str, str] = {**config.tags, **(self._mark if context.mark_at_a_cost else {})}
-        lanes = max(2, context.concurrency // 8)
+        lanes = lanes_for(context.concurrency)
         self._reads: Gathered[Secret] = Gathered(self._read_one, self._read_many, size=BATCH, lanes=lanes)
         self._looks: Gathered[str | None] = Gathered(self._version_of, self._versions_of, size=BATCH, lanes=lanes)
         self._limit = STANDARD_BYTES if config.tier == "Standard" else ADVANCED_BYTES

@@ -12,7 +12,7 @@ from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.answers import CredentialsRefused, Refusal, Request, WrongState, refusal
 from secretsync_core.stores.aws.connection import Account, Service
-from secretsync_core.stores.aws.gathered import Gathered
+from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
 from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
 from secretsync_core.stores.aws_secrets_manager.names import KEY_PATTERN, KEY_RULE, Names
@@ -60,7 +60,7 @@ class SecretsManagerStore:
         self._writing = Writing(self._calls, config, context)
         self._may_batch = True
         self._reads: Gathered[Secret] = Gathered(
-            self._read_one, self._read_many, size=BATCH, lanes=max(2, context.concurrency // 8)
+            self._read_one, self._read_many, size=BATCH, lanes=lanes_for(context.concurrency)
         )
         self.facts = StoreFacts(
             name=context.name,
