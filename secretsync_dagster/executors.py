@@ -36,8 +36,8 @@ def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.Execu
 
     A run of assets of several SyncJobs takes processes if one of them does.
     """
-    wanted = frozenset(executors) or {Executor.IN_PROCESS}
-    several = wanted != {Executor.IN_PROCESS}
+    wanted = [name for name in Executor if name in executors] or [Executor.IN_PROCESS]
+    several = wanted != [Executor.IN_PROCESS]
 
     @dg.executor(name="secretsync", requirements=dg.multiple_process_executor_requirements() if several else [])
     def by_document(context: dg.InitExecutorContext) -> dg.Executor:
@@ -73,6 +73,7 @@ def _make(definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, co
     )
 
 
+# Another one, for steps on other machines, is a line here, one in ``Executor`` and one in ``AT_ONCE``.
 _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
     Executor.IN_PROCESS: _in_process,
     Executor.MULTIPROCESS: _multiprocess,
@@ -123,7 +124,7 @@ class _ByDocument(dg.Executor):
 
     # Any: Dagster names these two, but does not export their types.
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Execute the steps of one run."""
+        """Execute the steps of one run; in process if it can one that is of no SyncJob, such as a check's."""
         run, instance = plan_context.dagster_run, plan_context.instance
         jobs = jobs_of(run, self._runtime.documents.jobs)
         said = {job.spec.executor for job in jobs} & self._inner.keys()

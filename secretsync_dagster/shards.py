@@ -19,7 +19,7 @@ PART_SIZE = 200
 """An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
 
 AT_ONCE = {Executor.IN_PROCESS: 1, Executor.MULTIPROCESS: min(4, max(2, os.cpu_count() or 1))}
-"""How many steps of a run work at a time. Each of several processes holds some 200 MB."""
+"""How many steps of a run work at a time."""
 
 
 @dataclass(frozen=True, slots=True)

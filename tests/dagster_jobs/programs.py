@@ -91,7 +91,7 @@ def run_workers(ui: WebUi) -> list[int]:
     return [pid for pid, command in offspring(ui.pids["code"]) if "spawn_main" in command]
 
 
-def kill_code_server(ui: WebUi, *, with_runs: bool = True) -> None:
+def kill_code_server(ui: WebUi, *, with_runs: bool = True, start: bool = True) -> None:
     """Kill -9 the code server, with or without the runs that it started, and start it again."""
     if with_runs:
         os.killpg(ui.pids["code"], signal.SIGKILL)
@@ -101,4 +101,5 @@ def kill_code_server(ui: WebUi, *, with_runs: bool = True) -> None:
         for pid in (ui.pids["code"], *(pid for pid, _ in offspring(ui.pids["code"]))):
             if pid not in runs | below:
                 os.kill(pid, signal.SIGKILL)
-    ui.start_code()
+    if start:
+        ui.start_code()

@@ -237,7 +237,7 @@ def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: P
     runs = Runs(crash, tmp_path / "home")
     process = runs.start()
     assert process.pid is not None
-    wait_until(lambda: len(crash.details()) >= 5)
+    wait_until(lambda: crash.recorded() >= 10, pause=0.1)
     run = runs.instance.get_run_records(limit=1)[0].dagster_run
     victim = runs.pids(run.run_id)["transfer[i0]"][0]
     assert victim in [pid for pid, _ in offspring(process.pid)]

@@ -46,6 +46,37 @@ def test_a_signal_ends_the_coroutine_and_reaches_dagster(number: signal.Signals)
     assert cleaned == [True]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_who_can_stop_is_asked_to_first(monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
+    """With a stop event the coroutine ends by itself; it is cancelled after a while, or by a second signal at once."""
+    monkeypatch.setattr("secretsync_dagster.loop.STOP_SECONDS", 30.0 if again else 0.2)
+    seen: list[str] = []
+    stop = asyncio.Event()
+
+    async def ends() -> None:
+        asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        seen.append("ended")
+
+    async def goes_on() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        if again:
+            asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(20)
+        finally:
+            seen.append("cancelled")
+
+    before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        for work in (ends, goes_on):
+            with pytest.raises(Interrupted):
+                run_async(work(), stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == ["ended", "cancelled"]
+
+
 def test_beside_the_main_thread_it_just_runs() -> None:
     """A sensor's thread gets no signals, and needs none to run a coroutine."""
     found: list[int] = []

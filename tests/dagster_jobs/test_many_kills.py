@@ -96,15 +96,16 @@ def test_programs(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoS
     """The code server, daemon and webserver as the product starts them; runs by GraphQL, as the pages do it."""
     figures = Figures(random.randrange(1 << 30))
     dice = random.Random(figures.seed)
-    crashes = [
+    crashes = [  # and one more
         Crash(
             tmp_path / "config", openbao, openbao_dest, (mount(openbao), mount(openbao_dest)),
             name=f"job{number}", executor=("InProcess", "Multiprocess")[number % 7 == 2], limits="rate: 20/s",
         )
-        for number in range(len(PROGRAMS) * TIMES)
+        for number in range(len(PROGRAMS) * TIMES + 1)
     ]  # fmt: skip
     with WebUi(tmp_path / "home", config=tmp_path / "config", environ=os.environ) as ui:
         ui.wait()
+        _queued(ui, crashes.pop())
         for number, crash in enumerate(crashes):
             kind, retries, strike = PROGRAMS[number % len(PROGRAMS)]
             try:
@@ -115,6 +116,21 @@ def test_programs(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoS
             finally:
                 crash.close()
     print(f"\n{figures.text()}")
+
+
+def _queued(ui: WebUi, crash: Crash) -> None:
+    """A run whose turn comes while the code server is away waits until it is back."""
+    first, second = (programs.launch(ui, crash.name) for _ in range(2))
+    wait_until(lambda: crash.recorded() > 3, 120, pause=0.1)
+    assert programs.status(ui, second) == "QUEUED"
+    programs.kill_code_server(ui, with_runs=False, start=False)
+    assert ui.wait_for(first) == "SUCCESS"
+    time.sleep(5)  # the daemon tries every second
+    assert programs.status(ui, second) == "QUEUED"
+    ui.start_code()
+    assert ui.wait_for(second) == "SUCCESS"
+    crash.check()
+    crash.close()
 
 
 def _round(
