@@ -62,7 +62,7 @@ KNOWN: dict[str, Any] = {
         **dict.fromkeys(_POD | _PROBES | {"enabled", "heartbeatTolerance", "deploymentLabels"}),
         "runCoordinator": _ON_OFF,
         "runMonitoring": dict.fromkeys(
-            ("enabled", "startTimeoutSeconds", "maxResumeRunAttempts", "pollIntervalSeconds")
+            ("enabled", "startTimeoutSeconds", "cancelTimeoutSeconds", "maxResumeRunAttempts", "pollIntervalSeconds")
         ),
         "runRetries": dict.fromkeys(("enabled", "maxRetries")),
         "sensors": dict.fromkeys(("useThreads", "numWorkers", "numSubmitWorkers")),
@@ -184,7 +184,12 @@ def instance(values: Object) -> Object:
             "module": "dagster.core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",
         },
-        "run_monitoring": {"enabled": daemon["runMonitoring"]["enabled"]},
+        "run_monitoring": {
+            "enabled": daemon["runMonitoring"]["enabled"],
+            "poll_interval_seconds": daemon["runMonitoring"]["pollIntervalSeconds"],
+            "start_timeout_seconds": daemon["runMonitoring"]["startTimeoutSeconds"],
+            "cancel_timeout_seconds": daemon["runMonitoring"]["cancelTimeoutSeconds"],
+        },
         # A limit of 0 is left out by the chart, and is what Dagster takes then.
         "run_retries": {"enabled": daemon["runRetries"]["enabled"]},
         **{

@@ -22,7 +22,7 @@ from secretsync_core.demo.openbao import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.xdist_group("helm"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
 
 VALUES: Object = yaml.safe_load((ROOT / "deploy" / "helm" / "dagster-values.yaml").read_text())
 PROFILE = CHART / "ci" / "dagster-values.yaml"
@@ -190,7 +190,7 @@ def _launch(config: Path, home: Path, job: str) -> None:
         assert done.returncode == 0, done.stderr
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def _dagster(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

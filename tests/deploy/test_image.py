@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.image import Image
 
-pytestmark = [pytest.mark.xdist_group("image"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(600)]
 
 DOCUMENTS = """\
 apiVersion: secretsync.io/v1alpha1
@@ -144,4 +144,4 @@ def test_the_code_location_answers(image: Image, documents: Path, home: Path, se
         assert "Job: all" in done.stdout
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
