@@ -20,8 +20,11 @@ terminated = threading.Event()
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
+def guarded(*, last: bool = False) -> Iterator[None]:
     """Let nothing but a Failure of our own out.
+
+    ``last`` is for an attempt that is not to be repeated whatever it fails with: of a failure that asks for another
+    retry than there is, Dagster shows nothing but that.
 
     An exception's text, its cause and its traceback all end up in the event log and the compute logs. Errors of ours
     hold names, keys and numbers only; of any other only its type and the line it came from are told.
@@ -39,7 +42,7 @@ def guarded() -> Iterator[None]:
         failure = dg.Failure(
             error.message,
             metadata={"code": error.code, **({"what to do": error.hint} if error.hint else {})},
-            allow_retries=error.retryable,
+            allow_retries=error.retryable and not last,
         )
     except Exception as error:  # noqa: BLE001  see above
         failure = dg.Failure(

@@ -53,7 +53,7 @@ def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefiniti
     """The op that looks at the stores and gives one shard a plan item."""
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
-        with guarded():
+        with guarded(last=_is_last(context)):
             config = SyncConfig(**context.op_config)
             items = list(context.partition_keys) if _partitioned(context) else config.items
             shards: list[Shard] = []
@@ -119,13 +119,13 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
         required_resource_keys={resource},
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
-        with guarded():
+        with guarded(last=_is_last(context)):
             runtime = runtime_of(context, resource)
             step = _step(context, runtime)
             done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
-                failure = _failure(shard.item, done)
-                if not failure.allow_retries or context.retry_number >= _RETRY.max_retries:
+                failure = _failure(shard.item, done, last=_is_last(context))
+                if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
                     left_out = done.bad_items | {shard.item}
                     yield from _left_out(shard.job, left_out, done)
@@ -166,7 +166,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     """See :func:`secretsync_dagster.steps.audit`. Yields no output: what it shows are events."""
     if manifest.dry_run:
         return
-    with guarded():
+    with guarded(last=_is_last(context)):
         step = _step(context, runtime, last=True)
         done = run_async(steps.audit(step, manifest, results), step.stop)
         # Once a run, or every second point of a plot would be a zero.
@@ -192,7 +192,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             },
         )
         if not done.report.ok:
-            raise _failure("", done)
+            raise _failure("", done, last=_is_last(context))
 
 
 def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
@@ -228,8 +228,8 @@ def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
     return show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
 
 
-def _failure(item: str, done: steps.Done) -> dg.Failure:
-    """What fails a step, with a table of what failed and why."""
+def _failure(item: str, done: steps.Done, *, last: bool) -> dg.Failure:
+    """What fails a step, with a table of what failed and why; the ``last`` attempt asks for no other."""
     bad = [one for one in done.outcomes if one.result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)]
     errors = done.report.errors
     count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
@@ -248,11 +248,17 @@ def _failure(item: str, done: steps.Done) -> dg.Failure:
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
         # Only what may heal by itself is worth the wait.
-        allow_retries=any(one.code in _MAY_HEAL for one in bad) or any(error.code in _MAY_HEAL for error in errors),
+        allow_retries=not last
+        and (any(one.code in _MAY_HEAL for one in bad) or any(error.code in _MAY_HEAL for error in errors)),
     )
 
 
 _MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
+
+
+def _is_last(context: dg.OpExecutionContext) -> bool:
+    """Whether this is a step's last attempt."""
+    return context.retry_number >= _RETRY.max_retries
 
 
 def _partitioned(context: dg.OpExecutionContext) -> bool:

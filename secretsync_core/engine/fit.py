@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.plan.abilities import whole
 from secretsync_core.stores.numbers import survives
 
@@ -30,6 +31,11 @@ def _blob(blob: bytes, limits: StoreLimits) -> tuple[str, str]:
         return _too_large(len(blob), limits.max_bytes)
     if not blob and not limits.empty:
         return "it is empty", "leave it out, or give it a value"
+    if limits.excluded is not None and _is_text(blob) and compile_regexp(limits.excluded).found(blob.decode()):
+        return (
+            f"it holds {limits.excluded_rule or 'what is not allowed there'}",
+            "leave it out, or change it by a template",
+        )
     if limits.text_only and not _is_text(blob):
         return (
             "it is not text in UTF-8",

@@ -54,6 +54,8 @@ class StoreLimits:
         field_pattern: an RE2 expression that a whole field name must match.
         field_rule: the same in words, for the error.
         text_only: a blob must be text in UTF-8.
+        excluded: an RE2 expression that must not be found in such a text.
+        excluded_rule: the same in words, for the error.
         empty: whether it holds a blob of no bytes, or a secret of no fields.
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
@@ -68,6 +70,8 @@ class StoreLimits:
     field_pattern: str | None = None
     field_rule: str = ""
     text_only: bool = False
+    excluded: str | None = None
+    excluded_rule: str = ""
     empty: bool = True
     max_key_bytes: int | None = None
     key_pattern: str | None = None

@@ -137,7 +137,7 @@ async def test_what_does_not_fit(world: World, in_aws: InAws, region: Region) ->
     assert counted(report) == {"created": 1, "failed": 4, "refused": 1}
     told = {outcome.change.key: f"{outcome.message} {outcome.hint}" for outcome in report.failures}
     assert "4,097 bytes, and 4,096 fit" in told["large"]
-    assert "no value with {{…}}" in told["reference"]
+    assert "it holds {{…}}" in told["reference"]
     assert "belong to AWS" in told["aws/mine"]
     assert "another type" in told["plain"]
     assert value(region, "fits") == "x" * 4096

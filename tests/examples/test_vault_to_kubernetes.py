@@ -100,7 +100,7 @@ def test_it_runs(example: tuple[Copy, str], api: Api, kube: KubeApi) -> None:
     def secret(name: str) -> tuple[str, dict[str, bytes]]:
         found = kube.cluster.get("team-a", name)
         labels = found["metadata"]["labels"]
-        assert labels.pop(MARK_KEY).startswith("team-a-secrets.")  # who created it
+        assert labels.pop(MARK_KEY).startswith("team-a-")  # who created it
         assert labels == {"app.kubernetes.io/managed-by": "secretsync"}
         return found["type"], {field: base64.b64decode(text) for field, text in found["data"].items()}
 

@@ -50,6 +50,8 @@ class ParameterStore:
     LIMITS = StoreLimits(
         max_bytes=ADVANCED_BYTES,
         text_only=True,
+        excluded=r"\{\{[\s\S]*\}\}",
+        excluded_rule="{{…}}, which refers to another parameter",
         empty=False,
         max_key_bytes=LONGEST,
         key_pattern=pattern(),
