@@ -17,12 +17,10 @@ _PIN = re.compile(r"^([a-z0-9-]+)==(\S+?)( ;.*?)? \\$((?:\n    --hash=sha256:[0-
 
 def locked(path: Path) -> dict[str, tuple[str, frozenset[str]]]:
     """The packages of a lock file: their version and the hashes of their files."""
-    found = {
-        match[1]: (match[2], frozenset(re.findall(r"[0-9a-f]{64}", match[4])))
-        for match in _PIN.finditer(path.read_text())
-    }
-    assert len(found) == len(re.findall(r"^[a-z0-9]", path.read_text(), re.MULTILINE)), "a line without hashes"
-    return found
+    # A package may stand there twice, once for each Python that it needs another version on.
+    pins = list(_PIN.finditer(path.read_text()))
+    assert len(pins) == len(re.findall(r"^[a-z0-9]", path.read_text(), re.MULTILINE)), "a line without hashes"
+    return {pin[1]: (pin[2], frozenset(re.findall(r"[0-9a-f]{64}", pin[4]))) for pin in pins}
 
 
 def wanted(requirements: list[str]) -> set[str]:
