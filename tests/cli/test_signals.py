@@ -126,6 +126,6 @@ def test_ctrl_c_during_a_plan(troubled: Callable[..., Cli]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "planning\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == ""
