@@ -7,14 +7,16 @@ attribute ``config`` is a pydantic model class. It is loaded only when a documen
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from secretsync_core.schema.plugins import installed_plugins
 from secretsync_core.schema.positions import shown
 from secretsync_core.schema.provider_configs import BUILT_IN
 
-GROUP = "secretsync.stores"
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class ProviderProblem(Exception):
@@ -28,7 +30,7 @@ class ProviderProblem(Exception):
 
 def config_model(name: str) -> type[BaseModel]:
     """The model of a provider's configuration. Raises ProviderProblem."""
-    found = tuple(entry_points(group=GROUP, name=name))
+    found = [point for point in installed_plugins() if point.name == name]
     built_in = BUILT_IN.get(name)
     if found and (built_in is not None or len(found) > 1):
         claims = [*(["secretsync itself"] if built_in is not None else []), *map(_origin, found)]
@@ -45,7 +47,7 @@ def config_model(name: str) -> type[BaseModel]:
 
 def known_providers() -> list[str]:
     """The names of all providers that a document can name here."""
-    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*BUILT_IN, *(point.name for point in installed_plugins())})
 
 
 def _unknown(name: str) -> ProviderProblem:

@@ -11,22 +11,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from secretsync_core import __version__
 from secretsync_core.errors import StoreError
+from secretsync_core.schema.plugins import GROUP, installed_plugins
 from secretsync_core.stores.base import Store, abilities_of
 from secretsync_core.stores.permissions import restrict
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
+    from importlib.metadata import EntryPoint
 
     from secretsync_core.model.capabilities import Ability, StoreLimits
     from secretsync_core.schema.documents import StoreDocument
     from secretsync_core.stores.base import StoreContext
 
-GROUP = "secretsync.stores"
 PACKAGE = "secretsync"
 
 
@@ -120,7 +120,7 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
 
 def _find(provider: str, store: str) -> _Open:
     """Find the function that opens stores of this provider, importing only that."""
-    plugins = [point for point in _plugins() if point.name == provider]
+    plugins = [point for point in installed_plugins() if point.name == provider]
     taken = len(plugins) + (provider in _BUILT_IN)
     if taken == 0:
         raise StoreError(
@@ -139,7 +139,7 @@ def _find(provider: str, store: str) -> _Open:
     return cast("_Open", importlib.import_module(built_in.module).open_store)
 
 
-def _load(plugin: metadata.EntryPoint, store: str) -> _Open:
+def _load(plugin: EntryPoint, store: str) -> _Open:
     """Load a third party's provider; whatever goes wrong in there is told as its fault, and by its name."""
     package = plugin.dist.name if plugin.dist else "?"
     try:
@@ -160,7 +160,7 @@ def installed() -> list[StoreTypeInfo]:
 
     Abilities are read off the classes. A third party's code is not loaded, so its abilities are not known here.
     """
-    plugins = sorted(_plugins(), key=lambda point: (point.name, point.dist.name if point.dist else ""))
+    plugins = sorted(installed_plugins(), key=lambda point: (point.name, point.dist.name if point.dist else ""))
     infos = [info for provider in _BUILT_IN for info in _built_in(provider, plugins)]
     for plugin in plugins:
         same = [other for other in plugins if other.name == plugin.name]
@@ -179,7 +179,7 @@ def installed() -> list[StoreTypeInfo]:
     return infos
 
 
-def _built_in(provider: str, plugins: list[metadata.EntryPoint]) -> list[StoreTypeInfo]:
+def _built_in(provider: str, plugins: Sequence[EntryPoint]) -> list[StoreTypeInfo]:
     built_in = _BUILT_IN[provider]
     same = [plugin for plugin in plugins if plugin.name == provider]
     infos = []
@@ -205,15 +205,11 @@ def abilities_of_class(store: type) -> frozenset[Ability]:
     return abilities_of(stand_in())
 
 
-def _plugins() -> list[metadata.EntryPoint]:
-    return list(metadata.entry_points(group=GROUP))
-
-
 def _known() -> set[str]:
-    return {*_BUILT_IN, *(plugin.name for plugin in _plugins())}
+    return {*_BUILT_IN, *(plugin.name for plugin in installed_plugins())}
 
 
-def _conflict(provider: str, plugins: list[metadata.EntryPoint]) -> str:
+def _conflict(provider: str, plugins: Sequence[EntryPoint]) -> str:
     owners = [PACKAGE] if provider in _BUILT_IN else []
     owners += [plugin.dist.name if plugin.dist else "?" for plugin in plugins]
     return f"the provider name {provider!r} is taken by more than one package: {', '.join(owners)}"

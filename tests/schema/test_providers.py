@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ from yaml_samples import load, problems, store, told, warnings
 
 from secretsync_core.schema import providers
 from secretsync_core.schema.base import Credential, LocalPath, Spec
+from secretsync_core.schema.plugins import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +54,8 @@ def _register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make some entry points the only ones that there are: name and object's place in this module for each."""
 
     def register(*points: tuple[str, str]) -> None:
-        found = EntryPoints(EntryPoint(name, f"{__name__}:{attribute}", providers.GROUP) for name, attribute in points)
-        monkeypatch.setattr(providers, "entry_points", lambda **wanted: found.select(**wanted))
+        found = tuple(EntryPoint(name, f"{__name__}:{attribute}", GROUP) for name, attribute in points)
+        monkeypatch.setattr(providers, "installed_plugins", lambda: found)
 
     return register
 
