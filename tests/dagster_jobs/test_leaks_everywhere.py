@@ -284,7 +284,7 @@ def test_over_postgres(place: Place) -> None:
         held = {name: len(rows.splitlines()) for name, rows in dump.items()}
         assert held["public.event_logs"] > 100
         assert held["public.runs"] >= len(ENDED)
-        assert held["public.ledger"] > 10
+        assert held["secretsync.ledger"] > 10
         assert {name: found for name, rows in dump.items() if (found := find_in(rows, place.canaries))} == {}
         # A control: what a table holds is found, as text and as bytes.
         with psycopg.connect(database.url) as connection:

@@ -69,7 +69,8 @@ def open_table(page: Page, wanted: str, message: str = "") -> Locator:
     if message:
         expect(page.get_by_text(message).first).to_be_visible()
     page.get_by_text("View full message").first.click()
-    dialog = page.get_by_role("dialog")
+    # A menu that is just closing is a dialog too.
+    dialog = page.locator('[role="dialog"][aria-modal="true"]')
     expect(dialog).to_be_visible()
     return dialog
 
