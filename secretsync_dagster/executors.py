@@ -21,6 +21,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.job import Executor
 from secretsync_dagster.edge import terminated
 from secretsync_dagster.holders import holder_of, jobs_of, sign_as_worker
+from secretsync_dagster.pods import WaitsForPods, starts_pods
 from secretsync_dagster.shards import AT_ONCE
 
 if TYPE_CHECKING:
@@ -73,10 +74,20 @@ def _make(definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, co
     )
 
 
-# Another one, for steps on other machines, is a line here, one in ``Executor`` and one in ``AT_ONCE``.
+def _kubernetes(context: dg.InitExecutorContext) -> dg.Executor:
+    """A pod a step, set up as the run's own; else a process a step, so that documents run anywhere."""
+    if not starts_pods(context.instance):
+        return _multiprocess(context)
+    from dagster_k8s import k8s_job_executor  # an extra, and two seconds of imports
+
+    settings = {"max_concurrent": AT_ONCE[Executor.KUBERNETES]}
+    return WaitsForPods(_make(k8s_job_executor, context, {**_RETRIES, **settings}))
+
+
 _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
     Executor.IN_PROCESS: _in_process,
     Executor.MULTIPROCESS: _multiprocess,
+    Executor.KUBERNETES: _kubernetes,
 }
 
 
@@ -110,6 +121,11 @@ def _is_terminated(plan_context: Any) -> bool:
     return terminated.is_set() or run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING
 
 
+def _is_canceled(plan_context: Any) -> bool:
+    run = plan_context.instance.get_run_by_id(plan_context.run_id)
+    return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+
+
 class _ByDocument(dg.Executor):
     """Executes the steps as the documents of a run's SyncJobs say, and keeps the run's books."""
 
@@ -141,6 +157,8 @@ class _ByDocument(dg.Executor):
             reason = "stopped"  # it was terminated
             raise
         finally:
+            if _is_canceled(plan_context):  # which an executor of other machines' processes does not raise
+                reason = "stopped"
             for job in jobs:
                 if error := self._close(job.name, run.run_id, reason):
                     plan_context.log.warning("the ledger does not say how this run ended: %s", error)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 PART_SIZE = 200
 """An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
 
-AT_ONCE = {Executor.IN_PROCESS: 1, Executor.MULTIPROCESS: min(4, max(2, os.cpu_count() or 1))}
+AT_ONCE = {
+    Executor.IN_PROCESS: 1,
+    Executor.MULTIPROCESS: min(4, max(2, os.cpu_count() or 1)),
+    Executor.KUBERNETES: 8,
+}
 """How many steps of a run work at a time."""
 
 

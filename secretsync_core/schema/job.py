@@ -34,6 +34,7 @@ class Executor(StrEnum):
 
     IN_PROCESS = "InProcess"
     MULTIPROCESS = "Multiprocess"
+    KUBERNETES = "Kubernetes"
 
 
 class Encoding(StrEnum):
@@ -241,7 +242,7 @@ class SyncJobSpec(Spec):
     executor: Executor = Field(
         default=Executor.IN_PROCESS,
         strict=False,
-        description="Where Dagster runs the steps: one after the other in one process, or several in a process each.",
+        description="Where Dagster runs the steps: one by one in one process, or several in a process or pod each.",
     )
     notify: tuple[Notify, ...] = Field(default=(), description="Whom to tell how a run ended.")
     plan: tuple[PlanItem, ...] = Field(min_length=1)

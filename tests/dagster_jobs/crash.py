@@ -66,8 +66,9 @@ class Crash:
         each: int = 4,
         executor: str = "InProcess",
         limits: str = "concurrency: 1",
+        ledger_url: str = "",
     ) -> None:
-        self.config, self.name = config, name
+        self.config, self.name, self.ledger_url = config, name, ledger_url
         config.mkdir(parents=True, exist_ok=True)
         self.mount = mounts[1]
         self.dest = Api(dest.address, dest.root_token)
@@ -98,14 +99,15 @@ class Crash:
     def ledger(self) -> Ledger:
         """The ledger, opened."""
         home = self.config / STATE
-        return Ledger.open(home / "ledger.db", seal_key=load_key(environ={}, directory=home, create=False).seal)
+        url = self.ledger_url or home / "ledger.db"
+        return Ledger.open(url, seal_key=load_key(environ={}, directory=home, create=False).seal)
 
     def recorded(self) -> int:
         """How many records the ledger holds of the job; none where there is no ledger yet."""
         home = self.config / STATE
         try:
             key = load_key(environ={}, directory=home, create=False).seal
-            with Ledger.open(home / "ledger.db", seal_key=key, read_only=True) as ledger:
+            with Ledger.open(self.ledger_url or home / "ledger.db", seal_key=key, read_only=True) as ledger:
                 return ledger.summary(self.name).records
         except LedgerError:
             return 0  # it is just being made

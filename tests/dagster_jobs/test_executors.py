@@ -256,13 +256,15 @@ def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: P
 
 
 @pytest.mark.timeout(240)
-def test_two_items_that_fail_at_once(tmp_path: Path) -> None:
-    """Both are out of sync, though neither step knows of the other; from failure executes just both."""
+@pytest.mark.parametrize("executor", ["Multiprocess", "Kubernetes"])
+def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
+    """Both are out of sync, though neither step knows of the other; from failure executes just both. Where runs are no
+    pods, as here, what asks for pods gets processes."""
     config = tmp_path / "config"
     config.mkdir()
     names = ("alpha", "beta", "gamma")
     (config / "all.yaml").write_text(
-        _JOB.format(executor="Multiprocess") + "".join(_ITEM.format(name=name) for name in names)
+        _JOB.format(executor=executor) + "".join(_ITEM.format(name=name) for name in names)
     )
     (config / "dst").mkdir()
     for name in names:
@@ -274,6 +276,7 @@ def test_two_items_that_fail_at_once(tmp_path: Path) -> None:
     with dg.DagsterInstance.local_temp(str(home), overrides=worker.QUIET) as instance:
         first = worker.execute(instance, str(config), None)
         assert not first.success
+        assert instance.all_logs(first.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
         assert out_of_sync(instance, "job") == {"alpha", "beta"}
         assert set(instance.get_materialized_partitions(asset_key("job"))) == {"gamma"}
         for name in ("alpha", "beta"):

@@ -1,4 +1,4 @@
-"""Takes what is created at a Kubernetes API server, and does nothing about it. No real one can be had in a test."""
+"""The HTTP side of a Kubernetes API server that is made up: JSON in, JSON out. No real one can be had in a test."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from deploy.manifests import Object
 
 
 @contextlib.contextmanager
-def api_server(kubeconfig: Path) -> Iterator[list[tuple[str, Object]]]:
-    """Serve on loopback, and write a kubeconfig for it; gives the path and the body of every POST so far."""
-    created: list[tuple[str, Object]] = []
+def api_server(kubeconfig: Path, answer: Callable[[str, str, Object], tuple[int, Object]]) -> Iterator[None]:
+    """Serve on loopback, and write a kubeconfig for it. ``answer`` gets the method, the path and the body."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            created.append((self.path, body))
-            self._answer(201, body)
-
         def do_GET(self) -> None:
-            self._answer(404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound"})
-
-        def _answer(self, status: int, body: Any) -> None:
-            data = json.dumps(body).encode()
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            status, answered = answer(self.command, self.path, body or {})
+            data = json.dumps(answered).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -51,5 +51,12 @@ def api_server(kubeconfig: Path) -> Iterator[list[tuple[str, Object]]]:
             "current-context": "it",
         }
         kubeconfig.write_text(json.dumps(config))
-        yield created
-        server.shutdown()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def failure(reason: str) -> Object:
+    """How Kubernetes says no."""
+    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import time
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +9,17 @@ import pytest
 import yaml
 
 from deploy import official
-from deploy.api_server import api_server
+from deploy.api_server import api_server, failure
 from deploy.image import ROOT
+from deploy.launching import VALUES, launch, settings
 from deploy.manifests import Object, check, check_restricted, of_kind, pods
-from deploy.tools import CHART, render, script
-from secretsync_core.demo.openbao import free_port
+from deploy.tools import CHART, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
 
-VALUES: Object = yaml.safe_load((ROOT / "deploy" / "helm" / "dagster-values.yaml").read_text())
 PROFILE = CHART / "ci" / "dagster-values.yaml"
 
 
@@ -60,9 +55,9 @@ def test_kubernetes_would_take_what_they_make() -> None:
 
 def test_dagster_is_set_up_as_everywhere() -> None:
     """The instance has the settings of dagster.yaml, but for where it keeps and starts runs."""
-    settings = official.instance(VALUES)
-    del settings["run_launcher"]
-    assert settings | {"run_retries": None} == yaml.safe_load((ROOT / "dagster.yaml").read_text()) | {
+    instance = official.instance(VALUES)
+    del instance["run_launcher"]
+    assert instance | {"run_retries": None} == yaml.safe_load((ROOT / "dagster.yaml").read_text()) | {
         "run_retries": None
     }
     assert VALUES["dagsterDaemon"]["runRetries"] == {"enabled": True, "maxRetries": 0}
@@ -127,9 +122,15 @@ def test_a_run_gets_the_pod_that_it_needs(beside: list[Object], tmp_path: Path) 
     home.mkdir()
     for name, text in of_kind(beside, "ConfigMap")["secretsync-documents"]["data"].items():
         (config / name).write_text(text)
-    with api_server(tmp_path / "kubeconfig") as created:
-        _settings(home, tmp_path / "kubeconfig")
-        _launch(config, home, "main_to_cluster")
+    created: list[tuple[str, Object]] = []
+
+    def answer(method: str, path: str, body: Object) -> tuple[int, Object]:
+        created.append((path, body))
+        return (201, body) if method == "POST" else (404, failure("NotFound"))
+
+    with api_server(tmp_path / "kubeconfig", answer):
+        settings(home, tmp_path / "kubeconfig")
+        launch(home, "main_to_cluster", {"SECRETSYNC_CONFIG": str(config)})
     ((path, job),) = [one for one in created if one[0].endswith("/jobs")]
     assert path == "/apis/batch/v1/namespaces/sync/jobs"
     job["metadata"].setdefault("namespace", "sync")
@@ -153,50 +154,6 @@ def test_a_run_gets_the_pod_that_it_needs(beside: list[Object], tmp_path: Path) 
     names = [one["name"] for one in container["env"]]
     assert {one["name"] for one in server["containers"][0]["env"]} <= set(names)
     assert names.count("DAGSTER_HOME") == 1
-
-
-def _settings(home: Path, kubeconfig: Path) -> None:
-    """Dagster's settings by the values: with another API server, and runs that are not queued."""
-    settings = official.instance(VALUES)
-    settings["run_launcher"]["config"] |= {"load_incluster_config": False, "kubeconfig_file": str(kubeconfig)}
-    for name in ("run_queue", "concurrency"):
-        del settings[name]
-    settings["run_coordinator"] = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
-    (home / "dagster.yaml").write_text(json.dumps(settings))
-
-
-def _launch(config: Path, home: Path, job: str) -> None:
-    """Start a code server as the chart does, and a run of a job of it."""
-    port = str(free_port())
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
-    environ |= {"DAGSTER_HOME": str(home), "SECRETSYNC_CONFIG": str(config)}
-    (given,) = VALUES["dagster-user-deployments"]["deployments"]
-    told = {
-        "DAGSTER_CURRENT_IMAGE": official.image_of(given),
-        "DAGSTER_CONTAINER_CONTEXT": json.dumps(official.container_context(VALUES)),
-    }
-    with (home / "code.log").open("wb") as log:
-        server = subprocess.Popen(
-            [script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", port, *given["codeServerArgs"]],
-            env=environ | told, cwd=home, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 200
-        while (done := _dagster(environ, "api", "grpc-health-check", "-p", port)).returncode != 0:
-            assert server.poll() is None, (home / "code.log").read_text()
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.5)
-        done = _dagster(environ, "job", "launch", "--grpc-host", "127.0.0.1", "--grpc-port", port, "-j", job)
-        assert done.returncode == 0, done.stderr
-    finally:
-        server.terminate()
-        server.wait(120)
-
-
-def _dagster(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [script("dagster"), *arguments], env=environ, capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 def _with_read_only_config(template: Any) -> Any:
