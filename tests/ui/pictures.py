@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ui.chromium import browse
+from ui.presses import launch, open_launchpad, open_table, see_end, type_config
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -18,10 +19,12 @@ JOB = "vault_to_k8s_vault"
 def take(address: str) -> None:
     """Take every picture."""
     with browse() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin", base_url=address)
         _job(page, address)
         _runs(page, address)
         _asset(page, address)
+        _plots(page)
+        _plan(page)
 
 
 def _keep(page: Page, name: str) -> None:
@@ -59,6 +62,29 @@ def _asset(page: Page, address: str) -> None:
         if name == "partitions":
             page.get_by_text("production", exact=True).first.click()
         _keep(page, name)
+
+
+def _plots(page: Page) -> None:
+    """Over the runs that there were, and some more that find nothing to do."""
+    for _ in range(3):
+        open_launchpad(page, JOB)
+        launch(page)
+        see_end(page, "Success")
+    page.goto(f"/assets/sync/{JOB}?view=overview")
+    page.get_by_role("button", name="Plots").click()
+    page.get_by_role("button", name="Events").last.click()
+    page.locator("canvas").first.scroll_into_view_if_needed()
+    _keep(page, "plots")
+
+
+def _plan(page: Page) -> None:
+    """What a run of the other job would do."""
+    open_launchpad(page, "databases_for_reports")
+    type_config(page, "dryRun: true")
+    launch(page)
+    see_end(page, "Success")
+    open_table(page, "step:expand", 'Yielded output "manifest"')
+    _keep(page, "plan")
 
 
 if __name__ == "__main__":
