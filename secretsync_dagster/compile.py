@@ -53,12 +53,15 @@ def compile_documents(
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     resource = translator.resource_key(scope)
-    transfers, audit = cache(make_transfer), make_audit(scope)
+    transfers, audits = cache(make_transfer), cache(make_audit)
     runtime = Runtime(documents, directory, ledger_url)
     resources = {resource: dg.ResourceDefinition.hardcoded_resource(runtime)}
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
-        graph = _graph(document, resource, transfers(document.spec.dest[0], scope), audit)
+        first, second, third = translator.pools(document)
+        expand = make_expand(document.name, list(translator.source_inputs(document)), resource, second)
+        transfer = transfers(document.spec.dest[0], scope, first)
+        graph = _graph(document, expand, transfer, audits(scope, third))
         job = _job(document, graph, resources, executors(document.spec.executor))
         jobs[document.name] = job
         assets.append(_asset(document, graph, scope))
@@ -86,11 +89,8 @@ def compile_documents(
 
 
 def _graph(
-    document: JobDocument, resource: str, transfer: dg.OpDefinition, audit: dg.OpDefinition
+    document: JobDocument, expand: dg.OpDefinition, transfer: dg.OpDefinition, audit: dg.OpDefinition
 ) -> dg.GraphDefinition:
-    inputs = translator.source_inputs(document)
-    expand = make_expand(document.name, list(inputs), resource)
-
     def compose(**sources: Any) -> Any:
         expanded = expand.alias("expand")(**sources)
         return audit.alias("audit")(expanded.manifest, expanded.shards.map(transfer.alias("transfer")).collect())
@@ -98,7 +98,7 @@ def _graph(
     return dg.graph(
         name=translator.dagster_name(document.name),
         description=translator.description(document),
-        ins={name: dg.GraphIn() for name in inputs},
+        ins={name: dg.GraphIn() for name in translator.source_inputs(document)},
     )(compose)
 
 

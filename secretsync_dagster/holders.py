@@ -41,6 +41,13 @@ def is_dead(instance: dg.DagsterInstance, holder: str) -> bool:
     return run is not None and run.is_finished
 
 
+def is_going_on(instance: dg.DagsterInstance, holder: str) -> bool:
+    """Whether a holder is a run of this instance that has not ended."""
+    run_id = run_of(holder)
+    run = instance.get_run_by_id(run_id) if run_id is not None else None
+    return run is not None and not run.is_finished
+
+
 def sign_as_worker(instance: dg.DagsterInstance, run_id: str) -> None:
     """Note at a run that this process is its worker. Tags go on to re-executions, so the run's id is part of it."""
     instance.add_run_tags(run_id, {_WORKER_TAG: name_of_this_process(run_id)})

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
@@ -11,15 +11,17 @@ import dagster as dg
 from pydantic import Field
 
 from secretsync_core.engine.lease import Claim
+from secretsync_core.errors import LeaseHeld, SecretSyncError
 from secretsync_core.model.report import Result
 from secretsync_dagster import show, steps
 from secretsync_dagster.edge import guarded
-from secretsync_dagster.holders import holder_of, is_dead
+from secretsync_dagster.holders import holder_of, is_dead, is_going_on, run_of
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
+from secretsync_dagster.planned import plan_items
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.shards import Manifest, Moved, Shard
-from secretsync_dagster.translator import asset_key, dagster_name, pool, resource_key, scoped
+from secretsync_dagster.translator import asset_key, dagster_name, item_names, resource_key, scoped
 from secretsync_dagster.verdict import verdict
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -49,7 +51,7 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
-def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefinition:
+def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None = None) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
@@ -70,9 +72,18 @@ def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefiniti
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                manifest, shards = run_async(
-                    steps.expand(_step(context, runtime_of(context, resource)), job, items=items, verify=config.verify)
-                )
+                runtime = runtime_of(context, resource)
+                step = _step(context, runtime)
+                try:
+                    manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
+                except LeaseHeld:
+                    raise  # that run will tell
+                except SecretSyncError as error:
+                    if not error.retryable or _is_last(context):
+                        _plan(context, job, items or item_names(runtime.documents.jobs[job]))
+                        yield from verdict(context, runtime, job, {}, failed={""})
+                    raise
+                _plan(context, job, manifest.items)
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
                     yield dg.AssetMaterialization(asset_key(job), partition=item, metadata=show.numbers(counts))
@@ -90,7 +101,7 @@ def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefiniti
                 shard,
                 output_name="shards",
                 mapping_key=shard.name,
-                metadata={"item": shard.item or "all", "secrets": len(shard.changes)},
+                metadata={"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)},
             )
 
     return make_op(
@@ -103,10 +114,16 @@ def make_expand(job: str, inputs: Sequence[str], resource: str) -> dg.OpDefiniti
         outs=_EXPANDED,
         config_schema=_CONFIG_SCHEMA,
         retry_policy=_RETRY,
+        pool=pool,
     )
 
 
-def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
+def _plan(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
+    if not _partitioned(context):
+        plan_items(context, job, items)
+
+
+def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
     """The op that carries out one shard. One definition a destination, since that decides its pool."""
     resource = resource_key(scope)
 
@@ -114,7 +131,7 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
         name=scoped(f"TRANSFER_to_{dagster_name(dest)}", scope),
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
-        pool=pool(dest),
+        pool=pool,
         out=dg.Out(Moved),
         required_resource_keys={resource},
     )
@@ -124,10 +141,11 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
             step = _step(context, runtime)
             done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
-                failure = _failure(shard.item, done, last=_is_last(context))
+                failure = _failure(_named(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    left_out = done.bad_items | {shard.item}
+                    left_out = done.bad_items | {error.item for error in done.report.errors}
+                    left_out |= {shard.item} if shard.item else set()
                     yield from _left_out(shard.job, left_out, done)
                     yield from verdict(context, runtime, shard.job, _numbers(done), failed=left_out, of_a_shard=True)
                 raise failure
@@ -137,7 +155,7 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
             yield dg.Output(
                 Moved(context.run_id, done.report.counts, shown),
                 metadata={
-                    "secrets": show.outcome_table(done.outcomes),
+                    "secrets": show.outcome_table(done.outcomes, done.outcomes_of.total()),
                     **_numbers(done),
                 },
             )
@@ -145,12 +163,13 @@ def make_transfer(dest: str, scope: str) -> dg.OpDefinition:
     return transfer
 
 
-def make_audit(scope: str) -> dg.OpDefinition:
-    """The op that looks once more. One definition a scope, since that decides where its documents are."""
+def make_audit(scope: str, pool: str | None = None) -> dg.OpDefinition:
+    """The op that looks once more. One definition a scope, since that decides where its documents are, and a pool."""
     resource = resource_key(scope)
 
     @dg.op(
-        name=scoped("AUDIT", scope),
+        name=scoped(f"AUDIT_{pool}" if pool else "AUDIT", scope),
+        pool=pool,
         description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
         out=dg.Out(dg.Nothing, is_required=False),
         retry_policy=_RETRY,
@@ -187,12 +206,12 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             well=manifest.items,
             metadata={
                 "summary": show.summary(done.report, done.healed),
-                **({"secrets": show.outcome_table(done.outcomes)} if done.outcomes else {}),
+                **({"secrets": show.outcome_table(done.outcomes, done.outcomes_of.total())} if done.outcomes else {}),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
         if not done.report.ok:
-            raise _failure("", done, last=_is_last(context))
+            raise _failure("the job", done, last=_is_last(context))
 
 
 def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
@@ -202,7 +221,9 @@ def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
         partition=item,
         metadata={
             **show.numbers(done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)),
-            "secrets": show.outcome_table([one for one in done.outcomes if one.change.item == item]),
+            "secrets": show.outcome_table(
+                [one for one in done.outcomes if one.change.item == item], done.outcomes_of[item]
+            ),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
     )
@@ -228,12 +249,16 @@ def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
     return show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
 
 
-def _failure(item: str, done: steps.Done, *, last: bool) -> dg.Failure:
+def _named(shard: Shard) -> str:
+    """Whose secrets a shard has, for people."""
+    return f"item {shard.item}" if shard.item else f"{len(shard.items)} items"
+
+
+def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     """What fails a step, with a table of what failed and why; the ``last`` attempt asks for no other."""
     bad = [one for one in done.outcomes if one.result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)]
     errors = done.report.errors
     count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
-    whose = f"item {item}" if item else "the job"
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {done.report.total()} secrets of {whose} failed"
@@ -266,8 +291,22 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
 
 
 def _step(context: dg.OpExecutionContext, runtime: Runtime, *, last: bool = False) -> steps.Step:
-    """This step's run, and its claim to the lease, which all steps of the run share."""
-    claim = Claim(holder_of(context.run_id), partial(is_dead, context.instance), keep=not last)
+    """This step's run, and its claim to the lease, which all steps of the run share.
+
+    Runs of assets do not pass the queue that holds two runs of one SyncJob apart, and a backfill may be several of
+    them: one waits for the other here.
+    """
+    told: set[str] = set()
+
+    def is_worth_waiting_for(holder: str) -> bool:
+        if not is_going_on(context.instance, holder):
+            return False
+        if holder not in told:
+            told.add(holder)
+            context.log.info("waiting for run %s, which syncs the same job", run_of(holder))
+        return True
+
+    claim = Claim(holder_of(context.run_id), partial(is_dead, context.instance), not last, is_worth_waiting_for)
     return steps.Step(runtime, context.run_id, claim, again=context.retry_number > 0)
 
 

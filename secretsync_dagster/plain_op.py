@@ -25,6 +25,7 @@ def make_op(
     description: str | None = None,
     config_schema: Any = None,
     retry_policy: dg.RetryPolicy | None = None,
+    pool: str | None = None,
 ) -> dg.OpDefinition:
     """An op that runs ``body``, which yields its outputs and is given nothing but the context and one ``resource``.
 
@@ -43,4 +44,5 @@ def make_op(
         config_schema=config_schema,
         required_resource_keys={resource},
         retry_policy=retry_policy,
+        pool=pool,
     )

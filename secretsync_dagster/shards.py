@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 PART_SIZE = 200
 """An item of fewer changes than this is not split, whatever ``limits.shards`` says: a step costs more than that."""
 
+STEPS = 50
+"""Of more plan items than this that have something to do, small ones share steps: a thousand static keys are a
+thousand items, and to start a step for each takes longer than to copy them all."""
+
 AT_ONCE = {
     Executor.IN_PROCESS: 1,
     Executor.MULTIPROCESS: min(4, max(2, os.cpu_count() or 1)),
@@ -32,13 +36,14 @@ class Shard:
 
     Attributes:
         job: the SyncJob.
-        item: the plan item; empty for a step that looks at all ``items`` again, for a destination that was lost.
+        item: the plan item; empty where it is of several ``items``.
         name: what the step is called.
         siblings: how many parts the item has.
         changes: what is to be done.
-        look_again: the item could not be seen whole, so the step begins by looking, and fails if that fails. A retry
+        look_again: the items could not be seen whole, so the step begins by looking, and fails if that fails. A retry
             of that step is then a retry of what failed.
-        items: what ``look_again`` looks at where there is no one ``item``.
+        items: the plan items, where they are several.
+        shared: other shards have changes of the same items: this one is for a destination that was lost.
         run: the run that decided about the changes. In another one they are stale.
         verify: values are compared even where versions match.
         together: how many steps of the run may work at a time, and share the job's limits.
@@ -52,10 +57,16 @@ class Shard:
     changes: tuple[Change, ...] = ()
     look_again: bool = False
     items: tuple[str, ...] = ()
+    shared: bool = False
     run: str = ""
     verify: bool = False
     together: int = 1
     unchanged: int = 0
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """The plan items that it is of."""
+        return (self.item,) if self.item else self.items
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +114,62 @@ class Manifest:
 
 
 def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
-    """Shards of one item each; an item of many changes in at most ``shards`` parts.
+    """Shards of one item each; an item of many changes in at most ``shards`` parts, many items of few changes together.
 
     All changes of one destination key stay together: its sources are read once.
     """
     by_item: dict[str, list[Change]] = {}
     for change in changes:
         by_item.setdefault(change.item, []).append(change)
+    small: list[tuple[str, list[Change]]] = []
     made: list[Shard] = []
     for item, members in by_item.items():
         members.sort(key=lambda change: change.key)
+        if len(by_item) > STEPS and len(members) < PART_SIZE:
+            small.append((item, members))
+            continue
         parts = max(1, min(shards, len(members) // PART_SIZE))
         made += [
             Shard(job, item, mapping_key(item, number, parts), parts, part)
             for number, part in enumerate(_parts(members, parts))
         ]
-    return made
+    groups = _groups(small)
+    return made + [
+        Shard(
+            job,
+            "",
+            f"ITEMS_{number}_of_{len(groups)}",
+            changes=tuple(change for _, members in group for change in members),
+            items=tuple(item for item, _ in group),
+        )
+        for number, group in enumerate(groups, 1)
+    ]
+
+
+def look_again(job: str, items: Sequence[str]) -> list[Shard]:
+    """Shards for items that could not be seen whole, as :func:`split` makes them for the others."""
+    if len(items) <= STEPS:
+        return [Shard(job, item, mapping_key(item, 0, 1), look_again=True) for item in items]
+    size = -(-len(items) // STEPS)
+    groups = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
+    return [
+        Shard(job, "", f"UNSEEN_{number}_of_{len(groups)}", look_again=True, items=group)
+        for number, group in enumerate(groups, 1)
+    ]
+
+
+def _groups(small: Sequence[tuple[str, list[Change]]]) -> list[list[tuple[str, list[Change]]]]:
+    """Items with their changes, in groups of about as many changes each."""
+    size = max(PART_SIZE, -(-sum(len(members) for _, members in small) // STEPS))
+    groups: list[list[tuple[str, list[Change]]]] = []
+    room = 0
+    for item, members in small:
+        if not groups or room < len(members):
+            groups.append([])
+            room = size
+        groups[-1].append((item, members))
+        room -= len(members)
+    return groups
 
 
 def _parts(changes: list[Change], count: int) -> list[tuple[Change, ...]]:

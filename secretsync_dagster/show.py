@@ -24,8 +24,8 @@ ROWS = 100
 _BAD = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
 
 
-def outcome_table(outcomes: Sequence[Outcome]) -> dg.TableMetadataValue:
-    """Each key with what happened to it and both versions; what went wrong first."""
+def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetadataValue:
+    """Each key with what happened to it and both versions; what went wrong first. ``total``: if there were more."""
     ordered = sorted(outcomes, key=lambda outcome: (outcome.result not in _BAD, outcome.change.key))
     return _table(
         ("key", "result", "why", "source version", "destination version"),
@@ -39,7 +39,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> dg.TableMetadataValue:
             )
             for outcome in ordered[:ROWS]
         ],
-        len(ordered),
+        max(total, len(ordered)),
     )
 
 

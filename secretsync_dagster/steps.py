@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -18,8 +19,7 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
-from secretsync_dagster.shards import AT_ONCE, Manifest, Moved, Shard, split
-from secretsync_dagster.translator import mapping_key
+from secretsync_dagster.shards import AT_ONCE, Manifest, Moved, Shard, look_again, split
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -62,10 +62,13 @@ class Done:
     healed: int = 0
     busy: frozenset[str] = frozenset()
     """The items of which the audit itself moved something."""
+    outcomes_of: Counter[str] = field(default_factory=Counter)
+    """How many outcomes there were of each item, those that were not kept included."""
 
     def settled(self, outcome: Outcome) -> None:
         """Take one outcome."""
         self.report.add(outcome)
+        self.outcomes_of[outcome.change.item] += 1
         if len(self.outcomes) < KEPT_OUTCOMES or outcome.result in (Result.FAILED, Result.REFUSED):
             self.outcomes.append(outcome)
 
@@ -119,9 +122,9 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
             )
             for shard in shards
         ]
-        busy = {shard.item for shard in shards}
+        busy = {item for shard in shards for item in shard.covers}
         # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
-        settled = () if found.deletes or "" in busy else tuple(name for name in names if name not in busy)
+        settled = () if found.deletes else tuple(name for name in names if name not in busy)
         manifest = Manifest(
             job,
             names,
@@ -145,16 +148,15 @@ def _shards(session: Session, job: str, found: ChangeSet) -> list[Shard]:
     unseen = {error.item for error in found.errors if error.item}
     changes = [change for change in found.changes if change.item not in unseen]
     shards = split(job, changes, session.plan.spec.limits.shards)
-    shards += [Shard(job, item, mapping_key(item, 0, 1), look_again=True) for item in sorted(unseen)]
+    shards += look_again(job, sorted(unseen))
     if lost:
-        shards.append(Shard(job, "", "LOST_destinations", look_again=True, items=tuple(names)))
+        shards.append(Shard(job, "", "LOST_destinations", look_again=True, items=tuple(names), shared=True))
     return shards
 
 
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
-    items = [shard.item] if shard.item else shard.items
-    async with _session(step, shard.job, items, share=shard.together) as session:
+    async with _session(step, shard.job, shard.covers, share=shard.together) as session:
         await session.start()
         done = Done(Report(step.run, shard.job, time.time()))
         changes: Collection[Change] = shard.changes
@@ -170,7 +172,9 @@ async def transfer(step: Step, shard: Shard) -> Done:
             if not shard.look_again:
                 mine = {(change.dest, change.key) for change in shard.changes}
                 changes = [change for change in changes if (change.dest, change.key) in mine]
-                unchanged = {shard.item: shard.unchanged + len(mine) - len(changes)}
+                left = Counter(change.item for change in changes)
+                had = Counter(change.item for change in shard.changes)
+                unchanged = {item: shard.unchanged + count - left[item] for item, count in had.items()}
             done.report.begin(unchanged, found.warnings, errors, found.unknown_drift)
         await session.transfer(done.settled).copy(list(changes))
         _close(done, session)
@@ -178,9 +182,9 @@ async def transfer(step: Step, shard: Shard) -> Done:
 
 
 def _mine(shard: Shard) -> Callable[[Draft], bool]:
-    """Tells the writes that are of this shard alone. One that looks at all items shares them with the others."""
+    """Tells the writes that are of this shard alone."""
     if shard.look_again:
-        return lambda draft: draft.item == shard.item
+        return lambda draft: draft.item in shard.covers and not shard.shared
     keys = {(change.dest, change.key) for change in shard.changes}
     return lambda draft: (draft.dest, draft.key) in keys
 

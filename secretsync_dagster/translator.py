@@ -97,8 +97,18 @@ def mapping_key(item: str, part: int, parts: int) -> str:
 
 
 def pool(dest: str) -> str:
-    """The concurrency pool of a destination: runs that write to the same one take turns."""
+    """The concurrency pool of a destination: no more runs than it has slots write there at a time."""
     return f"secretsync_{dagster_name(dest)}"
+
+
+def pools(job: JobDocument) -> tuple[str, str | None, str | None]:
+    """The pools of transfer, expand and audit: an op has one, and a run needs those of all its ops.
+
+    So the first three destinations of a job are covered; there are hardly more.
+    """
+    first, *others = (pool(dest) for dest in job.spec.dest)
+    second, third = (*others, None, None)[:2]
+    return first, second, third
 
 
 def tags(job: JobDocument) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 60.0
 """How long a lease lasts without being renewed: after so long a dead holder on another machine is taken over."""
 
+PATIENCE_SECONDS = 3600.0
+"""How long a run waits for one that is worth waiting for."""
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+def _never(_: str) -> bool:
+    return False
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -31,11 +41,14 @@ class Claim:
         holder: the name to take it under; the same name may take it again, so that the steps of one run share it.
         is_dead: whether a holder that stands in our way is known to be gone; then it is taken over at once.
         keep: leave it taken at the end, for the next step of the same run.
+        is_worth_waiting_for: whether a holder will give it back before long, so that it is better to wait than to
+            fail. A run that holds another job's lease never waits: two of them might wait for each other.
     """
 
     holder: str
     is_dead: Callable[[str], bool]
     keep: bool = False
+    is_worth_waiting_for: Callable[[str], bool] = _never
 
 
 def claim_of_this_process() -> Claim:
@@ -49,24 +62,35 @@ def claim_of_this_process() -> Claim:
 async def hold_lease(
     job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event, claim: Claim
 ) -> AsyncIterator[None]:
-    """Hold the lease of ``job``. A holder that is known to be dead is taken over at once.
+    """Hold the lease of ``job``. A holder that is known to be dead is taken over at once; some are waited for.
 
     Raises LeaseHeld where another run holds it. If it is lost meanwhile, ``stop`` is set or the recorder refuses to
     announce the next write, whichever is first, and LeaseHeld is raised at the end.
     """
     holder = claim.holder
 
-    def acquire() -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+
+    def acquire() -> bool:
         try:
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
         except LeaseHeld:
             current = ledger.lease(job)
-            if current is None or not claim.is_dead(current.holder):
+            if current is None:
+                raise
+            if not claim.is_dead(current.holder):
+                if time.monotonic() < until and claim.is_worth_waiting_for(current.holder) and not holds_another():
+                    return False
                 raise
             ledger.release(job, current.holder)
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
+        return True
 
-    await recorder.call(acquire)
+    def holds_another() -> bool:
+        return any(lease.holder == holder for lease in ledger.leases())
+
+    while not await recorder.call(acquire):  # noqa: ASYNC110  what is waited for is in a database
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     lost: list[SecretSyncError] = []
 
     async def renew() -> None:

@@ -177,3 +177,14 @@ def test_the_components_are_found_only_when_they_are_asked_for() -> None:
     assert secretsync_dagster.SyncDirectoryComponent is component.SyncDirectoryComponent
     with pytest.raises(AttributeError, match="NoComponent"):
         secretsync_dagster.NoComponent  # noqa: B018
+
+
+def test_a_run_takes_a_place_at_every_destination(lab: Lab) -> None:
+    """A destination's pool bounds how many runs write there at a time, also of jobs that write to three of them."""
+    for name in ("second", "third"):
+        lab.store(name, "memory: {}")
+    (lab.config / "job.yaml").write_text(_job("job").replace("dest: dst", "dest: [second, dst, third]"))
+    job = lab.definitions.resolve_job_def("job")
+    assert set().union(*(node.definition.pools for node in job.nodes)) == {
+        f"secretsync_{name}" for name in ("second", "dst", "third")
+    }

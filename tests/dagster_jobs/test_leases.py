@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
 from dagster_jobs.lab import failures
+from secretsync_core.engine import lease
+from secretsync_core.engine.lease import Claim, hold_lease
+from secretsync_core.engine.recorder import Recorder
 from secretsync_core.errors import AccessDenied, LeaseHeld
 from secretsync_dagster.holders import holder_of
 
@@ -23,8 +27,54 @@ def _hold(lab: Lab, status: dg.DagsterRunStatus) -> str:
     return str(run.run_id)
 
 
-def test_a_second_run_is_refused_and_does_nothing(lab: Lab) -> None:
-    """While a run of this instance goes on, another one fails in its first step, says who it is, and writes nothing."""
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait seconds where the product waits an hour."""
+    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(lease, "_LOOK_AGAIN_SECONDS", 0.05)
+
+
+def test_a_second_run_waits_for_the_first(lab: Lab) -> None:
+    """While a run of this instance goes on, another one waits in its first step, says for whom, and then does all."""
+    lab.two_items()
+    holder = _hold(lab, dg.DagsterRunStatus.STARTED)
+    held: list[Any] = []
+
+    def end() -> None:
+        held.append(lab.held())
+        run = lab.instance.get_run_by_id(holder)
+        assert run is not None
+        lab.instance.report_run_failed(run)
+
+    timer = threading.Timer(0.5, end)
+    timer.start()
+    result = lab.run()
+    timer.join()
+    assert result.success
+    assert held == [{}]
+    assert len(lab.held()) == 4
+    told = [entry.user_message for entry in lab.instance.all_logs(result.run_id)]
+    assert f"waiting for run {holder}, which syncs the same job" in told
+
+
+def test_who_holds_a_lease_does_not_wait_for_another(lab: Lab) -> None:
+    """A run of two jobs that has one of them already would wait for a run that may be waiting for it."""
+    lab.two_items()
+    holder = _hold(lab, dg.DagsterRunStatus.STARTED)
+    run = lab.instance.create_run_for_job(lab.definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED)
+    claim = Claim(holder_of(run.run_id), lambda _: False, is_worth_waiting_for=lambda _: True)
+    lab.ledger.acquire_lease("other", claim.holder, 600)
+
+    async def hold() -> None:
+        async with hold_lease("job", lab.ledger, Recorder(lab.ledger, "job", claim.holder), asyncio.Event(), claim):
+            pass
+
+    with pytest.raises(LeaseHeld, match=holder):
+        asyncio.run(hold())
+
+
+def test_a_second_run_is_refused_in_the_end_and_does_nothing(lab: Lab) -> None:
+    """A run that waited in vain fails in its first step, says for whom, and writes nothing."""
     lab.two_items()
     holder = _hold(lab, dg.DagsterRunStatus.STARTED)
     result = lab.run()

@@ -102,7 +102,7 @@ def test_every_step_is_tried_again_for_what_may_heal_alone(
 def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every op of the product waits some five seconds before its first retry, and twice as long before the second."""
     monkeypatch.undo()
-    for op in (ops.make_expand("job", [], "secretsync"), ops.make_transfer("dst", ""), ops.make_audit("")):
+    for op in (ops.make_expand("job", [], "secretsync"), ops.make_transfer("dst", "", "dst"), ops.make_audit("")):
         policy = op.retry_policy
         assert policy is not None
         assert policy.max_retries == 2

@@ -1,0 +1,95 @@
+"""Each item's state as the asset's page shows it: green in place, red failed, whatever kind of run it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+# What the web UI itself asks; Dagster has no public question for the state of partitions.
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+
+from dagster_jobs.lab import KEY, checked, failures
+from secretsync_core.errors import AccessDenied, StoreUnavailable
+
+if TYPE_CHECKING:
+    import pytest
+
+    from dagster_jobs.lab import Lab
+
+
+def _shown(lab: Lab) -> dict[str, set[str]]:
+    """The items by the state that their partitions have."""
+    graph = lab.definitions.resolve_asset_graph()
+    partitions = graph.get(KEY).partitions_def
+    assert partitions is not None
+    cached = get_and_update_asset_status_cache_value(lab.instance, KEY, partitions)
+    assert cached is not None
+    subsets: dict[str, Any] = {
+        "green": cached.deserialize_materialized_partition_subsets(partitions),
+        "red": cached.deserialize_failed_partition_subsets(partitions),
+        "at work": cached.deserialize_in_progress_partition_subsets(partitions),
+    }
+    names = {name: set(subset.get_partition_keys()) for name, subset in subsets.items()}
+    # What failed last is shown red, though it was in place once.
+    names["green"] -= names["red"]
+    return {name: held for name, held in names.items() if held}
+
+
+def test_an_item_that_was_green_turns_red(lab: Lab) -> None:
+    """A plain run, as of a schedule, in which an item fails: that item is red, also if it was in place before."""
+    lab.two_items()
+    assert lab.run().success
+    assert _shown(lab) == {"green": {"alpha", "beta"}}
+    lab.fill("src", {"alpha/1": {"x": "new"}})
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    assert not lab.run().success
+    assert _shown(lab) == {"green": {"beta"}, "red": {"alpha"}}
+    lab.faults["dst"].clear()
+    assert lab.run().success
+    assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_other_items_keep_their_state(lab: Lab) -> None:
+    """A run of chosen items says nothing of the others, and a dry run says nothing at all."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    assert not lab.run().success
+    assert _shown(lab) == {"green": {"beta"}, "red": {"alpha"}}
+    assert lab.run(items=["beta"]).success
+    assert lab.run(dryRun=True).success
+    assert _shown(lab) == {"green": {"beta"}, "red": {"alpha"}}
+
+
+def test_an_asset_run_plans_its_items_once(lab: Lab) -> None:
+    """Of a backfill Dagster itself says what is planned, and nothing is said twice."""
+    lab.two_items()
+    result = lab.materialize("alpha", "beta")
+    planned = [event for event in result.all_events if event.is_asset_materialization_planned]
+    assert len(planned) <= 2
+    assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_a_run_that_cannot_look_leaves_all_of_it_red(lab: Lab) -> None:
+    """Where no destination answers no item is known to be in sync: the items and the check are red."""
+    lab.two_items()
+    assert lab.run().success
+    lab.fault("dst").fail("stat", StoreUnavailable("away", store="dst"))
+    lab.fault("dst").fail("list", StoreUnavailable("away", store="dst"))
+    result = lab.run()
+    assert set(failures(result)) == {"expand"}
+    assert checked(result) == [False]
+    assert _shown(lab) == {"red": {"alpha", "beta"}}
+    lab.faults["dst"].clear()
+    assert checked(lab.run()) == [True]
+    assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_a_run_that_was_kept_out_says_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that finds another one going on leaves the items' states to that one."""
+    monkeypatch.setattr("secretsync_core.engine.lease.PATIENCE_SECONDS", 0.0)
+    lab.two_items()
+    assert lab.run().success
+    lab.ledger.acquire_lease("job", "somebody", 600)
+    result = lab.run()
+    assert failures(result)["expand"]["code"].value == "lease-held"
+    assert checked(result) == []
+    assert _shown(lab) == {"green": {"alpha", "beta"}}
