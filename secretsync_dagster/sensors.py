@@ -20,8 +20,9 @@ from secretsync_dagster.loop import run_async
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.translator import JOB_TAG, dagster_name, resource_key, scoped
 
-_IMPATIENT = RetryPolicy(attempts=2, first_wait=0.2, longest_wait=1.0, longest_retry_after=5.0)
-"""A sensor comes again soon: a store that does not answer must not hold up the tick."""
+_IMPATIENT = RetryPolicy(attempts=2, first_wait=0.2, longest_wait=1.0, longest_retry_after=5.0, time_limit=35.0)
+"""A sensor comes again soon: a store that does not answer must not hold up the tick. Dagster gives up on a tick after
+60 s, and with it on what was seen of all other stores."""
 
 _BUSY = [
     dg.DagsterRunStatus.QUEUED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secretsync_core.errors import RateLimited, SecretSyncError, StoreError, StoreLost, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ class RetryPolicy:
         longest_retry_after: a store that asks us to wait longer than this is given up.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
             store counts as lost: what follows fails at once instead of waiting its own turns out.
+        time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
+            long as it takes.
     """
 
     attempts: int = 6
@@ -36,6 +38,7 @@ class RetryPolicy:
     longest_wait: float = 8.0
     longest_retry_after: float = 90.0
     lost_after: int = 3
+    time_limit: float | None = None
 
 
 _unanswered: ContextVar[int] = ContextVar("unanswered", default=0)
@@ -81,6 +84,8 @@ class Gate:
         self._stop = stop
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
         self._served = 0
+        limit = self._policy.time_limit
+        self._until = None if limit is None else asyncio.get_running_loop().time() + limit
 
     @property
     def lost(self) -> StoreLost | None:
@@ -100,6 +105,28 @@ class Gate:
         Raises what the last attempt raised. An error that is not of our tree (a defect in a store) becomes a
         StoreError that names its type only: its text may hold anything.
         """
+        if self._until is None:
+            return await self._make(kind, attempt)
+        async with self.in_time():
+            return await self._make(kind, attempt)
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Raise StoreUnavailable where the block goes on beyond the policy's time limit, requests or not."""
+        limit = asyncio.timeout_at(self._until)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        else:
+            return
+        raise StoreUnavailable(
+            f"store {self._store} did not answer within {self._policy.time_limit:g} s", store=self._store
+        )
+
+    async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         number = 0
         while True:
             if (lost := self.lost) is not None:

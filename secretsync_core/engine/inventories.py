@@ -125,18 +125,19 @@ async def look(
     if not keys:
         return view
     try:
-        async for seen in opened.reader(store).stat(keys):
-            if isinstance(seen, Gap):
-                view.hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
-            elif (
-                seen.version is not None
-                and not seen.deleted
-                and (held := known.get(seen.key)) is not None
-                and held.dest_version == seen.version
-            ):
-                view.as_left.add(seen.key)
-            else:
-                view.entries[seen.key] = seen
+        async with opened.in_time(store):
+            async for seen in opened.reader(store).stat(keys):
+                if isinstance(seen, Gap):
+                    view.hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
+                elif (
+                    seen.version is not None
+                    and not seen.deleted
+                    and (held := known.get(seen.key)) is not None
+                    and held.dest_version == seen.version
+                ):
+                    view.as_left.add(seen.key)
+                else:
+                    view.entries[seen.key] = seen
     except Exception as error:  # noqa: BLE001  a third party's store may raise anything
         failure = unexpected(error, store)
     else:

@@ -97,7 +97,8 @@ async def ask(opened: OpenStores, question: Question) -> None:
     """
     answers = _Answers(question.inner)
     try:
-        await _listen(opened, question, answers)
+        async with opened.in_time(question.listing.store):
+            await _listen(opened, question, answers)
     except Exception as error:  # noqa: BLE001  a third party's store may raise anything
         question.fail(unexpected(error, question.listing.store))
     if isinstance(question.failure, RateLimited):

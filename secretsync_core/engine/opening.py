@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.engine.gate import RetryPolicy
     from secretsync_core.model.capabilities import Ability, StoreFacts
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents
     from secretsync_core.schema.job import Limits
     from secretsync_core.stores.base import Store
+
+
+_GOODBYE_SECONDS = 2.0
+"""How long closing a store may take where its requests have a time limit."""
 
 
 def job_error(error: SecretSyncError) -> ItemError:
@@ -94,6 +99,10 @@ class OpenStores:
         if lister is None:
             raise StoreError(f"store {name} may not be listed", store=name)
         return lister
+
+    def in_time(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Raise StoreUnavailable where the block takes longer than the store's requests may take in all."""
+        return self.gates[name].in_time() if name in self.gates else nullcontext()
 
     def readable(self, name: str) -> bool:
         """Whether an open store may be read."""
@@ -169,7 +178,8 @@ async def open_named(
         opened.gates[name] = gate
         try:
             context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost)
-            opened.stores[name] = Halves(await open_store(documents.stores[name], context))
+            async with gate.in_time():
+                opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except Exception as error:  # noqa: BLE001  a third party's store may raise anything
             opened.failed[name] = unexpected(error, name)
 
@@ -180,4 +190,5 @@ async def open_named(
         for halves in opened.stores.values():
             # What was done stays done, and must be told, even if saying goodbye fails.
             with suppress(Exception):
-                await halves.store.aclose()
+                async with asyncio.timeout(_GOODBYE_SECONDS if retry and retry.time_limit else None):
+                    await halves.store.aclose()

@@ -41,6 +41,7 @@ from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, 
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.threads import close_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
@@ -539,7 +540,7 @@ class FileStore:
     async def aclose(self) -> None:
         """Wait for what is under way and give the threads back."""
         self._closed = True
-        await asyncio.to_thread(self._threads.shutdown)
+        await close_threads(self._threads)
 
     async def read(self, key: str, version: str | None = None) -> Secret:
         """Read a file. Raises InvalidSecret for a ``version``, since old ones are not kept, and beyond 64 MiB."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
+from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_dagster import sensors
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -119,6 +123,30 @@ def test_a_broken_job_does_not_stop_the_others(lab: Lab, ticks: Ticks) -> None:
         lab.fault("away").clear()
         lab.fault("away").fail("list", error)
         assert ticks.items()["job"] == ["alpha", "beta"]
+
+
+def test_a_store_that_never_answers_does_not_stop_the_others(
+    lab: Lab, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One job's other source hangs: the tick ends in time, says so of that job, and starts what else is touched."""
+    lab.two_items(onChange="{interval: 10s}")
+    text = (lab.config / "job.yaml").read_text()
+    lab.store("hangs")
+    (lab.config / "other.yaml").write_text(
+        text.replace("name: job", "name: other").replace("query: {path: alpha}", "source: hangs, query: {path: alpha}")
+    )
+
+    async def hang(_: str) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(sensors, "_IMPATIENT", RetryPolicy(attempts=2, time_limit=0.5))
+    lab.fault("hangs").run("list", hang)
+    began = time.monotonic()
+    assert ticks.items() == {"job": ["alpha", "beta"], "other": ["beta"]}
+    assert time.monotonic() - began < 20
+    lab.fault("src").run("list", hang)
+    told = ticks.tick().skip_message
+    assert "did not answer within 0.5 s" in told
 
 
 def test_many_jobs_are_one_question(lab: Lab, ticks: Ticks) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure
 from secretsync_core.stores.aws.quiet import quiet
+from secretsync_core.stores.threads import close_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ class Account:
     async def aclose(self) -> None:
         """Wait for what is under way, and close every connection."""
         self._closed = True
-        await asyncio.to_thread(self._threads.shutdown)
+        await close_threads(self._threads)
         for identity in (*self._former, self._identity):
             if identity is not None:
                 identity.close()
