@@ -60,7 +60,7 @@ class SyncJobComponent(dg.Component, dg.Model, dg.Resolvable):
     documents: list[str]
     """Files with documents, relative to the component."""
     ledger: str = ""
-    """The ledger: a path or a postgresql:// URL. Default: beside the component."""
+    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: beside the component."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the files."""
@@ -83,7 +83,7 @@ class SyncDirectoryComponent(dg.Component, dg.Model, dg.Resolvable):
     directory: str
     """The directory, relative to the component."""
     ledger: str = ""
-    """The ledger: a path or a postgresql:// URL. Default: in the directory."""
+    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: in the directory."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the directory."""
@@ -105,5 +105,8 @@ def _compile(context: dg.ComponentLoadContext, paths: list[Path], directory: Pat
     where = context.component_path
     place = f"{where.file_path.relative_to(context.defs_module_path)}/{where.instance_key or ''}"
     scope = _NOT_IN_SCOPES.sub("_", place).strip("_") or "here"
+    if ledger and "://" not in ledger:
+        # Whichever directory a program is started in, it is one ledger, and one lease in it.
+        ledger = str(context.path / Path(ledger).expanduser())
     with without_collecting():
         return load(paths, directory=directory, ledger_url=ledger, scope=scope)

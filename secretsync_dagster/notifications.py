@@ -33,8 +33,10 @@ _INTERVAL_SECONDS = 15
 _LOOK_BACK_SECONDS = 300.0
 """How far apart the clocks of those who write down how runs end may be."""
 _PAGE = 200
-_BUDGET_SECONDS = 20.0
-"""When a tick begins no further message: Dagster gives up on a tick after a minute."""
+_BUDGET_SECONDS = 15.0
+"""When a tick begins no further message: Dagster gives up on a tick after a minute, and forgets what it told."""
+_MESSAGES_SECONDS = 30.0
+"""How long the messages about one run of one SyncJob may take in all."""
 
 
 def make_notifications(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
@@ -64,28 +66,40 @@ def _sensor(jobs: dict[str, JobDocument], scope: str) -> dg.SensorDefinition:
             run = record.dagster_run
             if run.run_id in memory.told or _elsewhere(context, run):
                 continue
-            if not memory.first and time.monotonic() - began > _BUDGET_SECONDS:
-                break
+            if not memory.first and not _dry(run):
+                for job, found in _jobs_of(context.instance, run, jobs, by_asset):
+                    if memory.knows(run.run_id, job.name):
+                        continue
+                    if time.monotonic() - began > _BUDGET_SECONDS:
+                        return _told(context, warnings, looked, memory)
+                    looked += 1
+                    warnings += _notified(context.instance, runtime, job, record, found)
+                    memory.note(run.run_id, job.name)
             memory.add(run.run_id, record.update_timestamp.timestamp())
-            if memory.first or _dry(run):
-                continue
-            for job, found in _jobs_of(context.instance, run, jobs, by_asset):
-                looked += 1
-                try:
-                    if found is not None:
-                        warnings += send.notify(job, found, None, os.environ)
-                    else:
-                        warnings += _tell(context.instance, runtime, job, record)
-                except SecretSyncError as error:
-                    warnings.append(f"{job.name}: {error.message}")
-                except Exception as error:  # noqa: BLE001  its text may hold anything
-                    warnings.append(f"{job.name}: an unexpected {type(error).__name__}")
-        for warning in warnings:
-            context.log.warning(warning)
-        reason = f"{looked} ended runs were looked at" if looked else "no run has ended since"
-        return dg.SensorResult(skip_reason="; ".join([reason, *warnings])[:2000], cursor=memory.text())
+        return _told(context, warnings, looked, memory)
 
     return notifications
+
+
+def _notified(
+    instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord, found: Ending | None
+) -> list[str]:
+    """Tell how a run ended for one SyncJob; gives what went wrong with that."""
+    try:
+        if found is not None:
+            return send.notify(job, found, None, os.environ, within=_MESSAGES_SECONDS)
+        return _tell(instance, runtime, job, record)
+    except SecretSyncError as error:
+        return [f"{job.name}: {error.message}"]
+    except Exception as error:  # noqa: BLE001  its text may hold anything
+        return [f"{job.name}: an unexpected {type(error).__name__}"]
+
+
+def _told(context: dg.SensorEvaluationContext, warnings: list[str], looked: int, memory: "_Memory") -> dg.SensorResult:
+    for warning in warnings:
+        context.log.warning(warning)
+    reason = f"{looked} ended runs were looked at" if looked else "no run has ended since"
+    return dg.SensorResult(skip_reason="; ".join([reason, *warnings])[:2000], cursor=memory.text())
 
 
 def _ended(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.RunRecord]:
@@ -153,7 +167,7 @@ def _tell(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, reco
             previous = _previous(instance, opened.ledger, job.name, record)
     except SecretSyncError as error:  # also of a ledger that fails people want to hear
         ending = Ending(job.name, run.run_id, ok, errors=(*errors, error.message))
-    return send.notify(job, ending, previous, os.environ)
+    return send.notify(job, ending, previous, os.environ, within=_MESSAGES_SECONDS)
 
 
 def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
@@ -190,7 +204,7 @@ def _previous(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg
 
 
 class _Memory:
-    """What was told, kept in the sensor's cursor: the time of the last run, and the runs shortly before."""
+    """What was told, kept in the cursor: the time of the last run, the runs shortly before, and parts of one."""
 
     def __init__(self, cursor: str | None) -> None:
         try:
@@ -202,13 +216,23 @@ class _Memory:
         held = held if isinstance(held, dict) else {}
         self.since: float = held.get("since", time.time())
         self.told: dict[str, float] = held.get("told", {})
+        self._partly: dict[str, list[str]] = held.get("partly", {})
+
+    def knows(self, run: str, job: str) -> bool:
+        """Whether it was told how a run ended for this SyncJob, though not yet for all that the run was of."""
+        return job in self._partly.get(run, ())
+
+    def note(self, run: str, job: str) -> None:
+        """Remember that this much of a run is told now."""
+        self._partly.setdefault(run, []).append(job)
 
     def add(self, run: str, ended: float) -> None:
-        """Remember a run that is told now."""
+        """Remember a run that is told now, all of it."""
+        self._partly.pop(run, None)
         self.told[run] = ended
         self.since = max(self.since, ended)
 
     def text(self) -> str:
         """The cursor for the next tick."""
         kept = {run: ended for run, ended in self.told.items() if ended >= self.since - 2 * _LOOK_BACK_SECONDS}
-        return json.dumps({"since": self.since, "told": kept})
+        return json.dumps({"since": self.since, "told": kept, "partly": self._partly})

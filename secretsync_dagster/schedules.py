@@ -38,6 +38,8 @@ def make_drift_schedule(document: JobDocument) -> dg.ScheduleDefinition | None:
 def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]:
     """A schedule's name and times: running from the start, unless the document suspends it."""
     suspended = document.spec.suspend
+    # A state that was set in the UI outlives the document's change, so that the status alone would not do.
+    kept = {"execution_fn": _suspended} if suspended else {}
     return {
         "name": f"{job}_schedule",
         "cron_schedule": schedule.cron,
@@ -45,4 +47,9 @@ def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]
         "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
         "description": f"{schedule.text} in {document.spec.timezone}, as {document.where.file} has it"
         + (". The document suspends it." if suspended else "."),
+        **kept,
     }
+
+
+def _suspended(_: dg.ScheduleEvaluationContext) -> dg.SkipReason:
+    return dg.SkipReason("the document says suspend: true")

@@ -133,6 +133,18 @@ def test_schedules_say_when_and_where(lab: Lab) -> None:
     assert b.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
+def test_a_suspended_schedule_starts_nothing_though_it_is_on(lab: Lab) -> None:
+    """A switch in the UI outlives the document's change: both schedules are evaluated all the same, and skip."""
+    spec = "  schedule: '@hourly'\n  driftCheck: {schedule: '@daily'}\n  suspend: true\n"
+    (lab.config / "job.yaml").write_text(_job("job", spec))
+    repository = lab.definitions.get_repository_def()
+    for name in ("job_schedule", "job_drift_schedule"):
+        with dg.build_schedule_context(lab.instance) as context:
+            found = repository.get_schedule_def(name).evaluate_tick(context)
+        assert not found.run_requests
+        assert found.skip_message == "the document says suspend: true"
+
+
 def test_sets_of_documents_share_a_code_location(lab: Lab) -> None:
     """Two scopes with stores of the same names load beside each other, and each syncs between its own stores."""
     spec = "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n  driftCheck: {schedule: '@daily'}\n"

@@ -151,11 +151,15 @@ def test_a_slip_in_the_components_yaml_is_told(project: Project) -> None:
 
 
 def test_a_launched_job_syncs(project: Project) -> None:
-    """``dg launch --job`` copies the example of either component; each has a ledger of its own."""
+    """``dg launch --job`` copies the example of either component; each has a ledger of its own, where it says so or in
+    its directory, and never in that of the program that happens to run it."""
+    path = project.defs / "team" / "More-Secrets" / "defs.yaml"
+    path.write_text(path.read_text().replace("  documents:", "  ledger: kept.db\n  documents:"))
     for job, component in (("secrets", "secrets"), ("more_secrets", "team/More-Secrets")):
         project.dg("launch", "--job", job)
         assert project.held(component) == {"hello": "this file is one secret\n"}
-    assert len(list(project.defs.rglob("ledger.db"))) == 2
+    assert len(list(project.defs.rglob("ledger.db"))) == 1
+    assert (path.parent / "kept.db").exists()
 
 
 def test_a_launched_partition_syncs(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -82,6 +83,33 @@ def test_failure_and_recovery(place: Place, hook: Hook) -> None:
     assert first["failed"] == [{"item": "bad", "dest": "dest", "key": "bad", "reason": "transform-failed"}]
     assert second["events"] == ["recovery"]
     assert "canary" not in str(first) + str(second)
+
+
+def test_what_a_tick_has_no_time_for_the_next_one_tells(
+    place: Place, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run of two jobs, and time for one message a tick: each job is told of once, in one tick or the next."""
+    text = (place.directory / "docs.yaml").read_text()
+    job = text[text.rindex("apiVersion") :].replace("name: copy", "name: other")
+    (place.directory / "other.yaml").write_text(job)
+    place.definitions = compile_documents(load_directory(place.directory), directory=place.directory)
+    place.tick()
+    (place.directory / "dest" / "a").parent.mkdir(exist_ok=True)
+    assert place.run().success
+    (place.directory / "dest" / "a").write_text("tampered")
+    both = place.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=[asset_key("copy"), asset_key("other")], partition_key="all", instance=place.instance
+    )
+    assert both.success
+    clock = itertools.count(0.0, 10.0)
+    monkeypatch.setattr("secretsync_dagster.notifications.time.monotonic", lambda: next(clock))
+    looked = []
+    for _ in range(8):
+        looked.append(place.tick())
+        clock = itertools.count(0.0, 10.0)
+    assert looked.count("1 ended runs were looked at") >= 3
+    assert looked[-1] == "no run has ended since"
+    assert len({(post.body["run"], post.body["job"]) for post in hook.posts}) == len(hook.posts) >= 1
 
 
 def test_the_same_text_as_the_command_line(place: Place, hook: Hook, cli: Cli) -> None:

@@ -7,6 +7,7 @@ import email
 import importlib.util
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from secretsync_core.notify import send
@@ -210,3 +211,17 @@ def test_without_apprise(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (warning,) = send.notify(make_job("- webhook: {url: {env: URL}}"), FAILED, None, {"URL": "http://127.0.0.1/"})
     assert warning.endswith("pip install 'secretsync[notify]')")
+
+
+def test_all_of_it_ends_in_time(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit to all of it who does not answer is given up by then, and for whom there was no time is told."""
+    monkeypatch.setattr(send, "_AT_ONCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        job = make_job("- webhook: {url: {env: URL}}\n- webhook: {url: {env: URL}}")
+        began = time.monotonic()
+        first, second = send.notify(
+            job, FAILED, None, {"URL": f"http://127.0.0.1:{silent.getsockname()[1]}/"}, within=4.0
+        )
+    assert time.monotonic() - began < 10
+    assert "took longer than 4 s" in first
+    assert "others took all the time that there was" in second
