@@ -80,8 +80,9 @@ def test_everything_they_name_is_there(beside: list[Object]) -> None:
 
 
 def test_the_policies_fit_the_pods(beside: list[Object]) -> None:
-    """The NetworkPolicy holds the code location and lets webserver and daemon in; the budget holds the webserver."""
-    (policy,) = of_kind(beside, "NetworkPolicy").values()
+    """The NetworkPolicy holds the code location and lets webserver and daemon in; nobody gets at the webserver unless
+    values name them; the budget holds the webserver."""
+    policy, of_webserver = (of_kind(beside, "NetworkPolicy")[f"secretsync{part}"] for part in ("", "-webserver"))
     labels = {
         name: template["metadata"]["labels"]
         for name, template in pods(
@@ -95,6 +96,14 @@ def test_the_policies_fit_the_pods(beside: list[Object]) -> None:
     (expression,) = source["podSelector"]["matchExpressions"]
     let_in = {name for name, own in labels.items() if own.get("component") in expression["values"]}
     assert let_in == {"Deployment/dagster-webserver", "Deployment/dagster-daemon"}
+    (expression,) = of_webserver["spec"]["podSelector"]["matchExpressions"]
+    assert of_webserver["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/instance": official.RELEASE}
+    kept = {name for name, own in labels.items() if own.get("component") in expression["values"]}
+    assert kept == {"Deployment/dagster-webserver"}
+    assert of_webserver["spec"]["ingress"] == []
+    proxy = "dagster: {webserverFrom: [{podSelector: {matchLabels: {app: oauth2-proxy}}}]}"
+    opened = of_kind(render(proxy, file=PROFILE), "NetworkPolicy")["secretsync-webserver"]
+    assert opened["spec"]["ingress"] == [{"from": [{"podSelector": {"matchLabels": {"app": "oauth2-proxy"}}}]}]
     (budget,) = of_kind(beside, "PodDisruptionBudget").values()
     assert budget["spec"]["selector"]["matchLabels"].items() <= labels["Deployment/dagster-webserver"].items()
     assert budget["spec"]["minAvailable"] < VALUES["dagsterWebserver"]["replicaCount"]

@@ -134,7 +134,8 @@ def test_it_makes_no_secret(name: str) -> None:
 def test_nobody_connects_to_it(name: str) -> None:
     """A NetworkPolicy selects every pod, and lets nobody in but, to Dagster's code location, its two askers."""
     objects = profile(name)
-    (policy,) = of_kind(objects, "NetworkPolicy").values()
+    policy, *of_webserver = of_kind(objects, "NetworkPolicy").values()
+    assert bool(of_webserver) is (name == "dagster")
     assert "Ingress" in policy["spec"]["policyTypes"]
     if name == "dagster":
         (rule,) = policy["spec"]["ingress"]
@@ -240,21 +241,20 @@ def test_aws_by_the_role_of_the_service_account() -> None:
 
 
 def test_vault_by_a_token_with_an_audience() -> None:
-    """The pod has a short-lived token for that audience, where the document looks for it."""
+    """The pod has a short-lived token for each of the audiences, where the documents look for it."""
     for template in pods(profile("vault-kubernetes-auth")).values():
-        (volume,) = [one for one in template["spec"]["volumes"] if "projected" in one]
-        assert volume["projected"]["sources"] == [
-            {
-                "serviceAccountToken": {
-                    "path": "token",
-                    "audience": "https://vault.example.com",
-                    "expirationSeconds": 900,
-                }
-            }
-        ]
-        assert {"name": "token-vault", "mountPath": "/run/secrets/tokens/vault", "readOnly": True} in container(
-            template
-        )["volumeMounts"]
+        sources = {
+            one["name"]: one["projected"]["sources"] for one in template["spec"]["volumes"] if "projected" in one
+        }
+        assert sources == {
+            f"token-{name}": [
+                {"serviceAccountToken": {"path": "token", "audience": audience, "expirationSeconds": 900}}
+            ]
+            for name, audience in (("vault", "https://vault.example.com"), ("vault-cluster", "vault"))
+        }
+        for name in sources:
+            mount = {"name": name, "mountPath": f"/run/secrets/tokens/{name.removeprefix('token-')}", "readOnly": True}
+            assert mount in container(template)["volumeMounts"]
 
 
 def test_the_api_servers_token_is_mounted_for_kubernetes_stores_alone() -> None:

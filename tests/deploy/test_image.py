@@ -92,7 +92,14 @@ def test_the_tests_are_confined(image: Image) -> None:
         (("dagster", "--version"), "dagster, version 1."),
         (("dagster-webserver", "--version"), "dagster-webserver, version 1."),
         (("dagster-daemon", "--help"), "liveness-check"),
-        (("python", "-c", "import dagster_k8s, dagster_postgres, psycopg, apprise; print('there')"), "there"),
+        (
+            (
+                "python",
+                "-c",
+                "import dagster_k8s, dagster_postgres, psycopg, apprise, prometheus_client, alembic; print('there')",
+            ),
+            "there",
+        ),
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
 )
