@@ -43,7 +43,8 @@ class Draft(NamedTuple):
         fingerprint: hex HMAC-SHA256 of the value that is (or would be) in the destination.
         owned: this job created the key.
         fields: with Merge, the fields that are ours: hex HMACs of their names, 16 digits each, run together.
-        counts: with ``run-finished``: results by name, as ``name=number`` separated by spaces.
+        counts: with ``run-finished``: results by name, as ``name=number`` separated by spaces, and requests by store
+            (``model.told``).
     """
 
     event: Event

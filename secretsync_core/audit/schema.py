@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.model.told import MAX_COUNTS
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
@@ -45,7 +46,6 @@ MAX_KEY = 2048
 MAX_VERSION = 256
 MAX_REASON = 40
 MAX_FIELDS = 1024  # fields of one secret, at 16 hex digits, 8 bytes, each
-MAX_COUNTS = 400
 
 STATEFUL = (
     "(event = 'done' AND action IN ('create', 'update', 'delete') OR event = 'skipped' AND reason = 'same-value')"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit import leases, rows, state
 from secretsync_core.audit.record import Event
 from secretsync_core.audit.schema import RUN_EVENTS
+from secretsync_core.model.told import requests_of, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ class RunSummary:
         counts: results by name, as its ``run-finished`` has them.
         reason: what its ``run-finished`` gives as reason; empty where nothing went wrong as a whole.
         failed_keys: destination keys that ended as ``failed`` in it.
+        requests: requests by store, as its ``run-finished`` has them; empty where it was told of none.
     """
 
     run: str
@@ -38,6 +40,7 @@ class RunSummary:
     counts: Mapping[str, int]
     reason: str
     failed_keys: int
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -90,12 +93,6 @@ class JobMeasure:
     leased: bool
 
 
-def parse_counts(text: str) -> dict[str, int]:
-    """``created=1 failed=2`` as a mapping."""
-    pairs = (pair.partition("=") for pair in text.split())
-    return {name: int(number) for name, _, number in pairs if number.isdecimal()}
-
-
 def summarize(transaction: Transaction, job: str) -> JobSummary:
     """Read how ``job`` stands."""
     head = transaction.one("SELECT seq FROM heads WHERE job = ?", (job,))
@@ -114,7 +111,7 @@ def measure(transaction: Transaction, job: str, open_runs: int) -> JobMeasure:
     results: Counter[str] = Counter()
     sql = f"SELECT reason, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished'"  # noqa: S608
     for reason, told in cast("Iterator[tuple[str, str]]", transaction.rows(sql, (job,))):
-        counts = parse_counts(told)
+        counts = results_of(told)
         runs["ok" if _well(reason, counts) else reason or "failed"] += 1
         results.update(counts)
     return JobMeasure(
@@ -157,9 +154,10 @@ def _run(transaction: Transaction, start: Record, finish: Record | None) -> RunS
         run=start.draft.run,
         started=start.time,
         finished=finish.time if finish else None,
-        counts=parse_counts(finish.draft.counts) if finish else {},
+        counts=results_of(finish.draft.counts) if finish else {},
         reason=finish.draft.reason if finish else "",
         failed_keys=cast("int", failed[0]) if failed else 0,
+        requests=requests_of(finish.draft.counts) if finish else {},
     )
 
 
@@ -174,7 +172,7 @@ def _last_success(transaction: Transaction, job: str) -> int | None:
     sql = f"""SELECT time, reason, counts FROM ledger
               WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished' ORDER BY seq DESC"""  # noqa: S608
     for time, reason, counts in transaction.rows(sql, (job,)):
-        if _well(str(reason), parse_counts(str(counts))):
+        if _well(str(reason), results_of(str(counts))):
             return cast("int", time)
     return None
 

@@ -151,6 +151,9 @@ def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
     drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had changed without us before that run.")
     blocked = _gauge("last_run_blocked_deletes", "Deletes that were held back in that run, by maxDelete or a doubt.")
     errors = _gauge("last_run_errors", "What went wrong in that run for an item, a store or the job as a whole.")
+    requests = _gauge(
+        "last_run_requests", "Requests that the run that ended last made to a store, repeats included.", "store"
+    )
     for job, run in finished:
         ok.add_metric([job], run.ok)
         took.add_metric([job], ((run.finished or run.started) - run.started) / 1e6)
@@ -160,7 +163,9 @@ def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
         drifted.add_metric([job], run.counts.get("drifted", 0))
         blocked.add_metric([job], run.counts.get("blocked", 0))
         errors.add_metric([job], run.counts.get("errors", 0))
-    yield from (ok, took, results, failed, drifted, blocked, errors)
+        for store, count in run.requests.items():
+            requests.add_metric([job, store], count)
+    yield from (ok, took, results, failed, drifted, blocked, errors, requests)
 
 
 def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.model.change import Change, Drift
+from secretsync_core.model.told import with_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,12 +112,13 @@ class Report:
 
     @property
     def told(self) -> str:
-        """The counts as one line, ``name=number`` separated by spaces, for the ledger."""
+        """The counts and the requests as one line, ``name=number`` separated by spaces, for the ledger."""
         counts = {result.value: self.total(result) for result in Result}
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked
-        return " ".join(f"{name}={count}" for name, count in counts.items() if count)
+        results = " ".join(f"{name}={count}" for name, count in counts.items() if count)
+        return with_requests(results, {store: sum(kinds.values()) for store, kinds in self.requests.items()})
 
 
 class ItemError(NamedTuple):

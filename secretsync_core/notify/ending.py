@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.record import Event
-from secretsync_core.audit.summary import parse_counts
 from secretsync_core.model.change import Reason
 from secretsync_core.model.report import Result
+from secretsync_core.model.told import results_of
 from secretsync_core.schema.notify import NotifyEvent
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
         if draft.event is Event.RUN_STARTED:
             break
         if draft.event is Event.RUN_FINISHED:
-            finished = finished or parse_counts(draft.counts)
+            finished = finished or results_of(draft.counts)
             continue
         key = Key(draft.item, draft.dest, draft.key, draft.reason)
         place = (draft.dest, draft.key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.record import Event
-from secretsync_core.audit.summary import RunSummary, parse_counts
+from secretsync_core.audit.summary import RunSummary
+from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from secretsync_core.audit.ledger import Ledger
@@ -34,7 +35,7 @@ def before(ledger: Ledger, job: str, run: str) -> Before | None:
         run=found.draft.run,
         started=found.time,
         finished=end.time if end else None,
-        counts=parse_counts(end.draft.counts) if end else {},
+        counts=results_of(end.draft.counts) if end else {},
         reason=end.draft.reason if end else "",
         failed_keys=0,
     )

@@ -84,6 +84,16 @@ def test_runs_are_counted(started: Cli) -> None:
     )
 
 
+def test_requests_are_those_of_the_last_run_by_store(started: Cli) -> None:
+    """The sums of what the run itself showed; the status does not take them for results."""
+    shown = started("sync", "--output", "json").json["jobs"][0]["requests"]
+    assert shown
+    assert asked(started)["secretsync_job_last_run_requests"] == {
+        (store, "example"): sum(kinds.values()) for store, kinds in shown.items()
+    }
+    assert started("status", "--output", "json").json["jobs"][0]["lastRun"]["counts"] == {"created": 4}
+
+
 def test_drift_is_that_of_the_last_run(started: Cli) -> None:
     """Until the next run finds the copies as it left them."""
     started("sync")
