@@ -8,6 +8,7 @@ import dagster as dg
 
 from dagster_jobs.lab import checked, evaluations, failures, moved, rows, succeeded
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -39,7 +40,7 @@ def test_the_ledger_has_one_run_with_all_that_it_copied(lab: Lab) -> None:
         ("run-finished", result.run_id),
     ]
     assert events[-1].reason == ""
-    assert events[-1].counts == "created=4"
+    assert results_of(events[-1].counts) == {"created": 4}
     intents = [record.draft.intent for record in lab.records() if record.draft.event == "intended"]
     assert len(set(intents)) == len(intents) == 4
 

@@ -23,6 +23,7 @@ from deploy.launching import launch, settings
 from deploy.manifests import check, pods
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.record import Event
+from secretsync_core.model.told import results_of
 from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def test_four_shards_in_four_pods(place: Place) -> None:
     drafts = [record.draft for record in place.crash.records()]
     assert {draft.run for draft in drafts} == {run.run_id}
     assert [draft.event for draft in drafts if not draft.intent] == [Event.RUN_STARTED, Event.RUN_FINISHED]
-    assert drafts[-1].counts == "created=800"
+    assert results_of(drafts[-1].counts) == {"created": 800}
 
 
 @pytest.mark.parametrize("place", [100], indirect=True)

@@ -9,6 +9,7 @@ import pytest
 
 from engine.world import counted, reasons, wrote
 from secretsync_core.errors import AccessDenied, LedgerError, StoreUnavailable
+from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +214,7 @@ async def test_a_failure_is_told_in_the_ledger(world: World) -> None:
         ("failed", "access-denied"),
         ("run-finished", "failed"),
     ]
-    assert world.records()[-1].draft.counts == "failed=1"
+    assert results_of(world.records()[-1].draft.counts) == {"failed": 1}
 
 
 async def test_a_defective_store_fails_its_key_alone(world: World) -> None:
