@@ -114,8 +114,9 @@ class Database(Protocol):
         """
         ...
 
-    def write(self) -> AbstractContextManager[Transaction]:
-        """A transaction that is durable once the block is left without an error."""
+    def write(self, *, long: bool = False) -> AbstractContextManager[Transaction]:
+        """A transaction that is durable once the block is left without an error. ``long``: one statement may read all
+        of the ledger."""
         ...
 
     def read(self) -> AbstractContextManager[Transaction]:

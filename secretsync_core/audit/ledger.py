@@ -300,7 +300,7 @@ class Ledger:
         sealed. ``expected`` are heads that were noted elsewhere, as of :meth:`verify`. Raises LedgerBroken where
         something is wrong, LeaseHeld where a run is going on.
         """
-        with self._database.write() as transaction:
+        with self._database.write(long=True) as transaction:
             self._chains(transaction, lock=True)
             sql = f"SELECT job FROM heads ORDER BY job{self._database.dialect.for_update}"  # noqa: S608
             jobs = [str(job) for (job,) in list(transaction.rows(sql))]

@@ -144,13 +144,15 @@ class PostgresDatabase:
             finish(transaction)
 
     @contextmanager
-    def write(self) -> Iterator[PostgresTransaction]:
+    def write(self, *, long: bool = False) -> Iterator[PostgresTransaction]:
         """A transaction on the connection that is kept."""
         if self._read_only or self._closed:
             raise read_only(self.name)
         with self.explained():
             connection = self._begin_writing()
             try:
+                if long:
+                    connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
                 yield PostgresTransaction(connection)
                 connection.execute("COMMIT")
             except BaseException:

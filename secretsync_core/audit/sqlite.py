@@ -141,7 +141,7 @@ class SqliteDatabase:
                 finish(transaction)
 
     @contextmanager
-    def write(self) -> Iterator[SqliteTransaction]:
+    def write(self, *, long: bool = False) -> Iterator[SqliteTransaction]:
         """A transaction that holds the file's one write lock from the start."""
         connection = self._writer
         if connection is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ NAME = "secretsync-health"
 """What is asked for where any name will do. It need not be there, and is not made."""
 
 _CONCURRENCY = 4
+_FOLDERS = 10
+"""So many folders of a store are asked for at the most: each may have a policy of its own."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ async def _check(
             store: Store | None = None
             try:
                 store = await open_store(documents.stores[name], StoreContext(name, gate, environ, _CONCURRENCY))
-                await _ask(store, at, health)
+                await _ask(store, at, health, gate)
                 answered = True
             except Exception as error:  # noqa: BLE001  a third party's store may raise anything
                 health.error, answered = unexpected(error, name), True
@@ -132,28 +135,39 @@ async def _check(
     return health
 
 
-async def _ask(store: Store, at: Places, health: StoreHealth) -> None:
-    """One listing and one look at a key, as far as the jobs do such a thing there and our permissions let us."""
-    if at.folders and isinstance(store, Lister):
-        await _list(store, at.folders[0], health)
+async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> None:
+    """List each folder and look at one key, as far as the jobs do such a thing there and our permissions let us."""
+    if isinstance(store, Lister):
+        for prefix in list(dict.fromkeys(at.folders))[:_FOLDERS]:
+            await _list(store, prefix, health, gate)
     key = next((key for key in at.keys if not key_fault(key, store.facts.limits)), None)
     if key is not None and isinstance(store, Reader):
         await _look(store, key, health)
     if not health.asked:
         # No job says what it is for; whatever answers proves that it is there.
         if isinstance(store, Lister):
-            await _list(store, "", health)
+            await _list(store, "", health, gate)
         elif isinstance(store, Reader):
             await _look(store, NAME, health)
         else:
             health.asked.append("open")
 
 
-async def _list(store: Lister, prefix: str, health: StoreHealth) -> None:
+async def _list(store: Lister, prefix: str, health: StoreHealth, gate: Gate) -> None:
     health.asked.append(f"list {prefix or 'its top folder'}")
+    before = sum(gate.requests.values())
     # Below the folder, where nothing is: permissions are those of the folder, and the answer is empty.
     async for seen in store.list(f"{prefix}{NAME}/", recursive=False, metadata=False):
         _raise_gap(seen, store.facts)
+    if sum(gate.requests.values()) > before:
+        return
+    # A store without such folders knows that without asking anybody: the beginning of the folder itself will tell.
+    found = store.list(prefix, recursive=not prefix, metadata=False)
+    async for seen in found:
+        _raise_gap(seen, store.facts)
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()
+        break
 
 
 async def _look(store: Reader, key: str, health: StoreHealth) -> None:

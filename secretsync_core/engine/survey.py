@@ -14,7 +14,7 @@ from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
 from secretsync_core.model.report import ItemError
-from secretsync_core.plan.abilities import find_impossible, key_fault
+from secretsync_core.plan.abilities import find_impossible, key_fault, new_key_fault
 from secretsync_core.plan.deletes import Doubts, decide_delete, guard, orphans
 from secretsync_core.plan.diff import Sight, decide, stands
 from secretsync_core.plan.targets import Claims
@@ -244,7 +244,7 @@ def _decide_all(
             changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
             if keep:
                 changes.changes.append(change)
-        elif fault := key_fault(key, facts.limits) or recordable(key):
+        elif fault := new_key_fault(key, facts.limits) or recordable(key):
             changes.changes.append(change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=fault))
         else:
             changes.changes.append(change)

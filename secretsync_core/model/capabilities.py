@@ -60,6 +60,8 @@ class StoreLimits:
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
+        reserved: an RE2 expression for whole keys that may be read there and never written.
+        reserved_rule: the same in words, for the error.
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
         pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
         custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
@@ -76,6 +78,8 @@ class StoreLimits:
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""
+    reserved: str | None = None
+    reserved_rule: str = ""
     exact_numbers: bool = True
     pins: str | None = None
     custom_metadata: bool = False

@@ -74,6 +74,15 @@ def key_fault(key: str, limits: StoreLimits) -> str:
     return ""
 
 
+def new_key_fault(key: str, limits: StoreLimits) -> str:
+    """Why a store would take no secret under a key; empty where it would."""
+    if fault := key_fault(key, limits):
+        return fault
+    if limits.reserved is not None and whole(limits.reserved, key):
+        return limits.reserved_rule or "such names are reserved there"
+    return ""
+
+
 def whole(pattern: str, text: str) -> bool:
     """Whether an RE2 expression matches all of ``text``."""
     return compile_regexp(f"^(?:{pattern})$").found(text)

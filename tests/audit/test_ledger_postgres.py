@@ -10,6 +10,7 @@ import pytest
 
 from audit.lab import SEAL_KEY, done
 from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.postgres import PostgresDatabase
 from secretsync_core.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -160,3 +161,14 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(LedgerError) as caught:
         Ledger.open("postgresql://db/ledger", seal_key=SEAL_KEY)
     assert "secretsync[postgres]" in caught.value.hint
+
+
+def test_what_reads_all_of_the_ledger_has_time_for_it(postgres_url: str) -> None:
+    """A key is changed in one transaction that verifies everything: its statements have the time of a verification."""
+    database = PostgresDatabase(postgres_url, read_only=False)
+    allowed = {}
+    for long in (False, True):
+        with database.write(long=long) as transaction:
+            ((allowed[long],),) = transaction.rows("SELECT current_setting('statement_timeout')")
+    database.close()
+    assert allowed == {False: "1min", True: "10min"}

@@ -299,3 +299,22 @@ async def test_a_closed_store(secrets_manager: OpenStore) -> None:
     await store.aclose()
     with pytest.raises(StoreError, match="is closed"):
         await store.write("a", TEXT)
+
+
+async def test_the_role_of_a_pod(
+    secrets_manager: OpenStore, region: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What EKS puts into a pod's environment is enough; a role whose trust policy leaves us out is said to be that."""
+    (token := tmp_path / "token").write_text("eyJ.jwt.one")
+    for name, value in (("ROLE_ARN", ROLE), ("WEB_IDENTITY_TOKEN_FILE", str(token)), ("ROLE_SESSION_NAME", "pod")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", region.address)
+    store = await secrets_manager(auth={})
+    await store.write("a", TEXT)
+    assert (await store.read("a")).value.reveal() == b"text"
+    async with FaultyHttp(region.address) as sts:
+        sts.answer("POST", 403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.address)
+        with pytest.raises(CredentialsRefused, match="refuses to let us assume the role") as caught:
+            await (await secrets_manager(auth={})).read("a")
+    assert "trust policy" in caught.value.hint

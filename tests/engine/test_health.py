@@ -7,8 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from support.kube_api import Rule
 
+from secretsync_core.demo.openbao import free_port
 from secretsync_core.engine.health import Places, StoreHealth, check_stores, places
+from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import MakeToken, Mount
     from support.http import Api
+    from support.kube_api import KubeApi
 
     from secretsync_core.demo.openbao import OpenBaoServer
     from secretsync_core.schema.documents import Documents
@@ -182,3 +186,27 @@ def test_destination_keys_are_those_that_an_item_makes(tmp_path: Path) -> None:
     assert found["dest"].keys == ["A/B", "prod/secretsync-health", "db/secretsync-health", "app/env"]
     assert found["source"].folders == ["payments/", "x/"]
     assert found["source"].keys == ["a/b", "db", "db"]
+
+
+async def test_a_kubernetes_source_is_really_asked(tmp_path: Path, kube: KubeApi) -> None:
+    """A namespace has no folders, so that what is asked elsewhere asks nobody: the source is listed itself, and one
+    that refuses us, or is not there, is not well."""
+    may = kube.token(Rule({"get", "list"}, namespace="team-a"))
+    closed = f"http://127.0.0.1:{free_port()}"
+
+    def source(server: str, token: str) -> dict[str, Any]:
+        auth = {"token": {"value": token}}
+        return {"permissions": "Read", "kubernetes": {"namespace": "team-a", "server": server, "auth": auth}}
+
+    stores = {
+        "well": source(kube.address, may),
+        "refused": source(kube.address, kube.token(Rule({"get", "list"}, namespace="team-b"))),
+        "gone": source(closed, may),
+    }
+    found = documents(tmp_path, stores)
+    where = {name: Places(folders=[""]) for name in stores}
+    health = {each.store: each for each in await check_stores(found, where, environ={}, seconds=30)}
+    assert health["well"].error is None
+    assert health["well"].requests["list"] == 1
+    assert isinstance(health["refused"].error, AccessDenied)
+    assert isinstance(health["gone"].error, StoreUnavailable)

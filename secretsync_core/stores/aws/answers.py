@@ -87,6 +87,7 @@ _EXPIRED = "they have expired: put new ones where the SecretStore finds them"
 _WRONG_SIGNATURE = "the secret key does not fit the key's id, or the clock of this machine is wrong"
 _UNKNOWN_KEY = "no such access key: it was deleted, belongs to another partition, or the region is not enabled"
 _TOKEN = "the web identity token is not accepted: check tokenFile, and the trust policy of the role"  # noqa: S105
+_ROLE = "is this identity named in the trust policy of AWS_ROLE_ARN, with the token's audience and subject?"
 _CREDENTIALS = {
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
@@ -249,7 +250,12 @@ def failure(request: Request, error: Exception) -> StoreError:
     if isinstance(error, StoreError):
         return error
     if isinstance(error, boto.ClientError):
-        return refusal(request, refusal_of(error.response))
+        answer = refusal_of(error.response)
+        # boto3 logs in by itself where the environment names a role, in the middle of any request.
+        is_login = str(error.operation_name).startswith("AssumeRole") and "assume the role" not in action
+        if is_login and answer.code in _DENIED:
+            return CredentialsRefused(f"{store}: AWS refuses to let us assume the role", store=store, hint=_ROLE)
+        return refusal(request, answer)
     if (told := _no_identity(store, error)) is not None:
         return told
     if isinstance(error, boto.SSLError):

@@ -21,6 +21,9 @@ _SEGMENT = segment("A-Za-z0-9_-")
 
 KEY_RULE = "letters, digits and any of _.- in at most 15 folders, path included, none of them empty, '.' or '..'"
 
+RESERVED = "(?i)(?:aws|ssm).*"
+RESERVED_RULE = "names that begin with aws or ssm belong to AWS"
+
 
 def pattern(levels: int = MAX_LEVELS) -> str:
     """The expression for a key of so many levels at the most."""
@@ -36,6 +39,8 @@ class Names(Keys):
         levels = MAX_LEVELS - self._root.count("/")
         before = len(f"arn:{partition}:ssm:{region}:123456789012:parameter") + len(f"{self._root}/")
         self.pattern = pattern(levels)
+        # Below a path of ours no key begins a name.
+        self.reserved = None if self._root else RESERVED
         super().__init__(store, pattern=self.pattern, rule=KEY_RULE, max_bytes=MAX_ARN_BYTES - before)
 
     def name(self, key: str) -> str:

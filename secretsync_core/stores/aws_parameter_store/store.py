@@ -20,7 +20,7 @@ from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
-from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, Names, pattern
+from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, RESERVED, RESERVED_RULE, Names, pattern
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.spread import spread
 
@@ -56,6 +56,8 @@ class ParameterStore:
         max_key_bytes=LONGEST,
         key_pattern=pattern(),
         key_rule=KEY_RULE,
+        reserved=RESERVED,
+        reserved_rule=RESERVED_RULE,
         pins=r"[0-9]{1,18}|[A-Za-z_.-][A-Za-z0-9_.-]{0,99}",
         custom_metadata=True,
     )
@@ -86,7 +88,11 @@ class ParameterStore:
             shape=Shape.BLOB,
             versioned=True,
             limits=replace(
-                self.LIMITS, max_bytes=self._limit, max_key_bytes=names.max_bytes, key_pattern=names.pattern
+                self.LIMITS,
+                max_bytes=self._limit,
+                max_key_bytes=names.max_bytes,
+                key_pattern=names.pattern,
+                reserved=names.reserved,
             ),
         )
 

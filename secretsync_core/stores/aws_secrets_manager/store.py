@@ -45,6 +45,8 @@ class SecretsManagerStore:
         max_key_bytes=MAX_KEY_BYTES,
         key_pattern=KEY_PATTERN,
         key_rule=KEY_RULE,
+        reserved=r".*!.*",
+        reserved_rule="only services of AWS make names with a '!'",
         pins=r"[A-Za-z0-9_+=.@/-]{1,256}",
         custom_metadata=True,
     )
