@@ -133,6 +133,33 @@ def test_a_sync_needs_nothing_beside_the_documents(image: Image, documents: Path
     assert "cannot be made" in done.stderr
 
 
+def test_the_ledgers_tools_run(image: Image, documents: Path, home: Path) -> None:
+    """Metrics are written, and the tables migrated, by the packages that the image has for it, on an empty ledger and
+    on one that holds a run."""
+    env = {
+        "SECRETSYNC_LEDGER": "/opt/dagster/dagster_home/ledger.db",
+        "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means",
+    }
+    vault = 'vault: {address: "https://vault.example.com", auth: {kubernetes: {role: secretsync}}}'
+    text = DOCUMENTS.replace(vault, "memory: {}").replace("/var/lib/copy", "/tmp/copy")
+    (documents / "all.yaml").write_text(text)
+    mounts = {"/etc/secretsync": documents, "/opt/dagster/dagster_home": home}
+    file = home / "secretsync.prom"
+    counted = 'secretsync_job_runs_total{outcome="ok",syncjob="all"} 1.0'
+    for command in (None, ("secretsync", "sync")):
+        if command:
+            done = image.run(*command, env=env, mounts=mounts)
+            assert done.returncode == 0, done.stdout + done.stderr
+        textfile = ("--quiet", "--textfile", "/opt/dagster/dagster_home/secretsync.prom")
+        done = image.run("secretsync", "metrics", *textfile, env=env, mounts=mounts)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "secretsync_ledger_up 1.0" in file.read_text()
+        assert (counted in file.read_text()) is bool(command)
+        done = image.run("secretsync", "audit", "migrate", env=env, mounts=mounts)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "nothing to do" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("server", [("dagster", "code-server", "start"), ("dagster", "api", "grpc")], ids=" ".join)
 def test_the_code_location_answers(image: Image, documents: Path, home: Path, server: tuple[str, ...]) -> None:
     """Either gRPC server of the image answers the health check that probes use, and tells the documents' jobs."""
