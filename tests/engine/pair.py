@@ -39,11 +39,16 @@ class Pair:
         section = {
             "namespace": "team-a",
             "server": f"'{server or self.kube.address}'",
-            "auth": f"{{token: {{value: {self.kube.admin}}}}}",
+            "auth": self.kube_auth,
             **more,
         }
         inner = ", ".join(f"{name}: {value}" for name, value in section.items())
         self.world.store("k8s", f"kubernetes: {{{inner}}}", permissions)
+
+    @property
+    def kube_auth(self) -> str:
+        """The ``auth`` of a store that may do everything in the cluster."""
+        return f"{{token: {{value: {self.kube.admin}}}}}"
 
     def put(self, key: str, fields: dict[str, Any]) -> None:
         """Write to OpenBao."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from support.faulty_http import FaultyHttp
 
 from engine.pair import DOWN, UP
@@ -45,6 +46,35 @@ async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
     assert all("PartialObjectMetadataList" in request.headers["accept"] for request in pair.kube.requests)
     await pair.down()
     assert (await pair.world.sync()).requests["k8s"] == {"list": 1}
+
+
+@pytest.mark.timeout(240)
+async def test_five_thousand_unchanged_secrets_cost_a_few_requests(pair: Pair) -> None:
+    """Where nothing changed, a job from one namespace to another asks each for a page of 500 at a time, and writes
+    nothing; so it does where one Secret changed, but for that one."""
+    count = 5000
+    pair.world.store(
+        "other", f"kubernetes: {{namespace: team-b, server: '{pair.kube.address}', auth: {pair.kube_auth}}}"
+    )
+    for number in range(count):
+        pair.create(f"s-{number:05}", {"x": str(number).encode()})
+    pair.world.job("- {name: all, query: {}}", source="k8s", dest="other")
+    assert counted(await pair.world.sync()) == {"created": count}
+    most = count / 500 + 5
+    pair.kube.requests.clear()
+    report = await pair.world.sync()
+    assert counted(report) == {"unchanged": count}
+    for side in ("team-a", "team-b"):
+        asked = [request for request in pair.kube.requests if f"/namespaces/{side}/" in request.path]
+        assert count / 500 <= len(asked) <= most
+        assert {request.method for request in asked} == {"GET"}
+        assert all("PartialObjectMetadataList" in request.headers["accept"] for request in asked)
+    assert len(pair.kube.requests) <= 2 * most
+    pair.patch("s-04321", {"data": {"x": base64.b64encode(b"new").decode()}})
+    pair.kube.requests.clear()
+    assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": count - 1}
+    assert len([request for request in pair.kube.requests if request.method != "GET"]) == 1
+    assert len(pair.kube.requests) <= 2 * most
 
 
 async def test_without_a_ledger_nothing_is_written_either(pair: Pair) -> None:
