@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from copy import deepcopy
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +15,8 @@ from deploy import official
 from deploy.api_server import api_server, failure
 from deploy.image import ROOT
 from deploy.launching import VALUES, launch, settings
-from deploy.manifests import Object, check, check_restricted, of_kind, pods
-from deploy.tools import CHART, render
+from deploy.manifests import Object, check, check_restricted, of_kind, pods, read
+from deploy.tools import CHART, helm, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
 
 PROFILE = CHART / "ci" / "dagster-values.yaml"
+LEDGER = "ledger: {key: {existingSecret: key}, postgres: {existingSecret: url}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,24 @@ def test_dagster_is_set_up_as_everywhere() -> None:
         "run_retries": None
     }
     assert VALUES["dagsterDaemon"]["runRetries"] == {"enabled": True, "maxRetries": 0}
+
+
+def test_the_walk_through_makes_the_volume() -> None:
+    """The commands on the page, whole, make the volume that the code location waits for, for several pods at once."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    (command,) = re.findall(r"^helm install secretsync (.*dagster\.enabled=true(?: \\\n.*)*)$", page, re.MULTILINE)
+    words = shlex.split(command.replace("\\\n", " "), comments=True)
+    given = [word for flag, word in pairwise(words) if flag == "--set"]
+    done = helm(
+        "template", "secretsync", CHART, "--namespace", "sync", *(part for one in given for part in ("--set", one)),
+        values=LEDGER,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    spec = official.code_location(VALUES)["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in spec["volumes"] if "persistentVolumeClaim" in volume]
+    claim = of_kind(read(done.stdout), "PersistentVolumeClaim")[volume["persistentVolumeClaim"]["claimName"]]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["spec"]["storageClassName"] == "nfs"
 
 
 def test_everything_they_name_is_there(beside: list[Object]) -> None:
