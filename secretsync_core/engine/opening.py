@@ -183,12 +183,15 @@ async def open_named(
         except Exception as error:  # noqa: BLE001  a third party's store may raise anything
             opened.failed[name] = unexpected(error, name)
 
+    async def close_one(store: Store) -> None:
+        # What was done stays done, and must be told, even if saying goodbye fails.
+        with suppress(Exception):
+            async with asyncio.timeout(_GOODBYE_SECONDS if retry and retry.time_limit else None):
+                await store.aclose()
+
     try:
         await asyncio.gather(*(open_one(name) for name in dict.fromkeys(names)))
         yield opened
     finally:
-        for halves in opened.stores.values():
-            # What was done stays done, and must be told, even if saying goodbye fails.
-            with suppress(Exception):
-                async with asyncio.timeout(_GOODBYE_SECONDS if retry and retry.time_limit else None):
-                    await halves.store.aclose()
+        # At once: one after the other, many that hang would take their limit each.
+        await asyncio.gather(*(close_one(halves.store) for halves in opened.stores.values()))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
+from secretsync_core.engine import opening
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.stores import registry
 from secretsync_dagster import sensors
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
+    from secretsync_core.schema.documents import StoreDocument
+    from secretsync_core.stores.base import Store, StoreContext
 
 
 class Ticks:
@@ -147,6 +152,84 @@ def test_a_store_that_never_answers_does_not_stop_the_others(
     lab.fault("src").run("list", hang)
     told = ticks.tick().skip_message
     assert "did not answer within 0.5 s" in told
+
+
+async def _hang(*_: Any) -> None:
+    await asyncio.sleep(60)
+
+
+def _reading(lab: Lab, stores: list[str]) -> None:
+    """For each of these stores a job ``of-<store>`` whose item ``alpha`` is read from it."""
+    text = (lab.config / "job.yaml").read_text()
+    for store in stores:
+        (lab.config / f"of-{store}.yaml").write_text(
+            text.replace("name: job", f"name: of-{store}").replace(
+                "query: {path: alpha}", f"source: {store}, query: {{path: alpha}}"
+            )
+        )
+
+
+def test_a_store_that_never_opens_does_not_stop_the_others(
+    lab: Lab, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One job's other source hangs while it is opened: that job's other item, and the other job, are started."""
+    lab.two_items(onChange="{interval: 10s}")
+    lab.store("hangs")
+    _reading(lab, ["hangs"])
+    open_store = registry.open_store
+
+    async def opened(document: StoreDocument, context: StoreContext) -> Store:
+        if document.name == "hangs":
+            await _hang()
+        return await open_store(document, context)
+
+    monkeypatch.setattr(opening, "open_store", opened)
+    monkeypatch.setattr(sensors, "_IMPATIENT", RetryPolicy(attempts=2, time_limit=0.5))
+    began = time.monotonic()
+    assert ticks.items() == {"job": ["alpha", "beta"], "of_hangs": ["beta"]}
+    assert time.monotonic() - began < 20
+
+
+def test_many_stores_that_never_close_are_given_up_together(
+    lab: Lab, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was seen is acted on, and the tick is not the longer the more stores hang as they are closed."""
+    lab.two_items(onChange="{interval: 10s}")
+    names = [f"hangs{number}" for number in range(15)]
+    for name in names:
+        lab.store(name)
+    _reading(lab, names)
+    open_store = registry.open_store
+
+    async def opened(document: StoreDocument, context: StoreContext) -> Store:
+        store = await open_store(document, context)
+        if document.name in names:
+            monkeypatch.setattr(store, "aclose", _hang)
+        return store
+
+    monkeypatch.setattr(opening, "open_store", opened)
+    began = time.monotonic()
+    assert set(ticks.items()) == {"job", *(f"of_{name}" for name in names)}
+    assert time.monotonic() - began < 20
+
+
+def test_a_login_that_is_never_answered_does_not_stop_the_others(
+    lab: Lab, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Vault takes the connection and says nothing: no thread that waits for it holds up the tick."""
+    monkeypatch.setenv("ROLE", "canary")
+    lab.two_items(onChange="{interval: 10s}")
+    monkeypatch.setattr(sensors, "_IMPATIENT", RetryPolicy(attempts=2, time_limit=0.5))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lab.store(
+            "hangs",
+            f"vault: {{address: 'http://127.0.0.1:{silent.getsockname()[1]}', mount: secret, "
+            "auth: {appRole: {roleId: {env: ROLE}, secretId: {env: ROLE}}}}",
+        )
+        _reading(lab, ["hangs"])
+        began = time.monotonic()
+        assert ticks.items() == {"job": ["alpha", "beta"], "of_hangs": ["beta"]}
+        assert time.monotonic() - began < 20
 
 
 def test_many_jobs_are_one_question(lab: Lab, ticks: Ticks) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from secretsync_core.stores.kubernetes.access import access_of
 from secretsync_core.stores.kubernetes.store import ClusterStore, NamespaceStore, Template
+from secretsync_core.stores.threads import in_thread
 
 if TYPE_CHECKING:
     from secretsync_core.schema.provider_configs import KubernetesConfig
@@ -28,4 +28,4 @@ async def open_secrets(config: KubernetesConfig, context: StoreContext) -> Names
             return ClusterStore(client, template)
         return NamespaceStore(client, template, config.namespace)
 
-    return await asyncio.to_thread(blocking)
+    return await in_thread(blocking)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -12,6 +11,7 @@ import orjson
 from secretsync_core.credentials import resolve
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.outage import TokenRefused, unreachable
+from secretsync_core.stores.threads import in_thread
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.vault.answers import (
     NO_NAMESPACE,
@@ -122,9 +122,9 @@ class Logins:
             raise nonsense(self._context.name) from None
 
     async def _call(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
-        return await self._context.gate("login", lambda: asyncio.to_thread(self._in_thread, token, ask))
+        return await self._context.gate("login", lambda: in_thread(lambda: self._blocking(token, ask)))
 
-    def _in_thread(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
+    def _blocking(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
         store = self._context.name
         try:
             import hvac
