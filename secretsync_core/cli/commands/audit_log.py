@@ -15,6 +15,7 @@ from secretsync_core.cli.plan_view import shown_version
 from secretsync_core.cli.times import clock, moment
 from secretsync_core.cli.wording import number, reason
 from secretsync_core.errors import UsageError
+from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from secretsync_core.audit.record import Record
@@ -89,8 +90,7 @@ def _words(record: Record) -> str:
     if draft.event is Event.RUN_STARTED:
         return f"run {safe(draft.run)}"
     if draft.event is Event.RUN_FINISHED:
-        counts = draft.counts.replace("=", " ").split()
-        pairs = [f"{number(int(count))} {name}" for name, count in zip(counts[::2], counts[1::2], strict=False)]
+        pairs = [f"{number(count)} {name}" for name, count in results_of(draft.counts).items()]
         ended = f" ({reason(draft.reason)})" if draft.reason else ""
         return f"run {safe(draft.run)}: {', '.join(pairs) or 'nothing to do'}{ended}"
     words = [draft.action, f"{draft.dest}:{safe(draft.key)}"] if draft.dest else []
