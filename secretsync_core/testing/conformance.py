@@ -254,7 +254,7 @@ class StoreConformance:
         assert facts.name == context.name
         assert facts.provider
         assert isinstance(facts.shape, Shape)
-        for pattern in (facts.limits.key_pattern, facts.limits.field_pattern, facts.limits.pins):
+        for pattern in (facts.limits.key_pattern, facts.limits.reserved, facts.limits.field_pattern, facts.limits.pins):
             if pattern is not None:
                 re2.compile(pattern)
         if facts.limits.key_pattern is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreUnavailable
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.plan.abilities import key_fault, new_key_fault
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import MARK_KEY
 
@@ -243,8 +244,15 @@ async def test_names_that_belong_to_aws(parameter_store: OpenStore, key: str) ->
             await write(key, TEXT)
     with pytest.raises(SecretNotFound):
         await store.read(key)
+    assert key_fault(key, store.facts.limits) == ""
+    assert "belong to AWS" in new_key_fault(key, store.facts.limits)
     below = await parameter_store(path="/mine")
+    assert new_key_fault(key, below.facts.limits) == ""
     await below.create(key, TEXT)
+    theirs = await parameter_store(path="/Aws/service")
+    assert "belong to AWS" in new_key_fault("mine", theirs.facts.limits)
+    with pytest.raises(InvalidSecret, match="belong to AWS"):
+        await theirs.create("mine", TEXT)
 
 
 async def test_at_most_fifteen_levels(parameter_store: OpenStore, region: Region) -> None:

@@ -6,6 +6,8 @@ without the slash. A key is what follows the path that the document gives.
 
 from __future__ import annotations
 
+import re
+
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.names import Keys, common_beginning, segment
@@ -23,6 +25,7 @@ KEY_RULE = "letters, digits and any of _.- in at most 15 folders, path included,
 
 RESERVED = "(?i)(?:aws|ssm).*"
 RESERVED_RULE = "names that begin with aws or ssm belong to AWS"
+_RESERVED = re.compile(RESERVED)
 
 
 def pattern(levels: int = MAX_LEVELS) -> str:
@@ -39,8 +42,9 @@ class Names(Keys):
         levels = MAX_LEVELS - self._root.count("/")
         before = len(f"arn:{partition}:ssm:{region}:123456789012:parameter") + len(f"{self._root}/")
         self.pattern = pattern(levels)
-        # Below a path of ours no key begins a name.
-        self.reserved = None if self._root else RESERVED
+        # A path begins every name, and no key does.
+        whole = ".*" if _RESERVED.match(self._root.lstrip("/")) else None
+        self.reserved = whole if self._root else RESERVED
         super().__init__(store, pattern=self.pattern, rule=KEY_RULE, max_bytes=MAX_ARN_BYTES - before)
 
     def name(self, key: str) -> str:
@@ -51,9 +55,9 @@ class Names(Keys):
     def new_name(self, key: str) -> str:
         """The same for a parameter that is to be written."""
         name = self.name(key)
-        if name.lstrip("/").lower().startswith(("aws", "ssm")):
+        if _RESERVED.match(name.lstrip("/")):
             raise InvalidSecret(
-                f"{self.store} cannot hold the key {key!r}: names that begin with aws or ssm belong to AWS",
+                f"{self.store} cannot hold the key {key!r}: {RESERVED_RULE}",
                 store=self.store,
                 key=key,
                 hint="give it another name by a keyTransform, or the SecretStore a path",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.names import Keys, segment
@@ -13,6 +15,9 @@ _SEGMENT = segment("A-Za-z0-9_+=@!-")
 
 KEY_PATTERN = rf"{_SEGMENT}(?:/{_SEGMENT})*"
 KEY_RULE = "letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'"
+
+RESERVED = ".*!.*"
+RESERVED_RULE = "only services of AWS make names with a '!'"
 
 
 class Names(Keys):
@@ -30,9 +35,9 @@ class Names(Keys):
     def new_name(self, key: str) -> str:
         """The same for a secret that is to be written."""
         name = self.name(key)
-        if "!" in key:
+        if re.fullmatch(RESERVED, key):
             raise InvalidSecret(
-                f"{self.store} cannot hold the key {key!r}: only services of AWS make names with a '!'",
+                f"{self.store} cannot hold the key {key!r}: {RESERVED_RULE}",
                 store=self.store,
                 key=key,
             )

@@ -15,7 +15,7 @@ from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
 from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
-from secretsync_core.stores.aws_secrets_manager.names import KEY_PATTERN, KEY_RULE, Names
+from secretsync_core.stores.aws_secrets_manager.names import KEY_PATTERN, KEY_RULE, RESERVED, RESERVED_RULE, Names
 from secretsync_core.stores.aws_secrets_manager.names import MAX_BYTES as MAX_KEY_BYTES
 from secretsync_core.stores.aws_secrets_manager.writing import MAX_BYTES, Writing
 from secretsync_core.stores.base import MARK_KEY
@@ -45,8 +45,8 @@ class SecretsManagerStore:
         max_key_bytes=MAX_KEY_BYTES,
         key_pattern=KEY_PATTERN,
         key_rule=KEY_RULE,
-        reserved=r".*!.*",
-        reserved_rule="only services of AWS make names with a '!'",
+        reserved=RESERVED,
+        reserved_rule=RESERVED_RULE,
         pins=r"[A-Za-z0-9_+=.@/-]{1,256}",
         custom_metadata=True,
     )
