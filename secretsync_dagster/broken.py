@@ -11,6 +11,7 @@ from secretsync_core.errors import Problem
 from secretsync_dagster.translator import scoped
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]+")
+_LISTED = 50
 
 
 def make_broken(problems: Sequence[Problem], scope: str) -> list[dg.JobDefinition]:
@@ -25,7 +26,9 @@ def make_broken(problems: Sequence[Problem], scope: str) -> list[dg.JobDefinitio
 def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.JobDefinition:
     stem = _NOT_ALLOWED.sub("_", file.rpartition("/")[2]).strip("_")[:60]
     name = scoped(f"BROKEN_{number}_{stem}", scope)
-    listed = "\n".join(f"- `{problem.where}`: **{problem.message}**. {problem.hint}" for problem in problems[:50])
+    listed = "\n".join(f"- `{problem.where}`: **{problem.message}**. {problem.hint}" for problem in problems[:_LISTED])
+    if len(problems) > _LISTED:
+        listed += f"\n- ... and {len(problems) - _LISTED} more; `secretsync validate` lists all"
 
     @dg.op(name=f"{name}_errors", description=listed)
     def errors() -> None:

@@ -19,6 +19,7 @@ from secretsync_core.engine.closing import close_run
 from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.job import Executor
+from secretsync_dagster.around import Around
 from secretsync_dagster.edge import terminated
 from secretsync_dagster.holders import holder_of, jobs_of, sign_as_worker
 from secretsync_dagster.pods import WaitsForPods, starts_pods
@@ -91,20 +92,12 @@ _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
 }
 
 
-class _EndsWhenTerminated(dg.Executor):
+class _EndsWhenTerminated(Around):
     """Executes steps in this process until one of them is interrupted.
 
     Dagster's own executor goes on with the next step, or tries the same one again, and a run that people terminated
     goes on to its end. (One that has processes for its steps sees to that by itself.)
     """
-
-    def __init__(self, inner: dg.Executor) -> None:
-        self._inner = inner
-
-    @property
-    def retries(self) -> Any:
-        """As the other executor has it."""
-        return self._inner.retries
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
         """Execute the steps, and raise where the run is to end."""

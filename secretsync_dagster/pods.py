@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
+from secretsync_dagster.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import dagster as dg
 
 GRACE_SECONDS = 45.0
 """How long a run that is to end waits for its steps: less than the minute that Kubernetes gives a pod by our values."""
@@ -26,20 +28,12 @@ def starts_pods(instance: dg.DagsterInstance) -> bool:
     return isinstance(launcher, K8sRunLauncher)
 
 
-class WaitsForPods(dg.Executor):
+class WaitsForPods(Around):
     """Executes steps in pods, and returns no sooner than all of them have ended.
 
     Dagster's own asks Kubernetes to end the pods of a run that is terminated, and returns at once. They are finishing
     and recording what is in flight then, and the run's books must not be closed under them.
     """
-
-    def __init__(self, inner: dg.Executor) -> None:
-        self._inner = inner
-
-    @property
-    def retries(self) -> Any:
-        """As the other executor has it."""
-        return self._inner.retries
 
     # Any: Dagster names these two, but does not export their types.
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:

@@ -84,6 +84,15 @@ def test_a_broken_document_is_shown_and_takes_nothing_down(lab: Lab) -> None:
     assert not result.success
 
 
+def test_a_long_list_of_errors_says_that_it_is_cut(lab: Lab) -> None:
+    """Of a hundred errors in a file fifty are listed, and how many there are besides."""
+    items = "".join(f"    - {{name: i{number}, query: {{}}, wrong: x}}\n" for number in range(100))
+    (lab.config / "bad.yaml").write_text(_job("bad").rpartition("    - ")[0] + items)
+    told = str(lab.definitions.resolve_job_def("BROKEN_0_bad_yaml").description)
+    assert told.count("unknown field") == 50
+    assert "... and 50 more" in told
+
+
 @pytest.mark.parametrize(
     "names",
     [["config"], ["context", "in", "type"], ["audit", "expand", "transfer"], ["x", "expand-x", "transfer-to-dst"],
