@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from secretsync_core.engine.lease import Claim
-from secretsync_core.errors import LeaseHeld, SecretSyncError
+from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import Result
 from secretsync_dagster import show, steps
 from secretsync_dagster.edge import guarded
@@ -73,11 +73,11 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
                 context.log.info("dry run: nothing is written")
             else:
                 runtime = runtime_of(context, resource)
-                step = _step(context, runtime)
+                step = _step(context, runtime, waits=True)
                 try:
                     manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
-                except LeaseHeld:
-                    raise  # that run will tell
+                except (LeaseHeld, UsageError):
+                    raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
                     if not error.retryable or _is_last(context):
                         _plan(context, job, items or item_names(runtime.documents.jobs[job]))
@@ -153,7 +153,7 @@ def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
             if shown:
                 yield _state_of(shard.job, shard.item, done)
             yield dg.Output(
-                Moved(context.run_id, done.report.counts, shown),
+                Moved(context.run_id, done.report.counts, shown, done.report.requests),
                 metadata={
                     "secrets": show.outcome_table(done.outcomes, done.outcomes_of.total()),
                     **_numbers(done),
@@ -290,23 +290,29 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _step(context: dg.OpExecutionContext, runtime: Runtime, *, last: bool = False) -> steps.Step:
+def _step(context: dg.OpExecutionContext, runtime: Runtime, *, waits: bool = False, last: bool = False) -> steps.Step:
     """This step's run, and its claim to the lease, which all steps of the run share.
 
     Runs of assets do not pass the queue that holds two runs of one SyncJob apart, and a backfill may be several of
-    them: one waits for the other here.
+    them: one waits for the other in its first step. A later one that finds the lease with another run has lost it,
+    and what was decided for it is stale.
     """
     told: set[str] = set()
 
     def is_worth_waiting_for(holder: str) -> bool:
-        if not is_going_on(context.instance, holder):
+        if not waits or not is_going_on(context.instance, holder):
             return False
         if holder not in told:
             told.add(holder)
             context.log.info("waiting for run %s, which syncs the same job", run_of(holder))
         return True
 
-    claim = Claim(holder_of(context.run_id), partial(is_dead, context.instance), not last, is_worth_waiting_for)
+    claim = Claim(
+        holder_of(context.run_id),
+        partial(is_dead, context.instance),
+        keep=not last,
+        is_worth_waiting_for=is_worth_waiting_for,
+    )
     return steps.Step(runtime, context.run_id, claim, again=context.retry_number > 0)
 
 

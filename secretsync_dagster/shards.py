@@ -77,11 +77,13 @@ class Moved:
         run: the run that it was a step of; a later one that is executed from failure takes its word over.
         counts: results by item, as a report has them.
         shown: the item whose state it has shown already; empty where its shard was not the whole item.
+        requests: requests by store and kind.
     """
 
     run: str
     counts: dict[str, dict[Result, int]]
     shown: str = ""
+    requests: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Manifest:
         dry_run: whether this run only looked.
         run: the run that made it.
         shown: the items that needed nothing, and whose state was shown already.
+        requests: requests by store and kind, to find out all this.
     """
 
     job: str
@@ -111,6 +114,7 @@ class Manifest:
     dry_run: bool = False
     run: str = ""
     shown: tuple[str, ...] = ()
+    requests: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:

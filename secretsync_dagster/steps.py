@@ -22,7 +22,7 @@ from secretsync_core.plan.items import build_plan
 from secretsync_dagster.shards import AT_ONCE, Manifest, Moved, Shard, look_again, split
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.audit.record import Draft
     from secretsync_core.engine.lease import Claim
@@ -135,6 +135,7 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
             verify,
             run=step.run,
             shown=settled,
+            requests=session.opened.requests,
         )
         return manifest, shards
 
@@ -211,8 +212,13 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             done.busy = frozenset(
                 item for item, counts in done.report.counts.items() if any(counts.get(result) for result in _MOVES)
             )
-        _credit(done.report, [one for one in moved if one.run == step.run])
+        mine = [one for one in moved if one.run == step.run]
+        _credit(done.report, mine)
         _close(done, session)
+        if manifest.run == step.run:
+            _add(done.report.requests, manifest.requests)
+        for one in mine:
+            _add(done.report.requests, one.requests)
         await session.finish(done.report)
         return done
 
@@ -230,6 +236,14 @@ def _credit(report: Report, moved: Collection[Moved]) -> None:
                 copied = results.get(result, 0)
                 counts[result] = counts.get(result, 0) + copied
                 counts[Result.UNCHANGED] = max(0, counts.get(Result.UNCHANGED, 0) - copied)
+
+
+def _add(requests: dict[str, dict[str, int]], more: Mapping[str, Mapping[str, int]]) -> None:
+    """Count the requests of another step of this run too."""
+    for store, kinds in more.items():
+        counts = requests.setdefault(store, {})
+        for kind, count in kinds.items():
+            counts[kind] = counts.get(kind, 0) + count
 
 
 def _close(done: Done, session: Session) -> None:

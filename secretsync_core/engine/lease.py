@@ -76,13 +76,13 @@ async def hold_lease(
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
         except LeaseHeld:
             current = ledger.lease(job)
-            if current is None:
-                raise
-            if not claim.is_dead(current.holder):
-                if time.monotonic() < until and claim.is_worth_waiting_for(current.holder) and not holds_another():
+            if current is not None and not claim.is_dead(current.holder):
+                if time.monotonic() < until and not holds_another() and claim.is_worth_waiting_for(current.holder):
                     return False
                 raise
-            ledger.release(job, current.holder)
+            if current is not None:
+                ledger.release(job, current.holder)
+            # It was given back meanwhile, or is by now.
             ledger.acquire_lease(job, holder, LEASE_SECONDS)
         return True
 

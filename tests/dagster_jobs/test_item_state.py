@@ -93,3 +93,13 @@ def test_a_run_that_was_kept_out_says_nothing(lab: Lab, monkeypatch: pytest.Monk
     assert failures(result)["expand"]["code"].value == "lease-held"
     assert checked(result) == []
     assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_a_slip_in_the_launchpad_says_nothing_of_the_items(lab: Lab) -> None:
+    """A run that asks for an item that there is not fails, and everything stays as green as it was."""
+    lab.two_items()
+    assert lab.run().success
+    result = lab.run(items=["gamma"])
+    assert set(failures(result)) == {"expand"}
+    assert checked(result) == []
+    assert _shown(lab) == {"green": {"alpha", "beta"}}

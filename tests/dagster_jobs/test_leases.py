@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
 from dagster_jobs.lab import failures
+from secretsync_core.audit.ledger import Ledger
 from secretsync_core.engine import lease
 from secretsync_core.engine.lease import Claim, hold_lease
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.errors import AccessDenied, LeaseHeld
+from secretsync_dagster import steps
 from secretsync_dagster.holders import holder_of
 
 if TYPE_CHECKING:
@@ -55,6 +58,41 @@ def test_a_second_run_waits_for_the_first(lab: Lab) -> None:
     assert len(lab.held()) == 4
     told = [entry.user_message for entry in lab.instance.all_logs(result.run_id)]
     assert f"waiting for run {holder}, which syncs the same job" in told
+
+
+def test_a_run_that_lost_its_lease_does_not_wait_for_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided for a transfer is stale by the time that another run has ended: it fails, and writes nothing."""
+    lab.two_items()
+    run = lab.instance.create_run_for_job(lab.definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED)
+    expand = steps.expand
+
+    async def robbed(step: steps.Step, *arguments: Any, **options: Any) -> Any:
+        found = await expand(step, *arguments, **options)
+        lab.ledger.release("job", step.claim.holder)
+        lab.ledger.acquire_lease("job", holder_of(run.run_id), 600)
+        return found
+
+    monkeypatch.setattr(steps, "expand", robbed)
+    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 30.0)
+    began = time.monotonic()
+    result = lab.run()
+    assert time.monotonic() - began < 20
+    assert {told["code"].value for told in failures(result).values()} == {"lease-held"}
+    assert lab.held() == {}
+
+
+def test_a_lease_that_is_given_back_just_now_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose holder is gone by the time that we ask who it is, is nobody's."""
+    lab.two_items()
+    lab.ledger.acquire_lease("job", "somebody", 600)
+    find = Ledger.lease
+
+    def gone(ledger: Ledger, job: str) -> Any:
+        ledger.release(job, "somebody")
+        return find(ledger, job)
+
+    monkeypatch.setattr(Ledger, "lease", gone)
+    assert lab.run().success
 
 
 def test_who_holds_a_lease_does_not_wait_for_another(lab: Lab) -> None:

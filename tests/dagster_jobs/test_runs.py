@@ -45,6 +45,17 @@ def test_the_ledger_has_one_run_with_all_that_it_copied(lab: Lab) -> None:
     assert len(set(intents)) == len(intents) == 4
 
 
+def test_the_requests_of_all_steps_are_told(lab: Lab) -> None:
+    """What a run asked of each store is that of expand, the transfers and the audit together: each secret was read once
+    and written once, beside the listings."""
+    lab.two_items()
+    assert lab.run().success
+    last = lab.ledger.summary("job").last_run
+    assert last is not None
+    assert last.requests["src"] >= 4 + 2
+    assert last.requests["dst"] >= 4 + 2
+
+
 def test_a_second_run_finds_nothing_to_do(lab: Lab) -> None:
     """Nothing changed: no transfer step runs, nothing is written, and the items are shown as in sync again."""
     lab.two_items()
