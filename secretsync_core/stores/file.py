@@ -87,6 +87,7 @@ class _DiskFull(StoreUnavailable):
     """No room is left; asking again at once does not make any."""
 
     retryable = False
+    unanswered = False
 
 
 class _Name:

@@ -53,6 +53,7 @@ class Unhealable(StoreUnavailable):
     """The service cannot be reached, and trying again does not help: its certificate is wrong, say."""
 
     retryable = False
+    unanswered = False
 
 
 class WrongState(StoreError):
