@@ -4,6 +4,12 @@ A third party adds a provider by an entry point of the group ``secretsync.stores
 documents, and it loads to an object (a module will do) with two attributes: ``config``, a pydantic model class for the
 provider's part of the document, and ``open``, an async function of ``(config, context)`` that gives an open store. It
 is loaded only when a document names it, so a broken plugin breaks nobody who does not use it.
+
+**Whatever comes out of a store that is opened here is a SecretSyncError**: from opening it, from every method of the
+protocols, from the iterators of ``list`` and ``stat`` at any point, from ``facts`` and from ``aclose``. What is not of
+our tree becomes a StoreError that names the store and the type, with nothing of the original behind it (see
+:mod:`~secretsync_core.stores.boundary`), and so does a result of another type than the protocol's. Cancellation,
+KeyboardInterrupt and their like pass. So nobody who has a store from here needs an ``except Exception`` around it.
 """
 
 from __future__ import annotations
@@ -16,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from secretsync_core import __version__
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.plugins import GROUP, installed_plugins
-from secretsync_core.stores.base import Store, abilities_of
-from secretsync_core.stores.permissions import restrict
+from secretsync_core.stores.base import abilities_of
+from secretsync_core.stores.boundary import passed_on
+from secretsync_core.stores.handle import hand_out
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.model.capabilities import Ability, StoreLimits
     from secretsync_core.schema.documents import StoreDocument
-    from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.base import Store, StoreContext
 
 PACKAGE = "secretsync"
 
@@ -104,18 +111,17 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     """Open the store that a document describes, handed out with what its ``permissions`` allow and no more.
 
     Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice, and
-    whatever the store itself raises. The caller closes the store.
+    what the store itself raises; see the module for what that can be. The caller closes the store.
     """
     opening = _find(document.provider, document.name)
-    store = await opening(document.config, context)
-    given: object = store  # a third party's word is not enough
-    if not isinstance(given, Store) or not abilities_of(given):
-        raise StoreError(
-            f"the provider {document.provider!r} gave something that is not a store",
-            store=document.name,
-            hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
-        )
-    return restrict(store, document.permissions)
+    try:
+        return hand_out(await opening(document.config, context), document.name, document.permissions)
+    except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary
+        failure = passed_on(raised, document.name)
+    try:
+        raise failure
+    finally:
+        del failure  # it holds this frame, by its traceback
 
 
 def _find(provider: str, store: str) -> _Open:
@@ -146,13 +152,15 @@ def _load(plugin: EntryPoint, store: str) -> _Open:
         loaded = plugin.load()
         opening = loaded.open
         loaded.config  # noqa: B018  the other half of what a provider must have
-    except Exception as error:
-        raise StoreError(
-            f"the provider {plugin.name!r} of the package {package} cannot be loaded: {type(error).__name__}",
-            store=store,
-            hint=f"it must load to an object with 'config' and 'open'; see {GROUP} in the documentation",
-        ) from error
-    return cast("_Open", opening)
+    except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
+        kind = type(error).__name__
+    else:
+        return cast("_Open", opening)
+    raise StoreError(
+        f"the provider {plugin.name!r} of the package {package} cannot be loaded: {kind}",
+        store=store,
+        hint=f"it must load to an object with 'config' and 'open'; see {GROUP} in the documentation",
+    )
 
 
 def installed() -> list[StoreTypeInfo]:

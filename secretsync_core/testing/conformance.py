@@ -36,10 +36,11 @@ from secretsync_core.errors import (
     InvalidSecret,
     RateLimited,
     SecretNotFound,
+    SecretSyncError,
     StoreError,
     StoreUnavailable,
 )
-from secretsync_core.model.capabilities import Ability, Shape, StoreFacts
+from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
@@ -54,6 +55,7 @@ from secretsync_core.stores.base import (
     Writer,
     abilities_of,
 )
+from secretsync_core.stores.handle import hand_out
 from secretsync_core.testing.canaries import canary, find_in
 from secretsync_core.testing.gates import CountingGate, GateClosed
 from secretsync_core.testing.layouts import Layout
@@ -838,6 +840,28 @@ class StoreConformance:
             await _assert_holds(store, key, value)
         if isinstance(store, Lister):
             assert await _keys(store) == [key]
+
+    async def test_nothing_but_errors_of_ours_gets_out(self, store: Store, seed: Seed, gate: CountingGate) -> None:
+        """A defect within a request comes out of every operation, opened as jobs open it, as an error without a value.
+
+        It may be a Gap of list or stat. It never passes for absence or success.
+        """
+        await seed(_at(store)("a"), sample(store.facts.shape))
+        secret = canary()
+        handle = hand_out(store, "under-test", Permissions.READ_WRITE)
+        assert abilities_of(handle) == abilities_of(store)
+        gate.close(RuntimeError(secret.text))
+        for name, call in _operations(handle).items():
+            try:
+                gaps = await call()
+            except SecretSyncError as error:
+                shown = _texts(error)
+            else:
+                assert name in _ITERATORS, f"{name} says nothing of the error"
+                assert gaps, f"{name} says nothing of the error"
+                shown = [repr(gaps)]
+            assert not [found for text in shown for found in find_in(text, [secret])], f"{name} shows what it said"
+        gate.reopen()
 
     async def test_faults_have_their_names(
         self, store: Store, seed: Seed, faults: Mapping[type[StoreError], Fault]

@@ -222,6 +222,18 @@ WRONG = {
         """,
         ["test_no_value_is_shown"],
     ),
+    "repeats what a defect said": (
+        """
+        from secretsync_core.errors import StoreUnavailable
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                try:
+                    return await super().write(key, value)
+                except RuntimeError as error:
+                    raise StoreUnavailable(f"cannot write: {error}", key=key) from None
+        """,
+        ["test_nothing_but_errors_of_ours_gets_out"],
+    ),
     "logs values": (
         """
         import logging

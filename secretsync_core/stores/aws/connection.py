@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure
+from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure, failures
 from secretsync_core.stores.aws.quiet import quiet
 from secretsync_core.stores.threads import close_threads
 
@@ -95,7 +95,7 @@ class Account:
             with quiet():
                 try:
                     return _Sealed(step())
-                except Exception as error:  # noqa: BLE001  it may hold what was sent; only what kind it is gets out
+                except failures() as error:
                     failed = failure(request, error)
             raise failed
 

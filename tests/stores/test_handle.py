@@ -21,7 +21,7 @@ from secretsync_core.stores.base import (
     abilities_of,
 )
 from secretsync_core.stores.file import FileStore
-from secretsync_core.stores.permissions import READING, WRITING, restrict
+from secretsync_core.stores.handle import READING, WRITING, hand_out
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def store() -> memory.MemoryStore:
 async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> None:
     """Read gives read, stat and list, working, and no method that writes."""
     await store.write("a", SecretValue({"value": "x"}))
-    handle = restrict(store, Permissions.READ)
+    handle = hand_out(store, "one", Permissions.READ)
     assert abilities_of(handle) == {Ability.READ, Ability.LIST}
     assert not isinstance(handle, (Writer, ConditionalWriter, Deleter))
     assert isinstance(handle, Reader)
@@ -52,7 +52,7 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
 
 async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:
     """Write gives write, write_if, create and delete, working, and no method that reads."""
-    handle = restrict(store, Permissions.WRITE)
+    handle = hand_out(store, "one", Permissions.WRITE)
     assert abilities_of(handle) == {Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE}
     assert not isinstance(handle, (Reader, Lister))
     assert isinstance(handle, ConditionalWriter)
@@ -67,8 +67,8 @@ async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> N
 
 
 async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:
-    """ReadWrite hands out the store as it is."""
-    assert restrict(store, Permissions.READ_WRITE) is store
+    """ReadWrite gives every ability of the store."""
+    assert abilities_of(hand_out(store, "one", Permissions.READ_WRITE)) == abilities_of(store)
 
 
 @pytest.mark.parametrize("permissions", Permissions)
@@ -76,13 +76,13 @@ async def test_no_ability_is_added(tmp_path: Path, permissions: Permissions) -> 
     """A store without compare-and-set gets none from its permissions."""
     store = FileStore(str(tmp_path), StoreContext("files", CountingGate(), {}, 1))
     allowed = (READING if permissions.may_read else frozenset()) | (WRITING if permissions.may_write else frozenset())
-    assert abilities_of(restrict(store, permissions)) == abilities_of(store) & allowed
+    assert abilities_of(hand_out(store, "one", permissions)) == abilities_of(store) & allowed
     await store.aclose()
 
 
 async def test_the_store_behind_is_out_of_reach(store: memory.MemoryStore) -> None:
     """No public attribute leads to the store, nothing can be added to the handle, and its text does not show it."""
-    handle = restrict(store, Permissions.READ)
+    handle = hand_out(store, "one", Permissions.READ)
     public = [getattr(handle, name) for name in dir(handle) if not name.startswith("_")]
     assert store not in public
     with pytest.raises(AttributeError):
@@ -92,7 +92,7 @@ async def test_the_store_behind_is_out_of_reach(store: memory.MemoryStore) -> No
 
 async def test_a_handle_is_a_store_until_its_end(store: memory.MemoryStore) -> None:
     """Facts and aclose pass through, and closing twice is fine."""
-    handle = restrict(store, Permissions.WRITE)
+    handle = hand_out(store, "one", Permissions.WRITE)
     assert isinstance(handle, Store)
     assert handle.facts == store.facts
     await handle.aclose()
