@@ -23,6 +23,7 @@ from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, RESERVED, RESERVED_RULE, Names, pattern
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -186,15 +187,16 @@ class ParameterStore:
 
     async def _put(self, key: str, value: SecretValue, *, overwrite: bool) -> int:
         self._names.new_name(key)
-        text = self._text(key, value)
+        text, doubt = self._text(key, value), Doubt()
+        tags = None if overwrite else self._tags
         try:
-            return await self._calls.put(key, text, overwrite=overwrite, tags=None if overwrite else self._tags)
+            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, tags=tags))
         except Mismatch as error:
             message = error.message
         hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"
         if _REFERENCE.search(text):
             hint = "Parameter Store takes no value with {{…}} in it"
-        raise InvalidSecret(message, store=self.facts.name, key=key, hint=hint)
+        raise doubt.on(InvalidSecret(message, store=self.facts.name, key=key, hint=hint))
 
     async def _token(self, key: str, number: int) -> str:
         """The token of a version that was just written: the answer to a write tells its number only."""

@@ -40,6 +40,7 @@ from secretsync_core.stores.kubernetes.objects import (
     with_data,
     with_label,
 )
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -211,8 +212,8 @@ class SecretsStore:
             raise immutable(self.facts.name, key)
         request = self._request("PUT", "update", f"write {key}", place, key, _MANAGER)
         answer = await self._client.call("write", request, wanted, accept=METADATA)
-        if is_absent(answer):
-            raise self._changed(key)  # deleted since
+        if is_absent(answer):  # deleted since
+            raise Doubt(unanswered=answer.unanswered).on(self._changed(key))
         return self._written(request, answer)
 
     def _written(self, request: Request, answer: Answer) -> str:
@@ -223,10 +224,11 @@ class SecretsStore:
 
     async def _again(self, once: Callable[[], Awaitable[str]]) -> str:
         """Run a look and a write; anew where somebody else wrote in between, for nobody asked us to compare."""
+        doubt = Doubt()
         for _ in range(ROUNDS - 1):
             with contextlib.suppress(Conflict):
-                return await once()
-        return await once()
+                return await doubt.of(once())
+        return await doubt.of(once())
 
     # -- Parts ----------------------------------------------------------------------------------------------------
 
