@@ -41,6 +41,7 @@ from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, 
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.fit import blob_of, check_folder, check_key, invalid_key
 from secretsync_core.stores.threads import close_threads
 
 if TYPE_CHECKING:
@@ -226,8 +227,7 @@ class _Tree:
 
     def open_listing(self, prefix: str) -> int | None:
         """Open the folder that a listing begins at; ``None`` where there is none."""
-        if prefix and not prefix.endswith("/"):
-            raise InvalidSecret(f"{prefix!r} is not a folder: it must end with '/'", store=self._store, key=prefix)
+        check_folder(prefix, self._store)
         folders = self._segments(prefix[:-1]) if prefix else []
         try:
             with self._errors(prefix or None, absent=True), self._folder(folders) as folder:
@@ -289,10 +289,6 @@ class _Tree:
 
     def write(self, key: str, data: bytes) -> str:
         *folders, name = self._segments(key)
-        if len(data) > MAX_BYTES:
-            raise InvalidSecret(
-                f"{key} would have {len(data)} bytes; at most {MAX_BYTES} are written", store=self._store, key=key
-            )
         with self._errors(key):
             for _ in range(WALKS):
                 try:
@@ -371,21 +367,13 @@ class _Tree:
 
     def _segments(self, key: str) -> list[str]:
         segments = key.split("/")
+        check_key(key, self._store, LIMITS)
         for segment in segments:
-            if segment in ("", ".", "..") or "\0" in segment:
-                raise InvalidSecret(f"{key!r} is not a key: {LIMITS.key_rule}", store=self._store, key=key)
             if segment.startswith(TEMPORARY):
-                raise InvalidSecret(
-                    f"{key!r} is not a key: names that begin with {TEMPORARY} are temporary files of ours",
-                    store=self._store,
-                    key=key,
-                )
-            try:
-                size = len(segment.encode())
-            except UnicodeEncodeError:
-                raise InvalidSecret(f"{key!r} is not a key: it is not UTF-8", store=self._store, key=key) from None
-            if size > MAX_SEGMENT:
-                raise InvalidSecret(f"{key!r} is not a key: {LIMITS.key_rule}", store=self._store, key=key)
+                fault = f"names that begin with {TEMPORARY} are temporary files of ours"
+                raise invalid_key(key, self._store, fault)
+            if len(segment.encode()) > MAX_SEGMENT:
+                raise invalid_key(key, self._store, LIMITS.key_rule)
         return segments
 
     @contextlib.contextmanager
@@ -581,9 +569,7 @@ class FileStore:
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace a file; gives its version token. Creates the folders that it needs, the root too."""
-        payload = value.reveal()
-        if not isinstance(payload, bytes):
-            raise InvalidSecret("a file holds a blob, not fields", store=self._name, key=key)
+        payload = blob_of(value, self._facts, key)
         return await self._run("write", lambda: self._tree.write(key, payload))
 
     async def delete(self, key: str) -> None:

@@ -12,21 +12,21 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.secret import SecretValue
     from secretsync_core.stores.aws_secrets_manager.calls import Calls, Payload, Seen
     from secretsync_core.stores.base import StoreContext
-
-MAX_BYTES = 65_536
 
 _SHORTEST_VERSION = 32  # characters of a version's id
 
@@ -34,8 +34,9 @@ _SHORTEST_VERSION = 32  # characters of a version's id
 class Writing:
     """The writing half of one store."""
 
-    def __init__(self, calls: Calls, config: AwsSecretsManagerConfig, context: StoreContext) -> None:
+    def __init__(self, calls: Calls, config: AwsSecretsManagerConfig, context: StoreContext, facts: StoreFacts) -> None:
         self._calls = calls
+        self._facts = facts
         self._store = context.name
         self._replica_regions = {each.region for each in config.replica_regions}
         self._mark = {MARK_KEY: context.mark} if context.mark else {}
@@ -196,17 +197,7 @@ class Writing:
             raise SecretNotFound(f"{key} is deleted in {self._store}", store=self._store, key=key) from None
 
     def _payload(self, key: str, value: SecretValue) -> Payload:
-        blob = value.reveal()
-        if not isinstance(blob, bytes):
-            raise InvalidSecret("a secret of Secrets Manager is a blob, not fields", store=self._store, key=key)
-        if not blob:
-            raise InvalidSecret(f"{self._store} cannot hold {key}: it is empty", store=self._store, key=key)
-        if len(blob) > MAX_BYTES:
-            raise InvalidSecret(
-                f"{self._store} cannot hold {key}: {len(blob):,} bytes, and {MAX_BYTES:,} fit",
-                store=self._store,
-                key=key,
-            )
+        blob = blob_of(value, self._facts, key)
         try:
             return {"SecretString": blob.decode()}
         except UnicodeDecodeError:

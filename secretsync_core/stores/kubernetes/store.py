@@ -17,12 +17,8 @@ from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secret
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
     FIELD_RULE,
-    KEY_PATTERN,
-    KEY_RULE,
-    MAX_KEY,
-    MAX_NAME,
-    NAME_PATTERN,
-    NAME_RULE,
+    KEY_LIMITS,
+    NAME_LIMITS,
     AllNamespaces,
     OneNamespace,
     Place,
@@ -239,7 +235,7 @@ class SecretsStore:
         return Place(namespace or metadata.get("namespace", ""), metadata["name"])
 
     def _data(self, key: str, value: SecretValue) -> dict[str, str]:
-        return data_of(value, store=self.facts.name, key=key)
+        return data_of(value, self.facts, key)
 
     def _request(self, method: str, verb: str, action: str, place: Place, key: str, query: str = "") -> Request:
         path = secrets_path(place.namespace, place.name) + query
@@ -249,18 +245,14 @@ class SecretsStore:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
 
 
-_LIMITS = StoreLimits(
-    max_bytes=MAX_BYTES,
-    field_pattern=FIELD_PATTERN,
-    field_rule=FIELD_RULE,
-    custom_metadata=True,
-)
+def _limits(keys: StoreLimits) -> StoreLimits:
+    return replace(keys, max_bytes=MAX_BYTES, field_pattern=FIELD_PATTERN, field_rule=FIELD_RULE, custom_metadata=True)
 
 
 class NamespaceStore(SecretsStore):
     """The Secrets of one namespace."""
 
-    LIMITS = replace(_LIMITS, max_key_bytes=MAX_NAME, key_pattern=NAME_PATTERN, key_rule=NAME_RULE)
+    LIMITS = _limits(NAME_LIMITS)
 
     def __init__(self, client: Client, template: Template, namespace: str) -> None:
         super().__init__(client, template, OneNamespace(namespace))
@@ -269,7 +261,7 @@ class NamespaceStore(SecretsStore):
 class ClusterStore(SecretsStore):
     """The Secrets of all namespaces."""
 
-    LIMITS = replace(_LIMITS, max_key_bytes=MAX_KEY, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+    LIMITS = _limits(KEY_LIMITS)
 
     def __init__(self, client: Client, template: Template) -> None:
         super().__init__(client, template, AllNamespaces())
