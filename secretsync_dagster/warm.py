@@ -7,7 +7,7 @@ import importlib
 
 for _name in (
     *("secretsync_core.schema.loader", "secretsync_core.audit.sqlite", "secretsync_core.audit.postgres"),
-    *("secretsync_core.stores.file", "secretsync_core.stores.memory", "secretsync_core.stores.vault"),
+    *("secretsync_core.stores.file.store", "secretsync_core.stores.memory", "secretsync_core.stores.vault"),
     *("secretsync_dagster.compile", "dagster_postgres", "upath.implementations.local", "uvloop"),
 ):
     with contextlib.suppress(ImportError):  # an extra that is not installed here

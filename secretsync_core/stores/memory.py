@@ -12,20 +12,21 @@ import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secretsync_core.errors import Conflict, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
+from secretsync_core.schema.base import Spec
 from secretsync_core.secret import FieldValue, Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import check_fits, check_folder, check_key
+from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Gap
-    from secretsync_core.schema.provider_configs import MemoryConfig
     from secretsync_core.stores.base import Store, StoreContext
 
 T = TypeVar("T")
@@ -88,6 +89,12 @@ def purge(store: str, key: str) -> None:
     data = _stores[store]
     with data.lock:
         del data.secrets[key]
+
+
+class MemoryConfig(Spec):
+    """Secrets in this process's memory, gone with it: for trials and tests."""
+
+    shape: Literal["fields", "binary-fields", "blob"] = "fields"
 
 
 class MemoryStore:
@@ -259,3 +266,6 @@ async def open_store(config: MemoryConfig, context: StoreContext) -> Store:
     Raises StoreError where the name is in use with the other shape.
     """
     return MemoryStore(Shape(config.shape), context)
+
+
+PROVIDER = Provider(config=MemoryConfig, open=open_store, variants=(("", "secretsync_core.stores.memory:MemoryStore"),))

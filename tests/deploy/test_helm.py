@@ -13,7 +13,7 @@ from deploy.manifests import Object, check, check_restricted, of_kind, pods, rea
 from deploy.tools import CHART, helm, refusal, render
 from secretsync_core import __version__
 from secretsync_core.schema.loader import examine
-from secretsync_core.schema.provider_configs import BUILT_IN
+from secretsync_core.schema.plugins import BUILT_IN
 from secretsync_core.schema.quantities import Schedule
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import traceback
 from contextlib import aclosing, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,7 +149,7 @@ async def opened(store: object, monkeypatch: pytest.MonkeyPatch, *, strike: str 
             store._strike(strike)
         return store
 
-    monkeypatch.setattr(registry, "_find", lambda provider, name: opening)
+    monkeypatch.setattr(registry, "_find", lambda provider, name: SimpleNamespace(open=opening))
     document = StoreDocument("one", Permissions.READ_WRITE, "hostile", Empty(), Where("stores.yaml", 1))
     return await registry.open_store(document, StoreContext("one", CountingGate(), {}, 4))
 

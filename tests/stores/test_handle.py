@@ -20,7 +20,7 @@ from secretsync_core.stores.base import (
     Writer,
     abilities_of,
 )
-from secretsync_core.stores.file import FileStore
+from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import READING, WRITING, hand_out
 from secretsync_core.testing.gates import CountingGate
 

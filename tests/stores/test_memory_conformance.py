@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import MemoryConfig
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.memory import MemoryConfig
 from secretsync_core.testing.conformance import MARK, StoreConformance
 from secretsync_core.testing.gates import GateInTasks
 

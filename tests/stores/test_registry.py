@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions
 from secretsync_core.schema.documents import StoreDocument, Where
-from secretsync_core.schema.provider_configs import FileConfig, MemoryConfig
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import Reader, StoreContext, Writer, abilities_of
+from secretsync_core.stores.file import FileConfig
+from secretsync_core.stores.memory import MemoryConfig
 from secretsync_core.stores.registry import abilities_of_class, installed, open_store
 from secretsync_core.testing.gates import CountingGate
 

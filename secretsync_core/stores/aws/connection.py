@@ -16,7 +16,7 @@ from secretsync_core.stores.unanswered import Doubt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secretsync_core.schema.provider_configs import AwsConfig
+    from secretsync_core.stores.aws.config import AwsConfig
     from secretsync_core.stores.aws.session import Identity
     from secretsync_core.stores.base import StoreContext
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
 
     from secretsync_core.schema.base import Credential
-    from secretsync_core.schema.provider_configs import AwsConfig
+    from secretsync_core.stores.aws.config import AwsConfig
 
     Metadata = dict[str, Any]
 

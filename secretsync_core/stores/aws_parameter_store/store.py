@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from secretsync_core.model.inventory import Entry, Gap
-    from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.base import StoreContext
 
 STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192

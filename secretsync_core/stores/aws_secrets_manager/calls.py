@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.stores.aws.connection import Service
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.aws_secrets_manager.names import Names
 
     Payload = Mapping[str, str | bytes]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from secretsync_core.model.inventory import Entry
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
 
 MAX_BYTES = 65_536

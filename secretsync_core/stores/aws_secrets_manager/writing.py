@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.secret import SecretValue
     from secretsync_core.stores.aws_secrets_manager.calls import Calls, Payload, Seen
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
 
 _SHORTEST_VERSION = 32  # characters of a version's id

@@ -24,8 +24,8 @@ from secretsync_core.stores.vault.answers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.vault.config import VaultConfig
 
 SECONDS = (10, 60)  # to connect, to answer
 _BARE_DENIAL = b'["permission denied"]'  # what a token that is unknown gets; a policy's denial says "1 error occurred"

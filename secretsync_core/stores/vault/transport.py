@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeVar
 
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.config import VaultConfig
 
     T = TypeVar("T")
 
