@@ -13,8 +13,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
-from secretsync_core.stores.kubernetes.answers import Answer, refusal
-from secretsync_core.stores.kubernetes.forms import JSON
+from secretsync_core.stores.kubernetes.answers import JSON, Answer, refusal
 from secretsync_core.stores.outage import TokenRefused, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask

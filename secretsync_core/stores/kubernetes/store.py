@@ -11,8 +11,7 @@ from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
-from secretsync_core.stores.kubernetes.answers import Request, immutable, object_of, refusal
-from secretsync_core.stores.kubernetes.forms import JSON, METADATA
+from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Request, immutable, object_of, refusal
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
