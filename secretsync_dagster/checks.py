@@ -15,7 +15,7 @@ from secretsync_dagster.edge import guarded
 from secretsync_dagster.loop import run_async
 from secretsync_dagster.plain_op import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
-from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key
+from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key, check_name
 from secretsync_dagster.verdict import listed, out_of_sync
 
 _RESULT = {"result": dg.Out()}
@@ -108,7 +108,7 @@ def _check(
     made: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
         keys_by_input_name={asset: key},
         node_def=make_op(
-            body, name=spec.get_python_identifier(), resource=resource, ins={asset: NOTHING}, outs=_RESULT
+            body, name=check_name(name, document.name), resource=resource, ins={asset: NOTHING}, outs=_RESULT
         ),
         check_specs_by_output_name=dict.fromkeys(_RESULT, spec),
         can_subset=False,

@@ -95,14 +95,18 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
                     },
                     output_name="manifest",
                 )
-        yield dg.Output(manifest, "manifest")
-        for shard in shards:
-            yield dg.DynamicOutput(
-                shard,
-                output_name="shards",
-                mapping_key=shard.name,
-                metadata={"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)},
-            )
+            # Made all of them first: Dagster may refuse one, and then none of them begins.
+            outputs = [
+                dg.DynamicOutput(
+                    shard,
+                    output_name="shards",
+                    mapping_key=shard.name,
+                    metadata={"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)},
+                )
+                for shard in shards
+            ]
+            yield dg.Output(manifest, "manifest")
+            yield from outputs
 
     return make_op(
         expand,

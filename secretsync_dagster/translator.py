@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import keyword
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -37,7 +37,7 @@ def dagster_name(name: str) -> str:
     """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
     made = name.replace("-", "_")
     # ``x-drift`` would be called what the drift check of ``x`` is.
-    return f"{made}_" if made in _RESERVED or made.endswith(_DRIFT) else made
+    return f"{made}_" if made.endswith(_DRIFT) else _allowed(made)
 
 
 def drift_name(job: str) -> str:
@@ -45,11 +45,23 @@ def drift_name(job: str) -> str:
     return dagster_name(job) + _DRIFT
 
 
-# What Dagster refuses as a name: one job of such a name would keep the whole location from loading.
-_RESERVED = frozenset(keyword.kwlist) | {
-    "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
-    "int", "str", "float", "bool", "input", "output", "type",
-}  # fmt: skip
+def check_name(check: str, job: str) -> str:
+    """What the op of a check is called. Ops and graphs share one space of names, and no graph has capitals."""
+    return f"CHECK_{check}_of_{dagster_name(job)}"
+
+
+@lru_cache(maxsize=4096)
+def _allowed(name: str) -> str:
+    """The name, with an underscore behind it where Dagster keeps it for itself, as it does ``config`` and ``type``.
+
+    Dagster does not publish which names these are, so it is asked. No document's name ends in a dash, so that no other
+    one becomes this.
+    """
+    try:
+        dg.DynamicOutput(None, mapping_key=name)
+    except dg.DagsterInvalidDefinitionError:
+        return f"{name}_"
+    return name
 
 
 def asset_key(job: str) -> dg.AssetKey:
@@ -93,7 +105,7 @@ def mapping_key(item: str, part: int, parts: int) -> str:
     Items have no capitals, so that no item's name is what another one's part is called.
     """
     base = _NOT_ALLOWED.sub("_", item)
-    return base if parts == 1 else f"{base}_PART_{part + 1}_of_{parts}"
+    return _allowed(base) if parts == 1 else f"{base}_PART_{part + 1}_of_{parts}"
 
 
 def pool(dest: str) -> str:

@@ -18,7 +18,6 @@ from secretsync_dagster import component
 from secretsync_dagster.compile import compile_documents
 from secretsync_dagster.load import without_collecting
 from secretsync_dagster.resources import STATE
-from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -91,26 +90,6 @@ def test_a_long_list_of_errors_says_that_it_is_cut(lab: Lab) -> None:
     told = str(lab.definitions.resolve_job_def("BROKEN_0_bad_yaml").description)
     assert told.count("unknown field") == 50
     assert "... and 50 more" in told
-
-
-@pytest.mark.parametrize(
-    "names",
-    [["config"], ["context", "in", "type"], ["audit", "expand", "transfer"], ["x", "expand-x", "transfer-to-dst"],
-     ["x", "x-schedule", "src-changes"], ["a-b", "a--b"]],
-)  # fmt: skip
-def test_any_name_that_a_document_may_have_loads(lab: Lab, names: list[str]) -> None:
-    """Neither a word that Dagster reserves nor a name like one of our ops keeps the location from loading."""
-    spec = "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n"
-    (lab.config / "jobs.yaml").write_text("---\n".join(_job(name, spec) for name in names))
-    definitions = lab.definitions
-    dg.Definitions.validate_loadable(definitions)
-    assert len(_names(definitions)) == len(names) + 1
-
-
-def test_no_two_shards_have_one_name() -> None:
-    """A part of one item is never called what another item is."""
-    assert mapping_key("a", 0, 2) != mapping_key("a-1-of-2", 0, 1)
-    assert mapping_key("a", 0, 2) != mapping_key("a-part-1-of-2", 0, 1)
 
 
 def test_two_stores_that_are_copied_both_ways_load(lab: Lab) -> None:

@@ -80,7 +80,7 @@ def test_green_while_the_copies_are_as_they_were_left(lab: Lab) -> None:
     before, records = lab.at(), lab.records()
     look = Look(lab)
     assert (look.passed, look.count("drifted"), look.count("secrets looked at")) == (True, 0, 4)
-    assert [event.step_key for event in look.result.all_events if event.is_step_start] == ["sync__job_drift"]
+    assert [event.step_key for event in look.result.all_events if event.is_step_start] == ["CHECK_drift_of_job"]
     assert (lab.at(), lab.records()) == (before, records)
 
 
