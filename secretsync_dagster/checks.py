@@ -10,13 +10,13 @@ import dagster as dg
 from secretsync_core.engine.run import check as check_drift
 from secretsync_core.model.change import Drift
 from secretsync_core.schema.documents import JobDocument
-from secretsync_dagster import show
-from secretsync_dagster.edge import guarded
-from secretsync_dagster.loop import run_async
-from secretsync_dagster.plain_op import NOTHING, make_op
+from secretsync_dagster import metadata
+from secretsync_dagster.error_boundary import error_boundary
+from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.in_sync import out_of_sync, out_of_sync_metadata
+from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
 from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key, check_name
-from secretsync_dagster.verdict import listed, out_of_sync
 
 _RESULT = {"result": dg.Out()}
 
@@ -28,7 +28,7 @@ def make_checks(document: JobDocument, resource: str) -> list[dg.AssetChecksDefi
 
 def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with guarded():
+        with error_boundary():
             runtime = runtime_of(context, resource)
             with runtime.ledger() as opened:
                 found = opened.ledger.summary(document.name)
@@ -38,7 +38,7 @@ def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
             yield dg.AssetCheckResult(
                 passed=last is not None and last.ok and not out,
                 metadata={
-                    **listed(out),
+                    **out_of_sync_metadata(out),
                     "last run": last.run if last is not None else "there was none",
                     "secrets held": found.live_keys,
                     "failed": found.failed_keys,
@@ -56,7 +56,7 @@ def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
 
 def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with guarded():
+        with error_boundary():
             runtime = runtime_of(context, resource)
             with runtime.ledger() as opened:
                 report = run_async(
@@ -71,17 +71,19 @@ def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
             unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
             problems = [error.message for error in report.errors]
             problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]
-            told = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
-            keys = {"drifted keys": show.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+            summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
+            keys = (
+                {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+            )
             yield dg.AssetCheckResult(
                 passed=report.ok,
-                description=told if report.drifted_count else (problems[0] if problems else None),
+                description=summary if report.drifted_count else (problems[0] if problems else None),
                 metadata={
                     "drifted": report.drifted_count,
                     "secrets looked at": report.total(),
                     "may not be read": report.drift_unknown,
                     **keys,
-                    **show.warnings(report.warnings),
+                    **metadata.warnings(report.warnings),
                     **{f"error {number + 1}": problem for number, problem in enumerate(problems[:5])},
                 },
             )

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_dagster import translator
-from secretsync_dagster.broken import make_broken
+from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.checks import make_checks
-from secretsync_dagster.endings import make_endings
 from secretsync_dagster.executors import make_executor
 from secretsync_dagster.freshness import with_freshness
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
+from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
 
@@ -77,7 +77,7 @@ def compile_documents(
         schedules=schedules,
         sensors=[
             *make_sensors(documents, jobs, scope),
-            *make_endings(documents, scope),
+            *make_run_reaper(documents, scope),
             *make_notifications(documents, scope),
         ],
         executor=None

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
+from secretsync_dagster.translator import JOB_TAG, asset_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secretsync_core.schema.documents import Documents
+    import dagster as dg
+
+    from secretsync_core.schema.documents import Documents, JobDocument
 
 STATE = ".secretsync"
 
@@ -50,6 +53,14 @@ class Runtime:
     def environ(self) -> Mapping[str, str]:
         """Where ``{env: NAME}`` credentials are looked up."""
         return os.environ
+
+    def jobs_of(self, run: dg.DagsterRun) -> list[JobDocument]:
+        """The SyncJobs that a run is of: one for a run of a job, any number for one of assets."""
+        jobs = self.documents.jobs
+        if JOB_TAG in run.tags:
+            return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
+        selected = run.asset_selection or frozenset()
+        return [job for name, job in sorted(jobs.items()) if asset_key(name) in selected] if selected else []
 
     @contextlib.contextmanager
     def ledger(self, *, write: bool = True) -> Iterator[OpenLedger]:

@@ -15,8 +15,8 @@ from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.watch import Sight, Watch
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.documents import Documents, JobDocument
-from secretsync_dagster.holders import is_dead
-from secretsync_dagster.loop import run_async
+from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.lease_holders import is_dead
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.translator import JOB_TAG, dagster_name, resource_key, scoped
 
@@ -69,12 +69,12 @@ def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition
         requests: list[dg.RunRequest] = []
         reasons: dict[str, list[str]] = {}
         for job, sight in _look(context.instance, runtime, watch, due).items():
-            request, reason = _request(job, sight, memory) if isinstance(sight, Sight) else (None, sight)
+            request, reason = _run_request(job, sight, memory) if isinstance(sight, Sight) else (None, sight)
             if request is not None:
                 requests.append(request)
             else:
                 reasons.setdefault(reason, []).append(job)
-        skipped = dg.SkipReason(_told(reasons) or "no job is due yet") if not requests else None
+        skipped = dg.SkipReason(_skip_text(reasons) or "no job is due yet") if not requests else None
         return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=memory.text())
 
     return changes
@@ -102,7 +102,7 @@ def _look(
     return found
 
 
-def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
+def _run_request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
     """A request for a run of the job's touched items; or None, and why."""
     fresh = sorted(item for item, digest in sight.touched.items() if memory.is_news(job, item, digest))
     for item in fresh:
@@ -126,7 +126,7 @@ def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest |
 _SETTLED = "nothing changed"
 
 
-def _told(reasons: Mapping[str, Sequence[str]]) -> str:
+def _skip_text(reasons: Mapping[str, Sequence[str]]) -> str:
     """Why nothing is started, what concerns the fewest jobs first: among a thousand that are well it would be lost."""
     lines = []
     for reason, jobs in sorted(reasons.items(), key=lambda one: (one[0] == _SETTLED, len(one[1]))):

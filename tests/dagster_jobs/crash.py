@@ -158,7 +158,7 @@ class Runs:
     def start(self, parent: str = "", how: str = "") -> BaseProcess:
         """Start a run."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["dagster_jobs.worker", "secretsync_dagster.warm"])
+        context.set_forkserver_preload(["dagster_jobs.worker", "secretsync_dagster.preload"])
         process = context.Process(target=work, args=(str(self.crash.config), str(self.home), parent, how))
         process.start()
         return process

@@ -19,9 +19,9 @@ from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.told import results_of
 from secretsync_core.schema.job import Executor, SyncJobSpec
 from secretsync_dagster import shards, steps
-from secretsync_dagster.holders import holder_of
+from secretsync_dagster.in_sync import out_of_sync
+from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.translator import asset_key
-from secretsync_dagster.verdict import out_of_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from secretsync_core.engine.lease import Claim, hold_lease
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.errors import AccessDenied, LeaseHeld
 from secretsync_dagster import steps
-from secretsync_dagster.holders import holder_of
+from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab

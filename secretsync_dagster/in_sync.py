@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from secretsync_dagster.resources import Runtime
 
-_OUT = "out of sync"
-_SHARD = "one step of several"
+_OUT_OF_SYNC = "out of sync"
+_ONE_OF_SEVERAL = "one step of several"
 _PAGE = 100
 
 
-def verdict(
+def in_sync_events(
     context: dg.OpExecutionContext,
     runtime: Runtime,
     job: str,
@@ -41,22 +41,22 @@ def verdict(
     if well:
         before -= {*well, ""}
     out = (before | set(failed)) & known
-    held = listed(out)
+    held = out_of_sync_metadata(out)
     yield dg.AssetObservation(
         asset_key(job),
         description="what this run did" if metadata else "what this step left undone",
-        metadata={**(metadata or {}), **held, **({_SHARD: True} if of_a_shard else {})},
+        metadata={**(metadata or {}), **held, **({_ONE_OF_SEVERAL: True} if of_a_shard else {})},
     )
     yield dg.AssetCheckEvaluation(
         asset_key=asset_key(job),
         check_name=IN_SYNC,
         passed=not out,
-        description=_told(out, len(known) - 1),
+        description=_description(out, len(known) - 1),
         metadata={**numbers, "items": len(known) - 1, **held},
     )
 
 
-def _told(out: Collection[str], count: int) -> str:
+def _description(out: Collection[str], count: int) -> str:
     items = "the one item is" if count == 1 else f"all {count} items are"
     if not out:
         return f"{items} in sync"
@@ -64,9 +64,9 @@ def _told(out: Collection[str], count: int) -> str:
     return f"out of sync: {', '.join(named[:10])}" + (f" and {len(named) - 10} more" if len(named) > 10 else "")
 
 
-def listed(items: Collection[str]) -> dict[str, dg.MetadataValue]:
+def out_of_sync_metadata(items: Collection[str]) -> dict[str, dg.MetadataValue]:
     """The metadata that says which items are out of sync."""
-    return {_OUT: dg.MetadataValue.json(sorted(items))}
+    return {_OUT_OF_SYNC: dg.MetadataValue.json(sorted(items))}
 
 
 def out_of_sync(instance: dg.DagsterInstance, job: str) -> set[str]:
@@ -77,12 +77,12 @@ def out_of_sync(instance: dg.DagsterInstance, job: str) -> set[str]:
     """
     out: set[str] = set()
     of_run = ""
-    for record in _observed(instance, asset_key(job)):
+    for record in _observations(instance, asset_key(job)):
         observation = record.asset_observation
-        held = observation.metadata.get(_OUT) if observation is not None else None
+        held = observation.metadata.get(_OUT_OF_SYNC) if observation is not None else None
         if observation is None or not isinstance(held, dg.JsonMetadataValue):
             continue
-        shard = _SHARD in observation.metadata
+        shard = _ONE_OF_SEVERAL in observation.metadata
         if of_run and not (shard and record.run_id == of_run):
             break
         named: Any = held.value
@@ -93,7 +93,7 @@ def out_of_sync(instance: dg.DagsterInstance, job: str) -> set[str]:
     return out
 
 
-def _observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
+def _observations(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
     """What was observed of an asset, the last first."""
     cursor = None
     while True:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secretsync_dagster.loop import run_async
+from secretsync_dagster.event_loop import run_async
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -49,7 +49,7 @@ def test_a_signal_ends_the_coroutine_and_reaches_dagster(number: signal.Signals)
 @pytest.mark.parametrize("again", [False, True])
 def test_who_can_stop_is_asked_to_first(monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
     """With a stop event the coroutine ends by itself; it is cancelled after a while, or by a second signal at once."""
-    monkeypatch.setattr("secretsync_dagster.loop.STOP_SECONDS", 30.0 if again else 0.2)
+    monkeypatch.setattr("secretsync_dagster.event_loop.STOP_SECONDS", 30.0 if again else 0.2)
     seen: list[str] = []
     stop = asyncio.Event()
 

@@ -18,11 +18,12 @@ from secretsync_core.engine.closing import close_run
 from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.documents import Documents
-from secretsync_dagster.holders import has_worker, lost_its_worker, run_of
+from secretsync_dagster.lease_holders import run_of
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.run_workers import has_worker, lost_its_worker
 from secretsync_dagster.translator import resource_key, scoped
 
-NAME = "secretsync_endings"
+NAME = "secretsync_run_reaper"
 
 _INTERVAL_SECONDS = 15
 _FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
@@ -31,7 +32,7 @@ _FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
 _REASONS = {dg.DagsterRunStatus.CANCELED: "stopped", dg.DagsterRunStatus.FAILURE: "failed"}
 
 
-def make_endings(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
+def make_run_reaper(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
     """The sensor, where there is anything to sync."""
     return [_sensor(scope)] if documents.jobs else []
 
@@ -46,9 +47,9 @@ def _sensor(scope: str) -> dg.SensorDefinition:
         required_resource_keys={resource},
         description="Ends runs whose worker was killed, so that they can be executed again, and closes their books.",
     )
-    def endings(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def run_reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         runtime = runtime_of(context, resource)
-        told: list[str] = []
+        messages: list[str] = []
         leases: list[Lease] = []
         try:
             with runtime.ledger(write=False) as opened:
@@ -56,21 +57,23 @@ def _sensor(scope: str) -> dg.SensorDefinition:
         except LedgerMissing:
             pass
         except SecretSyncError as error:
-            told.append(error.message)
+            messages.append(error.message)
         # A ledger that fails must not keep lost runs from being found.
         try:
-            told += [f"run {run} was lost" for run in _end_lost(context.instance, leases)]
-            told += [f"the books of run {run} were closed" for run in _close(context.instance, runtime, leases)]
+            messages += [f"run {run} was lost" for run in _fail_lost_runs(context.instance, leases)]
+            messages += [
+                f"the books of run {run} were closed" for run in _close_books(context.instance, runtime, leases)
+            ]
         except SecretSyncError as error:
-            told.append(error.message)
+            messages.append(error.message)
         except Exception as error:  # noqa: BLE001  its text may hold anything
-            told.append(f"an unexpected {type(error).__name__}")
-        return dg.SkipReason("; ".join(told)[:2000] or "every run has ended by itself, or goes on")
+            messages.append(f"an unexpected {type(error).__name__}")
+        return dg.SkipReason("; ".join(messages)[:2000] or "every run has ended by itself, or goes on")
 
-    return endings
+    return run_reaper
 
 
-def _end_lost(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> list[str]:
+def _fail_lost_runs(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> list[str]:
     """Note as failed what has no worker any more; gives the ids of those runs."""
     long_ago = (time.time() - _FORGOTTEN_SECONDS) * 1e6
     forgotten = {run_of(lease.holder) for lease in leases if lease.expires < long_ago}
@@ -88,7 +91,7 @@ def _end_lost(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> list[str
     return found
 
 
-def _close(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequence[Lease]) -> list[str]:
+def _close_books(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequence[Lease]) -> list[str]:
     """Close the books of runs that are over and still hold a lease; gives the ids of those that thereby ended."""
     closed = []
     for lease in leases:

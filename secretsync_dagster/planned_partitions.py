@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def plan_items(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
+def report_planned(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
     """Say that the run of this step, which is of no asset, is to materialize these items."""
     key = asset_key(job)
     for item in items:
@@ -26,13 +26,13 @@ def plan_items(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -
             event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
             job_name=context.job_name,
             message=f"{context.job_name} intends to bring {item} in sync",
-            event_specific_data=_data(key, item),
+            event_specific_data=_planned_data(key, item),
             step_key="audit",
         )
         context.instance.report_dagster_event(event, context.run_id)
 
 
-def _data(key: dg.AssetKey, item: str) -> Any:
+def _planned_data(key: dg.AssetKey, item: str) -> Any:
     """What such an event holds, made from the form in which event logs keep it: its class has no public name."""
     kept = {
         "__class__": "AssetMaterializationPlannedData",

@@ -1,4 +1,4 @@
-"""The edge of every op: whatever goes wrong inside leaves it as a Failure without a cause and without a value."""
+"""What surrounds the body of every op: every error leaves it as a Failure that has no cause and holds no value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ terminated = threading.Event()
 
 
 @contextlib.contextmanager
-def guarded(*, last: bool = False) -> Iterator[None]:
+def error_boundary(*, last: bool = False) -> Iterator[None]:
     """Let nothing but a Failure of our own out.
 
     ``last`` is for an attempt that is not to be repeated whatever it fails with: of a failure that asks for another
@@ -46,7 +46,7 @@ def guarded(*, last: bool = False) -> Iterator[None]:
         )
     except Exception as error:  # noqa: BLE001  see above
         failure = dg.Failure(
-            f"an unexpected {type(error).__name__} at {_place(error)}",
+            f"an unexpected {type(error).__name__} at {_origin(error)}",
             metadata={"code": "internal-error", "what to do": "this is a defect; please report it"},
             allow_retries=False,
         )
@@ -55,7 +55,8 @@ def guarded(*, last: bool = False) -> Iterator[None]:
         raise failure from None
 
 
-def _place(error: BaseException) -> str:
+def _origin(error: BaseException) -> str:
+    """The file and line that an exception came from."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

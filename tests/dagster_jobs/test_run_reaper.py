@@ -12,9 +12,10 @@ import pytest
 
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine import lease
-from secretsync_dagster import endings
-from secretsync_dagster.holders import holder_of, sign_as_worker
+from secretsync_dagster import run_reaper
+from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.resources import STATE
+from secretsync_dagster.run_workers import sign_as_worker
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -27,7 +28,7 @@ def _tick(lab: Lab) -> str:
     repository = lab.definitions.get_repository_def()
     resources = {"secretsync": repository.get_top_level_resources()["secretsync"]}
     with dg.build_sensor_context(lab.instance, repository_def=repository, resources=resources) as context:
-        return str(repository.get_sensor_def(endings.NAME).evaluate_tick(context).skip_message)
+        return str(repository.get_sensor_def(run_reaper.NAME).evaluate_tick(context).skip_message)
 
 
 def _run(lab: Lab, status: dg.DagsterRunStatus = STARTED) -> str:
@@ -48,7 +49,7 @@ def dead(monkeypatch: pytest.MonkeyPatch) -> None:
     gone.wait()
     host, _, born, _ = lease.name_of_this_process("x").split("/")
     monkeypatch.setattr(
-        "secretsync_dagster.holders.name_of_this_process", lambda mark: f"{host}/{gone.pid}/{born}/{mark}"
+        "secretsync_dagster.run_workers.name_of_this_process", lambda mark: f"{host}/{gone.pid}/{born}/{mark}"
     )
 
 
@@ -110,7 +111,7 @@ def test_a_worker_on_another_machine(
 ) -> None:
     """Nothing is known of its process; it counts as lost once it has not renewed its lease for a long time."""
     lab.two_items()
-    monkeypatch.setattr("secretsync_dagster.holders.name_of_this_process", lambda mark: f"elsewhere/1/2/{mark}")
+    monkeypatch.setattr("secretsync_dagster.run_workers.name_of_this_process", lambda mark: f"elsewhere/1/2/{mark}")
     run = _run(lab)
     sign_as_worker(lab.instance, run)
     lab.ledger.acquire_lease("job", holder_of(run), -expired)
