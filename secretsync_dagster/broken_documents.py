@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from secretsync_core.errors import Problem
-from secretsync_dagster.translator import scoped
+from secretsync_dagster.naming import scoped
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]+")
 _LISTED = 50

@@ -112,7 +112,7 @@ class _ByDocument(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
         """Execute the steps of one run; in process if it can one that is of no SyncJob, such as a check's."""
         run, instance = plan_context.dagster_run, plan_context.instance
-        jobs = self._runtime.jobs_of(run)
+        jobs = self._runtime.catalog.jobs_of(run)
         said = {job.spec.executor for job in jobs} & self._inner.keys()
         # The one that takes most processes is named last.
         chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from secretsync_dagster.translator import IN_SYNC, asset_key, item_names
+from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -36,19 +36,20 @@ def in_sync_events(
     ``numbers``, which say what the step did, from run to run; the observation, which takes ``metadata`` besides, is
     what the next step reads: an evaluation is hidden as soon as another is planned.
     """
-    known = {*item_names(runtime.documents.jobs[job]), ""}
-    before = out_of_sync(context.instance, job)
+    key = runtime.catalog.asset_key(job)
+    known = {*runtime.catalog.partition_keys(job), ""}
+    before = out_of_sync(context.instance, key)
     if well:
         before -= {*well, ""}
     out = (before | set(failed)) & known
     held = out_of_sync_metadata(out)
     yield dg.AssetObservation(
-        asset_key(job),
+        key,
         description="what this run did" if metadata else "what this step left undone",
         metadata={**(metadata or {}), **held, **({_ONE_OF_SEVERAL: True} if of_a_shard else {})},
     )
     yield dg.AssetCheckEvaluation(
-        asset_key=asset_key(job),
+        asset_key=key,
         check_name=IN_SYNC,
         passed=not out,
         description=_description(out, len(known) - 1),
@@ -69,15 +70,15 @@ def out_of_sync_metadata(items: Collection[str]) -> dict[str, dg.MetadataValue]:
     return {_OUT_OF_SYNC: dg.MetadataValue.json(sorted(items))}
 
 
-def out_of_sync(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """The items that a job's last run left out of sync, or one before it.
+def out_of_sync(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+    """The items that the last run of the job whose asset this is left out of sync, or one before it.
 
     Steps of one run that fail at the same time in processes of their own do not know of each other: what they say
     counts together.
     """
     out: set[str] = set()
     of_run = ""
-    for record in _observations(instance, asset_key(job)):
+    for record in _observations(instance, key):
         observation = record.asset_observation
         held = observation.metadata.get(_OUT_OF_SYNC) if observation is not None else None
         if observation is None or not isinstance(held, dg.JsonMetadataValue):

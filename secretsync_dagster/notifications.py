@@ -20,10 +20,11 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
-from secretsync_core.schema.documents import Documents, JobDocument
+from secretsync_core.schema.documents import JobDocument
+from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.metadata import drifted_keys
+from secretsync_dagster.naming import DRIFT, JOB_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key, resource_key, scoped
 
 NAME = "secretsync_notifications"
 
@@ -38,18 +39,18 @@ _MESSAGES_SECONDS = 30.0
 """How long the messages about one run of one SyncJob may take in all."""
 
 
-def make_notifications(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
+def make_notifications(catalog: Catalog) -> list[dg.SensorDefinition]:
     """The sensor, where a document asks for notifications."""
-    told = {job.name: job for job in documents.jobs.values() if job.spec.notify}
-    return [_sensor(told, scope)] if told else []
+    told = {job.name: job for job in catalog.documents.jobs.values() if job.spec.notify}
+    return [_sensor(catalog, told)] if told else []
 
 
-def _sensor(jobs: dict[str, JobDocument], scope: str) -> dg.SensorDefinition:
-    resource = resource_key(scope)
-    by_asset = {asset_key(name): job for name, job in jobs.items()}
+def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefinition:
+    resource = catalog.resource
+    by_asset = {catalog.asset_key(name): job for name, job in jobs.items()}
 
     @dg.sensor(
-        name=scoped(NAME, scope),
+        name=scoped(NAME, catalog.scope),
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
@@ -126,7 +127,7 @@ def _jobs_of(
     A run that synced nothing may have looked for drift: then what it found comes with the job.
     """
     if JOB_TAG in run.tags or run.asset_selection:
-        return [(job, None) for job in runtime.jobs_of(run) if job.name in jobs]
+        return [(job, None) for job in runtime.catalog.jobs_of(run) if job.name in jobs]
     return list(_drift_endings(instance, run, by_asset))
 
 

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from secretsync_core.engine.lease import Claim
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import Result
 from secretsync_dagster import metadata, steps
+from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
@@ -22,7 +23,7 @@ from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.shards import Manifest, Moved, Shard
-from secretsync_dagster.translator import asset_key, dagster_name, item_names, resource_key, scoped
+from secretsync_dagster.translator import OpData
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -51,16 +52,19 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
-def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None = None) -> dg.OpDefinition:
+def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
+    resource = catalog.resource
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
             config = SyncConfig(**context.op_config)
-            items = list(context.partition_keys) if _partitioned(context) else config.items
+            runtime = runtime_of(context, resource)
+            ours = runtime.catalog
+            partitions = list(context.partition_keys) if _partitioned(context) else None
+            items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
             if config.dryRun:
-                runtime = runtime_of(context, resource)
                 manifest, changes = run_async(steps.foresee(runtime, job, items=items, verify=config.verify))
                 context.add_output_metadata(
                     {
@@ -72,7 +76,6 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                runtime = runtime_of(context, resource)
                 step = _step_of(context, runtime, waits=True)
                 try:
                     manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
@@ -80,13 +83,13 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
                     raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
                     if not error.retryable or _is_last(context):
-                        _report_planned(context, job, items or item_names(runtime.documents.jobs[job]))
+                        _report_planned(context, ours, job, items or ours.partition_keys(job))
                         yield from in_sync_events(context, runtime, job, {}, failed={""})
                     raise
-                _report_planned(context, job, manifest.items)
+                _report_planned(context, ours, job, manifest.items)
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-                    yield dg.AssetMaterialization(asset_key(job), partition=item, metadata=metadata.numbers(counts))
+                    yield _materialized(ours, job, item, metadata.numbers(counts))
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
@@ -96,25 +99,16 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
                     output_name="manifest",
                 )
             # Made all of them first: Dagster may refuse one, and then none of them begins.
-            outputs = [
-                dg.DynamicOutput(
-                    shard,
-                    output_name="shards",
-                    mapping_key=shard.name,
-                    metadata={"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)},
-                )
-                for shard in shards
-            ]
+            outputs = _outputs(ours, job, shards)
             yield dg.Output(manifest, "manifest")
             yield from outputs
 
     return make_op(
         expand,
-        # Op names share one space with graph names, which have no capitals.
-        name=f"EXPAND_{dagster_name(job)}",
+        name=catalog.op_name(OpData("expand", catalog.scope, job=catalog.jobs[job])),
         resource=resource,
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
-        ins=dict.fromkeys(inputs, NOTHING),
+        ins=dict.fromkeys(catalog.inputs(job), NOTHING),
         outs=_EXPANDED,
         config_schema=_CONFIG_SCHEMA,
         retry_policy=_RETRY,
@@ -122,18 +116,37 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
     )
 
 
-def _report_planned(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
+def _report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:
     """Say which items this run is to bring in sync, where Dagster does not say it itself."""
     if not _partitioned(context):
-        report_planned(context, job, items)
+        report_planned(context, catalog, job, items)
 
 
-def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
+def _outputs(catalog: Catalog, job: str, shards: list[Shard]) -> list[dg.DynamicOutput[Shard]]:
+    """The outputs that start one transfer step each.
+
+    Raises UsageError where a step's name is not one, or is another's too.
+    """
+    outputs = []
+    told: dict[str, Any]
+    for shard, key in zip(shards, catalog.mapping_keys(job, shards), strict=True):
+        told = {"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)}
+        try:
+            outputs.append(dg.DynamicOutput(shard, output_name="shards", mapping_key=key, metadata=told))
+        except dg.DagsterInvalidDefinitionError:
+            raise UsageError(
+                f"Dagster does not take {key!r} as the name of a step",
+                hint="let get_mapping_key of the translator give letters, digits and underscores",
+            ) from None
+    return outputs
+
+
+def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     """The op that carries out one shard. One definition a destination, since that decides its pool."""
-    resource = resource_key(scope)
+    resource = catalog.resource
 
     @dg.op(
-        name=scoped(f"TRANSFER_to_{dagster_name(dest)}", scope),
+        name=catalog.op_name(OpData("transfer", catalog.scope, dest=catalog.stores[dest])),
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool,
@@ -151,14 +164,14 @@ def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
                     # Yielded, for what is only logged before a failure gets lost.
                     out_of_sync = done.bad_items | {error.item for error in done.report.errors}
                     out_of_sync |= {shard.item} if shard.item else set()
-                    yield from _out_of_sync_observations(shard.job, out_of_sync, done)
+                    yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
                     yield from in_sync_events(
                         context, runtime, shard.job, _numbers(done), failed=out_of_sync, of_a_shard=True
                     )
                 raise failure
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
-                yield _materialization(shard.job, shard.item, done)
+                yield _materialization(runtime.catalog, shard.job, shard.item, done)
             yield dg.Output(
                 Moved(context.run_id, done.report.counts, shown, done.report.requests),
                 metadata={
@@ -170,12 +183,12 @@ def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
     return transfer
 
 
-def make_audit(scope: str, pool: str | None = None) -> dg.OpDefinition:
+def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
     """The op that looks once more. One definition a scope, since that decides where its documents are, and a pool."""
-    resource = resource_key(scope)
+    resource = catalog.resource
 
     @dg.op(
-        name=scoped(f"AUDIT_{pool}" if pool else "AUDIT", scope),
+        name=catalog.op_name(OpData("audit", catalog.scope, pool=pool)),
         pool=pool,
         description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
         out=dg.Out(dg.Nothing, is_required=False),
@@ -202,8 +215,8 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
         out_of_sync = done.bad_items | {error.item for error in done.report.errors}
         for item in manifest.items:
             if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
-                yield _materialization(manifest.job, item, done)
-        yield from _out_of_sync_observations(manifest.job, out_of_sync, done)
+                yield _materialization(runtime.catalog, manifest.job, item, done)
+        yield from _out_of_sync_observations(runtime.catalog, manifest.job, out_of_sync, done)
         yield from in_sync_events(
             context,
             runtime,
@@ -225,30 +238,37 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             raise _failure("the job", done, last=_is_last(context))
 
 
-def _materialization(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
+def _materialized(catalog: Catalog, job: str, item: str, shown: dict[str, dg.MetadataValue]) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(catalog.asset_key(job), partition=catalog.partition_keys(job)[item], metadata=shown)
+
+
+def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
     """An item is in sync, and what it took."""
-    return dg.AssetMaterialization(
-        asset_key(job),
-        partition=item,
-        metadata={
+    return _materialized(
+        catalog,
+        job,
+        item,
+        {
             **metadata.numbers(
                 done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)
             ),
             "secrets": metadata.outcome_table(
                 [one for one in done.outcomes if one.change.item == item], done.outcomes_of[item]
             ),
-            "ledger": f"secretsync audit log --run {done.report.run}",
+            "ledger": dg.MetadataValue.text(f"secretsync audit log --run {done.report.run}"),
         },
     )
 
 
-def _out_of_sync_observations(job: str, items: AbstractSet[str], done: steps.Done) -> Iterator[dg.AssetObservation]:
+def _out_of_sync_observations(
+    catalog: Catalog, job: str, items: AbstractSet[str], done: steps.Done
+) -> Iterator[dg.AssetObservation]:
     """The items that are out of sync now, with the same numbers as those that are well, so that plots have both."""
     for item in sorted(items - {""}):
         counts = done.report.counts.get(item, {})
         yield dg.AssetObservation(
-            asset_key(job),
-            partition=item,
+            catalog.asset_key(job),
+            partition=catalog.partition_keys(job).get(item, item),
             description="this item is out of sync",
             metadata={
                 **metadata.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),

@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from secretsync_dagster.translator import asset_key
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from secretsync_dagster.catalog import Catalog
 
-def report_planned(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
+
+def report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:
     """Say that the run of this step, which is of no asset, is to materialize these items."""
-    key = asset_key(job)
+    key, partitions = catalog.asset_key(job), catalog.partition_keys(job)
     for item in items:
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
             job_name=context.job_name,
             message=f"{context.job_name} intends to bring {item} in sync",
-            event_specific_data=_planned_data(key, item),
+            event_specific_data=_planned_data(key, partitions[item]),
             step_key="audit",
         )
         context.instance.report_dagster_event(event, context.run_id)
 
 
-def _planned_data(key: dg.AssetKey, item: str) -> Any:
+def _planned_data(key: dg.AssetKey, partition: str) -> Any:
     """What such an event holds, made from the form in which event logs keep it: its class has no public name."""
     kept = {
         "__class__": "AssetMaterializationPlannedData",
         "asset_key": {"__class__": "AssetKey", "path": list(key.path)},
-        "partition": item,
+        "partition": partition,
         "partitions_subset": None,
     }
     return dg.deserialize_value(json.dumps(kept))

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
-from secretsync_dagster.translator import JOB_TAG, asset_key
+from secretsync_dagster.catalog import Catalog  # noqa: TC001  a field of a dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import dagster as dg
-
-    from secretsync_core.schema.documents import Documents, JobDocument
+    from secretsync_core.schema.documents import Documents
 
 STATE = ".secretsync"
 
@@ -37,30 +35,27 @@ class OpenLedger(NamedTuple):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The resource that :func:`secretsync_dagster.translator.resource_key` names.
+    """The resource that :func:`secretsync_dagster.naming.resource_key` names.
 
     Attributes:
-        documents: every document that is whole.
+        catalog: the documents that are whole, and what they are called in Dagster.
         directory: where the documents stand; the ledger is beside them unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``; empty for the default.
     """
 
-    documents: Documents
+    catalog: Catalog
     directory: Path
     ledger_url: str = ""
+
+    @property
+    def documents(self) -> Documents:
+        """Every document that is whole."""
+        return self.catalog.documents
 
     @property
     def environ(self) -> Mapping[str, str]:
         """Where ``{env: NAME}`` credentials are looked up."""
         return os.environ
-
-    def jobs_of(self, run: dg.DagsterRun) -> list[JobDocument]:
-        """The SyncJobs that a run is of: one for a run of a job, any number for one of assets."""
-        jobs = self.documents.jobs
-        if JOB_TAG in run.tags:
-            return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
-        selected = run.asset_selection or frozenset()
-        return [job for name, job in sorted(jobs.items()) if asset_key(name) in selected] if selected else []
 
     @contextlib.contextmanager
     def ledger(self, *, write: bool = True) -> Iterator[OpenLedger]:

@@ -17,11 +17,11 @@ from secretsync_core.audit.ledger import Lease
 from secretsync_core.engine.closing import close_run
 from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.schema.documents import Documents
+from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.lease_holders import run_of
+from secretsync_dagster.naming import scoped
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.run_workers import has_worker, lost_its_worker
-from secretsync_dagster.translator import resource_key, scoped
 
 NAME = "secretsync_run_reaper"
 
@@ -32,16 +32,16 @@ _FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
 _REASONS = {dg.DagsterRunStatus.CANCELED: "stopped", dg.DagsterRunStatus.FAILURE: "failed"}
 
 
-def make_run_reaper(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
+def make_run_reaper(catalog: Catalog) -> list[dg.SensorDefinition]:
     """The sensor, where there is anything to sync."""
-    return [_sensor(scope)] if documents.jobs else []
+    return [_sensor(catalog)] if catalog.documents.jobs else []
 
 
-def _sensor(scope: str) -> dg.SensorDefinition:
-    resource = resource_key(scope)
+def _sensor(catalog: Catalog) -> dg.SensorDefinition:
+    resource = catalog.resource
 
     @dg.sensor(
-        name=scoped(NAME, scope),
+        name=scoped(NAME, catalog.scope),
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},

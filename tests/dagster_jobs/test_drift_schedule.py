@@ -10,7 +10,7 @@ import pytest
 
 from dagster_jobs.lab import KEY, rows
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_dagster.translator import DRIFT, JOB_TAG
+from secretsync_dagster.naming import DRIFT, JOB_TAG
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab

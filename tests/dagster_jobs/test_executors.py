@@ -12,7 +12,7 @@ import pytest
 
 from dagster_jobs import worker
 from dagster_jobs.crash import Crash, Runs
-from dagster_jobs.lab import checked
+from dagster_jobs.lab import KEY, checked
 from dagster_jobs.processes import offspring, wait_until
 from secretsync_core.engine import lease
 from secretsync_core.errors import AccessDenied, StoreUnavailable
@@ -21,7 +21,6 @@ from secretsync_core.schema.job import Executor, SyncJobSpec
 from secretsync_dagster import shards, steps
 from secretsync_dagster.in_sync import out_of_sync
 from secretsync_dagster.lease_holders import holder_of
-from secretsync_dagster.translator import asset_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,7 +156,7 @@ def test_a_retry_that_helped_leaves_nothing_red(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", StoreUnavailable("away", store="dst"), key="alpha/1", times=1)
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="beta/1")
     assert checked(lab.run()) == [False]
-    assert out_of_sync(lab.instance, "job") == {"beta"}
+    assert out_of_sync(lab.instance, KEY) == {"beta"}
 
 
 def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
@@ -166,10 +165,10 @@ def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     lab.run()
     job = lab.definitions.resolve_implicit_global_asset_job_def()
-    only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(asset_key("job"), "in_sync")})
+    only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(KEY, "in_sync")})
     result = only.execute_in_process(instance=lab.instance)
     assert [each.passed for each in result.get_asset_check_evaluations()] == [False]
-    assert out_of_sync(lab.instance, "job") == {"alpha"}
+    assert out_of_sync(lab.instance, KEY) == {"alpha"}
     assert checked(lab.run(items=["beta"])) == [False]
 
 
@@ -279,8 +278,8 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         first = worker.execute(instance, str(config), None)
         assert not first.success
         assert instance.all_logs(first.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
-        assert out_of_sync(instance, "job") == {"alpha", "beta"}
-        assert set(instance.get_materialized_partitions(asset_key("job"))) == {"gamma"}
+        assert out_of_sync(instance, KEY) == {"alpha", "beta"}
+        assert set(instance.get_materialized_partitions(KEY)) == {"gamma"}
         for name in ("alpha", "beta"):
             (config / "src" / name / "other").write_text('{"x": "1"}')
         before = {path: path.stat().st_mtime_ns for path in (config / "dst").rglob("*") if path.is_file()}
@@ -292,7 +291,7 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         after = {path: path.stat().st_mtime_ns for path in (config / "dst").rglob("*") if path.is_file()}
         assert {path: after[path] for path in before} == before
         assert len(after) == 6
-        assert out_of_sync(instance, "job") == set()
+        assert out_of_sync(instance, KEY) == set()
 
 
 def test_the_executor_is_the_documents(lab: Lab) -> None:
