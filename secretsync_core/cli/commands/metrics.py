@@ -37,7 +37,7 @@ def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> i
         code = error.exit_code
     made = registry(facts)
     if textfile is None:
-        output.write(generate_latest(made).decode())
+        output.data([generate_latest(made)])
     else:
         try:
             write_to_textfile(str(textfile), made)
