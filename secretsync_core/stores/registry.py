@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Protocol
 
 from secretsync_core import __version__
+from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.plugins import BUILT_IN, GROUP, installed_plugins
 from secretsync_core.stores.base import abilities_of
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import StoreDocument
     from secretsync_core.stores.base import Store, StoreContext
     from secretsync_core.stores.provider import Opening
-
-PACKAGE = "secretsync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +154,11 @@ def _built_in(provider: str, plugins: Sequence[EntryPoint]) -> list[StoreTypeInf
         limits: StoreLimits | None = None
         problem = _conflict(provider, same) if same else ""
         if missing:
-            problem = f"needs {missing}: {_install(built_in)}"
+            problem = f"needs {missing}: {extra_hint(built_in.extra)}"
         else:
             found = EntryPoint(provider, where, GROUP).load()
             abilities, limits = abilities_of_class(found), getattr(found, "LIMITS", None)
-        infos.append(StoreTypeInfo(provider, variant, PACKAGE, __version__, abilities, limits, problem))
+        infos.append(StoreTypeInfo(provider, variant, NAME, __version__, abilities, limits, problem))
     return infos
 
 
@@ -176,7 +175,7 @@ def _known() -> set[str]:
 
 
 def _conflict(provider: str, plugins: Sequence[EntryPoint]) -> str:
-    owners = [PACKAGE] if provider in BUILT_IN else []
+    owners = [NAME] if provider in BUILT_IN else []
     owners += [plugin.dist.name if plugin.dist else "?" for plugin in plugins]
     return f"the provider name {provider!r} is taken by more than one package: {', '.join(owners)}"
 
@@ -187,9 +186,6 @@ def _missing(built_in: Provider) -> str:
 
 
 def _needs(provider: str, missing: str, registered: object, store: str) -> StoreError:
-    hint = _install(registered) if isinstance(registered, Provider) else "install it, or tell the provider's makers"
+    hint = extra_hint(registered.extra) if isinstance(registered, Provider) else "install it, or tell the provider's makers"
     return StoreError(f"the provider {provider!r} needs {missing}", store=store, hint=hint)
 
-
-def _install(built_in: Provider) -> str:
-    return f"pip install '{PACKAGE}[{built_in.extra}]'"

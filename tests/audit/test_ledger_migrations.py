@@ -19,6 +19,7 @@ from secretsync_core.audit import migrate, migrations, seal
 from secretsync_core.audit.ledger import Ledger, _open_database
 from secretsync_core.audit.schema import VERSION, revision
 from secretsync_core.audit.state import OF_ITEM
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -338,5 +339,5 @@ def test_a_missing_alembic_names_the_extra(old: str, monkeypatch: pytest.MonkeyP
     with Ledger.open(old, seal_key=SEAL_KEY) as ledger:
         with pytest.raises(LedgerError) as caught:
             ledger.migrate()
-        assert "secretsync[migrate]" in caught.value.hint
+        assert caught.value.hint == extra_hint("migrate")
         assert ledger.append("payments", [done("after")]) == [29]

@@ -219,4 +219,4 @@ def test_without_the_library_the_extra_is_named(started: Cli) -> None:
     started.write("sitecustomize.py", "import sys\nsys.modules['prometheus_client'] = None\n")
     ran = started("metrics", PYTHONPATH=f"{started.directory}:{started.environ['PYTHONPATH']}")
     assert ran.code == 2
-    assert "pip install 'secretsync[metrics]'" in ran.err
+    assert "install the extra [metrics]; see Install in the README" in ran.err

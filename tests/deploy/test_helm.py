@@ -237,7 +237,7 @@ def test_aws_by_the_role_of_the_service_account() -> None:
     }
     for template in pods(objects).values():
         assert [name for name in environment(template) if name.startswith("AWS")] == ["AWS_REGION"]
-        assert container(template)["image"].startswith("ghcr.io/secretsync/secretsync@sha256:")
+        assert container(template)["image"].startswith("registry.example.com/secretsync@sha256:")
 
 
 def test_vault_by_a_token_with_an_audience() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
+from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions
 from secretsync_core.schema.documents import StoreDocument, Where
@@ -169,8 +170,8 @@ def test_a_missing_sdk_names_the_extra() -> None:
     )
     needed, hint, *problems = done.stdout.splitlines()
     assert needed == "the provider 'vault' needs aiohttp"
-    assert hint == "pip install 'secretsync[vault]'"
-    assert problems == ["needs aiohttp: pip install 'secretsync[vault]'"] * 2
+    assert hint == extra_hint("vault")
+    assert problems == [f"needs aiohttp: {extra_hint('vault')}"] * 2
 
 
 def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
@@ -186,7 +187,7 @@ def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     file = infos["file", ""]
     assert file.limits is not None
     assert file.limits.max_bytes == 64 * 1024 * 1024
-    assert not any(info.problem for info in infos.values() if info.package == "secretsync")
+    assert not any(info.problem for info in infos.values() if info.package == NAME)
 
 
 def test_abilities_are_read_off_a_class() -> None:
