@@ -139,7 +139,7 @@ async def test_what_is_not_a_provider_is_told(plugin: Callable[..., None], sourc
 async def test_a_name_that_is_taken_is_an_error(plugin: Callable[..., None]) -> None:
     """A package may not take over a built-in provider, and two may not share a name; both are named."""
     plugin("file")
-    with pytest.raises(StoreError, match="more than one package: secretsync, acme"):
+    with pytest.raises(StoreError, match="more than one package: secretsync-core, acme"):
         await open_store(document("file", FileConfig(path="/nowhere")), context())
     assert all("more than one" in info.problem for info in installed() if info.provider == "file")
 
