@@ -186,6 +186,9 @@ def _missing(built_in: Provider) -> str:
 
 
 def _needs(provider: str, missing: str, registered: object, store: str) -> StoreError:
-    hint = extra_hint(registered.extra) if isinstance(registered, Provider) else "install it, or tell the provider's makers"
+    hint = (
+        extra_hint(registered.extra)
+        if isinstance(registered, Provider)
+        else "install it, or tell the provider's makers"
+    )
     return StoreError(f"the provider {provider!r} needs {missing}", store=store, hint=hint)
-
