@@ -10,11 +10,11 @@ from support.http import Api
 
 from dagster_jobs.processes import wait_until
 from dagster_jobs.worker import QUIET, work
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -98,13 +98,13 @@ class Crash:
 
     def ledger(self) -> Ledger:
         """The ledger, opened."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         url = self.ledger_url or home / "ledger.db"
         return Ledger.open(url, seal_key=load_key(environ={}, directory=home, create=False).seal)
 
     def recorded(self) -> int:
         """How many records the ledger holds of the job; none where there is no ledger yet."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         try:
             key = load_key(environ={}, directory=home, create=False).seal
             with Ledger.open(self.ledger_url or home / "ledger.db", seal_key=key, read_only=True) as ledger:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from engine.world import FAST, World
 
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.engine import opening, session
@@ -16,7 +17,6 @@ from secretsync_core.schema.loader import examine
 from secretsync_dagster import ops
 from secretsync_dagster.compile import compile_documents
 from secretsync_dagster.naming import IN_SYNC
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Lab(World):
 
     def another_ledger(self) -> Ledger:
         """Open the code location's ledger."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         home.mkdir(mode=0o700, exist_ok=True)
         keys = load_key(environ=os.environ, directory=home, create=True, ledger=home / "ledger.db")
         return Ledger.open(home / "ledger.db", seal_key=keys.seal)

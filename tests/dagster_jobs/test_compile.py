@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 
 import secretsync_dagster
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.schema.loader import examine
 from secretsync_dagster import component
 from secretsync_dagster.compile import compile_documents
 from secretsync_dagster.load import without_collecting
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -163,7 +163,7 @@ def test_sets_of_documents_share_a_code_location(lab: Lab) -> None:
         for part in (definitions.resolve_job_def(f"job_{scope}"), definitions.resolve_job_def(f"job_{scope}_drift")):
             assert part.execute_in_process(instance=lab.instance).success
         assert (lab.path / scope / "dst" / "key").read_text() == scope
-        assert (lab.path / scope / STATE / "ledger.db").exists()
+        assert (lab.path / scope / DIRECTORY / "ledger.db").exists()
     assets = definitions.resolve_implicit_global_asset_job_def()
     key = dg.AssetKey(["sync", "job_two"])
     assert assets.execute_in_process(asset_selection=[key], partition_key="all", instance=lab.instance).success

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine import lease
 from secretsync_dagster import run_reaper
 from secretsync_dagster.lease_holders import holder_of
-from secretsync_dagster.resources import STATE
 from secretsync_dagster.run_workers import sign_as_worker
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def test_no_ledger_is_made_to_find_nothing(lab: Lab) -> None:
     _tick(lab)
     assert len(lab.ledger.leases()) == 2
     lab.ledger.close()
-    for path in (lab.config / STATE).iterdir():
+    for path in (lab.config / DIRECTORY).iterdir():
         path.unlink()
     assert _tick(lab) == "every run has ended by itself, or goes on"
-    assert list((lab.config / STATE).iterdir()) == []
+    assert list((lab.config / DIRECTORY).iterdir()) == []
 
 
 def test_a_ledger_that_fails_does_not_keep_lost_runs_from_being_found(lab: Lab, dead: None) -> None:
@@ -154,7 +154,7 @@ def test_a_ledger_that_fails_does_not_keep_lost_runs_from_being_found(lab: Lab, 
     run = _run(lab)
     sign_as_worker(lab.instance, run)
     lab.ledger.close()
-    (lab.config / STATE / "ledger.db").write_text("not a database")
+    (lab.config / DIRECTORY / "ledger.db").write_text("not a database")
     told = _tick(lab)
     assert "is not an SQLite database" in told
     assert f"run {run} was lost" in told

@@ -21,10 +21,10 @@ from deploy.cluster import cluster
 from deploy.image import ROOT
 from deploy.launching import launch, settings
 from deploy.manifests import check, pods
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.record import Event
 from secretsync_core.model.told import results_of
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +98,10 @@ def place(
         config, openbao, openbao_dest, (mount(openbao), mount(openbao_dest)), name="job", items=1, each=800,
         executor="Kubernetes", limits=f"shards: 4, rate: {request.param}/s", ledger_url=database.url,
     )  # fmt: skip
-    (config / STATE).mkdir(mode=0o700)
-    load_key(environ={}, directory=config / STATE, create=True)
+    (config / DIRECTORY).mkdir(mode=0o700)
+    load_key(environ={}, directory=config / DIRECTORY, create=True)
     given = {**database.environ, "SECRETSYNC_CONFIG": str(config), "SECRETSYNC_LEDGER": database.url}
-    pod = {**given, "DAGSTER_HOME": str(home), "SECRETSYNC_KEY_FILE": str(config / STATE / "ledger.key")}
+    pod = {**given, "DAGSTER_HOME": str(home), "SECRETSYNC_KEY_FILE": str(config / DIRECTORY / "ledger.key")}
     storage = yaml.safe_load((ROOT / "deploy" / "dagster" / "dagster.yaml").read_text())["storage"]
     for name, value in database.environ.items():
         monkeypatch.setenv(name, value)

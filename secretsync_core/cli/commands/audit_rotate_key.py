@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import keys
-from secretsync_core.audit.ledger import Ledger
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.commands.audit_verify import expected_heads
 from secretsync_core.cli.wording import number, plural
@@ -15,6 +14,7 @@ from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
     from secretsync_core.audit.keys import KeyPair
+    from secretsync_core.audit.ledger import Ledger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
 
@@ -23,10 +23,8 @@ def run(output: Output, call: Call, *, expect: tuple[str, ...], status: bool) ->
     """Seal the ledger with the newest key; where it is that already and the key file is ours, make a new one first."""
     expected = expected_heads(expect)
     pair = workspace.keys(call)
-    with Ledger.open(
-        workspace.ledger_url(call), seal_key=pair.seal, former=pair.former_seals, read_only=status, reseal=True
-    ) as ledger:
-        rotated = False
+    with workspace.ledger(call, write=not status, reseal=True) as opened:
+        ledger, rotated = opened.ledger, False
         if not status:
             ledger.check_before_resealing(expected)
             pair = _newest(call, ledger, pair)
