@@ -80,5 +80,5 @@ class Sync:
     def state(self) -> Iterator[tuple[str, str | None, str | None]]:
         """Key, source version and destination version of every secret, as the ledger (SQLite) holds them."""
         with open_ledger(self._config / home.DIRECTORY, environ={}, write=False) as opened:
-            for (_, key), state in opened.ledger.state("everything"):
+            for (_, key), state in opened.ledger.state.keys("everything"):
                 yield key, state.source_version, state.dest_version

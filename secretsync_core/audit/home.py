@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -47,5 +48,7 @@ def make_for_key(directory: Path, *, parents: bool = True) -> None:
 
 
 def _hide(directory: Path) -> None:
-    with suppress(FileExistsError), (directory / _IGNORE).open("x") as file:
-        file.write("*\n")
+    with suppress(FileExistsError):
+        handle = os.open(directory / _IGNORE, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write("*\n")

@@ -93,7 +93,7 @@ class Recorder:
 
     async def origins_of(self, dest: str, keys: Collection[str]) -> dict[str, Origin]:
         """What each of these keys came of, as far as they are live at a destination."""
-        return await self.call(lambda: dict(self._ledger.origins_of(self._job, dest, keys)))
+        return await self.call(lambda: dict(self._ledger.state.origins_of(self._job, dest, keys)))
 
     async def mark(self) -> int:
         """The number of the last record: a place in time for :meth:`moving`."""

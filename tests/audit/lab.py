@@ -141,7 +141,7 @@ def try_lease(url: str, job: str, holder: str, seconds: float, answer: Connectio
     """A process that asks for a lease once and says whether it got it."""
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         try:
-            ledger.acquire_lease(job, holder, seconds)
+            ledger.leases.acquire(job, holder, seconds)
         except LeaseHeld:
             answer.send(False)
         else:
@@ -176,8 +176,8 @@ def write_everywhere(url: str, seal_key: bytes, number: int) -> None:
         for batch in range(15):
             for job in (f"own-{number}", f"pair-{number // 2}", "all"):
                 ledger.append(job, [done(f"p{number}/{key}", version=str(batch)) for key in range(3)])
-            ledger.acquire_lease(f"own-{number}", f"process-{number}", 60)
-            ledger.release(f"own-{number}", f"process-{number}")
+            ledger.leases.acquire(f"own-{number}", f"process-{number}", 60)
+            ledger.leases.release(f"own-{number}", f"process-{number}")
 
 
 def reseal_and_stay(url: str, reached: Connection) -> None:
@@ -191,4 +191,4 @@ def reseal_and_stay(url: str, reached: Connection) -> None:
 
     setattr(rotation, "seal_anew", stay)  # noqa: B010  a module's function, in a process that ends here
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
-        ledger.reseal(NEW_KEY, "rotation-1")
+        ledger.seals.renew(NEW_KEY, "rotation-1")

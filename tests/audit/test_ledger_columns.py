@@ -137,6 +137,6 @@ def test_the_state_and_the_heads_fit_no_value_either(ledger: Ledger, other_hand:
     ):
         with pytest.raises(other_hand.refuses()):
             other_hand(statement, JSON * 30)
-    ledger.acquire_lease("job", "me", 60)
+    ledger.leases.acquire("job", "me", 60)
     with pytest.raises(other_hand.refuses()):
         other_hand("UPDATE leases SET holder = ?", JSON)

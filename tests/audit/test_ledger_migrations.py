@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 
 from audit.lab import SEAL_KEY, OtherHand, append_many, done, make_version_1, migrate_and_stay, migrate_once
 from secretsync_core.audit import migrate, migrations, seal
-from secretsync_core.audit.ledger import Ledger, _open_database
+from secretsync_core.audit.databases import open_database
+from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.schema import VERSION, revision
 from secretsync_core.audit.state import OF_ITEM
 from secretsync_core.distribution import extra_hint
@@ -37,7 +38,7 @@ def old(url: str) -> str:
 
 def by_alembic(url: str, to: str) -> None:
     """Make the tables in an empty place by migrations alone."""
-    database = _open_database(url, read_only=False)
+    database = open_database(url, read_only=False)
     if database.schema:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute("CREATE SCHEMA secretsync")
@@ -78,12 +79,12 @@ def told(ledger: Ledger) -> dict[str, Any]:
     return {
         job: (
             list(ledger.records(job=job)),
-            list(ledger.state(job)),
-            [list(ledger.fingerprints(job, dest)) for dest in ("k8s", "vault-b")],
-            [list(ledger.origins(job, f"item-{number}")) for number in range(3)],
-            ledger.summary(job),
-            ledger.open_runs(job),
-            ledger.unsettled(job),
+            list(ledger.state.keys(job)),
+            [list(ledger.state.fingerprints(job, dest)) for dest in ("k8s", "vault-b")],
+            [list(ledger.state.origins(job, f"item-{number}")) for number in range(3)],
+            ledger.runs.summary(job),
+            ledger.runs.unfinished(job),
+            ledger.runs.unsettled(job),
         )
         for job in ledger.jobs()
     }
@@ -166,7 +167,7 @@ def test_a_ledger_of_an_older_version_serves_as_it_is(old: str) -> None:
     with Ledger.open(old, seal_key=SEAL_KEY) as ledger:
         assert "`secretsync audit migrate`" in ledger.outdated
         assert ledger.append("billing", [done("more", item="item-1")]) == [27]
-        assert sum(1 for _ in ledger.origins("billing", "item-1")) == 3
+        assert sum(1 for _ in ledger.state.origins("billing", "item-1")) == 3
         assert all(report.sound for report in ledger.verify())
     with Ledger.open(old, seal_key=SEAL_KEY, read_only=True) as reader:
         assert reader.version == 1

@@ -72,13 +72,13 @@ def test_any_interleaving_of_records_is_sound(ledger: Ledger, batches: list[tupl
         report = report_of(ledger, job)
         assert report.faults == []
         assert report.records == len(mine)
-        state = list(ledger.state(job))
+        state = list(ledger.state.keys(job))
         assert dict(state) == replay(mine)
         assert [key for key, _ in state] == sorted(replay(mine))
         (again,) = export.verify_export(export.export(ledger.records(job=job))) or [report]
         assert (again.sound, again.last, again.head) == (True, report.last, report.head)
-        ledger.rebuild(job)
-        assert list(ledger.state(job)) == state
+        ledger.state.rebuild(job)
+        assert list(ledger.state.keys(job)) == state
 
 
 def fill(ledger: Ledger, job: str) -> None:

@@ -57,7 +57,7 @@ def test_the_ledger_takes_them(ledger: Ledger) -> None:
     report.requests = {"failed": {"read": 2, "list": 1}, "k8s-prod": {"write": 5}, longest: {"list": 1}}
     ledger.append("job", [Draft(Event.RUN_STARTED, run="run")])
     ledger.append("job", [Draft(Event.RUN_FINISHED, run="run", reason=report.verdict, counts=report.told)])
-    run = ledger.summary("job").last_run
+    run = ledger.runs.summary("job").last_run
     assert run is not None
     assert run.ok
     assert run.counts == {}

@@ -108,7 +108,7 @@ class Crash:
         try:
             key = load_key(environ={}, directory=home, create=False).seal
             with Ledger.open(self.ledger_url or home / "ledger.db", seal_key=key, read_only=True) as ledger:
-                return ledger.summary(self.name).records
+                return ledger.runs.summary(self.name).records
         except LedgerError:
             return 0  # it is just being made
 
@@ -127,10 +127,10 @@ class Crash:
         assert {key: held["current_version"] for key, held in details.items()} == dict.fromkeys(self.keys, 1)
         with self.ledger() as ledger:
             assert all(report.sound for report in ledger.verify())
-            assert ledger.open_runs(self.name) == []
-            assert ledger.unsettled(self.name) == []
-            assert ledger.lease(self.name) is None
-            state = {key: held.dest_version for (_, key), held in ledger.state(self.name)}
+            assert ledger.runs.unfinished(self.name) == []
+            assert ledger.runs.unsettled(self.name) == []
+            assert ledger.leases.find(self.name) is None
+            state = {key: held.dest_version for (_, key), held in ledger.state.keys(self.name)}
         written = {key: f"1@{held['versions']['1']['created_time']}" for key, held in details.items()}
         assert state == written
         drafts = [record.draft for record in self.records()]

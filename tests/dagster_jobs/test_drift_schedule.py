@@ -115,14 +115,14 @@ def test_it_waits_for_no_sync_and_keeps_none_waiting(lab: Lab) -> None:
     """It looks while a sync holds the lease, takes none itself, and does not wait in the queue of the job's runs."""
     lab.two_items(driftCheck=DAILY)
     assert lab.run().success
-    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     look = Look(lab)
     assert look.passed
     assert JOB_TAG not in look.tags
-    lease = lab.ledger.lease("job")
+    lease = lab.ledger.leases.find("job")
     assert lease is not None
     assert lease.holder == "elsewhere/1/2/abc"
-    lab.ledger.release("job", "elsewhere/1/2/abc")
+    lab.ledger.leases.release("job", "elsewhere/1/2/abc")
 
     during: list[bool] = []
 

@@ -74,9 +74,9 @@ def test_a_failed_run_ends_in_the_ledger_and_frees_its_lease(lab: Lab, execute: 
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     result = execute()
     assert not result.success
-    assert lab.ledger.leases() == []
-    assert lab.ledger.open_runs("job") == []
-    last = lab.ledger.summary("job").last_run
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unfinished("job") == []
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.run, last.reason, last.counts, last.ok) == (
         *(result.run_id, "failed", {"created": 3, "failed": 1}, False),
@@ -92,8 +92,8 @@ def test_a_run_that_cannot_begin_leaves_no_lease(lab: Lab, execute: Execute) -> 
     lab.fault("src").fail("list", AccessDenied("no", store="src"))
     lab.fault("dst").fail("stat", AccessDenied("no", store="dst"))
     assert not execute().success
-    assert lab.ledger.leases() == []
-    assert lab.ledger.open_runs("job") == []
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unfinished("job") == []
 
 
 def test_a_run_that_goes_well_ends_once(lab: Lab, execute: Execute) -> None:
@@ -105,7 +105,7 @@ def test_a_run_that_goes_well_ends_once(lab: Lab, execute: Execute) -> None:
         ("run-started", "", {}),
         ("run-finished", "", {"created": 4}),
     ]
-    assert lab.ledger.leases() == []
+    assert lab.ledger.leases.held() == []
 
 
 def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute) -> None:
@@ -123,11 +123,11 @@ def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute)
     written = set(lab.held())
     assert 1 <= len(written) < 4
     assert {key for _, key in lab.state()} == written
-    last = lab.ledger.summary("job").last_run
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.reason, last.counts) == ("stopped", {"created": len(written)})
-    assert lab.ledger.leases() == []
-    assert lab.ledger.unsettled("job") == []
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unsettled("job") == []
 
 
 def test_the_lease_is_kept_between_steps(lab: Lab, execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_lease_is_kept_between_steps(lab: Lab, execute: Execute, monkeypatch
 
     async def late(*arguments: Any) -> steps.Done:
         await asyncio.sleep(0.8)
-        held = lab.ledger.lease("job")
+        held = lab.ledger.leases.find("job")
         seen.append(held.holder if held else None)
         return await transfer(*arguments)
 

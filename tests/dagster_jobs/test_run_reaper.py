@@ -59,12 +59,12 @@ def test_a_run_without_a_worker_is_failed_and_its_books_are_closed(lab: Lab) -> 
     lab.two_items()
     run = _run(lab)
     sign_as_worker(lab.instance, run)
-    lab.ledger.acquire_lease("job", holder_of(run), 60)
-    lab.ledger.start_run("job", run)
+    lab.ledger.leases.acquire("job", holder_of(run), 60)
+    lab.ledger.runs.start("job", run)
     assert _tick(lab) == f"run {run} was lost; the books of run {run} were closed"
     assert _status(lab, run) is FAILURE
-    assert lab.ledger.leases() == []
-    last = lab.ledger.summary("job").last_run
+    assert lab.ledger.leases.held() == []
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.run, last.reason) == (run, "failed")
     assert _tick(lab) == "every run has ended by itself, or goes on"
@@ -86,10 +86,10 @@ def test_a_run_that_goes_on_is_left_alone(lab: Lab) -> None:
     lab.two_items()
     signed, unsigned = _run(lab), _run(lab)
     sign_as_worker(lab.instance, signed)
-    lab.ledger.acquire_lease("job", holder_of(signed), 60)
+    lab.ledger.leases.acquire("job", holder_of(signed), 60)
     assert _tick(lab) == "every run has ended by itself, or goes on"
     assert _status(lab, signed) is _status(lab, unsigned) is STARTED
-    assert lab.ledger.lease("job") is not None
+    assert lab.ledger.leases.find("job") is not None
 
 
 @pytest.mark.usefixtures("dead")
@@ -114,7 +114,7 @@ def test_a_worker_on_another_machine(
     monkeypatch.setattr("secretsync_dagster.run_workers.name_of_this_process", lambda mark: f"elsewhere/1/2/{mark}")
     run = _run(lab)
     sign_as_worker(lab.instance, run)
-    lab.ledger.acquire_lease("job", holder_of(run), -expired)
+    lab.ledger.leases.acquire("job", holder_of(run), -expired)
     _tick(lab)
     assert _status(lab, run) is after
 
@@ -123,24 +123,24 @@ def test_a_write_of_unknown_end_is_left_to_the_next_run(lab: Lab) -> None:
     """The lease is freed, and the run stays open, for the next one to look at the destination."""
     lab.two_items()
     run = _run(lab, FAILURE)
-    lab.ledger.acquire_lease("job", holder_of(run), 60)
-    lab.ledger.start_run("job", run)
+    lab.ledger.leases.acquire("job", holder_of(run), 60)
+    lab.ledger.runs.start("job", run)
     intended = Draft(Event.INTENDED, run, "1", item="alpha", dest="dst", key="alpha/1", action="create")
     lab.ledger.append("job", [intended])
     _tick(lab)
-    assert lab.ledger.leases() == []
-    assert lab.ledger.open_runs("job") == [run]
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unfinished("job") == [run]
     assert lab.run().success
-    assert lab.ledger.open_runs("job") == []
+    assert lab.ledger.runs.unfinished("job") == []
 
 
 def test_no_ledger_is_made_to_find_nothing(lab: Lab) -> None:
     """Before the first run there is none, and the sensor leaves it so; leases of others are left alone."""
     lab.two_items()
-    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 60)
-    lab.ledger.acquire_lease("gone", holder_of("0000"), 60)
+    lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 60)
+    lab.ledger.leases.acquire("gone", holder_of("0000"), 60)
     _tick(lab)
-    assert len(lab.ledger.leases()) == 2
+    assert len(lab.ledger.leases.held()) == 2
     lab.ledger.close()
     for path in (lab.config / DIRECTORY).iterdir():
         path.unlink()

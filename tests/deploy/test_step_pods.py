@@ -171,8 +171,8 @@ def test_a_run_that_is_terminated(place: Place) -> None:
     drafts = [record.draft for record in place.crash.records()]
     assert (drafts[-1].event, drafts[-1].reason) == (Event.RUN_FINISHED, "stopped")
     with place.crash.ledger() as ledger:
-        assert {key for (_, key), _ in ledger.state("job")} == set(details)
-        assert ledger.unsettled("job") == []
-        assert ledger.lease("job") is None
-        assert ledger.open_runs("job") == []
+        assert {key for (_, key), _ in ledger.state.keys("job")} == set(details)
+        assert ledger.runs.unsettled("job") == []
+        assert ledger.leases.find("job") is None
+        assert ledger.runs.unfinished("job") == []
     wait_until(lambda: all(pod.process.poll() is not None for pod in place.cluster.pods), 5)

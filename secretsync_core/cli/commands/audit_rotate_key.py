@@ -26,19 +26,19 @@ def run(output: Output, call: Call, *, expect: tuple[str, ...], status: bool) ->
     with workspace.ledger(call, write=not status, reseal=True) as opened:
         ledger, rotated = opened.ledger, False
         if not status:
-            ledger.check_before_resealing(expected)
+            ledger.seals.check(expected)
             pair = _newest(call, ledger, pair)
-            ledger.reseal(pair.seal, new_run_id(), expected=expected)
+            ledger.seals.renew(pair.seal, new_run_id(), expected=expected)
             rotated = True
-        pending = not ledger.is_sealed_with(pair.seal)
-        behind = ledger.named_by_former_keys()
+        pending = not ledger.seals.are_by(pair.seal)
+        behind = ledger.seals.left_behind()
     _tell(output, ledger.name, pair, behind, rotated=rotated, pending=pending)
     return exits.OK
 
 
 def _newest(call: Call, ledger: Ledger, pair: KeyPair) -> KeyPair:
     """The key to seal with: the first of those that were given, or one that is made now."""
-    if not ledger.is_sealed_with(pair.seal):
+    if not ledger.seals.are_by(pair.seal):
         return pair  # the file has it already, and the ledger is to follow
     if keys.is_our_own(os.environ):
         return keys.replace(workspace.state_directory(call))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit import keys
-from secretsync_core.audit.ledger import LedgerMissing, exists
+from secretsync_core.audit.databases import exists
+from secretsync_core.audit.ledger import LedgerMissing
 from secretsync_core.cli import event_loop, exits, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import error_object, problem_object

@@ -29,7 +29,7 @@ def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> i
                 sound = {"heads": all(report.sound for report in ledger.verify_heads())}
                 if verify:
                     sound["records"] = all(report.sound for report in ledger.verify())
-                measures = {measure.summary.job: measure for measure in ledger.measure()}
+                measures = {measure.summary.job: measure for measure in ledger.runs.measures()}
                 facts = facts._replace(measures=measures, sound=sound, version=ledger.version)
     except LedgerError as error:
         output.failure(error)
