@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import facts, rows, seal, state
+from secretsync_core.audit import facts, requests, rows, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.schema import COLUMNS
 from secretsync_core.errors import LedgerBroken
@@ -44,12 +44,14 @@ class Chains:
         now = time.time_ns() // 1000
         ordinal, seq, last = head
         first = seq + 1
+        drafts = requests.fitting(transaction, drafts)
         table = []
         for draft in drafts:
             seq += 1
             row, last = rows.encode(job, seq, now, draft, last)
             table.append(row)
         transaction.insert("ledger", COLUMNS, table)
+        requests.insert(transaction, job, first, drafts)
         state.project(transaction, job, table)
         digest = bytes.fromhex(last)
         transaction.run(

@@ -1,8 +1,8 @@
 """The ledger: one append-only, hash-chained table that is both the audit trail and the state of every sync.
 
-What it holds is asked for by purpose: ``ledger.runs``, ``ledger.state``, ``ledger.leases`` and ``ledger.seals``. All
-calls are synchronous; one thread at a time uses a Ledger. Reading methods that give an iterator stream from a
-connection of their own and see one moment of the ledger, however much is appended meanwhile.
+What it holds is asked for by purpose: ``ledger.runs``, ``ledger.state``, ``ledger.leases``, and so on. All calls are
+synchronous; one thread at a time uses a Ledger. Reading methods that give an iterator stream from a connection of
+their own and see one moment of the ledger, however much is appended meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from secretsync_core.audit import facts, leases, records
 from secretsync_core.audit.chain import Chains
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.databases import open_database
+from secretsync_core.audit.drift import Drift
+from secretsync_core.audit.items import Items
 from secretsync_core.audit.leases import Lease, Leases
 from secretsync_core.audit.live_keys import LiveKeys
 from secretsync_core.audit.record import Draft, Event, Record
@@ -41,6 +43,8 @@ class Ledger:
     Attributes:
         runs: how runs begin, end and went.
         state: what is known of every live key.
+        items: which plan items are in sync.
+        drift: what the last look for drift found.
         leases: who runs a job.
         seals: the key that the chains are sealed with, and its rotation.
     """
@@ -51,6 +55,8 @@ class Ledger:
         self._chains = Chains(database, told.key)
         self.runs = Runs(database, self._chains)
         self.state = LiveKeys(database, self._chains)
+        self.items = Items(database)
+        self.drift = Drift(database)
         self.leases = Leases(database)
         self.seals = Seals(database, self._chains)
         # The engine's names for them, until it calls them as everybody else does.

@@ -57,10 +57,8 @@ DIALECT = Dialect(
     forbid=_forbid,
     forbid_control=_forbid_control,
     clustered="",
-    guards=(
-        _REFUSE,
-        f"CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger {_GUARD}",
-    ),
+    guards=lambda table: (f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} {_GUARD}",),
+    guarding=(_REFUSE,),
 )
 
 # One round trip. Set for the transaction alone, so that a pooler may give the connection to others in between.

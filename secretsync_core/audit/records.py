@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from secretsync_core.audit import rows
+from secretsync_core.audit import requests, rows
 from secretsync_core.audit.record import Event, Record
-from secretsync_core.audit.schema import RUN_EVENTS
+from secretsync_core.audit.schema import COLUMNS, RUN_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from secretsync_core.audit.database import Transaction
+
+_EVENT = COLUMNS.index("event")
 
 
 def select(
@@ -50,5 +52,10 @@ def select(
     if limit is not None:
         sql += " LIMIT ?"
         parameters.append(limit)
+    alongside = None if newest_first else requests.Alongside(transaction, job)
     for row in transaction.rows(sql, parameters):
-        yield rows.decode(row)
+        if row[_EVENT] != Event.RUN_FINISHED:
+            yield rows.decode(row)
+        else:
+            place = str(row[0]), cast("int", row[1])
+            yield rows.decode(row, alongside.of(*place) if alongside else requests.of(transaction, *place))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database, Transaction
+    from secretsync_core.audit.record import Requests
 
 
 class Runs:
@@ -37,13 +38,14 @@ class Runs:
             self._chains.append(transaction, job, head, [Draft(Event.RUN_STARTED, run)])
             return True
 
-    def finish(self, job: str, run: str, *, reason: str, counts: str) -> bool:
+    def finish(self, job: str, run: str, *, reason: str, counts: str, requests: Requests = ()) -> bool:
         """Record that ``run`` ended, unless that is recorded or it never began; gives whether that was new."""
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
             if not _is_open(transaction, job, run):
                 return False
-            self._chains.append(transaction, job, head, [Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts)])
+            end = Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts, requests=requests)
+            self._chains.append(transaction, job, head, [end])
             return True
 
     def unfinished(self, job: str) -> list[str]:

@@ -42,9 +42,9 @@ DIALECT = Dialect(
     forbid=_forbid,
     forbid_control=_forbid_control,
     clustered=" WITHOUT ROWID",
-    guards=(
-        f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_GUARD}",
-        f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_GUARD}",
+    guards=lambda table: (
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {_GUARD}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_GUARD}",
     ),
 )
 

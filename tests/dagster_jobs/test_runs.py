@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_jobs.lab import checked, evaluations, failures, moved, rows, succeeded
+from secretsync_core.audit.counts import results_of
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab

@@ -21,10 +21,10 @@ from deploy.cluster import cluster
 from deploy.image import ROOT
 from deploy.launching import launch, settings
 from deploy.manifests import check, pods
+from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.record import Event
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
