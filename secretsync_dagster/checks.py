@@ -33,7 +33,7 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
         with error_boundary():
             runtime = runtime_of(context, catalog.resource)
             with runtime.ledger() as opened:
-                found = opened.ledger.summary(job)
+                found = opened.ledger.runs.summary(job)
             last = found.last_run
             # The last run may have had other items than one that an earlier run left out of sync.
             out = out_of_sync(context.instance, runtime.catalog.asset_key(job))

@@ -156,7 +156,7 @@ def _renewed_leases(runtime: Runtime, jobs: list[str], holder: str) -> Iterator[
                 # One that no step took, or that was lost, is not ours to renew; a ledger that fails may do so no more
                 # at the next turn. What steps need to know of either they find out by themselves.
                 with contextlib.suppress(Exception), runtime.ledger() as opened:
-                    opened.ledger.renew(job, holder, LEASE_SECONDS)
+                    opened.ledger.leases.renew(job, holder, LEASE_SECONDS)
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()

@@ -53,7 +53,7 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
         leases: list[Lease] = []
         try:
             with runtime.ledger(write=False) as opened:
-                leases = opened.ledger.leases()
+                leases = opened.ledger.leases.held()
         except LedgerMissing:
             pass
         except SecretSyncError as error:

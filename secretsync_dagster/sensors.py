@@ -96,7 +96,7 @@ def _look(
         going_on = {run.tags.get(JOB_TAG) for run in instance.get_runs(dg.RunsFilter(statuses=_BUSY))}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.
-            going_on |= {lease.job for lease in opened.ledger.leases(live=True) if not is_dead(instance, lease.holder)}
+            going_on |= {lease.job for lease in opened.ledger.leases.live() if not is_dead(instance, lease.holder)}
             found |= {job.name: "a run is going on" for job in jobs if job.name in going_on}
             idle = [job for job in jobs if job.name not in going_on]
             found |= run_async(watch.look(idle, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT))

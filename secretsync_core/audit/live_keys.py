@@ -48,3 +48,8 @@ class LiveKeys:
         """Stream (destination, what it came of) for the live keys of one plan item."""
         with self._database.read() as transaction:
             yield from state.origins(transaction, job, item)
+
+    def origins_of(self, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
+        """Stream (key, what it came of) for those of ``keys`` that are live at ``dest``."""
+        with self._database.read() as transaction:
+            yield from state.origins_of(transaction, job, dest, keys)
