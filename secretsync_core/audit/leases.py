@@ -58,8 +58,6 @@ class Leases:
         with self._database.read() as transaction:
             return all_of_them(transaction)
 
-    __call__ = held
-
     def live(self) -> list[Lease]:
         """Every lease that has not expired."""
         with self._database.read() as transaction:

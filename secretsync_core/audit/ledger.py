@@ -59,12 +59,6 @@ class Ledger:
         self.drift = Drift(database)
         self.leases = Leases(database)
         self.seals = Seals(database, self._chains)
-        # The engine's names for them, until it calls them as everybody else does.
-        self.open_runs, self.unsettled = self.runs.unfinished, self.runs.unsettled
-        self.start_run, self.finish_run = self.runs.start, self.runs.finish
-        self.states, self.fingerprints, self.origins = self.state.of_jobs, self.state.fingerprints, self.state.origins
-        self.acquire_lease, self.lease = self.leases.acquire, self.leases.find
-        self.renew, self.release = self.leases.renew, self.leases.release
 
     @classmethod
     def open(

@@ -32,8 +32,6 @@ class LiveKeys:
         with self._database.read() as transaction:
             yield from state.states(transaction, job)
 
-    __call__ = keys
-
     def of_jobs(self, jobs: Collection[str]) -> Iterator[tuple[str, tuple[str, str], KeyState]]:
         """Stream (job, (dest, key), state) of every live key of several jobs, in that order, from one moment."""
         with self._database.read() as transaction:

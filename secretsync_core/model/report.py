@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.model.change import Change, Drift
-from secretsync_core.model.told import with_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,11 +125,6 @@ class Report:
         """The requests as the ledger has them: store, kind and count, sorted."""
         every = ((store, kind, count) for store, kinds in self.requests.items() for kind, count in kinds.items())
         return tuple(sorted(request for request in every if request[2]))
-
-    @property
-    def told(self) -> str:
-        """The counts and the requests as one line, until the engine tells the two apart."""
-        return with_requests(self.counted, {store: sum(kinds.values()) for store, kinds in self.requests.items()})
 
     @property
     def counted(self) -> str:
