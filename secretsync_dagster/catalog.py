@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import UsageError
 from secretsync_dagster.lineage import links
-from secretsync_dagster.naming import JOB_TAG, dagster_name, resource_key
+from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, resource_key
 from secretsync_dagster.translator import OpData, SecretStoreData, SecretSyncTranslator, ShardData, SyncJobData
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from secretsync_core.run.shards import Shard
     from secretsync_core.schema.documents import Documents, JobDocument
-    from secretsync_dagster.shards import Shard
 
     Translation: TypeAlias = Callable[[dg.AssetSpec, SyncJobData | SecretStoreData], dg.AssetSpec]
 
@@ -186,7 +186,7 @@ class Catalog:
         Raises UsageError where two would be called the same: Dagster would start neither.
         """
         data = self.jobs[job]
-        keys = [self.translator.get_mapping_key(ShardData(data, shard.item, shard.name)) for shard in shards]
+        keys = [self.translator.get_mapping_key(ShardData(data, shard.item, mapping_key(shard))) for shard in shards]
         for key, count in Counter(keys).items():
             if count > 1:
                 raise UsageError(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from secretsync_core.engine.run import check as check_drift
 from secretsync_core.model.change import Drift
+from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary

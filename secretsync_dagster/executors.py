@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from secretsync_core.engine.closing import close_run
-from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.run.lease import LEASE_SECONDS
+from secretsync_core.run.record import close_run
+from secretsync_core.run.shards import AT_ONCE
 from secretsync_core.schema.job import Executor
 from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, starts_pods
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.run_workers import sign_as_worker
-from secretsync_dagster.shards import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

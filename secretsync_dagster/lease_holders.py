@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.lease import died_here
+from secretsync_core.run.lease import died_here
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -137,3 +138,9 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """Sentences as a list; nothing where there are none."""
     return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in told[:20]))} if told else {}
+
+
+def counted(changes: Sequence[Change]) -> dict[str, int]:
+    """How many changes there are of each action."""
+    counts = Counter(change.action for change in changes)
+    return {action.value: counts[action] for action in Action if counts[action]}

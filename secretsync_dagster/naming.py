@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import dagster as dg
 
+from secretsync_core.run.shards import Part, Shard
+
 JOB_TAG = "secretsync/job"
 """The run tag that names the SyncJob, whichever way its run was started."""
 
@@ -38,12 +40,17 @@ def drift_name(job: str) -> str:
     return job + _DRIFT_SUFFIX
 
 
-def mapping_key(item: str, part: int, parts: int) -> str:
+def mapping_key(shard: Shard) -> str:
     """What a shard is called in the run's page: the item, and which part of how many.
 
     Items have no capitals, so that no item's name is what another one's part is called.
     """
-    return allowed(item if parts == 1 else f"{item}_PART_{part + 1}_of_{parts}")
+    if shard.part is Part.LOST:
+        return "LOST_destinations"
+    if shard.part is not Part.ITEM:
+        return f"{shard.part.value.upper()}_{shard.number}_of_{shard.siblings}"
+    name = shard.item if shard.siblings == 1 else f"{shard.item}_PART_{shard.number}_of_{shard.siblings}"
+    return allowed(name)
 
 
 def allowed(name: str) -> str:

@@ -4,16 +4,19 @@
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from secretsync_core.engine.lease import Claim
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
-from secretsync_core.model.report import Result
-from secretsync_dagster import metadata, steps
+from secretsync_core.model.report import UNDONE, Result
+from secretsync_core.run import steps
+from secretsync_core.run.lease import Claim
+from secretsync_core.run.shards import Manifest, Moved, Shard
+from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
@@ -22,7 +25,6 @@ from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, ru
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.shards import Manifest, Moved, Shard
 from secretsync_dagster.translator import OpData
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -65,20 +67,21 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
             if config.dryRun:
-                manifest, changes = run_async(steps.foresee(runtime, job, items=items, verify=config.verify))
+                with _step_of(context, runtime) as step:
+                    manifest, changes = run_async(steps.preview(step, job, items=items, verify=config.verify))
                 context.add_output_metadata(
                     {
                         "plan": metadata.plan_table(changes),
-                        **{f"would {name}": count for name, count in steps.counted(changes).items()},
+                        **{f"would {name}": count for name, count in metadata.counted(changes).items()},
                         **metadata.warnings(manifest.warnings),
                     },
                     output_name="manifest",
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                step = _step_of(context, runtime, waits=True)
                 try:
-                    manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
+                    with _step_of(context, runtime, waits=True) as step:
+                        manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
@@ -156,13 +159,13 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
             runtime = runtime_of(context, resource)
-            step = _step_of(context, runtime)
-            done = run_async(steps.transfer(step, shard), step.stop)
+            with _step_of(context, runtime) as step:
+                done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
                 failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    out_of_sync = done.bad_items | {error.item for error in done.report.errors}
+                    out_of_sync = done.report.left_out
                     out_of_sync |= {shard.item} if shard.item else set()
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
                     yield from in_sync_events(
@@ -202,17 +205,17 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
 
 
 def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
-    """See :func:`secretsync_dagster.steps.audit`. Yields no output: what it shows are events."""
+    """See :func:`secretsync_core.run.steps.audit`. Yields no output: what it shows are events."""
     if manifest.dry_run:
         return
     with error_boundary(last=_is_last(context)):
-        step = _step_of(context, runtime, last=True)
-        done = run_async(steps.audit(step, manifest, results), step.stop)
+        with _step_of(context, runtime, last=True) as step:
+            done = run_async(steps.audit(step, manifest, results), step.stop)
         # Once a run, or every second point of a plot would be a zero.
         shown = {one.shown for one in results if one.run == context.run_id}
         if manifest.run == context.run_id:
             shown.update(manifest.shown)
-        out_of_sync = done.bad_items | {error.item for error in done.report.errors}
+        out_of_sync = done.report.left_out
         for item in manifest.items:
             if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
                 yield _materialization(runtime.catalog, manifest.job, item, done)
@@ -289,9 +292,9 @@ def _described(shard: Shard) -> str:
 
 def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     """What fails a step, with a table of what failed and why; the ``last`` attempt asks for no other."""
-    bad = [one for one in done.outcomes if one.result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)]
+    bad = [one for one in done.outcomes if one.result in UNDONE]
     errors = done.report.errors
-    count = done.report.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+    count = done.report.total(*UNDONE)
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {done.report.total()} secrets of {whose} failed"
@@ -323,9 +326,10 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
+@contextmanager
 def _step_of(
     context: dg.OpExecutionContext, runtime: Runtime, *, waits: bool = False, last: bool = False
-) -> steps.Step:
+) -> Iterator[steps.Step]:
     """This step's run, and its claim to the lease, which all steps of the run share.
 
     Runs of assets do not pass the queue that holds two runs of one SyncJob apart, and a backfill may be several of
@@ -348,7 +352,16 @@ def _step_of(
         keep=not last,
         is_worth_waiting_for=is_worth_waiting_for,
     )
-    return steps.Step(runtime, context.run_id, claim, again=context.retry_number > 0)
+    with runtime.ledger() as opened:
+        yield steps.Step(
+            runtime.documents,
+            opened.ledger,
+            opened.fingerprint_key,
+            runtime.environ,
+            context.run_id,
+            claim,
+            again=context.retry_number > 0,
+        )
 
 
 def _totals(done: steps.Done) -> dict[Result, int]:

@@ -14,9 +14,9 @@ import dagster as dg
 
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.ledger import Lease
-from secretsync_core.engine.closing import close_run
-from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.run.lease import LEASE_SECONDS
+from secretsync_core.run.record import close_run
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.lease_holders import run_of
 from secretsync_dagster.naming import scoped

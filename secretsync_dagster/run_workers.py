@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.lease import died_here, name_of_this_process
+from secretsync_core.run.lease import died_here, name_of_this_process
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -11,9 +11,9 @@ from typing import Any
 
 import dagster as dg
 
-from secretsync_core.engine.gate import RetryPolicy
-from secretsync_core.engine.watch import Sight, Watch
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.run.gate import RetryPolicy
+from secretsync_core.run.watch import Sight, Watch
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.event_loop import run_async

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from secretsync_core.cli.output import Output
-    from secretsync_core.engine.run import Planned
     from secretsync_core.model.change import Change
+    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import JobDocument
 
 SHOWN = 200

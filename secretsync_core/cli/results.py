@@ -13,8 +13,8 @@ from secretsync_core.model.report import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secretsync_core.engine.run import Planned
     from secretsync_core.model.report import Report
+    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents, JobDocument
 
 

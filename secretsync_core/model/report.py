@@ -103,6 +103,10 @@ class Report:
         wanted = results or tuple(Result)
         return sum(counts.get(result, 0) for counts in self.counts.values() for result in wanted)
 
+    def items_with(self, *results: Result) -> frozenset[str]:
+        """The items of which a secret had one of these results."""
+        return frozenset(item for item, counts in self.counts.items() if any(counts.get(result) for result in results))
+
     @property
     def ok(self) -> bool:
         """Whether everything that the plan asks for is in place."""
@@ -116,9 +120,7 @@ class Report:
     @property
     def left_out(self) -> set[str]:
         """The plan items that are not in sync now; an empty name stands for the job as a whole."""
-        bad = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
-        items = {item for item, counts in self.counts.items() if any(counts.get(result) for result in bad)}
-        return items | {error.item for error in self.errors}
+        return {*self.items_with(*UNDONE), *(error.item for error in self.errors)}
 
     @property
     def asked(self) -> tuple[tuple[str, str, int], ...]:

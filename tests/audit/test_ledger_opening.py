@@ -16,6 +16,7 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import LedgerError
 from secretsync_core.schema.documents import Documents
+from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.resources import Runtime
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ def _environ() -> dict[str, str]:
 
 
 def _by_dagster(repository: Path) -> None:
-    with Runtime(Documents({}, {}), repository).ledger():
+    with Runtime(Catalog(Documents({}, {})), repository).ledger():
         pass
 
 
 def _by_dagster_with_a_ledger_elsewhere(repository: Path) -> None:
-    with Runtime(Documents({}, {}), repository, str(repository / "state" / "ledger.db")).ledger():
+    with Runtime(Catalog(Documents({}, {})), repository, str(repository / "state" / "ledger.db")).ledger():
         pass
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.world import counted
 
-from secretsync_core.engine.gate import RetryPolicy
+from secretsync_core.run.gate import RetryPolicy
 
 if TYPE_CHECKING:
     from engine.world import World

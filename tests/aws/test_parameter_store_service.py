@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.engine.gate import Gate, RetryPolicy
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -20,6 +19,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.model.inventory import Entry
+from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine.world import FAST, counted
 
-from secretsync_core.engine.gate import RetryPolicy
+from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores.aws_secrets_manager.calls import Calls
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from secretsync_core.engine.gate import Gate, RetryPolicy
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -23,6 +22,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.model.inventory import Entry
+from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.aws_secrets_manager import writing
 from secretsync_core.stores.base import MARK_KEY

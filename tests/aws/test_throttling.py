@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.engine.gate import Gate, RetryPolicy
 from secretsync_core.errors import RateLimited
+from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:

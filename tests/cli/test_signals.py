@@ -116,7 +116,7 @@ def test_ctrl_c_during_a_plan(troubled: Callable[..., Cli]) -> None:
     cli = troubled(3)
     cli.write(
         "sitecustomize.py",
-        "import secretsync_core.engine.run as engine, asyncio, signal\n"
+        "import secretsync_core.run.steps as engine, asyncio, signal\n"
         # Tests may run in the background of a shell, which has its programs ignore Ctrl-C.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "async def plan(*_, **__):\n    print('planning', flush=True)\n    await asyncio.sleep(60)\n"

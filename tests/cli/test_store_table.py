@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli.wording import size
+from secretsync_core.distribution import NAME
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.stores.registry import PACKAGE, installed
+from secretsync_core.stores.registry import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ COLUMNS = {
 
 def _table(infos: Iterable[StoreTypeInfo]) -> str:
     head = ["store", *COLUMNS.values(), "`version` pins", "metadata queries", "largest secret", "keys"]
-    rows = [head, ["---"] * len(head), *(_row(info) for info in infos if info.package == PACKAGE)]
+    rows = [head, ["---"] * len(head), *(_row(info) for info in infos if info.package == NAME)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 

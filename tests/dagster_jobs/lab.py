@@ -12,7 +12,7 @@ from engine.world import FAST, World
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.engine import opening, session
+from secretsync_core.run import opening, run
 from secretsync_core.schema.loader import examine
 from secretsync_dagster import ops
 from secretsync_dagster.compile import compile_documents
@@ -40,7 +40,7 @@ class Lab(World):
         self.translator: SecretSyncTranslator | None = None
         patch.setattr(ops, "_RETRY", AT_ONCE)
         open_stores = opening.open_stores
-        patch.setattr(session, "open_stores", lambda *a, **k: open_stores(*a, **{**k, "retry": FAST}))
+        patch.setattr(run, "open_stores", lambda *a, **k: open_stores(*a, **{**k, "retry": FAST}))
 
     def another_ledger(self) -> Ledger:
         """Open the code location's ledger."""

@@ -73,7 +73,7 @@ def test_an_item_in_parts_is_well_once_all_of_them_are(
     lab: Lab, execute: Callable[..., tuple[dg.JobExecutionResult, set[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large item's parts are steps of their own; a failed part alone is executed again."""
-    monkeypatch.setattr("secretsync_dagster.shards.PART_SIZE", 2)
+    monkeypatch.setattr("secretsync_core.run.shards.PART_SIZE", 2)
     lab.job("- {name: all, query: {recursive: true}}", limits="{shards: 3}")
     lab.fill("src", {f"k{number}": {"x": str(number)} for number in range(6)})
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="k2")

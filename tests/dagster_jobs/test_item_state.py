@@ -85,7 +85,7 @@ def test_a_run_that_cannot_look_leaves_all_of_it_red(lab: Lab) -> None:
 
 def test_a_run_that_was_kept_out_says_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that finds another one going on leaves the items' states to that one."""
-    monkeypatch.setattr("secretsync_core.engine.lease.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("secretsync_core.run.lease.PATIENCE_SECONDS", 0.0)
     lab.two_items()
     assert lab.run().success
     lab.ledger.leases.acquire("job", "somebody", 600)

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from dagster_jobs.lab import TWO_ITEMS, Lab
-from secretsync_core.engine import transfer, watch
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -19,6 +18,7 @@ from secretsync_core.errors import (
     StoreLost,
     StoreUnavailable,
 )
+from secretsync_core.run import transfer, watch
 from secretsync_core.testing.canaries import Canary, canary, find_in
 from secretsync_dagster import checks, steps
 

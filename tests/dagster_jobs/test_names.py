@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_jobs.lab import KEY, failures, succeeded
+from secretsync_core.run import shards
+from secretsync_core.run.shards import Shard
 from secretsync_core.schema.base import NAME_PATTERN
-from secretsync_dagster import shards
 from secretsync_dagster.naming import dagster_name, drift_name, mapping_key
 
 if TYPE_CHECKING:
@@ -89,12 +90,16 @@ def test_an_item_of_a_reserved_name_fails_and_is_materialized_alone(lab: Lab) ->
     assert set(lab.instance.get_materialized_partitions(KEY)) == {"config", "other"}
 
 
+def _shard(item: str, part: int, parts: int) -> Shard:
+    return Shard("job", item, number=part + 1, siblings=parts)
+
+
 @given(NAMES, PARTS, NAMES, PARTS)
 def test_mapping_keys_are_allowed_and_never_shared(
     item: str, part: tuple[int, int], other: str, others_part: tuple[int, int]
 ) -> None:
     """Dagster takes every mapping key, and two shards of different items or parts never have the same one."""
-    first, second = mapping_key(item, *part), mapping_key(other, *others_part)
+    first, second = mapping_key(_shard(item, *part)), mapping_key(_shard(other, *others_part))
     assert not _refused(first)
     dg.DynamicOutput(None, mapping_key=first)
     assert (first == second) is ((item, part) == (other, others_part))

@@ -14,9 +14,9 @@ from dagster_jobs import worker
 from dagster_jobs.crash import Crash
 from dagster_jobs.lab import AT_ONCE, failures
 from secretsync_core.audit.record import Event
-from secretsync_core.engine import opening, session
 from secretsync_core.errors import LedgerError, RateLimited, StoreUnavailable
-from secretsync_dagster import ops, steps
+from secretsync_core.run import opening, run, steps
+from secretsync_dagster import ops
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ async def test_a_store_that_answers_so_for_a_moment(
     """A proxy refuses one write to a real server: the step is tried again where it may help, and does what is left."""
     monkeypatch.setattr(ops, "_RETRY", AT_ONCE)
     open_stores = opening.open_stores
-    monkeypatch.setattr(session, "open_stores", lambda *a, **k: open_stores(*a, **{**k, "retry": FAST}))
+    monkeypatch.setattr(run, "open_stores", lambda *a, **k: open_stores(*a, **{**k, "retry": FAST}))
     crash = Crash(
         tmp_path / "config", openbao, openbao_dest, (mount(openbao), mount(openbao_dest)), items=2, each=3
     )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.engine import lease
+from secretsync_core.run import lease
 from secretsync_dagster import run_reaper
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.run_workers import sign_as_worker

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from secretsync_core.engine import opening
-from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.run import opening
+from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores import registry
 from secretsync_dagster import sensors
 

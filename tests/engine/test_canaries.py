@@ -6,21 +6,23 @@ import gc
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.test_conflicts import _Failing
 from secretsync_core.audit.export import export
-from secretsync_core.engine import opening
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.stores import memory
+from secretsync_core.stores.memory import MemoryStore
 from secretsync_core.testing.canaries import Canary, canary, find_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.world import World
+    from secretsync_core.model.capabilities import Shape
+    from secretsync_core.stores.base import StoreContext
 
 PLAN = """
 - {name: fields, query: {path: app, recursive: true}}
@@ -215,14 +217,14 @@ async def test_opening_a_store_that_is_defective(
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """What a provider raises while it opens is an error of its store, told by its type."""
-    honest = planted.world._open
+    honest = MemoryStore.__init__
 
-    async def broken(document: Any, context: Any) -> Any:
-        if document.name == "dst":
+    def broken(store: MemoryStore, shape: Shape, context: StoreContext) -> None:
+        if context.name == "dst":
             raise RuntimeError(planted.canaries["field"].text)
-        return await honest(document, context)
+        honest(store, shape, context)
 
-    monkeypatch.setattr(opening, "open_store", broken)
+    monkeypatch.setattr(MemoryStore, "__init__", broken)
     report = await planted.world.sync()
     assert [error.message for error in report.errors] == ["store dst failed with an unexpected RuntimeError"]
     await planted.run()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.test_convert import FIELDS
-from secretsync_core.engine.canonical import Fingerprinter, canonical, same
+from secretsync_core.run.fingerprint import Fingerprinter, canonical, same
 from secretsync_core.secret import SecretValue
 from secretsync_core.testing.canaries import canary, find_in
 

@@ -9,7 +9,7 @@ from audit.lab import SEAL_KEY, done, intended, started
 
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.engine.closing import close_run
+from secretsync_core.run.record import close_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secretsync_core.engine.canonical import same
-from secretsync_core.engine.convert import blob_to_fields, fields_to_blob, to_shape
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import Shape
+from secretsync_core.run.convert import blob_to_fields, fields_to_blob, to_shape
+from secretsync_core.run.fingerprint import same
 from secretsync_core.schema.job import Encoding
 from secretsync_core.secret import SecretValue
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.engine.gate import Gate, RetryPolicy
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.testing.canaries import canary, find_in
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import yaml
 from support.kube_api import Rule
 
 from secretsync_core.demo.openbao import free_port
-from secretsync_core.engine.health import Places, StoreHealth, check_stores, places
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.run.health import Places, StoreHealth, check_stores, places
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.world import counted
-from secretsync_core.engine import lease
 from secretsync_core.errors import LeaseHeld
+from secretsync_core.run import lease
 
 if TYPE_CHECKING:
     from engine.world import World

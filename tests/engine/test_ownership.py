@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.world import World, actions, counted, reasons, wrote
-from secretsync_core.engine.ownership import owner_mark
 from secretsync_core.errors import PlanRefused, StoreUnavailable
+from secretsync_core.run.fingerprint import owner_mark
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
 

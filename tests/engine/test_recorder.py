@@ -10,8 +10,8 @@ import pytest
 
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.engine.recorder import Recorder
 from secretsync_core.errors import LedgerError
+from secretsync_core.run.record import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from plan.making import item_of
 
-from secretsync_core.engine.render import render
 from secretsync_core.errors import InvalidSecret, SecretNotFound, SecretSyncError, TransformFailed
 from secretsync_core.model.plan import SourceRef
+from secretsync_core.run.render import render
 from secretsync_core.secret import SecretValue
 from secretsync_core.testing.canaries import canary, find_in
 

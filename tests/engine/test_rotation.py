@@ -8,7 +8,7 @@ import pytest
 
 from engine import world as worlds
 from engine.world import counted, reasons, wrote
-from secretsync_core.engine.canonical import Fingerprinter
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.world import World, actions, counted, reasons, wrote
-from secretsync_core.engine.watch import Watch
 from secretsync_core.errors import AccessDenied, DocumentError, PlanRefused, StoreUnavailable
+from secretsync_core.run.watch import Watch
 
 if TYPE_CHECKING:
     from secretsync_core.model.report import Report

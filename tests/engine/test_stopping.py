@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secretsync_core.engine.gate import Gate, RetryPolicy
 from secretsync_core.errors import StoreUnavailable
+from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.world import counted, reasons, wrote
-from secretsync_core.engine import opening
+from secretsync_core.run import opening
 from secretsync_core.secret import Secret
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.world import FAST
-from secretsync_core.engine import widening
-from secretsync_core.engine.gate import RetryPolicy
-from secretsync_core.engine.watch import Sight, Watch
 from secretsync_core.errors import AccessDenied, RateLimited, StoreUnavailable
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.plan.items import build_plan
+from secretsync_core.run import widening
+from secretsync_core.run.gate import RetryPolicy
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.watch import Sight, Watch
 from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.world import World
     from secretsync_core.demo.openbao import OpenBaoServer
-    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import JobDocument
 
 FOLDERS = [f"team-{number}" for number in range(12)]
@@ -176,7 +176,7 @@ async def test_one_odd_job_is_told_by_itself(world: World, monkeypatch: pytest.M
             raise ValueError("hunter2")
         return build_plan(job)
 
-    monkeypatch.setattr("secretsync_core.engine.watch.build_plan", odd)
+    monkeypatch.setattr("secretsync_core.run.watch.build_plan", odd)
     seen = await _look(world, names)
     assert [name for name in names if seen[name].errors] == ["job-5"]
     assert seen["job-5"].errors[0].message == "an unexpected ValueError"

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.engine import opening, run
-from secretsync_core.engine.gate import RetryPolicy
-from secretsync_core.engine.run import Options
 from secretsync_core.errors import SecretNotFound
 from secretsync_core.model.capabilities import Permissions
+from secretsync_core.run import opening, steps
+from secretsync_core.run.gate import RetryPolicy
+from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.handle import hand_out
 from secretsync_core.stores.registry import open_store
 from secretsync_core.testing.faulty import Faults, FaultyGate, faulty
 from secretsync_core.testing.gates import CountingGate
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     import pytest
 
     from secretsync_core.audit.record import Record
-    from secretsync_core.engine.run import Observer, Planned
     from secretsync_core.model.report import Report
     from secretsync_core.model.state import KeyState
+    from secretsync_core.run.options import Observer
+    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents, StoreDocument
     from secretsync_core.secret import FieldValue
     from secretsync_core.stores.base import Store
@@ -155,7 +157,8 @@ class World:
             context = replace(context, gate=FaultyGate(context.gate, below))
         store = await open_store(document, context)
         above = self.faults.get(document.name)
-        return faulty(store, above) if above else store
+        # As the registry hands out a third party's store: whatever it raises comes out as an error of ours.
+        return hand_out(faulty(store, above), document.name, document.permissions) if above else store
 
     # -- Runs -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +172,7 @@ class World:
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
-        return await run.sync(
+        return await steps.sync(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
             options=Options(frozenset(items), verify, retry), stop=stop, observer=observer,
         )  # fmt: skip
@@ -177,7 +180,7 @@ class World:
     async def plan(self, *items: str, verify: bool = False, ledger: bool = True) -> Planned:
         """Plan the job."""
         documents = self.documents
-        return await run.plan(
+        return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
             fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST),
         )  # fmt: skip
@@ -185,7 +188,7 @@ class World:
     async def check(self, *items: str, verify: bool = False) -> Report:
         """Look for drift."""
         documents = self.documents
-        return await run.check(
+        return await steps.check(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
             options=Options(frozenset(items), verify, FAST),
         )  # fmt: skip

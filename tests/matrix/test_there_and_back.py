@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from secretsync_core.engine.run import Planned
     from secretsync_core.model.report import Report
+    from secretsync_core.run.steps import Planned
 
 PAIRS = [(one, other) for one in PEERS for other in PEERS]
 

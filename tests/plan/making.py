@@ -9,8 +9,9 @@ import yaml
 
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.plan import Target
-from secretsync_core.plan.items import Item, JobPlan, build_plan
-from secretsync_core.plan.targets import Impossible, ItemTargets
+from secretsync_core.run.items import Item, JobPlan, build_plan
+from secretsync_core.run.look import Taking
+from secretsync_core.run.targets import Impossible, targets_of
 from secretsync_core.schema.documents import JobDocument, Where
 from secretsync_core.schema.job import SyncJob
 
@@ -48,14 +49,14 @@ def listed(*keys: str, **more: Any) -> list[Entry]:
 
 def made(item: Item, entries: list[Entry], *, found: Collection[str] = ()) -> list[Target | Impossible]:
     """What an item makes of a listing (offered to each of its queries) and of the single secrets that exist."""
-    targets = ItemTargets(item)
+    taking = Taking(item)
     for index, part in enumerate(item.parts):
         if part.query is not None:
             for entry in entries:
-                targets.offer(index, entry)
+                taking.offer(index, entry)
         elif part.secret is not None:
-            targets.resolve(index, Entry(part.secret.key, "1") if part.secret.key in found else None)
-    return list(targets.targets())
+            taking.resolve(index, Entry(part.secret.key, "1") if part.secret.key in found else None)
+    return list(targets_of(taking.seen()))
 
 
 def keys_of(item: Item, entries: list[Entry]) -> list[str]:

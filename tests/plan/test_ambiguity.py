@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from plan.making import listed, made, plan_of
 from secretsync_core.model.plan import Target
-from secretsync_core.plan.targets import find_ambiguities
+from secretsync_core.run.targets import Claims
 
 if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
@@ -18,7 +18,11 @@ def _clashes(
     plan: str, entries: list[Entry], found: tuple[str, ...] = (), dests: tuple[str, ...] = ("dst",)
 ) -> list[str]:
     targets = [target for item in plan_of(plan).items for target in made(item, entries, found=found)]
-    return find_ambiguities([target for target in targets if isinstance(target, Target)], dests)[1]
+    claims = Claims(dests)
+    for target in targets:
+        if isinstance(target, Target):
+            claims.claim(target, keep=True)
+    return claims.clashes
 
 
 def test_one_source_for_each_key_is_fine() -> None:

@@ -12,12 +12,10 @@ from plan.making import plan_of
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.state import KeyState
-from secretsync_core.plan.deletes import Doubts, decide_delete, doubts_of, guard, orphans
-from secretsync_core.plan.diff import Sight
+from secretsync_core.run.deletes import Doubts, decide_delete, doubts_of, hold_to, orphans
 from secretsync_core.schema.quantities import Amount
 
 PLAN = "[{name: a, query: {}}, {name: b, query: {path: b}}]"
-SEE, BLIND = Sight(readable=True, versioned=True), Sight(readable=False, versioned=True)
 
 
 def _held(item: str = "a", *, owned: bool = True, version: str | None = "d1") -> KeyState:
@@ -25,7 +23,7 @@ def _held(item: str = "a", *, owned: bool = True, version: str | None = "d1") ->
 
 
 def _decide(state: KeyState, entry: Entry | None, **more: Any) -> Change:
-    given = {"hidden": False, "sight": SEE, **more}
+    given = {"hidden": False, "readable": True, **more}
     return decide_delete("k", state, "dst", plan=plan_of(PLAN), entry=entry, **given)
 
 
@@ -42,7 +40,7 @@ PRESENT = Entry("k", "d1")
         (_held(), Entry("k", "d1", deleted=True), {}, "delete", "removed-outside", "removed"),
         (_held(), Entry("k"), {}, "delete", "source-gone", "none"),  # no versions: the engine compares values
         (_held(), None, {"hidden": True}, "refuse", "cannot-see", "unknown"),
-        (_held(), None, {"sight": BLIND}, "delete", "source-gone", "unknown"),
+        (_held(), None, {"readable": False}, "delete", "source-gone", "unknown"),
     ],
 )
 def test_the_table(
@@ -120,7 +118,7 @@ _kinds = st.sampled_from(
 def test_the_guard_lets_all_through_or_none(kinds: list[tuple[Action, Reason]], allowed: int) -> None:
     """Beyond ``maxDelete`` nothing is taken away; keys that are gone already count for nothing and may be forgotten."""
     changes = [_delete(number, *kind) for number, kind in enumerate(kinds)]
-    guarded = guard(changes, allowed)
+    guarded = hold_to(changes, allowed)
     assert [change.key for change in guarded] == [change.key for change in changes]
     going = [change for change in guarded if change.action is Action.DELETE]
     real = [change for change in going if change.reason is not Reason.REMOVED_OUTSIDE]
@@ -143,5 +141,5 @@ def test_max_delete_is_a_count_or_a_share(amount: str, owned: int, allowed: int)
 def test_a_change_keeps_what_the_ledger_held() -> None:
     """A delete carries the version that it was decided for, so that what comes later can be told apart."""
     assert _decide(_held(), PRESENT).dest_version == "d1"
-    assert _decide(_held(), None, sight=BLIND).dest_version == "d1"
+    assert _decide(_held(), None, readable=False).dest_version == "d1"
     assert _decide(_held(), PRESENT).drift is Drift.NONE

@@ -12,7 +12,7 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.plan import SourceRef, Target
 from secretsync_core.model.state import KeyState
-from secretsync_core.plan.diff import Sight, decide, stands
+from secretsync_core.run.decide import decide, stands
 from secretsync_core.schema.job import WritePolicy
 
 REPLACE, IF_NOT, MERGE = WritePolicy.REPLACE, WritePolicy.IF_NOT_EXISTS, WritePolicy.MERGE
@@ -69,9 +69,8 @@ def _decide(
     entry: Entry | None, state: KeyState | None, policy: WritePolicy, *,
     target: Target = TARGET, hidden: bool = False, readable: bool = True, verify: bool = False,
 ) -> Change:  # fmt: skip
-    sight = Sight(readable, versioned=True)
     return decide(
-        target, "def", "dst", entry=entry, hidden=hidden, state=state, sight=sight, policy=policy, verify=verify
+        target, "def", "dst", entry=entry, hidden=hidden, state=state, readable=readable, policy=policy, verify=verify
     )
 
 

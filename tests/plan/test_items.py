@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from plan.making import item_of, job, listed, made, plan_of
-from secretsync_core.errors import UsageError
+from secretsync_core.errors import AccessDenied, UsageError
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.plan import SourceRef, Target
-from secretsync_core.plan.items import build_plan
-from secretsync_core.plan.targets import ItemTargets, joint_version
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.look import Taking
+from secretsync_core.run.targets import joint_version, targets_of
 
 PLAN = "[{name: a, secret: {key: x}}, {name: b, source: old, query: {}}]"
 
@@ -52,12 +53,13 @@ def test_a_combined_item_makes_one_target_of_all() -> None:
 @pytest.mark.parametrize("trouble", ["missing", "incomplete", "nothing"])
 def test_a_combined_item_with_a_part_unseen_makes_nothing(trouble: str) -> None:
     """A secret that is missing, a listing with gaps, or nothing at all: no target, rather than half of one."""
-    targets = ItemTargets(item_of(COMBINED))
+    taking = Taking(item_of(COMBINED))
     if trouble != "nothing":
-        targets.resolve(0, None if trouble == "missing" else Entry("x", "1"))
-        targets.offer(1, Entry("f/1", "1"))
-        targets.incomplete = trouble == "incomplete"
-    assert list(targets.targets()) == []
+        taking.resolve(0, None if trouble == "missing" else Entry("x", "1"))
+        taking.offer(1, Entry("f/1", "1"))
+    if trouble == "incomplete":
+        taking.fail(AccessDenied("no"))
+    assert list(targets_of(taking.seen())) == []
 
 
 def test_joint_version_moves_with_every_part() -> None:
@@ -73,8 +75,8 @@ def test_joint_version_moves_with_every_part() -> None:
 
 def test_a_pin_stays_what_it_is() -> None:
     """A pinned secret is at its pin, whatever the store is at, even where the newest version is deleted."""
-    targets = ItemTargets(item_of("secret: {key: x, version: 3}"))
-    targets.resolve(0, Entry("x", "9", deleted=True))
-    (target,) = targets.targets()
+    taking = Taking(item_of("secret: {key: x, version: 3}"))
+    taking.resolve(0, Entry("x", "9", deleted=True))
+    (target,) = targets_of(taking.seen())
     assert isinstance(target, Target)
     assert target.version == "pin:3"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from plan.making import item_of, listed, made
 from secretsync_core.errors import TransformFailed
 from secretsync_core.model.plan import Target
-from secretsync_core.plan.keys import KeyMapper
-from secretsync_core.plan.targets import Impossible
+from secretsync_core.run.keys import KeyMapper
+from secretsync_core.run.targets import Impossible
 
 
 def _map(steps: str, key: str) -> str:

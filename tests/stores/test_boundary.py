@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from secretsync_core.engine.gate import Gate
 from secretsync_core.errors import Conflict, SecretSyncError, StoreError
 from secretsync_core.model.capabilities import Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry
+from secretsync_core.run.gate import Gate
 from secretsync_core.schema.documents import StoreDocument, Where
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import registry

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.model.report import Result
+from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores.vault import transport
 from survival.watcher import WRITES
 from survival.world import QUICK, exit_code, failure

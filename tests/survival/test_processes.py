@@ -14,8 +14,8 @@ import pytest
 from support.servers import ConfiguredServer
 
 from secretsync_core.audit.record import Event
-from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.model.report import Result
+from secretsync_core.run.gate import RetryPolicy
 from survival.world import exit_code, side_of
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from support.http import Api
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Event
-from secretsync_core.engine import run as engine
-from secretsync_core.engine.gate import RetryPolicy
+from secretsync_core.run import steps
+from secretsync_core.run.gate import RetryPolicy
+from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secretsync_core.audit.record import Record
-    from secretsync_core.engine.run import Planned
     from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.run.options import Observer
+    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.02, longest_wait=0.1, longest_retry_after=3.0, lost_after=3)
@@ -145,33 +147,33 @@ class World:
         *,
         retry: RetryPolicy = QUICK,
         stop: asyncio.Event | None = None,
-        observer: engine.Observer | None = None,
+        observer: Observer | None = None,
         verify: bool = False,
     ) -> Report:
         """Sync one job."""
         documents = self.documents()
         with self.ledger() as (ledger, key):
-            return await engine.sync(
+            return await steps.sync(
                 documents.jobs[name], documents, ledger, environ=self.environ, fingerprint_key=key,
-                options=engine.Options(retry=retry, verify=verify), stop=stop, observer=observer,
+                options=Options(retry=retry, verify=verify), stop=stop, observer=observer,
             )  # fmt: skip
 
     async def plan(self, name: str = "job") -> Planned:
         """Say what a sync would do."""
         documents = self.documents()
         with self.ledger() as (ledger, key):
-            return await engine.plan(
+            return await steps.plan(
                 documents.jobs[name], documents, ledger, environ=self.environ, fingerprint_key=key,
-                options=engine.Options(retry=QUICK),
+                options=Options(retry=QUICK),
             )  # fmt: skip
 
     async def check(self, name: str = "job") -> Report:
         """Look for drift."""
         documents = self.documents()
         with self.ledger() as (ledger, key):
-            return await engine.check(
+            return await steps.check(
                 documents.jobs[name], documents, ledger, environ=self.environ, fingerprint_key=key,
-                options=engine.Options(retry=QUICK),
+                options=Options(retry=QUICK),
             )  # fmt: skip
 
     def records(self, *events: Event, key: str | None = None) -> list[Record]:

@@ -9,8 +9,8 @@ from secretsync_core.audit import keys
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.commands.audit_verify import expected_heads
 from secretsync_core.cli.wording import number, plural
-from secretsync_core.engine.run import new_run_id
 from secretsync_core.errors import UsageError
+from secretsync_core.run.run import new_run_id
 
 if TYPE_CHECKING:
     from secretsync_core.audit.keys import KeyPair

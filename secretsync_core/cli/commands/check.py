@@ -10,8 +10,9 @@ from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.times import duration
 from secretsync_core.cli.wording import number, plural
-from secretsync_core.engine import run as engine
 from secretsync_core.model.report import Result
+from secretsync_core.run import steps
+from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -25,7 +26,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
     """Check every job of the call and show what drifted."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = engine.Options(items=frozenset(call.items), verify=verify)
+    options = Options(items=frozenset(call.items), verify=verify)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger(call) as opened:
@@ -40,11 +41,11 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 
 def _check(
-    job: JobDocument, documents: Documents, opened: OpenLedger, options: engine.Options, output: Output
+    job: JobDocument, documents: Documents, opened: OpenLedger, options: Options, output: Output
 ) -> tuple[int, dict[str, Any]]:
     async def check() -> tuple[Report, list[dict[str, Any]]]:
         with watching(output, job.name, collect=output.json) as observer:
-            report = await engine.check(
+            report = await steps.check(
                 job,
                 documents,
                 opened.ledger,

@@ -22,13 +22,13 @@ from secretsync_core.cli.json_output import error_object, problem_object
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import duration
 from secretsync_core.cli.wording import plural
-from secretsync_core.engine import health
 from secretsync_core.errors import LedgerBroken, LedgerError, SecretSyncError, StoreError
+from secretsync_core.run import health
 
 if TYPE_CHECKING:
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
-    from secretsync_core.engine.health import Places, StoreHealth
+    from secretsync_core.run.health import Places, StoreHealth
     from secretsync_core.schema.documents import Documents
 
 

@@ -10,7 +10,8 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import change_object, item_error_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.wording import plural
-from secretsync_core.engine import run as engine
+from secretsync_core.run import steps
+from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -23,7 +24,7 @@ def run(output: Output, call: Call, *, verify: bool, show_all: bool, detailed_ex
     """Plan every job of the call and show it."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = engine.Options(items=frozenset(call.items), verify=verify)
+    options = Options(items=frozenset(call.items), verify=verify)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger_if_any(call) as opened:
@@ -50,11 +51,11 @@ def run(output: Output, call: Call, *, verify: bool, show_all: bool, detailed_ex
 
 
 def _plan(
-    job: JobDocument, documents: Documents, opened: OpenLedger | None, options: engine.Options, output: Output
-) -> engine.Planned:
-    async def plan() -> engine.Planned:
+    job: JobDocument, documents: Documents, opened: OpenLedger | None, options: Options, output: Output
+) -> steps.Planned:
+    async def plan() -> steps.Planned:
         with watching(output, job.name, collect=False) as observer:
-            return await engine.plan(
+            return await steps.plan(
                 job,
                 documents,
                 opened.ledger if opened else None,
@@ -67,7 +68,7 @@ def _plan(
     return event_loop.run(plan)
 
 
-def _show(planned: engine.Planned, job: JobDocument, output: Output, *, show_all: bool, first: bool) -> None:
+def _show(planned: steps.Planned, job: JobDocument, output: Output, *, show_all: bool, first: bool) -> None:
     if not output.quiet:
         if not first:
             output.line()
@@ -80,7 +81,7 @@ def _show(planned: engine.Planned, job: JobDocument, output: Output, *, show_all
     output.line(output.paint(plan_view.counts_line(planned.changes), "bold"))
 
 
-def _object(planned: engine.Planned, job: JobDocument) -> dict[str, Any]:
+def _object(planned: steps.Planned, job: JobDocument) -> dict[str, Any]:
     return {
         "job": planned.job,
         "source": job.spec.source,

@@ -10,8 +10,9 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.signals import Stop
-from secretsync_core.engine import run as engine
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.run import steps
+from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -25,7 +26,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
     """Sync every job of the call, one after the other, and say what was done."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = engine.Options(items=frozenset(call.items), verify=verify)
+    options = Options(items=frozenset(call.items), verify=verify)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 
@@ -54,11 +55,11 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 
 async def _sync(
-    job: JobDocument, documents: Documents, opened: OpenLedger, options: engine.Options, output: Output, stop: Stop
+    job: JobDocument, documents: Documents, opened: OpenLedger, options: Options, output: Output, stop: Stop
 ) -> tuple[int, dict[str, Any], Report | SecretSyncError]:
     try:
         with watching(output, job.name, collect=output.json) as observer:
-            report = await engine.sync(
+            report = await steps.sync(
                 job,
                 documents,
                 opened.ledger,

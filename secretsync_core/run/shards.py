@@ -1,13 +1,13 @@
-"""What flows between the ops: references and versions, never a value. All of it may be pickled and looked at."""
+"""A run in parts: what flows between its steps. References and versions, never a value; all of it may be pickled."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from secretsync_core.schema.job import Executor
-from secretsync_dagster.naming import mapping_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +30,24 @@ AT_ONCE = {
 """How many steps of a run work at a time."""
 
 
+class Part(StrEnum):
+    """What a shard is a part of."""
+
+    ITEM = "item"  # one plan item, or a part of its changes
+    ITEMS = "items"  # several small items
+    UNSEEN = "unseen"  # several items that could not be seen whole
+    LOST = "lost"  # what the run does in destinations that were lost
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of one plan item: what one transfer step carries out.
+    """A part of a run: what one transfer step carries out.
 
     Attributes:
         job: the SyncJob.
         item: the plan item; empty where it is of several ``items``.
-        name: what the step is called.
-        siblings: how many parts the item has.
+        part: what it is a part of.
+        number, siblings: it is the ``number``-th (from 1) of so many of its kind, or of its item.
         changes: what is to be done.
         look_again: the items could not be seen whole, so the step begins by looking, and fails if that fails. A retry
             of that step is then a retry of what failed.
@@ -52,7 +61,8 @@ class Shard:
 
     job: str
     item: str
-    name: str
+    part: Part = Part.ITEM
+    number: int = 1
     siblings: int = 1
     changes: tuple[Change, ...] = ()
     look_again: bool = False
@@ -93,7 +103,7 @@ class Manifest:
     Attributes:
         job: the SyncJob.
         items: the plan items of this run.
-        shards: the names of all shards.
+        shards: how many shards there are.
         unchanged: secrets that versions alone show to be right, by item.
         deletes: how many secrets are to be deleted, or were kept from it, once every copy is in place.
         warnings: sentences for people.
@@ -106,7 +116,7 @@ class Manifest:
 
     job: str
     items: tuple[str, ...]
-    shards: tuple[str, ...] = ()
+    shards: int = 0
     unchanged: dict[str, int] = field(default_factory=dict)
     deletes: int = 0
     warnings: tuple[str, ...] = ()
@@ -134,15 +144,16 @@ def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
             continue
         parts = max(1, min(shards, len(members) // PART_SIZE))
         made += [
-            Shard(job, item, mapping_key(item, number, parts), parts, part)
-            for number, part in enumerate(_parts(members, parts))
+            Shard(job, item, Part.ITEM, number, parts, part) for number, part in enumerate(_parts(members, parts), 1)
         ]
     groups = _groups(small)
     return made + [
         Shard(
             job,
             "",
-            f"ITEMS_{number}_of_{len(groups)}",
+            Part.ITEMS,
+            number,
+            len(groups),
             changes=tuple(change for _, members in group for change in members),
             items=tuple(item for item, _ in group),
         )
@@ -153,13 +164,18 @@ def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
 def look_again(job: str, items: Sequence[str]) -> list[Shard]:
     """Shards for items that could not be seen whole, as :func:`split` makes them for the others."""
     if len(items) <= STEPS:
-        return [Shard(job, item, mapping_key(item, 0, 1), look_again=True) for item in items]
+        return [Shard(job, item, look_again=True) for item in items]
     size = -(-len(items) // STEPS)
     groups = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
     return [
-        Shard(job, "", f"UNSEEN_{number}_of_{len(groups)}", look_again=True, items=group)
+        Shard(job, "", Part.UNSEEN, number, len(groups), look_again=True, items=group)
         for number, group in enumerate(groups, 1)
     ]
+
+
+def look_at_lost(job: str, items: Sequence[str]) -> Shard:
+    """The shard that looks again where a destination was lost, at all of the run's items."""
+    return Shard(job, "", Part.LOST, look_again=True, items=tuple(items), shared=True)
 
 
 def _groups(small: Sequence[tuple[str, list[Change]]]) -> list[list[tuple[str, list[Change]]]]:

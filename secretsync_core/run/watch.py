@@ -11,25 +11,25 @@ import hashlib
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.engine.inventories import SourceView, fill
-from secretsync_core.engine.opening import open_named
-from secretsync_core.engine.splitting import recall_fields
-from secretsync_core.engine.widening import Widening
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.plan import Target
 from secretsync_core.model.report import ItemError
-from secretsync_core.plan.items import build_plan
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.look import Taking, fill
+from secretsync_core.run.opening import open_named
+from secretsync_core.run.origins import recall_fields
+from secretsync_core.run.targets import targets_of
+from secretsync_core.run.widening import Widening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.engine.gate import RetryPolicy
-    from secretsync_core.engine.listings import Listing, Question
-    from secretsync_core.engine.survey import State
     from secretsync_core.model.state import Origin
-    from secretsync_core.plan.items import JobPlan
-    from secretsync_core.plan.targets import ItemTargets
+    from secretsync_core.run.gate import RetryPolicy
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.listings import Listing, Question
+    from secretsync_core.run.seen import Fields, SourceSeen, State
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
@@ -45,6 +45,13 @@ class Sight(NamedTuple):
 
     touched: dict[str, str | None]
     errors: list[ItemError]
+
+
+class _Member(NamedTuple):
+    """A job that is looked at, and what takes in what is said of its items."""
+
+    plan: JobPlan
+    taking: Sequence[Taking]
 
 
 class Watch:
@@ -68,11 +75,11 @@ class Watch:
         another one. What is wrong with one job or store is told of the jobs that it concerns. Raises LedgerError.
         """
         seen: dict[str, Sight] = {}
-        views: dict[str, tuple[JobPlan, SourceView]] = {}
+        views: dict[str, _Member] = {}
         for job in jobs:
             try:
                 plan = build_plan(job)
-                views[job.name] = plan, SourceView.of(plan)
+                views[job.name] = _Member(plan, [Taking(item) for item in plan.items])
             except Exception as error:  # noqa: BLE001  the other jobs have to be looked at too
                 seen[job.name] = _unseen(error)
         # What a document allows us to ask of a store a minute holds for its own jobs only.
@@ -80,33 +87,34 @@ class Watch:
         asked = (self._ask(members, documents, environ=environ, retry=retry) for members in groups)
         for members, failure in zip(groups, await asyncio.gather(*asked, return_exceptions=True), strict=True):
             if isinstance(failure, Exception):
-                seen |= {plan.job: _unseen(failure) for plan, _ in members}
+                seen |= {member.plan.job: _unseen(failure) for member in members}
             elif failure is not None:
                 raise failure
         views = {name: view for name, view in views.items() if name not in seen}
         for name, state in _states(ledger, views):
-            plan, view = views[name]
+            plan, sources = views[name].plan, [one.seen() for one in views[name].taking]
             try:
-                unread = {
-                    collected.item.name: recall_fields(collected, _origins(ledger, name, collected.item.name))
-                    for collected in view.items
-                    if collected.item.split
+                fields = {
+                    one.item.name: recall_fields(one, _origins(ledger, name, one.item.name))
+                    for one in sources
+                    if one.item.split
                 }
-                seen[name] = Sight(_touched(plan, view, state, unread), view.errors)
+                errors = [error for one in sources for error in one.errors]
+                seen[name] = Sight(_touched(plan, sources, state, fields), errors)
             except Exception as error:  # noqa: BLE001  the other jobs have to be looked at too
                 seen[name] = _unseen(error)
         return seen
 
     async def _ask(
         self,
-        members: Sequence[tuple[JobPlan, SourceView]],
+        members: Sequence[_Member],
         documents: Documents,
         *,
         environ: Mapping[str, str],
         retry: RetryPolicy | None,
     ) -> None:
-        names = [name for plan, _ in members for name in plan.sources]
-        limits = members[0][0].spec.limits
+        names = [name for member in members for name in member.plan.sources]
+        limits = members[0].plan.spec.limits
         async with open_named(names, limits, documents, environ=environ, retry=retry) as opened:
             asked: list[Question] = []
 
@@ -114,12 +122,12 @@ class Watch:
                 asked.extend(self._widening.arrange(questions, opened))
                 return asked
 
-            await fill([view for _, view in members], opened, arrange)
+            await fill([one for member in members for one in member.taking], opened, arrange)
             self._widening.learn(asked)
 
 
-def _limits(member: tuple[JobPlan, SourceView]) -> tuple[int, float]:
-    limits = member[0].spec.limits
+def _limits(member: _Member) -> tuple[int, float]:
+    limits = member.plan.spec.limits
     return limits.concurrency, limits.rate or 0.0
 
 
@@ -151,33 +159,34 @@ def _unseen(error: Exception) -> Sight:
 
 
 def _touched(
-    plan: JobPlan, view: SourceView, state: State, unread: Mapping[str, Sequence[str]]
+    plan: JobPlan, sources: Sequence[SourceSeen], state: State, fields: Mapping[str, tuple[Fields, Sequence[str]]]
 ) -> dict[str, str | None]:
     touched: dict[str, str | None] = {}
-    for collected in view.items:
-        digest = _digest(collected, plan.spec.dest, state, unread.get(collected.item.name, ()))
+    for seen in sources:
+        known, unread = fields.get(seen.item.name, ({}, ()))
+        digest = _digest(seen, plan.spec.dest, state, known, unread)
         if digest != "":
-            touched[collected.item.name] = digest
+            touched[seen.item.name] = digest
     return touched
 
 
-def _digest(collected: ItemTargets, dests: Sequence[str], state: State, unread: Sequence[str]) -> str | None:
+def _digest(seen: SourceSeen, dests: Sequence[str], state: State, fields: Fields, unread: Sequence[str]) -> str | None:
     """A digest of an item's differences; empty where there are none, None where versions cannot tell.
 
-    ``unread`` are secrets to be split whose fields the ledger does not know as they now are.
+    ``unread`` are secrets to be split whose ``fields`` the ledger does not know as they now are.
     """
-    item = collected.item
-    seen: set[str] = set()
-    versions = dict(collected.sources()) if unread else {}
+    item = seen.item
+    wanted: set[str] = set()
+    versions = dict(seen.sources()) if unread else {}
     if any(versions[key] is None for key in unread):
         return None
     different = [f"{key}={versions[key]}={item.definition}" for key in unread]
-    for made in collected.targets():
+    for made in targets_of(seen, fields):
         if not isinstance(made, Target):
             continue
         if made.version is None:
             return None
-        seen.add(made.key)
+        wanted.add(made.key)
         for dest in dests:
             held = state.get(dest, {}).get(made.key)
             if held is None or (held.source_version, held.definition, held.item) != (
@@ -186,11 +195,11 @@ def _digest(collected: ItemTargets, dests: Sequence[str], state: State, unread: 
                 item.name,
             ):
                 different.append(f"{made.key}={made.version}={item.definition}")
-    if not collected.incomplete and not unread:
+    if not seen.errors and not unread:
         different += [
             f"{key} is gone"
             for keys in state.values()
             for key, held in keys.items()
-            if held.owned and held.item == item.name and key not in seen
+            if held.owned and held.item == item.name and key not in wanted
         ]
     return hashlib.sha256("\n".join(sorted(set(different))).encode()).hexdigest() if different else ""

@@ -1,4 +1,4 @@
-"""How the ledger names what a key was made of, in one short text; and what such a text says.
+"""What the ledger knows of the sources of a key: how it names them in one short text, and what such a text says.
 
 ===================  ==================================================
 one source           its key: ``billing/db``
@@ -7,6 +7,10 @@ one source           its key: ``billing/db``
 ===================  ==================================================
 
 Where that is too long the text is cut off or left out: it then says nothing for sure.
+
+Which fields the secrets of a ``split`` item have cannot be seen without reading them, so the ledger remembers: each of
+its secrets is recorded with its source's key and field, and with a version that says how many there are. While the
+source stays at that version, and that many are recorded, nothing has to be read to know them.
 """
 
 from __future__ import annotations
@@ -15,9 +19,13 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from secretsync_core.model.plan import SourceRef
+    from secretsync_core.model.state import Origin
+    from secretsync_core.run.seen import Fields, SourceSeen
+
+_COUNT = "@fields="
 
 LONGEST = 2048
 """How many characters the ledger takes."""
@@ -79,3 +87,42 @@ def unsplit(source_key: str) -> tuple[str, str]:
     """The key and the field that :func:`split_source` was given."""
     key, _, field = source_key.rpartition("#")
     return key, field.replace("%23", "#").replace("%25", "%")
+
+
+def split_version(version: str | None, count: int) -> str | None:
+    """The version of each of the ``count`` secrets that a source secret at ``version`` is split into."""
+    return None if version is None else f"{version}{_COUNT}{count}"
+
+
+def recall_fields(seen: SourceSeen, origins: Mapping[str, Sequence[Origin]]) -> tuple[Fields, list[str]]:
+    """The fields that the ledger knows, and the source keys of which it does not know all.
+
+    ``origins`` is what the live keys of the item came of, by destination.
+    """
+    item = seen.item
+    sources = list(seen.sources())
+    known: Fields = {}
+    for found in origins.values():
+        known.update(known_fields(sources, item.parts[0].store, item.definition, found))
+    return known, [key for key, _ in sources if key not in known]
+
+
+def known_fields(
+    sources: Iterable[tuple[str, str | None]], store: str, definition: str, origins: Iterable[Origin]
+) -> dict[str, tuple[str, ...]]:
+    """The field names of those source secrets (key, version) of which the ledger knows every one.
+
+    ``origins`` are the live keys of one destination that came of this item.
+    """
+    by_source: dict[str, dict[str, list[str]]] = {}
+    for origin in origins:
+        if origin.store == store and origin.definition == definition and origin.version is not None:
+            key, field = unsplit(origin.source_key)
+            by_source.setdefault(key, {}).setdefault(origin.version, []).append(field)
+    known: dict[str, tuple[str, ...]] = {}
+    for key, version in sources:
+        # Only as many as their version counts are all of them: a run that failed half-way left fewer.
+        for held, fields in by_source.get(key, {}).items():
+            if version is not None and held == split_version(version, len(fields)):
+                known[key] = tuple(sorted(fields))
+    return known

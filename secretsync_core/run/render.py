@@ -10,10 +10,10 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.convert import VALUE, blob_to_fields, encoded, opened
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
+from secretsync_core.run.convert import VALUE, blob_to_fields, encoded, opened
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.expression.template import Template
     from secretsync_core.model.plan import SourceRef
-    from secretsync_core.plan.items import Item, Part
+    from secretsync_core.run.items import Item, Part
     from secretsync_core.schema.job import FieldsTransform, TemplateTransform
     from secretsync_core.secret import FieldValue, JsonValue
 

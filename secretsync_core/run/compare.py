@@ -1,30 +1,33 @@
-"""What versions alone cannot tell: read, render, compare. Both the plan and the transfer ask here."""
+"""What versions alone cannot tell: read, render, compare. The plan and the transfer both ask here, and nowhere else."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.engine.canonical import same
-from secretsync_core.engine.convert import VALUE, blob_to_fields, to_shape
-from secretsync_core.engine.render import render
-from secretsync_core.errors import InvalidSecret, SecretNotFound
+from secretsync_core.errors import InvalidSecret, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
-from secretsync_core.plan.splitting import split_version
-from secretsync_core.plan.targets import joint_version, pinned_version
+from secretsync_core.model.plan import SourceRef
+from secretsync_core.run.convert import VALUE, blob_to_fields, to_shape
+from secretsync_core.run.fingerprint import same
+from secretsync_core.run.origins import recall_fields, split_version
+from secretsync_core.run.render import render
+from secretsync_core.run.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.fit import check_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from secretsync_core.engine.canonical import Fingerprinter
-    from secretsync_core.engine.opening import OpenStores
-    from secretsync_core.engine.recorder import Recorder
     from secretsync_core.model.capabilities import Shape
-    from secretsync_core.model.plan import SourceRef
-    from secretsync_core.plan.items import Item, JobPlan
+    from secretsync_core.run.fingerprint import Fingerprinter
+    from secretsync_core.run.items import Item, JobPlan
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.options import Observer
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.run.seen import Fields, SourceSeen
     from secretsync_core.secret import FieldValue
 
 _BLURRED = (Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE)
@@ -173,6 +176,96 @@ class Comparer:
         if same(SecretValue(merged), SecretValue(old)):
             return current, ours  # as it is written there, whatever the order and spaces of its JSON
         return to_shape(SecretValue(merged), shape, encoding), ours
+
+
+def read_together(change: Change) -> tuple[str, str]:
+    """What changes that are made of the same reads have in common: item and key, or the source that is split."""
+    split = bool(change.sources) and change.sources[0].field is not None
+    return change.item, change.sources[0].key if split else change.key
+
+
+async def foresee(
+    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render: Collection[str]
+) -> list[Change]:
+    """Decide every ``compare``; for the destinations ``render`` also make what would be written, to see if it can be.
+
+    A secret that cannot be read or rendered is refused, with the error's code and text as its detail.
+    """
+
+    def is_open(change: Change) -> bool:
+        written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
+        return written or change.action is Action.COMPARE
+
+    decided = [change for change in changes if not is_open(change)]
+    open_ones = [change for change in changes if is_open(change)]
+    observer.planned(len(open_ones))
+    groups = groupby(open_ones, key=read_together)
+
+    async def worker() -> None:
+        for _, group in groups:
+            members = list(group)
+            try:
+                wanted = await comparer.want(members[0].item, members[0].sources)
+            except SecretSyncError as error:
+                decided.extend(_refused(change, error) for change in members)
+                continue
+            for change in members:
+                try:
+                    decided.append((await comparer.decide(change, wanted)).change)
+                except SecretSyncError as error:
+                    decided.append(_refused(change, error))
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2 * plan.spec.limits.concurrency):
+            tasks.create_task(worker())
+    return decided
+
+
+def _refused(change: Change, error: SecretSyncError) -> Change:
+    reason = {
+        "not-found": Reason.NOT_FOUND,
+        "transform-failed": Reason.TRANSFORM_FAILED,
+        "invalid-secret": Reason.CANNOT_HOLD,
+    }.get(error.code)
+    return change._replace(
+        action=Action.REFUSE, reason=reason or Reason.CANNOT_COMPARE, detail=f"{error.code}: {error.message}"
+    )
+
+
+async def find_fields(
+    plan: JobPlan, seen: Sequence[SourceSeen], comparer: Comparer, recorder: Recorder | None
+) -> dict[str, Fields]:
+    """The field names of every source secret that is split, by item: from the ledger where it knows all, else read.
+
+    One that cannot be read, or has no fields of its own, has its error in their place.
+    """
+    found: dict[str, Fields] = {}
+    for one in seen:
+        if one.item.split:
+            origins = await recorder.origins(one.item.name) if recorder is not None else {}
+            found[one.item.name], unread = recall_fields(one, origins)
+            keys = iter(unread)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(len(unread), plan.spec.limits.concurrency)):
+                    group.create_task(_read_fields(one.item, keys, comparer, found[one.item.name]))
+    return found
+
+
+async def _read_fields(item: Item, keys: Iterator[str], comparer: Comparer, found: Fields) -> None:
+    store = item.parts[0].store
+    for key in keys:
+        try:
+            wanted = await comparer.want(item.name, (SourceRef(store, key),))
+        except SecretSyncError as error:
+            found[key] = error
+            continue
+        fields = wanted.value.reveal()
+        if isinstance(fields, bytes):
+            found[key] = InvalidSecret(
+                f"{key} in {store} is split, and has no fields", store=store, key=key, hint="leave it out of the query"
+            )
+        else:
+            found[key] = tuple(sorted(fields))
 
 
 def _field_of(whole: Wanted, name: str, change: Change) -> Wanted:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
-    from secretsync_core.plan.items import Item, JobPlan
+    from secretsync_core.run.items import Item, JobPlan
 
 
 def find_impossible(

@@ -1,4 +1,4 @@
-"""When two values are the same, and how a value is named in the ledger without being there."""
+"""When two values are the same, how the ledger names a value without holding it, and the mark of what a job created."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import hmac
 import json
 from typing import TYPE_CHECKING, TypeAlias
 
-from secretsync_core.engine.convert import blob_to_fields
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.run.convert import blob_to_fields
 from secretsync_core.schema.job import Encoding
 from secretsync_core.secret import SecretValue
 
@@ -144,3 +144,27 @@ def _split(ours: str) -> frozenset[str]:
 
 def _frame(*parts: str) -> bytes:
     return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+
+
+# -- Marks ------------------------------------------------------------------------------------------------------------
+#
+# The ledger alone cannot know of another installation that writes to the same destination. Where stores can carry a
+# mark (a tag, a label, custom metadata), a delete asks for both: the ledger must say that this job created the secret,
+# and no mark on it may say that somebody else did.
+
+_LONGEST_JOB = 40
+
+
+def owner_mark(job: str, key: bytes) -> str:
+    """The mark of a job in this installation, which the ledger's ``key`` tells from every other one.
+
+    The job's name (its first 40 characters) for people, and 16 hex digits that no other job or installation has. It
+    fits a Kubernetes label and the tags of AWS, and says nothing of the key.
+    """
+    digest = hmac.new(key, b"owner\0" + job.encode(), hashlib.sha256).hexdigest()[:16]
+    return f"{job[:_LONGEST_JOB].rstrip('-')}.{digest}"
+
+
+def owner_marks(job: str, key: FingerprintKey) -> tuple[str, ...]:
+    """The mark of a job, and those that it had when the ledger had other keys."""
+    return tuple(owner_mark(job, one) for one in keys_of(key))

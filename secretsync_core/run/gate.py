@@ -6,12 +6,11 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import RateLimited, SecretSyncError, StoreLost, StoreUnavailable
-from secretsync_core.stores.boundary import unexpected as unexpected
+from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,14 +39,6 @@ class RetryPolicy:
     longest_retry_after: float = 90.0
     lost_after: int = 3
     time_limit: float | None = None
-
-
-_unanswered: ContextVar[int] = ContextVar("unanswered", default=0)
-
-
-def unanswered() -> int:
-    """How many attempts of this task failed so far such that nobody knows whether the store carried them out."""
-    return _unanswered.get()
 
 
 class Gate:
@@ -93,7 +84,8 @@ class Gate:
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request within the limits; again, a bounded number of times, where its error is retryable.
 
-        Raises what the last attempt raised. An error that is not of our tree (a defect in a store) becomes a
+        Raises what the last attempt raised, with ``unanswered`` set where this or an earlier attempt got no answer: the
+        store may have carried it out. An error that is not of our tree (a defect in a store) becomes a
         StoreError that names its type only: its text may hold anything.
         """
         if self._until is None:
@@ -119,8 +111,10 @@ class Gate:
 
     async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         number = 0
+        unanswered = False
         while True:
             if (lost := self.lost) is not None:
+                lost.unanswered = unanswered
                 raise lost
             number += 1
             served = self._served
@@ -137,13 +131,13 @@ class Gate:
                     self._failed_in_a_row[kind] = 0
                     self._served += 1
                     return result
+            unanswered = unanswered or failure.unanswered or isinstance(failure, StoreUnavailable)
+            failure.unanswered = unanswered
             # What is not retryable is an answer: the store is there.
             if not failure.retryable:
                 self._failed_in_a_row[kind] = 0
                 raise failure
-            if isinstance(failure, StoreUnavailable):
-                _unanswered.set(_unanswered.get() + 1)
-            elif self._served > served:
+            if not isinstance(failure, StoreUnavailable) and self._served > served:
                 number = 0  # the store is busy with our other requests; this one's turn will come
             wait = self._wait_before_next(number, failure)
             if wait is None:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.gate import Gate, unexpected
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
+from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from secretsync_core.engine.gate import RetryPolicy
     from secretsync_core.model.capabilities import Ability, StoreFacts
-    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.run.gate import RetryPolicy
+    from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import Documents
     from secretsync_core.schema.job import Limits
     from secretsync_core.stores.base import Store
@@ -180,8 +180,8 @@ async def open_named(
             context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost)
             async with gate.in_time():
                 opened.stores[name] = Halves(await open_store(documents.stores[name], context))
-        except Exception as error:  # noqa: BLE001  a third party's store may raise anything
-            opened.failed[name] = unexpected(error, name)
+        except SecretSyncError as error:
+            opened.failed[name] = error
 
     async def close_one(store: Store) -> None:
         # What was done stays done, and must be told, even if saying goodbye fails.

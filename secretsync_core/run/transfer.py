@@ -9,24 +9,22 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.engine.foresight import read_together
-from secretsync_core.engine.gate import unanswered, unexpected
-from secretsync_core.engine.recorder import LeaseLost
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
-from secretsync_core.plan.deletes import Doubts
-from secretsync_core.plan.origins import name_sources
+from secretsync_core.run.compare import read_together
+from secretsync_core.run.origins import name_sources
+from secretsync_core.run.record import LeaseLost
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from secretsync_core.engine.canonical import Fingerprinter
-    from secretsync_core.engine.compare import Comparer, Verdict, Wanted
-    from secretsync_core.engine.opening import OpenStores
-    from secretsync_core.engine.recorder import Recorder
-    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.run.compare import Comparer, Verdict, Wanted
+    from secretsync_core.run.fingerprint import Fingerprinter
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import Reader
 
@@ -52,7 +50,6 @@ class Transfer:
         settle: Callable[[Outcome], None],
     ) -> None:
         self._policy = plan.spec.write_policy
-        self._names = plan.names
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
@@ -64,7 +61,7 @@ class Transfer:
         self._settle = settle
         self._intents = 0
         # Several steps of one run may each have a transfer of their own.
-        self._mark = secrets.token_hex(4)
+        self._serial = secrets.token_hex(4)
         # Twice as many secrets under way as requests: while one waits for the ledger, another uses its slot.
         self._workers = 2 * plan.spec.limits.concurrency
 
@@ -72,24 +69,20 @@ class Transfer:
         """Carry out everything but deletes. Raises LedgerError where the ledger fails; then nothing more is written."""
         await self._work(groupby(changes, key=read_together), self._copy_target)
 
-    async def delete(self, changes: Sequence[Change], spared: set[str]) -> None:
-        """Carry out deletes, but for those of the ``spared`` items, where something failed.
-
-        What belongs to an item that is no longer in the document may have a successor in any other item.
-        """
-
-        doubts = Doubts(frozenset(spared), bool(spared))  # as of now: what deletes come to spares no others
+    async def delete(self, changes: Sequence[Change]) -> None:
+        """Carry out deletes, once the copies are done; those that are refused are told as refused."""
 
         async def one(_: object, group: Sequence[Change]) -> None:
             for change in group:
-                if change.action is Action.DELETE and doubts.spare(change, self._names):
-                    self._settle(_refused(change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)))
-                else:
-                    self._settle(await self._guarded(change, self._delete_one))
+                self._settle(await self._guarded(change, self._delete_one))
 
         await self._work(groupby(changes, key=lambda change: (change.dest, change.key)), one)
 
-    async def _work(self, groups: Iterator[tuple[object, Iterator[Change]]], do: object) -> None:
+    async def _work(
+        self,
+        groups: Iterator[tuple[object, Iterator[Change]]],
+        do: Callable[[object, Sequence[Change]], Awaitable[None]],
+    ) -> None:
         async def worker() -> None:
             for key, group in groups:
                 members = list(group)
@@ -97,7 +90,7 @@ class Transfer:
                     for change in members:
                         self._settle(Outcome(change, Result.NOT_REACHED, Reason.STOPPED, "the sync was stopped first"))
                 else:
-                    await do(key, members)  # type: ignore[operator]
+                    await do(key, members)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -124,14 +117,14 @@ class Transfer:
         for change in changes:
             self._settle(await self._guarded(change, one))
 
-    async def _guarded(self, change: Change, do: object) -> Outcome:
+    async def _guarded(self, change: Change, do: Callable[[Change], Awaitable[Outcome]]) -> Outcome:
         """Carry out one change, turning every error but the ledger's into its outcome, and recording it."""
         if change.action is Action.REFUSE:
             return _refused(change)
         if change.action is Action.SKIP:
             return Outcome(change, Result.SKIPPED, change.reason)
         try:
-            return await do(change)  # type: ignore[operator, no-any-return]
+            return await do(change)
         except LeaseLost as error:
             self._stop.set()  # what is in flight is finished and told
             return Outcome(change, Result.NOT_REACHED, error.code, error.message, error.hint)
@@ -142,7 +135,7 @@ class Transfer:
         except SecretSyncError as error:
             self._recorder.later(self._draft(Event.FAILED, change, "", reason=error.code))
             return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-        except Exception as error:  # noqa: BLE001  its text may hold a value, so only its type is told
+        except Exception as error:  # noqa: BLE001  one secret never stops another; its text may hold a value
             kind = type(error).__name__
         self._recorder.later(self._draft(Event.FAILED, change, "", reason="internal-error"))
         return Outcome(change, Result.FAILED, "internal-error", f"an unexpected {kind}")
@@ -198,37 +191,33 @@ class Transfer:
         """The destination holds what we want already: note its version, unless the ledger has it."""
         change, value = verdict.change, verdict.value
         if value is not None and (not change.known or self._fingerprinter.has_former_keys):
-            mark = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
-            if change.known and await self._is_named(change, mark):
+            fingerprint = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
+            if change.known and await self._is_named(change, fingerprint):
                 return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
             self._recorder.later(
                 self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)._replace(
-                    fingerprint=mark, fields=verdict.ours
+                    fingerprint=fingerprint, fields=verdict.ours
                 )
             )
         return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
 
-    async def _is_named(self, change: Change, mark: str) -> bool:
+    async def _is_named(self, change: Change, fingerprint: str) -> bool:
         """Whether the ledger has this fingerprint of a key, and not one by a former key."""
         recorded = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key)
-        return recorded is not None and recorded[0] == mark
+        return recorded is not None and recorded[0] == fingerprint
 
     async def _write(self, verdict: Verdict) -> Outcome:
         change, value = verdict.change, verdict.value
         assert value is not None  # noqa: S101  creates and updates carry their value
-        mark = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(
-            fingerprint=mark, fields=verdict.ours
+            fingerprint=self._fingerprinter.value(change.dest, change.key, value, verdict.ours), fields=verdict.ours
         )
         await self._recorder.record(intended)
-        before = unanswered()
         try:
             version = await self._put(change, value)
-        except Exception as caught:
-            error = unexpected(caught, change.dest)
+        except SecretSyncError as error:
             # An attempt that got no answer may have been carried out; the next one then met what it had written.
-            open_end = unanswered() > before or error.unanswered
-            written = await self._found_written(intended) if open_end else None
+            written = await self._found_written(intended) if error.unanswered else None
             if written is None:
                 self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
                 if isinstance(error, Conflict):
@@ -288,8 +277,7 @@ class Transfer:
                 await halves.writer.write(change.key, rest)
             else:
                 await halves.deleter.delete(change.key)
-        except Exception as caught:  # noqa: BLE001  a third party's store may raise anything
-            error = unexpected(caught, change.dest)
+        except SecretSyncError as error:
             self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
             return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
         self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
@@ -305,7 +293,7 @@ class Transfer:
 
     def _next_intent(self) -> str:
         self._intents += 1
-        return f"{self._run}:{self._mark}:{self._intents}"
+        return f"{self._run}:{self._serial}:{self._intents}"
 
     def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
         return Draft(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from secretsync_core.errors import UsageError
-from secretsync_core.plan.keys import KeyMapper
+from secretsync_core.run.keys import KeyMapper
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.recorder import LeaseLost
 from secretsync_core.errors import LeaseHeld, SecretSyncError
+from secretsync_core.run.record import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.engine.recorder import Recorder
+    from secretsync_core.run.record import Recorder
 
 LEASE_SECONDS = 60.0
 """How long a lease lasts without being renewed: after so long a dead holder on another machine is taken over."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.listings import Listing, Question, nested
+from secretsync_core.run.listings import Listing, Question, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from secretsync_core.engine.opening import OpenStores
+    from secretsync_core.run.opening import OpenStores
 
 _MANY = 8
 """From so many listings of one store on, the folder that holds them all is asked for in their place."""

@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from secretsync_core.engine.gate import unexpected
-from secretsync_core.errors import RateLimited, StoreError
+from secretsync_core.errors import RateLimited, SecretSyncError, StoreError
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.model.report import ItemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from secretsync_core.engine.inventories import SourceView
-    from secretsync_core.engine.opening import OpenStores
-    from secretsync_core.errors import SecretSyncError
-    from secretsync_core.plan.targets import ItemTargets
+    from secretsync_core.run.opening import OpenStores
+
+
+class Taking(Protocol):
+    """An item that takes what a listing says."""
+
+    def offer(self, part: int, entry: Entry, /) -> None:
+        """A secret is there."""
+
+    def gap(self, gap: Gap, /) -> None:
+        """A part could not be seen."""
+
+    def fail(self, error: SecretSyncError, /) -> None:
+        """There is no answer."""
 
 
 class Listing(NamedTuple):
@@ -46,8 +54,7 @@ class Listing(NamedTuple):
 class Taker(NamedTuple):
     """An item's query that wants to be told of what a listing says."""
 
-    view: SourceView
-    item: ItemTargets
+    item: Taking
     part: int
 
 
@@ -70,18 +77,17 @@ class Question:
     def tell(self, seen: Entry | Gap) -> None:
         """Pass on what the store says."""
         if isinstance(seen, Gap):
-            for view, item, _ in self.takers:
-                item.incomplete = True
-                view.errors.append(ItemError(item.item.name, seen.code, seen.message, "", 1))
+            for item, _ in self.takers:
+                item.gap(seen)
         else:
-            for _, item, part in self.takers:
+            for item, part in self.takers:
                 item.offer(part, seen)
 
     def fail(self, error: SecretSyncError) -> None:
         """Tell that the store did not say."""
         self.failure = error
-        for view, item, _ in self.takers:
-            view.fail(item, error)
+        for item, _ in self.takers:
+            item.fail(error)
 
     def fail_inner(self, error: SecretSyncError) -> None:
         """Tell the same to those who asked for a part of it."""
@@ -99,8 +105,8 @@ async def ask(opened: OpenStores, question: Question) -> None:
     try:
         async with opened.in_time(question.listing.store):
             await _listen(opened, question, answers)
-    except Exception as error:  # noqa: BLE001  a third party's store may raise anything
-        question.fail(unexpected(error, question.listing.store))
+    except SecretSyncError as error:
+        question.fail(error)
     if isinstance(question.failure, RateLimited):
         question.fail_inner(question.failure)
         return
@@ -162,8 +168,8 @@ class _Answers:
             try:
                 for entry in entries:
                     question.tell(entry)
-            except Exception as error:  # noqa: BLE001  an entry may be anything, and the others have to be told too
-                question.fail(unexpected(error, question.listing.store))
+            except SecretSyncError as error:  # the others have to be told too
+                question.fail(error)
             question.entries = len(entries)
         return others
 

@@ -9,23 +9,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.gate import Gate, RetryPolicy, unexpected
-from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable, TransformFailed
+from secretsync_core.errors import (
+    AccessDenied,
+    InvalidSecret,
+    SecretSyncError,
+    StoreError,
+    StoreUnavailable,
+    TransformFailed,
+)
 from secretsync_core.key_rules import key_fault
 from secretsync_core.model.inventory import Gap
-from secretsync_core.plan.items import build_plan
-from secretsync_core.plan.keys import folder
+from secretsync_core.run.gate import Gate, RetryPolicy
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.keys import folder
 from secretsync_core.stores.base import Lister, Reader, StoreContext
 from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
-    from secretsync_core.plan.items import Item
+    from secretsync_core.run.items import Item
     from secretsync_core.schema.documents import Documents, JobDocument
-    from secretsync_core.stores.base import Store
+from secretsync_core.stores.base import Store
 
 NAME = "secretsync-health"
 """What is asked for where any name will do. It need not be there, and is not made."""
@@ -116,8 +122,8 @@ async def _check(
                 store = await open_store(documents.stores[name], StoreContext(name, gate, environ, _CONCURRENCY))
                 await _ask(store, at, health, gate)
                 answered = True
-            except Exception as error:  # noqa: BLE001  a third party's store may raise anything
-                health.error, answered = unexpected(error, name), True
+            except SecretSyncError as error:
+                health.error, answered = error, True
             finally:
                 health.seconds = time.monotonic() - began
                 if store is not None:

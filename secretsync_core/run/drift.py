@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from secretsync_core.engine.gate import unexpected
-from secretsync_core.engine.inventories import look
-from secretsync_core.engine.opening import job_error
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
+from secretsync_core.run.look import look_at_keys
+from secretsync_core.run.opening import job_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from secretsync_core.engine.canonical import Fingerprinter
-    from secretsync_core.engine.opening import OpenStores
-    from secretsync_core.engine.recorder import Recorder
-    from secretsync_core.engine.survey import State
     from secretsync_core.model.state import KeyState
-    from secretsync_core.plan.items import JobPlan
+    from secretsync_core.run.fingerprint import Fingerprinter
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.run.seen import State
 
 
 async def look_for_drift(
@@ -32,13 +31,13 @@ async def look_for_drift(
     report: Report,
     settled: Callable[[Outcome], None],
     *,
-    mark: int,
+    since: int,
     verify: bool,
 ) -> None:
     """Look at every key that the ledger knows, and read those that versions cannot clear.
 
-    What stands as it was is only counted in the report; the rest goes to ``settled``. ``mark`` is the recorder's from
-    before ``state`` was read: whatever a sync writes from then on only looks like drift, and is left out.
+    What stands as it was is only counted in the report; the rest goes to ``settled``. ``since`` is the recorder's
+    position before ``state`` was read: what a sync writes from then on only looks like drift, and is left out.
     """
     suspected: list[Outcome] = []
     for dest in plan.spec.dest:
@@ -49,7 +48,7 @@ async def look_for_drift(
             report.drift_unknown += len(known)
         else:
             await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, suspected, verify=verify)
-    moving = await recorder.moving(mark) if suspected else set()
+    moving = await recorder.moving(since) if suspected else set()
     for outcome in suspected:
         if (outcome.change.dest, outcome.change.key) not in moving:
             settled(outcome)
@@ -71,7 +70,7 @@ async def _look_at(
     verify: bool,
 ) -> None:
     try:
-        view = await look(opened, dest, known.keys())
+        view = await look_at_keys(opened, dest, known.keys())
     except SecretSyncError as error:
         report.errors.append(job_error(error))
         return
@@ -86,7 +85,7 @@ async def _look_at(
         else:
             _count_unchanged(report, held.item)
 
-    marks = await recorder.fingerprints(dest, doubtful)
+    fingerprints = await recorder.fingerprints(dest, doubtful)
     keys = iter(doubtful)
 
     async def worker(keys: Iterator[str]) -> None:
@@ -96,13 +95,12 @@ async def _look_at(
                 found = await opened.reader(dest).read(key)
             except SecretNotFound:
                 suspected.append(_drifted(dest, key, held, Drift.REMOVED, None))
-            except Exception as caught:  # noqa: BLE001  a third party's store may raise anything
-                error = unexpected(caught, dest)
+            except SecretSyncError as error:
                 change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
                 suspected.append(Outcome(change, Result.FAILED, error.code, error.message, error.hint))
             else:
-                mark, ours = marks.get(key, ("", ""))
-                if fingerprinter.is_value(mark, dest, key, found.value, ours):
+                fingerprint, ours = fingerprints.get(key, ("", ""))
+                if fingerprinter.is_value(fingerprint, dest, key, found.value, ours):
                     _count_unchanged(report, held.item)
                 else:
                     suspected.append(_drifted(dest, key, held, Drift.CHANGED, found.version))

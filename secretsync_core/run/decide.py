@@ -1,0 +1,281 @@
+"""Phase 4, pure: what is to be done with every destination key, or why it cannot be.
+
+Versions and the ledger decide; no value is seen, and nothing is asked of anybody. (:mod:`~secretsync_core.run.deletes`
+has the one rule that releases deletes.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import TransformFailed
+from secretsync_core.key_rules import new_key_fault
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.run.origins import unrecordable
+from secretsync_core.schema.job import WritePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.plan import SourceRef, Target
+    from secretsync_core.model.report import ItemError
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.run.items import Item, JobPlan
+    from secretsync_core.run.seen import Destination, SourceSeen
+    from secretsync_core.run.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """What is to be done. ``changes`` are in the order of the targets, ``deletes`` come after all of them.
+
+    Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
+    them by item in any case. ``unknown_drift`` counts what stands where we may not read.
+    """
+
+    changes: Sequence[Change] = ()
+    deletes: Sequence[Change] = ()
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    unknown_drift: int = 0
+    warnings: Sequence[str] = ()
+    errors: Sequence[ItemError] = ()
+
+
+class Standing:
+    """Finds the targets that stand in every destination: they are counted, and nothing else is kept of them."""
+
+    def __init__(self, plan: JobPlan, dests: Sequence[Destination]) -> None:
+        self._definitions = {item.name: item.definition for item in plan.items}
+        self._dests = [(dest.seen, dest.known) for dest in dests]
+        self._all = len(dests) == len(plan.spec.dest)
+        self._adopt = plan.spec.ownership.adopt
+
+    def holds(self, target: Target) -> bool:
+        """Whether source, destinations and definition are all as they were when we last wrote."""
+        definition = self._definitions[target.item]
+        return self._all and all(
+            target.key in seen.as_left
+            and stands(
+                target, definition, seen.entry(target.key, known.get(target.key)), known.get(target.key),
+                adopt=self._adopt,
+            )
+            for seen, known in self._dests
+        )  # fmt: skip
+
+
+class Copies(NamedTuple):
+    """What is to be copied, or cannot be."""
+
+    changes: list[Change]
+    unchanged: Mapping[str, int]
+    unknown_drift: int
+    warnings: list[str]
+
+
+def decide_copies(
+    plan: JobPlan,
+    seen: Sequence[SourceSeen],
+    targets: Targets,
+    dests: Sequence[Destination],
+    *,
+    verify: bool,
+    keep_unchanged: bool,
+) -> Copies:
+    """Decide about every target in every destination that was seen."""
+    unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
+    changes = [*_impossible(plan, targets), *(change for one in seen for change in _missing(plan, one))]
+    blurred = {made.item for made in targets.impossible}
+    warnings = [
+        warning
+        for one in seen
+        if not (one.errors or one.item.name in blurred or (one.item.combined and one.missing))
+        for warning in one.empty_queries
+    ]
+    unknown = 0
+    definitions = {item.name: item.definition for item in plan.items}
+    for dest in dests:
+        adopted = 0
+        for key, target in targets.by_key.items():
+            held = dest.known.get(key)
+            change = decide(
+                target,
+                definitions[target.item],
+                dest.name,
+                entry=dest.seen.entry(key, held),
+                hidden=key in dest.seen.hidden,
+                state=held,
+                readable=dest.readable,
+                policy=plan.spec.write_policy,
+                adopt=plan.spec.ownership.adopt,
+                verify=verify,
+            )
+            adopted += change.adopt
+            unknown += change.drift is Drift.UNKNOWN
+            if change.action is Action.UNCHANGED:
+                unchanged[target.item] += 1
+                if keep_unchanged:
+                    changes.append(change)
+            elif fault := new_key_fault(key, dest.facts.limits) or unrecordable(key):
+                changes.append(change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=fault))
+            else:
+                changes.append(change)
+        if adopted:
+            warnings.append(f"{adopted} secrets that {dest.name} holds already are taken over: ownership.adopt is set")
+    # Grouped by target, so that a source is read once for all its destinations.
+    if len(dests) > 1:
+        changes.sort(key=lambda change: (change.item, change.key))
+    return Copies(changes, unchanged, unknown, warnings)
+
+
+def _impossible(plan: JobPlan, targets: Targets) -> Iterable[Change]:
+    for made in targets.impossible:
+        reason = Reason.TRANSFORM_FAILED if made.code == TransformFailed.code else Reason.CANNOT_SEE
+        for dest in plan.spec.dest:
+            yield Change(made.item, dest, made.sources[0].key, Action.REFUSE, reason, made.sources, detail=made.message)
+
+
+def _missing(plan: JobPlan, seen: SourceSeen) -> Iterable[Change]:
+    item = seen.item
+    for ref in seen.missing:
+        for dest in plan.spec.dest:
+            yield Change(item.name, dest, _missing_key(item, ref), Action.REFUSE, Reason.NOT_FOUND, (ref,),
+                         detail=f"source {ref.store} has no secret {ref.key}")  # fmt: skip
+
+
+def _missing_key(item: Item, ref: SourceRef) -> str:
+    if item.combined:
+        return item.key
+    try:
+        return item.keys.map(ref.key)
+    except TransformFailed:
+        return ref.key
+
+
+def stands(
+    target: Target, definition: str, entry: Entry | None, state: KeyState | None, *, adopt: bool = False
+) -> bool:
+    """Whether the source, the destination and the definition are all as they were at our last write.
+
+    Then nothing needs to be read. This is the common case, asked for every key of every run. A key that came to
+    another item does not stand: the ledger must learn whose it is, or a run of its old item alone would delete it.
+    With ``adopt``, nor does one that is not ours yet.
+    """
+    return (
+        state is not None
+        and entry is not None
+        and entry.version is not None
+        and entry.version == state.dest_version
+        and target.version is not None
+        and target.version == state.source_version
+        and definition == state.definition
+        and target.item == state.item
+        and not entry.deleted
+        and (state.owned or not adopt)
+    )
+
+
+def decide(
+    target: Target,
+    definition: str,
+    dest: str,
+    *,
+    entry: Entry | None,
+    hidden: bool,
+    state: KeyState | None,
+    readable: bool,
+    policy: WritePolicy,
+    verify: bool,
+    adopt: bool = False,
+) -> Change:
+    """Decide about one destination key.
+
+    Args:
+        target: what the plan wants.
+        definition: the hash of the item's definition.
+        dest: the destination store's name.
+        entry: what the destination's inventory says of the key; None where it is absent.
+        hidden: the inventory could not see this key (so ``entry`` says nothing).
+        state: what the ledger knows of the key.
+        readable: whether we may read the destination.
+        policy: the write policy.
+        verify: compare values even where versions match.
+        adopt: take over what is there and not ours.
+    """
+    owned = state is not None and state.owned
+    base = Change(target.item, dest, target.key, Action.COMPARE, Reason.FIRST_SIGHT, target.sources, target.version,
+                  entry.version if entry else None, definition, owned)  # fmt: skip
+    if stands(target, definition, entry, state, adopt=adopt) and readable and not verify:
+        return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
+    source_stands = state is not None and target.version is not None and target.version == state.source_version
+    definition_stands = state is not None and state.definition == definition and state.item == target.item
+
+    if not readable:
+        return _decide_blind(base, state, policy, source_stands=source_stands, definition_stands=definition_stands)
+    if hidden:
+        return base._replace(reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN)
+    if entry is None or entry.deleted:
+        if state is None:
+            return base._replace(action=Action.CREATE, reason=Reason.NEW, owned=True)
+        return base._replace(action=Action.CREATE, reason=Reason.REMOVED_OUTSIDE, owned=True, drift=Drift.REMOVED)
+
+    if adopt and not owned and policy is not WritePolicy.IF_NOT_EXISTS:
+        base = base._replace(owned=True, adopt=True)
+    if policy is WritePolicy.IF_NOT_EXISTS:
+        moved = state is not None and entry.version != state.dest_version
+        return base._replace(action=Action.SKIP, reason=Reason.EXISTS, drift=Drift.CHANGED if moved else Drift.NONE)
+    if state is None:
+        return base
+    if entry.version is not None and entry.version != state.dest_version:
+        return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
+    if entry.version is None or target.version is None:
+        same = definition_stands and target.version == state.source_version and entry.version == state.dest_version
+        return base._replace(reason=Reason.NO_VERSIONS, known=same and not base.adopt)
+    if not definition_stands:
+        return base._replace(reason=Reason.DEFINITION_CHANGED)
+    if not source_stands:
+        return base._replace(reason=Reason.SOURCE_CHANGED)
+    return base._replace(reason=Reason.VERIFY, known=not base.adopt)
+
+
+def _decide_blind(
+    base: Change, state: KeyState | None, policy: WritePolicy, *, source_stands: bool, definition_stands: bool
+) -> Change:
+    """Decide where we may only write: by the ledger alone."""
+    base = base._replace(drift=Drift.UNKNOWN, dest_version=state.dest_version if state else None)
+    if state is None:
+        return base._replace(action=Action.CREATE, reason=Reason.CANNOT_SEE)
+    if source_stands and definition_stands:
+        return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
+    if policy is WritePolicy.IF_NOT_EXISTS:
+        return base._replace(action=Action.SKIP, reason=Reason.EXISTS)
+    if not source_stands:
+        reason = Reason.NO_VERSIONS if base.source_version is None else Reason.SOURCE_CHANGED
+        return base._replace(action=Action.UPDATE, reason=reason)
+    return base._replace(action=Action.UPDATE, reason=Reason.DEFINITION_CHANGED)
+
+
+def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemError]) -> ChangeSet:
+    """All of it. Deletes that a doubt spares are told in a warning for each destination, and are not in the set."""
+    kept = [change for change in deletes if change.reason is not Reason.ITEM_FAILED]
+    spared: dict[str, list[str]] = {}
+    for change in deletes:
+        if change.reason is Reason.ITEM_FAILED:
+            spared.setdefault(change.dest, []).append(change.key)
+    told = [
+        f"not deleted from {dest}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''} ({len(keys)} in all), for"
+        " what their items should hold was not seen whole"
+        for dest, keys in spared.items()
+    ]
+    # What a missing source asks to have deleted is no longer an error of its own.
+    going = {(change.dest, change.key) for change in kept}
+    changes = copies.changes
+    if going:
+        changes = [
+            change
+            for change in changes
+            if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
+        ]
+    return ChangeSet(changes, kept, copies.unchanged, copies.unknown_drift, [*copies.warnings, *told], errors)

@@ -1,0 +1,222 @@
+"""Phase 4, pure: the one rule that releases deletes.
+
+A key goes only if it is ours and as we left it, its sources are proven to be gone or are selected no more, no more than
+``maxDelete`` go with it, nobody else's mark is on it, and nothing puts its item in doubt: before the copies and after
+them. What an item that left the document had goes only while nothing at all is in doubt.
+
+Nothing is asked of anybody here. What has to be asked in between the caller asks: where the sources went, and whose
+mark a secret carries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.report import ItemError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.seen import Destination, SourceSeen, Whereabouts
+    from secretsync_core.run.targets import Targets
+
+
+class Doubts(NamedTuple):
+    """What keeps a run from deleting: items of which something was not seen or cannot be done, and whether any was."""
+
+    items: Collection[str]
+    any: bool
+
+    def spare(self, change: Change, names: Collection[str]) -> bool:
+        """Whether a delete has to wait; ``names`` are the items of the document.
+
+        An item that was renamed leaves its keys to its successor, which may be any: while anything is in doubt, they
+        might be its.
+        """
+        return change.item in self.items or (self.any and change.item not in names)
+
+
+def doubts_of(
+    incomplete: Collection[str], changes: Iterable[Change], deletes: Iterable[Change], *, failed: bool
+) -> Doubts:
+    """The doubts of a run that has only looked.
+
+    Args:
+        incomplete: items whose sources were not seen whole.
+        changes: what is to be copied, and what is refused.
+        deletes: what is to be deleted of items that are still in the document.
+        failed: whether a store as a whole was not seen.
+    """
+    # A missing source refuses a copy of its own, unless it is what has that copy deleted.
+    going = {(change.dest, change.key) for change in deletes}
+    refused = {
+        change.item
+        for change in changes
+        if change.action is Action.REFUSE
+        and not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
+    }
+    items = {*incomplete, *refused}
+    return Doubts(items, failed or bool(items))
+
+
+def find_deletes(
+    plan: JobPlan, seen: Sequence[SourceSeen], targets: Targets, dests: Sequence[Destination]
+) -> list[Change]:
+    """What would be deleted, as far as what the destinations hold goes."""
+    incomplete = incomplete_items(seen, targets)
+    # A missing part of a combined secret must not delete the whole of it.
+    wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
+    return [
+        decide_delete(
+            key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
+            hidden=key in dest.seen.hidden, readable=dest.readable,
+        )
+        for dest in dests
+        for key in orphans(plan, wanted, dest.known)
+    ]  # fmt: skip
+
+
+def incomplete_items(seen: Sequence[SourceSeen], targets: Targets) -> set[str]:
+    """The items of which not all is known that they want, so that a key which nobody claims may be theirs."""
+    return {
+        *(one.item.name for one in seen if one.errors or (one.item.combined and one.missing)),
+        *(made.item for made in targets.impossible),
+    }
+
+
+def withhold(deletes: Iterable[Change], doubts: Doubts, names: Collection[str]) -> list[Change]:
+    """Refuse those deletes that a doubt spares."""
+    return [
+        change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)
+        if change.action is Action.DELETE and doubts.spare(change, names)
+        else change
+        for change in deletes
+    ]
+
+
+def guard(
+    plan: JobPlan, deletes: Sequence[Change], dests: Sequence[Destination]
+) -> tuple[list[Change], list[ItemError]]:
+    """Hold ``maxDelete``, in each destination; and what to say where it holds anything back."""
+    guarded: list[Change] = []
+    errors: list[ItemError] = []
+    for dest in dests:
+        owned = sum(held.owned for held in dest.known.values())
+        allowed = plan.spec.max_delete.allowed(owned)
+        mine = hold_to([change for change in deletes if change.dest == dest.name], allowed)
+        guarded += mine
+        blocked = sum(change.reason is Reason.MAX_DELETE for change in mine)
+        if blocked:
+            errors.append(
+                ItemError(
+                    "",
+                    "max-delete",
+                    f"{blocked} secrets would be deleted from {dest.name}, and maxDelete {plan.spec.max_delete} "
+                    f"allows {allowed} of the {owned} that this job created there: none is deleted",
+                    "look at the plan; if it is what you want, raise maxDelete",
+                    1,
+                )
+            )
+    return guarded, errors
+
+
+def hold_to(deletes: Sequence[Change], allowed: int) -> list[Change]:
+    """Where more than ``allowed`` secrets would be deleted, none is.
+
+    Keys that are gone already count for nothing: forgetting them takes nothing away.
+    """
+    if sum(map(takes_away, deletes)) <= allowed:
+        return list(deletes)
+    return [
+        change._replace(action=Action.REFUSE, reason=Reason.MAX_DELETE) if takes_away(change) else change
+        for change in deletes
+    ]
+
+
+def judge_absences(
+    deletes: Sequence[Change], whereabouts: Mapping[tuple[str, str], Whereabouts]
+) -> tuple[list[Change], list[ItemError]]:
+    """Say of each delete what became of its sources; what nobody could see of them is an error of its item."""
+    judged: list[Change] = []
+    errors: dict[tuple[str, str], ItemError] = {}
+    for change in deletes:
+        found = whereabouts.get((change.dest, change.key))
+        if found is None or not takes_away(change):
+            judged.append(change)
+            continue
+        judged.append(change._replace(reason=found.reason))
+        if (error := found.error) is not None:
+            told = ItemError(change.item, error.code, f"{change.key} is kept: {error.message}", error.hint, 1)
+            errors.setdefault((change.item, error.message), told)
+    return judged, list(errors.values())
+
+
+def spare_others(
+    deletes: Sequence[Change], marks: Mapping[str, Mapping[str, str] | SecretSyncError], ours: AbstractSet[str]
+) -> list[Change]:
+    """Refuse those deletes whose secret carries another owner's mark, and all where marks could not be read.
+
+    ``marks`` are by destination and key; where a destination has none, the ledger alone decides.
+    """
+    spared: list[Change] = []
+    for change in deletes:
+        found = marks.get(change.dest, {})
+        if takes_away(change) and isinstance(found, SecretSyncError):
+            change = change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, detail=found.message)
+        elif takes_away(change) and not isinstance(found, SecretSyncError):
+            mark = found.get(change.key)
+            if mark is not None and mark not in ours:
+                change = change._replace(action=Action.REFUSE, reason=Reason.NOT_OURS)
+        spared.append(change)
+    return spared
+
+
+def orphans(plan: JobPlan, wanted: Collection[str], state: Mapping[str, KeyState]) -> list[str]:
+    """The keys of one destination that this job created and that its plan no longer asks for.
+
+    A run that leaves items out looks only at the keys of the items that it runs.
+    """
+    selected = {item.name for item in plan.items}
+    return sorted(
+        key
+        for key, known in state.items()
+        if known.owned and key not in wanted and (not plan.partial or known.item in selected)
+    )
+
+
+def decide_delete(
+    key: str,
+    state: KeyState,
+    dest: str,
+    *,
+    plan: JobPlan,
+    entry: Entry | None,
+    hidden: bool,
+    readable: bool,
+) -> Change:
+    """Decide about one orphan by what its destination holds: delete it, or refuse to and say why."""
+    gone = state.item not in plan.names
+    change = Change(
+        state.item, dest, key, Action.DELETE, Reason.ITEM_GONE if gone else Reason.SOURCE_GONE,
+        dest_version=entry.version if entry else None, definition=state.definition, owned=True,
+    )  # fmt: skip
+    if not readable:
+        return change._replace(dest_version=state.dest_version, drift=Drift.UNKNOWN)
+    if hidden:
+        return change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN)
+    if entry is None or entry.deleted:
+        return change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
+    if entry.version is not None and entry.version != state.dest_version:
+        return change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
+    return change
+
+
+def takes_away(change: Change) -> bool:
+    """Whether a change deletes something that is there."""
+    return change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE

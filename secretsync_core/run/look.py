@@ -1,0 +1,327 @@
+"""Phase 2: what the stores hold, keys and versions, asked for as sparingly as the stores allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from sys import intern
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.model.change import Reason
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.plan import SourceRef
+from secretsync_core.model.report import ItemError
+from secretsync_core.run.deletes import takes_away
+from secretsync_core.run.keys import QueryMatcher, folder
+from secretsync_core.run.listings import Listing, Question, Taker, ask
+from secretsync_core.run.opening import job_error
+from secretsync_core.run.origins import Sources, read_sources
+from secretsync_core.run.seen import DestSeen, SourceSeen, Whereabouts
+from secretsync_core.run.targets import pinned_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.run.items import Item, JobPlan, Part
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.run.seen import Fields
+
+
+class Taking:
+    """Takes what the sources say of one item, as they say it."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.errors: list[ItemError] = []
+        self._missing: list[SourceRef] = []
+        self._matched = [0] * len(item.parts)
+        self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
+        self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
+        self._refs: list[SourceRef] = []  # of an item that combines
+        self._keys: list[str] = []  # of any other
+        self._versions: list[str | None] = []
+
+    def offer(self, index: int, entry: Entry) -> None:
+        """Take a listed secret into part ``index`` if its query selects it."""
+        matcher = self._matchers[index]
+        if matcher is not None and matcher.takes(entry):
+            self._take(self.item.parts[index], entry.key, entry.version, self._prefixes[index])
+            self._matched[index] += 1
+
+    def resolve(self, index: int, entry: Entry | None) -> None:
+        """Take the secret of part ``index``: what a look at it gave, None where it is absent."""
+        part = self.item.parts[index]
+        assert part.secret is not None  # noqa: S101  callers resolve secret parts only
+        if entry is None or (entry.deleted and part.secret.version is None):
+            self._missing.append(SourceRef(part.store, part.secret.key, part.name))
+            return
+        self._matched[index] += 1
+        self._take(part, part.secret.key, pinned_version(part, entry.version), None)
+
+    def fail(self, error: SecretSyncError) -> None:
+        """Note that a part of it was not seen."""
+        self.errors.append(job_error(error)._replace(item=self.item.name))
+
+    def gap(self, gap: Gap) -> None:
+        """Note that a listing has a hole."""
+        self.errors.append(ItemError(self.item.name, gap.code, gap.message, "", 1))
+
+    def _take(self, part: Part, key: str, version: str | None, prefix: int | None) -> None:
+        # Mostly the very version that the ledger holds of it: kept once, not twice.
+        self._versions.append(None if version is None else intern(version))
+        if self.item.combined:
+            relative = key[prefix:] if prefix is not None else ""
+            self._refs.append(SourceRef(part.store, key, part.name, relative))
+        else:
+            self._keys.append(key)
+
+    def seen(self) -> SourceSeen:
+        """All that was said."""
+        refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
+        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, self.errors)
+
+
+async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:
+    """Ask every source, all at once: each listing once, however many items draw on it, and single keys together."""
+    taking = [Taking(item) for item in plan.items]
+    await fill(taking, opened)
+    return [one.seen() for one in taking]
+
+
+async def fill(
+    taking: Iterable[Taking],
+    opened: OpenStores,
+    arrange: Callable[[Mapping[Listing, Question]], Iterable[Question]] = lambda questions: questions.values(),
+) -> None:
+    """Ask the sources of items, which may be of several plans, and tell each item what they say.
+
+    ``arrange`` gives the questions to ask for all these listings: they may be fewer, where one answers others too.
+    """
+    questions: dict[Listing, Question] = {}
+    lookups: dict[str, list[_Lookup]] = defaultdict(list)
+    for one in taking:
+        for index, part in enumerate(one.item.parts):
+            if part.query is not None:
+                query = part.query
+                listing = Listing(part.store, folder(query.path), query.recursive, bool(query.metadata))
+                question = questions.setdefault(listing, Question(listing))
+                question.takers.append(Taker(one, index))
+            elif part.secret is not None:
+                lookups[part.store].append(_Lookup(one, index, part.secret.key))
+    async with asyncio.TaskGroup() as group:
+        for question in arrange(questions):
+            group.create_task(ask(opened, question))
+        for store, wanted in lookups.items():
+            group.create_task(_look_up(opened, store, wanted))
+
+
+class _Lookup(NamedTuple):
+    """An item's single key that is to be looked up."""
+
+    taking: Taking
+    part: int
+    key: str
+
+
+async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup]) -> None:
+    try:
+        seen = await look_at_keys(opened, store, {each.key for each in wanted})
+    except SecretSyncError as error:
+        for each in wanted:
+            each.taking.fail(error)
+        return
+    for each in wanted:
+        # A key whose metadata is hidden may be readable all the same: the read will tell.
+        each.taking.resolve(each.part, Entry(each.key) if each.key in seen.hidden else seen.entries.get(each.key))
+
+
+async def look_at_keys(
+    opened: OpenStores, store: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+) -> DestSeen:
+    """Look at keys of one store, without reading any value; ``known`` is what the ledger holds of them."""
+    known = known or {}
+    entries: dict[str, Entry] = {}
+    as_left: set[str] = set()
+    hidden: set[str] = set()
+    if keys:
+        async with opened.in_time(store):
+            async for seen in opened.reader(store).stat(keys):
+                if isinstance(seen, Gap):
+                    hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
+                elif (
+                    seen.version is not None
+                    and not seen.deleted
+                    and (held := known.get(seen.key)) is not None
+                    and held.dest_version == seen.version
+                ):
+                    as_left.add(seen.key)
+                else:
+                    entries[seen.key] = seen
+    return DestSeen(entries, as_left, hidden)
+
+
+async def look_at_destination(
+    opened: OpenStores, dest: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+) -> DestSeen | SecretSyncError:
+    """The same, giving an error instead of raising it; nothing is seen where we may only write."""
+    if not opened.readable(dest):
+        return DestSeen()
+    try:
+        return await look_at_keys(opened, dest, keys, known)
+    except SecretSyncError as error:
+        return error
+
+
+def _below(prefix: str) -> str:
+    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+
+async def look_at_marks(
+    opened: OpenStores, deletes: Iterable[Change]
+) -> dict[str, Mapping[str, str] | SecretSyncError]:
+    """Who created the secrets that would be deleted, by destination and key, as far as marks on them say so."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for change in deletes:
+        if takes_away(change):
+            keys[change.dest].append(change.key)
+    found: dict[str, Mapping[str, str] | SecretSyncError] = {}
+    for dest, wanted in keys.items():
+        marker = opened.stores[dest].marker
+        if marker is not None and opened.mark:
+            try:
+                found[dest] = await marker.marks(wanted)
+            except SecretSyncError as error:
+                found[dest] = error
+    return found
+
+
+# -- Before a delete --------------------------------------------------------------------------------------------------
+#
+# A listing that does not show a key proves nothing: a policy may filter listings, a proxy may cut them, a server may be
+# behind. Only a source that is asked for a secret and says that there is no such secret proves that it is gone. It
+# costs one look for each secret that would be deleted.
+
+_GONE, _NOT_SELECTED = Whereabouts(Reason.SOURCE_GONE), Whereabouts(Reason.NOT_SELECTED)
+
+
+async def find_whereabouts(
+    plan: JobPlan, sources: Sequence[SourceSeen], opened: OpenStores, recorder: Recorder, fields: Mapping[str, Fields],
+    deletes: Iterable[Change],
+) -> dict[tuple[str, str], Whereabouts]:  # fmt: skip
+    """What became of the sources of what would be deleted, by destination and key, of items that are in the document.
+
+    ``fields`` are those of the secrets that an item splits, by item.
+    """
+    items = {one.item.name: one for one in sources}
+    wanted: dict[str, dict[str, SourceSeen]] = defaultdict(dict)
+    for change in deletes:
+        if takes_away(change) and change.item in items:
+            wanted[change.dest][change.key] = items[change.item]
+    search = _Search(opened, fields)
+    found: dict[tuple[str, str], Whereabouts] = {}
+
+    async def worker(rows: Iterable[tuple[str, str, SourceSeen, str]]) -> None:
+        for dest, key, seen, origin in rows:
+            item = seen.item
+            made_of = read_sources(origin, combined=item.combined, split=item.split)
+            found[dest, key] = await search.find(seen, made_of)
+
+    for dest, keys in wanted.items():
+        origins = await recorder.origins_of(dest, keys.keys())
+        texts = {key: origin.source_key for key, origin in origins.items()}
+        rows = iter([(dest, key, seen, texts.get(key, "")) for key, seen in keys.items()])
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(len(keys), plan.spec.limits.concurrency)):
+                group.create_task(worker(rows))
+    return found
+
+
+class _Search:
+    """Looks for source keys, each once."""
+
+    def __init__(self, opened: OpenStores, fields: Mapping[str, Fields]) -> None:
+        self._opened = opened
+        self._fields = fields
+        self._looks: dict[tuple[str, str], asyncio.Task[SecretSyncError | None]] = {}
+        self._taken: dict[str, frozenset[str]] = {}
+
+    async def find(self, seen: SourceSeen, made_of: Sources | None) -> Whereabouts:
+        item = seen.item
+        if made_of is None:
+            return Whereabouts(
+                Reason.CANNOT_SEE,
+                SecretSyncError(
+                    "the ledger does not say what it was made of, so nobody can tell whether that is gone",
+                    hint="delete it by hand if it is to go",
+                ),
+            )
+        if item.name not in self._taken:
+            self._taken[item.name] = frozenset(key for key, _ in seen.sources())
+        verdict = _GONE
+        for key in made_of.keys:
+            if key in self._taken[item.name]:
+                # It is there, and is called otherwise now, or has lost the field.
+                names = self._fields.get(item.name, {}).get(key)
+                if made_of.field is None or (isinstance(names, tuple) and made_of.field in names):
+                    verdict = _NOT_SELECTED
+                continue
+            found = await self._find_key(item, key)
+            if found.reason is Reason.CANNOT_SEE:
+                return found
+            if found.reason is Reason.NOT_SELECTED:
+                verdict = found
+        return verdict
+
+    async def _find_key(self, item: Item, key: str) -> Whereabouts:
+        store = item.parts[0].store  # all parts of an item draw on one store
+        error = await self._look(store, key)
+        if isinstance(error, SecretNotFound):
+            return _GONE
+        if error is not None:
+            return Whereabouts(Reason.CANNOT_SEE, error)
+        try:
+            selected = [part for part in item.parts if await self._selects(part, key)]
+        except SecretSyncError as caught:
+            return Whereabouts(Reason.CANNOT_SEE, caught)
+        if not selected:
+            return _NOT_SELECTED
+        return Whereabouts(
+            Reason.CANNOT_SEE,
+            SecretSyncError(
+                f"{store} has the secret {key}, and did not list it",
+                hint="look at what the token may list there; nothing of this item is deleted meanwhile",
+            ),
+        )
+
+    async def _look(self, store: str, key: str) -> SecretSyncError | None:
+        """None where the store has such a secret, SecretNotFound where it says that it has none."""
+        if (store, key) not in self._looks:
+            self._looks[store, key] = asyncio.ensure_future(self._read(store, key))
+        return await self._looks[store, key]
+
+    async def _read(self, store: str, key: str) -> SecretSyncError | None:
+        try:
+            # Read, and not only looked at in the metadata: that is where a store says for sure that it has none.
+            await self._opened.reader(store).read(key)
+        except SecretSyncError as error:
+            return error
+        return None
+
+    async def _selects(self, part: Part, key: str) -> bool:
+        """Whether a part of an item asks for a secret that is there."""
+        if part.query is None:
+            return part.secret is not None and part.secret.key == key
+        matcher = QueryMatcher(part.query)
+        if not Listing(part.store, folder(part.query.path), part.query.recursive, metadata=False).holds(key):
+            return False
+        if not part.query.metadata:
+            return matcher.takes(Entry(key))
+        listing = self._opened.lister(part.store).list(folder(key.rpartition("/")[0]), recursive=False, metadata=True)
+        async for entry in listing:
+            if isinstance(entry, Entry) and entry.key == key:
+                return matcher.takes(entry)
+        return True  # not shown there either

@@ -1,0 +1,55 @@
+"""What may be asked of a run, and who is told how it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from secretsync_core.run.gate import RetryPolicy
+
+if TYPE_CHECKING:
+    from secretsync_core.model.report import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be asked of one run.
+
+    Attributes:
+        items: only these plan items; empty for all.
+        verify: compare values even where versions match.
+        retry: how often and how patiently failing requests are repeated.
+    """
+
+    items: frozenset[str] = frozenset()
+    verify: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class Observer(Protocol):
+    """Told what goes on, as it goes on. Called on the event loop; must not block."""
+
+    def phase(self, name: str) -> None:
+        """A phase begins: ``listing``, ``comparing``, ``transferring`` or ``deleting``."""
+
+    def planned(self, total: int) -> None:
+        """How many outcomes will follow in this phase."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One destination secret is settled.
+
+        Those that are unchanged by their versions alone are only counted in the report.
+        """
+
+
+class Silent:
+    """The observer of a run that nobody watches."""
+
+    def phase(self, name: str) -> None:
+        """Nothing."""
+
+    def planned(self, total: int) -> None:
+        """Nothing."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Nothing."""

@@ -1,0 +1,128 @@
+"""A run's hold on everything it works with: the lease, the open stores, the ledger, and the tools made of them.
+
+The command line does a whole run in one hold. An orchestrator gives each step of a run a hold of its own, under one run
+id and one lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.run.compare import Comparer
+from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.lease import claim_of_this_process, hold_lease
+from secretsync_core.run.opening import open_stores
+from secretsync_core.run.record import Recorder, settle
+from secretsync_core.run.transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.run.fingerprint import FingerprintKey
+    from secretsync_core.run.gate import RetryPolicy
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.lease import Claim
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.schema.documents import Documents
+
+
+def new_run_id() -> str:
+    """A run's id: when it began, in UTC, and a few random digits, so that ids sort by time and never meet."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+class Run:
+    """What a run, or a step of it, works with. Made by :func:`open_run`."""
+
+    def __init__(
+        self,
+        plan: JobPlan,
+        ledger: Ledger,
+        recorder: Recorder,
+        opened: OpenStores,
+        fingerprinter: Fingerprinter,
+        name: str,
+        stop: asyncio.Event,
+    ) -> None:
+        self.plan = plan
+        self.opened = opened
+        self.recorder = recorder
+        self.name = name
+        self.stop = stop
+        self.comparer = Comparer(plan, opened, fingerprinter, recorder)
+        self._ledger = ledger
+        self._fingerprinter = fingerprinter
+
+    async def settle(self, only: Callable[[Draft], bool] | None = None) -> int:
+        """Give the announced writes of runs that were killed their outcome; gives how many there were.
+
+        With ``only`` some of them, which nobody else works on now, and no run is ended.
+        """
+        return await settle(
+            self.plan.job, self.name, self._ledger, self.recorder, self.opened, self._fingerprinter, only
+        )
+
+    async def start(self) -> None:
+        """Record that this run began, unless a step of it did so already and it goes on."""
+        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name))
+
+    def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
+        """What carries out changes; ``settled`` is told of each outcome."""
+        return Transfer(
+            self.plan,
+            self.opened,
+            self.recorder,
+            self._fingerprinter,
+            self.comparer,
+            run=self.name,
+            stop=self.stop,
+            settle=settled,
+        )
+
+    async def finish(self, report: Report) -> None:
+        """Record that this run ended, and how."""
+        well = () if report.stopped else [item.name for item in self.plan.items]
+        await self.recorder.call(
+            lambda: self._ledger.items.mark(self.plan.job, self.name, out=report.left_out, well=well)
+        )
+        await self.recorder.record(
+            Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
+        )
+
+
+@asynccontextmanager
+async def open_run(
+    plan: JobPlan,
+    documents: Documents,
+    ledger: Ledger,
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: FingerprintKey,
+    name: str,
+    retry: RetryPolicy | None = None,
+    stop: asyncio.Event | None = None,
+    claim: Claim | None = None,
+) -> AsyncIterator[Run]:
+    """Take the job's lease and open its stores; give both back at the end.
+
+    Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
+    """
+    stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
+    recorder = Recorder(ledger, plan.job, claim.holder)
+    try:
+        async with (
+            hold_lease(plan.job, ledger, recorder, stop, claim),
+            open_stores(
+                plan, documents, environ=environ, retry=retry, stop=stop, marks=owner_marks(plan.job, fingerprint_key)
+            ) as opened,
+        ):
+            yield Run(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), name, stop)
+    finally:
+        await recorder.aclose()

@@ -1,0 +1,116 @@
+"""What a look at the stores gave: keys and versions, frozen once seen, and no value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.model.inventory import Entry
+from secretsync_core.run.keys import folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from secretsync_core.errors import SecretSyncError
+    from secretsync_core.model.capabilities import StoreFacts
+    from secretsync_core.model.change import Reason
+    from secretsync_core.model.plan import SourceRef
+    from secretsync_core.model.report import ItemError
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.run.items import Item
+
+State = dict[str, dict[str, "KeyState"]]
+"""What the ledger knows: by destination, by key."""
+
+Fields = dict[str, "tuple[str, ...] | SecretSyncError"]
+"""With ``split``: the field names of each source secret, or why they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """What the sources say of one item.
+
+    Attributes:
+        item: the item.
+        refs, versions: the secrets that it takes, side by side: keys of its one source where it does not combine (and
+            there may be very many), else references.
+        missing: single secrets that the store says do not exist.
+        matched: how many secrets each part takes.
+        errors: what could not be seen. Where there is any, absence proves nothing.
+    """
+
+    item: Item
+    refs: Sequence[str | SourceRef]
+    versions: Sequence[str | None]
+    missing: Sequence[SourceRef] = ()
+    matched: Sequence[int] = ()
+    errors: Sequence[ItemError] = ()
+
+    def sources(self) -> Iterator[tuple[str, str | None]]:
+        """Key and version of every secret that the item takes."""
+        for ref, version in zip(self.refs, self.versions, strict=True):
+            yield (ref if isinstance(ref, str) else ref.key), version
+
+    @property
+    def empty_queries(self) -> list[str]:
+        """A warning for each query that selected nothing."""
+        return [
+            f"item {self.item.name}: the query for {folder(part.query.path) or 'all keys'} in {part.store}"
+            " matches nothing"
+            for part, count in zip(self.item.parts, self.matched, strict=True)
+            if part.query is not None and not count
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class DestSeen:
+    """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at.
+
+    Most stand as we left them. Of those only the key is kept (``as_left``): their versions are in the ledger's state.
+    """
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    as_left: AbstractSet[str] = frozenset()
+    hidden: AbstractSet[str] = frozenset()
+
+    def entry(self, key: str, held: KeyState | None) -> Entry | None:
+        """What stands at a key, of which the ledger knows ``held``; None where it is absent."""
+        if held is not None and key in self.as_left:
+            return Entry(key, held.dest_version)
+        return self.entries.get(key)
+
+    def and_then(self, rest: DestSeen) -> DestSeen:
+        """Together with what a second look, at other keys, gave."""
+        return DestSeen({**self.entries, **rest.entries}, self.as_left, {*self.hidden, *rest.hidden})
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A destination that was seen.
+
+    Attributes:
+        name: its SecretStore's name.
+        facts: what it can hold.
+        readable: whether we may read it; where not, nothing is ``seen``, and the ledger alone knows.
+        seen: what it holds.
+        known: what the ledger knows of its keys.
+    """
+
+    name: str
+    facts: StoreFacts
+    readable: bool
+    seen: DestSeen
+    known: Mapping[str, KeyState]
+
+
+class Whereabouts(NamedTuple):
+    """What became of the sources of a key that no target claims.
+
+    Attributes:
+        reason: SOURCE_GONE, NOT_SELECTED (there, and the item asks for it no more), or CANNOT_SEE.
+        error: with CANNOT_SEE, why.
+    """
+
+    reason: Reason
+    error: SecretSyncError | None = None

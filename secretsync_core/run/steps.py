@@ -1,0 +1,610 @@
+"""The sequence of a run, whole or in parts.
+
+::
+
+    look -> targets -> decide -> (render, compare) -> transfer -> deletes -> close
+
+The command line does all of it: :func:`plan`, :func:`sync` and :func:`check`. An orchestrator does it in parts, each in
+a process of its own if need be: :func:`expand` looks, decides and splits, :func:`transfer` carries out one shard, and
+:func:`audit` looks once more, does what no step did, deletes, and closes the run. Nothing that must last waits for the
+audit: every write is in the ledger before and after it is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from secretsync_core.errors import PlanRefused, SecretSyncError, StoreError, UsageError
+from secretsync_core.key_rules import key_fault
+from secretsync_core.model.report import UNDONE, Outcome, Report, Result
+from secretsync_core.run.abilities import find_impossible
+from secretsync_core.run.compare import Comparer, find_fields, foresee
+from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies
+from secretsync_core.run.deletes import (
+    Doubts,
+    doubts_of,
+    find_deletes,
+    guard,
+    incomplete_items,
+    judge_absences,
+    spare_others,
+    withhold,
+)
+from secretsync_core.run.drift import look_for_drift
+from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
+from secretsync_core.run.opening import job_error, open_stores
+from secretsync_core.run.options import Options, Silent
+from secretsync_core.run.record import Recorder
+from secretsync_core.run.run import new_run_id, open_run
+from secretsync_core.run.seen import Destination
+from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Shard, look_again, look_at_lost, split
+from secretsync_core.run.targets import make_targets
+from secretsync_core.schema.job import DeletionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Draft
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError
+    from secretsync_core.run.decide import Copies
+    from secretsync_core.run.fingerprint import FingerprintKey
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.lease import Claim
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.options import Observer
+    from secretsync_core.run.run import Run
+    from secretsync_core.run.seen import Fields, SourceSeen
+    from secretsync_core.run.targets import Targets
+    from secretsync_core.schema.documents import Documents, JobDocument
+    from secretsync_core.schema.job import SyncJobSpec
+
+T = TypeVar("T")
+
+
+# -- Look and decide --------------------------------------------------------------------------------------------------
+
+
+async def decide_changes(
+    plan: JobPlan,
+    opened: OpenStores,
+    comparer: Comparer,
+    recorder: Recorder | None,
+    *,
+    verify: bool,
+    keep_unchanged: bool = False,
+) -> ChangeSet:
+    """Ask the stores and the ledger, and decide about every key. No value is read but to split it.
+
+    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
+    """
+    if impossible := find_impossible(plan, opened.facts, opened.abilities):
+        raise PlanRefused(impossible, hint="nothing was read or written")
+    state = await recorder.state() if recorder is not None else {}
+    errors = [job_error(opened.failed[dest]) for dest in plan.spec.dest if dest in opened.failed]
+    # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
+    looks = {
+        dest: asyncio.create_task(look_at_destination(opened, dest, state.get(dest, {}).keys(), state.get(dest)))
+        for dest in plan.spec.dest
+        if dest in opened.stores
+    }
+    dests: list[Destination] = []
+    try:
+        sources = await look_at_sources(plan, opened)
+        errors += [error for one in sources for error in one.errors]
+        fields = await find_fields(plan, sources, comparer, recorder)
+        for dest, look in looks.items():
+            seen = await look
+            if isinstance(seen, SecretSyncError):
+                errors.append(job_error(seen))
+            else:
+                facts, known = opened.stores[dest].facts, state.get(dest, {})
+                dests.append(Destination(dest, facts, opened.readable(dest), seen, known))
+    finally:
+        for look in looks.values():
+            look.cancel()
+
+    asked = verify or keep_unchanged
+    standing = Standing(plan, [] if asked else dests)
+    targets = make_targets(sources, fields, plan.spec.dest, standing.holds)
+    dests, lost = await _look_at_new(opened, dests, targets)
+    errors += lost
+    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged)
+    if recorder is None or plan.spec.deletion_policy is not DeletionPolicy.DELETE:
+        return change_set(copies, [], errors)
+    deletes, told = await _decide_deletes(
+        plan, opened, recorder, sources, fields, targets, dests, copies, failed=bool(errors)
+    )
+    return change_set(copies, deletes, [*errors, *told])
+
+
+async def _look_at_new(
+    opened: OpenStores, dests: Sequence[Destination], targets: Targets
+) -> tuple[list[Destination], list[ItemError]]:
+    """Look at the keys that the ledger does not know; gives the destinations with all that was seen of them."""
+    whole: list[Destination] = []
+    errors: list[ItemError] = []
+    for dest in dests:
+        # A key that it cannot hold is refused by itself: asking for it would fail them all.
+        new = [key for key in targets.by_key if key not in dest.known and not key_fault(key, dest.facts.limits)]
+        rest = await look_at_destination(opened, dest.name, new)
+        if isinstance(rest, SecretSyncError):
+            errors.append(job_error(rest))
+        else:
+            whole.append(replace(dest, seen=dest.seen.and_then(rest)) if new else dest)
+    return whole, errors
+
+
+async def _decide_deletes(
+    plan: JobPlan,
+    opened: OpenStores,
+    recorder: Recorder,
+    sources: Sequence[SourceSeen],
+    fields: Mapping[str, Fields],
+    targets: Targets,
+    dests: Sequence[Destination],
+    copies: Copies,
+    *,
+    failed: bool,
+) -> tuple[list[Change], list[ItemError]]:
+    """What is to be deleted, or why it is not, by the rule of :mod:`~secretsync_core.run.deletes`."""
+    deletes = find_deletes(plan, sources, targets, dests)
+    incomplete = incomplete_items(sources, targets)
+    of_items = [change for change in deletes if change.item in plan.names]
+    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
+    deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests)
+    # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
+    whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes)
+    deletes, unproven = judge_absences(deletes, whereabouts)
+    if unproven:
+        doubts = Doubts({*doubts.items, *(error.item for error in unproven)}, any=True)
+        deletes = withhold(deletes, doubts, plan.names)
+    marks = await look_at_marks(opened, deletes)
+    return spare_others(deletes, marks, {opened.mark, *opened.former_marks}), [*errors, *unproven]
+
+
+# -- Whole: the command line ------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Planned:
+    """What a sync would do: every change (unchanged ones too), in the order of item and key."""
+
+    job: str
+    changes: list[Change]
+    warnings: list[str]
+    errors: list[ItemError]
+    requests: dict[str, dict[str, int]]
+
+
+async def plan(
+    job: JobDocument,
+    documents: Documents,
+    ledger: Ledger | None,
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: FingerprintKey | None = None,
+    options: Options | None = None,
+    observer: Observer | None = None,
+) -> Planned:
+    """Say what a sync would do, without writing anything to any store or to the ledger.
+
+    ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
+    """
+    options, observer = options or Options(), observer or Silent()
+    job_plan = build_plan(job, options.items)
+    recorder = Recorder(ledger, job.name) if ledger is not None else None
+    try:
+        marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
+            observer.phase("listing")
+            fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
+            comparer = Comparer(job_plan, opened, fingerprinter, recorder)
+            found = await decide_changes(
+                job_plan, opened, comparer, recorder, verify=options.verify, keep_unchanged=True
+            )
+            observer.phase("comparing")
+            picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
+            changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
+            changes += found.deletes
+            changes.sort(key=lambda change: (change.item, change.key, change.dest))
+            return Planned(job.name, changes, list(found.warnings), list(found.errors), opened.requests)
+    finally:
+        if recorder is not None:
+            await recorder.aclose()
+
+
+async def sync(
+    job: JobDocument,
+    documents: Documents,
+    ledger: Ledger,
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: FingerprintKey,
+    options: Options | None = None,
+    observer: Observer | None = None,
+    stop: asyncio.Event | None = None,
+) -> Report:
+    """Do it. One failed secret does not stop the others; setting ``stop`` finishes what is in flight and returns.
+
+    Raises PlanRefused, LeaseHeld and LedgerError before anything is written; what happens to single items or
+    secrets is in the report. A ledger that fails in the middle raises LedgerError: what it could not record was not
+    written, and the next sync finds out what became of the rest.
+    """
+    options, observer, stop = options or Options(), observer or Silent(), stop or asyncio.Event()
+    done = Done(Report(new_run_id(), job.name, time.time()), observer)
+    async with open_run(
+        build_plan(job, options.items), documents, ledger, environ=environ, fingerprint_key=fingerprint_key,
+        name=done.report.run, retry=options.retry, stop=stop,
+    ) as run:  # fmt: skip
+        await run.settle()
+        observer.phase("listing")
+        # So far it only looks: asked to stop, it does not wait for a store that takes long to tell what it holds.
+        found = await _unless_stopped(_look(run, verify=options.verify), stop) or ChangeSet()
+        await run.start()
+        done.begin(found)
+        await _carry_out(run, found, done)
+        await _close(run, done.report)
+    return done.report
+
+
+async def check(
+    job: JobDocument,
+    documents: Documents,
+    ledger: Ledger,
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: FingerprintKey,
+    options: Options | None = None,
+    observer: Observer | None = None,
+) -> Report:
+    """Look for drift: destination secrets that are not what this job last left there. Reads only destinations.
+
+    It needs no lease, and may look while a sync goes on: what that one writes is no drift, and is left out.
+
+    Every key that the ledger knows is counted UNCHANGED, or is in ``drifted`` (and counted FAILED with reason
+    ``drifted`` or ``removed-outside``); where we may not read, ``drift_unknown`` counts it.
+    """
+    options, observer = options or Options(), observer or Silent()
+    job_plan = build_plan(job, options.items)
+    done = Done(Report(new_run_id(), job.name, time.time()), observer)
+    recorder = Recorder(ledger, job.name)
+    try:
+        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
+            observer.phase("comparing")
+            since = await recorder.position()
+            state = await recorder.state()
+            selected = {item.name for item in job_plan.items}
+            if job_plan.partial:
+                state = {
+                    dest: {key: held for key, held in keys.items() if held.item in selected}
+                    for dest, keys in state.items()
+                }
+            await look_for_drift(
+                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key), done.report, done.settled,
+                since=since, verify=options.verify,
+            )  # fmt: skip
+            done.report.requests = opened.requests
+            done.report.finished = time.time()
+    finally:
+        await recorder.aclose()
+    return done.report
+
+
+# -- In parts: an orchestrator ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a run, and what it works with.
+
+    Attributes:
+        documents: every document that is whole.
+        ledger, fingerprint_key: the open ledger, and the keys that name values in it.
+        environ: where ``{env: NAME}`` credentials are looked up.
+        run: the run's id, which the ledger's records carry.
+        claim: the run's claim to the job's lease, which all of its steps share.
+        again: this step has failed in this run before: what was decided for it then is stale.
+        stop: once it is set, a step that writes finishes what is in flight, and begins nothing more.
+    """
+
+    documents: Documents
+    ledger: Ledger
+    fingerprint_key: FingerprintKey
+    environ: Mapping[str, str]
+    run: str
+    claim: Claim
+    again: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+KEPT_OUTCOMES = 1000
+"""How many outcomes a step keeps to show; the counts are of all."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What a run, or a step of it, did."""
+
+    report: Report
+    observer: Observer = field(default_factory=Silent)
+    outcomes: list[Outcome] = field(default_factory=list)
+    healed: int = 0
+    """How many secrets the audit copied, which a step of its own should have."""
+    busy: frozenset[str] = frozenset()
+    """The items of which the audit itself moved something."""
+    outcomes_of: Counter[str] = field(default_factory=Counter)
+    """How many outcomes there were of each item, those that were not kept included."""
+
+    def begin(self, found: ChangeSet) -> None:
+        """Take over what was decided before anything is transferred."""
+        self.report.begin(found.unchanged, list(found.warnings), list(found.errors), found.unknown_drift)
+
+    def settled(self, outcome: Outcome) -> None:
+        """Take one outcome."""
+        self.report.add(outcome)
+        self.outcomes_of[outcome.change.item] += 1
+        if len(self.outcomes) < KEPT_OUTCOMES or outcome.result in (Result.FAILED, Result.REFUSED):
+            self.outcomes.append(outcome)
+        self.observer.outcome(outcome)
+
+
+async def preview(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Change]]:
+    """What a run would do. Needs no lease, and writes nothing, not even to the ledger."""
+    planned = await plan(
+        _document(step.documents, job),
+        step.documents,
+        step.ledger,
+        environ=step.environ,
+        fingerprint_key=step.fingerprint_key,
+        options=Options(_chosen(step.documents, job, items), verify),
+    )
+    if planned.errors and not planned.changes:
+        raise _as_error(planned.errors[0])
+    told = (*planned.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in planned.errors))
+    return Manifest(job, tuple(items), warnings=told, verify=verify, dry_run=True), planned.changes
+
+
+async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Shard]]:
+    """Look at sources and destinations, and split what is to be done.
+
+    Raises what kept every item from being seen, PlanRefused where the plan must not run, and LeaseHeld.
+    """
+    async with _open(step, job, items) as run:
+        await run.settle()
+        found = await _look(run, verify=verify)
+        await run.start()
+        shards = _shards(run, job, found)
+        together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
+        shards = [
+            # Of an item in parts none of them tells of the rest.
+            replace(
+                shard,
+                run=step.run,
+                verify=verify,
+                together=together,
+                unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
+            )
+            for shard in shards
+        ]
+        names = tuple(item.name for item in run.plan.items)
+        busy = {item for shard in shards for item in shard.covers}
+        # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
+        settled = () if found.deletes else tuple(name for name in names if name not in busy)
+        manifest = Manifest(
+            job,
+            names,
+            len(shards),
+            dict(found.unchanged),
+            len(found.deletes),
+            tuple(found.warnings),
+            verify,
+            run=step.run,
+            shown=settled,
+            requests=run.opened.requests,
+        )
+        return manifest, shards
+
+
+def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
+    """The shards of a change set, and one that looks again for each item or store that was not seen whole."""
+    lost = [error for error in found.errors if not error.item and error.code != "max-delete"]
+    if lost and len(lost) >= len(run.plan.spec.dest):
+        raise _as_error(lost[0])
+    unseen = {error.item for error in found.errors if error.item}
+    changes = [change for change in found.changes if change.item not in unseen]
+    shards = split(job, changes, run.plan.spec.limits.shards)
+    shards += look_again(job, sorted(unseen))
+    if lost:
+        shards.append(look_at_lost(job, [item.name for item in run.plan.items]))
+    return shards
+
+
+async def transfer(step: Step, shard: Shard) -> Done:
+    """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
+    async with _open(step, shard.job, shard.covers, share=shard.together) as run:
+        await run.start()
+        done = Done(Report(step.run, shard.job, time.time()))
+        stale = step.again or shard.run != step.run
+        if stale:
+            # Before it is written again: who looks later cannot tell which of the two writes was done.
+            await run.settle(_only(shard))
+        if shard.look_again or stale:
+            found = _part(await _look(run, verify=shard.verify), shard)
+        else:
+            found = ChangeSet(shard.changes, unchanged={shard.item: shard.unchanged} if shard.unchanged else {})
+        done.begin(found)
+        await run.transfer(done.settled).copy(found.changes)
+        _sum_up(run, done.report)
+        return done
+
+
+def _part(found: ChangeSet, shard: Shard) -> ChangeSet:
+    """What a second look found of a shard. Deletes are the audit's."""
+    errors = [error for error in found.errors if error.code != "max-delete"]
+    if shard.look_again:
+        return replace(found, deletes=(), errors=errors)
+    mine = {(change.dest, change.key) for change in shard.changes}
+    changes = [change for change in found.changes if (change.dest, change.key) in mine]
+    left = Counter(change.item for change in changes)
+    had = Counter(change.item for change in shard.changes)
+    unchanged = {item: shard.unchanged + count - left[item] for item, count in had.items()}
+    return replace(found, changes=changes, deletes=(), unchanged=unchanged, errors=errors)
+
+
+def _only(shard: Shard) -> Callable[[Draft], bool]:
+    """Tells the writes that are of this shard alone."""
+    if shard.look_again:
+        return lambda draft: draft.item in shard.covers and not shard.shared
+    keys = {(change.dest, change.key) for change in shard.changes}
+    return lambda draft: (draft.dest, draft.key) in keys
+
+
+async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Done:
+    """Look at what the run was about once more: sync what no step did, delete, and record the end.
+
+    A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
+    they are found and done.
+    """
+    async with _open(step, manifest.job, manifest.items) as run:
+        done = Done(Report(step.run, manifest.job, time.time()))
+        await run.settle()
+        await run.start()
+        if manifest.shards or manifest.deletes:
+            found = await _look(run, verify=False)
+            done.begin(found)
+            await _carry_out(run, found, done)
+            done.healed = done.report.total(Result.CREATED, Result.UPDATED)
+            done.busy = frozenset(
+                item for item, counts in done.report.counts.items() if any(counts.get(result) for result in _MOVES)
+            )
+        else:
+            done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
+        mine = [one for one in moved if one.run == step.run]
+        _credit(done.report, mine)
+        of_steps = [manifest.requests] if manifest.run == step.run else []
+        await _close(run, done.report, [*of_steps, *(one.requests for one in mine)])
+        return done
+
+
+_COPIES = (Result.CREATED, Result.UPDATED)
+_MOVES = (*_COPIES, Result.DELETED)
+
+
+def _credit(report: Report, moved: Collection[Moved]) -> None:
+    """Count what the transfer steps of this run copied as copied: the audit finds it in place."""
+    for one in moved:
+        for item, results in one.counts.items():
+            counts = report.counts.setdefault(item, {})
+            for result in _COPIES:
+                copied = results.get(result, 0)
+                counts[result] = counts.get(result, 0) + copied
+                counts[Result.UNCHANGED] = max(0, counts.get(Result.UNCHANGED, 0) - copied)
+
+
+@asynccontextmanager
+async def _open(step: Step, job: str, items: Collection[str], *, share: int = 1) -> AsyncIterator[Run]:
+    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items))
+    if share > 1:
+        job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
+    async with open_run(
+        job_plan,
+        step.documents,
+        step.ledger,
+        environ=step.environ,
+        fingerprint_key=step.fingerprint_key,
+        name=step.run,
+        stop=step.stop,
+        claim=step.claim,
+    ) as run:
+        yield run
+
+
+def _with_a_share(spec: SyncJobSpec, share: int) -> SyncJobSpec:
+    """The spec with its part of the limits, where so many steps work on the same stores at a time."""
+    limits = spec.limits
+    mine = {
+        "concurrency": max(1, limits.concurrency // share),
+        "rate": limits.rate / share if limits.rate is not None else None,
+    }
+    return spec.model_copy(update={"limits": limits.model_copy(update=mine)})
+
+
+def _document(documents: Documents, job: str) -> JobDocument:
+    if job not in documents.jobs:
+        raise UsageError(
+            f"there is no SyncJob {job} in the documents any more", hint="reload the code location, and start a new run"
+        )
+    return documents.jobs[job]
+
+
+def _chosen(documents: Documents, job: str, items: Collection[str]) -> frozenset[str]:
+    """The chosen items; none where they are all of them, which is a whole run."""
+    known = {item.name for item in _document(documents, job).spec.plan}
+    return frozenset() if set(items) == known else frozenset(items)
+
+
+def _as_error(error: ItemError) -> StoreError:
+    """An error that a look gave, to be raised again: whether it may be retried is in its code."""
+    raised = StoreError(error.message, hint=error.hint)
+    if error.code in ("unavailable", "rate-limited", "lost"):
+        raised.retryable = True
+    return raised
+
+
+# -- What both are made of --------------------------------------------------------------------------------------------
+
+
+async def _look(run: Run, *, verify: bool) -> ChangeSet:
+    return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify)
+
+
+async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
+    """The copies, and then the deletes of items of which every copy is in place."""
+    transfer = run.transfer(done.settled)
+    done.observer.phase("transferring")
+    done.observer.planned(len(found.changes))
+    await transfer.copy(found.changes)
+    if found.deletes:
+        undone = done.report.items_with(*UNDONE)
+        done.observer.phase("deleting")
+        done.observer.planned(len(found.deletes))
+        await transfer.delete(withhold(found.deletes, Doubts(undone, bool(undone)), run.plan.names))
+
+
+async def _close(run: Run, report: Report, of_steps: Collection[Mapping[str, Mapping[str, int]]] = ()) -> None:
+    """Sum up, with the requests of the other steps of this run, and record the end."""
+    _sum_up(run, report)
+    for requests in of_steps:
+        for store, kinds in requests.items():
+            counts = report.requests.setdefault(store, {})
+            for kind, count in kinds.items():
+                counts[kind] = counts.get(kind, 0) + count
+    await run.finish(report)
+
+
+def _sum_up(run: Run, report: Report) -> None:
+    report.errors += run.opened.losses
+    report.requests = run.opened.requests
+    report.stopped = run.stop.is_set()
+    report.finished = time.time()
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """What ``work`` gives; ``None`` where ``stop`` is set first, and then it is given up."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)

@@ -1,0 +1,196 @@
+"""Phase 3, pure: from what the sources hold to what the destinations are to hold, key by key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
+from secretsync_core.model.plan import SourceRef, Target
+from secretsync_core.run.origins import split_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
+
+    from secretsync_core.run.items import Item, Part
+    from secretsync_core.run.seen import Fields, SourceSeen
+
+
+class Impossible(NamedTuple):
+    """A source secret that cannot become a target: its key transform failed, or its fields are not known.
+
+    The rest of the item goes on.
+    """
+
+    item: str
+    sources: tuple[SourceRef, ...]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a plan wants, from all of its items.
+
+    Attributes:
+        by_key: the targets that have to be decided, by destination key.
+        claimed: every key that some item claims.
+        standing: by item, how many targets stand in every destination; nothing else is kept of them.
+        impossible: what cannot become a target.
+    """
+
+    by_key: Mapping[str, Target]
+    claimed: KeysView[str]
+    standing: Mapping[str, int]
+    impossible: Sequence[Impossible]
+
+
+def make_targets(
+    seen: Sequence[SourceSeen], fields: Mapping[str, Fields], dests: Sequence[str], stands: Callable[[Target], bool]
+) -> Targets:
+    """What all items together want. ``fields`` are by item; ``stands`` tells what needs no decision.
+
+    Raises PlanRefused where two of them claim one key, or a key is a source and a destination in one store.
+    """
+    claims = Claims(dests)
+    standing: dict[str, int] = {}
+    impossible: list[Impossible] = []
+    for one in seen:
+        name = one.item.name
+        for made in targets_of(one, fields.get(name)):
+            if not isinstance(made, Target):
+                impossible.append(made)
+            elif stands(made):
+                claims.claim(made, keep=False)
+                standing[name] = standing.get(name, 0) + 1
+            else:
+                claims.claim(made, keep=True)
+    if clashes := claims.clashes:
+        shown = clashes[:20] + ([f"and {len(clashes) - 20} more"] if len(clashes) > 20 else [])
+        raise PlanRefused(shown, hint="give each destination key one source; nothing was written")
+    return Targets(claims.kept, claims.keys, standing, impossible)
+
+
+def targets_of(
+    seen: SourceSeen, fields: Mapping[str, tuple[str, ...] | SecretSyncError] | None = None
+) -> Iterator[Target | Impossible]:
+    """What an item makes of what was seen of its sources, in the order of the keys.
+
+    ``fields`` are those of its source secrets, where it splits them.
+    """
+    item = seen.item
+    if item.combined:
+        found = sorted((ref, version) for ref, version in zip(seen.refs, seen.versions, strict=True)
+                       if isinstance(ref, SourceRef))  # fmt: skip
+        if found and not seen.missing and not seen.errors:
+            yield Target(item.name, item.key, tuple(ref for ref, _ in found), joint_version(found))
+        return
+    store = item.parts[0].store
+    for key, version in _in_order(seen):
+        ref = SourceRef(store, key)
+        if item.split:
+            yield from _split(item, ref, version, (fields or {}).get(key, ()))
+        else:
+            yield _target(item, ref, key, version)
+
+
+def _in_order(seen: SourceSeen) -> Iterator[tuple[str, str | None]]:
+    keys = [ref if isinstance(ref, str) else ref.key for ref in seen.refs]
+    if any(one > other for one, other in pairwise(keys)):  # a SCAN's answer is in order
+        for at in sorted(range(len(keys)), key=keys.__getitem__):
+            yield keys[at], seen.versions[at]
+    else:
+        yield from zip(keys, seen.versions, strict=True)
+
+
+def _target(item: Item, ref: SourceRef, key: str, version: str | None) -> Target | Impossible:
+    try:
+        mapped = item.keys.map(key)
+    except TransformFailed as error:
+        return Impossible(item.name, (ref,), error.code, error.message)
+    return Target(item.name, mapped, (ref,), version)
+
+
+def _split(
+    item: Item, ref: SourceRef, version: str | None, names: tuple[str, ...] | SecretSyncError
+) -> Iterator[Target | Impossible]:
+    if isinstance(names, SecretSyncError):
+        yield Impossible(item.name, (ref,), names.code, names.message)
+        return
+    joint = split_version(version, len(names))
+    for name in names:
+        yield _target(item, ref._replace(field=name), f"{ref.key}/{name}", joint)
+
+
+def pinned_version(part: Part, current: str | None) -> str | None:
+    """The version token of a part that was read or seen at ``current``: a pin stays what it is."""
+    if part.secret is not None and part.secret.version is not None:
+        return f"pin:{part.secret.version}"
+    return current
+
+
+def joint_version(found: Sequence[tuple[SourceRef, str | None]]) -> str | None:
+    """One version token for several sources: it changes whenever one of them does, or comes or goes.
+
+    None where any source has none.
+    """
+    if any(version is None for _, version in found):
+        return None
+    digest = hashlib.sha256()
+    for ref, version in sorted(found):
+        for text in (ref.store, ref.key, ref.part, version or ""):
+            digest.update(text.encode() + b"\0")
+    return "all:" + digest.hexdigest()[:32]
+
+
+class Claims:
+    """Which item claims which destination key. Two that claim one, and a key that is its own source, are clashes.
+
+    A key that is both a source and a destination in one store is ambiguous too: the next sync would copy its copy.
+    """
+
+    def __init__(self, dests: Sequence[str]) -> None:
+        self._dests = frozenset(dests)
+        self._claimed: dict[str, str | Target] = {}
+        self._sources: list[SourceRef] = []  # those in a store that is a destination too
+        self._clashes: list[str] = []
+
+    def claim(self, target: Target, *, keep: bool) -> None:
+        """Note a target; only its item's name is remembered of one that is not to be kept."""
+        if (other := self._claimed.get(target.key)) is not None:
+            self._clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
+        else:
+            self._claimed[target.key] = target if keep else target.item
+        self._sources += [ref for ref in target.sources if ref.store in self._dests]
+
+    @property
+    def keys(self) -> KeysView[str]:
+        """Every key that is claimed."""
+        return self._claimed.keys()
+
+    @property
+    def kept(self) -> dict[str, Target]:
+        """The targets that were kept, by key."""
+        return {key: target for key, target in self._claimed.items() if isinstance(target, Target)}
+
+    @property
+    def clashes(self) -> list[str]:
+        """What is ambiguous, one sentence each."""
+        return [
+            *self._clashes,
+            *(
+                f"{ref.key}: both a source and a destination in store {ref.store}"
+                for ref in self._sources
+                if ref.key in self._claimed
+            ),
+        ]
+
+
+def _origin(target: Target | str) -> str:
+    if isinstance(target, str):
+        return f"item {target}"
+    sources = ", ".join(f"{ref.store}:{ref.key}" for ref in target.sources[:3])
+    more = f" and {len(target.sources) - 3} more" if len(target.sources) > 3 else ""
+    return f"item {target.item} ({sources}{more})"
