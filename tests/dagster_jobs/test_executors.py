@@ -16,9 +16,8 @@ from dagster_jobs.lab import KEY, checked
 from dagster_jobs.processes import offspring, wait_until
 from secretsync_core.audit.counts import results_of
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.run import lease
+from secretsync_core.run import lease, shards, steps
 from secretsync_core.schema.job import Executor, SyncJobSpec
-from secretsync_dagster import shards, steps
 from secretsync_dagster.in_sync import out_of_sync
 from secretsync_dagster.lease_holders import holder_of
 

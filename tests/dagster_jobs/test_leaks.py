@@ -18,9 +18,9 @@ from secretsync_core.errors import (
     StoreLost,
     StoreUnavailable,
 )
-from secretsync_core.run import transfer, watch
+from secretsync_core.run import steps, transfer, watch
 from secretsync_core.testing.canaries import Canary, canary, find_in
-from secretsync_dagster import checks, steps
+from secretsync_dagster import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,9 @@ import pytest
 from dagster_jobs.lab import failures
 from secretsync_core.audit.leases import Leases
 from secretsync_core.errors import AccessDenied, LeaseHeld
-from secretsync_core.run import lease
+from secretsync_core.run import lease, steps
 from secretsync_core.run.lease import Claim, hold_lease
 from secretsync_core.run.record import Recorder
-from secretsync_dagster import steps
 from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:

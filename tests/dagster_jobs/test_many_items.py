@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dagster_jobs.lab import KEY, failures, moved, rows, succeeded
 from secretsync_core.errors import AccessDenied
-from secretsync_dagster import metadata, shards
+from secretsync_core.run import shards
+from secretsync_dagster import metadata
 
 if TYPE_CHECKING:
     import pytest
