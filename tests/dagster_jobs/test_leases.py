@@ -16,6 +16,7 @@ from secretsync_core.errors import AccessDenied, LeaseHeld
 from secretsync_core.run import lease, steps
 from secretsync_core.run.lease import Claim, hold_lease
 from secretsync_core.run.record import Recorder
+from secretsync_dagster import lease_holders, ops
 from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
@@ -36,22 +37,33 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_LOOK_AGAIN_SECONDS", 0.05)
 
 
-def test_a_second_run_waits_for_the_first(lab: Lab) -> None:
+def test_a_second_run_waits_for_the_first(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a run of this instance goes on, another one waits in its first step, says for whom, and then does all."""
     lab.two_items()
     holder = _hold(lab, dg.DagsterRunStatus.STARTED)
     held: list[Any] = []
+    waiting = threading.Event()
+    asked: list[str] = []
+
+    def is_going_on(instance: dg.DagsterInstance, of: str) -> bool:
+        if asked:  # what it said when it was told so the first time is in the event log by now
+            waiting.set()
+        asked.append(of)
+        return lease_holders.is_going_on(instance, of)
 
     def end() -> None:
+        assert waiting.wait(60)
         held.append(lab.held())
         run = lab.instance.get_run_by_id(holder)
         assert run is not None
         lab.instance.report_run_failed(run)
 
-    timer = threading.Timer(0.5, end)
-    timer.start()
+    monkeypatch.setattr(ops, "is_going_on", is_going_on)
+    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 60.0)
+    thread = threading.Thread(target=end)
+    thread.start()
     result = lab.run()
-    timer.join()
+    thread.join()
     assert result.success
     assert held == [{}]
     assert len(lab.held()) == 4
