@@ -46,7 +46,6 @@ class Catalog:
         self.translator = translator or SecretSyncTranslator()
         self.scope = scope
         self._translation = translation
-        self._items: dict[str, dict[str, str]] = {}
 
     @property
     def resource(self) -> str:
@@ -68,7 +67,7 @@ class Catalog:
         sources = {spec.source, *(item.source for item in spec.plan if item.source is not None)}
         return SyncJobData(
             document,
-            tuple(self.stores[name] for name in sorted(sources)),
+            {name: self._stores_alone[name].key for name in sorted(sources)},
             tuple(self.stores[name] for name in spec.dest),
             self.scope,
         )
@@ -92,47 +91,47 @@ class Catalog:
     @cached_property
     def assets(self) -> Mapping[str, dg.AssetSpec]:
         """The asset of every SyncJob."""
-        translator = self.translator
-        untranslated = {translator.get_store_asset_spec(data).key: name for name, data in self.stores.items()}
-        found: dict[str, dg.AssetSpec] = {}
-        for name, data in self.jobs.items():
-            spec = translator.get_asset_spec(data)
-            if self._translation is not None:
-                # What a component's YAML makes of a store holds also where a job depends on it.
-                keys = [each.asset_key for each in spec.deps]
-                deps = [self._stores_alone[untranslated[key]].key if key in untranslated else key for key in keys]
-                spec = self._translation(spec.replace_attributes(deps=deps), data)
-            found[name] = spec
-        return found
+        specs = {name: self.translator.get_asset_spec(data) for name, data in self.jobs.items()}
+        return self._translated(specs, self.jobs)
 
     @cached_property
-    def _stores_alone(self) -> dict[str, dg.AssetSpec]:
+    def _stores_alone(self) -> Mapping[str, dg.AssetSpec]:
         specs = {name: self.translator.get_store_asset_spec(data) for name, data in self.stores.items()}
+        return self._translated(specs, self.stores)
+
+    def _translated(
+        self, specs: dict[str, dg.AssetSpec], told: Mapping[str, SyncJobData] | Mapping[str, SecretStoreData]
+    ) -> dict[str, dg.AssetSpec]:
         if self._translation is None:
             return specs
-        return {name: self._translation(spec, self.stores[name]) for name, spec in specs.items()}
+        return {name: self._translation(spec, told[name]) for name, spec in specs.items()}
 
     def asset_key(self, job: str) -> dg.AssetKey:
         """The asset that stands for what a SyncJob keeps in sync."""
         return self.assets[job].key
 
-    def inputs(self, job: str) -> dict[str, dg.AssetKey]:
+    def inputs(self, job: str) -> Mapping[str, dg.AssetKey]:
         """The assets that a SyncJob depends on, by the graph's input that stands for each: for lineage alone."""
-        stores = {self._stores_alone[data.name].key: data.name for data in self.jobs[job].sources}
-        return {
-            f"from_{dagster_name(stores[key])}"
-            if key in stores
-            else f"AFTER_{number}_{_NOT_ALLOWED.sub('_', key.to_user_string())}": key
-            for number, key in enumerate(each.asset_key for each in self.assets[job].deps)
-        }
+        return self._inputs[job]
 
-    def partition_keys(self, job: str) -> dict[str, str]:
+    @cached_property
+    def _inputs(self) -> Mapping[str, Mapping[str, dg.AssetKey]]:
+        found = {}
+        for job, data in self.jobs.items():
+            names = {key: f"from_{dagster_name(store)}" for store, key in data.sources.items()}
+            keys = [dep.asset_key for dep in self.assets[job].deps]
+            found[job] = {names.get(key) or _input(number, key): key for number, key in enumerate(keys)}
+        return found
+
+    def partition_keys(self, job: str) -> Mapping[str, str]:
         """The partitions of a SyncJob's asset, by plan item, in the document's order."""
-        if job not in self._items:
-            data = self.jobs[job]
-            names = [item.name or "" for item in data.document.spec.plan]
-            self._items[job] = {name: self.translator.get_partition_key(data, name) for name in names}
-        return self._items[job]
+        return self._partition_keys[job]
+
+    @cached_property
+    def _partition_keys(self) -> Mapping[str, Mapping[str, str]]:
+        named = {job: [item.name or "" for item in data.document.spec.plan] for job, data in self.jobs.items()}
+        key = self.translator.get_partition_key
+        return {job: {name: key(self.jobs[job], name) for name in names} for job, names in named.items()}
 
     def items_of(self, job: str, partitions: Sequence[str]) -> list[str]:
         """The plan items that partitions of a SyncJob's asset stand for.
@@ -202,3 +201,8 @@ class Catalog:
             return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
         selected = run.asset_selection or frozenset()
         return [job for name, job in sorted(jobs.items()) if self.asset_key(name) in selected] if selected else []
+
+
+def _input(number: int, key: dg.AssetKey) -> str:
+    """The graph's input that stands for an asset of somebody else's."""
+    return f"AFTER_{number}_{_NOT_ALLOWED.sub('_', key.to_user_string())}"

@@ -45,13 +45,13 @@ class SyncJobData:
 
     Attributes:
         document: the checked document. ``document.text`` is its YAML.
-        sources: the stores that it reads, by name.
+        sources: the assets of the stores that it reads, by the stores' names.
         destinations: the stores that it writes, in the document's order.
         scope: the set of documents that it is of, where a code location has several; else empty.
     """
 
     document: JobDocument
-    sources: tuple[SecretStoreData, ...]
+    sources: Mapping[str, dg.AssetKey]
     destinations: tuple[SecretStoreData, ...]
     scope: str = ""
 
@@ -135,7 +135,7 @@ class SecretSyncTranslator:
         """
         return dg.AssetSpec(
             self.get_asset_key(data),
-            deps=[self.get_store_asset_spec(store).key for store in data.sources],
+            deps=list(data.sources.values()),
             group_name=self.get_group_name(data),
             description=self.get_description(data),
             tags={JOB_TAG: data.name},
