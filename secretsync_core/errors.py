@@ -2,27 +2,38 @@
 
 ::
 
-    SecretSyncError
+    SecretSyncError            1
      +-- DocumentError          2   one or more documents are wrong; holds every Problem found
      +-- UsageError             2   the call is wrong (unknown job, unreadable directory, ...)
      +-- PlanRefused            2   a plan that must not run: two items for one key, an ability that a store lacks
-     +-- StoreError
+     +-- StoreError             3   a store did not do what was asked
      |    +-- SecretNotFound    1   the store says that there is no such secret (and only that)
      |    +-- InvalidSecret     1   the store cannot hold this secret or this key
+     |    |    +-- Mismatch     1   AWS refuses a request as malformed (stores.aws.answers)
      |    +-- Conflict          1   the destination changed between our look and our write
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
+     |    |    +-- CredentialsRefused  3   AWS refuses the credentials themselves (stores.aws.answers)
+     |    |    +-- TokenRefused        3   Vault or Kubernetes refuses the token itself (stores.outage)
+     |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
-     |         +-- StoreLost    3   so many requests failed in a row that we gave the store up
+     |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
+     |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.aws.answers)
+     |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.outage)
+     |         +-- _DiskFull    3   no room for the secret's file (stores.file)
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
-     |    +-- LedgerMissing     3   there is no ledger yet (in audit.database)
+     |    +-- LedgerMissing     3   there is no ledger yet (audit.database)
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
-     |    +-- LeaseLost         3   another run took over in the middle of ours (in engine.recorder)
+     |    +-- LeaseLost         3   another run took over in the middle of ours (engine.recorder)
      +-- LeaseHeld              3   another run of the same SyncJob is going on
+     +-- BadTarget              1   a notification has no usable address (notify.parcel)
+     +-- StepFailed             1   a step of the demo did not do what it shows (demo.ui_story)
 
-The number is the exit code of a command that ends with that error.
+The number is the exit code of a command that ends with that error; "retryable" marks those that the gate repeats. Where
+a class lives elsewhere its module is named. Not in the tree are the ValueErrors of expressions (expression.errors):
+ExpressionError, which becomes a Problem of a document, and RenderError, which becomes a TransformFailed.
 
 No message, hint or attribute of these classes ever holds a secret's value or a credential, and no answer body of a
 store is copied into one. Whoever raises an error builds its text from names, keys, versions and numbers alone, and

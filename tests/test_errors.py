@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import re
+from typing import TYPE_CHECKING
 
-import pytest
-
+import secretsync_core
+import secretsync_dagster
 from secretsync_core import errors
 from secretsync_core.errors import (
     DocumentError,
@@ -18,20 +21,46 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TREE = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, SecretSyncError)]
+_NEEDS_DOCUMENTS = "secretsync_dagster.definitions"  # compiles what the working directory holds
 
 
-@pytest.mark.parametrize("error", TREE)
-def test_the_drawing_is_the_tree(error: type[SecretSyncError]) -> None:
-    """Each class stands in the module's drawing, with the exit code and the retry mark that it has."""
-    if error is SecretSyncError:
-        return
-    drawn = re.search(rf"\+-- {error.__name__}\b(.*)", errors.__doc__ or "")
-    assert drawn, "not drawn"
-    code = re.match(r"\s+(\d+)\s", drawn[1])
-    if code:
-        assert int(code[1]) == error.exit_code
-    assert ("retryable" in drawn[1]) is error.retryable
+def _everywhere() -> Iterator[type[SecretSyncError]]:
+    """Every class of ours below the root, wherever it lives."""
+    for package in (secretsync_core, secretsync_dagster):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations." not in module.name and module.name != _NEEDS_DOCUMENTS:
+                importlib.import_module(module.name)
+    todo = [SecretSyncError]
+    while todo:
+        below = todo.pop().__subclasses__()
+        yield from (each for each in below if each.__module__.startswith(("secretsync_core.", "secretsync_dagster.")))
+        todo += below
+
+
+def test_the_drawing_is_the_tree() -> None:
+    """Each class stands in the drawing, below its parent, with its exit code, its module and its retry mark."""
+    drawn: set[tuple[str, str, int, bool, str]] = set()
+    above: list[tuple[int, str]] = [(0, "SecretSyncError")]
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.fullmatch(r"([ |]+)\+-- (\w+) +(\d+)   (.*)", line.removeprefix("    "))
+        if match is None:
+            continue
+        while above[-1][0] >= len(match[1]):
+            above.pop()
+        where = re.search(r"\(((?:[a-z_]+\.)+[a-z_]+)\)$", match[4])
+        home = f"secretsync_core.{where[1] if where else 'errors'}"
+        drawn.add((home, match[2], int(match[3]), match[4].endswith("retryable"), above[-1][1]))
+        above.append((len(match[1]), match[2]))
+    real = {
+        (each.__module__, each.__name__, each.exit_code, bool(each.retryable), each.__bases__[0].__name__)
+        for each in _everywhere()
+    }
+    assert drawn == real
+    assert len(real) > 25
 
 
 def test_codes_are_slugs_and_tell_classes_apart() -> None:
