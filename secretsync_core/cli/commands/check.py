@@ -10,6 +10,7 @@ from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.times import duration
 from secretsync_core.cli.wording import number, plural
+from secretsync_core.errors import LedgerError
 from secretsync_core.model.report import Result
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
@@ -31,7 +32,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
     found: list[dict[str, Any]] = []
     with workspace.ledger(call) as opened:
         for job in jobs:
-            code, result = _check(job, documents, opened, options, output)
+            code, result = _check(job, documents, opened, options, call, output)
             codes.append(code)
             found.append(result)
     code = exits.gravest(codes)
@@ -41,7 +42,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 
 def _check(
-    job: JobDocument, documents: Documents, opened: OpenLedger, options: Options, output: Output
+    job: JobDocument, documents: Documents, opened: OpenLedger, options: Options, call: Call, output: Output
 ) -> tuple[int, dict[str, Any]]:
     async def check() -> tuple[Report, list[dict[str, Any]]]:
         with watching(output, job.name, collect=output.json) as observer:
@@ -65,7 +66,17 @@ def _check(
         output.failure(error)
         return error.exit_code, results.failed_job(job, error)
     _show(report, job, output)
+    _keep(report, options, call, output)
     return results.of_check(report), report_object(report, outcomes, report.drifted)
+
+
+def _keep(report: Report, options: engine.Options, call: Call, output: Output) -> None:
+    """Keep what was found. Who may only read the ledger is shown it all the same."""
+    try:
+        with workspace.ledger(call, write=True) as opened:
+            opened.ledger.drift.keep(report.job, report.run, report.drifted, report.drifted_count, items=options.items)
+    except LedgerError as error:
+        output.note(f"what was found is not kept: {error.message}")
 
 
 def _show(report: Report, job: JobDocument, output: Output) -> None:
