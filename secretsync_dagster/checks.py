@@ -34,9 +34,9 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             runtime = runtime_of(context, catalog.resource)
             with runtime.ledger() as opened:
                 found = opened.ledger.runs.summary(job)
+                # The last run may have had other items than one that an earlier run left out of sync.
+                out = out_of_sync(opened.ledger, job)
             last = found.last_run
-            # The last run may have had other items than one that an earlier run left out of sync.
-            out = out_of_sync(context.instance, runtime.catalog.asset_key(job))
             yield dg.AssetCheckResult(
                 passed=last is not None and last.ok and not out,
                 metadata={
@@ -70,6 +70,7 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
                         fingerprint_key=opened.fingerprint_key,
                     )
                 )
+                opened.ledger.drift.keep(job, context.run_id, report.drifted, report.drifted_count)
             unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
             problems = [error.message for error in report.errors]
             problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_core.errors import SecretSyncError
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from secretsync_core.audit.ledger import Ledger
     from secretsync_dagster.resources import Runtime
 
 _OUT_OF_SYNC = "out of sync"
-_ONE_OF_SEVERAL = "one step of several"
-_PAGE = 100
 
 
 def in_sync_events(
@@ -25,28 +26,27 @@ def in_sync_events(
     numbers: Mapping[str, dg.MetadataValue],
     *,
     failed: Collection[str],
-    well: Collection[str] = (),
-    of_a_shard: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetObservation]:
-    """What to yield of a job after a step: ``failed`` items are out of sync now, and ``well`` ones in sync otherwise.
+    """What to yield of a job after a step: ``failed`` items are out of sync now.
 
-    What an earlier run left out stays out until a run has put it right, also if the runs between had other items.
-    An empty name among ``failed`` stands for the job as a whole. The check is for people, and its plots show
-    ``numbers``, which say what the step did, from run to run; the observation, which takes ``metadata`` besides, is
-    what the next step reads: an evaluation is hidden as soon as another is planned.
+    What an earlier run left out stays out until a run has put it right, also if the runs between had other items; the
+    ledger knows. An empty name among ``failed`` stands for the job as a whole. The check is for people, and its plots
+    show ``numbers``, which say what the step did, from run to run; the observation takes ``metadata`` besides.
     """
     key = runtime.catalog.asset_key(job)
     known = {*runtime.catalog.partition_keys(job), ""}
-    before = out_of_sync(context.instance, key)
-    if well:
-        before -= {*well, ""}
-    out = (before | set(failed)) & known
+    out = set(failed)
+    # A ledger that fails now has failed the step already, and is no reason to say less.
+    with contextlib.suppress(SecretSyncError), runtime.ledger() as opened:
+        opened.ledger.items.mark(job, context.run_id, out=out)
+        out |= out_of_sync(opened.ledger, job)
+    out &= known
     held = out_of_sync_metadata(out)
     yield dg.AssetObservation(
         key,
         description="what this run did" if metadata else "what this step left undone",
-        metadata={**(metadata or {}), **held, **({_ONE_OF_SEVERAL: True} if of_a_shard else {})},
+        metadata={**(metadata or {}), **held},
     )
     yield dg.AssetCheckEvaluation(
         asset_key=key,
@@ -70,36 +70,6 @@ def out_of_sync_metadata(items: Collection[str]) -> dict[str, dg.MetadataValue]:
     return {_OUT_OF_SYNC: dg.MetadataValue.json(sorted(items))}
 
 
-def out_of_sync(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
-    """The items that the last run of the job whose asset this is left out of sync, or one before it.
-
-    Steps of one run that fail at the same time in processes of their own do not know of each other: what they say
-    counts together.
-    """
-    out: set[str] = set()
-    of_run = ""
-    for record in _observations(instance, key):
-        observation = record.asset_observation
-        held = observation.metadata.get(_OUT_OF_SYNC) if observation is not None else None
-        if observation is None or not isinstance(held, dg.JsonMetadataValue):
-            continue
-        shard = _ONE_OF_SEVERAL in observation.metadata
-        if of_run and not (shard and record.run_id == of_run):
-            break
-        named: Any = held.value
-        out.update(named)
-        if not shard:
-            break
-        of_run = record.run_id
-    return out
-
-
-def _observations(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
-    """What was observed of an asset, the last first."""
-    cursor = None
-    while True:
-        page = instance.fetch_observations(key, limit=_PAGE, cursor=cursor)
-        yield from page.records
-        if not page.has_more:
-            return
-        cursor = page.cursor
+def out_of_sync(ledger: Ledger, job: str) -> set[str]:
+    """The items that a job's last run left out of sync, or one before it."""
+    return {item.item for item in ledger.items.out_of_sync(job)}

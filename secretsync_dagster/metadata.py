@@ -11,7 +11,6 @@ from secretsync_core.cli.wording import reason
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import Result
-from secretsync_core.notify.ending import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +63,6 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
 
 
 _DRIFT = {Drift.CHANGED: "changed by somebody else", Drift.REMOVED: "removed by somebody else"}
-_CODES = {words: drift.value for drift, words in _DRIFT.items()}
 
 
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
@@ -77,17 +75,6 @@ def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
         ],
         total,
     )
-
-
-def drifted_keys(table: dg.TableMetadataValue) -> list[Key]:
-    """The keys that a :func:`drift_table` shows."""
-    found: list[Key] = []
-    for row in (record.data for record in table.records):
-        code = _CODES.get(str(row["drift"]))
-        if code is not None:  # the last row may only say that there are more
-            dest, _, key = str(row["key"]).partition(": ")
-            found.append(Key(str(row["item"]), dest, key, code))
-    return found
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> dg.TableMetadataValue:

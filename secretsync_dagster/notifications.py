@@ -22,7 +22,6 @@ from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
-from secretsync_dagster.metadata import drifted_keys
 from secretsync_dagster.naming import DRIFT, JOB_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
 
@@ -67,7 +66,7 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
             if run.run_id in memory.told or _is_of_another_location(context, run):
                 continue
             if not memory.first and not _is_dry_run(run):
-                for job, found in _jobs_of(context.instance, runtime, run, jobs, by_asset):
+                for job, found in _jobs_of(context, runtime, run, jobs, by_asset):
                     if memory.knows(run.run_id, job.name):
                         continue
                     if time.monotonic() - began > _BUDGET_SECONDS:
@@ -116,7 +115,7 @@ def _ended_runs(context: dg.SensorEvaluationContext, since: float) -> Iterator[d
 
 
 def _jobs_of(
-    instance: dg.DagsterInstance,
+    context: dg.SensorEvaluationContext,
     runtime: Runtime,
     run: dg.DagsterRun,
     jobs: dict[str, JobDocument],
@@ -128,21 +127,32 @@ def _jobs_of(
     """
     if JOB_TAG in run.tags or run.asset_selection:
         return [(job, None) for job in runtime.catalog.jobs_of(run) if job.name in jobs]
-    return list(_drift_endings(instance, run, by_asset))
+    return list(_drift_endings(context, runtime, run, by_asset))
 
 
 def _drift_endings(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, by_asset: dict[dg.AssetKey, JobDocument]
+    context: dg.SensorEvaluationContext,
+    runtime: Runtime,
+    run: dg.DagsterRun,
+    by_asset: dict[dg.AssetKey, JobDocument],
 ) -> Iterator[tuple[JobDocument, Ending]]:
     """What a run's drift checks found, where they found any."""
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        found = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event is not None else None
-        if found is None or found.check_name != DRIFT or found.asset_key not in by_asset:
+    for entry in context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event is not None else None
+        if check is None or check.check_name != DRIFT or check.passed or check.asset_key not in by_asset:
             continue
-        count, table = found.metadata.get("drifted"), found.metadata.get("drifted keys")
-        if isinstance(count, dg.IntMetadataValue) and count.value and isinstance(table, dg.TableMetadataValue):
-            job = by_asset[found.asset_key]
-            yield job, of_look(job.name, run.run_id, drifted_keys(table), count.value)
+        job = by_asset[check.asset_key]
+        try:
+            with runtime.ledger(write=False) as opened:
+                look = opened.ledger.drift.last_look(job.name)
+                if look is None and opened.ledger.outdated:
+                    context.log.warning("%s: what drifted is not known: %s", job.name, opened.ledger.outdated)
+        except SecretSyncError as error:  # also of a ledger that fails people want to hear
+            yield job, Ending(job.name, run.run_id, ok=False, errors=(error.message,))
+        else:
+            # A later look has found what was there in its turn, and is told of by its own run.
+            if look is not None and look.count and look.run == run.run_id:
+                yield job, of_look(job.name, look)
 
 
 def _is_of_another_location(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:

@@ -168,9 +168,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                     out_of_sync = done.report.left_out
                     out_of_sync |= {shard.item} if shard.item else set()
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
-                    yield from in_sync_events(
-                        context, runtime, shard.job, _numbers(done), failed=out_of_sync, of_a_shard=True
-                    )
+                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=out_of_sync)
                 raise failure
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
@@ -226,7 +224,6 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             manifest.job,
             _numbers(done),
             failed=out_of_sync,
-            well=manifest.items,
             metadata={
                 "summary": metadata.summary(done.report, done.healed),
                 **(

@@ -14,6 +14,7 @@ from secretsync_core.schema.notify import NotifyEvent
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from secretsync_core.audit.drift import Look
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.report import Report
@@ -106,9 +107,10 @@ def of_error(job: str, error: SecretSyncError) -> Ending:
     return Ending(job, "", ok=False, errors=(error.message,))
 
 
-def of_look(job: str, run: str, drifted: Sequence[Key], count: int) -> Ending:
-    """What a look for drift found: ``count`` keys, and the first of them."""
-    return Ending(job, run, ok=not count, drifted=_first(list(drifted)), drifted_count=count, looked=True)
+def of_look(job: str, look: Look) -> Ending:
+    """What a look for drift found."""
+    drifted = _first([Key(*key) for key in look.keys])
+    return Ending(job, look.run, ok=not look.count, drifted=drifted, drifted_count=look.count, looked=True)
 
 
 def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str] = ()) -> Ending:

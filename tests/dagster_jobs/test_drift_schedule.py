@@ -74,7 +74,7 @@ def test_a_job_called_like_the_check_of_another_loads(lab: Lab) -> None:
 
 
 def test_green_while_the_copies_are_as_they_were_left(lab: Lab) -> None:
-    """A run of the schedule executes the check alone; it writes neither to a store nor to the ledger."""
+    """A run of the schedule executes the check alone; it writes nothing to a store, and no record to the ledger."""
     lab.two_items(driftCheck=DAILY)
     assert lab.run().success
     before, records = lab.at(), lab.records()
@@ -94,6 +94,10 @@ def test_red_with_the_list_of_drifted_keys(lab: Lab) -> None:
     assert not look.passed
     assert look.told == "2 of 4 secrets were changed or removed by somebody else"
     assert look.keys == [("dst: alpha/1", "changed by somebody else"), ("dst: beta/2", "removed by somebody else")]
+    kept = lab.ledger.drift.last_look("job")
+    assert kept is not None
+    assert (kept.run, kept.count) == (look.result.run_id, 2)
+    assert [key[1:] for key in kept.keys] == [("dst", "alpha/1", "changed"), ("dst", "beta/2", "removed")]
     assert lab.run().success
     assert Look(lab).passed
 

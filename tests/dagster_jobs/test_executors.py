@@ -15,6 +15,8 @@ from dagster_jobs.crash import Crash, Runs
 from dagster_jobs.lab import KEY, checked
 from dagster_jobs.processes import offspring, wait_until
 from secretsync_core.audit.counts import results_of
+from secretsync_core.audit.home import DIRECTORY
+from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.run import lease, shards, steps
 from secretsync_core.schema.job import Executor, SyncJobSpec
@@ -155,7 +157,7 @@ def test_a_retry_that_helped_leaves_nothing_red(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", StoreUnavailable("away", store="dst"), key="alpha/1", times=1)
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="beta/1")
     assert checked(lab.run()) == [False]
-    assert out_of_sync(lab.instance, KEY) == {"beta"}
+    assert out_of_sync(lab.ledger, "job") == {"beta"}
 
 
 def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
@@ -167,7 +169,7 @@ def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
     only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(KEY, "in_sync")})
     result = only.execute_in_process(instance=lab.instance)
     assert [each.passed for each in result.get_asset_check_evaluations()] == [False]
-    assert out_of_sync(lab.instance, KEY) == {"alpha"}
+    assert out_of_sync(lab.ledger, "job") == {"alpha"}
     assert checked(lab.run(items=["beta"])) == [False]
 
 
@@ -255,6 +257,12 @@ def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: P
     runs.instance.dispose()
 
 
+def _out(config: Path) -> set[str]:
+    """The items that the ledger beside the documents has as out of sync."""
+    with open_ledger(config / DIRECTORY, environ=os.environ, write=False) as opened:
+        return out_of_sync(opened.ledger, "job")
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("executor", ["Multiprocess", "Kubernetes"])
 def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
@@ -277,7 +285,7 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         first = worker.execute(instance, str(config), None)
         assert not first.success
         assert instance.all_logs(first.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
-        assert out_of_sync(instance, KEY) == {"alpha", "beta"}
+        assert _out(config) == {"alpha", "beta"}
         assert set(instance.get_materialized_partitions(KEY)) == {"gamma"}
         for name in ("alpha", "beta"):
             (config / "src" / name / "other").write_text('{"x": "1"}')
@@ -290,7 +298,7 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         after = {path: path.stat().st_mtime_ns for path in (config / "dst").rglob("*") if path.is_file()}
         assert {path: after[path] for path in before} == before
         assert len(after) == 6
-        assert out_of_sync(instance, KEY) == set()
+        assert _out(config) == set()
 
 
 def test_the_executor_is_the_documents(lab: Lab) -> None:

@@ -70,7 +70,7 @@ def _check(
     return results.of_check(report), report_object(report, outcomes, report.drifted)
 
 
-def _keep(report: Report, options: engine.Options, call: Call, output: Output) -> None:
+def _keep(report: Report, options: Options, call: Call, output: Output) -> None:
     """Keep what was found. Who may only read the ledger is shown it all the same."""
     try:
         with workspace.ledger(call, write=True) as opened:
