@@ -76,7 +76,8 @@ outcome::
 record (``audit export`` writes the same, one a line)::
 
     {"job", "seq", "time", "event", "run", "intent", "item", "dest", "key", "action", "reason", "source", "sourceKey",
-     "sourceVersion", "destVersion", "definition", "fingerprint", "owned", "fields", "counts", "previous", "hash"}
+     "sourceVersion", "destVersion", "definition", "fingerprint", "owned", "fields", "counts",
+     "requests": {store: {kind: number}}, "previous", "hash"}
 
 ``audit migrate``::
 

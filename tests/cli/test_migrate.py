@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _age(cli: Cli) -> None:
-    """Make the ledger of a directory one of the first version: as it was before the index and Alembic's table."""
+    """Make a new ledger one of the first version: without the index, Alembic's table and those that came later."""
     from secretsync_core.audit import seal
     from secretsync_core.audit.keys import load_key
 
@@ -19,7 +19,8 @@ def _age(cli: Cli) -> None:
     key = load_key(environ={}, directory=home, create=False).seal
     with sqlite3.connect(home / "ledger.db") as file:
         file.execute("DROP INDEX items")
-        file.execute("DROP TABLE alembic_version")
+        for table in ("alembic_version", "run_requests", "item_state", "checks", "drift"):
+            file.execute(f"DROP TABLE {table}")
         file.execute(
             "UPDATE meta SET value = '1', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "1"),)
         )
@@ -28,7 +29,7 @@ def _age(cli: Cli) -> None:
 
 def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
     """Other commands name the command; it says what it did; afterwards nothing is said and nothing is to do."""
-    assert started("sync").code == 0
+    assert started("audit", "migrate").code == 0
     _age(started)
     for command in (["sync"], ["status"], ["audit", "verify"]):
         ran = started(*command)
@@ -36,8 +37,8 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
         assert "`secretsync audit migrate`" in ran.err
     ran = started("audit", "migrate")
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"ledger\.db: tables of version 1 brought to version 2$", ran.out.strip())
-    assert started("audit", "migrate").out.strip().endswith("tables of version 2, nothing to do")
+    assert re.search(r"ledger\.db: tables of version 1 brought to version 3$", ran.out.strip())
+    assert started("audit", "migrate").out.strip().endswith("tables of version 3, nothing to do")
     for command in (["sync"], ["status"]):
         assert "migrate" not in started(*command).err
     assert started("audit", "verify", "--output", "json").json["sound"] is True
@@ -46,16 +47,16 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
 def test_migrating_in_json(started: Cli) -> None:
     """A machine is told both versions; a ledger that is not there is made in the newest one."""
     assert started("audit", "migrate", "--output", "json").json == {
-        "ledger": "secretsync/.secretsync/ledger.db", "before": 2, "after": 2, "exitCode": 0,
+        "ledger": "secretsync/.secretsync/ledger.db", "before": 3, "after": 3, "exitCode": 0,
     }  # fmt: skip
     _age(started)
     found = started("audit", "migrate", "--output", "json").json
-    assert (found["before"], found["after"]) == (1, 2)
+    assert (found["before"], found["after"]) == (1, 3)
 
 
 def test_without_alembic_the_extra_is_named_and_nothing_changes(started: Cli) -> None:
     """Exit code 3, the command that installs it, and a ledger that still serves."""
-    started("sync")
+    started("audit", "migrate")
     _age(started)
     started.write("sitecustomize.py", "import sys\nsys.modules['alembic'] = None\n")
     path = f"{started.directory}:{started.environ['PYTHONPATH']}"
