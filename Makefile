@@ -6,10 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Tests that start whole programs, some at a time already: one after the other, or two cores time out. 5 is "none of them".
-PROGRAMS := tests/ui tests/deploy tests/cli/test_demo.py tests/dagster_jobs/test_dg.py tests/dagster_jobs/test_leaks_everywhere.py
+# More workers than cores, since many tests wait for a server's answer. What pytest compiles is kept for the next time.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadgroup
 
-.PHONY: help install wheel demo test test-kills lint check bench lock clean
+.PHONY: help install wheel demo test test-slow test-all test-kills lint check bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -27,14 +27,18 @@ wheel: install  ## build the wheel into dist/
 demo: install  ## two real OpenBao servers, the paper's example, step by step (ARGS=--once exits by itself)
 	@$(BIN)/secretsync demo $(ARGS)
 
-test: install  ## every test, against real servers on loopback
-	@$(BIN)/pytest -n 4 --dist loadgroup $(addprefix --ignore=,$(PROGRAMS)) $(ARGS) || [ $$? -eq 5 ]
-	@$(BIN)/pytest -n 1 --dist loadgroup $(PROGRAMS) $(ARGS) || [ $$? -eq 5 ]
+test: install  ## the tests that a change needs, some minutes, against real servers on loopback
+	@$(PYTEST) -m "not slow and not nightly" $(ARGS)
+
+test-slow: install  ## those that `make test` leaves out: whole programs, and many rounds of what it tries once
+	@$(PYTEST) -m "slow and not nightly" $(ARGS) || [ $$? -eq 5 ]  # 5: there is none of them in ARGS
+
+test-all: test test-slow  ## every test but the nightly ones
 
 test-kills: install  ## nightly: runs in Dagster that die in every way at random moments, with the figures
 	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
 
-check: lint test  ## the one gate: lint, then every test
+check: lint test  ## the gate before a commit: lint, then `make test`
 
 lint: install  ## format, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .

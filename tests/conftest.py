@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from support import dice as chance
 from support.aws import Moto, Region
 from support.gate import CountingGate
 from support.http import Api
@@ -19,6 +20,7 @@ from secretsync_core.stores.vault import open_store
 from secretsync_core.stores.vault.config import VaultConfig
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import AsyncIterator, Iterator
 
     from secretsync_core.demo.openbao import OpenBaoServer
@@ -34,6 +36,22 @@ class Server(Protocol):
     def address(self) -> str: ...
     @property
     def root_token(self) -> str: ...
+
+
+def pytest_configure() -> None:
+    """Draw the seed before any worker is started."""
+    chance.seed()
+
+
+def pytest_report_header() -> str:
+    """Tell the seed."""
+    return chance.told()
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """What a test leaves to chance; the seed is told where it fails."""
+    return chance.dice_of(request.node.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
+from support.dice import told
 
 from dagster_jobs.crash import Runs
 from dagster_jobs.processes import is_alive, offspring, wait_until
@@ -161,9 +162,8 @@ def what_it_did(steps: Mapping[str, str]) -> str:
 
 @dataclass
 class Figures:
-    """What came of all rounds, as text. ``kills`` are those that struck."""
+    """What came of all rounds, as text."""
 
-    seed: int
     rounds: list[Kill] = field(default_factory=list)
 
     @property
@@ -174,7 +174,7 @@ class Figures:
     def text(self) -> str:
         """A table by kind, with moments and ways of re-execution."""
         too_late = len(self.rounds) - len(self.kills)
-        lines = [f"seed {self.seed}: {len(self.kills)} kills, each healed ({too_late} more came too late)"]
+        lines = [f"{told()}: {len(self.kills)} kills, each healed ({too_late} more came too late)"]
         for kind in dict.fromkeys(kill.kind for kill in self.kills):
             of_kind = [kill for kill in self.kills if kill.kind == kind]
             moments, again = (

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.demo.openbao import OpenBaoServer
 
-pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "cli" / "plugin"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from dagster_jobs.processes import is_alive, offspring, wait_until
 from secretsync_core.demo.ui import WebUi
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
     from pathlib import Path
 
@@ -42,10 +42,11 @@ WORKERS = {KILL: 5, TERMINATE: 4, STARVE: 4, ORPHAN: 3, KILL_STEP: 3, TERMINATE_
 
 
 @pytest.mark.timeout(3600)
-def test_run_workers(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, mount: Mount) -> None:
+def test_run_workers(
+    tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, mount: Mount, dice: random.Random
+) -> None:
     """Run workers, and the processes of their steps, are killed, terminated, starved of memory and left alone."""
-    figures = Figures(random.randrange(1 << 30))
-    dice = random.Random(figures.seed)
+    figures = Figures()
     number = 0
     while due := [kind for kind, count in WORKERS.items() if sum(k.kind == kind.name for k in figures.kills) < count]:
         number += 1
@@ -59,9 +60,7 @@ def test_run_workers(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenB
             figures.rounds.append(one_round(crash, tmp_path / str(number) / "home", kind, how, dice))
             print(figures.rounds[-1], flush=True)
         except AssertionError as error:
-            raise AssertionError(
-                f"seed {figures.seed}, round {number}, {kind.name}, {how}\n{figures.text()}"
-            ) from error
+            raise AssertionError(f"round {number}, {kind.name}, {how}\n{figures.text()}") from error
         finally:
             crash.close()
     print(f"\n{figures.text()}")
@@ -92,10 +91,11 @@ TIMES = 3
 
 
 @pytest.mark.timeout(3600)
-def test_programs(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, mount: Mount) -> None:
+def test_programs(
+    tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, mount: Mount, dice: random.Random
+) -> None:
     """The code server, daemon and webserver as the product starts them; runs by GraphQL, as the pages do it."""
-    figures = Figures(random.randrange(1 << 30))
-    dice = random.Random(figures.seed)
+    figures = Figures()
     crashes = [  # and one more
         Crash(
             tmp_path / "config", openbao, openbao_dest, (mount(openbao), mount(openbao_dest)),
@@ -112,7 +112,7 @@ def test_programs(tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoS
                 figures.rounds.append(_round(ui, crash, kind, retries, strike, dice))
                 print(figures.rounds[-1], flush=True)
             except AssertionError as error:
-                raise AssertionError(f"seed {figures.seed}, round {number}, {kind}\n{figures.text()}") from error
+                raise AssertionError(f"round {number}, {kind}\n{figures.text()}") from error
             finally:
                 crash.close()
     print(f"\n{figures.text()}")

@@ -21,8 +21,6 @@ from deploy.tools import CHART, helm, render
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
-
 PROFILE = CHART / "ci" / "dagster-values.yaml"
 LEDGER = "ledger: {key: {existingSecret: key}, postgres: {existingSecret: url}}\n"
 
@@ -145,6 +143,9 @@ def test_runs_that_start_pods_may_do_just_that(beside: list[Object]) -> None:
     }
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("deploy")
+@pytest.mark.timeout(400)
 def test_a_run_gets_the_pod_that_it_needs(beside: list[Object], tmp_path: Path) -> None:
     """Dagster's own launcher, set up by these values, asks for a Job that fits the API and the standard "restricted",
     runs as the account that the stores know, and has all that the code location has."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.image import Image
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy"), pytest.mark.timeout(600)]
 
 DOCUMENTS = """\
 apiVersion: secretsync.io/v1alpha1

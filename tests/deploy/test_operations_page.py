@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from deploy.image import Image
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(240)]
-
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 PROFILE = CHART / "ci" / "vault-kubernetes-auth-values.yaml"
 
@@ -49,6 +47,9 @@ def test_the_metrics_pod_is_restricted_and_fits_the_chart() -> None:
     assert all(ours[name] == entry for name, entry in ledger.items())
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("deploy")
+@pytest.mark.timeout(240)
 def test_the_metrics_pod_writes_and_stops(image: Image, tmp_path: Path) -> None:
     """Its loop writes the file that the node exporter reads, in the image, and ends at once when it is told to."""
     documents, written = tmp_path / "documents", tmp_path / "metrics"

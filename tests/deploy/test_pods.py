@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deploy.image import Image
     from secretsync_core.demo.openbao import OpenBaoServer
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy"), pytest.mark.timeout(600)]
 
 KEY = {"ledger.key": base64.b64encode(os.urandom(32)).decode()}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from deploy.image import Image
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy"), pytest.mark.timeout(900)]
 
 VALUE = "the-secret-of-the-payments"
 _RUNS = """{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"""

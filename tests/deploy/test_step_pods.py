@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from deploy.cluster import Cluster, Pod
     from secretsync_core.demo.openbao import OpenBaoServer
 
-pytestmark = [pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy"), pytest.mark.timeout(400)]
 
 PARTS = [f"transfer[i0_PART_{part}_of_4]" for part in range(1, 5)]
 

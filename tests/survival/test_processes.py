@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import signal
 import time
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from secretsync_core.run.gate import RetryPolicy
 from survival.world import exit_code, side_of
 
 if TYPE_CHECKING:
+    import random
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from survival.world import World
 
 pytestmark = pytest.mark.xdist_group("survival-processes")
-
-KILLS = 16
 
 
 @asynccontextmanager
@@ -154,23 +152,21 @@ async def test_two_jobs_at_once(world: World) -> None:
     _assert_true(world)
 
 
-async def test_kill_9(world: World) -> None:
+@pytest.mark.parametrize("times", [4, pytest.param(16, marks=pytest.mark.slow)])
+async def test_kill_9(world: World, dice: random.Random, times: int) -> None:
     """A sync that is killed at random moments, again and again, still copies everything exactly once."""
-    luck = random.Random(9)
-    count = 300
+    count = 60 + 15 * times
     world.source.fill(count)
     world.spec |= {"limits": {"rate": "70/s"}, "deletionPolicy": "Delete"}
     world.dest.put("foreign", {"password": "not ours"})
     world.source.put("foreign", {"password": "not ours"})
-    kills = 0
-    while kills < KILLS:
+    for _ in range(times):
         async with _started(world) as process:
-            if luck.random() < 0.8:  # mostly while it writes, sometimes while it starts
+            if dice.random() < 0.8:  # mostly while it writes, sometimes while it starts
                 announced = len(world.records(Event.INTENDED))
                 await _until(lambda announced=announced: len(world.records(Event.INTENDED)) > announced)  # type: ignore[misc]
-            await asyncio.sleep(luck.uniform(0, 0.3))
+            await asyncio.sleep(dice.uniform(0, 0.3))
             process.kill()
-            kills += 1
     assert len(world.records(Event.DONE)) < count
     world.spec.pop("limits")
     code, said = await _run(world)

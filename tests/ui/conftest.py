@@ -52,8 +52,10 @@ def history(ui: WebUi, stage: Stage) -> Iterator[History]:
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _begin(history: History) -> None:
-    """Begin at once, so that no test has to wait for all of it."""
+def _begin(request: pytest.FixtureRequest) -> None:
+    """Where any of these tests needs it, begin at once, so that none has to wait for all of it."""
+    if any("history" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("history")
 
 
 # Not for longer than a module: while it is open, no test of the same worker may have an event loop.

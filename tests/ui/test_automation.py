@@ -43,6 +43,7 @@ def test_a_schedule_is_switched_off_and_on(page: Page, ui: WebUi) -> None:
         assert status() == after
 
 
+@pytest.mark.slow
 def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, stage: Stage, history: History) -> None:
     """After somebody edited one copy, Execute on the check's page turns it red and names the key."""
     history.drift()
@@ -54,6 +55,7 @@ def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, stage: Stage, 
     expect(page.get_by_text("Failed").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_broken_document_is_shown_until_it_is_mended(page: Page, ui: WebUi, stage: Stage) -> None:
     """A document with an error stands among the jobs with what is wrong and where; mended and reloaded, it is a job."""
     broken = [name for name in ui.jobs() if name.startswith("BROKEN")]

@@ -37,6 +37,7 @@ def test_one_press_runs_the_whole_job(page: Page, ui: WebUi, stage: Stage) -> No
     assert seconds < 30
 
 
+@pytest.mark.slow
 def test_a_verify_run_has_a_table_of_what_it_compared(page: Page, history: History) -> None:
     """With ``verify`` every value is compared: the item's step shows each key, unchanged, with both versions."""
     history.drift()
@@ -51,6 +52,7 @@ def test_a_verify_run_has_a_table_of_what_it_compared(page: Page, history: Histo
         expect(row_of(table, f"drift-dest: team-a/key-{number}")).to_contain_text("unchanged")
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_plan_and_writes_nothing(page: Page, stage: Stage) -> None:
     """dryRun in the Launchpad gives the plan as a table on the run's page, with every key and why."""
     open_launchpad(page, "dry")
@@ -66,6 +68,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(page: Page, stage: Stage) -
     assert stage.dest("dry") == {}
 
 
+@pytest.mark.slow
 def test_terminate_ends_a_run_in_order(page: Page, ui: WebUi, stage: Stage) -> None:
     """A run that is terminated in the middle starts no further step, and what it left the next one completes."""
     open_launchpad(page, "stop")

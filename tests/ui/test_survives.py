@@ -45,6 +45,7 @@ def _assert_closed(ledger: Ledger, job: str) -> None:
     assert all(report.sound for report in ledger.verify(job))
 
 
+@pytest.mark.slow
 def test_the_code_server_dies_with_its_run(ui: WebUi, stage: Stage, ledger: Ledger) -> None:
     """The lost run is found and failed, the daemon executes it again, and each copy was written once."""
     run = programs.launch(ui, "crash", {"dagster/max_retries": "1"})
@@ -59,6 +60,7 @@ def test_the_code_server_dies_with_its_run(ui: WebUi, stage: Stage, ledger: Ledg
     assert len(done) == len(set(done)) == 9
 
 
+@pytest.mark.slow
 def test_terminate_ends_a_run(ui: WebUi, stage: Stage, ledger: Ledger) -> None:
     """Within seconds it is canceled, its lease is free, and the ledger has the end; From failure does the rest."""
     for item in ("team-a", "team-b", "team-c"):
