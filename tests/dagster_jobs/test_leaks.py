@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from support.slow import one_in
 
 from dagster_jobs.lab import TWO_ITEMS, Lab
 from secretsync_core.errors import (
@@ -117,11 +118,14 @@ EVERY_KIND = (
 
 @pytest.mark.parametrize(
     ("where", "kind"),
-    dict.fromkeys(
-        [
-            *((where, kind) for where in ANYWHERE for kind in (AccessDenied, StoreUnavailable, ValueError)),
-            *((where, kind) for where in ("src read", "dst write_if") for kind in EVERY_KIND),
-        ]
+    one_in(
+        4,
+        dict.fromkeys(
+            [
+                *((where, kind) for where in ANYWHERE for kind in (AccessDenied, StoreUnavailable, ValueError)),
+                *((where, kind) for where in ("src read", "dst write_if") for kind in EVERY_KIND),
+            ]
+        ),
     ),
 )
 def test_errors_of_stores_leave_nothing(leaks: Leaks, where: str, kind: type[Exception]) -> None:

@@ -49,10 +49,10 @@ async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_five_thousand_unchanged_secrets_cost_a_few_requests(pair: Pair) -> None:
+@pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.slow)])
+async def test_thousands_of_unchanged_secrets_cost_a_few_requests(pair: Pair, count: int) -> None:
     """Where nothing changed, a job from one namespace to another asks each for a page of 500 at a time, and writes
     nothing; so it does where one Secret changed, but for that one."""
-    count = 5000
     pair.world.store(
         "other", f"kubernetes: {{namespace: team-b, server: '{pair.kube.address}', auth: {pair.kube_auth}}}"
     )
@@ -70,7 +70,7 @@ async def test_five_thousand_unchanged_secrets_cost_a_few_requests(pair: Pair) -
         assert {request.method for request in asked} == {"GET"}
         assert all("PartialObjectMetadataList" in request.headers["accept"] for request in asked)
     assert len(pair.kube.requests) <= 2 * most
-    pair.patch("s-04321", {"data": {"x": base64.b64encode(b"new").decode()}})
+    pair.patch("s-00432", {"data": {"x": base64.b64encode(b"new").decode()}})
     pair.kube.requests.clear()
     assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": count - 1}
     assert len([request for request in pair.kube.requests if request.method != "GET"]) == 1

