@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from support.processes import FORKSERVER
 
 from audit.lab import SEAL_KEY, OtherHand, append_many, done, make_version, migrate_and_stay, migrate_once
 from secretsync_core.audit import migrate, migrations, seal
@@ -28,8 +28,6 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -257,8 +255,8 @@ def test_tables_that_are_migrated_while_in_use_are_read_as_they_are_then(url: st
 def test_a_migration_that_is_killed_leaves_the_ledger_as_it_was(old: str) -> None:
     """Right before its end, by kill -9: it is of the old version, whole, usable, and can be migrated again."""
     expected = anatomy(old)
-    ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=migrate_and_stay, args=(old, theirs))
+    ours, theirs = FORKSERVER.Pipe(duplex=False)
+    process = FORKSERVER.Process(target=migrate_and_stay, args=(old, theirs))
     process.start()
     assert ours.poll(60)
     process.kill()
@@ -305,9 +303,11 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(old: str, monkeypatc
 
 def test_many_migrate_at_once_while_others_append(old: str) -> None:
     """One of them does it, the others find it done, and whoever appends meanwhile loses nothing."""
-    ours, theirs = spawn.Pipe(duplex=False)
-    processes = [spawn.Process(target=migrate_once, args=(old, theirs)) for _ in range(4)]
-    processes += [spawn.Process(target=append_many, args=(old, "payments", 20, 5, f"p{number}")) for number in range(2)]
+    ours, theirs = FORKSERVER.Pipe(duplex=False)
+    processes = [FORKSERVER.Process(target=migrate_once, args=(old, theirs)) for _ in range(4)]
+    processes += [
+        FORKSERVER.Process(target=append_many, args=(old, "payments", 20, 5, f"p{number}")) for number in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.processes import FORKSERVER
 
 from audit.lab import (
     SEAL_KEY,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.record import Draft
 
-spawn = multiprocessing.get_context("spawn")
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 
@@ -41,7 +40,7 @@ KEY = "00112233445566778899aabbccddeeff" * 2
 def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job: bool) -> None:
     """Eight processes, which also make the ledger at the same moment, lose nothing and break nothing."""
     processes = [
-        spawn.Process(target=append_many, args=(url, "job" if same_job else f"job-{number}", 15, 5, f"p{number}"))
+        FORKSERVER.Process(target=append_many, args=(url, "job" if same_job else f"job-{number}", 15, 5, f"p{number}"))
         for number in range(8)
     ]
     for process in processes:
@@ -62,7 +61,7 @@ def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job
 def test_eight_processes_that_write_to_many_chains_leave_a_ledger_that_verifies(url: str, tmp_path: Path) -> None:
     """Chains of one process, of two and of all eight at once, leases between: `audit verify` finds nothing wrong."""
     key = load_key(environ={"SECRETSYNC_KEY": KEY}, directory=tmp_path, create=False)
-    processes = [spawn.Process(target=write_everywhere, args=(url, key.seal, number)) for number in range(8)]
+    processes = [FORKSERVER.Process(target=write_everywhere, args=(url, key.seal, number)) for number in range(8)]
     for process in processes:
         process.start()
     for process in processes:
@@ -87,8 +86,8 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str, di
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         acknowledged = 0
         for _ in range(times):
-            ours, theirs = spawn.Pipe(duplex=False)
-            process = spawn.Process(target=append_forever, args=(url, "job", theirs))
+            ours, theirs = FORKSERVER.Pipe(duplex=False)
+            process = FORKSERVER.Process(target=append_forever, args=(url, "job", theirs))
             process.start()
             theirs.close()
             assert ours.poll(60)
@@ -110,9 +109,9 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str, di
 def test_only_one_of_many_gets_the_lease(url: str) -> None:
     """Four processes ask for the same lease at the same moment."""
     Ledger.open(url, seal_key=SEAL_KEY).close()
-    ours, theirs = spawn.Pipe(duplex=False)
+    ours, theirs = FORKSERVER.Pipe(duplex=False)
     processes = [
-        spawn.Process(target=try_lease, args=(url, "job", f"holder-{number}", 60, theirs)) for number in range(4)
+        FORKSERVER.Process(target=try_lease, args=(url, "job", f"holder-{number}", 60, theirs)) for number in range(4)
     ]
     for process in processes:
         process.start()

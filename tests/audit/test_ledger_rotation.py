@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from typing import TYPE_CHECKING
 
 import pytest
+from support.processes import FORKSERVER
 
 from audit.lab import NEW_KEY, SEAL_KEY, done, finished, reseal_and_stay, started
 from secretsync_core.audit.ledger import Ledger
@@ -14,8 +14,6 @@ from secretsync_core.errors import LeaseHeld, LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
     from audit.lab import OtherHand
-
-spawn = multiprocessing.get_context("spawn")
 
 
 def fill(ledger: Ledger) -> dict[str, tuple[int, str]]:
@@ -125,8 +123,8 @@ def test_a_change_that_is_killed_leaves_the_old_key(url: str) -> None:
     """By kill -9 right before its end: the ledger is as it was, under the old key, and it can be done again."""
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         heads = fill(ledger)
-    ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=reseal_and_stay, args=(url, theirs))
+    ours, theirs = FORKSERVER.Pipe(duplex=False)
+    process = FORKSERVER.Process(target=reseal_and_stay, args=(url, theirs))
     process.start()
     assert ours.poll(60)
     process.kill()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.aws import Moto, Region
 from support.http import Api
 
 from secretsync_core.demo.openbao import start_openbao
@@ -19,20 +18,25 @@ from secretsync_core.schema.loader import load_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.aws import Region
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ADDRESS = "https://vault.example.com:8200"
+REGION = "eu-central-1"
 
 
 class Example:
-    """A copy of one example, with servers of its own in the places of those that it names."""
+    """A copy of one example, with a server and a region of its own in the places of those that it names."""
 
-    def __init__(self, name: str, directory: Path, vault: Api, aws: Moto) -> None:
+    def __init__(self, name: str, directory: Path, vault: Api, region: Region) -> None:
         self.directory = directory
         self.vault = vault
-        self.region = Region(aws.address, "eu-central-1")
+        self.region = region
         text = (EXAMPLES / name / "secretsync.yaml").read_text()
         assert ADDRESS in text
-        (directory / "secretsync.yaml").write_text(text.replace(ADDRESS, vault.address))
+        assert REGION in text
+        text = text.replace(ADDRESS, vault.address).replace(REGION, region.name)
+        (directory / "secretsync.yaml").write_text(text)
 
     async def run(self, *arguments: str) -> tuple[int, str]:
         """Run the command; its exit code, and what it says."""
@@ -54,18 +58,14 @@ class Example:
 
 
 @pytest.fixture
-def example(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Example]:
+def example(request: pytest.FixtureRequest, tmp_path: Path, region: Region) -> Iterator[Example]:
     """The example that the test's parameter names."""
     directory = tmp_path / "config"
     directory.mkdir()
-    aws = Moto()
     with start_openbao(tmp_path / "openbao") as server:
         vault = Api(server.address, server.root_token)
-        example = Example(request.param, directory, vault, aws)
-        yield example
-        example.region.close()
+        yield Example(request.param, directory, vault, region)
         vault.close()
-    aws.stop()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*aws*")), ids=lambda path: path.name)

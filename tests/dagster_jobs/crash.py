@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from support.http import Api
+from support.processes import FORKSERVER
 
 from dagster_jobs.processes import wait_until
 from dagster_jobs.worker import QUIET, work
@@ -157,9 +157,7 @@ class Runs:
 
     def start(self, parent: str = "", how: str = "") -> BaseProcess:
         """Start a run."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["dagster_jobs.worker", "secretsync_dagster.preload"])
-        process = context.Process(target=work, args=(str(self.crash.config), str(self.home), parent, how))
+        process = FORKSERVER.Process(target=work, args=(str(self.crash.config), str(self.home), parent, how))
         process.start()
         return process
 
