@@ -1,0 +1,66 @@
+"""The components as a Dagster project loads them, in this process; ``test_dg`` does the same by the commands of dg."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
+
+from secretsync_dagster.component import SyncDirectoryComponent, SyncJobComponent
+
+# Dagster's own loading of components still asks pydantic in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")
+
+
+def _scaffold(sandbox: DefsFolderSandbox) -> None:
+    sandbox.scaffold_component(SyncDirectoryComponent, "secrets")
+    sandbox.scaffold_component(SyncJobComponent, "team/More-Secrets")
+    file = sandbox.defs_folder_path / "team" / "More-Secrets" / "defs.yaml"
+    file.write_text(file.read_text().replace("  documents:", "  ledger: kept.db\n  documents:"))
+
+
+def test_what_is_scaffolded_is_loaded_side_by_side() -> None:
+    """Both components make a job, a schedule, an asset and their stores, named so that neither hides the other's."""
+    with create_defs_folder_sandbox() as sandbox:
+        _scaffold(sandbox)
+        with sandbox.build_all_defs() as definitions:
+            repository = definitions.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
+        "secrets",
+        "more_secrets",
+    }
+    assert {each.name for each in repository.schedule_defs} == {"secrets_schedule", "more_secrets_schedule"}
+    keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
+    assert keys == {
+        "sync/secrets",
+        "store/secrets/secrets_source",
+        "store/secrets/secrets_dest",
+        "sync/more_secrets",
+        "store/team_More_Secrets/more_secrets_source",
+        "store/team_More_Secrets/more_secrets_dest",
+    }
+
+
+@pytest.mark.parametrize(("job", "component"), [("secrets", "secrets"), ("more_secrets", "team/More-Secrets")])
+def test_what_is_scaffolded_syncs(job: str, component: str) -> None:
+    """Its example is copied, and each component has a ledger of its own: where it says so, or in its directory."""
+    with create_defs_folder_sandbox() as sandbox:
+        _scaffold(sandbox)
+        place = sandbox.defs_folder_path / component
+        with sandbox.build_all_defs() as definitions, dg.DagsterInstance.ephemeral() as instance:
+            assert definitions.resolve_job_def(job).execute_in_process(instance=instance).success
+        held = {path.name: path.read_text() for path in place.rglob("dest/*") if path.is_file()}
+        assert held == {"hello": "this file is one secret\n"}
+        (ledger,) = sandbox.defs_folder_path.rglob("*.db")
+        assert ledger.name == ("ledger.db" if job == "secrets" else "kept.db")
+        assert ledger.is_relative_to(place)
+
+
+def test_an_attribute_that_there_is_not_is_refused() -> None:
+    """A slip in a component's YAML fails to load, and the component is named."""
+    with create_defs_folder_sandbox() as sandbox:
+        _scaffold(sandbox)
+        file = sandbox.defs_folder_path / "secrets" / "defs.yaml"
+        file.write_text(file.read_text().replace("directory:", "directry:"))
+        with pytest.raises(Exception, match="loading component secrets"), sandbox.build_all_defs():
+            pass
