@@ -7,16 +7,19 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pytest
+from support.warm_cli import WarmCli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = Path(__file__).parent / "plugin"
+FOR_PYTHON = {"PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGIN}", "LC_ALL": "C.UTF-8"}
 
 
 class Ran(NamedTuple):
@@ -33,26 +36,32 @@ class Ran(NamedTuple):
 
 
 class Cli:
-    """``cli("plan", "--all")`` runs ``secretsync plan --all`` in ``directory``, with a clean environment."""
+    """``cli("plan", "--all")`` runs ``secretsync plan --all`` in ``directory``, with a clean environment.
 
-    def __init__(self, directory: Path) -> None:
+    Such a process is forked from one that has imported the command line (see ``WarmCli``); what ``command`` and
+    ``shell`` start is the program from its first line on, and so is what gets an environment for Python itself.
+    """
+
+    def __init__(self, directory: Path, warm: WarmCli | None = None) -> None:
         self.directory = directory
+        self._warm = warm
         programs = directory / ".bin"
         programs.mkdir()
         program = programs / "secretsync"
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m secretsync_core.cli.main "$@"\n')
         program.chmod(0o700)
-        self.environ = {
+        self.environ = FOR_PYTHON | {
             "HOME": str(directory),
             "PATH": f"{programs}{os.pathsep}{os.defpath}",
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGIN}",
             "TZ": "UTC",
-            "LC_ALL": "C.UTF-8",
             "TERM": "xterm-256color",
         }
         self.command = [str(program)]
 
     def __call__(self, *arguments: str, **environ: str) -> Ran:
+        for_python = {name: text for name, text in (self.environ | environ).items() if _is_for_python(name)}
+        if self._warm is not None and for_python == FOR_PYTHON:
+            return self._forked(self._warm, arguments, self.environ | environ)
         done = subprocess.run(
             [*self.command, *arguments],
             cwd=self.directory,
@@ -63,6 +72,15 @@ class Cli:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def _forked(self, warm: WarmCli, arguments: tuple[str, ...], environ: dict[str, str]) -> Ran:
+        with Path(os.devnull).open("rb") as nothing, TemporaryFile() as out, TemporaryFile() as err:
+            code = warm.run(arguments, cwd=self.directory, env=environ, stdin=nothing, stdout=out, stderr=err)
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode())
+        return Ran(code, *texts)
 
     def shell(self, line: str) -> Ran:
         """Run a line as a user types it."""
@@ -85,10 +103,22 @@ class Cli:
         return path
 
 
+def _is_for_python(name: str) -> bool:
+    return name.startswith(("PYTHON", "LC_", "LANG"))
+
+
+@pytest.fixture(scope="session")
+def warm_cli() -> Iterator[WarmCli]:
+    """The command line, imported once for all tests of a worker."""
+    warm = WarmCli(FOR_PYTHON)
+    yield warm
+    warm.close()
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path, warm_cli: WarmCli) -> Cli:
     """The command line in an empty directory."""
-    return Cli(tmp_path)
+    return Cli(tmp_path, warm_cli)
 
 
 @pytest.fixture

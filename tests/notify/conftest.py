@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cli.conftest import Cli
+from cli.conftest import cli, warm_cli
 
 from notify.servers import Hook, Mailbox, hook_server, smtp_sink
 from secretsync_core.schema.loader import load_directory
@@ -87,7 +87,4 @@ def make_job(tmp_path: Path) -> Callable[[str], JobDocument]:
     return make
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """The command line in an empty directory."""
-    return Cli(tmp_path)
+__all__ = ["cli", "warm_cli"]
