@@ -6,8 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# More workers than cores, since many tests wait for a server's answer. What pytest compiles is kept for the next time.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadgroup
+# What pytest compiles is kept for the next time.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
+# Three for two cores, since many tests wait for a server; two where each test starts several programs.
+WORKERS ?= 3
+SLOW_WORKERS ?= 2
 
 .PHONY: help install wheel demo test test-slow test-all test-kills lint check bench lock clean
 
@@ -28,10 +31,10 @@ demo: install  ## two real OpenBao servers, the paper's example, step by step (A
 	@$(BIN)/secretsync demo $(ARGS)
 
 test: install  ## the tests that a change needs, some minutes, against real servers on loopback
-	@$(PYTEST) -m "not slow and not nightly" $(ARGS)
+	@$(PYTEST) -n $(WORKERS) -m "not slow and not nightly" $(ARGS)
 
 test-slow: install  ## those that `make test` leaves out: whole programs, and many rounds of what it tries once
-	@$(PYTEST) -m "slow and not nightly" $(ARGS) || [ $$? -eq 5 ]  # 5: there is none of them in ARGS
+	@$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not nightly" $(ARGS) || [ $$? -eq 5 ]  # 5: there is none of them in ARGS
 
 test-all: test test-slow  ## every test but the nightly ones
 

@@ -40,14 +40,16 @@ class Server(Protocol):
 
 
 def pytest_configure() -> None:
-    """Draw the seed before any worker is started."""
+    """Draw the seed before any worker is started, and let what is imported now be looked through just once."""
     chance.seed()
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what all tests share: it would look through all of it in every one of them."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header() -> str:
