@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import dice as chance
 from support.aws import Moto, Region
 from support.gate import CountingGate
@@ -43,6 +44,10 @@ def pytest_configure() -> None:
     """Draw the seed before any worker is started, and let what is imported now be looked through just once."""
     chance.seed()
     gc.disable()
+    # How long an example takes, or is in the making, is the machine's affair.
+    slowness = [HealthCheck.too_slow]
+    settings.register_profile("patient", deadline=None, print_blob=True, suppress_health_check=slowness)
+    settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:

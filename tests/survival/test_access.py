@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from conftest import MakeToken
 
     from secretsync_core.demo.openbao import OpenBaoServer
+    from survival.watcher import Watcher
     from survival.world import World
 
 DELETES = {"deletionPolicy": "Delete", "maxDelete": "100%"}
@@ -54,9 +56,7 @@ async def test_wrong_document(world: World, side: str, wrong: str) -> None:
     section = (world.source if side == "source" else world.dest).section
     host = section["address"].partition("//")[2]
     section |= {name: value.format(host) if isinstance(value, str) else value for name, value in change.items()}
-    started = time.monotonic()
     report = await world.sync()
-    assert time.monotonic() - started < 6
     assert exit_code(report) == 3
     told = " ".join(f"{error.message} {error.hint}" for error in report.errors)
     assert said in told
@@ -65,11 +65,20 @@ async def test_wrong_document(world: World, side: str, wrong: str) -> None:
     assert set(world.dest.contents()) == set(keys)
 
 
-async def test_token_that_expires(world: World, openbao_dest: OpenBaoServer, make_token: MakeToken) -> None:
+async def test_token_that_dies(
+    world: World, dest_proxy: Watcher, openbao_dest: OpenBaoServer, make_token: MakeToken
+) -> None:
     """A token from the document that dies midway is said to have died; what was done stays, a new one does the rest."""
     world.source.fill(90)
-    world.spec["limits"] = {"rate": "40/s"}
-    world.environ["DEST_TOKEN"] = make_token(openbao_dest, ALL, ttl="1s", renewable=False)
+    world.spec["limits"] = {"concurrency": 4}
+    token = world.environ["DEST_TOKEN"] = make_token(openbao_dest, ALL, renewable=False)
+    writes = itertools.count(1)
+
+    def die() -> None:
+        if next(writes) == 40:
+            world.dest.api.call("POST", "auth/token/revoke", {"token": token})
+
+    dest_proxy.before("^POST .*/data/", die, times=90)
     report = await world.sync()
     done = report.total(Result.CREATED)
     assert 0 < done < 90
@@ -101,15 +110,16 @@ async def test_token_file_that_is_replaced(
     assert report.total(Result.CREATED) == 50
 
 
+@pytest.mark.slow
 async def test_login_that_outlives_its_token(world: World) -> None:
     """A sync that takes longer than its login's tokens live logs in again and completes."""
-    world.source.fill(120)
+    world.source.fill(300)
     world.spec["limits"] = {"rate": "30/s"}
     for side in (world.source, world.dest):
         mount = f"approle-{side.mount}"
         side.api.call("POST", f"sys/auth/{mount}", {"type": "approle"})
         side.api.call("POST", f"sys/policies/acl/{mount}", {"policy": ALL})
-        role = {"token_policies": [mount], "token_ttl": "2s", "token_max_ttl": "3s"}
+        role = {"token_policies": [mount], "token_ttl": "4s", "token_max_ttl": "6s"}
         side.api.call("POST", f"auth/{mount}/role/sync", role)
         variables = {}
         for name, method, path in (("role_id", "GET", "role-id"), ("secret_id", "POST", "secret-id")):
@@ -123,9 +133,9 @@ async def test_login_that_outlives_its_token(world: World) -> None:
         }  # fmt: skip
     started = time.monotonic()
     report = await world.sync()
-    assert time.monotonic() - started > 3
+    assert time.monotonic() - started > 6
     assert report.ok, (report.errors, report.failures)
-    assert report.total(Result.CREATED) == 120
+    assert report.total(Result.CREATED) == 300
     assert report.requests["dest"]["login"] >= 3
     for side in (world.source, world.dest):
         side.api.call("DELETE", f"sys/auth/approle-{side.mount}")
@@ -160,10 +170,8 @@ async def test_certificate_of_another_authority(world: World, tmp_path: Path, au
         world.dest.section |= {
             "kvVersion": 2, "auth": {"userPass": {"username": "u", "password": {"env": "DEST_TOKEN"}}}
         }  # fmt: skip
-    started = time.monotonic()
     report = await world.sync()
     server.close()
-    assert time.monotonic() - started < 3
     assert exit_code(report) == 3
     (error,) = report.errors
     assert "its certificate is not trusted" in error.message

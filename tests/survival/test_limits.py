@@ -24,9 +24,11 @@ async def test_rate(world: World, source_proxy: Watcher, dest_proxy: Watcher) ->
     report = await world.sync()
     assert report.total(Result.CREATED) == 100
     for proxy in (source_proxy, dest_proxy):
-        assert proxy.busiest(1.0) <= 55  # what was sent in time may be held up on its way
-        assert proxy.times[-1] - proxy.times[0] >= 1.9
-        assert proxy.times[-1] - proxy.times[0] <= 6
+        # Never more than the rate gave since the first; what was sent in time may be held up on its way.
+        first, *others = sorted(proxy.times)
+        assert all(at - first >= (number - 5) / 50 for number, at in enumerate(others, 1))
+        assert others[-1] - first >= 1.9
+        assert others[-1] - first <= 20  # the rate is used
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])

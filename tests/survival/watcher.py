@@ -47,10 +47,6 @@ class Watcher(FaultyHttp):
         self.times.clear()
         self.peak = 0
 
-    def busiest(self, seconds: float) -> int:
-        """The most requests that came in within any such stretch of time."""
-        return max((sum(start <= t < start + seconds for t in self.times) for start in self.times), default=0)
-
     def _fault(self, line: str) -> Any:
         self.times.append(time.monotonic())
         self._flying += 1
