@@ -9,7 +9,7 @@ ARGS ?=
 # Tests that start whole programs, some at a time already: one after the other, or two cores time out. 5 is "none of them".
 PROGRAMS := tests/ui tests/deploy tests/cli/test_demo.py tests/dagster_jobs/test_dg.py tests/dagster_jobs/test_leaks_everywhere.py
 
-.PHONY: help install demo test test-kills lint check bench lock clean
+.PHONY: help install demo test test-kills lint check docs reference bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -31,13 +31,19 @@ test: install  ## every test, against real servers on loopback
 test-kills: install  ## nightly: runs in Dagster that die in every way at random moments, with the figures
 	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
 
-check: lint test  ## the one gate: lint, then every test
+check: lint docs test  ## the one gate: lint, the documentation's site, then every test
 
 lint: install  ## format, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: install  ## build/site, the documentation; a broken link or anchor is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+reference: install  ## write docs/reference anew from the code
+	@$(BIN)/python -m tools.docs
 
 bench: install  ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -46,4 +52,4 @@ lock: install  ## renew requirements.lock from pyproject.toml
 	@bash tools/lock.sh
 
 clean:  ## remove what the build made
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .demo
+	rm -rf $(VENV) .tools build/site .mypy_cache .ruff_cache .pytest_cache .demo

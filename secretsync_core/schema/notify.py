@@ -65,7 +65,7 @@ class Email(Spec):
             }
         ),
     ] = Field(min_length=1, description="An address, or a list of addresses.")
-    username: str | None = Field(default=None, min_length=1)
+    username: str | None = Field(default=None, min_length=1, description="Who logs in to the mail server.")
     password: Credential | None = None
 
     @field_validator("to", mode="before")

@@ -19,15 +19,15 @@ class AppRoleAuth(Spec):
 
     role_id: Credential
     secret_id: Credential | None = None
-    mount: str = "approle"
+    mount: str = Field(default="approle", description="Where the auth method is mounted.")
 
 
 class KubernetesAuth(Spec):
     """Logs in by a service account's token."""
 
-    role: str = Field(min_length=1)
+    role: str = Field(min_length=1, description="The role to log in as.")
     token: Credential = Credential(file=KUBERNETES_TOKEN)
-    mount: str = "kubernetes"
+    mount: str = Field(default="kubernetes", description="Where the auth method is mounted.")
 
 
 class JwtAuth(Spec):
@@ -35,22 +35,22 @@ class JwtAuth(Spec):
 
     token: Credential
     role: str | None = Field(default=None, description="Default: the mount's default role.")
-    mount: str = "jwt"
+    mount: str = Field(default="jwt", description="Where the auth method is mounted.")
 
 
 class UserPassAuth(Spec):
     """Logs in by user name and password."""
 
-    username: str = Field(min_length=1)
+    username: str = Field(min_length=1, description="The user to log in as.")
     password: Credential
-    mount: str = "userpass"
+    mount: str = Field(default="userpass", description="Where the auth method is mounted.")
 
 
 class CertAuth(Spec):
     """Logs in by the client certificate in ``tls``."""
 
     role: str | None = Field(default=None, description="Default: whichever role the certificate fits.")
-    mount: str = "cert"
+    mount: str = Field(default="cert", description="Where the auth method is mounted.")
 
 
 class VaultAuth(Choice):
@@ -83,9 +83,9 @@ class VaultConfig(Spec):
     """HashiCorp Vault or OpenBao, the KV engine at one mount."""
 
     address: str = Field(pattern=r"^https?://[^/?#@\s]+/?$", description="Such as https://vault.example.com:8200.")
-    mount: str = Field(default="secret", min_length=1)
-    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: found out by asking.")
-    namespace: str | None = Field(default=None, min_length=1)
+    mount: str = Field(default="secret", min_length=1, description="Where the KV engine is mounted.")
+    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: detected.")
+    namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
     auth: VaultAuth
     tls: Tls = Tls()
 
@@ -103,7 +103,7 @@ class InClusterAuth(Spec):
 class KubeconfigAuth(Spec):
     """As one context of a kubeconfig file says, exec plugins included."""
 
-    file: LocalPath
+    file: LocalPath = Field(description="The kubeconfig file.")
     context: str | None = Field(default=None, min_length=1, description="Default: the file's current context.")
 
 
@@ -205,7 +205,13 @@ class AwsAssumeRole(Spec):
     """A role, assumed on top of whoever we are by then."""
 
     role_arn: AwsRole
-    external_id: str | None = Field(default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]*$")
+    external_id: str | None = Field(
+        default=None,
+        min_length=2,
+        max_length=1224,
+        pattern=r"^[A-Za-z0-9_+=,.@:/-]*$",
+        description="The external id that the role's trust policy asks for.",
+    )
     session_name: AwsSessionName = "secretsync"
     duration_seconds: int = Field(
         default=3600, ge=900, le=43_200, description="How long a login lasts; the role must allow as much."
@@ -245,7 +251,7 @@ class AwsConfig(Spec):
 class AwsReplicaRegion(Spec):
     """A region that gets a copy of every secret that is created."""
 
-    region: str = Field(pattern=r"^([a-z]+-)+[0-9]+$")
+    region: str = Field(pattern=r"^([a-z]+-)+[0-9]+$", description="Such as eu-west-1.")
     kms_key_id: AwsKmsKey | None = Field(default=None, description="Default: aws/secretsmanager of that region.")
 
 
@@ -312,7 +318,9 @@ class FileConfig(Spec):
 class MemoryConfig(Spec):
     """Secrets in this process's memory, gone with it: for trials and tests."""
 
-    shape: Literal["fields", "binary-fields", "blob"] = "fields"
+    shape: Literal["fields", "binary-fields", "blob"] = Field(
+        default="fields", description="What a secret is: named JSON values, named bytes, or one run of bytes."
+    )
 
 
 BUILT_IN: dict[str, type[Spec]] = {
