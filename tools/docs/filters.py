@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from secretsync_core.expression.filters import FILTERS, METHODS, TESTS
 from secretsync_core.expression.template import compile_template
