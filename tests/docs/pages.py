@@ -11,12 +11,15 @@ ROOT = Path(__file__).parents[2]
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>[a-z]*)\n(?P<text>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
 
 class Block(NamedTuple):
-    """One fenced block: its page, the line it begins in, its language (may be empty), and its text."""
+    """One fenced block: its page and line, the heading that it stands under, its language (may be empty), its text."""
 
     page: str
     line: int
+    heading: str
     kind: str
     text: str
 
@@ -43,5 +46,14 @@ def blocks(*kinds: str, page: str | None = None) -> list[Block]:
             for match in _BLOCK.finditer(text):
                 if match["kind"] in kinds:
                     line = text.count("\n", 0, match.start()) + 1
-                    found.append(Block(name, line, match["kind"], textwrap.dedent(match["text"])))
+                    headings = _HEADING.findall(text, 0, match.start())
+                    heading = headings[-1] if headings else ""
+                    found.append(Block(name, line, heading, match["kind"], textwrap.dedent(match["text"])))
     return found
+
+
+def under(heading: str, kind: str, page: str) -> str:
+    """The text of the blocks of one language under one heading of a page, as one text."""
+    found = [block.text for block in blocks(kind, page=page) if block.heading == heading]
+    assert found, f"{page} has no {kind} block under {heading!r}"
+    return "".join(found)
