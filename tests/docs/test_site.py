@@ -1,0 +1,83 @@
+"""The pages hang together: links lead somewhere, the site builds by itself, and nothing of it comes from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from markdown.extensions.toc import slugify
+
+from docs.pages import ROOT, pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+PAGES = pages()
+
+
+def anchors(file: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    text = re.sub(r"^ *```.*?^ *```$", "", file.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return {slugify(re.sub(r"[`*]", "", heading), "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links(page: Path) -> None:
+    """Every link of a page within the repository leads to a file that is there, and to a heading that it has."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in LINK.findall(re.sub(r"`[^`\n]*`", "", text)):
+        if not re.match(r"https?:|mailto:", target):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), target
+            if anchor:
+                assert anchor in anchors(file), target
+
+
+class Fetched(HTMLParser):
+    """What a browser fetches with a page, without a click."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source"):
+            self.addresses.append(given.get("src") or "")
+        elif tag == "link" and given.get("rel") not in ("canonical", "prev", "next"):
+            self.addresses.append(given.get("href") or "")
+
+
+def test_the_site_builds_and_fetches_nothing(tmp_path: Path) -> None:
+    """A strict build goes well without a network, and no page has the browser fetch anything from elsewhere."""
+    environ = {
+        **os.environ,
+        "NO_MKDOCS_2_WARNING": "1",
+        "https_proxy": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = sorted((tmp_path / "site").rglob("*.html"))
+    assert len(built) > 20
+    for page in built:
+        parser = Fetched()
+        parser.feed(page.read_text())
+        assert [address for address in parser.addresses if re.match(r"(https?:)?//", address)] == [], page.name
+    for style in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//", style.read_text()), style.name
+
+
+def test_no_other_distribution_is_named() -> None:
+    """No page tells to install a distribution by a name that is not ours: it would be a stranger's."""
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for requirement in re.findall(r"pip install ([^\n]*)", page.read_text()):
+            assert not re.search(r"secretsync(?![_-]core)(\[|'|\"| |`|$)", requirement), f"{page.name}: {requirement}"
