@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tools.docs.fields import undescribed
@@ -22,3 +24,11 @@ def test_no_page_is_left_over() -> None:
 def test_every_field_is_described() -> None:
     """No field of a document is without a description, for the page and for editors."""
     assert undescribed() == []
+
+
+def test_the_metrics_that_pages_name_exist() -> None:
+    """No page names a metric that is not on the reference page."""
+    made = set(re.findall(r"secretsync_[a-z_]+", PAGES["docs/reference/metrics.md"]()))
+    for page in ("operations.md", "runbooks.md", "kubernetes.md"):
+        named = set(re.findall(r"`(secretsync_(?:job|ledger|build)_[a-z_]+)", (ROOT / "docs" / page).read_text()))
+        assert named <= made, page
