@@ -78,11 +78,11 @@ LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 
 
 class Credential(Choice):
-    """Where a credential is found: exactly one of an environment variable, a file, or (with a warning) a literal."""
+    """Where to find a credential: in an environment variable, a file or, with a warning, right here."""
 
     env: str | None = Field(default=None, min_length=1, description="Name of an environment variable.")
     file: LocalPath | None = Field(
-        default=None, description="Path of a file; read again when the store refuses what it held."
+        default=None, description="Path of a file; read again when the store refuses its content."
     )
     value: str | None = Field(
         default=None, repr=False, description="The credential itself. Validation warns: documents end up in git."

@@ -38,7 +38,7 @@ class Executor(StrEnum):
 
 
 class Encoding(StrEnum):
-    """How bytes stand in the field ``value`` when a blob becomes fields, and the other way."""
+    """How bytes are represented where a store holds JSON."""
 
     UTF_8 = "utf-8"
     BASE64 = "base64"
@@ -48,9 +48,9 @@ class SecretSelector(Spec):
     """One secret by its key, all of it or one property, the current version or a pinned one."""
 
     key: str = Field(min_length=1, description="The key of the secret at the source.")
-    property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside.")
+    property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside it.")
     version: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "minLength": 1})] | None = Field(
-        default=None, min_length=1, description="A version to stay at; default: the current."
+        default=None, min_length=1, description="Pin this version. Default: the current one."
     )
 
     @field_validator("version", mode="before")
@@ -60,10 +60,10 @@ class SecretSelector(Spec):
 
 
 class KeyMatch(Spec):
-    """Which of the keys below ``path`` are taken: ``regexp`` must be found, none of ``exclude`` may be."""
+    """Which keys below ``path`` to take: ``regexp`` must match, none of ``exclude`` may."""
 
     regexp: RegExp | None = None
-    exclude: tuple[RegExp, ...] = Field(default=(), description="Keys in which any of these is found are left out.")
+    exclude: tuple[RegExp, ...] = Field(default=(), description="Leave out keys that match any of these.")
 
 
 class QuerySelector(Spec):
@@ -76,7 +76,7 @@ class QuerySelector(Spec):
 
 
 class RegExpRewrite(Spec):
-    """Replaces every match of ``source`` (RE2) in the key by ``target``, where ``$1`` and ``\\1`` name groups."""
+    """Replaces every match of ``source`` (RE2) in the key by ``target``, where ``$1`` and ``\\1`` are groups."""
 
     source: RegExp
     target: RegExpTarget
@@ -88,7 +88,7 @@ class RegExpRewrite(Spec):
 
 
 class Case(StrEnum):
-    """Which letters a key is to have."""
+    """Upper or lower case for the whole key."""
 
     LOWER = "Lower"
     UPPER = "Upper"
@@ -98,7 +98,7 @@ class CharacterReplace(Spec):
     """Replaces each of some characters: ``{characters: "_.", with: "-"}``."""
 
     characters: str = Field(min_length=1, description="Each of them is replaced.")
-    with_: str = Field(alias="with", description="What stands in its place; may be empty.")
+    with_: str = Field(alias="with", description="The replacement; may be empty.")
 
 
 class KeyTransform(Choice):
@@ -124,7 +124,7 @@ class FieldsTransform(Spec):
 
 
 class TemplateTransform(Choice):
-    """Makes the whole value from templates: ``data`` gives fields, ``text`` gives one blob."""
+    """Builds the whole value: ``data`` makes fields, ``text`` makes one blob."""
 
     data: dict[str, ValueTemplate] | None = Field(default=None, description="One template for each field.")
     text: ValueTemplate | None = None
@@ -138,7 +138,7 @@ class ValueTransform(Choice):
 
 
 class CombinePart(Choice):
-    """One input of a combined secret; its ``name`` is what templates call it."""
+    """One input of a combined secret."""
 
     CHOICES = ("secret", "query")
 
@@ -152,7 +152,9 @@ class PlanItem(Choice):
 
     CHOICES = ("secret", "query", "combine")
 
-    name: Name | None = Field(default=None, description="The partition in the UI; a default is derived.")
+    name: Name | None = Field(
+        default=None, description="Unique in the job; derived if omitted. The partition in Dagster."
+    )
     secret: SecretSelector | None = None
     query: QuerySelector | None = None
     combine: Annotated[tuple[CombinePart, ...], Field(min_length=1)] | None = Field(
@@ -165,9 +167,9 @@ class PlanItem(Choice):
     )
     encoding: Encoding = Field(default=Encoding.UTF_8, strict=False)
     split: Literal["fields"] | None = Field(
-        default=None, description="One destination secret for each field, called after its secret's key and itself."
+        default=None, description="Make one destination secret of each field, named ``<key>/<field>``."
     )
-    source: Name | None = Field(default=None, description="Another source than the job's.")
+    source: Name | None = Field(default=None, description="Read from this SecretStore instead of the job's source.")
 
     @model_validator(mode="after")
     def _combined(self) -> PlanItem:
@@ -189,7 +191,7 @@ class PlanItem(Choice):
 class Limits(Spec):
     """How many requests a store gets, and how many parts an item is split into."""
 
-    concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store at a time.")
+    concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store.")
     rate: Rate | None = Field(default=None, description="Requests to one store, such as 200/s.")
     shards: int = Field(default=1, ge=1, le=64, description="Parts that Dagster splits the transfer of one item into.")
 
@@ -205,11 +207,11 @@ class Ownership(Spec):
 
     mark: bool | None = Field(
         default=None,
-        description="Mark what this job creates, by a tag, a label or custom metadata. Default: where it costs no "
-        "request of its own.",
+        description="Mark what this job creates, with a tag, a label or custom metadata. Default: where that costs no "
+        "extra request.",
     )
     adopt: bool = Field(
-        default=False, description="Take over what is there already, as if this job had created it: it may delete it."
+        default=False, description="Take ownership of secrets that exist already, so that this job may delete them."
     )
 
 

@@ -49,7 +49,7 @@ class UserPassAuth(Spec):
 class CertAuth(Spec):
     """Logs in by the client certificate in ``tls``."""
 
-    role: str | None = Field(default=None, description="Default: whichever role the certificate fits.")
+    role: str | None = Field(default=None, description="Default: any role that matches the certificate.")
     mount: str = Field(default="cert", description="Where the auth method is mounted.")
 
 
@@ -65,7 +65,7 @@ class VaultAuth(Choice):
 
 
 class Tls(Spec):
-    """Whom to trust, and who we are. Paths of PEM files."""
+    """Certificates: whom to trust, and our own. Paths of PEM files."""
 
     ca_file: LocalPath | None = Field(default=None, description="Default: the system's certificates.")
     cert_file: LocalPath | None = Field(default=None, description="Our client certificate.")
@@ -97,22 +97,22 @@ class VaultConfig(Spec):
 
 
 class InClusterAuth(Spec):
-    """As the service account of the pod that we run in."""
+    """The service account of the pod."""
 
 
 class KubeconfigAuth(Spec):
-    """As one context of a kubeconfig file says, exec plugins included."""
+    """One context of a kubeconfig file, exec plugins included."""
 
     file: LocalPath = Field(description="The kubeconfig file.")
     context: str | None = Field(default=None, min_length=1, description="Default: the file's current context.")
 
 
 class ClientCertificateAuth(Spec):
-    """By the client certificate in ``tls``."""
+    """The client certificate in ``tls``."""
 
 
 class ClusterAuth(Choice):
-    """Who we are to the cluster: exactly one."""
+    """How to authenticate to the cluster: exactly one."""
 
     in_cluster: InClusterAuth | None = None
     kubeconfig: KubeconfigAuth | None = None
@@ -186,7 +186,7 @@ AwsTags = dict[
 
 
 class AwsAccessKey(Spec):
-    """A key pair. Files are read again when the service refuses what they held before."""
+    """An access key. Files are read again when AWS refuses their content."""
 
     id: Credential
     secret: Credential
@@ -194,7 +194,7 @@ class AwsAccessKey(Spec):
 
 
 class AwsWebIdentity(Spec):
-    """A role, assumed by a token that somebody else signs: a Kubernetes service account's, say."""
+    """A role, assumed with a token that somebody else signs, such as a Kubernetes service account's."""
 
     role_arn: AwsRole
     token_file: LocalPath = Field(description="Read again for every login.")
@@ -202,7 +202,7 @@ class AwsWebIdentity(Spec):
 
 
 class AwsAssumeRole(Spec):
-    """A role, assumed on top of whoever we are by then."""
+    """A role, assumed with the identity found so far."""
 
     role_arn: AwsRole
     external_id: str | None = Field(
@@ -214,12 +214,12 @@ class AwsAssumeRole(Spec):
     )
     session_name: AwsSessionName = "secretsync"
     duration_seconds: int = Field(
-        default=3600, ge=900, le=43_200, description="How long a login lasts; the role must allow as much."
+        default=3600, ge=900, le=43_200, description="How long a session lasts; the role must allow it."
     )
 
 
 class AwsAuth(Spec):
-    """Who we are: at most one of profile, accessKey and webIdentity (default: boto3's own chain); then a role."""
+    """How to authenticate: at most one of profile, accessKey and webIdentity (default: boto3's chain); then a role."""
 
     profile: str | None = Field(default=None, min_length=1, description="A profile of ~/.aws/config.")
     access_key: AwsAccessKey | None = None
@@ -234,7 +234,7 @@ class AwsAuth(Spec):
 
 
 class AwsConfig(Spec):
-    """What the stores of AWS share: where the service is, and who we are there."""
+    """What the AWS stores share: where the service is, and how to authenticate."""
 
     region: str | None = Field(
         default=None,
@@ -244,7 +244,7 @@ class AwsConfig(Spec):
     endpoint_url: AwsEndpoint | None = Field(
         default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
     )
-    sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for logins by a role.")
+    sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for STS.")
     auth: AwsAuth = AwsAuth()
 
 
@@ -262,7 +262,7 @@ class AwsSecretsManagerConfig(AwsConfig):
         default="",
         max_length=500,
         pattern=r"^([A-Za-z0-9/_+=.@-]*[/_+=.@-])?$",
-        description="Stands before every key, as it is. Ends in / or in another separator: prod/, say.",
+        description="Put in front of every key as it is. Ends in / or another separator, such as prod/.",
     )
     kms_key_id: AwsKmsKey | None = Field(
         default=None, description="For secrets that are created. Default: aws/secretsmanager."
@@ -273,7 +273,7 @@ class AwsSecretsManagerConfig(AwsConfig):
     recovery_window_in_days: int | None = Field(
         default=None, ge=7, le=30, description="How long a deleted secret can be restored. Default: 30."
     )
-    force_delete_without_recovery: bool = Field(default=False, description="Deleted secrets are gone at once.")
+    force_delete_without_recovery: bool = Field(default=False, description="Delete immediately and permanently.")
 
     @model_validator(mode="after")
     def _one_way_to_delete(self) -> AwsSecretsManagerConfig:
@@ -289,7 +289,7 @@ class AwsParameterStoreConfig(AwsConfig):
         default="/",
         max_length=900,
         pattern=r"^(/[A-Za-z0-9_.-]+)*/?$",
-        description="The folder that holds everything: /prod, say. Default: all parameters.",
+        description="The folder that keys are relative to, such as /prod. Default: all parameters.",
     )
     type: Literal["SecureString", "String"] = Field(default="SecureString", description="Of what is written.")
     kms_key_id: AwsKmsKey | None = Field(default=None, description="For what is written. Default: aws/ssm.")
@@ -299,7 +299,7 @@ class AwsParameterStoreConfig(AwsConfig):
     tags: AwsTags = Field(default_factory=dict, description="For parameters that are created.")
     description: str | None = Field(default=None, max_length=1024, description="For parameters that are created.")
     tagging_endpoint_url: AwsEndpoint | None = Field(
-        default=None, description="Where endpointUrl is given: of the Resource Groups Tagging API, if it is used."
+        default=None, description="With endpointUrl: the address of the Resource Groups Tagging API, if it may be used."
     )
 
     @model_validator(mode="after")
@@ -310,13 +310,13 @@ class AwsParameterStoreConfig(AwsConfig):
 
 
 class FileConfig(Spec):
-    """A directory with one file a secret."""
+    """A directory with one file for each secret."""
 
     path: LocalPath = Field(description="Relative paths start where the document stands.")
 
 
 class MemoryConfig(Spec):
-    """Secrets in this process's memory, gone with it: for trials and tests."""
+    """Secrets in this process's memory, for trials and tests."""
 
     shape: Literal["fields", "binary-fields", "blob"] = Field(
         default="fields", description="What a secret is: named JSON values, named bytes, or one run of bytes."

@@ -81,3 +81,14 @@ def test_no_other_distribution_is_named() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for requirement in re.findall(r"pip install ([^\n]*)", page.read_text()):
             assert not re.search(r"secretsync(?![_-]core)(\[|'|\"| |`|$)", requirement), f"{page.name}: {requirement}"
+
+
+def test_every_decision_is_listed() -> None:
+    """The index of design decisions has a row for each page, and each page begins with its context."""
+    folder = ROOT / "docs" / "design"
+    decisions = sorted(file for file in folder.glob("*.md") if file.name != "README.md")
+    listed = re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \|", (folder / "README.md").read_text(), re.MULTILINE)
+    assert listed == [file.name for file in decisions]
+    for file in decisions:
+        assert re.match(r"\d{4}-[a-z0-9-]+\.md$", file.name)
+        assert re.findall(r"^## (.+)$", file.read_text(), re.MULTILINE)[:1] == ["Context"], file.name

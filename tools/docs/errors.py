@@ -68,7 +68,7 @@ def _classes() -> set[type[SecretSyncError]]:
     pending: list[type[SecretSyncError]] = [SecretSyncError]
     while pending:
         error = pending.pop()
-        if error.__module__.startswith("secretsync_core."):
+        if error.__module__.startswith("secretsync_core.") and not error.__module__.startswith(_ELSEWHERE):
             found.add(error)
         pending.extend(error.__subclasses__())
     return found - {SecretSyncError}

@@ -73,7 +73,8 @@ def _section(name: str, definitions: dict[str, Schema]) -> str:
 
 def _choice(part: Schema) -> str:
     names = [each["required"][0] for each in part.get("oneOf", ()) if each.get("required")]
-    return f"Exactly one of {', '.join(code(name) for name in names)}." if names else ""
+    told = "exactly one" in part.get("description", "").lower()
+    return f"Exactly one of {', '.join(code(name) for name in names)}." if names and not told else ""
 
 
 def _type(described: Schema, definitions: dict[str, Schema]) -> str:
