@@ -17,7 +17,7 @@ from secretsync_core.engine.run import Options, plan
 from secretsync_core.engine.session import open_session
 from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action
-from secretsync_core.model.report import Outcome, Report, Result
+from secretsync_core.model.report import UNDONE, Outcome, Report, Result
 from secretsync_core.plan.items import build_plan
 from secretsync_dagster.shards import AT_ONCE, Manifest, Moved, Shard, look_again, split
 
@@ -75,11 +75,7 @@ class Done:
     @property
     def bad_items(self) -> set[str]:
         """The items of which something failed or was left undone."""
-        return {
-            item
-            for item, counts in self.report.counts.items()
-            if any(counts.get(result) for result in (Result.FAILED, Result.REFUSED, Result.NOT_REACHED))
-        }
+        return {item for item, counts in self.report.counts.items() if any(counts.get(result) for result in UNDONE)}
 
 
 async def foresee(runtime: Runtime, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Change]]:

@@ -343,6 +343,11 @@ class Ledger:
         with self._database.read() as transaction:
             yield from state.origins(transaction, job, item)
 
+    def origins_of(self, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
+        """Key and origin of those of ``keys`` that are live at ``dest``."""
+        with self._database.read() as transaction:
+            yield from state.origins_of(transaction, job, dest, keys)
+
     def open_runs(self, job: str) -> list[str]:
         """The runs of ``job`` that were started and never finished, oldest first."""
         with self._database.read() as transaction:

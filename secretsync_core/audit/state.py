@@ -130,6 +130,24 @@ def origins(transaction: Transaction, job: str, item: str) -> Iterator[tuple[str
             yield intern(dest), Origin(str(source), str(source_key), version, intern(definition.hex()))
 
 
+def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
+    """Key and origin of those of ``keys`` that are live at ``dest``."""
+    wanted = sorted(set(keys))
+    for start in range(0, len(wanted), _IN):
+        some = wanted[start : start + _IN]
+        places = ", ".join("?" * len(some))
+        live = (
+            f"SELECT seq, key, source_version, definition FROM current WHERE job = ? AND dest = ? AND key IN ({places})"  # noqa: S608
+        )
+        rows = [cast("tuple[int, str, str | None, bytes]", row) for row in transaction.rows(live, (job, dest, *some))]
+        numbers = ", ".join("?" * len(rows))
+        named = f"SELECT seq, source, source_key FROM ledger WHERE job = ? AND seq IN ({numbers})"  # noqa: S608
+        found = {row[0]: row for row in transaction.rows(named, (job, *(row[0] for row in rows)))} if rows else {}
+        for seq, key, version, definition in rows:
+            _, source, source_key = found[seq]
+            yield key, Origin(str(source), str(source_key), version, intern(definition.hex()))
+
+
 def count(transaction: Transaction, job: str) -> int:
     """How many keys are live."""
     row = transaction.one("SELECT COUNT(*) FROM current WHERE job = ?", (job,))

@@ -20,7 +20,7 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 class Stop:
-    """Asks a sync to come to an end, once; a second Ctrl-C ends the process.
+    """Asks a sync to come to an end, once; a second signal ends the process.
 
     Attributes:
         event: set by the first signal.
@@ -50,10 +50,12 @@ class Stop:
         if not self.code:
             self.code = 128 + number
             self.event.set()
-            again = "; press Ctrl-C again to end at once" if number == signal.SIGINT else ""
+            again = (
+                "; press Ctrl-C again to end at once" if number == signal.SIGINT else "; send it again to end at once"
+            )
             self._output.complain(f"stopping: finishing what is in flight{again}")
-        elif number == signal.SIGINT:
+        else:
             # Nothing is cleaned up: what was announced in the ledger and not finished is settled by the next run.
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode() + b"\n")
-            os._exit(exits.INTERRUPTED)
+            os._exit(128 + number)

@@ -25,6 +25,7 @@ REASONS: dict[str, str] = {
     Reason.DIFFERENT_VALUE: "the values differ",
     Reason.EXISTS: "already there, and the policy leaves it alone",
     Reason.SOURCE_GONE: "gone from the source",
+    Reason.NOT_SELECTED: "no longer selected by its plan item",
     Reason.ITEM_GONE: "its plan item is gone",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: somebody else changed it since",

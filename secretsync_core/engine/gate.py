@@ -194,7 +194,9 @@ class Gate:
             await asyncio.sleep(seconds)
             return True
         try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            # Not wait_for: on Python 3.11 it swallows a cancellation that arrives once the event is set.
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
         except TimeoutError:
             return True
         return False

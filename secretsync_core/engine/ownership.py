@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.engine.canonical import keys_of
 from secretsync_core.engine.gate import unexpected
 from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.plan.deletes import takes_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def owner_marks(job: str, key: FingerprintKey) -> tuple[str, ...]:
 async def spare_others(opened: OpenStores, dest: str, deletes: Sequence[Change]) -> list[Change]:
     """Refuse those deletes whose secret carries another owner's mark, and all of them where marks cannot be read."""
     marker = opened.stores[dest].marker
-    keys = [change.key for change in deletes if _takes_away(change)]
+    keys = [change.key for change in deletes if takes_away(change)]
     if marker is None or not keys or not opened.mark:
         return list(deletes)
     try:
@@ -51,18 +52,14 @@ async def spare_others(opened: OpenStores, dest: str, deletes: Sequence[Change])
         failure = unexpected(error, dest)
         return [
             change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, detail=failure.message)
-            if _takes_away(change)
+            if takes_away(change)
             else change
             for change in deletes
         ]
     ours = (opened.mark, *opened.former_marks)
     return [
         change._replace(action=Action.REFUSE, reason=Reason.NOT_OURS)
-        if _takes_away(change) and marks.get(change.key, opened.mark) not in ours
+        if takes_away(change) and marks.get(change.key, opened.mark) not in ours
         else change
         for change in deletes
     ]
-
-
-def _takes_away(change: Change) -> bool:
-    return change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE

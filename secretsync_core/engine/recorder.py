@@ -91,6 +91,10 @@ class Recorder:
 
         return await self.call(work)
 
+    async def origins_of(self, dest: str, keys: Collection[str]) -> dict[str, Origin]:
+        """What each of these keys came of, as far as they are live at a destination."""
+        return await self.call(lambda: dict(self._ledger.origins_of(self._job, dest, keys)))
+
     async def mark(self) -> int:
         """The number of the last record: a place in time for :meth:`moving`."""
 

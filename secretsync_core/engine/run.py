@@ -18,7 +18,7 @@ from secretsync_core.engine.ownership import owner_marks
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.engine.session import open_session
 from secretsync_core.engine.survey import ChangeSet, State, survey
-from secretsync_core.model.report import ItemError, Outcome, Report, Result
+from secretsync_core.model.report import UNDONE, ItemError, Outcome, Report
 from secretsync_core.plan.items import build_plan
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ async def sync(
 
         def settled(outcome: Outcome) -> None:
             report.add(outcome)
-            if outcome.result in (Result.FAILED, Result.NOT_REACHED):
+            if outcome.result in UNDONE:
                 spared.add(outcome.change.item)
             observer.outcome(outcome)
 

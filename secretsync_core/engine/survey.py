@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from secretsync_core.engine.absence import find_whereabouts
 from secretsync_core.engine.inventories import DestView, look, view_sources, zero_matches
 from secretsync_core.engine.opening import job_error
 from secretsync_core.engine.ownership import spare_others
@@ -15,8 +16,9 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
 from secretsync_core.model.report import ItemError
 from secretsync_core.plan.abilities import find_impossible, key_fault, new_key_fault
-from secretsync_core.plan.deletes import Doubts, decide_delete, guard, orphans
+from secretsync_core.plan.deletes import decide_delete, doubts_of, guard, orphans, takes_away
 from secretsync_core.plan.diff import Sight, decide, stands
+from secretsync_core.plan.origins import unrecordable
 from secretsync_core.plan.targets import Claims
 from secretsync_core.schema.job import DeletionPolicy
 
@@ -115,9 +117,7 @@ async def survey(
     if len(dests) > 1:
         changes.changes.sort(key=lambda change: (change.item, change.key))
     if plan.spec.deletion_policy is DeletionPolicy.DELETE:
-        doubts = _doubts(view, changes)
-        for dest, dest_view in views.items():
-            await _decide_deletes(plan, opened, claims.keys, dest, dest_view, state, changes, doubts)
+        await _decide_deletes(plan, opened, claims.keys, view, views, state, changes, recorder)
     return changes
 
 
@@ -244,7 +244,7 @@ def _decide_all(
             changes.unchanged[target.item] = changes.unchanged.get(target.item, 0) + 1
             if keep:
                 changes.changes.append(change)
-        elif fault := new_key_fault(key, facts.limits) or recordable(key):
+        elif fault := new_key_fault(key, facts.limits) or unrecordable(key):
             changes.changes.append(change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=fault))
         else:
             changes.changes.append(change)
@@ -253,53 +253,98 @@ def _decide_all(
         changes.warnings.append(f"{adopted} secrets that {dest} holds already are taken over: ownership.adopt is set")
 
 
-def recordable(key: str) -> str:
-    """Why the ledger could not name a key; empty where it can."""
-    if len(key) > _LONGEST_KEY:
-        return f"longer than {_LONGEST_KEY} characters"
-    return "" if key.isprintable() else "it holds characters that cannot be printed"
-
-
-_LONGEST_KEY = 2048
-
-
-def _doubts(view: SourceView, changes: ChangeSet) -> Doubts:
-    items = {collected.item.name for collected in view.items if collected.incomplete}
-    # What cannot be stored under its new name may still stand under its old one.
-    items |= {change.item for change in changes.changes if change.reason is Reason.INVALID_KEY}
-    return Doubts(items, bool(items or changes.errors))
-
-
 async def _decide_deletes(
     plan: JobPlan,
     opened: OpenStores,
     claimed: AbstractSet[str],
-    dest: str,
-    view: DestView,
+    sources: SourceView,
+    views: Mapping[str, DestView],
     state: State,
     changes: ChangeSet,
-    doubts: Doubts,
+    recorder: Recorder | None,
 ) -> None:
+    failed = bool(changes.errors)
+    incomplete = {collected.item.name for collected in sources.items if collected.incomplete}
+    # A missing part of a combined secret must not delete the whole of it.
+    wanted = claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
+    deletes = {dest: _orphans(plan, opened, wanted, dest, view, state) for dest, view in views.items()}
+    unseen = await _prove_absences(plan, opened, sources, deletes, state, changes, recorder)
+    of_items = [change for found in deletes.values() for change in found if change.item in plan.names]
+    doubts = doubts_of(incomplete | unseen, changes.changes, of_items, failed=failed)
+    for dest, found in deletes.items():
+        spared = [change for change in found if doubts.spare(change, plan.names)]
+        if spared:
+            named = ", ".join(change.key for change in spared[:3]) + (", ..." if len(spared) > 3 else "")
+            changes.warnings.append(
+                f"not deleted from {dest}: {named} ({len(spared)} in all), for what their items should hold was not"
+                " seen whole"
+            )
+        await _release(plan, opened, dest, [change for change in found if change not in spared], state, changes)
+    # What a missing source asks to have deleted is no longer an error of its own.
+    going = {(change.dest, change.key) for change in changes.deletes}
+    changes.changes = [
+        change
+        for change in changes.changes
+        if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
+    ]
+
+
+def _orphans(
+    plan: JobPlan, opened: OpenStores, wanted: AbstractSet[str], dest: str, view: DestView, state: State
+) -> list[Change]:
+    """What would be deleted from a destination, as far as what stands there goes."""
     known = state.get(dest, {})
     sight = Sight(opened.readable(dest), opened.stores[dest].facts.versioned)
-    # A missing part of a combined secret must not delete the whole of it.
-    wanted = claimed | {item.key for item in plan.items if item.combined and item.name in doubts.items}
-    deletes = [
+    return [
         decide_delete(
-            key, known[key], dest, plan=plan, entry=view.entry(key, known[key]), hidden=key in view.hidden,
-            sight=sight, doubts=doubts,
+            key, known[key], dest, plan=plan, entry=view.entry(key, known[key]), hidden=key in view.hidden, sight=sight
         )
         for key in orphans(plan, wanted, known)
-    ]  # fmt: skip
-    spared = [change for change in deletes if change.reason is Reason.ITEM_FAILED]
-    if spared:
-        changes.warnings.append(
-            f"{len(spared)} secrets in {dest} are not deleted, for what their items should hold was not seen whole"
-        )
-    owned = sum(held.owned for held in known.values())
+    ]
+
+
+async def _prove_absences(
+    plan: JobPlan,
+    opened: OpenStores,
+    sources: SourceView,
+    deletes: dict[str, list[Change]],
+    state: State,
+    changes: ChangeSet,
+    recorder: Recorder | None,
+) -> set[str]:
+    """Ask the sources for each key whose copy would be deleted; gives the items of which one could not be seen."""
+    incomplete = {collected.item.name for collected in sources.items if collected.incomplete}
+    asked = {
+        dest: {
+            change.key: state[dest][change.key]
+            for change in found
+            if takes_away(change) and change.item not in incomplete
+        }
+        for dest, found in deletes.items()
+    }
+    whereabouts = await find_whereabouts(plan, sources, opened, recorder, asked)
+    unseen: dict[str, set[str]] = {}
+    for dest, found in deletes.items():
+        for at, change in enumerate(found):
+            seen = whereabouts.get((dest, change.key))
+            if seen is None:
+                continue
+            found[at] = change._replace(reason=seen.reason)
+            if seen.error is not None and seen.error.message not in unseen.setdefault(change.item, set()):
+                unseen[change.item].add(seen.error.message)
+                error = seen.error
+                changes.errors.append(
+                    ItemError(change.item, error.code, f"{change.key} is kept: {error.message}", error.hint, 1)
+                )
+    return {item for item, messages in unseen.items() if messages}
+
+
+async def _release(
+    plan: JobPlan, opened: OpenStores, dest: str, deletes: list[Change], state: State, changes: ChangeSet
+) -> None:
+    owned = sum(held.owned for held in state.get(dest, {}).values())
     allowed = plan.spec.max_delete.allowed(owned)
-    guarded = guard([change for change in deletes if change.reason is not Reason.ITEM_FAILED], allowed)
-    guarded = await spare_others(opened, dest, guarded)
+    guarded = await spare_others(opened, dest, guard(deletes, allowed))
     blocked = sum(change.reason is Reason.MAX_DELETE for change in guarded)
     if blocked:
         changes.errors.append(
@@ -313,11 +358,3 @@ async def _decide_deletes(
             )
         )
     changes.deletes += guarded
-    # What a missing source asks to have deleted is no longer an error of its own.
-    going = {(change.dest, change.key) for change in guarded}
-    if going:
-        changes.changes = [
-            change
-            for change in changes.changes
-            if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
-        ]

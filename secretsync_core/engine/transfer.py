@@ -12,11 +12,11 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.engine.foresight import read_together
 from secretsync_core.engine.gate import unanswered, unexpected
 from secretsync_core.engine.recorder import LeaseLost
-from secretsync_core.engine.survey import recordable
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
-from secretsync_core.plan.splitting import split_source
+from secretsync_core.plan.deletes import Doubts
+from secretsync_core.plan.origins import name_sources
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Transfer:
         settle: Callable[[Outcome], None],
     ) -> None:
         self._policy = plan.spec.write_policy
+        self._names = plan.names
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
@@ -77,10 +78,11 @@ class Transfer:
         What belongs to an item that is no longer in the document may have a successor in any other item.
         """
 
+        doubts = Doubts(frozenset(spared), bool(spared))  # as of now: what deletes come to spares no others
+
         async def one(_: object, group: Sequence[Change]) -> None:
             for change in group:
-                doubtful = change.item in spared or (change.reason is Reason.ITEM_GONE and bool(spared))
-                if doubtful and change.action is Action.DELETE:
+                if change.action is Action.DELETE and doubts.spare(change, self._names):
                     self._settle(_refused(change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)))
                 else:
                     self._settle(await self._guarded(change, self._delete_one))
@@ -306,10 +308,6 @@ class Transfer:
         return f"{self._run}:{self._mark}:{self._intents}"
 
     def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
-        single = change.sources[0] if change.sources and change.item not in self._combined else None
-        name = single.key if single else ""
-        if single and single.field is not None:
-            name = split_source(single.key, single.field)
         return Draft(
             event=event,
             run=self._run,
@@ -319,18 +317,13 @@ class Transfer:
             key=change.key,
             action=_ACTIONS.get(change.action, ""),
             reason=reason or change.reason,
-            source=single.store if single else "",
-            source_key=_printable(name),
+            source=change.sources[0].store if change.sources else "",
+            source_key=name_sources(change.sources, combined=change.item in self._combined),
             source_version=change.source_version,
             dest_version=change.dest_version,
             definition=change.definition,
             owned=change.owned,
         )
-
-
-def _printable(key: str) -> str:
-    """A source's key as the ledger can hold it: what is not printable is escaped, and the end cut off."""
-    return key if not recordable(key) else key.encode("unicode_escape", "surrogatepass").decode()[:2048]
 
 
 _ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}

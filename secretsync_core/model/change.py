@@ -44,7 +44,8 @@ class Reason(StrEnum):
     SAME_VALUE = "same-value"
     DIFFERENT_VALUE = "different-value"
     EXISTS = "exists"
-    SOURCE_GONE = "source-gone"
+    SOURCE_GONE = "source-gone"  # the source was asked for the key itself, and has no such secret
+    NOT_SELECTED = "not-selected"  # the source still has it, and the plan item asks for it no more
     ITEM_GONE = "item-gone"
     NOT_FOUND = "not-found"
     CHANGED_OUTSIDE = "changed-outside"  # not deleted, because somebody changed it since

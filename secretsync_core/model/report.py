@@ -29,6 +29,10 @@ class Result(StrEnum):
     NOT_REACHED = "not-reached"  # the sync was stopped, or its store was lost, before this one
 
 
+UNDONE = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+"""What leaves a secret other than the plan wants it."""
+
+
 class Outcome(NamedTuple):
     """One change and what became of it. ``code`` and ``message`` say why where it failed or was refused."""
 

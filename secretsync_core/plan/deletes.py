@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.model.change import Action, Change, Drift, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.state import KeyState
@@ -16,10 +16,41 @@ if TYPE_CHECKING:
 
 
 class Doubts(NamedTuple):
-    """What keeps a run from trusting an absence: items whose listing has gaps, and whether anything failed at all."""
+    """What keeps a run from deleting: items of which something was not seen or cannot be done, and whether any was."""
 
     items: Collection[str]
     any: bool
+
+    def spare(self, change: Change, names: Collection[str]) -> bool:
+        """Whether a delete has to wait; ``names`` are the items of the document.
+
+        An item that was renamed leaves its keys to its successor, which may be any: while anything is in doubt, they
+        might be its.
+        """
+        return change.item in self.items or (self.any and change.item not in names)
+
+
+def doubts_of(
+    incomplete: Collection[str], changes: Iterable[Change], deletes: Iterable[Change], *, failed: bool
+) -> Doubts:
+    """The doubts of a run that has only looked.
+
+    Args:
+        incomplete: items whose sources were not seen whole.
+        changes: what is to be copied, and what is refused.
+        deletes: what is to be deleted of items that are still in the document.
+        failed: whether a store as a whole was not seen.
+    """
+    # A missing source refuses a copy of its own, unless it is what has that copy deleted.
+    going = {(change.dest, change.key) for change in deletes}
+    refused = {
+        change.item
+        for change in changes
+        if change.action is Action.REFUSE
+        and not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
+    }
+    items = {*incomplete, *refused}
+    return Doubts(items, failed or bool(items))
 
 
 def orphans(plan: JobPlan, wanted: Collection[str], state: Mapping[str, KeyState]) -> list[str]:
@@ -44,17 +75,13 @@ def decide_delete(
     entry: Entry | None,
     hidden: bool,
     sight: Sight,
-    doubts: Doubts,
 ) -> Change:
-    """Decide about one orphan: delete it, or refuse to and say why."""
+    """Decide about one orphan by what its destination holds: delete it, or refuse to and say why."""
     gone = state.item not in plan.names
     change = Change(
         state.item, dest, key, Action.DELETE, Reason.ITEM_GONE if gone else Reason.SOURCE_GONE,
         dest_version=entry.version if entry else None, definition=state.definition, owned=True,
     )  # fmt: skip
-    # An item that was renamed leaves its keys to its successor: while anything is in doubt, they might be its.
-    if state.item in doubts.items or (gone and doubts.any):
-        return change._replace(action=Action.REFUSE, reason=Reason.ITEM_FAILED)
     if not sight.readable:
         return change._replace(dest_version=state.dest_version, drift=Drift.UNKNOWN)
     if hidden:
@@ -71,12 +98,14 @@ def guard(deletes: Sequence[Change], allowed: int) -> list[Change]:
 
     Keys that are gone already count for nothing: forgetting them takes nothing away.
     """
-    real = sum(change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE for change in deletes)
-    if real <= allowed:
+    if sum(map(takes_away, deletes)) <= allowed:
         return list(deletes)
     return [
-        change._replace(action=Action.REFUSE, reason=Reason.MAX_DELETE)
-        if change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE
-        else change
+        change._replace(action=Action.REFUSE, reason=Reason.MAX_DELETE) if takes_away(change) else change
         for change in deletes
     ]
+
+
+def takes_away(change: Change) -> bool:
+    """Whether a change deletes something that is there."""
+    return change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.plan.origins import unsplit
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,16 +24,6 @@ def split_version(version: str | None, count: int) -> str | None:
     return None if version is None else f"{version}{_COUNT}{count}"
 
 
-def split_source(key: str, field: str) -> str:
-    """A source's key and field as the ledger names them: ``billing/db#user``."""
-    return f"{key}#{field.replace('%', '%25').replace('#', '%23')}"
-
-
-def _unsplit(source_key: str) -> tuple[str, str]:
-    key, _, field = source_key.rpartition("#")
-    return key, field.replace("%23", "#").replace("%25", "%")
-
-
 def known_fields(
     sources: Iterable[tuple[str, str | None]], store: str, definition: str, origins: Iterable[Origin]
 ) -> dict[str, tuple[str, ...]]:
@@ -42,7 +34,7 @@ def known_fields(
     by_source: dict[str, dict[str, list[str]]] = {}
     for origin in origins:
         if origin.store == store and origin.definition == definition and origin.version is not None:
-            key, field = _unsplit(origin.source_key)
+            key, field = unsplit(origin.source_key)
             by_source.setdefault(key, {}).setdefault(origin.version, []).append(field)
     known: dict[str, tuple[str, ...]] = {}
     for key, version in sources:

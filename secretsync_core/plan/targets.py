@@ -77,11 +77,13 @@ class ItemTargets:
             self._versions.append(version)
 
     def sources(self) -> list[tuple[str, str | None]]:
-        """Key and version of every secret that was taken, of an item that does not combine."""
+        """Key and version of every secret that was taken."""
+        if self.item.combined:
+            return [(ref.key, version) for ref, version in self._found]
         return list(zip(self._keys, self._versions, strict=True))
 
     def targets(self) -> Iterator[Target | Impossible]:
-        """What this item makes of what was found, in the order of the keys. May be asked for once."""
+        """What this item makes of what was found, in the order of the keys."""
         item = self.item
         if item.combined:
             if not self.missing and self._found and not self.incomplete:
@@ -92,13 +94,9 @@ class ItemTargets:
         if any(one > other for one, other in pairwise(keys)):  # a SCAN's answer is in order
             order = sorted(range(len(keys)), key=keys.__getitem__)
             keys, versions = [keys[at] for at in order], [versions[at] for at in order]
-        # Taken from the end of the lists, so that what was found is given back while the targets are made.
-        keys.reverse()
-        versions.reverse()
-        self._keys, self._versions = [], []
         store = item.parts[0].store
-        while keys:
-            ref, version = SourceRef(store, keys.pop()), versions.pop()
+        for key, version in zip(keys, versions, strict=True):
+            ref = SourceRef(store, key)
             if item.split:
                 yield from self._split(ref, version)
             else:

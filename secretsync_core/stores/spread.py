@@ -22,13 +22,16 @@ async def spread(
     """
     source = iter(work)
     more: list[W] = []
-    found: asyncio.Queue[Sequence[R] | BaseException | None] = asyncio.Queue(maxsize=2 * width)
+    # Room is waited for by the workers alone: the end is told without waiting, also when nobody listens any more.
+    found: asyncio.Queue[Sequence[R] | BaseException | None] = asyncio.Queue()
+    room = asyncio.Semaphore(2 * width)
     busy = 0
     changed = asyncio.Event()
+    closed = False
 
     async def worker() -> None:
         nonlocal busy, changed
-        while True:
+        while not closed:
             if more:
                 item = more.pop()
             else:
@@ -50,7 +53,8 @@ async def spread(
             wake, changed = changed, asyncio.Event()
             wake.set()
             if results:
-                await found.put(results)
+                await room.acquire()
+                found.put_nowait(results)
 
     async def run() -> None:
         try:
@@ -58,17 +62,21 @@ async def spread(
                 for _ in range(width):
                     group.create_task(worker())
         except BaseExceptionGroup as group_error:
-            await found.put(group_error.exceptions[0])
+            found.put_nowait(group_error.exceptions[0])
         else:
-            await found.put(None)
+            found.put_nowait(None)
 
     runner = asyncio.create_task(run())
     try:
         while (results := await found.get()) is not None:
             if isinstance(results, BaseException):
                 raise results
+            room.release()
             for result in results:
                 yield result
     finally:
+        closed = True
         runner.cancel()
+        for _ in range(width):
+            room.release()
         await asyncio.gather(runner, return_exceptions=True)

@@ -78,8 +78,14 @@ def test_a_stopped_sync_is_json_too(troubled: Callable[..., Cli]) -> None:
     assert found["jobs"][0]["stopped"] is True
 
 
-def test_a_second_ctrl_c_ends_at_once(troubled: Callable[..., Cli]) -> None:
-    """Who presses Ctrl-C twice does not wait, and the next sync finds out what was written."""
+@pytest.mark.parametrize(
+    ("number", "hint", "code"),
+    [(signal.SIGINT, "press Ctrl-C again", 130), (signal.SIGTERM, "send it again", 143)],
+)
+def test_a_second_signal_ends_at_once(
+    troubled: Callable[..., Cli], number: signal.Signals, hint: str, code: int
+) -> None:
+    """Who presses Ctrl-C twice, or sends SIGTERM twice, does not wait; the next sync finds out what was written."""
     cli = troubled(6, delay=20.0)
     process = subprocess.Popen(
         [*cli.command, "sync"],
@@ -95,13 +101,13 @@ def test_a_second_ctrl_c_ends_at_once(troubled: Callable[..., Cli]) -> None:
     while time.monotonic() < deadline and "intended" not in cli("audit", "log").out:
         time.sleep(0.1)
     assert ledger.exists()
-    process.send_signal(signal.SIGINT)
-    assert "press Ctrl-C again" in process.stderr.readline()
+    process.send_signal(number)
+    assert hint in process.stderr.readline()
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=10)
     assert time.monotonic() - began < 5
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in err
 
 

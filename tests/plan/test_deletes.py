@@ -12,7 +12,7 @@ from plan.making import plan_of
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.state import KeyState
-from secretsync_core.plan.deletes import Doubts, decide_delete, guard, orphans
+from secretsync_core.plan.deletes import Doubts, decide_delete, doubts_of, guard, orphans
 from secretsync_core.plan.diff import Sight
 from secretsync_core.schema.quantities import Amount
 
@@ -25,7 +25,7 @@ def _held(item: str = "a", *, owned: bool = True, version: str | None = "d1") ->
 
 
 def _decide(state: KeyState, entry: Entry | None, **more: Any) -> Change:
-    given = {"hidden": False, "sight": SEE, "doubts": Doubts((), any=False), **more}
+    given = {"hidden": False, "sight": SEE, **more}
     return decide_delete("k", state, "dst", plan=plan_of(PLAN), entry=entry, **given)
 
 
@@ -43,16 +43,12 @@ PRESENT = Entry("k", "d1")
         (_held(), Entry("k"), {}, "delete", "source-gone", "none"),  # no versions: the engine compares values
         (_held(), None, {"hidden": True}, "refuse", "cannot-see", "unknown"),
         (_held(), None, {"sight": BLIND}, "delete", "source-gone", "unknown"),
-        (_held(), PRESENT, {"doubts": Doubts({"a"}, any=True)}, "refuse", "item-failed", "none"),
-        (_held(), PRESENT, {"doubts": Doubts({"b"}, any=True)}, "delete", "source-gone", "none"),
-        (_held("gone"), PRESENT, {"doubts": Doubts({"b"}, any=True)}, "refuse", "item-failed", "none"),
-        (_held("gone"), PRESENT, {"doubts": Doubts((), any=True)}, "refuse", "item-failed", "none"),
     ],
 )
 def test_the_table(
     state: KeyState, entry: Entry | None, more: dict[str, Any], action: str, reason: str, drift: str
 ) -> None:
-    """A key goes only if nothing is in doubt and it is as we left it; while anything is, a renamed item keeps all."""
+    """A key goes only if it is as we left it, as far as that can be seen."""
     change = _decide(state, entry, **more)
     assert (change.action, change.reason, change.drift) == (action, reason, drift)
 
@@ -78,14 +74,32 @@ def test_only_our_own_unwanted_keys_are_orphans(
         assert set(found) == {key for key, held in state.items() if held.owned and key not in wanted}
 
 
-@given(_states, st.sets(st.sampled_from(["a", "b"]), min_size=1), st.booleans())
-def test_an_item_in_doubt_loses_nothing(state: dict[str, KeyState], doubted: set[str], hidden: bool) -> None:
-    """No key of an item whose listing has gaps is deleted, and none of an item that is no longer in the document."""
-    doubts = Doubts(doubted, any=True)
-    for key in orphans(plan_of(PLAN), set(), state):
-        change = _decide(state[key], PRESENT, doubts=doubts, hidden=hidden)
-        if state[key].item in {*doubted, "gone"}:
-            assert change.action is Action.REFUSE
+@pytest.mark.parametrize(
+    ("item", "doubts", "spared"),
+    [
+        ("a", Doubts((), any=False), False),
+        ("a", Doubts({"a"}, any=True), True),
+        ("a", Doubts({"b"}, any=True), False),
+        ("gone", Doubts((), any=False), False),
+        ("gone", Doubts({"b"}, any=True), True),
+        ("gone", Doubts((), any=True), True),
+    ],
+)
+def test_a_doubt_spares_its_item_and_every_item_that_left(item: str, doubts: Doubts, spared: bool) -> None:
+    """An item in doubt loses nothing, and while anything is in doubt an item that left the document loses nothing."""
+    assert doubts.spare(_decide(_held(item), PRESENT), {"a", "b"}) is spared
+
+
+def test_what_is_refused_is_a_doubt() -> None:
+    """A copy that is refused puts its item in doubt, but for a missing source that is what has the copy deleted."""
+    missing = Change("a", "dst", "k", Action.REFUSE, Reason.NOT_FOUND)
+    mistyped = Change("b", "dst", "kk", Action.REFUSE, Reason.NOT_FOUND)
+    held = Change("a", "dst", "other", Action.UPDATE, Reason.SOURCE_CHANGED)
+    assert doubts_of((), [missing, held], [_decide(_held(), PRESENT)], failed=False) == (set(), False)
+    assert doubts_of((), [missing, mistyped], [_decide(_held(), PRESENT)], failed=False) == ({"b"}, True)
+    assert doubts_of((), [missing], [], failed=False) == ({"a"}, True)
+    assert doubts_of({"a"}, [], [], failed=False) == ({"a"}, True)
+    assert doubts_of((), [], [], failed=True) == (set(), True)
 
 
 def _delete(number: int, action: Action, reason: Reason) -> Change:
