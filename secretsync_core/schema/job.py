@@ -265,7 +265,7 @@ class SyncJobSpec(Spec):
 
 
 class JobMetadata(Spec):
-    """Who a SyncJob is."""
+    """The job's name."""
 
     name: Name
 
