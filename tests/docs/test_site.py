@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from markdown.extensions.toc import slugify
 
 from docs.pages import ROOT, pages
+from tools.docs import hooks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +95,21 @@ def test_every_decision_is_listed() -> None:
     for file in decisions:
         assert re.match(r"\d{4}-[a-z0-9-]+\.md$", file.name)
         assert re.findall(r"^## (.+)$", file.read_text(), re.MULTILINE)[:1] == ["Context"], file.name
+
+
+def test_links_out_of_the_site(caplog: pytest.LogCaptureFixture) -> None:
+    """On the site a link to another file of the repository is its path; one to a file that is not there is told."""
+    page: Any = SimpleNamespace(file=SimpleNamespace(src_uri="stores/vault.md"))
+    config: Any = SimpleNamespace(docs_dir=str(ROOT / "docs"))
+    files: Any = None
+
+    def built(text: str) -> str:
+        return hooks.on_page_markdown(text, page, config, files)
+
+    assert built("[all](../../deploy/helm/secretsync)") == "all (`deploy/helm/secretsync`)"
+    assert built("[CHANGELOG.md](../../CHANGELOG.md#x)") == "CHANGELOG.md"
+    for kept in ("[a](../documents.md#x)", "[a](#b)", "[a](https://example.com/)", "![a](../images/run.png)"):
+        assert built(kept) == kept
+    assert caplog.records == []
+    built("[gone](../../nothing-here)")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
