@@ -9,7 +9,7 @@ ARGS ?=
 # Tests that start whole programs, some at a time already: one after the other, or two cores time out. 5 is "none of them".
 PROGRAMS := tests/ui tests/deploy tests/cli/test_demo.py tests/dagster_jobs/test_dg.py tests/dagster_jobs/test_leaks_everywhere.py
 
-.PHONY: help install demo test test-kills lint check docs reference bench lock clean
+.PHONY: help install wheel demo test test-kills lint check docs reference bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -20,6 +20,9 @@ install: $(VENV)/.installed  ## build .venv from requirements.lock
 $(VENV)/.installed: requirements.lock pyproject.toml tools/install.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash tools/install.sh
 	@touch $@
+
+wheel: install  ## build the wheel into dist/
+	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
 demo: install  ## two real OpenBao servers, the paper's example, step by step (ARGS=--once exits by itself)
 	@$(BIN)/secretsync demo $(ARGS)

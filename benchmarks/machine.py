@@ -14,7 +14,7 @@ from benchmarks import peer
 if TYPE_CHECKING:
     from benchmarks.servers import Server
 
-_PACKAGES = ("secretsync", "aiohttp", "uvloop", "orjson", "pydantic", "typer", "dagster")
+_PACKAGES = ("secretsync-core", "aiohttp", "uvloop", "orjson", "pydantic", "typer", "dagster")
 
 
 def describe(server: Server) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.child import measure
-from secretsync_core.audit.keys import load_key
-from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit import home
+from secretsync_core.audit.opening import open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,6 @@ class Sync:
 
     def state(self) -> Iterator[tuple[str, str | None, str | None]]:
         """Key, source version and destination version of every secret, as the ledger (SQLite) holds them."""
-        home = self._config / ".secretsync"
-        keys = load_key(environ={}, directory=home, create=False)
-        with Ledger.open(home / "ledger.db", seal_key=keys.seal, read_only=True) as ledger:
-            for (_, key), state in ledger.state("everything"):
+        with open_ledger(self._config / home.DIRECTORY, environ={}, write=False) as opened:
+            for (_, key), state in opened.ledger.state.keys("everything"):
                 yield key, state.source_version, state.dest_version

@@ -46,11 +46,15 @@ class SecretSyncError(Exception):
         code: a short slug (``[a-z-]+``) that names the kind of error in the ledger and in JSON output.
         exit_code: the exit code of a command that ends with this error.
         retryable: whether the same call may succeed if it is made again.
+        unanswered: whether this request, or an earlier attempt of it, may have been carried out all the same: its
+            answer was lost, so that only a look at the store can tell. Whoever raises one error in place of another
+            hands this on.
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     retryable: bool = False
+    unanswered: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -154,6 +158,7 @@ class StoreUnavailable(StoreError):
 
     code = "unavailable"
     retryable: bool = True
+    unanswered: bool = True
 
 
 class StoreLost(StoreUnavailable):
@@ -161,6 +166,7 @@ class StoreLost(StoreUnavailable):
 
     code = "lost"
     retryable = False
+    unanswered = False
 
 
 class RateLimited(StoreError):

@@ -3,7 +3,8 @@
 ``secretsync_dagster.definitions`` is what ``workspace.yaml`` loads, and :mod:`secretsync_dagster.compile` the one pure
 function behind it. Documents come from ``SECRETSYNC_CONFIG``, the ledger from ``SECRETSYNC_LEDGER``.
 
-``SyncJobComponent`` and ``SyncDirectoryComponent`` are for Dagster projects that people have already.
+``SyncJobComponent`` and ``SyncDirectoryComponent`` are for Dagster projects that people have already. What jobs and
+assets are called, ``SecretSyncTranslator`` says: subclass it to change that.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from secretsync_dagster.component import SyncDirectoryComponent, SyncJobComponent
+    from secretsync_dagster.translator import SecretSyncTranslator
 
-__all__ = ["SyncDirectoryComponent", "SyncJobComponent"]
+__all__ = ["SecretSyncTranslator", "SyncDirectoryComponent", "SyncJobComponent"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,7 +24,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     from secretsync_dagster import component
 
-    return getattr(component, name)
+    return getattr(component, name)  # which has the translator too
 
 
 def __dir__() -> list[str]:

@@ -9,36 +9,38 @@ import dagster as dg
 
 from secretsync_core.engine.run import check as check_drift
 from secretsync_core.model.change import Drift
-from secretsync_core.schema.documents import JobDocument
-from secretsync_dagster import show
-from secretsync_dagster.edge import guarded
-from secretsync_dagster.loop import run_async
-from secretsync_dagster.plain_op import NOTHING, make_op
+from secretsync_dagster import metadata
+from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.error_boundary import error_boundary
+from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.in_sync import out_of_sync, out_of_sync_metadata
+from secretsync_dagster.naming import DRIFT, IN_SYNC
+from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
-from secretsync_dagster.translator import DRIFT, IN_SYNC, asset_key
-from secretsync_dagster.verdict import listed, out_of_sync
+from secretsync_dagster.translator import OpData
 
 _RESULT = {"result": dg.Out()}
+_ASSET = "asset"
 
 
-def make_checks(document: JobDocument, resource: str) -> list[dg.AssetChecksDefinition]:
-    """Both checks of one SyncJob, whose documents are behind ``resource``."""
-    return [_in_sync(document, resource), _drift(document, resource)]
+def make_checks(catalog: Catalog, job: str) -> list[dg.AssetChecksDefinition]:
+    """Both checks of one SyncJob, by its name in the documents."""
+    return [_in_sync(catalog, job), _drift(catalog, job)]
 
 
-def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
+def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with guarded():
-            runtime = runtime_of(context, resource)
+        with error_boundary():
+            runtime = runtime_of(context, catalog.resource)
             with runtime.ledger() as opened:
-                found = opened.ledger.summary(document.name)
+                found = opened.ledger.runs.summary(job)
             last = found.last_run
             # The last run may have had other items than one that an earlier run left out of sync.
-            out = out_of_sync(context.instance, document.name)
+            out = out_of_sync(context.instance, runtime.catalog.asset_key(job))
             yield dg.AssetCheckResult(
                 passed=last is not None and last.ok and not out,
                 metadata={
-                    **listed(out),
+                    **out_of_sync_metadata(out),
                     "last run": last.run if last is not None else "there was none",
                     "secrets held": found.live_keys,
                     "failed": found.failed_keys,
@@ -46,22 +48,22 @@ def _in_sync(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
             )
 
     return _check(
-        document,
-        resource,
+        catalog,
+        job,
         IN_SYNC,
         "Whether every secret is as the plan wants it, by the last runs of its items.",
         in_sync,
     )
 
 
-def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
+def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with guarded():
-            runtime = runtime_of(context, resource)
+        with error_boundary():
+            runtime = runtime_of(context, catalog.resource)
             with runtime.ledger() as opened:
                 report = run_async(
                     check_drift(
-                        runtime.documents.jobs[document.name],
+                        runtime.documents.jobs[job],
                         runtime.documents,
                         opened.ledger,
                         environ=os.environ,
@@ -71,24 +73,26 @@ def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
             unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
             problems = [error.message for error in report.errors]
             problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]
-            told = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
-            keys = {"drifted keys": show.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+            summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
+            keys = (
+                {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+            )
             yield dg.AssetCheckResult(
                 passed=report.ok,
-                description=told if report.drifted_count else (problems[0] if problems else None),
+                description=summary if report.drifted_count else (problems[0] if problems else None),
                 metadata={
                     "drifted": report.drifted_count,
                     "secrets looked at": report.total(),
                     "may not be read": report.drift_unknown,
                     **keys,
-                    **show.warnings(report.warnings),
+                    **metadata.warnings(report.warnings),
                     **{f"error {number + 1}": problem for number, problem in enumerate(problems[:5])},
                 },
             )
 
     return _check(
-        document,
-        resource,
+        catalog,
+        job,
         DRIFT,
         "Whether the copies are still as the last sync left them. Reads the destinations only.",
         drift,
@@ -96,19 +100,22 @@ def _drift(document: JobDocument, resource: str) -> dg.AssetChecksDefinition:
 
 
 def _check(
-    document: JobDocument,
-    resource: str,
+    catalog: Catalog,
+    job: str,
     name: str,
     description: str,
     body: Callable[[dg.OpExecutionContext], Iterator[dg.AssetCheckResult]],
 ) -> dg.AssetChecksDefinition:
-    key = asset_key(document.name)
+    key = catalog.asset_key(job)
     spec = dg.AssetCheckSpec(name, asset=key, description=description)
-    asset = "_".join(key.path)
     made: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
-        keys_by_input_name={asset: key},
+        keys_by_input_name={_ASSET: key},
         node_def=make_op(
-            body, name=spec.get_python_identifier(), resource=resource, ins={asset: NOTHING}, outs=_RESULT
+            body,
+            name=catalog.op_name(OpData("check", catalog.scope, job=catalog.jobs[job], check=name)),
+            resource=catalog.resource,
+            ins={_ASSET: NOTHING},
+            outs=_RESULT,
         ),
         check_specs_by_output_name=dict.fromkeys(_RESULT, spec),
         can_subset=False,

@@ -4,10 +4,13 @@
 
 import re
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import dagster as dg
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from secretsync_dagster.load import load, without_collecting
+from secretsync_dagster.translator import SecretStoreData, SecretSyncTranslator, SyncJobData
 
 _STARTER = """\
 # Two directories, and a job that copies from one to the other: it works as it is. Point the stores at your own.
@@ -44,6 +47,47 @@ _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9]+")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
+_Data: TypeAlias = SyncJobData | SecretStoreData
+
+
+def _variables(data: _Data) -> dict[str, object]:
+    """What a ``translation`` in YAML may speak of, besides ``spec``."""
+    kind = "SyncJob" if isinstance(data, SyncJobData) else "SecretStore"
+    return {"name": data.name, "kind": kind, "scope": data.scope}
+
+
+class _Documents(dg.Component, dg.Model, dg.Resolvable):
+    """What both components have: a ledger, and what the documents become in Dagster."""
+
+    translation: Annotated[TranslationFn[_Data], TranslationFnResolver[_Data](_variables)] | None = None
+    """What is to be different about every asset, of jobs and of stores: `group_name`, `tags`, `owners`, `key_prefix`
+    and so on. Templates have `name` (in the document), `kind` (SyncJob or SecretStore), `scope` and `spec`."""
+
+    def get_translator(self) -> SecretSyncTranslator:
+        """What names jobs, assets and steps. Override it to hand in a translator of your own."""
+        return SecretSyncTranslator()
+
+    def _compile(
+        self, context: dg.ComponentLoadContext, paths: list[Path], directory: Path, ledger: str
+    ) -> dg.Definitions:
+        # A project may have any number of these, each with stores and a ledger of its own, and several in one file.
+        where = context.component_path
+        place = f"{where.file_path.relative_to(context.defs_module_path)}/{where.instance_key or ''}"
+        scope = _NOT_IN_SCOPES.sub("_", place).strip("_") or "here"
+        if ledger and "://" not in ledger:
+            # Whichever directory a program is started in, it is one ledger, and one lease in it.
+            ledger = str(context.path / Path(ledger).expanduser())
+        with without_collecting():
+            return load(
+                paths,
+                directory=directory,
+                ledger_url=ledger,
+                scope=scope,
+                translator=self.get_translator(),
+                translation=self.translation,
+            )
+
+
 class SyncJobScaffolder(dg.Scaffolder):
     """Writes the component's YAML and a first document beside it."""
 
@@ -54,7 +98,7 @@ class SyncJobScaffolder(dg.Scaffolder):
 
 
 @dg.scaffold_with(SyncJobScaffolder)
-class SyncJobComponent(dg.Component, dg.Model, dg.Resolvable):
+class SyncJobComponent(_Documents):
     """The SyncJobs and SecretStores of a few files."""
 
     documents: list[str]
@@ -64,7 +108,7 @@ class SyncJobComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the files."""
-        return _compile(context, [context.path / name for name in self.documents], context.path, self.ledger)
+        return self._compile(context, [context.path / name for name in self.documents], context.path, self.ledger)
 
 
 class SyncDirectoryScaffolder(dg.Scaffolder):
@@ -77,7 +121,7 @@ class SyncDirectoryScaffolder(dg.Scaffolder):
 
 
 @dg.scaffold_with(SyncDirectoryScaffolder)
-class SyncDirectoryComponent(dg.Component, dg.Model, dg.Resolvable):
+class SyncDirectoryComponent(_Documents):
     """Every document of a directory tree."""
 
     directory: str
@@ -88,7 +132,7 @@ class SyncDirectoryComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the directory."""
         directory = context.path / self.directory
-        return _compile(context, [directory], directory, self.ledger)
+        return self._compile(context, [directory], directory, self.ledger)
 
 
 def _start(request: dg.ScaffoldRequest, directory: Path, file: str) -> None:
@@ -98,15 +142,3 @@ def _start(request: dg.ScaffoldRequest, directory: Path, file: str) -> None:
         (directory / "example" / folder).mkdir(parents=True, exist_ok=True)
     (directory / "example" / "source" / "hello").write_text("this file is one secret\n")
     (directory / file).write_text(_STARTER.format(name=name))
-
-
-def _compile(context: dg.ComponentLoadContext, paths: list[Path], directory: Path, ledger: str) -> dg.Definitions:
-    # A project may have any number of these, each with stores and a ledger of its own, and several in one file.
-    where = context.component_path
-    place = f"{where.file_path.relative_to(context.defs_module_path)}/{where.instance_key or ''}"
-    scope = _NOT_IN_SCOPES.sub("_", place).strip("_") or "here"
-    if ledger and "://" not in ledger:
-        # Whichever directory a program is started in, it is one ledger, and one lease in it.
-        ledger = str(context.path / Path(ledger).expanduser())
-    with without_collecting():
-        return load(paths, directory=directory, ledger_url=ledger, scope=scope)

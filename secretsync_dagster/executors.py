@@ -3,7 +3,7 @@
 Dagster's own executors do the work. Around it the run's lease is kept for as long as its worker lives, however long
 the next step takes to start, and once the last step has ended, whatever ended it, the run's books are closed: no step
 can, for none knows that it was the last. Only a worker that is killed leaves that to the sensor of
-:mod:`secretsync_dagster.endings`.
+:mod:`secretsync_dagster.run_reaper`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from secretsync_core.engine.closing import close_run
 from secretsync_core.engine.lease import LEASE_SECONDS
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.job import Executor
-from secretsync_dagster.around import Around
-from secretsync_dagster.edge import terminated
-from secretsync_dagster.holders import holder_of, jobs_of, sign_as_worker
-from secretsync_dagster.pods import WaitsForPods, starts_pods
+from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, starts_pods
+from secretsync_dagster.lease_holders import holder_of
+from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.shards import AT_ONCE
 
 if TYPE_CHECKING:
@@ -49,12 +48,12 @@ def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.Execu
 
 
 def _in_process(context: dg.InitExecutorContext) -> dg.Executor:
-    return _EndsWhenTerminated(_make(dg.in_process_executor, context, _RETRIES))
+    return EndsWhenTerminated(_make(dg.in_process_executor, context, _RETRIES))
 
 
 def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
     # Each step's process is forked from one that has imported what it needs: a start takes half a second, not four.
-    preload = ["secretsync_dagster.warm", *(name for name in _LOCATIONS if name in sys.modules)]
+    preload = ["secretsync_dagster.preload", *(name for name in _LOCATIONS if name in sys.modules)]
     settings = {
         "max_concurrent": AT_ONCE[Executor.MULTIPROCESS],
         "start_method": {"forkserver": {"preload_modules": preload}},
@@ -92,28 +91,6 @@ _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
 }
 
 
-class _EndsWhenTerminated(Around):
-    """Executes steps in this process until one of them is interrupted.
-
-    Dagster's own executor goes on with the next step, or tries the same one again, and a run that people terminated
-    goes on to its end. (One that has processes for its steps sees to that by itself.)
-    """
-
-    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
-        """Execute the steps, and raise where the run is to end."""
-        terminated.clear()
-        for event in self._inner.execute(plan_context, execution_plan):
-            yield event
-            if (event.is_step_failure or event.is_step_up_for_retry) and _is_terminated(plan_context):
-                raise dg.DagsterExecutionInterruptedError
-
-
-def _is_terminated(plan_context: Any) -> bool:
-    """Whether a run is to end: a signal has struck one of our steps, or people asked for it."""
-    run = plan_context.instance.get_run_by_id(plan_context.run_id)
-    return terminated.is_set() or run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING
-
-
 def _is_canceled(plan_context: Any) -> bool:
     run = plan_context.instance.get_run_by_id(plan_context.run_id)
     return run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
@@ -135,14 +112,14 @@ class _ByDocument(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
         """Execute the steps of one run; in process if it can one that is of no SyncJob, such as a check's."""
         run, instance = plan_context.dagster_run, plan_context.instance
-        jobs = jobs_of(run, self._runtime.documents.jobs)
+        jobs = self._runtime.catalog.jobs_of(run)
         said = {job.spec.executor for job in jobs} & self._inner.keys()
         # The one that takes most processes is named last.
         chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))
         sign_as_worker(instance, run.run_id)
         reason = "failed"
         try:
-            with _kept(self._runtime, [job.name for job in jobs], holder_of(run.run_id)):
+            with _renewed_leases(self._runtime, [job.name for job in jobs], holder_of(run.run_id)):
                 yield from self._inner[chosen].execute(plan_context, execution_plan)
         except Exception:
             raise
@@ -153,10 +130,10 @@ class _ByDocument(dg.Executor):
             if _is_canceled(plan_context):  # which an executor of other machines' processes does not raise
                 reason = "stopped"
             for job in jobs:
-                if error := self._close(job.name, run.run_id, reason):
+                if error := self._close_books(job.name, run.run_id, reason):
                     plan_context.log.warning("the ledger does not say how this run ended: %s", error)
 
-    def _close(self, job: str, run_id: str, reason: str) -> str:
+    def _close_books(self, job: str, run_id: str, reason: str) -> str:
         """Close the books of a run for one of its SyncJobs; gives why that failed."""
         try:
             with self._runtime.ledger() as opened:
@@ -169,7 +146,7 @@ class _ByDocument(dg.Executor):
 
 
 @contextlib.contextmanager
-def _kept(runtime: Runtime, jobs: list[str], holder: str) -> Iterator[None]:
+def _renewed_leases(runtime: Runtime, jobs: list[str], holder: str) -> Iterator[None]:
     """Renew the leases that the steps of a run took, for as long as the block lasts."""
     over = threading.Event()
 
@@ -179,7 +156,7 @@ def _kept(runtime: Runtime, jobs: list[str], holder: str) -> Iterator[None]:
                 # One that no step took, or that was lost, is not ours to renew; a ledger that fails may do so no more
                 # at the next turn. What steps need to know of either they find out by themselves.
                 with contextlib.suppress(Exception), runtime.ledger() as opened:
-                    opened.ledger.renew(job, holder, LEASE_SECONDS)
+                    opened.ledger.leases.renew(job, holder, LEASE_SECONDS)
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()

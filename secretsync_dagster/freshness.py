@@ -19,8 +19,8 @@ _DAYS, _TIMES = 40, 150
 _GRACE = timedelta(minutes=10)
 
 
-def with_freshness(asset: dg.AssetsDefinition, document: JobDocument) -> dg.AssetsDefinition:
-    """The asset with a policy, where the document has a schedule that is not suspended.
+def freshness_policy(document: JobDocument) -> dg.FreshnessPolicy | None:
+    """The policy of a SyncJob's asset, where the document has a schedule that is not suspended.
 
     It warns once nothing was synced for the longest time between two runs and a quarter more, and fails after two
     such times. A window and not the schedule as a deadline: that would be missed while every run is still going on.
@@ -28,9 +28,8 @@ def with_freshness(asset: dg.AssetsDefinition, document: JobDocument) -> dg.Asse
     spec = document.spec
     longest = longest_gap(spec.schedule.cron) if spec.schedule and not spec.suspend else None
     if longest is None:
-        return asset
-    policy = dg.FreshnessPolicy.time_window(warn_window=longest * 1.25 + _GRACE, fail_window=longest * 2 + 2 * _GRACE)
-    return asset.map_asset_specs(lambda each: dg.apply_freshness_policy(each, policy))
+        return None
+    return dg.FreshnessPolicy.time_window(warn_window=longest * 1.25 + _GRACE, fail_window=longest * 2 + 2 * _GRACE)
 
 
 @lru_cache(maxsize=4096)

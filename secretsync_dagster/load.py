@@ -15,18 +15,37 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from secretsync_dagster.catalog import Translation
+    from secretsync_dagster.translator import SecretSyncTranslator
 
-def load(paths: Sequence[Path], *, directory: Path, ledger_url: str = "", scope: str = "") -> dg.Definitions:
+
+def load(
+    paths: Sequence[Path],
+    *,
+    directory: Path,
+    ledger_url: str = "",
+    scope: str = "",
+    translator: SecretSyncTranslator | None = None,
+    translation: Translation | None = None,
+) -> dg.Definitions:
     """Read documents and compile those that are whole.
 
     Args:
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
-        scope: see :func:`~secretsync_dagster.compile.compile_documents`.
+        scope, translator, translation: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     documents, problems = examine(paths)
-    return compile_documents(documents, problems, directory=directory, ledger_url=ledger_url, scope=scope)
+    return compile_documents(
+        documents,
+        problems,
+        directory=directory,
+        ledger_url=ledger_url,
+        scope=scope,
+        translator=translator,
+        translation=translation,
+    )
 
 
 @contextlib.contextmanager

@@ -20,15 +20,15 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
-from secretsync_core.schema.documents import Documents, JobDocument
-from secretsync_dagster.holders import jobs_of
+from secretsync_core.schema.documents import JobDocument
+from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.metadata import drifted_keys
+from secretsync_dagster.naming import DRIFT, JOB_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.show import drifted_keys
-from secretsync_dagster.translator import DRIFT, JOB_TAG, asset_key, resource_key, scoped
 
 NAME = "secretsync_notifications"
 
-_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _INTERVAL_SECONDS = 15
 _LOOK_BACK_SECONDS = 300.0
 """How far apart the clocks of those who write down how runs end may be."""
@@ -39,18 +39,18 @@ _MESSAGES_SECONDS = 30.0
 """How long the messages about one run of one SyncJob may take in all."""
 
 
-def make_notifications(documents: Documents, scope: str) -> list[dg.SensorDefinition]:
+def make_notifications(catalog: Catalog) -> list[dg.SensorDefinition]:
     """The sensor, where a document asks for notifications."""
-    told = {job.name: job for job in documents.jobs.values() if job.spec.notify}
-    return [_sensor(told, scope)] if told else []
+    told = {job.name: job for job in catalog.documents.jobs.values() if job.spec.notify}
+    return [_sensor(catalog, told)] if told else []
 
 
-def _sensor(jobs: dict[str, JobDocument], scope: str) -> dg.SensorDefinition:
-    resource = resource_key(scope)
-    by_asset = {asset_key(name): job for name, job in jobs.items()}
+def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefinition:
+    resource = catalog.resource
+    by_asset = {catalog.asset_key(name): job for name, job in jobs.items()}
 
     @dg.sensor(
-        name=scoped(NAME, scope),
+        name=scoped(NAME, catalog.scope),
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
@@ -62,50 +62,52 @@ def _sensor(jobs: dict[str, JobDocument], scope: str) -> dg.SensorDefinition:
         began = time.monotonic()
         warnings: list[str] = []
         looked = 0
-        for record in _ended(context, memory.since):
+        for record in _ended_runs(context, memory.since):
             run = record.dagster_run
-            if run.run_id in memory.told or _elsewhere(context, run):
+            if run.run_id in memory.told or _is_of_another_location(context, run):
                 continue
-            if not memory.first and not _dry(run):
-                for job, found in _jobs_of(context.instance, run, jobs, by_asset):
+            if not memory.first and not _is_dry_run(run):
+                for job, found in _jobs_of(context.instance, runtime, run, jobs, by_asset):
                     if memory.knows(run.run_id, job.name):
                         continue
                     if time.monotonic() - began > _BUDGET_SECONDS:
-                        return _told(context, warnings, looked, memory)
+                        return _tick_result(context, warnings, looked, memory)
                     looked += 1
-                    warnings += _notified(context.instance, runtime, job, record, found)
+                    warnings += _notify(context.instance, runtime, job, record, found)
                     memory.note(run.run_id, job.name)
             memory.add(run.run_id, record.update_timestamp.timestamp())
-        return _told(context, warnings, looked, memory)
+        return _tick_result(context, warnings, looked, memory)
 
     return notifications
 
 
-def _notified(
+def _notify(
     instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord, found: Ending | None
 ) -> list[str]:
     """Tell how a run ended for one SyncJob; gives what went wrong with that."""
     try:
         if found is not None:
             return send.notify(job, found, None, os.environ, within=_MESSAGES_SECONDS)
-        return _tell(instance, runtime, job, record)
+        return _notify_of_run(instance, runtime, job, record)
     except SecretSyncError as error:
         return [f"{job.name}: {error.message}"]
     except Exception as error:  # noqa: BLE001  its text may hold anything
         return [f"{job.name}: an unexpected {type(error).__name__}"]
 
 
-def _told(context: dg.SensorEvaluationContext, warnings: list[str], looked: int, memory: "_Memory") -> dg.SensorResult:
+def _tick_result(
+    context: dg.SensorEvaluationContext, warnings: list[str], looked: int, memory: "_Memory"
+) -> dg.SensorResult:
     for warning in warnings:
         context.log.warning(warning)
     reason = f"{looked} ended runs were looked at" if looked else "no run has ended since"
     return dg.SensorResult(skip_reason="; ".join([reason, *warnings])[:2000], cursor=memory.text())
 
 
-def _ended(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.RunRecord]:
+def _ended_runs(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.RunRecord]:
     after = datetime.fromtimestamp(since - _LOOK_BACK_SECONDS, tz=timezone.utc)  # noqa: UP017  Dagster's own form
     while True:
-        wanted = dg.RunsFilter(statuses=_OVER, updated_after=after)
+        wanted = dg.RunsFilter(statuses=_ENDED, updated_after=after)
         found = context.instance.get_run_records(wanted, limit=_PAGE, order_by="update_timestamp", ascending=True)
         yield from found
         if len(found) < _PAGE:
@@ -115,6 +117,7 @@ def _ended(context: dg.SensorEvaluationContext, since: float) -> Iterator[dg.Run
 
 def _jobs_of(
     instance: dg.DagsterInstance,
+    runtime: Runtime,
     run: dg.DagsterRun,
     jobs: dict[str, JobDocument],
     by_asset: dict[dg.AssetKey, JobDocument],
@@ -124,11 +127,11 @@ def _jobs_of(
     A run that synced nothing may have looked for drift: then what it found comes with the job.
     """
     if JOB_TAG in run.tags or run.asset_selection:
-        return [(job, None) for job in jobs_of(run, jobs)]
-    return list(_drift_of(instance, run, by_asset))
+        return [(job, None) for job in runtime.catalog.jobs_of(run) if job.name in jobs]
+    return list(_drift_endings(instance, run, by_asset))
 
 
-def _drift_of(
+def _drift_endings(
     instance: dg.DagsterInstance, run: dg.DagsterRun, by_asset: dict[dg.AssetKey, JobDocument]
 ) -> Iterator[tuple[JobDocument, Ending]]:
     """What a run's drift checks found, where they found any."""
@@ -142,21 +145,21 @@ def _drift_of(
             yield job, of_look(job.name, run.run_id, drifted_keys(table), count.value)
 
 
-def _elsewhere(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
+def _is_of_another_location(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
     """Whether a run is of another code location, which tells of its own."""
     label = run.tags.get(".dagster/repository", "")
     location = getattr(getattr(context, "code_location_origin", None), "location_name", None)
     return bool(label and location) and label.rpartition("@")[2] != location
 
 
-def _dry(run: dg.DagsterRun) -> bool:
+def _is_dry_run(run: dg.DagsterRun) -> bool:
     """Whether a run only looked; whoever started it looks at it."""
     config: Any = run.run_config
     expand = (config.get("ops") or {}).get("expand") or {}
     return bool(config.get("dryRun") or (expand.get("config") or {}).get("dryRun"))
 
 
-def _tell(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:
+def _notify_of_run(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:
     run = record.dagster_run
     ok = run.status is dg.DagsterRunStatus.SUCCESS
     errors = [] if ok else _errors(instance, run)
@@ -164,7 +167,7 @@ def _tell(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, reco
     try:
         with runtime.ledger() as opened:
             ending = of_run(opened.ledger, job.name, run.run_id, ok=ok, errors=errors)
-            previous = _previous(instance, opened.ledger, job.name, record)
+            previous = _previous_was_ok(instance, opened.ledger, job.name, record)
     except SecretSyncError as error:  # also of a ledger that fails people want to hear
         ending = Ending(job.name, run.run_id, ok, errors=(*errors, error.message))
     return send.notify(job, ending, previous, os.environ, within=_MESSAGES_SECONDS)
@@ -187,15 +190,15 @@ def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
     return ["a step failed" if failed else "the run ended without a step that failed: its process was killed or lost"]
 
 
-def _previous(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg.RunRecord) -> bool | None:
+def _previous_was_ok(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg.RunRecord) -> bool | None:
     """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later.
 
     A run that fails before it could write anything is not in the ledger.
     """
     known = history.before(ledger, job, record.dagster_run.run_id)
-    wanted = dg.RunsFilter(tags={JOB_TAG: job}, statuses=_OVER, created_before=record.create_timestamp)
+    wanted = dg.RunsFilter(tags={JOB_TAG: job}, statuses=_ENDED, created_before=record.create_timestamp)
     for other in instance.get_run_records(wanted, limit=20):
-        if other.dagster_run.run_id == record.dagster_run.run_id or _dry(other.dagster_run):
+        if other.dagster_run.run_id == record.dagster_run.run_id or _is_dry_run(other.dagster_run):
             continue
         if known is not None and known.started >= other.create_timestamp.timestamp():
             break

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
@@ -13,16 +13,17 @@ from pydantic import Field
 from secretsync_core.engine.lease import Claim
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import Result
-from secretsync_dagster import show, steps
-from secretsync_dagster.edge import guarded
-from secretsync_dagster.holders import holder_of, is_dead, is_going_on, run_of
-from secretsync_dagster.loop import run_async
-from secretsync_dagster.plain_op import NOTHING, make_op
-from secretsync_dagster.planned import plan_items
+from secretsync_dagster import metadata, steps
+from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.error_boundary import error_boundary
+from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.in_sync import in_sync_events
+from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
+from secretsync_dagster.op_factory import NOTHING, make_op
+from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.shards import Manifest, Moved, Shard
-from secretsync_dagster.translator import asset_key, dagster_name, item_names, resource_key, scoped
-from secretsync_dagster.verdict import verdict
+from secretsync_dagster.translator import OpData
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -51,66 +52,63 @@ def launchpad(config: SyncConfig) -> dict[str, Any]:
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
-def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None = None) -> dg.OpDefinition:
+def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item."""
+    resource = catalog.resource
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
-        with guarded(last=_is_last(context)):
+        with error_boundary(last=_is_last(context)):
             config = SyncConfig(**context.op_config)
-            items = list(context.partition_keys) if _partitioned(context) else config.items
+            runtime = runtime_of(context, resource)
+            ours = runtime.catalog
+            partitions = list(context.partition_keys) if _partitioned(context) else None
+            items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
             if config.dryRun:
-                runtime = runtime_of(context, resource)
                 manifest, changes = run_async(steps.foresee(runtime, job, items=items, verify=config.verify))
                 context.add_output_metadata(
                     {
-                        "plan": show.plan_table(changes),
+                        "plan": metadata.plan_table(changes),
                         **{f"would {name}": count for name, count in steps.counted(changes).items()},
-                        **show.warnings(manifest.warnings),
+                        **metadata.warnings(manifest.warnings),
                     },
                     output_name="manifest",
                 )
                 context.log.info("dry run: nothing is written")
             else:
-                runtime = runtime_of(context, resource)
-                step = _step(context, runtime, waits=True)
+                step = _step_of(context, runtime, waits=True)
                 try:
                     manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
                     if not error.retryable or _is_last(context):
-                        _plan(context, job, items or item_names(runtime.documents.jobs[job]))
-                        yield from verdict(context, runtime, job, {}, failed={""})
+                        _report_planned(context, ours, job, items or ours.partition_keys(job))
+                        yield from in_sync_events(context, runtime, job, {}, failed={""})
                     raise
-                _plan(context, job, manifest.items)
+                _report_planned(context, ours, job, manifest.items)
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-                    yield dg.AssetMaterialization(asset_key(job), partition=item, metadata=show.numbers(counts))
+                    yield _materialized(ours, job, item, metadata.numbers(counts))
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
                         "unchanged": sum(manifest.unchanged.values()),
-                        **show.warnings(manifest.warnings),
+                        **metadata.warnings(manifest.warnings),
                     },
                     output_name="manifest",
                 )
-        yield dg.Output(manifest, "manifest")
-        for shard in shards:
-            yield dg.DynamicOutput(
-                shard,
-                output_name="shards",
-                mapping_key=shard.name,
-                metadata={"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)},
-            )
+            # Made all of them first: Dagster may refuse one, and then none of them begins.
+            outputs = _outputs(ours, job, shards)
+            yield dg.Output(manifest, "manifest")
+            yield from outputs
 
     return make_op(
         expand,
-        # Op names share one space with graph names, which have no capitals.
-        name=f"EXPAND_{dagster_name(job)}",
+        name=catalog.op_name(OpData("expand", catalog.scope, job=catalog.jobs[job])),
         resource=resource,
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
-        ins=dict.fromkeys(inputs, NOTHING),
+        ins=dict.fromkeys(catalog.inputs(job), NOTHING),
         outs=_EXPANDED,
         config_schema=_CONFIG_SCHEMA,
         retry_policy=_RETRY,
@@ -118,17 +116,37 @@ def make_expand(job: str, inputs: Sequence[str], resource: str, pool: str | None
     )
 
 
-def _plan(context: dg.OpExecutionContext, job: str, items: Iterable[str]) -> None:
+def _report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:
+    """Say which items this run is to bring in sync, where Dagster does not say it itself."""
     if not _partitioned(context):
-        plan_items(context, job, items)
+        report_planned(context, catalog, job, items)
 
 
-def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
+def _outputs(catalog: Catalog, job: str, shards: list[Shard]) -> list[dg.DynamicOutput[Shard]]:
+    """The outputs that start one transfer step each.
+
+    Raises UsageError where a step's name is not one, or is another's too.
+    """
+    outputs = []
+    told: dict[str, Any]
+    for shard, key in zip(shards, catalog.mapping_keys(job, shards), strict=True):
+        told = {"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)}
+        try:
+            outputs.append(dg.DynamicOutput(shard, output_name="shards", mapping_key=key, metadata=told))
+        except dg.DagsterInvalidDefinitionError:
+            raise UsageError(
+                f"Dagster does not take {key!r} as the name of a step",
+                hint="let get_mapping_key of the translator give letters, digits and underscores",
+            ) from None
+    return outputs
+
+
+def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     """The op that carries out one shard. One definition a destination, since that decides its pool."""
-    resource = resource_key(scope)
+    resource = catalog.resource
 
     @dg.op(
-        name=scoped(f"TRANSFER_to_{dagster_name(dest)}", scope),
+        name=catalog.op_name(OpData("transfer", catalog.scope, dest=catalog.stores[dest])),
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool,
@@ -136,26 +154,28 @@ def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
         required_resource_keys={resource},
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
-        with guarded(last=_is_last(context)):
+        with error_boundary(last=_is_last(context)):
             runtime = runtime_of(context, resource)
-            step = _step(context, runtime)
+            step = _step_of(context, runtime)
             done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
-                failure = _failure(_named(shard), done, last=_is_last(context))
+                failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    left_out = done.bad_items | {error.item for error in done.report.errors}
-                    left_out |= {shard.item} if shard.item else set()
-                    yield from _left_out(shard.job, left_out, done)
-                    yield from verdict(context, runtime, shard.job, _numbers(done), failed=left_out, of_a_shard=True)
+                    out_of_sync = done.bad_items | {error.item for error in done.report.errors}
+                    out_of_sync |= {shard.item} if shard.item else set()
+                    yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
+                    yield from in_sync_events(
+                        context, runtime, shard.job, _numbers(done), failed=out_of_sync, of_a_shard=True
+                    )
                 raise failure
             shown = shard.item if shard.siblings == 1 else ""
             if shown:
-                yield _state_of(shard.job, shard.item, done)
+                yield _materialization(runtime.catalog, shard.job, shard.item, done)
             yield dg.Output(
                 Moved(context.run_id, done.report.counts, shown, done.report.requests),
                 metadata={
-                    "secrets": show.outcome_table(done.outcomes, done.outcomes_of.total()),
+                    "secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
                     **_numbers(done),
                 },
             )
@@ -163,12 +183,12 @@ def make_transfer(dest: str, scope: str, pool: str) -> dg.OpDefinition:
     return transfer
 
 
-def make_audit(scope: str, pool: str | None = None) -> dg.OpDefinition:
+def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
     """The op that looks once more. One definition a scope, since that decides where its documents are, and a pool."""
-    resource = resource_key(scope)
+    resource = catalog.resource
 
     @dg.op(
-        name=scoped(f"AUDIT_{pool}" if pool else "AUDIT", scope),
+        name=catalog.op_name(OpData("audit", catalog.scope, pool=pool)),
         pool=pool,
         description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
         out=dg.Out(dg.Nothing, is_required=False),
@@ -185,28 +205,32 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     """See :func:`secretsync_dagster.steps.audit`. Yields no output: what it shows are events."""
     if manifest.dry_run:
         return
-    with guarded(last=_is_last(context)):
-        step = _step(context, runtime, last=True)
+    with error_boundary(last=_is_last(context)):
+        step = _step_of(context, runtime, last=True)
         done = run_async(steps.audit(step, manifest, results), step.stop)
         # Once a run, or every second point of a plot would be a zero.
         shown = {one.shown for one in results if one.run == context.run_id}
         if manifest.run == context.run_id:
             shown.update(manifest.shown)
-        left_out = done.bad_items | {error.item for error in done.report.errors}
+        out_of_sync = done.bad_items | {error.item for error in done.report.errors}
         for item in manifest.items:
-            if (item in done.busy or item not in shown) and not left_out & {item, ""}:
-                yield _state_of(manifest.job, item, done)
-        yield from _left_out(manifest.job, left_out, done)
-        yield from verdict(
+            if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
+                yield _materialization(runtime.catalog, manifest.job, item, done)
+        yield from _out_of_sync_observations(runtime.catalog, manifest.job, out_of_sync, done)
+        yield from in_sync_events(
             context,
             runtime,
             manifest.job,
             _numbers(done),
-            failed=left_out,
+            failed=out_of_sync,
             well=manifest.items,
             metadata={
-                "summary": show.summary(done.report, done.healed),
-                **({"secrets": show.outcome_table(done.outcomes, done.outcomes_of.total())} if done.outcomes else {}),
+                "summary": metadata.summary(done.report, done.healed),
+                **(
+                    {"secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total())}
+                    if done.outcomes
+                    else {}
+                ),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
@@ -214,31 +238,40 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             raise _failure("the job", done, last=_is_last(context))
 
 
-def _state_of(job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
+def _materialized(catalog: Catalog, job: str, item: str, shown: dict[str, dg.MetadataValue]) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(catalog.asset_key(job), partition=catalog.partition_keys(job)[item], metadata=shown)
+
+
+def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
     """An item is in sync, and what it took."""
-    return dg.AssetMaterialization(
-        asset_key(job),
-        partition=item,
-        metadata={
-            **show.numbers(done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)),
-            "secrets": show.outcome_table(
+    return _materialized(
+        catalog,
+        job,
+        item,
+        {
+            **metadata.numbers(
+                done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)
+            ),
+            "secrets": metadata.outcome_table(
                 [one for one in done.outcomes if one.change.item == item], done.outcomes_of[item]
             ),
-            "ledger": f"secretsync audit log --run {done.report.run}",
+            "ledger": dg.MetadataValue.text(f"secretsync audit log --run {done.report.run}"),
         },
     )
 
 
-def _left_out(job: str, items: AbstractSet[str], done: steps.Done) -> Iterator[dg.AssetObservation]:
+def _out_of_sync_observations(
+    catalog: Catalog, job: str, items: AbstractSet[str], done: steps.Done
+) -> Iterator[dg.AssetObservation]:
     """The items that are out of sync now, with the same numbers as those that are well, so that plots have both."""
     for item in sorted(items - {""}):
         counts = done.report.counts.get(item, {})
         yield dg.AssetObservation(
-            asset_key(job),
-            partition=item,
+            catalog.asset_key(job),
+            partition=catalog.partition_keys(job).get(item, item),
             description="this item is out of sync",
             metadata={
-                **show.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
+                **metadata.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
@@ -246,10 +279,10 @@ def _left_out(job: str, items: AbstractSet[str], done: steps.Done) -> Iterator[d
 
 def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
     """What a step did in all, in numbers."""
-    return show.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
+    return metadata.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
 
 
-def _named(shard: Shard) -> str:
+def _described(shard: Shard) -> str:
     """Whose secrets a shard has, for people."""
     return f"item {shard.item}" if shard.item else f"{len(shard.items)} items"
 
@@ -267,7 +300,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     return dg.Failure(
         told,
         metadata={
-            **({"failed secrets": show.outcome_table(bad)} if bad else {}),
+            **({"failed secrets": metadata.outcome_table(bad)} if bad else {}),
             **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
             **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",
@@ -290,7 +323,9 @@ def _partitioned(context: dg.OpExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _step(context: dg.OpExecutionContext, runtime: Runtime, *, waits: bool = False, last: bool = False) -> steps.Step:
+def _step_of(
+    context: dg.OpExecutionContext, runtime: Runtime, *, waits: bool = False, last: bool = False
+) -> steps.Step:
     """This step's run, and its claim to the lease, which all steps of the run share.
 
     Runs of assets do not pass the queue that holds two runs of one SyncJob apart, and a backfill may be several of

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from secretsync_dagster import translator
+from secretsync_dagster.naming import CHECK_TAG, DRIFT
 
 if TYPE_CHECKING:
     from secretsync_core.schema.documents import JobDocument
     from secretsync_core.schema.quantities import Schedule
+    from secretsync_dagster.catalog import Catalog
 
 
 def make_schedule(document: JobDocument, job: dg.JobDefinition) -> dg.ScheduleDefinition:
@@ -19,17 +20,17 @@ def make_schedule(document: JobDocument, job: dg.JobDefinition) -> dg.ScheduleDe
     return dg.ScheduleDefinition(job=job, **_when(document, job.name, document.spec.schedule))
 
 
-def make_drift_schedule(document: JobDocument) -> dg.ScheduleDefinition | None:
+def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleDefinition | None:
     """The schedule of a job that only executes the drift check; None where the document asks for none."""
     asked = document.spec.drift_check
     if asked is None:
         return None
-    name = translator.drift_name(document.name)
+    name = catalog.drift_job_name(document.name)
     job = dg.define_asset_job(
         name,
-        dg.AssetSelection.checks(dg.AssetCheckKey(translator.asset_key(document.name), translator.DRIFT)),
+        dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
         description=f"Looks whether somebody else changed the copies of **{document.name}**. Reads destinations only.",
-        tags={translator.CHECK_TAG: document.name},
+        tags={CHECK_TAG: document.name},
         executor_def=dg.in_process_executor,
     )
     return dg.ScheduleDefinition(job=job, **_when(document, name, asked.schedule))

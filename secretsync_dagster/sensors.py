@@ -14,11 +14,12 @@ import dagster as dg
 from secretsync_core.engine.gate import RetryPolicy
 from secretsync_core.engine.watch import Sight, Watch
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.schema.documents import Documents, JobDocument
-from secretsync_dagster.holders import is_dead
-from secretsync_dagster.loop import run_async
+from secretsync_core.schema.documents import JobDocument
+from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.lease_holders import is_dead
+from secretsync_dagster.naming import JOB_TAG
 from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.translator import JOB_TAG, dagster_name, resource_key, scoped
 
 _IMPATIENT = RetryPolicy(attempts=2, first_wait=0.2, longest_wait=1.0, longest_retry_after=5.0, time_limit=35.0)
 """A sensor comes again soon: a store that does not answer must not hold up the tick. Dagster gives up on a tick after
@@ -39,22 +40,24 @@ _AGAIN_SECONDS = 600.0
 """What was acted on and is still not in place is tried again after so long, and not at every tick."""
 
 
-def make_sensors(documents: Documents, made: Mapping[str, dg.JobDefinition], scope: str) -> list[dg.SensorDefinition]:
+def make_sensors(catalog: Catalog, made: Mapping[str, dg.JobDefinition]) -> list[dg.SensorDefinition]:
     """One sensor for each source store that a job with ``onChange`` reads, shared by all of these jobs."""
     by_source: dict[str, list[JobDocument]] = {}
-    for job in documents.jobs.values():
+    for job in catalog.documents.jobs.values():
         if job.spec.on_change is not None and not job.spec.suspend:
             by_source.setdefault(job.spec.source, []).append(job)
-    return [_sensor(source, jobs, [made[job.name] for job in jobs], scope) for source, jobs in by_source.items()]
+    return [_sensor(catalog, source, jobs, [made[job.name] for job in jobs]) for source, jobs in by_source.items()]
 
 
-def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition], scope: str) -> dg.SensorDefinition:
-    resource = resource_key(scope)
+def _sensor(
+    catalog: Catalog, source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition]
+) -> dg.SensorDefinition:
+    resource = catalog.resource
     intervals = {job.name: job.spec.on_change.interval for job in jobs if job.spec.on_change is not None}
     watch = Watch()  # what it learns of the store holds as long as this process does
 
     @dg.sensor(
-        name=scoped(f"{dagster_name(source)}_changes", scope),
+        name=catalog.translator.get_change_sensor_name(catalog.stores[source]),
         jobs=targets,
         minimum_interval_seconds=max(1, int(min(intervals.values()))),
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -69,12 +72,14 @@ def _sensor(source: str, jobs: list[JobDocument], targets: list[dg.JobDefinition
         requests: list[dg.RunRequest] = []
         reasons: dict[str, list[str]] = {}
         for job, sight in _look(context.instance, runtime, watch, due).items():
-            request, reason = _request(job, sight, memory) if isinstance(sight, Sight) else (None, sight)
+            request, reason = (
+                _run_request(catalog.job_name(job), job, sight, memory) if isinstance(sight, Sight) else (None, sight)
+            )
             if request is not None:
                 requests.append(request)
             else:
                 reasons.setdefault(reason, []).append(job)
-        skipped = dg.SkipReason(_told(reasons) or "no job is due yet") if not requests else None
+        skipped = dg.SkipReason(_skip_text(reasons) or "no job is due yet") if not requests else None
         return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=memory.text())
 
     return changes
@@ -91,7 +96,7 @@ def _look(
         going_on = {run.tags.get(JOB_TAG) for run in instance.get_runs(dg.RunsFilter(statuses=_BUSY))}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.
-            going_on |= {lease.job for lease in opened.ledger.leases(live=True) if not is_dead(instance, lease.holder)}
+            going_on |= {lease.job for lease in opened.ledger.leases.live() if not is_dead(instance, lease.holder)}
             found |= {job.name: "a run is going on" for job in jobs if job.name in going_on}
             idle = [job for job in jobs if job.name not in going_on]
             found |= run_async(watch.look(idle, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT))
@@ -102,7 +107,7 @@ def _look(
     return found
 
 
-def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
+def _run_request(dagster_job: str, job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
     """A request for a run of the job's touched items; or None, and why."""
     fresh = sorted(item for item, digest in sight.touched.items() if memory.is_news(job, item, digest))
     for item in fresh:
@@ -112,7 +117,7 @@ def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest |
     if fresh:
         return (
             dg.RunRequest(
-                job_name=dagster_name(job),
+                job_name=dagster_job,
                 run_config={"items": fresh},
                 tags={JOB_TAG: job, "secretsync/trigger": "change"},
             ),
@@ -126,7 +131,7 @@ def _request(job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest |
 _SETTLED = "nothing changed"
 
 
-def _told(reasons: Mapping[str, Sequence[str]]) -> str:
+def _skip_text(reasons: Mapping[str, Sequence[str]]) -> str:
     """Why nothing is started, what concerns the fewest jobs first: among a thousand that are well it would be lost."""
     lines = []
     for reason, jobs in sorted(reasons.items(), key=lambda one: (one[0] == _SETTLED, len(one[1]))):

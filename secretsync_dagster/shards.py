@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from secretsync_core.schema.job import Executor
-from secretsync_dagster.translator import mapping_key
+from secretsync_dagster.naming import mapping_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

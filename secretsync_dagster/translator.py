@@ -1,128 +1,201 @@
-"""From a SyncJob to the names, tags and keys that it has in Dagster. Pure; the only place that decides them."""
+"""What SyncJobs and SecretStores become in Dagster: their names, keys, groups, tags and descriptions. Pure.
+
+Subclass :class:`SecretSyncTranslator`, override what is to be different, and hand an instance of it to
+:func:`~secretsync_dagster.compile.compile_documents`, to :func:`~secretsync_dagster.load.load`, or to a component by
+its ``get_translator``. What it says holds everywhere: in the definitions, the events of runs, sensors, notifications.
+"""
 
 from __future__ import annotations
 
-import keyword
-import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
+from secretsync_dagster.freshness import freshness_policy
+from secretsync_dagster.naming import JOB_TAG, allowed, dagster_name, drift_name, scoped
+
 if TYPE_CHECKING:
-    from secretsync_core.schema.documents import Documents, JobDocument
+    from collections.abc import Mapping
 
-JOB_TAG = "secretsync/job"
-"""The run tag that names the SyncJob, whichever way its run was started."""
-
-RESOURCE = "secretsync"
-"""The resource that holds the documents."""
-
-GROUP = "secretsync"
-"""The group of all our assets: in one group, the lineage is drawn in one line from source to destination."""
-
-CHECK_TAG = "secretsync/drift-check"
-"""The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
-
-IN_SYNC = "in_sync"
-"""The check that turns red when a run leaves an item out of sync."""
-
-DRIFT = "drift"
-"""The check that turns red when somebody else changed or removed a copy."""
-
-_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
-_DRIFT = "_drift"
+    from secretsync_core.schema.documents import JobDocument, StoreDocument
 
 
-def dagster_name(name: str) -> str:
-    """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
-    made = name.replace("-", "_")
-    # ``x-drift`` would be called what the drift check of ``x`` is.
-    return f"{made}_" if made in _RESERVED or made.endswith(_DRIFT) else made
+@dataclass(frozen=True)
+class SecretStoreData:
+    """What a translator is told of a SecretStore.
 
-
-def drift_name(job: str) -> str:
-    """What the job is called that only looks for drift; its schedule too, with ``_schedule`` after it."""
-    return dagster_name(job) + _DRIFT
-
-
-# What Dagster refuses as a name: one job of such a name would keep the whole location from loading.
-_RESERVED = frozenset(keyword.kwlist) | {
-    "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
-    "int", "str", "float", "bool", "input", "output", "type",
-}  # fmt: skip
-
-
-def asset_key(job: str) -> dg.AssetKey:
-    """The asset that stands for what a SyncJob keeps in sync; its partitions are the plan's items."""
-    return dg.AssetKey(["sync", dagster_name(job)])
-
-
-def store_key(store: str, scope: str = "") -> dg.AssetKey:
-    """The asset that stands for a SecretStore."""
-    return dg.AssetKey(["store", *([scope] if scope else []), dagster_name(store)])
-
-
-def resource_key(scope: str = "") -> str:
-    """The resource that holds the documents of a scope.
-
-    A scope is one of several sets of documents in one code location; an empty one stands alone in it. What Dagster
-    knows by its name in all of a location has the scope in it.
+    Attributes:
+        document: the checked document.
+        scope: the set of documents that it is of, where a code location has several; else empty.
     """
-    return f"{RESOURCE}_{scope}" if scope else RESOURCE
+
+    document: StoreDocument
+    scope: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in the document."""
+        return self.document.name
 
 
-def scoped(name: str, scope: str) -> str:
-    """What an op or a sensor is called in a scope. SyncJobs and stores have no capitals, so that none is called so."""
-    return f"{name}_IN_{scope}" if scope else name
+@dataclass(frozen=True)
+class SyncJobData:
+    """What a translator is told of a SyncJob.
 
-
-def item_names(job: JobDocument) -> list[str]:
-    """The plan's items, in the document's order: the partitions."""
-    return [item.name or "" for item in job.spec.plan]
-
-
-def source_inputs(job: JobDocument) -> dict[str, str]:
-    """The stores that a job reads, by the name of the graph's input that stands for each: lineage, and nothing else."""
-    stores = {job.spec.source, *(item.source for item in job.spec.plan if item.source is not None)}
-    return {f"from_{dagster_name(store)}": store for store in sorted(stores)}
-
-
-def mapping_key(item: str, part: int, parts: int) -> str:
-    """What a shard is called in the run's page: the item, and which part of how many.
-
-    Items have no capitals, so that no item's name is what another one's part is called.
+    Attributes:
+        document: the checked document. ``document.text`` is its YAML.
+        sources: the stores that it reads, by name.
+        destinations: the stores that it writes, in the document's order.
+        scope: the set of documents that it is of, where a code location has several; else empty.
     """
-    base = _NOT_ALLOWED.sub("_", item)
-    return base if parts == 1 else f"{base}_PART_{part + 1}_of_{parts}"
+
+    document: JobDocument
+    sources: tuple[SecretStoreData, ...]
+    destinations: tuple[SecretStoreData, ...]
+    scope: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in the document."""
+        return self.document.name
 
 
-def pool(dest: str) -> str:
-    """The concurrency pool of a destination: no more runs than it has slots write there at a time."""
-    return f"secretsync_{dagster_name(dest)}"
+@dataclass(frozen=True)
+class ShardData:
+    """What a translator is told of a shard, the part of a run that one transfer step carries out.
 
-
-def pools(job: JobDocument) -> tuple[str, str | None, str | None]:
-    """The pools of transfer, expand and audit: an op has one, and a run needs those of all its ops.
-
-    So the first three destinations of a job are covered; there are hardly more.
+    Attributes:
+        job: the SyncJob.
+        item: the plan item; empty where the shard is of several.
+        name: what tells the shard apart from all others of its run. May hold any character.
     """
-    first, *others = (pool(dest) for dest in job.spec.dest)
-    second, third = (*others, None, None)[:2]
-    return first, second, third
+
+    job: SyncJobData
+    item: str
+    name: str
 
 
-def tags(job: JobDocument) -> dict[str, str]:
-    """The tags of the job and of each of its runs."""
+@dataclass(frozen=True)
+class OpData:
+    """What a translator is told of the definition of an op. In a job's graph the ops are called as their steps are.
+
+    Attributes:
+        step: what the op does.
+        scope: the set of documents that it is of, where a code location has several; else empty.
+        job: the SyncJob, of ``expand`` and ``check``: each job has ops of its own.
+        dest: the destination, of ``transfer``: the jobs whose first destination this is share it.
+        pool: the concurrency pool, of ``audit``: all jobs with the same one share it.
+        check: the check's name, of ``check``.
+    """
+
+    step: Literal["expand", "transfer", "audit", "check"]
+    scope: str = ""
+    job: SyncJobData | None = None
+    dest: SecretStoreData | None = None
+    pool: str | None = None
+    check: str = ""
+
+
+class SecretSyncTranslator:
+    """Says what documents become in Dagster. Every method may be overridden; each is pure, and asked at any time."""
+
+    def get_job_name(self, data: SyncJobData) -> str:
+        """The job that people press to sync. Schedules are called so too, with ``_schedule`` behind it."""
+        return dagster_name(data.name)
+
+    def get_drift_job_name(self, data: SyncJobData) -> str:
+        """The job that only looks for drift, where the document has a ``driftCheck``."""
+        return drift_name(self.get_job_name(data))
+
+    def get_tags(self, data: SyncJobData) -> Mapping[str, str]:
+        """Tags of the job and of each of its runs, besides those that SecretSync itself needs."""
+        return {}
+
+    def get_description(self, data: SyncJobData) -> str:
+        """Markdown for the pages of the job and of the asset. The document's text holds no credentials' values."""
+        return _description(data.document)
+
+    def get_asset_key(self, data: SyncJobData) -> dg.AssetKey:
+        """The asset that stands for what a SyncJob keeps in sync."""
+        return dg.AssetKey(["sync", dagster_name(data.name)])
+
+    def get_store_asset_key(self, data: SecretStoreData) -> dg.AssetKey:
+        """The asset that stands for a SecretStore."""
+        return dg.AssetKey(["store", *([data.scope] if data.scope else []), dagster_name(data.name)])
+
+    def get_group_name(self, data: SyncJobData | SecretStoreData) -> str:
+        """The asset group. In one group the lineage is drawn in one line from source to destination."""
+        return "secretsync"
+
+    def get_asset_spec(self, data: SyncJobData) -> dg.AssetSpec:
+        """The asset of a SyncJob, its ``deps`` the stores that it reads.
+
+        Of what an override gives everything is taken but partitions, which are :meth:`get_partition_key`'s.
+        """
+        return dg.AssetSpec(
+            self.get_asset_key(data),
+            deps=[self.get_store_asset_spec(store).key for store in data.sources],
+            group_name=self.get_group_name(data),
+            description=self.get_description(data),
+            tags={JOB_TAG: data.name},
+            metadata={"job": self.get_job_name(data), **_times(data.document)},
+            freshness_policy=freshness_policy(data.document),
+        )
+
+    def get_store_asset_spec(self, data: SecretStoreData) -> dg.AssetSpec:
+        """The asset of a SecretStore. The jobs that write to it are added to its ``deps``."""
+        store = data.document
+        where = f"{store.where.file}:{store.where.line}"
+        return dg.AssetSpec(
+            self.get_store_asset_key(data),
+            group_name=self.get_group_name(data),
+            description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), from `{where}`.",
+            kinds={store.provider},
+            metadata={"provider": store.provider, "permissions": store.permissions.value, "document": where},
+        )
+
+    def get_partition_key(self, data: SyncJobData, item: str) -> str:
+        """The partition of the job's asset that stands for a plan item: another one for each item of the job."""
+        return item
+
+    def get_mapping_key(self, data: ShardData) -> str:
+        """What a transfer step is called, as in ``transfer[item]``: another one for each shard of the run."""
+        return allowed(data.name)
+
+    def get_op_name(self, data: OpData) -> str:
+        """What the definition of an op is called. Ops share one space of names with the graphs of all jobs, which have
+        no capitals."""
+        if data.step in ("expand", "check"):
+            assert data.job is not None  # noqa: S101  these two have one
+            name = self.get_job_name(data.job)
+            return f"EXPAND_{name}" if data.step == "expand" else f"CHECK_{data.check}_of_{name}"
+        if data.step == "transfer":
+            assert data.dest is not None  # noqa: S101  this one has one
+            return scoped(f"TRANSFER_to_{dagster_name(data.dest.name)}", data.scope)
+        return scoped(f"AUDIT_{data.pool}" if data.pool else "AUDIT", data.scope)
+
+    def get_pool(self, data: SecretStoreData) -> str:
+        """The concurrency pool of a destination: no more runs than it has slots write there at a time."""
+        return f"secretsync_{dagster_name(data.name)}"
+
+    def get_change_sensor_name(self, data: SecretStoreData) -> str:
+        """The sensor that asks a source store for changes, for all jobs with ``onChange`` that read it."""
+        return scoped(f"{dagster_name(data.name)}_changes", data.scope)
+
+
+def _times(document: JobDocument) -> dict[str, Any]:
+    """When a SyncJob is due. Its schedules are the job's, so that Dagster shows none at the asset."""
+    spec = document.spec
     return {
-        JOB_TAG: job.name,
-        # Automatic retries run every step: re-executing from failure alone would leave out what never began.
-        "dagster/retry_strategy": "ALL_STEPS",
+        **({"schedule": f"{spec.schedule.text} ({spec.timezone})"} if spec.schedule else {}),
+        **({"looks for drift": f"{spec.drift_check.schedule.text} ({spec.timezone})"} if spec.drift_check else {}),
     }
 
 
-def description(job: JobDocument) -> str:
-    """Markdown for the job's page: what goes where, and the document itself, which holds no credentials' values."""
-    spec = job.spec
+def _description(document: JobDocument) -> str:
+    """What goes where and when, and the document itself."""
+    spec = document.spec
     when = f"on `{spec.schedule.text}` ({spec.timezone})" if spec.schedule else "when it is started"
     if spec.on_change is not None:
         when += f", and when the source changes (asked every {spec.on_change.interval:g} s)"
@@ -134,37 +207,10 @@ def description(job: JobDocument) -> str:
         f"Existing secrets: `{spec.write_policy.value}`. Secrets whose source is gone: `{spec.deletion_policy.value}`"
         + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else "."),
         "",
-        f"From `{job.where.file}:{job.where.line}`:",
+        f"From `{document.where.file}:{document.where.line}`:",
         "",
         "```yaml",
-        job.text.strip(),
+        document.text.strip(),
         "```",
     ]
     return "\n".join(lines)
-
-
-def links(documents: Documents) -> dict[str, set[str]]:
-    """Which stores are copied into which destination, without those links that would close a circle.
-
-    Assets may not depend on themselves in any number of steps; two jobs that copy both ways would.
-    """
-    into: dict[str, set[str]] = {}
-    for job in documents.jobs.values():
-        for dest in job.spec.dest:
-            if not _reaches(into, job.spec.source, dest):
-                into.setdefault(dest, set()).add(job.spec.source)
-    return into
-
-
-def _reaches(into: dict[str, set[str]], start: str, goal: str) -> bool:
-    """Whether ``start`` is made, in any number of steps, from ``goal``."""
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        store = waiting.pop()
-        if store == goal:
-            return True
-        if store not in seen:
-            seen.add(store)
-            waiting.extend(into.get(store, ()))
-    return False

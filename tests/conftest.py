@@ -14,9 +14,9 @@ from support.http import Api
 from support.kube_api import KubeApi
 
 from secretsync_core.demo.openbao import start_openbao
-from secretsync_core.schema.provider_configs import VaultConfig
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.vault import open_store
+from secretsync_core.stores.vault.config import VaultConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

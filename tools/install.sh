@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the virtual environment from requirements.lock: every package by version and hash, then this project.
+# Builds the virtual environment from requirements.lock: every package by version and hash, then this project. All of it
+# is compiled at once: where PYTHONDONTWRITEBYTECODE is set, each program would do it again.
 set -euo pipefail
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
@@ -20,5 +21,6 @@ if [ -z "$uv" ]; then
 fi
 
 "$uv" venv --quiet --allow-existing --python "$PYTHON" "$VENV"
-VIRTUAL_ENV="$VENV" "$uv" pip sync --quiet --require-hashes requirements.lock
-VIRTUAL_ENV="$VENV" "$uv" pip install --quiet --no-deps --editable .
+VIRTUAL_ENV="$VENV" "$uv" pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+VIRTUAL_ENV="$VENV" "$uv" pip install --quiet --no-deps --compile-bytecode --editable .
+"$VENV/bin/python" -m compileall -q secretsync_core secretsync_dagster

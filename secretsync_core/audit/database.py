@@ -49,7 +49,8 @@ class Dialect:
             row of bracketed character classes, each standing for one character.
         forbid_control: a condition: the text holds no control character.
         clustered: what a CREATE TABLE ends with to keep its rows in the order of its key.
-        guards: statements that make the table ``ledger`` append-only.
+        guards: ``guards(table)`` are the statements that make a table append-only.
+        guarding: statements that come before the first of those.
     """
 
     text: str
@@ -59,7 +60,8 @@ class Dialect:
     forbid: Callable[[str, str], str]
     forbid_control: Callable[[str], str]
     clustered: str
-    guards: tuple[str, ...]
+    guards: Callable[[str], tuple[str, ...]]
+    guarding: tuple[str, ...] = ()
 
 
 class Transaction(Protocol):

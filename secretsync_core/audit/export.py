@@ -29,8 +29,15 @@ NAMES = ("job", "seq", "time", *_DRAFT_NAMES, "previous", "hash")
 
 
 def to_document(record: Record) -> dict[str, object]:
-    """A record as a JSON object: camelCase names, ``time`` in ISO 8601, UTC, with microseconds."""
-    draft = dict(zip(_DRAFT_NAMES, record.draft, strict=True))
+    """A record as a JSON object: camelCase names, ``time`` in ISO 8601, UTC, with microseconds.
+
+    ``requests`` is an object, by store and then by kind.
+    """
+    draft: dict[str, object] = dict(zip(_DRAFT_NAMES, record.draft, strict=True))
+    requests: dict[str, dict[str, int]] = {}
+    for store, kind, count in record.draft.requests:
+        requests.setdefault(store, {})[kind] = count
+    draft["requests"] = requests
     time = (_EPOCH + record.time * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     ends = {"previous": record.previous, "hash": record.hash}
     return {"job": record.job, "seq": record.seq, "time": time, **draft, **ends}
@@ -56,12 +63,14 @@ def parse(lines: Iterable[bytes | str]) -> Iterator[Record]:
 def _parse(line: bytes | str) -> Record | None:
     try:
         document = orjson.loads(line)
-        if not isinstance(document, dict) or set(document) != set(NAMES):
-            return None
+        if not isinstance(document, dict) or set(document) | {"requests"} != set(NAMES):
+            return None  # what was exported by programs of before has no requests
         time = (datetime.fromisoformat(document["time"]) - _EPOCH) // _MICROSECOND
-        draft = Draft._make(document[name] for name in _DRAFT_NAMES)
+        told = document.get("requests", {}).items()
+        requests = tuple(sorted((store, kind, count) for store, kinds in told for kind, count in kinds.items()))
+        draft = Draft._make({**document, "requests": requests}[name] for name in _DRAFT_NAMES)
         draft = draft._replace(event=Event(draft.event))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         return None
     job, seq, previous, digest = (document[name] for name in ("job", "seq", "previous", "hash"))
     return Record(job, seq, time, draft, previous, digest) if type(seq) is int and type(job) is str else None

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secretsync_core.audit import home
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.errors import LedgerError
 
@@ -206,7 +207,7 @@ def _exists(ledger: str | Path) -> bool:
 def _create(path: Path) -> bytes:
     """Make the key file in one step: whoever finds it finds the whole key. Gives what is in it then."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.make_for_key(path.parent)
         with _scratch(path, base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n") as scratch:
             with suppress(FileExistsError):  # another process was faster: its key counts
                 os.link(scratch, path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from secretsync_core.errors import LeaseHeld
 
 if TYPE_CHECKING:
-    from secretsync_core.audit.database import Transaction
+    from secretsync_core.audit.database import Database, Transaction
 
 
 class Lease(NamedTuple):
@@ -18,6 +18,50 @@ class Lease(NamedTuple):
     holder: str
     acquired: int
     expires: int
+
+
+class Leases:
+    """``ledger.leases``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def acquire(self, job: str, holder: str, seconds: float) -> Lease:
+        """Take the lease of ``job`` for ``seconds``, also from a holder who let it expire.
+
+        A holder who has it already gets it for longer. Raises LeaseHeld, saying by whom and since when, where
+        another one has it.
+        """
+        with self._database.write() as transaction:
+            return acquire(transaction, job, holder, seconds)
+
+    def renew(self, job: str, holder: str, seconds: float) -> Lease:
+        """Hold the lease for ``seconds`` from now. Raises LeaseHeld where it was lost, to another or altogether."""
+        with self._database.write() as transaction:
+            return renew(transaction, job, holder, seconds)
+
+    def release(self, job: str, holder: str) -> None:
+        """Give the lease back; no error where it was lost before."""
+        with self._database.write() as transaction:
+            release(transaction, job, holder)
+
+    def find(self, job: str) -> Lease | None:
+        """The lease of ``job`` as it stands now, expired ones left out."""
+        with self._database.read() as transaction:
+            return find(transaction, job)
+
+    def held(self) -> list[Lease]:
+        """Every lease that was not given back, of runs that go on and of those that were killed.
+
+        A lease that expired may still be its holder's, as long as nobody else took it.
+        """
+        with self._database.read() as transaction:
+            return all_of_them(transaction)
+
+    def live(self) -> list[Lease]:
+        """Every lease that has not expired."""
+        with self._database.read() as transaction:
+            return live(transaction)
 
 
 _COLUMNS = "job, holder, acquired, expires"

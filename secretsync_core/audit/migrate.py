@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit import seal
 from secretsync_core.audit.schema import VERSION, revision
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 try:
@@ -18,7 +19,7 @@ try:
     from alembic.util import CommandError
 except ImportError:
     raise LedgerError(
-        "migrating the ledger needs Alembic, which is not installed", hint="pip install 'secretsync[migrate]'"
+        "migrating the ledger needs Alembic, which is not installed", hint=extra_hint("migrate")
     ) from None
 
 if TYPE_CHECKING:

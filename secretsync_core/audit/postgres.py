@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.refusal import refused_column
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 try:
@@ -19,7 +20,7 @@ try:
     from psycopg.types.string import StrDumper
 except ImportError:
     raise LedgerError(
-        "a ledger in PostgreSQL needs psycopg, which is not installed", hint="pip install 'secretsync[postgres]'"
+        "a ledger in PostgreSQL needs psycopg, which is not installed", hint=extra_hint("postgres")
     ) from None
 
 if TYPE_CHECKING:
@@ -56,10 +57,8 @@ DIALECT = Dialect(
     forbid=_forbid,
     forbid_control=_forbid_control,
     clustered="",
-    guards=(
-        _REFUSE,
-        f"CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger {_GUARD}",
-    ),
+    guards=lambda table: (f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} {_GUARD}",),
+    guarding=(_REFUSE,),
 )
 
 # One round trip. Set for the transaction alone, so that a pooler may give the connection to others in between.

@@ -13,7 +13,10 @@ import orjson
 
 from secretsync_core.model.state import KeyState
 
-__all__ = ["GENESIS", "Draft", "Event", "KeyState", "Record", "record_hash"]
+__all__ = ["GENESIS", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
+
+Requests = tuple[tuple[str, str, int], ...]
+"""Store, kind and how many requests of the kind were made to it, repeats included; sorted."""
 
 
 class Event(StrEnum):
@@ -43,8 +46,9 @@ class Draft(NamedTuple):
         fingerprint: hex HMAC-SHA256 of the value that is (or would be) in the destination.
         owned: this job created the key.
         fields: with Merge, the fields that are ours: hex HMACs of their names, 16 digits each, run together.
-        counts: with ``run-finished``: results by name, as ``name=number`` separated by spaces, and requests by store
-            (``model.told``).
+        counts: with ``run-finished``: results by name, as ``name=number`` separated by spaces.
+        requests: with ``run-finished``: the run's requests. They stand in a table of their own, and the record's hash
+            covers them.
     """
 
     event: Event
@@ -64,6 +68,7 @@ class Draft(NamedTuple):
     owned: bool = False
     fields: str = ""
     counts: str = ""
+    requests: Requests = ()
 
 
 class Record(NamedTuple):
@@ -85,5 +90,11 @@ GENESIS = "0" * 64
 
 
 def record_hash(job: str, seq: int, time: int, draft: Draft, previous: str) -> str:
-    """The hash of a record: hex SHA-256 over every column and the hash of the record before it."""
-    return hashlib.sha256(orjson.dumps([previous, job, seq, time, *draft])).hexdigest()
+    """The hash of a record: hex SHA-256 over every column and the hash of the record before it.
+
+    Requests are told where there are any: records from before there was such a thing keep their hash.
+    """
+    told = [previous, job, seq, time, *draft]
+    if not told[-1]:
+        del told[-1]
+    return hashlib.sha256(orjson.dumps(told)).hexdigest()

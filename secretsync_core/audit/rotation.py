@@ -13,7 +13,45 @@ from secretsync_core.model.change import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from secretsync_core.audit.database import Transaction
+    from secretsync_core.audit.chain import Chains
+    from secretsync_core.audit.database import Database, Transaction
+
+
+class Seals:
+    """``ledger.seals``."""
+
+    def __init__(self, database: Database, chains: Chains) -> None:
+        self._database = database
+        self._chains = chains
+
+    def are_by(self, seal_key: bytes) -> bool:
+        """Whether this is the key that we seal with."""
+        return seal_key == self._chains.key
+
+    def check(self, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
+        """Raise what would keep :meth:`renew` from it, as things are now."""
+        with self._database.read() as transaction:
+            check(transaction, self._chains.key, self._database.name, expected or {})
+
+    def renew(self, seal_key: bytes, run: str, *, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
+        """Seal every chain with another key, in one transaction, and record in each that it was done.
+
+        All is verified first, by the key that it is sealed with: what somebody else made of the ledger is never
+        sealed. ``expected`` are heads that were noted elsewhere, as of :meth:`Ledger.verify`. Raises LedgerBroken
+        where something is wrong, LeaseHeld where a run is going on.
+        """
+        with self._database.write(long=True) as transaction:
+            jobs = self._chains.lock_all(transaction)
+            check(transaction, self._chains.key, self._database.name, expected or {})
+            for job in jobs:
+                self._chains.append(transaction, job, self._chains.lock(transaction, job), [record(run)])
+            seal_anew(transaction, seal_key)
+        self._chains.key = seal_key
+
+    def left_behind(self) -> dict[str, int]:
+        """By job: how many live keys have a fingerprint that was made before the ledger was last sealed anew."""
+        with self._database.read() as transaction:
+            return left_behind(transaction)
 
 
 def record(run: str) -> Draft:

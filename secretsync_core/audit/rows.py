@@ -3,6 +3,7 @@ as bytes."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -14,6 +15,7 @@ from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Row
+    from secretsync_core.audit.record import Requests
 
 SELECT = ", ".join(COLUMNS)
 
@@ -24,10 +26,12 @@ _DIGESTS = tuple(index for index, name in enumerate(COLUMNS) if name in DIGESTS)
 
 def encode(job: str, seq: int, time: int, draft: Draft, previous: str) -> tuple[Row, str]:
     """The row of a draft in its place, and its hash. Raises LedgerError for what no database can hold."""
+    if draft.requests and draft.event != Event.RUN_FINISHED:
+        raise LedgerError("the ledger refused a record: requests belong to the end of a run")
     try:
         digest = record_hash(job, seq, time, draft, previous)
-        values: list[Any] = [job, seq, time, *draft, previous, digest]
-        if _NUL in orjson.dumps(values) and any("\0" in str(value) for value in values):
+        values: list[Any] = [job, seq, time, *draft[:-1], previous, digest]
+        if _holds_nul(values) or (draft.requests and _holds_nul(list(chain.from_iterable(draft.requests)))):
             raise LedgerError("a record was refused: it holds a NUL character")
     except TypeError:  # orjson's, for half a surrogate pair
         raise LedgerError("a record was refused: it holds text that is not Unicode") from None
@@ -35,6 +39,10 @@ def encode(job: str, seq: int, time: int, draft: Draft, previous: str) -> tuple[
     for index in _DIGESTS:
         values[index] = _to_bytes(index, values[index])
     return tuple(values), digest
+
+
+def _holds_nul(values: list[Any]) -> bool:
+    return _NUL in orjson.dumps(values) and any("\0" in str(value) for value in values)
 
 
 def _to_bytes(index: int, text: str) -> bytes:
@@ -47,8 +55,8 @@ def _to_bytes(index: int, text: str) -> bytes:
     return octets
 
 
-def decode(row: Row) -> Record:
-    """The record of a row. Raises LedgerBroken where it cannot be one that we wrote."""
+def decode(row: Row, requests: Requests = ()) -> Record:
+    """The record of a row, and of what stands beside it. Raises LedgerBroken where it cannot be one that we wrote."""
     values: list[Any] = list(row)
     try:
         values[_EVENT] = Event(values[_EVENT])
@@ -57,11 +65,12 @@ def decode(row: Row) -> Record:
     except (ValueError, AttributeError):
         raise LedgerBroken(f"record {row[1]} of {row[0]} says something that no record can say") from None
     values[_OWNED] = bool(values[_OWNED])
-    return Record._make((*values[:_EVENT], Draft._make(values[_EVENT:-2]), *values[-2:]))
+    return Record._make((*values[:_EVENT], Draft._make((*values[_EVENT:-2], requests)), *values[-2:]))
 
 
-def rehash(row: Row) -> tuple[str, str, str]:
-    """Of a row, whatever stands in it: the hash that it has to have, the one that it has, and the one before it.
+def rehash(row: Row, requests: Requests) -> tuple[str, str, str]:
+    """Of a row and what stands beside it, whatever that is: the hash that it has to have, the one that it has, and the
+    one before it.
 
     The first is empty where no record can hold what the row holds.
     """
@@ -72,11 +81,8 @@ def rehash(row: Row) -> tuple[str, str, str]:
     owned = values[_OWNED]
     values[_OWNED] = owned == 1
     try:
-        told = (
-            record_hash(values[0], values[1], values[2], cast("Draft", values[_EVENT:-2]), previous)
-            if owned in (0, 1)
-            else ""
-        )
+        draft = cast("Draft", (*values[_EVENT:-2], requests))
+        told = record_hash(values[0], values[1], values[2], draft, previous) if owned in (0, 1) else ""
     except TypeError:
         told = ""
     return told, digest, previous

@@ -1,5 +1,11 @@
 """The ledger's tables. Every column is bounded and checked, so that no column fits a value.
 
+``ledger`` holds the records, and ``run_requests`` what does not fit into their columns; both are append-only, and the
+chains, whose ends are in ``heads``, cover them. ``current`` is made of the records, and compared with them. ``meta``
+says what the ledger is, sealed. ``leases``, ``item_state`` (which plan items are in sync), ``checks`` and ``drift``
+(the last look for drift, and what it found) say how things stand now: they change all the time, and are no part of the
+chains.
+
 The length and the characters of a column are checked by the database itself: also a mistake in this program, or in
 one that does not exist yet, cannot put a secret's value into the ledger.
 """
@@ -9,16 +15,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.model.told import MAX_COUNTS
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
 
-VERSION = 2
+VERSION = 3
 """The version of the tables below; a program that knows only older ones must not touch the ledger."""
 
 USABLE = 1
 """The oldest version that this program works with as it is: ``migrations`` has what came since."""
+
+WITH_RUNS = 3
+"""The first version with ``run_requests``, ``item_state``, ``checks`` and ``drift``; older ones keep none of that."""
 
 
 def revision(version: int) -> str:
@@ -26,8 +34,11 @@ def revision(version: int) -> str:
     return f"{version:04}"
 
 
-COLUMNS = ("job", "seq", "time", *Draft._fields, "previous", "hash")
+COLUMNS = ("job", "seq", "time", *(name for name in Draft._fields if name != "requests"), "previous", "hash")
 """The columns of ``ledger``, in the order of a Record."""
+
+REQUESTS = ("job", "seq", "store", "kind", "requests")
+"""The columns of ``run_requests``; ``seq`` is that of the ``run-finished`` that tells of them."""
 
 STATE = (
     *("dest", "key", "seq", "source_version", "dest_version", "definition", "owned"),
@@ -39,12 +50,14 @@ DIGESTS = frozenset({"definition", "fingerprint", "fields", "previous", "hash"})
 """The columns that are hex digits in a Record and bytes in the table, which is half as large and checked at no cost."""
 
 ACTIONS = ("", "create", "update", "delete")
+DRIFT_KINDS = ("changed", "removed")
 OUTCOMES = (Event.DONE, Event.FAILED, Event.SKIPPED)
 
 MAX_NAME = 128
 MAX_KEY = 2048
 MAX_VERSION = 256
 MAX_REASON = 40
+MAX_COUNTS = 400
 MAX_FIELDS = 1024  # fields of one secret, at 16 hex digits, 8 bytes, each
 
 STATEFUL = (
@@ -64,7 +77,8 @@ def statements(dialect: Dialect) -> list[str]:
     def column(name: str, kind: str, *, null: bool = False, check: str | None = None) -> str:
         return f"{name} {kind}{'' if null else ' NOT NULL'} CONSTRAINT {name} CHECK ({check or checks[name]})"
 
-    kinds = dict.fromkeys(("seq", "time"), "BIGINT") | {"owned": "SMALLINT"}
+    kinds = dict.fromkeys(("seq", "time", "requests", "since", "found", "drifted"), "BIGINT")
+    kinds |= dict.fromkeys(("owned", "in_sync"), "SMALLINT")
     kinds |= dict.fromkeys(DIGESTS, dialect.binary)
     ledger = [column(name, kinds.get(name, text), null=name in _NULLABLE) for name in COLUMNS]
     bounds = {"job": MAX_NAME, "dest": MAX_NAME, "key": MAX_KEY, "item": MAX_NAME}  # copies of what was checked above
@@ -86,17 +100,28 @@ def statements(dialect: Dialect) -> list[str]:
         column("seal", dialect.binary),
     ]
     leases = [column("job", text), column("holder", text), "acquired BIGINT NOT NULL", "expires BIGINT NOT NULL"]
+
+    def columns(*names: str, **checks: str) -> str:
+        return ", ".join(column(name, kinds.get(name, text), check=checks.get(name)) for name in names)
+
+    drift = columns("job", "dest", "key", "item", "kind", "run", "found", kind=_one_of("kind", *DRIFT_KINDS))
     alembic = "version_num VARCHAR(32) NOT NULL"
     meta = [column("name", text), column("value", text), column("seal", dialect.binary)]
     return [
         f"CREATE TABLE ledger ({', '.join(ledger)}, PRIMARY KEY (job, seq))",
         f"CREATE INDEX runs ON ledger (job, event, seq) WHERE {RUN_EVENTS}",
-        *dialect.guards,
+        *dialect.guarding,
+        *dialect.guards("ledger"),
         f"CREATE TABLE heads ({', '.join(heads)}, PRIMARY KEY (job))",
         f"CREATE TABLE current ({', '.join(current)}, PRIMARY KEY (job, dest, key)){dialect.clustered}",
         f"CREATE TABLE leases ({', '.join(leases)}, PRIMARY KEY (job))",
         f"CREATE TABLE meta ({', '.join(meta)}, PRIMARY KEY (name))",
         "CREATE INDEX items ON current (job, item)",
+        f"CREATE TABLE run_requests ({columns(*REQUESTS)}, PRIMARY KEY (job, seq, store, kind))",
+        *dialect.guards("run_requests"),
+        f"CREATE TABLE item_state ({columns('job', 'item', 'in_sync', 'run', 'since')}, PRIMARY KEY (job, item))",
+        f"CREATE TABLE checks ({columns('job', 'run', 'time', 'drifted')}, PRIMARY KEY (job))",
+        f"CREATE TABLE drift ({drift}, PRIMARY KEY (job, dest, key))",
         # Alembic's own, as it makes it, so that later migrations know where they begin.
         f"CREATE TABLE alembic_version ({alembic}, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
         f"INSERT INTO alembic_version (version_num) VALUES ('{revision(VERSION)}')",  # noqa: S608  our own number
@@ -104,6 +129,10 @@ def statements(dialect: Dialect) -> list[str]:
 
 
 _NULLABLE = frozenset({"source_version", "dest_version"})
+
+
+def _one_of(name: str, *values: str) -> str:
+    return " OR ".join(f"{name} = '{value}'" for value in values)  # SQLite is slower with IN
 
 
 def _checks(dialect: Dialect) -> dict[str, str]:
@@ -125,9 +154,6 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     def digest(name: str, *lengths: int) -> str:
         return f"{dialect.is_binary(name)} AND ({' OR '.join(f'length({name}) = {length}' for length in lengths)})"
 
-    def one_of(name: str, *values: str) -> str:
-        return " OR ".join(f"{name} = '{value}'" for value in values)  # SQLite is slower with IN
-
     # "name=number name=number": what may not follow what, with a space before and after. Together these say exactly
     # the pattern ([a-z][a-z-]*=[0-9]+)( ...)*, which SQLite has no regular expressions to say in one.
     padded = "(' ' || counts || ' ')"
@@ -135,7 +161,7 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     counts = " AND ".join(forbid(padded, pattern) for pattern in never)
 
     return {
-        **{name: some_word(name) for name in ("job", "run", "holder", "name", "value")},
+        **{name: some_word(name) for name in ("job", "run", "holder", "name", "value", "store")},
         **{name: word(name) for name in ("intent", "item", "dest", "source")},
         **{name: key(name) for name in ("key", "source_key")},
         **{name: version(name) for name in ("source_version", "dest_version")},
@@ -143,10 +169,13 @@ def _checks(dialect: Dialect) -> dict[str, str]:
         **{name: digest(name, 0, 32) for name in ("definition", "fingerprint")},
         "seq": "seq >= 1",
         "time": "time > 0",
-        "event": one_of("event", *Event),
-        "action": one_of("action", *ACTIONS),
+        "event": _one_of("event", *Event),
+        "action": _one_of("action", *ACTIONS),
         "reason": f"length(reason) <= {MAX_REASON} AND {forbid('reason', '[^a-z-]')}",
-        "owned": "owned IN (0, 1)",
+        **{name: f"{name} IN (0, 1)" for name in ("owned", "in_sync")},
+        **{name: f"{name} > 0" for name in ("requests", "since", "found")},
+        "drifted": "drifted >= 0",
+        "kind": f"length(kind) >= 1 AND length(kind) <= {MAX_REASON} AND {forbid('kind', '[^a-z-]')}",
         "fields": f"{dialect.is_binary('fields')} AND length(fields) % 8 = 0 AND length(fields) <= {8 * MAX_FIELDS}",
         "counts": f"counts = '' OR length(counts) <= {MAX_COUNTS} AND {counts}",
     }
@@ -165,6 +194,9 @@ RULES = {
     "reason": f"at most {MAX_REASON} lower-case letters and dashes",
     "owned": "true or false",
     "fields": f"16 hex digits a field, at most {MAX_FIELDS} fields",
+    "store": f"1 to {MAX_NAME} letters, digits and . _ : / @ -",
+    "kind": f"1 to {MAX_REASON} lower-case letters and dashes",
+    "requests": "a number greater than 0",
     "counts": f"name=number separated by spaces, at most {MAX_COUNTS} characters",
 }
 """What a column may hold, in words, for the error that refuses a record."""

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from secretsync_core.audit import home
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -41,9 +42,9 @@ DIALECT = Dialect(
     forbid=_forbid,
     forbid_control=_forbid_control,
     clustered=" WITHOUT ROWID",
-    guards=(
-        f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_GUARD}",
-        f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_GUARD}",
+    guards=lambda table: (
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {_GUARD}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_GUARD}",
     ),
 )
 
@@ -81,7 +82,7 @@ class SqliteDatabase:
     def _create(self) -> None:
         """Make the file before SQLite does, so that nobody else can ever read it (its WAL inherits the mode)."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            home.make(self._path.parent)
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         except FileExistsError:
             if self._path.parent.is_dir():

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from secretsync_core.audit import leases, rows, state
+from secretsync_core.audit import leases, requests, rows, state
+from secretsync_core.audit.counts import requests_of, results_of
 from secretsync_core.audit.record import Event
 from secretsync_core.audit.schema import RUN_EVENTS
-from secretsync_core.model.told import requests_of, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class RunSummary:
         counts: results by name, as its ``run-finished`` has them.
         reason: what its ``run-finished`` gives as reason; empty where nothing went wrong as a whole.
         failed_keys: destination keys that ended as ``failed`` in it.
-        requests: requests by store, as its ``run-finished`` has them; empty where it was told of none.
+        requests: requests by store, of all kinds; empty where its ``run-finished`` tells of none.
     """
 
     run: str
@@ -130,16 +130,20 @@ def _last_run(transaction: Transaction, job: str) -> RunSummary | None:
         return None
     start = rows.decode(row)
     row = _last(transaction, job, Event.RUN_FINISHED, start.draft.run)
-    return _run(transaction, start, rows.decode(row) if row else None)
+    return _run(transaction, start, _finish(transaction, row) if row else None)
 
 
 def _last_finished(transaction: Transaction, job: str) -> RunSummary | None:
     row = _last(transaction, job, Event.RUN_FINISHED)
     if row is None:
         return None
-    finish = rows.decode(row)
+    finish = _finish(transaction, row)
     row = _last(transaction, job, Event.RUN_STARTED, finish.draft.run)
     return _run(transaction, rows.decode(row) if row else finish, finish)
+
+
+def _finish(transaction: Transaction, row: Row) -> Record:
+    return rows.decode(row, requests.of(transaction, str(row[0]), cast("int", row[1])))
 
 
 def _run(transaction: Transaction, start: Record, finish: Record | None) -> RunSummary:
@@ -157,7 +161,7 @@ def _run(transaction: Transaction, start: Record, finish: Record | None) -> RunS
         counts=results_of(finish.draft.counts) if finish else {},
         reason=finish.draft.reason if finish else "",
         failed_keys=cast("int", failed[0]) if failed else 0,
-        requests=requests_of(finish.draft.counts) if finish else {},
+        requests=requests_of(finish.draft) if finish else {},
     )
 
 

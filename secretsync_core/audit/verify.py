@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import seal, state
+from secretsync_core.audit import requests, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.rows import SELECT, rehash
 
@@ -154,14 +154,17 @@ def _chain(
 ) -> ChainReport:
     check = ChainCheck(job, expected)
     copies = state.CopyCheck(transaction, job)
+    alongside = requests.Alongside(transaction, job)
     for row in transaction.rows(f"SELECT {SELECT} FROM ledger WHERE job = ? ORDER BY seq", (job,)):  # noqa: S608
-        told, digest, previous = rehash(row)
+        told, digest, previous = rehash(row, alongside.of(job, cast("int", row[1])))
         check.add(cast("int", row[1]), told, digest, previous)
         if copies.differs(row):
             check.report.fault(cast("int", row[1]), "the state of this record's key is not what the record says")
     report = check.finish()
     for fault in _head_faults(key, job, head, report):
         report.fault(*fault)
+    for _, seq in alongside.finish():
+        report.fault(seq if isinstance(seq, int) else 0, "requests are told of a record that is not there")
     for fault in state.differences(transaction, job):
         report.fault(*fault)
     return report

@@ -13,10 +13,11 @@ WRONG = 2  # the documents or the call are wrong
 STORE = 3  # a store or the ledger cannot be reached, or refuses us
 DIFFERENT = 10  # ``plan --detailed-exitcode``: there are changes; ``check``: there is drift
 INTERNAL = 70  # a fault of ours
+OUTPUT = 74  # stdout cannot be written (a full disk); a reader who left is no error
 INTERRUPTED = 130
 TERMINATED = 143
 
-_GRAVEST_FIRST = (INTERRUPTED, TERMINATED, INTERNAL, WRONG, STORE, FAILED, DIFFERENT, OK)
+_GRAVEST_FIRST = (INTERRUPTED, TERMINATED, INTERNAL, OUTPUT, WRONG, STORE, FAILED, DIFFERENT, OK)
 
 
 def gravest(codes: Iterable[int]) -> int:

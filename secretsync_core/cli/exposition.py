@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core import __version__
 from secretsync_core.cli import due
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import UsageError
 from secretsync_core.model.report import Result
 
@@ -15,9 +16,7 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.registry import Collector
 except ImportError:
-    raise UsageError(
-        "metrics need prometheus-client, which is not installed", hint="pip install 'secretsync[metrics]'"
-    ) from None
+    raise UsageError("metrics need prometheus-client, which is not installed", hint=extra_hint("metrics")) from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

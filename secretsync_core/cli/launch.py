@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from secretsync_core.cli import exits, guard
+from secretsync_core.cli import exits, guard, streams
 from secretsync_core.cli.output import Output
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ def launch(body: Callable[[Output], int], *, json: bool = False, quiet: bool = F
         code = body(output)
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
-    except BrokenPipeError:
-        code = exits.OK
     except Exception as error:  # noqa: BLE001  the outermost handler: everything ends here
         code = _failed(error, output)
     output.flush()
@@ -83,12 +81,12 @@ def asked_for_json(arguments: list[str]) -> bool:
 
 
 def finish(code: int) -> None:
-    """End the process, with no word about pipes that are gone."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            from secretsync_core.cli.output import drop
-
-            drop(stream)
+    """End the process: with ``code``, or with ``exits.OUTPUT`` where what was printed could not be written."""
+    failure = streams.flush()
+    if failure is not None:
+        Output().error(
+            f"stdout cannot be written: {failure.strerror or type(failure).__name__}",
+            "the output is incomplete; what the command did stays done",
+        )
+        code = exits.gravest((code, exits.OUTPUT))
     sys.exit(code)

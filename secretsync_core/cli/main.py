@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secretsync_core.cli import guard
+from secretsync_core.cli import guard, streams
 from secretsync_core.cli.call import Call
 from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_error
 
@@ -19,7 +19,8 @@ app = typer.Typer(
     name="secretsync",
     help="Copy secrets between stores, and prove what was done.",
     epilog="Exit codes: 0 all well; 1 some secrets failed; 2 the documents or the call are wrong; "
-    "3 a store or the ledger cannot be reached or denies access; 10 changes (plan --detailed-exitcode), drift (check).",
+    "3 a store or the ledger cannot be reached or denies access; 10 changes (plan --detailed-exitcode), drift (check); "
+    "74 stdout cannot be written.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -435,6 +436,7 @@ def _wrong_call(error: Any, arguments: list[str]) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point ``secretsync``."""
     guard.install()
+    streams.install()
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where a command's words go: results on stdout, notes and errors on stderr, and never a failure over a closed pipe."""
+"""Where a command's words go: results on stdout, notes and errors on stderr."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.cli import streams
 from secretsync_core.cli.escape import safe, safe_lines
 from secretsync_core.cli.paint import Paint, is_terminal, wants_colour, width
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Iterable
 
     from secretsync_core.errors import SecretSyncError
 
@@ -24,7 +25,6 @@ class Output:
         quiet: no notes.
         paint: colours what goes to stdout.
         columns: the width of the terminal on stdout; None where there is none.
-        closed: nobody reads stdout any more; what is written is dropped.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
@@ -32,13 +32,18 @@ class Output:
         self.quiet = quiet
         self.paint = Paint(on=wants_colour(sys.stdout))
         self.columns = width(sys.stdout)
-        self.closed = False
         self._paint_err = Paint(on=wants_colour(sys.stderr))
 
     @property
     def live(self) -> bool:
         """Whether to show progress: on a terminal, to somebody who has not asked for silence."""
         return not self.quiet and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is written to stdout reaches nobody any more: the reader left, or writing failed."""
+        below = streams.writer(sys.stdout)
+        return below is not None and below.lost
 
     def line(self, text: str = "") -> None:
         """One line (or several) for people, on stdout; dropped in JSON mode. What comes from outside is escaped."""
@@ -47,34 +52,30 @@ class Output:
 
     def write(self, text: str) -> None:
         """``text`` on stdout as it is."""
-        if self.closed:
-            return
         try:
             sys.stdout.write(text)
-        except BrokenPipeError:
-            self.closed = True
-            drop(sys.stdout)
         except UnicodeEncodeError:
             # A terminal with a narrow charset: show what it cannot show as escapes rather than fail.
             sys.stdout.write(text.encode("ascii", "backslashreplace").decode("ascii"))
 
+    def data(self, parts: Iterable[bytes]) -> None:
+        """Bytes for a machine on stdout: UTF-8, as JSON and Prometheus ask for, whatever the terminal's charset is."""
+        sys.stdout.flush()
+        for part in parts:
+            sys.stdout.buffer.write(part)
+            if self.lost:
+                break
+
     def flush(self) -> None:
         """Bring what was written to its reader, if there still is one."""
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self.closed = True
-            drop(sys.stdout)
+        sys.stdout.flush()
 
     def document(self, value: Any) -> None:
         """``value`` as JSON on stdout."""
         import orjson
 
-        self.write(
-            orjson.dumps(
-                value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-            ).decode()
-        )
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+        self.data([orjson.dumps(value, option=options)])
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr, unless quiet."""
@@ -122,11 +123,3 @@ class Output:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
-
-
-def drop(stream: TextIO) -> None:
-    """Send the rest of ``stream`` nowhere, so that the interpreter does not fail on it when it ends."""
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)

@@ -5,29 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from secretsync_core.audit import home
 from secretsync_core.cli.escape import safe
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from secretsync_core.audit.keys import KeyPair
-    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
     from secretsync_core.schema.documents import Documents, JobDocument
 
 DEFAULT = Path("secretsync")
-STATE = ".secretsync"
-
-
-class Opened(NamedTuple):
-    """An open ledger, and the keys that tell values apart in it, the newest first."""
-
-    ledger: Ledger
-    fingerprint_key: tuple[bytes, ...]
 
 
 def uses_files(call: Call) -> bool:
@@ -121,13 +115,13 @@ def _check_items(call: Call, chosen: list[JobDocument]) -> None:
 def state_directory(call: Call) -> Path:
     """Where the ledger and its key are kept unless the call or the environment says otherwise."""
     if call.config is not None and call.job is None:
-        return call.config / STATE
-    return DEFAULT / STATE if call.job is None and DEFAULT.is_dir() else Path(STATE)
+        return call.config / home.DIRECTORY
+    return DEFAULT / home.DIRECTORY if call.job is None and DEFAULT.is_dir() else Path(home.DIRECTORY)
 
 
 def ledger_url(call: Call) -> str | Path:
     """Where the ledger of a call is, or would be."""
-    return call.ledger or state_directory(call) / "ledger.db"
+    return call.ledger or state_directory(call) / home.LEDGER
 
 
 def keys(call: Call, *, create: bool = False) -> KeyPair:
@@ -137,72 +131,42 @@ def keys(call: Call, *, create: bool = False) -> KeyPair:
     return load_key(environ=os.environ, directory=state_directory(call), create=create, ledger=ledger_url(call))
 
 
-@contextlib.contextmanager
-def ledger(call: Call, *, write: bool = False, oldest: int | None = None) -> Iterator[Opened]:
+def ledger(
+    call: Call, *, write: bool = False, oldest: int | None = None, reseal: bool = False
+) -> AbstractContextManager[OpenLedger]:
     """The ledger of a call, opened; made where there is none and ``write``.
 
-    ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with.
+    ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with. ``reseal``
+    opens it also where a former key has sealed it, only to seal it anew.
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
-    from secretsync_core.audit.keys import is_given
-    from secretsync_core.audit.ledger import Ledger, LedgerMissing
+    from secretsync_core.audit.opening import open_ledger
     from secretsync_core.audit.schema import USABLE
 
-    url = ledger_url(call)
-    # The documents may stand where nothing can be written, as a ConfigMap does.
-    if write and (call.ledger is None or not is_given(os.environ)):
-        _make(state_directory(call))
-    try:
-        found = keys(call, create=write)
-    except LedgerMissing as error:
-        if call.ledger is not None:
-            raise
-        raise LedgerMissing(f"there is no ledger at {url} yet", hint=error.hint) from None
-    opened = Ledger.open(
-        url,
-        seal_key=found.seal,
-        former=found.former_seals,
-        read_only=not write,
+    return open_ledger(
+        state_directory(call),
+        call.ledger,
+        environ=os.environ,
+        write=write,
         oldest=USABLE if oldest is None else oldest,
+        reseal=reseal,
     )
-    try:
-        yield Opened(opened, found.fingerprints)
-    finally:
-        opened.close()
 
 
-def note_outdated(opened: Opened | None, output: Output) -> None:
+def note_outdated(opened: OpenLedger | None, output: Output) -> None:
     """Say that a ledger's tables could be brought up to date, where they could."""
     if opened is not None and opened.ledger.outdated:
         output.note(opened.ledger.outdated)
 
 
 @contextlib.contextmanager
-def ledger_if_any(call: Call) -> Iterator[Opened | None]:
+def ledger_if_any(call: Call) -> Iterator[OpenLedger | None]:
     """The ledger of a call, to read; None where there is none yet."""
     from secretsync_core.audit.ledger import LedgerMissing
 
     with contextlib.ExitStack() as stack:
         try:
-            opened: Opened | None = stack.enter_context(ledger(call))
+            opened: OpenLedger | None = stack.enter_context(ledger(call))
         except LedgerMissing:
             opened = None
         yield opened
-
-
-def _make(home: Path) -> None:
-    """Make the directory that holds state, invisible to git: the key beside the ledger is a secret."""
-    if home.is_dir():
-        return
-    from secretsync_core.errors import LedgerError
-
-    try:
-        home.mkdir(mode=0o700)
-        (home / ".gitignore").write_text("*\n")
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise LedgerError(
-            f"the directory {home} cannot be made: {error.strerror}",
-            hint="--ledger (or SECRETSYNC_LEDGER) can name another place for the ledger",
-        ) from None

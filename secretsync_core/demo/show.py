@@ -22,6 +22,7 @@ from secretsync_core.demo.lifelike import company
 from secretsync_core.demo.openbao import OpenBaoServer, bao_binary, start_openbao
 from secretsync_core.demo.ui import is_installed
 from secretsync_core.demo.ui_story import StepFailed, UiStory
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def play(
     # What the demo's own client and SecretSync's Vault store work with.
     missing = [name for name in ("aiohttp", "hvac") if importlib.util.find_spec(name) is None]
     if missing:
-        raise SecretSyncError(
-            f"the demo needs {' and '.join(missing)}", hint="install it with: pip install 'secretsync[demo,vault]'"
-        )
+        raise SecretSyncError(f"the demo needs {' and '.join(missing)}", hint=extra_hint("demo", "vault"))
     screen = Screen(line, flush, paint)
     with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="secretsync-demo-") as folder:
         home = Path(folder)
@@ -123,7 +122,7 @@ class _Demo:
 
     def _in_the_ui(self, main: OpenBaoServer) -> UiStory | None:
         if not is_installed():
-            self._say("The web UI is not installed; this brings it: pip install 'secretsync[dagster]'", gap=True)
+            self._say(f"The web UI is not installed: {extra_hint('dagster')}.", gap=True)
             return None
         asyncio.run(_as_administrator(main, _change_for_the_ui))
         token = asyncio.run(_as_administrator(main, lambda vault: vault.token("mender", documents.MEND_POLICY)))

@@ -25,10 +25,10 @@ def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str) -
     recorded. Raises LedgerError.
     """
     # First the lease: a process of the run that is not quite dead yet announces nothing without it.
-    ledger.release(job, holder)
-    if run not in ledger.open_runs(job) or any(record.draft.run == run for record in ledger.unsettled(job)):
+    ledger.leases.release(job, holder)
+    if run not in ledger.runs.unfinished(job) or any(record.draft.run == run for record in ledger.runs.unsettled(job)):
         return False
-    return ledger.finish_run(job, run, reason=reason, counts=_counts(ledger, job, run))
+    return ledger.runs.finish(job, run, reason=reason, counts=_counts(ledger, job, run))
 
 
 def _counts(ledger: Ledger, job: str, run: str) -> str:

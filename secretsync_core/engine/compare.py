@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.engine.canonical import same
 from secretsync_core.engine.convert import VALUE, blob_to_fields, to_shape
-from secretsync_core.engine.fit import check_fits
 from secretsync_core.engine.render import render
 from secretsync_core.errors import InvalidSecret, SecretNotFound
 from secretsync_core.model.change import Action, Change, Drift, Reason
@@ -15,6 +14,7 @@ from secretsync_core.plan.splitting import split_version
 from secretsync_core.plan.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.fit import check_fits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.errors import RateLimited, SecretSyncError, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.errors import RateLimited, SecretSyncError, StoreLost, StoreUnavailable
+from secretsync_core.stores.boundary import unexpected as unexpected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,16 +43,6 @@ class RetryPolicy:
 
 
 _unanswered: ContextVar[int] = ContextVar("unanswered", default=0)
-
-
-def unexpected(error: Exception, store: str) -> SecretSyncError:
-    """An error of our tree as it is; any other (a defect in a store) by its type alone, for its text may hold a value.
-
-    Raise it outside of the handler that caught ``error``, or that hangs on to it as its context.
-    """
-    if isinstance(error, SecretSyncError):
-        return error
-    return StoreError(f"store {store} failed with an unexpected {type(error).__name__}", store=store)
 
 
 def unanswered() -> int:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.engine.gate import Gate, RetryPolicy, unexpected
 from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable, TransformFailed
+from secretsync_core.key_rules import key_fault
 from secretsync_core.model.inventory import Gap
-from secretsync_core.plan.abilities import key_fault
 from secretsync_core.plan.items import build_plan
 from secretsync_core.plan.keys import folder
 from secretsync_core.stores.base import Lister, Reader, StoreContext

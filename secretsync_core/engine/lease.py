@@ -73,21 +73,21 @@ async def hold_lease(
 
     def acquire() -> bool:
         try:
-            ledger.acquire_lease(job, holder, LEASE_SECONDS)
+            ledger.leases.acquire(job, holder, LEASE_SECONDS)
         except LeaseHeld:
-            current = ledger.lease(job)
+            current = ledger.leases.find(job)
             if current is not None and not claim.is_dead(current.holder):
                 if time.monotonic() < until and not holds_another() and claim.is_worth_waiting_for(current.holder):
                     return False
                 raise
             if current is not None:
-                ledger.release(job, current.holder)
+                ledger.leases.release(job, current.holder)
             # It was given back meanwhile, or is by now.
-            ledger.acquire_lease(job, holder, LEASE_SECONDS)
+            ledger.leases.acquire(job, holder, LEASE_SECONDS)
         return True
 
     def holds_another() -> bool:
-        return any(lease.holder == holder for lease in ledger.leases())
+        return any(lease.holder == holder for lease in ledger.leases.held())
 
     while not await recorder.call(acquire):  # noqa: ASYNC110  what is waited for is in a database
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -97,7 +97,7 @@ async def hold_lease(
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             try:
-                await recorder.call(lambda: ledger.renew(job, holder, LEASE_SECONDS))
+                await recorder.call(lambda: ledger.leases.renew(job, holder, LEASE_SECONDS))
             except SecretSyncError as error:
                 lost.append(error)
                 stop.set()
@@ -116,9 +116,9 @@ async def hold_lease(
             # A ledger that fails now has failed the run already; the lease then ends by itself.
             with contextlib.suppress(SecretSyncError):
                 if claim.keep:
-                    await recorder.call(lambda: ledger.renew(job, holder, LEASE_SECONDS))
+                    await recorder.call(lambda: ledger.leases.renew(job, holder, LEASE_SECONDS))
                 else:
-                    await recorder.call(lambda: ledger.release(job, holder))
+                    await recorder.call(lambda: ledger.leases.release(job, holder))
     if lost:
         raise lost[0] from None
 

@@ -66,7 +66,7 @@ class Recorder:
 
         def work() -> dict[str, dict[str, KeyState]]:
             state: dict[str, dict[str, KeyState]] = {}
-            for (dest, key), held in self._ledger.state(self._job):
+            for (dest, key), held in self._ledger.state.keys(self._job):
                 state.setdefault(dest, {})[key] = held
             return state
 
@@ -76,7 +76,7 @@ class Recorder:
         """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
 
         def work() -> dict[str, tuple[str, str]]:
-            return {key: (mark, ours) for key, mark, ours in self._ledger.fingerprints(self._job, dest, keys)}
+            return {key: (mark, ours) for key, mark, ours in self._ledger.state.fingerprints(self._job, dest, keys)}
 
         return await self.call(work)
 
@@ -85,7 +85,7 @@ class Recorder:
 
         def work() -> dict[str, list[Origin]]:
             found: dict[str, list[Origin]] = {}
-            for dest, origin in self._ledger.origins(self._job, item):
+            for dest, origin in self._ledger.state.origins(self._job, item):
                 found.setdefault(dest, []).append(origin)
             return found
 
@@ -93,7 +93,7 @@ class Recorder:
 
     async def origins_of(self, dest: str, keys: Collection[str]) -> dict[str, Origin]:
         """What each of these keys came of, as far as they are live at a destination."""
-        return await self.call(lambda: dict(self._ledger.origins_of(self._job, dest, keys)))
+        return await self.call(lambda: dict(self._ledger.state.origins_of(self._job, dest, keys)))
 
     async def mark(self) -> int:
         """The number of the last record: a place in time for :meth:`moving`."""
@@ -108,7 +108,7 @@ class Recorder:
         """The (dest, key) of all that a run has written since a mark, or may be writing now."""
 
         def work() -> set[tuple[str, str]]:
-            found = {(record.draft.dest, record.draft.key) for record in self._ledger.unsettled(self._job)}
+            found = {(record.draft.dest, record.draft.key) for record in self._ledger.runs.unsettled(self._job)}
             for record in self._ledger.records(job=self._job, newest_first=True):
                 if record.seq <= since:
                     break

@@ -79,7 +79,7 @@ class Session:
 
     async def start(self) -> None:
         """Record that this run began, unless a step of it did so already and it goes on."""
-        await self.recorder.call(lambda: self._ledger.start_run(self.plan.job, self.run))
+        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.run))
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
@@ -96,7 +96,12 @@ class Session:
 
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
-        await self.recorder.record(Draft(Event.RUN_FINISHED, self.run, reason=report.verdict, counts=report.told))
+        well = () if report.stopped else [item.name for item in self.plan.items]
+        await self.recorder.call(
+            lambda: self._ledger.items.mark(self.plan.job, self.run, out=report.left_out, well=well)
+        )
+        end = Draft(Event.RUN_FINISHED, self.run, reason=report.verdict, counts=report.counted, requests=report.asked)
+        await self.recorder.record(end)
 
 
 @asynccontextmanager

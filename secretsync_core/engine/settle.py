@@ -33,10 +33,10 @@ async def settle(
     An intent whose destination cannot be looked at now stays open, and its run unfinished, for the next run to see.
     With ``only``, other intents are left alone and no run is ended: other steps of this run may be at work.
     """
-    dead: list[str] = await recorder.call(_for(ledger.open_runs, job))
+    dead: list[str] = await recorder.call(_for(ledger.runs.unfinished, job))
     if not dead:
         return 0
-    unsettled: list[Record] = await recorder.call(_for(ledger.unsettled, job))
+    unsettled: list[Record] = await recorder.call(_for(ledger.runs.unsettled, job))
     unsettled = [record for record in unsettled if only is None or only(record.draft)]
     left: set[str] = set()
     for record in unsettled:

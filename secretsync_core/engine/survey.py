@@ -12,10 +12,11 @@ from secretsync_core.engine.opening import job_error
 from secretsync_core.engine.ownership import spare_others
 from secretsync_core.engine.splitting import find_fields
 from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
+from secretsync_core.key_rules import key_fault, new_key_fault
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import Target
 from secretsync_core.model.report import ItemError
-from secretsync_core.plan.abilities import find_impossible, key_fault, new_key_fault
+from secretsync_core.plan.abilities import find_impossible
 from secretsync_core.plan.deletes import decide_delete, doubts_of, guard, orphans, takes_away
 from secretsync_core.plan.diff import Sight, decide, stands
 from secretsync_core.plan.origins import unrecordable

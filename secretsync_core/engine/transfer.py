@@ -227,7 +227,7 @@ class Transfer:
         except Exception as caught:
             error = unexpected(caught, change.dest)
             # An attempt that got no answer may have been carried out; the next one then met what it had written.
-            open_end = unanswered() > before or error is not caught
+            open_end = unanswered() > before or error.unanswered
             written = await self._found_written(intended) if open_end else None
             if written is None:
                 self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))

@@ -126,7 +126,7 @@ def _limits(member: tuple[JobPlan, SourceView]) -> tuple[int, float]:
 def _states(ledger: Ledger, names: Iterable[str]) -> Iterator[tuple[str, State]]:
     """What the ledger holds of each of these jobs, one after the other."""
     missing = set(names)
-    for job, rows in groupby(ledger.states(missing), key=lambda row: row[0]):
+    for job, rows in groupby(ledger.state.of_jobs(missing), key=lambda row: row[0]):
         state: State = {}
         for _, (dest, key), held in rows:
             state.setdefault(dest, {})[key] = held
@@ -138,7 +138,7 @@ def _states(ledger: Ledger, names: Iterable[str]) -> Iterator[tuple[str, State]]
 
 def _origins(ledger: Ledger, job: str, item: str) -> dict[str, list[Origin]]:
     found: dict[str, list[Origin]] = {}
-    for dest, origin in ledger.origins(job, item):
+    for dest, origin in ledger.state.origins(job, item):
         found.setdefault(dest, []).append(origin)
     return found
 

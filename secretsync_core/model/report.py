@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.model.change import Change, Drift
-from secretsync_core.model.told import with_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,14 +114,26 @@ class Report:
         return "stopped" if self.stopped else ("" if self.ok else "failed")
 
     @property
-    def told(self) -> str:
-        """The counts and the requests as one line, ``name=number`` separated by spaces, for the ledger."""
+    def left_out(self) -> set[str]:
+        """The plan items that are not in sync now; an empty name stands for the job as a whole."""
+        bad = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+        items = {item for item, counts in self.counts.items() if any(counts.get(result) for result in bad)}
+        return items | {error.item for error in self.errors}
+
+    @property
+    def asked(self) -> tuple[tuple[str, str, int], ...]:
+        """The requests as the ledger has them: store, kind and count, sorted."""
+        every = ((store, kind, count) for store, kinds in self.requests.items() for kind, count in kinds.items())
+        return tuple(sorted(request for request in every if request[2]))
+
+    @property
+    def counted(self) -> str:
+        """The counts as one line, ``name=number`` separated by spaces, for the ledger."""
         counts = {result.value: self.total(result) for result in Result}
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked
-        results = " ".join(f"{name}={count}" for name, count in counts.items() if count)
-        return with_requests(results, {store: sum(kinds.values()) for store, kinds in self.requests.items()})
+        return " ".join(f"{name}={count}" for name, count in counts.items() if count)
 
 
 class ItemError(NamedTuple):

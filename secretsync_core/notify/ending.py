@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.record import Event
 from secretsync_core.model.change import Reason
 from secretsync_core.model.report import Result
-from secretsync_core.model.told import results_of
 from secretsync_core.schema.notify import NotifyEvent
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.record import Event
 from secretsync_core.audit.summary import RunSummary
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from secretsync_core.audit.ledger import Ledger

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify.ending import events_of
 from secretsync_core.notify.parcel import pack
@@ -31,7 +32,7 @@ _LEAST_SECONDS = 0.5
 """With less time than this left a message is not begun: it would hardly be known whether it was sent."""
 
 _AT_ONCE = 8
-_INSTALL = "Apprise is not installed (pip install 'secretsync[notify]')"
+_INSTALL = f"Apprise is not installed ({extra_hint('notify')})"
 
 
 def notify(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.expression.regexp import compile_regexp
+from secretsync_core.key_rules import key_fault, whole
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secretsync_core.model.capabilities import StoreFacts, StoreLimits
+    from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.plan.items import Item, JobPlan
 
 
@@ -63,26 +63,3 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
         yield f"destination {dest} has no marks, and ownership.mark asks for them"
     if plan.spec.deletion_policy is DeletionPolicy.DELETE and Ability.DELETE not in abilities:
         yield f"destination {dest} cannot delete, and deletionPolicy is Delete"
-
-
-def key_fault(key: str, limits: StoreLimits) -> str:
-    """Why a store cannot hold a key; empty where it can."""
-    if limits.max_key_bytes is not None and len(key.encode()) > limits.max_key_bytes:
-        return f"longer than {limits.max_key_bytes} bytes"
-    if limits.key_pattern is not None and not whole(limits.key_pattern, key):
-        return limits.key_rule or "its characters are not allowed there"
-    return ""
-
-
-def new_key_fault(key: str, limits: StoreLimits) -> str:
-    """Why a store would take no secret under a key; empty where it would."""
-    if fault := key_fault(key, limits):
-        return fault
-    if limits.reserved is not None and whole(limits.reserved, key):
-        return limits.reserved_rule or "such names are reserved there"
-    return ""
-
-
-def whole(pattern: str, text: str) -> bool:
-    """Whether an RE2 expression matches all of ``text``."""
-    return compile_regexp(f"^(?:{pattern})$").found(text)

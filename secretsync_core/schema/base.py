@@ -87,3 +87,18 @@ class Credential(Choice):
     value: str | None = Field(
         default=None, repr=False, description="The credential itself. Validation warns: documents end up in git."
     )
+
+
+class Tls(Spec):
+    """Certificates: whom to trust, and our own. Paths of PEM files."""
+
+    ca_file: LocalPath | None = Field(default=None, description="Default: the system's certificates.")
+    cert_file: LocalPath | None = Field(default=None, description="Our client certificate.")
+    key_file: LocalPath | None = Field(default=None, description="Its private key.")
+    server_name: str | None = Field(default=None, min_length=1, description="The name to expect in the certificate.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("certFile and keyFile go together")
+        return self

@@ -44,7 +44,11 @@ _FIELDS = (
 
 
 def normalize(expression: str) -> str:
-    """The expression in capitals with single spaces. Raises ValueError where it is not a cron expression."""
+    """The expression in capitals with single spaces, and in a form that every cron reads alike.
+
+    A range of one number becomes that number, since Dagster takes ``3-3`` for every day, and a list with a star in it
+    becomes the star. Raises ValueError where it is not a cron expression.
+    """
     fields = expression.upper().split()
     if len(fields) != len(_FIELDS):
         raise ValueError("a cron expression has five fields: minute, hour, day of the month, month, day of the week")
@@ -52,7 +56,19 @@ def normalize(expression: str) -> str:
     days, months = sets[2], sets[3]
     if fields[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
         raise ValueError("the schedule names a day that none of its months has, so that it would never run")
-    return " ".join(fields)
+    return " ".join(map(_plain, fields))
+
+
+def _plain(text: str) -> str:
+    parts = text.split(",")
+    if "*" in parts:
+        return "*"
+    return ",".join(first if first == last else part for part, first, last in map(_ends, parts))
+
+
+def _ends(part: str) -> tuple[str, str, str]:
+    first, _, last = part.partition("/")[0].partition("-")
+    return part, first, last
 
 
 def _numbers(field: _Field, text: str) -> set[int]:

@@ -66,7 +66,7 @@ def _explain_one(detail: Mapping[str, Any], model: type[BaseModel], raw: RawDocu
     if kind in ("value_error", "assertion_error"):
         reason = _reason(context, detail)
         # The model of a third party may put into its message whatever it was given.
-        ours = owner is None or owner.__module__.startswith(__name__.rpartition(".")[0] + ".")
+        ours = owner is None or owner.__module__.startswith(__name__.partition(".")[0] + ".")
         message = f"{where}: {reason}" if ours or not _quotes(reason, value) else f"{where} is not valid"
     return Problem(raw.file, raw.positions.line(known), message, hint)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from secretsync_core.schema.candidates import KINDS
-from secretsync_core.schema.provider_configs import BUILT_IN
+from secretsync_core.schema.providers import built_in_models
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -39,7 +39,8 @@ def json_schema_for(kind: str) -> dict[str, Any]:
 
 
 def _definitions() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
-    models: list[type[BaseModel]] = [*KINDS.values(), *BUILT_IN.values()]
+    providers = built_in_models()
+    models: list[type[BaseModel]] = [*KINDS.values(), *providers.values()]
     by_model, schema = models_json_schema(
         [(model, "validation") for model in models], schema_generator=_WithoutNull, ref_template="#/$defs/{model}"
     )
@@ -49,7 +50,7 @@ def _definitions() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any
         "type": "object",
         "title": "Provider",
         "description": "Exactly one provider, by its name, with its configuration.",
-        "properties": {name: refs[model] for name, model in BUILT_IN.items()},
+        "properties": {name: refs[model] for name, model in providers.items()},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,

@@ -1,4 +1,9 @@
-"""The stores of other packages that are installed here: the entry-point group ``secretsync.stores``."""
+"""The stores that documents can name: our own, and those of other packages that are installed here.
+
+Both are registered alike, by entry points: a name, and where the object is that has a ``config`` and an ``open``. It is
+loaded when a document names it, so this module imports no store. Those of others are in the entry-point group
+``secretsync.stores``; ours are listed here, so that they are there without any metadata of an installation.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,19 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 GROUP = "secretsync.stores"
+
+BUILT_IN = {
+    name: EntryPoint(name, f"secretsync_core.stores.{module}:PROVIDER", GROUP)
+    for name, module in {
+        "vault": "vault",
+        "awsSecretsManager": "aws_secrets_manager",
+        "awsParameterStore": "aws_parameter_store",
+        "kubernetes": "kubernetes",
+        "file": "file",
+        "memory": "memory",
+    }.items()
+}
+"""Our own stores. A new one is one more line here."""
 
 
 def installed_plugins() -> tuple[EntryPoint, ...]:

@@ -1,7 +1,7 @@
 """From a provider's name in a document to the model of its configuration.
 
-Third parties register an object in the entry-point group ``secretsync.stores``, under the provider's name; its
-attribute ``config`` is a pydantic model class. It is loaded only when a document names it.
+A provider is registered by an object (see :mod:`~secretsync_core.schema.plugins`) whose attribute ``config`` is a
+pydantic model class. It is loaded only when a document names it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from secretsync_core.schema.plugins import installed_plugins
+from secretsync_core.schema.plugins import BUILT_IN, installed_plugins
 from secretsync_core.schema.positions import shown
-from secretsync_core.schema.provider_configs import BUILT_IN
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -39,10 +38,15 @@ def config_model(name: str) -> type[BaseModel]:
             "Uninstall all of them but one.",
         )
     if built_in is not None:
-        return built_in
+        return _loaded(name, built_in)
     if not found:
         raise _unknown(name)
     return _loaded(name, found[0])
+
+
+def built_in_models() -> dict[str, type[BaseModel]]:
+    """The models of our own providers, by their names."""
+    return {name: _loaded(name, point) for name, point in BUILT_IN.items()}
 
 
 def known_providers() -> list[str]:

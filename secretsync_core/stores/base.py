@@ -33,6 +33,10 @@ class RequestGate(Protocol):
 
     ``attempt`` makes exactly one request and may be called again after a retryable error. ``kind`` is a short word
     (``read``, ``list``, ``stat``, ``write``, ``delete``, ``login``, ...) under which the request is counted.
+
+    A store may await it directly or in a task (``asyncio.wait_for``, ``gather``). What it raises says by ``unanswered``
+    whether an attempt may have been carried out whose answer was lost: let that error through, or hand the note on to
+    the one that you raise in its place. So an attempt raises where the store refuses, and does not give the refusal.
     """
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -7,24 +7,28 @@ delete leaves a deleted entry behind, and writing goes on with the next version.
 
 from __future__ import annotations
 
-import math
+import copy
 import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError
+from pydantic import Field
+
+from secretsync_core.errors import Conflict, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
-from secretsync_core.secret import FieldValue, JsonValue, Secret, SecretValue
+from secretsync_core.schema.base import Spec
+from secretsync_core.secret import FieldValue, Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import check_fits, check_folder, check_key
+from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Gap
-    from secretsync_core.schema.provider_configs import MemoryConfig
     from secretsync_core.stores.base import Store, StoreContext
 
 T = TypeVar("T")
@@ -89,6 +93,14 @@ def purge(store: str, key: str) -> None:
         del data.secrets[key]
 
 
+class MemoryConfig(Spec):
+    """Secrets in this process's memory, for trials and tests."""
+
+    shape: Literal["fields", "binary-fields", "blob"] = Field(
+        default="fields", description="What a secret is: named JSON values, named bytes, or one run of bytes."
+    )
+
+
 class MemoryStore:
     """A store in memory, of either shape, with every ability; handles of one name share what it holds."""
 
@@ -130,8 +142,7 @@ class MemoryStore:
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield the secrets of a folder, in the order of their keys."""
-        if prefix and not prefix.endswith("/"):
-            raise InvalidSecret(f"{prefix!r} is not a folder: it must end with '/'", store=self._name, key=prefix)
+        check_folder(prefix, self._name)
 
         def look() -> tuple[Entry, ...]:
             return tuple(
@@ -228,15 +239,16 @@ class MemoryStore:
             if stored.deleted:
                 raise SecretNotFound(f"{key} is deleted", store=self._name, key=key)
             token, payload = stored.versions[-1]
-            return Secret(SecretValue(self._copy(key, payload)), token)
+            return Secret(SecretValue(copy.deepcopy(payload)), token)
         for token, payload in stored.versions:
             if display_version(token) == version:
-                return Secret(SecretValue(self._copy(key, payload)), token)
+                return Secret(SecretValue(copy.deepcopy(payload)), token)
         raise SecretNotFound(f"{key} has no version {version}", store=self._name, key=key)
 
     def _write(self, key: str, value: SecretValue) -> str:
         self._check_key(key)
-        payload = self._copy(key, value.reveal())
+        check_fits(value, self._facts, key)
+        payload = copy.deepcopy(value.reveal())
         stored = self._data.secrets.get(key)
         if stored is None:
             stored = self._data.secrets[key] = _Stored()
@@ -248,38 +260,8 @@ class MemoryStore:
         stored.versions.append((f"{stored.count}@{secrets.token_hex(8)}", payload))
         return stored.token
 
-    def _copy(self, key: str, payload: dict[str, FieldValue] | bytes) -> dict[str, FieldValue] | bytes:
-        shape = self._facts.shape
-        if isinstance(payload, bytes) is not (shape is Shape.BLOB):
-            raise InvalidSecret(f"this store holds {shape}, and nothing else", store=self._name, key=key)
-        if isinstance(payload, bytes):
-            return payload
-        return {self._name_of(key, name): self._copy_field(key, item) for name, item in payload.items()}
-
-    def _copy_field(self, key: str, item: FieldValue) -> FieldValue:
-        if isinstance(item, bytes) is not (self._facts.shape is Shape.BINARY_FIELDS):
-            raise InvalidSecret(f"this store holds {self._facts.shape}, and nothing else", store=self._name, key=key)
-        return item if isinstance(item, bytes) else self._copy_json(key, item)
-
-    def _copy_json(self, key: str, item: JsonValue) -> JsonValue:
-        """Copy what JSON can hold, all the way down; refuse what it cannot."""
-        if isinstance(item, dict):
-            return {self._name_of(key, name): self._copy_json(key, inner) for name, inner in item.items()}
-        if isinstance(item, list):
-            return [self._copy_json(key, inner) for inner in item]
-        known = item is None or isinstance(item, (str, bool, int, float))
-        if not known or (isinstance(item, float) and not math.isfinite(item)):
-            raise InvalidSecret(f"a field of {key} holds what JSON cannot", store=self._name, key=key)
-        return item
-
-    def _name_of(self, key: str, name: object) -> str:
-        if isinstance(name, str):
-            return name
-        raise InvalidSecret(f"a field of {key} has a name that is not text", store=self._name, key=key)
-
     def _check_key(self, key: str) -> None:
-        if "\0" in key or any(segment in ("", ".", "..") for segment in key.split("/")):
-            raise InvalidSecret(f"{key!r} is not a key: {LIMITS.key_rule}", store=self._name, key=key)
+        check_key(key, self._name, LIMITS)
 
 
 async def open_store(config: MemoryConfig, context: StoreContext) -> Store:
@@ -288,3 +270,6 @@ async def open_store(config: MemoryConfig, context: StoreContext) -> Store:
     Raises StoreError where the name is in use with the other shape.
     """
     return MemoryStore(Shape(config.shape), context)
+
+
+PROVIDER = Provider(config=MemoryConfig, open=open_store, variants=(("", "secretsync_core.stores.memory:MemoryStore"),))

@@ -12,6 +12,7 @@ class Unhealable(StoreUnavailable):
     """The store cannot be reached, and trying again does not help: its certificate is wrong, say."""
 
     retryable = False
+    unanswered = False
 
 
 class TokenRefused(AccessDenied):

@@ -1,33 +1,41 @@
 """Opens stores by their documents, and says which kinds of store are installed.
 
-A third party adds a provider by an entry point of the group ``secretsync.stores``. Its name is the provider's name in
-documents, and it loads to an object (a module will do) with two attributes: ``config``, a pydantic model class for the
-provider's part of the document, and ``open``, an async function of ``(config, context)`` that gives an open store. It
-is loaded only when a document names it, so a broken plugin breaks nobody who does not use it.
+A provider is registered by an entry point: a third party's in the group ``secretsync.stores``, ours in
+:mod:`secretsync_core.schema.plugins`. Its name is the provider's name in documents, and it loads to an object (a module
+will do) with two attributes: ``config``, a pydantic model class for the provider's part of the document, and ``open``,
+an async function of ``(config, context)`` that gives an open store. It is loaded only when a document names it, so a
+broken plugin breaks nobody who does not use it.
+
+**Whatever comes out of a store that is opened here is a SecretSyncError**: from opening it, from every method of the
+protocols, from the iterators of ``list`` and ``stat`` at any point, from ``facts`` and from ``aclose``. What is not of
+our tree becomes a StoreError that names the store and the type, with nothing of the original behind it (see
+:mod:`~secretsync_core.stores.boundary`), and so does a result of another type than the protocol's. Cancellation,
+KeyboardInterrupt and their like pass. So nobody who has a store from here needs an ``except Exception`` around it.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Protocol
 
 from secretsync_core import __version__
+from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
-from secretsync_core.schema.plugins import GROUP, installed_plugins
-from secretsync_core.stores.base import Store, abilities_of
-from secretsync_core.stores.permissions import restrict
+from secretsync_core.schema.plugins import BUILT_IN, GROUP, installed_plugins
+from secretsync_core.stores.base import abilities_of
+from secretsync_core.stores.boundary import passed_on
+from secretsync_core.stores.handle import hand_out
+from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
-    from importlib.metadata import EntryPoint
+    from collections.abc import Sequence
 
     from secretsync_core.model.capabilities import Ability, StoreLimits
     from secretsync_core.schema.documents import StoreDocument
-    from secretsync_core.stores.base import StoreContext
-
-PACKAGE = "secretsync"
+    from secretsync_core.stores.base import Store, StoreContext
+    from secretsync_core.stores.provider import Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,76 +60,35 @@ class StoreTypeInfo:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _BuiltIn:
-    module: str
-    variants: tuple[tuple[str, str, str], ...]  # name, module, class
-    extra: str = ""  # what brings its SDK
-    needs: tuple[str, ...] = ()  # the modules of that SDK
-
-
-_BUILT_IN = {
-    "vault": _BuiltIn(
-        "secretsync_core.stores.vault",
-        (
-            ("KV version 1", "secretsync_core.stores.vault.kv1", "Kv1Store"),
-            ("KV version 2", "secretsync_core.stores.vault.kv2", "Kv2Store"),
-        ),
-        extra="vault",
-        needs=("aiohttp", "hvac", "ijson"),
-    ),
-    "awsSecretsManager": _BuiltIn(
-        "secretsync_core.stores.aws_secrets_manager",
-        (("", "secretsync_core.stores.aws_secrets_manager.store", "SecretsManagerStore"),),
-        extra="aws",
-        needs=("boto3",),
-    ),
-    "awsParameterStore": _BuiltIn(
-        "secretsync_core.stores.aws_parameter_store",
-        (("", "secretsync_core.stores.aws_parameter_store.store", "ParameterStore"),),
-        extra="aws",
-        needs=("boto3",),
-    ),
-    "kubernetes": _BuiltIn(
-        "secretsync_core.stores.kubernetes",
-        (
-            ("one namespace", "secretsync_core.stores.kubernetes.store", "NamespaceStore"),
-            ("all namespaces", "secretsync_core.stores.kubernetes.store", "ClusterStore"),
-        ),
-        extra="kubernetes",
-        needs=("kubernetes",),
-    ),
-    "file": _BuiltIn("secretsync_core.stores.file", (("", "secretsync_core.stores.file", "FileStore"),)),
-    "memory": _BuiltIn("secretsync_core.stores.memory", (("", "secretsync_core.stores.memory", "MemoryStore"),)),
-}
-
-
-class _Open(Protocol):
-    def __call__(self, config: Any, context: StoreContext) -> Awaitable[Store]: ...
-
-
 async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     """Open the store that a document describes, handed out with what its ``permissions`` allow and no more.
 
     Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice, and
-    whatever the store itself raises. The caller closes the store.
+    what the store itself raises; see the module for what that can be. The caller closes the store.
     """
-    opening = _find(document.provider, document.name)
-    store = await opening(document.config, context)
-    given: object = store  # a third party's word is not enough
-    if not isinstance(given, Store) or not abilities_of(given):
-        raise StoreError(
-            f"the provider {document.provider!r} gave something that is not a store",
-            store=document.name,
-            hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
-        )
-    return restrict(store, document.permissions)
+    provider = _find(document.provider, document.name)
+    try:
+        return hand_out(await provider.open(document.config, context), document.name, document.permissions)
+    except ModuleNotFoundError as error:
+        failure: BaseException = _needs(document.provider, error.name or "a package", provider, document.name)
+    except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary
+        failure = passed_on(raised, document.name)
+    try:
+        raise failure
+    finally:
+        del failure  # it holds this frame, by its traceback
 
 
-def _find(provider: str, store: str) -> _Open:
-    """Find the function that opens stores of this provider, importing only that."""
+class _Registered(Protocol):
+    """What every provider is registered by."""
+
+    open: Opening
+
+
+def _find(provider: str, store: str) -> _Registered:
+    """Find what stores of this provider are opened by, importing only that."""
     plugins = [point for point in installed_plugins() if point.name == provider]
-    taken = len(plugins) + (provider in _BUILT_IN)
+    taken = len(plugins) + (provider in BUILT_IN)
     if taken == 0:
         raise StoreError(
             f"no installed package brings the provider {provider!r}",
@@ -130,29 +97,27 @@ def _find(provider: str, store: str) -> _Open:
         )
     if taken > 1:
         raise StoreError(_conflict(provider, plugins), store=store, hint="uninstall all but one")
-    if plugins:
-        return _load(plugins[0], store)
-    built_in = _BUILT_IN[provider]
-    missing = _missing(built_in)
-    if missing:
-        raise StoreError(f"the provider {provider!r} needs {missing}", store=store, hint=_install(built_in))
-    return cast("_Open", importlib.import_module(built_in.module).open_store)
+    loaded = _load(plugins[0] if plugins else BUILT_IN[provider], store)
+    if isinstance(loaded, Provider) and (missing := _missing(loaded)):
+        raise _needs(provider, missing, loaded, store)
+    return loaded
 
 
-def _load(plugin: EntryPoint, store: str) -> _Open:
-    """Load a third party's provider; whatever goes wrong in there is told as its fault, and by its name."""
+def _load(plugin: EntryPoint, store: str) -> _Registered:
+    """Load a provider; whatever goes wrong in there is told as the fault of its package, and by its name."""
     package = plugin.dist.name if plugin.dist else "?"
     try:
-        loaded = plugin.load()
-        opening = loaded.open
-        loaded.config  # noqa: B018  the other half of what a provider must have
-    except Exception as error:
-        raise StoreError(
-            f"the provider {plugin.name!r} of the package {package} cannot be loaded: {type(error).__name__}",
-            store=store,
-            hint=f"it must load to an object with 'config' and 'open'; see {GROUP} in the documentation",
-        ) from error
-    return cast("_Open", opening)
+        loaded: _Registered = plugin.load()
+        loaded.open, loaded.config  # type: ignore[attr-defined]  # noqa: B018  the two halves of a provider
+    except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
+        kind = type(error).__name__
+    else:
+        return loaded
+    raise StoreError(
+        f"the provider {plugin.name!r} of the package {package} cannot be loaded: {kind}",
+        store=store,
+        hint=f"it must load to an object with 'config' and 'open'; see {GROUP} in the documentation",
+    )
 
 
 def installed() -> list[StoreTypeInfo]:
@@ -161,10 +126,10 @@ def installed() -> list[StoreTypeInfo]:
     Abilities are read off the classes. A third party's code is not loaded, so its abilities are not known here.
     """
     plugins = sorted(installed_plugins(), key=lambda point: (point.name, point.dist.name if point.dist else ""))
-    infos = [info for provider in _BUILT_IN for info in _built_in(provider, plugins)]
+    infos = [info for provider in BUILT_IN for info in _built_in(provider, plugins)]
     for plugin in plugins:
         same = [other for other in plugins if other.name == plugin.name]
-        clashes = len(same) > 1 or plugin.name in _BUILT_IN
+        clashes = len(same) > 1 or plugin.name in BUILT_IN
         infos.append(
             StoreTypeInfo(
                 provider=plugin.name,
@@ -180,20 +145,20 @@ def installed() -> list[StoreTypeInfo]:
 
 
 def _built_in(provider: str, plugins: Sequence[EntryPoint]) -> list[StoreTypeInfo]:
-    built_in = _BUILT_IN[provider]
+    built_in: Provider = BUILT_IN[provider].load()
     same = [plugin for plugin in plugins if plugin.name == provider]
     infos = []
     missing = _missing(built_in)
-    for variant, module, name in built_in.variants:
+    for variant, where in built_in.variants:
         abilities: frozenset[Ability] | None = None
         limits: StoreLimits | None = None
         problem = _conflict(provider, same) if same else ""
         if missing:
-            problem = f"needs {missing}: {_install(built_in)}"
+            problem = f"needs {missing}: {extra_hint(built_in.extra)}"
         else:
-            found = getattr(importlib.import_module(module), name)
+            found = EntryPoint(provider, where, GROUP).load()
             abilities, limits = abilities_of_class(found), getattr(found, "LIMITS", None)
-        infos.append(StoreTypeInfo(provider, variant, PACKAGE, __version__, abilities, limits, problem))
+        infos.append(StoreTypeInfo(provider, variant, NAME, __version__, abilities, limits, problem))
     return infos
 
 
@@ -206,19 +171,24 @@ def abilities_of_class(store: type) -> frozenset[Ability]:
 
 
 def _known() -> set[str]:
-    return {*_BUILT_IN, *(plugin.name for plugin in installed_plugins())}
+    return {*BUILT_IN, *(plugin.name for plugin in installed_plugins())}
 
 
 def _conflict(provider: str, plugins: Sequence[EntryPoint]) -> str:
-    owners = [PACKAGE] if provider in _BUILT_IN else []
+    owners = [NAME] if provider in BUILT_IN else []
     owners += [plugin.dist.name if plugin.dist else "?" for plugin in plugins]
     return f"the provider name {provider!r} is taken by more than one package: {', '.join(owners)}"
 
 
-def _missing(built_in: _BuiltIn) -> str:
+def _missing(built_in: Provider) -> str:
     """Name the modules of a store's SDK that are not installed; empty where all are."""
     return ", ".join(name for name in built_in.needs if importlib.util.find_spec(name) is None)
 
 
-def _install(built_in: _BuiltIn) -> str:
-    return f"pip install '{PACKAGE}[{built_in.extra}]'"
+def _needs(provider: str, missing: str, registered: object, store: str) -> StoreError:
+    hint = (
+        extra_hint(registered.extra)
+        if isinstance(registered, Provider)
+        else "install it, or tell the provider's makers"
+    )
+    return StoreError(f"the provider {provider!r} needs {missing}", store=store, hint=hint)

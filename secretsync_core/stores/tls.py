@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
-from secretsync_core.schema.provider_configs import Tls
+from secretsync_core.schema.base import Tls
 from secretsync_core.stores.outage import unreachable
 
 if TYPE_CHECKING:

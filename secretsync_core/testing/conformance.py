@@ -36,10 +36,11 @@ from secretsync_core.errors import (
     InvalidSecret,
     RateLimited,
     SecretNotFound,
+    SecretSyncError,
     StoreError,
     StoreUnavailable,
 )
-from secretsync_core.model.capabilities import Ability, Shape, StoreFacts
+from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
@@ -54,6 +55,7 @@ from secretsync_core.stores.base import (
     Writer,
     abilities_of,
 )
+from secretsync_core.stores.handle import hand_out
 from secretsync_core.testing.canaries import canary, find_in
 from secretsync_core.testing.gates import CountingGate, GateClosed
 from secretsync_core.testing.layouts import Layout
@@ -838,6 +840,70 @@ class StoreConformance:
             await _assert_holds(store, key, value)
         if isinstance(store, Lister):
             assert await _keys(store) == [key]
+
+    async def test_a_lost_answer_is_told(self, store: Store, gate: CountingGate) -> None:
+        """Where an answer is lost and the repeated write is refused, the error says that the first may have counted."""
+        shape, at = store.facts.shape, _at(store)
+        writes: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+        if isinstance(store, ConditionalWriter):
+            write_if = store.write_if
+            writes.append((at("by-write-if"), lambda: write_if(at("by-write-if"), sample(shape, 1), None)))
+            seen = await store.write(at("a"), sample(shape))
+            writes.append((at("a"), lambda: write_if(at("a"), sample(shape, 1), seen)))
+        if isinstance(store, Creator):
+            create = store.create
+            writes.append((at("by-create"), lambda: create(at("by-create"), sample(shape, 1))))
+        if not writes:
+            pytest.skip("the store writes whatever is there")
+        gate.lose_answers()
+        for key, write in writes:
+            try:
+                await write()
+            except Conflict as error:
+                told = error.unanswered
+            else:
+                told = True  # it knows its own write again
+            assert told, f"the write of {key!r} is taken for somebody else's"
+        gate.reopen()
+        for key, _ in writes:
+            await _assert_holds(store, key, sample(shape, 1))
+
+    @pytest.mark.parametrize("error", [StoreUnavailable("down"), AccessDenied("denied")], ids=["down", "denied"])
+    async def test_what_the_gate_knows_comes_through(
+        self, store: Store, seed: Seed, gate: CountingGate, error: StoreError
+    ) -> None:
+        """An error of the gate that is unanswered comes out of every write as such, whatever the store makes of it."""
+        await seed(_at(store)("a"), sample(store.facts.shape))
+        error.unanswered = True
+        gate.close(error)
+        for name, call in _operations(store).items():
+            if name in ("write", "write_if", "create", "delete"):
+                with pytest.raises(SecretSyncError) as caught:
+                    await call()
+                assert caught.value.unanswered, f"{name} does not hand on that its request may have been carried out"
+        gate.reopen()
+
+    async def test_nothing_but_errors_of_ours_gets_out(self, store: Store, seed: Seed, gate: CountingGate) -> None:
+        """A defect within a request comes out of every operation, opened as jobs open it, as an error without a value.
+
+        It may be a Gap of list or stat. It never passes for absence or success.
+        """
+        await seed(_at(store)("a"), sample(store.facts.shape))
+        secret = canary()
+        handle = hand_out(store, "under-test", Permissions.READ_WRITE)
+        assert abilities_of(handle) == abilities_of(store)
+        gate.close(RuntimeError(secret.text))
+        for name, call in _operations(handle).items():
+            try:
+                gaps = await call()
+            except SecretSyncError as error:
+                shown = _texts(error)
+            else:
+                assert name in _ITERATORS, f"{name} says nothing of the error"
+                assert gaps, f"{name} says nothing of the error"
+                shown = [repr(gaps)]
+            assert not [found for text in shown for found in find_in(text, [secret])], f"{name} shows what it said"
+        gate.reopen()
 
     async def test_faults_have_their_names(
         self, store: Store, seed: Seed, faults: Mapping[type[StoreError], Fault]

@@ -14,6 +14,7 @@ import psycopg
 from secretsync_core.audit import rotation, seal
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event, KeyState
+from secretsync_core.audit.schema import VERSION
 from secretsync_core.errors import LeaseHeld
 
 if TYPE_CHECKING:
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
 SEAL_KEY, NEW_KEY = bytes(range(32)), bytes(range(50, 82))
 
 
-VERSION_1 = Path(__file__).with_name("version_1")
-"""Ledgers with data, as the first version of the program left them, sealed with SEAL_KEY."""
+def make_version(number: int, url: str) -> None:
+    """Put a ledger with tables of that version, as a program of then left it, into an empty place.
 
-
-def make_version_1(url: str) -> None:
-    """Put a ledger of the first version, with two jobs in it, into an empty place."""
+    It is sealed with SEAL_KEY, and has two jobs, ``billing`` and ``payments``.
+    """
+    sample = Path(__file__).with_name(f"version_{number}")
     if url.startswith("postgresql"):
         with psycopg.connect(url, autocommit=True) as server:
-            server.execute((VERSION_1 / "postgresql.sql").read_bytes())
+            server.execute((sample / "postgresql.sql").read_bytes())
     else:
         path = Path(url.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
         file = sqlite3.connect(path)
         file.execute("PRAGMA journal_mode=WAL")
-        file.executescript((VERSION_1 / "sqlite.sql").read_text())
+        file.executescript((sample / "sqlite.sql").read_text())
         file.close()
 
 
@@ -101,6 +102,7 @@ class OtherHand:
         if self.postgres:
             server = psycopg.connect(url, autocommit=True, options="-c search_path=secretsync")
             server.execute("ALTER TABLE ledger DISABLE TRIGGER ALL")
+            server.execute("ALTER TABLE IF EXISTS run_requests DISABLE TRIGGER ALL")
             self._connection: Any = server
         else:
             file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
@@ -141,7 +143,7 @@ def try_lease(url: str, job: str, holder: str, seconds: float, answer: Connectio
     """A process that asks for a lease once and says whether it got it."""
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         try:
-            ledger.acquire_lease(job, holder, seconds)
+            ledger.leases.acquire(job, holder, seconds)
         except LeaseHeld:
             answer.send(False)
         else:
@@ -159,7 +161,7 @@ def migrate_and_stay(url: str, reached: Connection) -> None:
     sealed = seal.meta_seal
 
     def stay(key: bytes, name: str, value: str) -> bytes:
-        if (name, value) == ("schema", "2"):
+        if (name, value) == ("schema", str(VERSION)):
             reached.send(True)
             time.sleep(60)
             raise AssertionError("nobody killed us")
@@ -176,8 +178,8 @@ def write_everywhere(url: str, seal_key: bytes, number: int) -> None:
         for batch in range(15):
             for job in (f"own-{number}", f"pair-{number // 2}", "all"):
                 ledger.append(job, [done(f"p{number}/{key}", version=str(batch)) for key in range(3)])
-            ledger.acquire_lease(f"own-{number}", f"process-{number}", 60)
-            ledger.release(f"own-{number}", f"process-{number}")
+            ledger.leases.acquire(f"own-{number}", f"process-{number}", 60)
+            ledger.leases.release(f"own-{number}", f"process-{number}")
 
 
 def reseal_and_stay(url: str, reached: Connection) -> None:
@@ -191,4 +193,4 @@ def reseal_and_stay(url: str, reached: Connection) -> None:
 
     setattr(rotation, "seal_anew", stay)  # noqa: B010  a module's function, in a process that ends here
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
-        ledger.reseal(NEW_KEY, "rotation-1")
+        ledger.seals.renew(NEW_KEY, "rotation-1")

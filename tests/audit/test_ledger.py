@@ -58,7 +58,7 @@ def test_chains_of_jobs_are_apart(ledger: Ledger) -> None:
     assert ledger.append("b", [done("x")]) == [1]
     assert ledger.append("a", [done("x"), done("y")]) == [1, 2]
     assert ledger.jobs() == ["a", "b"]
-    assert [key for key, _ in ledger.state("b")] == [("k8s", "x")]
+    assert [key for key, _ in ledger.state.keys("b")] == [("k8s", "x")]
 
 
 def test_enumerations_may_stand_for_codes(ledger: Ledger) -> None:
@@ -85,12 +85,12 @@ def test_the_state_is_the_last_write_or_same_value(ledger: Ledger) -> None:
             done("a", version="7")._replace(event=Event.SKIPPED, reason="exists"),
         ],
     )
-    assert dict(ledger.state("job")) == {
+    assert dict(ledger.state.keys("job")) == {
         ("k8s", "a"): KeyState("1", "1@there", digest("definition"), True, "payments"),
         ("k8s", "c"): KeyState("5", "5@there", digest("definition"), False, "other"),
     }
     ledger.append("job", [done("b", version="2")])
-    assert [key for key, _ in ledger.state("job")] == [("k8s", "a"), ("k8s", "b"), ("k8s", "c")]
+    assert [key for key, _ in ledger.state.keys("job")] == [("k8s", "a"), ("k8s", "b"), ("k8s", "c")]
 
 
 def test_the_states_of_many_jobs_are_those_of_each(ledger: Ledger) -> None:
@@ -99,24 +99,24 @@ def test_the_states_of_many_jobs_are_those_of_each(ledger: Ledger) -> None:
     for job in jobs[::60]:
         ledger.append(job, [done("a", version=job), done("b"), done("a", dest="aws")])
     wanted = {*jobs[:599], "unknown"} - {jobs[60]}
-    found = list(ledger.states(wanted))
+    found = list(ledger.state.of_jobs(wanted))
     told = {job: [(place, held) for of, place, held in found if of == job] for job in jobs}
-    assert told == {job: list(ledger.state(job)) if job in wanted else [] for job in jobs}
+    assert told == {job: list(ledger.state.keys(job)) if job in wanted else [] for job in jobs}
     assert [job for job, _, _ in found] == sorted(job for job, _, _ in found)
     assert len(found) == 27
-    assert list(ledger.states([])) == []
+    assert list(ledger.state.of_jobs([])) == []
 
 
 def test_a_state_shows_one_moment_while_records_are_appended(ledger: Ledger) -> None:
     """A stream that is read slowly is not disturbed by writes, nor does it hold them up."""
     ledger.append("job", [done(f"key-{number:04d}") for number in range(3000)])
-    stream = ledger.state("job")
+    stream = ledger.state.keys("job")
     next(stream)
     ledger.append("job", [done("key-2999", version="2"), done("later")])
     rest = dict(stream)
     assert len(rest) == 2999
     assert rest["k8s", "key-2999"].source_version == "1"
-    assert len(dict(ledger.state("job"))) == 3001
+    assert len(dict(ledger.state.keys("job"))) == 3001
 
 
 def test_fingerprints_are_those_of_the_state(ledger: Ledger) -> None:
@@ -124,13 +124,15 @@ def test_fingerprints_are_those_of_the_state(ledger: Ledger) -> None:
     ledger.append("job", [done(f"key-{number:04d}") for number in range(1200)])
     ledger.append("job", [done("key-0001", version="2", fields="ab" * 8), done("key-0002", action="delete")])
     ledger.append("job", [done("elsewhere", dest="aws")])
-    everything = {key: (fingerprint, fields) for key, fingerprint, fields in ledger.fingerprints("job", "k8s", None)}
+    everything = {
+        key: (fingerprint, fields) for key, fingerprint, fields in ledger.state.fingerprints("job", "k8s", None)
+    }
     assert len(everything) == 1199
     assert everything["key-0001"] == (digest("key-00012"), "ab" * 8)
     some = {f"key-{number:04d}" for number in range(1100)} | {"unknown"}
-    found = list(ledger.fingerprints("job", "k8s", some))
+    found = list(ledger.state.fingerprints("job", "k8s", some))
     assert [key for key, _, _ in found] == sorted(some - {"unknown", "key-0002"})
-    assert list(ledger.fingerprints("job", "k8s", [])) == []
+    assert list(ledger.state.fingerprints("job", "k8s", [])) == []
 
 
 def test_an_intention_is_open_until_its_run_or_another_settles_it(ledger: Ledger) -> None:
@@ -147,15 +149,15 @@ def test_an_intention_is_open_until_its_run_or_another_settles_it(ledger: Ledger
         ],
     )
     ledger.append("other", [started("dead"), done("b", intent="2")])
-    assert ledger.open_runs("job") == ["dead"]
-    assert [record.draft.key for record in ledger.unsettled("job")] == ["b", "c"]
+    assert ledger.runs.unfinished("job") == ["dead"]
+    assert [record.draft.key for record in ledger.runs.unsettled("job")] == ["b", "c"]
     ledger.append("job", [started("next"), done("b", run="next", intent="2")])
-    assert ledger.open_runs("job") == ["dead", "next"]
-    assert [record.draft.key for record in ledger.unsettled("job")] == ["c"]
+    assert ledger.runs.unfinished("job") == ["dead", "next"]
+    assert [record.draft.key for record in ledger.runs.unsettled("job")] == ["c"]
     settled = done("c", run="dead", intent="3")._replace(event=Event.FAILED, reason="interrupted")
     ledger.append("job", [settled, finished("dead", reason="interrupted")])
-    assert ledger.unsettled("job") == []
-    assert ledger.open_runs("job") == ["next"]
+    assert ledger.runs.unsettled("job") == []
+    assert ledger.runs.unfinished("job") == ["next"]
 
 
 def test_records_are_filtered_and_ordered(ledger: Ledger) -> None:
@@ -181,9 +183,9 @@ def test_records_are_filtered_and_ordered(ledger: Ledger) -> None:
 
 def test_a_summary_says_how_a_job_stands(ledger: Ledger) -> None:
     """The last run, the last success, and the keys that failed in the last run and were not put right in it."""
-    assert ledger.summary("job").last_run is None
+    assert ledger.runs.summary("job").last_run is None
     ledger.append("job", [started("r1"), done("a", run="r1"), finished("r1", "created=1 failed=0")])
-    first = ledger.summary("job")
+    first = ledger.runs.summary("job")
     assert first.last_run is not None
     assert first.last_run.ok
     assert (first.records, first.live_keys, first.failed_keys) == (3, 1, 0)
@@ -191,12 +193,12 @@ def test_a_summary_says_how_a_job_stands(ledger: Ledger) -> None:
 
     failed = done("b", run="r2")._replace(event=Event.FAILED, reason="conflict")
     ledger.append("job", [started("r2"), failed, failed._replace(key="c"), done("c", run="r2")])
-    running = ledger.summary("job").last_run
+    running = ledger.runs.summary("job").last_run
     assert running is not None
     assert (running.run, running.finished, running.ok, running.failed_keys) == ("r2", None, False, 1)
 
     ledger.append("job", [finished("r2", "created=1 failed=1")])
-    second = ledger.summary("job")
+    second = ledger.runs.summary("job")
     assert second.last_run is not None
     assert dict(second.last_run.counts) == {"created": 1, "failed": 1}
     assert not second.last_run.ok
@@ -204,7 +206,7 @@ def test_a_summary_says_how_a_job_stands(ledger: Ledger) -> None:
     assert second.failed_keys == 1
 
     ledger.append("job", [started("r3"), finished("r3", "unchanged=2", reason="stopped")])
-    third = ledger.summary("job").last_run
+    third = ledger.runs.summary("job").last_run
     assert third is not None
     assert not third.ok
 
@@ -215,7 +217,7 @@ def test_a_ledger_is_opened_again_as_it_was(ledger: Ledger, url: str) -> None:
     ledger.close()
     ledger.close()
     with Ledger.open(url, seal_key=SEAL_KEY, read_only=True) as reader:
-        assert len(list(reader.state("job"))) == 1
+        assert len(list(reader.state.keys("job"))) == 1
         with pytest.raises(LedgerError, match="reading only"):
             reader.append("job", [done("b")])
     with Ledger.open(url, seal_key=SEAL_KEY) as again:
@@ -241,7 +243,7 @@ def test_another_key_is_named_as_such(ledger: Ledger, url: str) -> None:
 def test_a_newer_ledger_is_left_alone(ledger: Ledger, url: str, other_hand: OtherHand) -> None:
     """An old program must not write into tables that it does not know."""
     del ledger
-    other_hand("UPDATE meta SET value = '3' WHERE name = 'schema'")
+    other_hand("UPDATE meta SET value = '4' WHERE name = 'schema'")
     with pytest.raises(LedgerError, match="newer") as caught:
         Ledger.open(url, seal_key=SEAL_KEY)
     assert "upgrade" in caught.value.hint
@@ -250,12 +252,12 @@ def test_a_newer_ledger_is_left_alone(ledger: Ledger, url: str, other_hand: Othe
 def test_the_state_can_be_made_anew(ledger: Ledger, other_hand: OtherHand) -> None:
     """Where the state differs from the records, the records win."""
     ledger.append("job", [done("a"), done("b"), done("c"), done("b", action="delete")])
-    before = list(ledger.state("job"))
+    before = list(ledger.state.keys("job"))
     other_hand("DELETE FROM current WHERE key = 'a'")
     other_hand("UPDATE current SET source_version = 'x' WHERE key = 'c'")
     assert not ledger.verify("job")[0].sound
-    ledger.rebuild("job")
-    assert list(ledger.state("job")) == before
+    ledger.state.rebuild("job")
+    assert list(ledger.state.keys("job")) == before
     assert ledger.verify("job")[0].sound
 
 

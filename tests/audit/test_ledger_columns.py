@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit.lab import digest, done
-from secretsync_core.audit.record import Draft
+from audit.lab import digest, done, finished
+from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import LedgerError
+from secretsync_core.model.change import Action, Change, Drift, Reason
 
 if TYPE_CHECKING:
     from audit.lab import OtherHand
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
 JSON = '{"user": "app", "password": "canary-7f3a"}'
 SENTENCE = "canary-7f3a is the pass phrase"
+
+END: dict[str, Any] = {"event": Event.RUN_FINISHED}
 
 BAD: list[dict[str, Any]] = [
     {"reason": "canary-7f3a"},
@@ -45,6 +48,13 @@ BAD: list[dict[str, Any]] = [
     {"key": "half a pair: \ud800"},
     {"owned": 2},
     {"counts": "a=1\x00canary"},
+    {"requests": (("vault", "read", 1),)},
+    *(
+        {**END, "requests": (request,)}
+        for request in ((PEM, "read", 1), (JSON, "read", 1), ("x" * 129, "read", 1), ("", "read", 1))
+    ),
+    *({**END, "requests": (("vault", kind, 1),)} for kind in ("canary-7f3a", PEM, "", "x" * 41, "read\x00canary")),
+    *({**END, "requests": (("vault", "read", count),)} for count in (0, -1)),
 ]
 
 
@@ -73,6 +83,7 @@ def test_a_refusal_names_the_column(ledger: Ledger) -> None:
     [
         {"counts": "created=1 not-reached=20 failed=0"},
         {"counts": "a=999999999999999"},
+        {**END, "requests": (("k8s-prod", "list", 2), ("k8s-prod", "write", 10**15), ("z" * 128, "read", 1))},
         {"fields": "0123456789abcdef" * 1024},
         {"key": "x" * 2048, "source_key": "with spaces/and 'quotes\" \\u0000 %s ? 日本"},
         {"source_version": "3@2026-01-01T00:00:00Z (sealed)"},
@@ -88,7 +99,7 @@ def test_what_is_no_value_fits(ledger: Ledger, good: dict[str, Any]) -> None:
     assert ledger.verify()[0].sound
 
 
-TEXT_COLUMNS = [name for name in Draft._fields if name not in ("owned", "key", "source_key")]
+TEXT_COLUMNS = [name for name in Draft._fields if name not in ("owned", "key", "source_key", "requests")]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,21 +116,29 @@ def test_only_codes_names_and_digests_ever_come_through(ledger: Ledger, column: 
         assert text.isprintable()
 
 
+_CHANGES = (
+    "UPDATE ledger SET reason = 'x'",
+    "DELETE FROM ledger",
+    "UPDATE run_requests SET requests = 2",
+    "DELETE FROM run_requests",
+)
+
+
 def test_the_table_is_append_only(ledger: Ledger, url: str) -> None:
     """The database itself refuses to change or delete a record."""
     import sqlite3
 
     import psycopg
 
-    ledger.append("job", [done("a")])
+    ledger.append("job", [finished()._replace(requests=(("vault", "read", 1),))])
     connection: Any
     if url.startswith("postgresql"):
         connection = psycopg.connect(url, autocommit=True, options="-c search_path=secretsync")
-        statements = ["TRUNCATE ledger"]
+        statements = ["TRUNCATE ledger", "TRUNCATE run_requests"]
     else:
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         statements = []
-    for statement in ["UPDATE ledger SET reason = 'x'", "DELETE FROM ledger", *statements]:
+    for statement in [*_CHANGES, *statements]:
         with pytest.raises((psycopg.Error, sqlite3.Error), match="append-only"):
             connection.execute(statement)
     connection.close()
@@ -137,6 +156,18 @@ def test_the_state_and_the_heads_fit_no_value_either(ledger: Ledger, other_hand:
     ):
         with pytest.raises(other_hand.refuses()):
             other_hand(statement, JSON * 30)
-    ledger.acquire_lease("job", "me", 60)
+    ledger.items.mark("job", "run-1", out={"item-0"})
+    drifted = Change("item-0", "k8s", "a", Action.COMPARE, Reason.DRIFTED, drift=Drift.CHANGED)
+    ledger.drift.keep("job", "look-1", [drifted], 1)
+    for table, column in (
+        *(("item_state", column) for column in ("job", "item", "run")),
+        *(("checks", column) for column in ("job", "run")),
+        *(("drift", column) for column in ("job", "dest", "item", "kind", "run")),
+    ):
+        with pytest.raises(other_hand.refuses()):
+            other_hand(f"UPDATE {table} SET {column} = ?", JSON)
+    with pytest.raises(other_hand.refuses()):
+        other_hand("UPDATE drift SET key = ?", PEM)
+    ledger.leases.acquire("job", "me", 60)
     with pytest.raises(other_hand.refuses()):
         other_hand("UPDATE leases SET holder = ?", JSON)

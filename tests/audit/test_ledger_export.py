@@ -84,7 +84,14 @@ def test_an_edited_field_is_found(filled: Ledger, name: str) -> None:
     """Every field of a line is part of its hash."""
     lines = list(export(filled.records(job="a")))
     document = orjson.loads(lines[1])
-    others = {"seq": 7, "time": "2020-01-01T00:00:00.000000Z", "owned": False, "event": "failed", "job": "c"}
+    others: dict[str, object] = {
+        "seq": 7,
+        "time": "2020-01-01T00:00:00.000000Z",
+        "owned": False,
+        "event": "failed",
+        "job": "c",
+    }
+    others["requests"] = {"vault": {"read": 1}}
     document[name] = others.get(name, digest("other"))
     lines[1] = orjson.dumps(document)
     assert any(not report.sound for report in verify_export(lines))

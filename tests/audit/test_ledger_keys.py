@@ -63,7 +63,7 @@ def test_a_key_file_is_made_once_and_for_us_alone(tmp_path: Path) -> None:
     first = load_key(environ={}, directory=place, create=True)
     assert load_key(environ={}, directory=place, create=True) == first
     assert load_key(environ={}, directory=place, create=False) == first
-    assert [path.name for path in place.iterdir()] == ["ledger.key"]
+    assert sorted(path.name for path in place.iterdir()) == [".gitignore", "ledger.key"]
     assert stat.S_IMODE((place / "ledger.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     text = (place / "ledger.key").read_text()
@@ -177,7 +177,7 @@ def test_our_own_key_is_replaced_in_one_step(tmp_path: Path) -> None:
     third = replace(tmp_path)
     assert third.former_seals == (second.seal, first.seal)
     assert load_key(environ={}, directory=tmp_path, create=False) == third
-    assert [path.name for path in tmp_path.iterdir()] == ["ledger.key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "ledger.key"]
     assert stat.S_IMODE((tmp_path / "ledger.key").stat().st_mode) == 0o600
     with pytest.raises(LedgerMissing):
         replace(tmp_path / "nowhere")

@@ -14,12 +14,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from audit.lab import SEAL_KEY, OtherHand, append_many, done, make_version_1, migrate_and_stay, migrate_once
+from audit.lab import SEAL_KEY, OtherHand, append_many, done, make_version, migrate_and_stay, migrate_once
 from secretsync_core.audit import migrate, migrations, seal
-from secretsync_core.audit.ledger import Ledger, _open_database
+from secretsync_core.audit.counts import requests_of, results_of
+from secretsync_core.audit.databases import open_database
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.record import Event
 from secretsync_core.audit.schema import VERSION, revision
 from secretsync_core.audit.state import OF_ITEM
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
+from secretsync_core.model.change import Action, Change, Drift, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +35,13 @@ spawn = multiprocessing.get_context("spawn")
 @pytest.fixture
 def old(url: str) -> str:
     """Where a ledger of the first version stands, with data."""
-    make_version_1(url)
+    make_version(1, url)
     return url
 
 
 def by_alembic(url: str, to: str) -> None:
     """Make the tables in an empty place by migrations alone."""
-    database = _open_database(url, read_only=False)
+    database = open_database(url, read_only=False)
     if database.schema:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute("CREATE SCHEMA secretsync")
@@ -77,12 +82,12 @@ def told(ledger: Ledger) -> dict[str, Any]:
     return {
         job: (
             list(ledger.records(job=job)),
-            list(ledger.state(job)),
-            [list(ledger.fingerprints(job, dest)) for dest in ("k8s", "vault-b")],
-            [list(ledger.origins(job, f"item-{number}")) for number in range(3)],
-            ledger.summary(job),
-            ledger.open_runs(job),
-            ledger.unsettled(job),
+            list(ledger.state.keys(job)),
+            [list(ledger.state.fingerprints(job, dest)) for dest in ("k8s", "vault-b")],
+            [list(ledger.state.origins(job, f"item-{number}")) for number in range(3)],
+            ledger.runs.summary(job),
+            ledger.runs.unfinished(job),
+            ledger.runs.unsettled(job),
         )
         for job in ledger.jobs()
     }
@@ -111,7 +116,7 @@ def test_a_new_ledger_and_a_migrated_one_have_the_same_tables(url: str, tmp_path
 
 def test_the_first_migration_makes_the_first_version(url: str, tmp_path: Path) -> None:
     """What the first program made is what revision 0001 makes."""
-    make_version_1(url)
+    make_version(1, url)
     expected = anatomy(url)
     if url.startswith("postgresql"):
         with psycopg.connect(url, autocommit=True) as server:
@@ -165,7 +170,7 @@ def test_a_ledger_of_an_older_version_serves_as_it_is(old: str) -> None:
     with Ledger.open(old, seal_key=SEAL_KEY) as ledger:
         assert "`secretsync audit migrate`" in ledger.outdated
         assert ledger.append("billing", [done("more", item="item-1")]) == [27]
-        assert sum(1 for _ in ledger.origins("billing", "item-1")) == 3
+        assert sum(1 for _ in ledger.state.origins("billing", "item-1")) == 3
         assert all(report.sound for report in ledger.verify())
     with Ledger.open(old, seal_key=SEAL_KEY, read_only=True) as reader:
         assert reader.version == 1
@@ -183,6 +188,70 @@ def test_a_ledger_that_is_too_old_says_what_to_do(old: str, read_only: bool) -> 
         Ledger.open(old, seal_key=SEAL_KEY, read_only=read_only, oldest=2)
     assert "secretsync audit migrate" in caught.value.hint
     assert caught.value.exit_code == 3
+
+
+def test_a_ledger_of_version_2_is_brought_up_to_date(url: str, tmp_path: Path) -> None:
+    """With the requests that its runs told in their counts; the next run has them in their own place."""
+    make_version(2, url)
+    known = {"a-store-zone-2-with-a-long-name": 1, "k8s-prod": 4, "vault": 5}
+    asked = (("k8s-prod", "write", 3), ("vault", "list", 1), ("vault", "read", 3))
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        assert ledger.version == 2
+        before, reports = told(ledger), ledger.verify()
+        assert [report.sound for report in reports] == [True, True]
+        assert ledger.migrate() == 2
+        assert ledger.verify() == reports
+        assert told(ledger) == before
+        finished = [record.draft for record in ledger.records(job="billing", events=[Event.RUN_FINISHED])]
+        assert [requests_of(draft) for draft in finished] == [{**known, "vault": 5}, {**known, "vault": 6}]
+        assert [results_of(draft.counts) for draft in finished] == [{"created": 4}, {"updated": 4, "failed": 1}]
+        ledger.runs.start("billing", "run-9")
+        ledger.runs.finish("billing", "run-9", reason="", counts="unchanged=4", requests=asked)
+        last = ledger.runs.summary("billing").last_run
+        assert last is not None
+        assert last.requests == {"k8s-prod": 3, "vault": 4}
+        assert all(report.sound for report in ledger.verify())
+    migrated = anatomy(url)
+    if url.startswith("postgresql"):
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute("DROP SCHEMA secretsync CASCADE")
+    else:
+        url = f"sqlite:///{tmp_path / 'fresh.db'}"
+    Ledger.open(url, seal_key=SEAL_KEY).close()
+    assert anatomy(url) == migrated
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_has_no_place_in_older_tables_is_not_kept(url: str, number: int) -> None:
+    """They serve: a run ends, its chain is sound, and of requests, items and drift there is nothing to be told."""
+    make_version(number, url)
+    change = Change("item-0", "k8s", "prod/0", Action.COMPARE, Reason.DRIFTED, drift=Drift.CHANGED)
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        ledger.runs.start("billing", "run-9")
+        ledger.runs.finish("billing", "run-9", reason="", counts="created=1", requests=(("vault", "list", 1),))
+        ledger.items.mark("billing", "run-9", out={"item-0"}, well={"item-1"})
+        ledger.drift.keep("billing", "look-1", [change], 1)
+        assert ledger.items.out_of_sync("billing") == []
+        assert ledger.drift.last_look("billing") is None
+        last = ledger.runs.summary("billing").last_run
+        assert last is not None
+        assert (last.counts, last.requests) == ({"created": 1}, {})
+        assert all(report.sound for report in ledger.verify())
+        assert ledger.version == number
+        ledger.migrate()
+        assert all(report.sound for report in ledger.verify())
+
+
+def test_tables_that_are_migrated_while_in_use_are_read_as_they_are_then(url: str) -> None:
+    """Whoever had the ledger open with older tables verifies what others write into the new ones."""
+    make_version(2, url)
+    with Ledger.open(url, seal_key=SEAL_KEY) as early, Ledger.open(url, seal_key=SEAL_KEY) as late:
+        late.migrate()
+        late.runs.start("billing", "run-9")
+        late.runs.finish("billing", "run-9", reason="", counts="created=1", requests=(("vault", "list", 1),))
+        assert early.version == 2
+        assert all(report.sound for report in early.verify())
+        assert list(early.records()) == list(late.records())
 
 
 def test_a_migration_that_is_killed_leaves_the_ledger_as_it_was(old: str) -> None:
@@ -213,7 +282,7 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(old: str, monkeypatc
     sealed = seal.meta_seal
 
     def fail(key: bytes, name: str, value: str) -> bytes:
-        if (name, value) == ("schema", "2"):
+        if (name, value) == ("schema", str(VERSION)):
             raise LedgerError("the disk is full")
         return sealed(key, name, value)
 
@@ -257,7 +326,7 @@ def test_many_migrate_at_once_while_others_append(old: str) -> None:
 
 def test_a_ledger_that_disagrees_with_its_stamp_is_left_alone(url: str) -> None:
     """Its own word and Alembic's table were brought together from two backups: nobody can tell which tables it has."""
-    make_version_1(url)
+    make_version(1, url)
     hand = OtherHand(url)
     hand("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     hand("INSERT INTO alembic_version VALUES ('0002')")
@@ -281,7 +350,7 @@ def test_a_version_that_somebody_else_wrote_is_not_believed(old: str) -> None:
 
 def test_migrations_of_others_in_the_same_database_are_left_alone(postgres_url: str) -> None:
     """Dagster keeps an alembic_version of its own beside the ledger."""
-    make_version_1(postgres_url)
+    make_version(1, postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute("CREATE TABLE public.alembic_version (version_num VARCHAR(32) NOT NULL)")
         server.execute("INSERT INTO public.alembic_version VALUES ('16e3655b4d9b')")
@@ -293,7 +362,7 @@ def test_migrations_of_others_in_the_same_database_are_left_alone(postgres_url: 
 
 def test_a_role_that_only_reads_and_writes_may_sync_and_not_migrate(postgres_url: str) -> None:
     """Migrating is for whoever owns the tables; the refusal leaves everything as it was."""
-    make_version_1(postgres_url)
+    make_version(1, postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute("CREATE ROLE syncer LOGIN; GRANT USAGE ON SCHEMA secretsync TO syncer")
         server.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA secretsync TO syncer")
@@ -309,6 +378,11 @@ def test_a_role_that_only_reads_and_writes_may_sync_and_not_migrate(postgres_url
                 assert owner.migrate() == 1
             with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
                 assert ledger.append("billing", [done("later")]) == [28]
+                # It needs no grant anew for what was added.
+                ledger.runs.start("billing", "run-9")
+                assert ledger.runs.finish("billing", "run-9", reason="", counts="", requests=(("vault", "list", 1),))
+                ledger.items.mark("billing", "run-9", out={"item-0"})
+                ledger.drift.keep("billing", "look-1", [], 0)
         finally:
             server.execute("DROP OWNED BY syncer; DROP ROLE syncer")
 
@@ -338,5 +412,5 @@ def test_a_missing_alembic_names_the_extra(old: str, monkeypatch: pytest.MonkeyP
     with Ledger.open(old, seal_key=SEAL_KEY) as ledger:
         with pytest.raises(LedgerError) as caught:
             ledger.migrate()
-        assert "secretsync[migrate]" in caught.value.hint
+        assert caught.value.hint == extra_hint("migrate")
         assert ledger.append("payments", [done("after")]) == [29]

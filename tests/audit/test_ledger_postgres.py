@@ -11,6 +11,7 @@ import pytest
 from audit.lab import SEAL_KEY, done
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.postgres import PostgresDatabase
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delitem(sys.modules, "secretsync_core.audit.postgres", raising=False)
     with pytest.raises(LedgerError) as caught:
         Ledger.open("postgresql://db/ledger", seal_key=SEAL_KEY)
-    assert "secretsync[postgres]" in caught.value.hint
+    assert caught.value.hint == extra_hint("postgres")
 
 
 def test_what_reads_all_of_the_ledger_has_time_for_it(postgres_url: str) -> None:

@@ -56,7 +56,7 @@ def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job
         assert len(reports) == (1 if same_job else 8)
         for report in reports:
             drafts: list[Draft] = [record.draft for record in ledger.records(job=report.job)]
-            assert dict(ledger.state(report.job)) == replay(drafts)
+            assert dict(ledger.state.keys(report.job)) == replay(drafts)
 
 
 def test_eight_processes_that_write_to_many_chains_leave_a_ledger_that_verifies(url: str, tmp_path: Path) -> None:
@@ -125,64 +125,64 @@ def test_only_one_of_many_gets_the_lease(url: str) -> None:
 
 def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
     """Whoever comes second is told by whom and since when; other jobs are free."""
-    lease = ledger.acquire_lease("job", "run-1", 60)
+    lease = ledger.leases.acquire("job", "run-1", 60)
     assert (lease.job, lease.holder, lease.expires - lease.acquired) == ("job", "run-1", 60_000_000)
     with pytest.raises(LeaseHeld, match=r"job is being synced by run-1 since 20\d\d-") as caught:
-        ledger.acquire_lease("job", "run-2", 60)
+        ledger.leases.acquire("job", "run-2", 60)
     assert "its lease ends at" in caught.value.hint
-    assert ledger.lease("job") == lease
-    other = ledger.acquire_lease("other", "run-2", 60)
-    ledger.acquire_lease("expired", "run-3", -1)
-    assert sorted(ledger.leases(live=True)) == [lease, other]
-    assert {each.job for each in ledger.leases()} == {"job", "other", "expired"}
-    again = ledger.acquire_lease("job", "run-1", 90)
+    assert ledger.leases.find("job") == lease
+    other = ledger.leases.acquire("other", "run-2", 60)
+    ledger.leases.acquire("expired", "run-3", -1)
+    assert sorted(ledger.leases.live()) == [lease, other]
+    assert {each.job for each in ledger.leases.held()} == {"job", "other", "expired"}
+    again = ledger.leases.acquire("job", "run-1", 90)
     assert again.acquired == lease.acquired
     assert again.expires > lease.expires
 
 
 def test_a_lease_that_expired_is_taken_over_and_cannot_be_renewed(ledger: Ledger) -> None:
     """A dead run does not stop the job for ever, and one that was only slow learns that it lost."""
-    ledger.acquire_lease("job", "slow", 0.05)
+    ledger.leases.acquire("job", "slow", 0.05)
     time.sleep(0.1)
-    assert ledger.lease("job") is None
-    assert ledger.renew("job", "slow", 0.05).holder == "slow"
+    assert ledger.leases.find("job") is None
+    assert ledger.leases.renew("job", "slow", 0.05).holder == "slow"
     time.sleep(0.1)
-    taken = ledger.acquire_lease("job", "next", 60)
+    taken = ledger.leases.acquire("job", "next", 60)
     assert taken.holder == "next"
     with pytest.raises(LeaseHeld, match="by next"):
-        ledger.renew("job", "slow", 60)
-    ledger.release("job", "slow")
-    assert ledger.lease("job") == taken
-    ledger.release("job", "next")
+        ledger.leases.renew("job", "slow", 60)
+    ledger.leases.release("job", "slow")
+    assert ledger.leases.find("job") == taken
+    ledger.leases.release("job", "next")
     with pytest.raises(LeaseHeld, match="was lost"):
-        ledger.renew("job", "next", 60)
+        ledger.leases.renew("job", "next", 60)
 
 
 def test_only_the_holder_announces(ledger: Ledger) -> None:
     """A record that asks for the lease is appended while its holder has it, expired or not, and never afterwards."""
     with pytest.raises(LeaseHeld, match="was lost"):
         ledger.append("job", [intended("k")], holder="slow")
-    ledger.acquire_lease("job", "slow", 0.05)
+    ledger.leases.acquire("job", "slow", 0.05)
     time.sleep(0.1)
     assert ledger.append("job", [started(), intended("k")], holder="slow") == [1, 2]
-    ledger.acquire_lease("job", "next", 60)
+    ledger.leases.acquire("job", "next", 60)
     with pytest.raises(LeaseHeld, match="by next"):
         ledger.append("job", [intended("l")], holder="slow")
     assert ledger.append("job", [done("k")]) == [3]
-    assert [lease.holder for lease in ledger.leases()] == ["next"]
+    assert [lease.holder for lease in ledger.leases.held()] == ["next"]
     (report,) = ledger.verify()
     assert report.sound
 
 
 def test_a_run_is_started_and_finished_once(ledger: Ledger) -> None:
     """Who comes second adds nothing; a run that goes on after its end was recorded is started again."""
-    assert not ledger.finish_run("job", "run-1", reason="failed", counts="")
-    assert [ledger.start_run("job", "run-1") for _ in range(2)] == [True, False]
-    assert [ledger.finish_run("job", "run-1", reason="failed", counts="failed=1") for _ in range(2)] == [True, False]
-    assert ledger.open_runs("job") == []
-    assert ledger.start_run("job", "run-1")
-    assert ledger.start_run("job", "run-2")
-    assert ledger.open_runs("job") == ["run-1", "run-2"]
+    assert not ledger.runs.finish("job", "run-1", reason="failed", counts="")
+    assert [ledger.runs.start("job", "run-1") for _ in range(2)] == [True, False]
+    assert [ledger.runs.finish("job", "run-1", reason="failed", counts="failed=1") for _ in range(2)] == [True, False]
+    assert ledger.runs.unfinished("job") == []
+    assert ledger.runs.start("job", "run-1")
+    assert ledger.runs.start("job", "run-2")
+    assert ledger.runs.unfinished("job") == ["run-1", "run-2"]
     assert [record.draft.event for record in ledger.records(job="job")] == [
         *("run-started", "run-finished", "run-started", "run-started"),
     ]

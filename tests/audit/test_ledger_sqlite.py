@@ -33,6 +33,7 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
             found = {path.name: mode(path) for path in (tmp_path / "new").iterdir()}
     finally:
         os.umask(before)
+    assert found.pop(".gitignore") == 0o600
     assert found == {"ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600}
     assert mode(tmp_path / "new") == 0o700
 
@@ -136,7 +137,7 @@ def test_a_ledger_that_somebody_locks_is_said_to_be_locked(tmp_path: Path, monke
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="locked by another process"):
             ledger.append("job", [done("a")])
-        assert list(ledger.state("job")) == []
+        assert list(ledger.state.keys("job")) == []
         other.execute("ROLLBACK")
         other.close()
         assert ledger.append("job", [done("a")]) == [1]
@@ -170,7 +171,7 @@ def open_as_nobody(path: Path, answer: Connection) -> None:
     os.setuid(65534)
     try:
         with Ledger.open(path, seal_key=SEAL_KEY, read_only=True) as ledger:
-            answer.send((len(list(ledger.state("job"))), ledger.verify()[0].sound))
+            answer.send((len(list(ledger.state.keys("job"))), ledger.verify()[0].sound))
     except LedgerError as error:
         answer.send(error.message)
     try:

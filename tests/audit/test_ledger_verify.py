@@ -57,11 +57,15 @@ DRAFTS = st.builds(
     owned=st.booleans(),
     fields=st.sampled_from(["", "0123456789abcdef"]),
     counts=st.sampled_from(["", "created=1 failed=2"]),
+    requests=st.just(()),
+)
+ENDS = st.sets(st.tuples(st.sampled_from(["vault", "k8s-prod"]), st.sampled_from(["list", "read"])), max_size=4).map(
+    lambda pairs: Draft(Event.RUN_FINISHED, "run-1", requests=tuple((*pair, 3) for pair in pairs))
 )
 
 
 @EVERY_EXAMPLE_ITS_OWN_JOB
-@given(batches=st.lists(st.tuples(st.booleans(), st.lists(DRAFTS, max_size=8)), max_size=6))
+@given(batches=st.lists(st.tuples(st.booleans(), st.lists(DRAFTS | ENDS, max_size=8)), max_size=6))
 def test_any_interleaving_of_records_is_sound(ledger: Ledger, batches: list[tuple[bool, list[Draft]]]) -> None:
     """Two jobs that take turns give two sound chains, and the states that a naive replay gives."""
     jobs = {True: new_job(), False: new_job()}
@@ -72,13 +76,13 @@ def test_any_interleaving_of_records_is_sound(ledger: Ledger, batches: list[tupl
         report = report_of(ledger, job)
         assert report.faults == []
         assert report.records == len(mine)
-        state = list(ledger.state(job))
+        state = list(ledger.state.keys(job))
         assert dict(state) == replay(mine)
         assert [key for key, _ in state] == sorted(replay(mine))
         (again,) = export.verify_export(export.export(ledger.records(job=job))) or [report]
         assert (again.sound, again.last, again.head) == (True, report.last, report.head)
-        ledger.rebuild(job)
-        assert list(ledger.state(job)) == state
+        ledger.state.rebuild(job)
+        assert list(ledger.state.keys(job)) == state
 
 
 def fill(ledger: Ledger, job: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audit.lab import SEAL_KEY, done, finished, started
-from secretsync_core.audit.ledger import Ledger, exists
+from secretsync_core.audit.databases import exists
+from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -86,12 +87,12 @@ def test_what_is_counted(ledger: Ledger) -> None:
     ledger.append("a", [started("r3"), finished("r3", "unchanged=1", "stopped")])
     ledger.append("a", [started("r4"), Draft(Event.RUN_FINISHED, "r4", reason="interrupted")])
     ledger.append("a", [started("r5"), finished("r5", "unchanged=2 drifted=1"), started("r6")])
-    ledger.acquire_lease("a", "me", 60)
-    first, second = ledger.measure()
+    ledger.leases.acquire("a", "me", 60)
+    first, second = ledger.runs.measures()
     assert first.runs == {"ok": 2, "failed": 1, "stopped": 1, "interrupted": 1}
     assert first.results == {"created": 2, "unchanged": 5, "failed": 1, "drifted": 1}
     assert (first.open_runs, first.leased) == (1, True)
-    assert first.summary == ledger.summary("a")
+    assert first.summary == ledger.runs.summary("a")
     assert first.summary.last_run is not None
     assert first.summary.last_run.run == "r6"
     assert first.last_finished is not None

@@ -11,9 +11,10 @@ from botocore.stub import Stubber
 from engine.world import World
 from support.aws import Microburst
 
-from secretsync_core.schema.provider_configs import AwsParameterStoreConfig, AwsSecretsManagerConfig
 from secretsync_core.stores.aws_parameter_store import open_store as open_parameter_store
+from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
 from secretsync_core.stores.aws_secrets_manager import open_store as open_secrets_manager
+from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.testing.gates import CountingGate
 

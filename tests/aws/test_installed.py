@@ -52,5 +52,5 @@ def test_nothing_loads_boto3_before_a_store_is_opened(provider: str) -> None:
 def test_without_boto3_the_extra_is_named(provider: str) -> None:
     """Opening says what to install, and so does the list of stores."""
     told, listed = run(MISSING, provider)
-    assert told == f"the provider '{provider}' needs boto3; pip install 'secretsync[aws]'"
-    assert "pip install 'secretsync[aws]'" in listed
+    assert told == f"the provider '{provider}' needs boto3; install the extra [aws]; see Install in the README"
+    assert "install the extra [aws]; see Install in the README" in listed

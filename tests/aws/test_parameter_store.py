@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreUnavailable
+from secretsync_core.key_rules import key_fault, new_key_fault
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.plan.abilities import key_fault, new_key_fault
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import MARK_KEY
 
@@ -134,7 +134,7 @@ async def test_values_that_no_parameter_can_have(parameter_store: OpenStore, blo
     with pytest.raises(InvalidSecret) as caught:
         await store.create("a", SecretValue(blob))
     told = f"{caught.value.message} {caught.value.hint}"
-    assert any(reason in told for reason in ("it is empty", "not text in UTF-8", "no value with {{…}}"))
+    assert any(reason in told for reason in ("it is empty", "not text in UTF-8", "it holds {{…}}"))
     with pytest.raises(InvalidSecret):
         await store.write("a", SecretValue(blob))
     assert await listed(store) == []

@@ -9,8 +9,8 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
 from secretsync_core.stores.aws_parameter_store import open_store
+from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
 from secretsync_core.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from support.aws import Microburst
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
 from secretsync_core.stores.aws_secrets_manager import open_store
+from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
 from secretsync_core.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:

@@ -134,11 +134,11 @@ def test_a_run_that_was_cut_off_or_goes_on(started: Cli) -> None:
     home = started.directory / "secretsync/.secretsync"
     with Ledger.open(home / "ledger.db", seal_key=load_key(environ={}, directory=home, create=False).seal) as ledger:
         ledger.append("example", [Draft(Event.RUN_STARTED, run="cut-off")])
-        ledger.acquire_lease("example", "somebody", 60)
+        ledger.leases.acquire("example", "somebody", 60)
         found = asked(started)
         assert found["secretsync_job_open_runs"] == found["secretsync_job_lease_held"] == {("example",): 1}
         assert found["secretsync_job_last_run_ok"] == {("example",): 1}  # of the one that ended
-        ledger.release("example", "somebody")
+        ledger.leases.release("example", "somebody")
     assert asked(started)["secretsync_job_lease_held"] == {("example",): 0}
 
 
@@ -219,4 +219,4 @@ def test_without_the_library_the_extra_is_named(started: Cli) -> None:
     started.write("sitecustomize.py", "import sys\nsys.modules['prometheus_client'] = None\n")
     ran = started("metrics", PYTHONPATH=f"{started.directory}:{started.environ['PYTHONPATH']}")
     assert ran.code == 2
-    assert "pip install 'secretsync[metrics]'" in ran.err
+    assert "install the extra [metrics]; see Install in the README" in ran.err

@@ -10,11 +10,11 @@ from support.http import Api
 
 from dagster_jobs.processes import wait_until
 from dagster_jobs.worker import QUIET, work
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -98,17 +98,17 @@ class Crash:
 
     def ledger(self) -> Ledger:
         """The ledger, opened."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         url = self.ledger_url or home / "ledger.db"
         return Ledger.open(url, seal_key=load_key(environ={}, directory=home, create=False).seal)
 
     def recorded(self) -> int:
         """How many records the ledger holds of the job; none where there is no ledger yet."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         try:
             key = load_key(environ={}, directory=home, create=False).seal
             with Ledger.open(self.ledger_url or home / "ledger.db", seal_key=key, read_only=True) as ledger:
-                return ledger.summary(self.name).records
+                return ledger.runs.summary(self.name).records
         except LedgerError:
             return 0  # it is just being made
 
@@ -127,10 +127,10 @@ class Crash:
         assert {key: held["current_version"] for key, held in details.items()} == dict.fromkeys(self.keys, 1)
         with self.ledger() as ledger:
             assert all(report.sound for report in ledger.verify())
-            assert ledger.open_runs(self.name) == []
-            assert ledger.unsettled(self.name) == []
-            assert ledger.lease(self.name) is None
-            state = {key: held.dest_version for (_, key), held in ledger.state(self.name)}
+            assert ledger.runs.unfinished(self.name) == []
+            assert ledger.runs.unsettled(self.name) == []
+            assert ledger.leases.find(self.name) is None
+            state = {key: held.dest_version for (_, key), held in ledger.state.keys(self.name)}
         written = {key: f"1@{held['versions']['1']['created_time']}" for key, held in details.items()}
         assert state == written
         drafts = [record.draft for record in self.records()]
@@ -158,7 +158,7 @@ class Runs:
     def start(self, parent: str = "", how: str = "") -> BaseProcess:
         """Start a run."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["dagster_jobs.worker", "secretsync_dagster.warm"])
+        context.set_forkserver_preload(["dagster_jobs.worker", "secretsync_dagster.preload"])
         process = context.Process(target=work, args=(str(self.crash.config), str(self.home), parent, how))
         process.start()
         return process

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from engine.world import FAST, World
 
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.engine import opening, session
 from secretsync_core.schema.loader import examine
 from secretsync_dagster import ops
 from secretsync_dagster.compile import compile_documents
-from secretsync_dagster.resources import STATE
-from secretsync_dagster.translator import IN_SYNC, asset_key
+from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-KEY = asset_key("job")
+    from secretsync_dagster.translator import SecretSyncTranslator
+
+KEY = dg.AssetKey(["sync", "job"])
 TWO_ITEMS = "- {name: alpha, query: {path: alpha}}\n- {name: beta, query: {path: beta}}"
 AT_ONCE = dg.RetryPolicy(max_retries=2, delay=0)
 
@@ -35,13 +37,14 @@ class Lab(World):
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         super().__init__(path, patch)
         self.instance = dg.DagsterInstance.ephemeral()
+        self.translator: SecretSyncTranslator | None = None
         patch.setattr(ops, "_RETRY", AT_ONCE)
         open_stores = opening.open_stores
         patch.setattr(session, "open_stores", lambda *a, **k: open_stores(*a, **{**k, "retry": FAST}))
 
     def another_ledger(self) -> Ledger:
         """Open the code location's ledger."""
-        home = self.config / STATE
+        home = self.config / DIRECTORY
         home.mkdir(mode=0o700, exist_ok=True)
         keys = load_key(environ=os.environ, directory=home, create=True, ledger=home / "ledger.db")
         return Ledger.open(home / "ledger.db", seal_key=keys.seal)
@@ -50,7 +53,7 @@ class Lab(World):
     def definitions(self) -> dg.Definitions:
         """The documents as they are now, compiled."""
         documents, problems = examine([self.config])
-        return compile_documents(documents, problems, directory=self.config)
+        return compile_documents(documents, problems, directory=self.config, translator=self.translator)
 
     def two_items(self, **spec: str) -> None:
         """A job of the items ``alpha`` and ``beta``, of two secrets each."""

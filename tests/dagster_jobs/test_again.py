@@ -51,7 +51,7 @@ def test_from_failure_only_what_failed_is_synced_again(
     assert {key: after[key] for key in before} == before
     assert lab.materialized() == {"alpha", "beta"}
     assert lab.sound()
-    assert lab.ledger.open_runs("job") == []
+    assert lab.ledger.runs.unfinished("job") == []
 
 
 def test_from_failure_looks_anew_at_what_it_writes(

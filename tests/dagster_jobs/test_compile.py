@@ -13,12 +13,11 @@ import dagster as dg
 import pytest
 
 import secretsync_dagster
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.schema.loader import examine
 from secretsync_dagster import component
 from secretsync_dagster.compile import compile_documents
 from secretsync_dagster.load import without_collecting
-from secretsync_dagster.resources import STATE
-from secretsync_dagster.translator import mapping_key
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -93,26 +92,6 @@ def test_a_long_list_of_errors_says_that_it_is_cut(lab: Lab) -> None:
     assert "... and 50 more" in told
 
 
-@pytest.mark.parametrize(
-    "names",
-    [["config"], ["context", "in", "type"], ["audit", "expand", "transfer"], ["x", "expand-x", "transfer-to-dst"],
-     ["x", "x-schedule", "src-changes"], ["a-b", "a--b"]],
-)  # fmt: skip
-def test_any_name_that_a_document_may_have_loads(lab: Lab, names: list[str]) -> None:
-    """Neither a word that Dagster reserves nor a name like one of our ops keeps the location from loading."""
-    spec = "  schedule: '0 * * * *'\n  onChange: {interval: 1m}\n"
-    (lab.config / "jobs.yaml").write_text("---\n".join(_job(name, spec) for name in names))
-    definitions = lab.definitions
-    dg.Definitions.validate_loadable(definitions)
-    assert len(_names(definitions)) == len(names) + 1
-
-
-def test_no_two_shards_have_one_name() -> None:
-    """A part of one item is never called what another item is."""
-    assert mapping_key("a", 0, 2) != mapping_key("a-1-of-2", 0, 1)
-    assert mapping_key("a", 0, 2) != mapping_key("a-part-1-of-2", 0, 1)
-
-
 def test_two_stores_that_are_copied_both_ways_load(lab: Lab) -> None:
     """Assets may not go round in circles; documents may."""
     there, back = _job("there"), _job("back").replace("source: src\n  dest: dst", "source: dst\n  dest: src")
@@ -184,7 +163,7 @@ def test_sets_of_documents_share_a_code_location(lab: Lab) -> None:
         for part in (definitions.resolve_job_def(f"job_{scope}"), definitions.resolve_job_def(f"job_{scope}_drift")):
             assert part.execute_in_process(instance=lab.instance).success
         assert (lab.path / scope / "dst" / "key").read_text() == scope
-        assert (lab.path / scope / STATE / "ledger.db").exists()
+        assert (lab.path / scope / DIRECTORY / "ledger.db").exists()
     assets = definitions.resolve_implicit_global_asset_job_def()
     key = dg.AssetKey(["sync", "job_two"])
     assert assets.execute_in_process(asset_selection=[key], partition_key="all", instance=lab.instance).success

@@ -10,7 +10,7 @@ import pytest
 
 from dagster_jobs.lab import KEY, rows
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_dagster.translator import DRIFT, JOB_TAG
+from secretsync_dagster.naming import DRIFT, JOB_TAG
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -80,7 +80,7 @@ def test_green_while_the_copies_are_as_they_were_left(lab: Lab) -> None:
     before, records = lab.at(), lab.records()
     look = Look(lab)
     assert (look.passed, look.count("drifted"), look.count("secrets looked at")) == (True, 0, 4)
-    assert [event.step_key for event in look.result.all_events if event.is_step_start] == ["sync__job_drift"]
+    assert [event.step_key for event in look.result.all_events if event.is_step_start] == ["CHECK_drift_of_job"]
     assert (lab.at(), lab.records()) == (before, records)
 
 
@@ -115,14 +115,14 @@ def test_it_waits_for_no_sync_and_keeps_none_waiting(lab: Lab) -> None:
     """It looks while a sync holds the lease, takes none itself, and does not wait in the queue of the job's runs."""
     lab.two_items(driftCheck=DAILY)
     assert lab.run().success
-    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     look = Look(lab)
     assert look.passed
     assert JOB_TAG not in look.tags
-    lease = lab.ledger.lease("job")
+    lease = lab.ledger.leases.find("job")
     assert lease is not None
     assert lease.holder == "elsewhere/1/2/abc"
-    lab.ledger.release("job", "elsewhere/1/2/abc")
+    lab.ledger.leases.release("job", "elsewhere/1/2/abc")
 
     during: list[bool] = []
 

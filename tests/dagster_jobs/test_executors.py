@@ -12,16 +12,15 @@ import pytest
 
 from dagster_jobs import worker
 from dagster_jobs.crash import Crash, Runs
-from dagster_jobs.lab import checked
+from dagster_jobs.lab import KEY, checked
 from dagster_jobs.processes import offspring, wait_until
+from secretsync_core.audit.counts import results_of
 from secretsync_core.engine import lease
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.model.told import results_of
 from secretsync_core.schema.job import Executor, SyncJobSpec
 from secretsync_dagster import shards, steps
-from secretsync_dagster.holders import holder_of
-from secretsync_dagster.translator import asset_key
-from secretsync_dagster.verdict import out_of_sync
+from secretsync_dagster.in_sync import out_of_sync
+from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,9 +74,9 @@ def test_a_failed_run_ends_in_the_ledger_and_frees_its_lease(lab: Lab, execute: 
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     result = execute()
     assert not result.success
-    assert lab.ledger.leases() == []
-    assert lab.ledger.open_runs("job") == []
-    last = lab.ledger.summary("job").last_run
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unfinished("job") == []
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.run, last.reason, last.counts, last.ok) == (
         *(result.run_id, "failed", {"created": 3, "failed": 1}, False),
@@ -93,8 +92,8 @@ def test_a_run_that_cannot_begin_leaves_no_lease(lab: Lab, execute: Execute) -> 
     lab.fault("src").fail("list", AccessDenied("no", store="src"))
     lab.fault("dst").fail("stat", AccessDenied("no", store="dst"))
     assert not execute().success
-    assert lab.ledger.leases() == []
-    assert lab.ledger.open_runs("job") == []
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unfinished("job") == []
 
 
 def test_a_run_that_goes_well_ends_once(lab: Lab, execute: Execute) -> None:
@@ -106,7 +105,7 @@ def test_a_run_that_goes_well_ends_once(lab: Lab, execute: Execute) -> None:
         ("run-started", "", {}),
         ("run-finished", "", {"created": 4}),
     ]
-    assert lab.ledger.leases() == []
+    assert lab.ledger.leases.held() == []
 
 
 def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute) -> None:
@@ -124,11 +123,11 @@ def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute)
     written = set(lab.held())
     assert 1 <= len(written) < 4
     assert {key for _, key in lab.state()} == written
-    last = lab.ledger.summary("job").last_run
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.reason, last.counts) == ("stopped", {"created": len(written)})
-    assert lab.ledger.leases() == []
-    assert lab.ledger.unsettled("job") == []
+    assert lab.ledger.leases.held() == []
+    assert lab.ledger.runs.unsettled("job") == []
 
 
 def test_the_lease_is_kept_between_steps(lab: Lab, execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +140,7 @@ def test_the_lease_is_kept_between_steps(lab: Lab, execute: Execute, monkeypatch
 
     async def late(*arguments: Any) -> steps.Done:
         await asyncio.sleep(0.8)
-        held = lab.ledger.lease("job")
+        held = lab.ledger.leases.find("job")
         seen.append(held.holder if held else None)
         return await transfer(*arguments)
 
@@ -157,7 +156,7 @@ def test_a_retry_that_helped_leaves_nothing_red(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", StoreUnavailable("away", store="dst"), key="alpha/1", times=1)
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="beta/1")
     assert checked(lab.run()) == [False]
-    assert out_of_sync(lab.instance, "job") == {"beta"}
+    assert out_of_sync(lab.instance, KEY) == {"beta"}
 
 
 def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
@@ -166,10 +165,10 @@ def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     lab.run()
     job = lab.definitions.resolve_implicit_global_asset_job_def()
-    only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(asset_key("job"), "in_sync")})
+    only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(KEY, "in_sync")})
     result = only.execute_in_process(instance=lab.instance)
     assert [each.passed for each in result.get_asset_check_evaluations()] == [False]
-    assert out_of_sync(lab.instance, "job") == {"alpha"}
+    assert out_of_sync(lab.instance, KEY) == {"alpha"}
     assert checked(lab.run(items=["beta"])) == [False]
 
 
@@ -279,8 +278,8 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         first = worker.execute(instance, str(config), None)
         assert not first.success
         assert instance.all_logs(first.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)
-        assert out_of_sync(instance, "job") == {"alpha", "beta"}
-        assert set(instance.get_materialized_partitions(asset_key("job"))) == {"gamma"}
+        assert out_of_sync(instance, KEY) == {"alpha", "beta"}
+        assert set(instance.get_materialized_partitions(KEY)) == {"gamma"}
         for name in ("alpha", "beta"):
             (config / "src" / name / "other").write_text('{"x": "1"}')
         before = {path: path.stat().st_mtime_ns for path in (config / "dst").rglob("*") if path.is_file()}
@@ -292,7 +291,7 @@ def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
         after = {path: path.stat().st_mtime_ns for path in (config / "dst").rglob("*") if path.is_file()}
         assert {path: after[path] for path in before} == before
         assert len(after) == 6
-        assert out_of_sync(instance, "job") == set()
+        assert out_of_sync(instance, KEY) == set()
 
 
 def test_the_executor_is_the_documents(lab: Lab) -> None:

@@ -88,7 +88,7 @@ def test_a_run_that_was_kept_out_says_nothing(lab: Lab, monkeypatch: pytest.Monk
     monkeypatch.setattr("secretsync_core.engine.lease.PATIENCE_SECONDS", 0.0)
     lab.two_items()
     assert lab.run().success
-    lab.ledger.acquire_lease("job", "somebody", 600)
+    lab.ledger.leases.acquire("job", "somebody", 600)
     result = lab.run()
     assert failures(result)["expand"]["code"].value == "lease-held"
     assert checked(result) == []

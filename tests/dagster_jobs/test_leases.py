@@ -11,13 +11,13 @@ import dagster as dg
 import pytest
 
 from dagster_jobs.lab import failures
-from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.leases import Leases
 from secretsync_core.engine import lease
 from secretsync_core.engine.lease import Claim, hold_lease
 from secretsync_core.engine.recorder import Recorder
 from secretsync_core.errors import AccessDenied, LeaseHeld
 from secretsync_dagster import steps
-from secretsync_dagster.holders import holder_of
+from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def _hold(lab: Lab, status: dg.DagsterRunStatus) -> str:
     """Let a run of this instance, in this state, hold the lease."""
     run = lab.instance.create_run_for_job(lab.definitions.resolve_job_def("job"), status=status)
-    lab.ledger.acquire_lease("job", holder_of(run.run_id), 600)
+    lab.ledger.leases.acquire("job", holder_of(run.run_id), 600)
     return str(run.run_id)
 
 
@@ -68,8 +68,8 @@ def test_a_run_that_lost_its_lease_does_not_wait_for_it(lab: Lab, monkeypatch: p
 
     async def robbed(step: steps.Step, *arguments: Any, **options: Any) -> Any:
         found = await expand(step, *arguments, **options)
-        lab.ledger.release("job", step.claim.holder)
-        lab.ledger.acquire_lease("job", holder_of(run.run_id), 600)
+        lab.ledger.leases.release("job", step.claim.holder)
+        lab.ledger.leases.acquire("job", holder_of(run.run_id), 600)
         return found
 
     monkeypatch.setattr(steps, "expand", robbed)
@@ -84,14 +84,14 @@ def test_a_run_that_lost_its_lease_does_not_wait_for_it(lab: Lab, monkeypatch: p
 def test_a_lease_that_is_given_back_just_now_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose holder is gone by the time that we ask who it is, is nobody's."""
     lab.two_items()
-    lab.ledger.acquire_lease("job", "somebody", 600)
-    find = Ledger.lease
+    lab.ledger.leases.acquire("job", "somebody", 600)
+    find = Leases.find
 
-    def gone(ledger: Ledger, job: str) -> Any:
-        ledger.release(job, "somebody")
-        return find(ledger, job)
+    def gone(leases: Leases, job: str) -> Any:
+        leases.release(job, "somebody")
+        return find(leases, job)
 
-    monkeypatch.setattr(Ledger, "lease", gone)
+    monkeypatch.setattr(Leases, "find", gone)
     assert lab.run().success
 
 
@@ -101,7 +101,7 @@ def test_who_holds_a_lease_does_not_wait_for_another(lab: Lab) -> None:
     holder = _hold(lab, dg.DagsterRunStatus.STARTED)
     run = lab.instance.create_run_for_job(lab.definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED)
     claim = Claim(holder_of(run.run_id), lambda _: False, is_worth_waiting_for=lambda _: True)
-    lab.ledger.acquire_lease("other", claim.holder, 600)
+    lab.ledger.leases.acquire("other", claim.holder, 600)
 
     async def hold() -> None:
         async with hold_lease("job", lab.ledger, Recorder(lab.ledger, "job", claim.holder), asyncio.Event(), claim):
@@ -122,7 +122,7 @@ def test_a_second_run_is_refused_in_the_end_and_does_nothing(lab: Lab) -> None:
     assert holder in told["told"]
     assert lab.held() == {}
     assert lab.records() == []
-    lease = lab.ledger.lease("job")
+    lease = lab.ledger.leases.find("job")
     assert lease is not None
     assert lease.holder == holder_of(holder)
 
@@ -133,13 +133,13 @@ def test_the_lease_of_a_run_that_is_over_is_taken_over(lab: Lab, status: dg.Dags
     lab.two_items()
     _hold(lab, status)
     assert lab.run().success
-    assert lab.ledger.lease("job") is None
+    assert lab.ledger.leases.find("job") is None
 
 
 def test_a_run_of_another_instance_is_believed(lab: Lab) -> None:
     """A run that this Dagster does not know may be going on in another one that shares the ledger."""
     lab.two_items()
-    lab.ledger.acquire_lease("job", holder_of("0000"), 600)
+    lab.ledger.leases.acquire("job", holder_of("0000"), 600)
     assert failures(lab.run())["expand"]["code"].value == "lease-held"
 
 
@@ -148,7 +148,7 @@ def test_a_failed_run_does_not_keep_its_retry_waiting(lab: Lab) -> None:
     lab.two_items()
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     assert not lab.run().success
-    assert lab.ledger.lease("job") is not None
+    assert lab.ledger.leases.find("job") is not None
     lab.faults["dst"].clear()
     assert lab.run().success
 

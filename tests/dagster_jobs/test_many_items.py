@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagster_jobs.lab import KEY, failures, moved, rows, succeeded
 from secretsync_core.errors import AccessDenied
-from secretsync_dagster import shards, show
+from secretsync_dagster import metadata, shards
 
 if TYPE_CHECKING:
     import pytest
@@ -83,5 +83,5 @@ def test_tables_end_and_say_how_many_there_are(lab: Lab) -> None:
         if event.is_step_materialization
     }
     assert len(tables["few"]) == 20
-    assert len(tables["many"]) == show.ROWS + 1
+    assert len(tables["many"]) == metadata.ROWS + 1
     assert tables["many"][-1]["key"] == "... and 4900 more; the ledger has all"

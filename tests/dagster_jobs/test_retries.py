@@ -99,11 +99,15 @@ def test_every_step_is_tried_again_for_what_may_heal_alone(
     assert again.count(key) == times
 
 
-def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_waits_grow(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every op of the product waits some five seconds before its first retry, and twice as long before the second."""
     monkeypatch.undo()
-    for op in (ops.make_expand("job", [], "secretsync"), ops.make_transfer("dst", "", "dst"), ops.make_audit("")):
-        policy = op.retry_policy
+    lab.job("- {query: {}}")
+    nodes = lab.definitions.resolve_job_def("job").nodes
+    assert len(nodes) == 3
+    for node in nodes:
+        assert isinstance(node.definition, dg.OpDefinition)
+        policy = node.definition.retry_policy
         assert policy is not None
         assert policy.max_retries == 2
         waits = [[policy.calculate_delay(attempt) for _ in range(50)] for attempt in (1, 2)]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_jobs.lab import checked, evaluations, failures, moved, rows, succeeded
+from secretsync_core.audit.counts import results_of
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -27,7 +27,7 @@ def test_a_whole_run_copies_all_and_shows_each_item_once(lab: Lab) -> None:
     assert moved(result) == {"alpha": [2], "beta": [2]}
     assert checked(result) == [True]
     assert lab.sound()
-    assert lab.ledger.lease("job") is None
+    assert lab.ledger.leases.find("job") is None
 
 
 def test_the_ledger_has_one_run_with_all_that_it_copied(lab: Lab) -> None:
@@ -50,7 +50,7 @@ def test_the_requests_of_all_steps_are_told(lab: Lab) -> None:
     and written once, beside the listings."""
     lab.two_items()
     assert lab.run().success
-    last = lab.ledger.summary("job").last_run
+    last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert last.requests["src"] >= 4 + 2
     assert last.requests["dst"] >= 4 + 2
@@ -91,7 +91,7 @@ def test_a_dry_run_writes_nothing_and_shows_its_plan(lab: Lab) -> None:
     assert result.success
     assert lab.held() == {}
     assert lab.records() == []
-    assert lab.ledger.lease("job") is None
+    assert lab.ledger.leases.find("job") is None
     assert lab.materialized() == set()
     (outputs,) = [
         event.step_output_data.metadata
@@ -105,7 +105,7 @@ def test_a_dry_run_writes_nothing_and_shows_its_plan(lab: Lab) -> None:
 def test_a_dry_run_needs_no_lease(lab: Lab) -> None:
     """People may look while a run goes on."""
     lab.two_items()
-    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     assert lab.run(dryRun=True).success
 
 

@@ -84,9 +84,9 @@ def test_ticks_say_why_they_skip(lab: Lab, ticks: Ticks) -> None:
     assert lab.run().success
     assert ticks.tick().skip_message == "job: nothing changed"
     assert "no job is due" in ticks.tick(after=3.0).skip_message
-    lab.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     assert "a run is going on" in ticks.tick().skip_message
-    lab.ledger.release("job", "elsewhere/1/2/abc")
+    lab.ledger.leases.release("job", "elsewhere/1/2/abc")
     run = lab.instance.create_run_for_job(
         lab.definitions.resolve_job_def("job"), status=dg.DagsterRunStatus.STARTED, tags={"secretsync/job": "job"}
     )
@@ -244,7 +244,7 @@ def test_a_skipped_tick_names_first_what_concerns_few(lab: Lab, ticks: Ticks) ->
     """Among many jobs that are well, the one that is not would be lost at the end."""
     _many(lab, 20)
     ticks.tick()
-    lab.ledger.acquire_lease("job-07", "elsewhere/1/2/abc", 600)
+    lab.ledger.leases.acquire("job-07", "elsewhere/1/2/abc", 600)
     told = ticks.tick().skip_message
     assert told.startswith("job-07: a run is going on; ")
     assert told.endswith("job-00, job-01, job-02, job-03, job-04 and 14 more: tried already, and not in place yet")

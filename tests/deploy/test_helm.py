@@ -13,7 +13,7 @@ from deploy.manifests import Object, check, check_restricted, of_kind, pods, rea
 from deploy.tools import CHART, helm, refusal, render
 from secretsync_core import __version__
 from secretsync_core.schema.loader import examine
-from secretsync_core.schema.provider_configs import BUILT_IN
+from secretsync_core.schema.plugins import BUILT_IN
 from secretsync_core.schema.quantities import Schedule
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def test_aws_by_the_role_of_the_service_account() -> None:
     }
     for template in pods(objects).values():
         assert [name for name in environment(template) if name.startswith("AWS")] == ["AWS_REGION"]
-        assert container(template)["image"].startswith("ghcr.io/secretsync/secretsync@sha256:")
+        assert container(template)["image"].startswith("registry.example.com/secretsync@sha256:")
 
 
 def test_vault_by_a_token_with_an_audience() -> None:

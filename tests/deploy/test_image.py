@@ -68,9 +68,9 @@ def test_it_holds_what_is_locked_and_nothing_else(image: Image) -> None:
     done = image.run("python", "-Ic", ask)
     assert done.returncode == 0, done.stderr
     there = {name.lower().replace("_", "-").replace(".", "-") for name in json.loads(done.stdout)}
-    assert "secretsync" in there
+    assert "secretsync-core" in there
     # What is for another platform or Python is locked and not installed.
-    assert there - {"secretsync"} <= locked(DOCKER / "requirements.lock").keys()
+    assert there - {"secretsync-core"} <= locked(DOCKER / "requirements.lock").keys()
     assert not there & {"pip", "setuptools", "wheel", "uv", "hatchling", "pytest", "ruff", "mypy"}
     assert not {"pip", "uv", "hatchling", "pytest"} & {file.name for file in (image.prefix / "bin").iterdir()}
 

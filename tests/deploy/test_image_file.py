@@ -57,7 +57,7 @@ def test_the_labels_say_what_it_is() -> None:
     """The image carries the OCI labels, and the version of the project."""
     labels = settings(instructions(DOCKERFILE), "LABEL", stage=1)
     told = {name.removeprefix("org.opencontainers.image.") for name in labels}
-    assert told == {"title", "description", "source", "documentation", "licenses", "version", "revision"}
+    assert told == {"title", "description", "licenses", "version", "revision"}
     assert labels["org.opencontainers.image.description"] == PROJECT["description"]
     assert labels["org.opencontainers.image.licenses"] == PROJECT["license"]
     assert f"VERSION={PROJECT['version']}" in [one.text for one in instructions(DOCKERFILE) if one.name == "ARG"]

@@ -9,7 +9,7 @@ import pytest
 from deploy.manifests import Object, check, check_restricted, of_kind, pods, read
 from deploy.tools import KUSTOMIZE, kustomize
 from secretsync_core.schema.loader import examine
-from secretsync_core.schema.provider_configs import BUILT_IN
+from secretsync_core.schema.plugins import BUILT_IN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,10 +21,10 @@ from deploy.cluster import cluster
 from deploy.image import ROOT
 from deploy.launching import launch, settings
 from deploy.manifests import check, pods
+from secretsync_core.audit.counts import results_of
+from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.record import Event
-from secretsync_core.model.told import results_of
-from secretsync_dagster.resources import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +98,10 @@ def place(
         config, openbao, openbao_dest, (mount(openbao), mount(openbao_dest)), name="job", items=1, each=800,
         executor="Kubernetes", limits=f"shards: 4, rate: {request.param}/s", ledger_url=database.url,
     )  # fmt: skip
-    (config / STATE).mkdir(mode=0o700)
-    load_key(environ={}, directory=config / STATE, create=True)
+    (config / DIRECTORY).mkdir(mode=0o700)
+    load_key(environ={}, directory=config / DIRECTORY, create=True)
     given = {**database.environ, "SECRETSYNC_CONFIG": str(config), "SECRETSYNC_LEDGER": database.url}
-    pod = {**given, "DAGSTER_HOME": str(home), "SECRETSYNC_KEY_FILE": str(config / STATE / "ledger.key")}
+    pod = {**given, "DAGSTER_HOME": str(home), "SECRETSYNC_KEY_FILE": str(config / DIRECTORY / "ledger.key")}
     storage = yaml.safe_load((ROOT / "deploy" / "dagster" / "dagster.yaml").read_text())["storage"]
     for name, value in database.environ.items():
         monkeypatch.setenv(name, value)
@@ -171,8 +171,8 @@ def test_a_run_that_is_terminated(place: Place) -> None:
     drafts = [record.draft for record in place.crash.records()]
     assert (drafts[-1].event, drafts[-1].reason) == (Event.RUN_FINISHED, "stopped")
     with place.crash.ledger() as ledger:
-        assert {key for (_, key), _ in ledger.state("job")} == set(details)
-        assert ledger.unsettled("job") == []
-        assert ledger.lease("job") is None
-        assert ledger.open_runs("job") == []
+        assert {key for (_, key), _ in ledger.state.keys("job")} == set(details)
+        assert ledger.runs.unsettled("job") == []
+        assert ledger.leases.find("job") is None
+        assert ledger.runs.unfinished("job") == []
     wait_until(lambda: all(pod.process.poll() is not None for pod in place.cluster.pods), 5)

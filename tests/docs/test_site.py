@@ -78,14 +78,6 @@ def test_the_site_builds_and_fetches_nothing(tmp_path: Path) -> None:
         assert not re.search(r"url\(['\"]?(https?:)?//", style.read_text()), style.name
 
 
-def test_no_other_distribution_is_named() -> None:
-    """No page tells to install a distribution by a name that is not ours: it would be a stranger's."""
-    # The reference pages say what the code says, whose hints have a test of their own.
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "stores").glob("*.md")]:
-        for requirement in re.findall(r"pip install ([^\n]*)", page.read_text()):
-            assert not re.search(r"secretsync(?![_-]core)(\[|'|\"| |`|$)", requirement), f"{page.name}: {requirement}"
-
-
 def test_every_decision_is_listed() -> None:
     """The index of design decisions has a row for each page, and each page begins with its context."""
     folder = ROOT / "docs" / "design"

@@ -108,7 +108,7 @@ async def test_success(planted: Planted, caplog: pytest.LogCaptureFixture, capfd
     held = repr(await planted.world.all("dst"))
     found = {find.canary for find in find_in(held, list(planted.canaries.values()))}
     assert found == {"field", "name", "nested", "other", "blob"}
-    assert planted.world.ledger.summary("job").last_run is not None
+    assert planted.world.ledger.runs.summary("job").last_run is not None
     planted.search(caplog, capfd)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger in which ``run-1`` holds the lease, and has written one secret and failed at another."""
     with Ledger.open(tmp_path / "ledger.db", seal_key=SEAL_KEY) as opened:
-        opened.acquire_lease("job", "me", 60)
+        opened.leases.acquire("job", "me", 60)
         failed = done("b", intent="b")._replace(event=Event.FAILED, reason="access-denied")
         opened.append(
             "job", [started(), intended("a", intent="a"), done("a", intent="a"), intended("b", intent="b"), failed]
@@ -35,37 +35,37 @@ def _close(ledger: Ledger) -> bool:
 def test_the_end_is_recorded_once_with_what_was_done(ledger: Ledger) -> None:
     """It has ended, with its reason and its counts; the lease is free; doing it again adds nothing."""
     assert [_close(ledger), _close(ledger)] == [True, False]
-    last = ledger.summary("job").last_run
+    last = ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.reason, last.counts, last.ok) == ("failed", {"created": 1, "failed": 1}, False)
-    assert ledger.leases() == []
-    assert ledger.open_runs("job") == []
+    assert ledger.leases.held() == []
+    assert ledger.runs.unfinished("job") == []
 
 
 def test_the_last_word_on_a_secret_counts(ledger: Ledger) -> None:
     """What failed first and was written by a later step was written."""
     ledger.append("job", [intended("b", intent="again"), done("b", intent="again"), Draft(Event.SKIPPED, "run-1")])
     assert _close(ledger)
-    assert ledger.summary("job").last_run.counts == {"created": 2}  # type: ignore[union-attr]
+    assert ledger.runs.summary("job").last_run.counts == {"created": 2}  # type: ignore[union-attr]
 
 
 def test_a_write_that_nobody_knows_the_end_of_keeps_it_open(ledger: Ledger) -> None:
     """Its lease is free all the same: the next run looks at the destination, and ends it."""
     ledger.append("job", [intended("c")])
     assert not _close(ledger)
-    assert ledger.open_runs("job") == ["run-1"]
-    assert ledger.leases() == []
+    assert ledger.runs.unfinished("job") == ["run-1"]
+    assert ledger.leases.held() == []
 
 
 def test_another_ones_lease_is_left_alone(ledger: Ledger) -> None:
     """Who took over keeps what is theirs."""
-    ledger.release("job", "me")
-    ledger.acquire_lease("job", "next", 60)
+    ledger.leases.release("job", "me")
+    ledger.leases.acquire("job", "next", 60)
     assert _close(ledger)
-    assert [lease.holder for lease in ledger.leases()] == ["next"]
+    assert [lease.holder for lease in ledger.leases.held()] == ["next"]
 
 
 def test_a_run_that_never_began_is_not_ended(ledger: Ledger) -> None:
     """Nothing is recorded of a run that the ledger does not know."""
     assert not close_run(ledger, "job", "run-2", "me", reason="failed")
-    assert ledger.open_runs("job") == ["run-1"]
+    assert ledger.runs.unfinished("job") == ["run-1"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.world import counted, reasons, wrote
+from secretsync_core.audit.counts import results_of
 from secretsync_core.errors import AccessDenied, LedgerError, StoreUnavailable
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -162,7 +162,7 @@ class Convergence(RuleBasedStateMachine):
         again = asyncio.run(self.world.sync())
         assert (wrote(again), again.drifted_count if self.policy != "IfNotExists" else 0) == (0, 0)
         assert asyncio.run(self.world.versions("dst")) == versions
-        assert self.world.ledger.open_runs("job") == []
+        assert self.world.ledger.runs.unfinished("job") == []
         assert self.world.sound()
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.world import World, actions
-from secretsync_core.engine.fit import check_fits
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
+from secretsync_core.stores.fit import check_fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -39,7 +39,7 @@ async def test_a_second_run_is_refused(world: World) -> None:
     world.fault("dst").run("write_if", meanwhile)
     assert counted(await world.sync()) == {"created": 6}
     assert f"/{os.getpid()}/" in str(refused[0])
-    assert world.ledger.lease("job") is None
+    assert world.ledger.leases.find("job") is None
     assert len({record.draft.run for record in world.records()}) == 1
 
 
@@ -49,7 +49,7 @@ async def test_a_dead_holder_on_this_machine_is_taken_over(world: World) -> None
     dead = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await dead.wait()
     host = lease._holder().split("/")[0]
-    world.ledger.acquire_lease("job", f"{host}/{dead.pid}/12345/abc", 600)
+    world.ledger.leases.acquire("job", f"{host}/{dead.pid}/12345/abc", 600)
     assert counted(await world.sync()) == {"created": 6}
 
 
@@ -57,7 +57,7 @@ async def test_a_pid_that_was_used_again_is_not_the_holder(world: World) -> None
     """Our own pid, but of a process that began at another time: that one is dead."""
     await _two(world)
     host, pid, born, _ = lease._holder().split("/")
-    world.ledger.acquire_lease("job", f"{host}/{pid}/{int(born) + 1}/abc", 600)
+    world.ledger.leases.acquire("job", f"{host}/{pid}/{int(born) + 1}/abc", 600)
     assert counted(await world.sync()) == {"created": 6}
 
 
@@ -65,7 +65,7 @@ async def test_a_pid_that_was_used_again_is_not_the_holder(world: World) -> None
 async def test_other_machines_are_believed(world: World, holder: str) -> None:
     """Of a holder on another machine nothing is known: it holds until its lease ends."""
     await _two(world)
-    world.ledger.acquire_lease("job", holder, 600)
+    world.ledger.leases.acquire("job", holder, 600)
     with pytest.raises(LeaseHeld, match=holder):
         await world.sync()
     assert await world.all("dst") == {}
@@ -78,10 +78,10 @@ async def test_a_lost_lease_stops_the_run(world: World, monkeypatch: pytest.Monk
 
     async def steal(_: str) -> None:
         with world.another_ledger() as ledger:
-            held = ledger.lease("job")
+            held = ledger.leases.find("job")
             assert held is not None
-            ledger.release("job", held.holder)
-            ledger.acquire_lease("job", "thief", 600)
+            ledger.leases.release("job", held.holder)
+            ledger.leases.acquire("job", "thief", 600)
 
     world.fault("dst").run("write_if", steal)
     world.fault("dst").delay("write_if", 0.05)
@@ -89,7 +89,7 @@ async def test_a_lost_lease_stops_the_run(world: World, monkeypatch: pytest.Monk
         await world.sync()
     assert 0 < len(await world.all("dst")) < 6
     assert len(world.state()) == len(await world.all("dst"))
-    held = world.ledger.lease("job")
+    held = world.ledger.leases.find("job")
     assert held is not None
     assert held.holder == "thief"
 
@@ -102,10 +102,10 @@ async def test_who_was_taken_over_writes_nothing_more(world: World, concurrency:
 
     async def steal(_: str) -> None:
         with world.another_ledger() as ledger:
-            held = ledger.lease("job")
+            held = ledger.leases.find("job")
             assert held is not None
-            ledger.release("job", held.holder)
-            ledger.acquire_lease("job", "thief", 600)
+            ledger.leases.release("job", held.holder)
+            ledger.leases.acquire("job", "thief", 600)
 
     world.fault("dst").run("write_if", steal, first=3)
     world.fault("dst").delay("write_if", 0.02)
@@ -114,8 +114,8 @@ async def test_who_was_taken_over_writes_nothing_more(world: World, concurrency:
     # Those that were announced before the theft, and none after it.
     assert 3 <= len(await world.all("dst")) < 3 + 2 * 2 * concurrency
     assert {key for _, key in world.state()} == set(await world.all("dst"))
-    assert world.ledger.unsettled("job") == []
-    assert [lease.holder for lease in world.ledger.leases()] == ["thief"]
+    assert world.ledger.runs.unsettled("job") == []
+    assert [lease.holder for lease in world.ledger.leases.held()] == ["thief"]
     assert world.sound()
 
 
@@ -125,12 +125,12 @@ async def test_a_long_run_keeps_its_lease(world: World, monkeypatch: pytest.Monk
     await _two(world)
     world.fault("dst").delay("write_if", 0.03)
     assert counted(await world.sync()) == {"created": 6}
-    assert world.ledger.lease("job") is None
+    assert world.ledger.leases.find("job") is None
 
 
 async def test_plan_and_check_need_no_lease(world: World) -> None:
     """Reading may go on while another run writes."""
     await _two(world)
-    world.ledger.acquire_lease("job", "elsewhere/1/2/abc", 600)
+    world.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     assert len((await world.plan()).changes) == 6
     await world.check()

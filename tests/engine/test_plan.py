@@ -48,7 +48,7 @@ async def test_it_writes_nothing(world: World) -> None:
     assert before == (await world.versions("src"), await world.versions("dst"), world.records())
     assert not {"write", "write_if", "delete"} & set(world.fault("dst").calls)
     assert set(planned.requests["dst"]) == {"stat", "read"}
-    assert world.ledger.lease("job") is None
+    assert world.ledger.leases.find("job") is None
 
 
 async def test_it_works_without_a_ledger(world: World) -> None:

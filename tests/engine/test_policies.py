@@ -34,7 +34,7 @@ async def test_if_not_exists_loses_a_race_gracefully(world: World) -> None:
     report = await world.sync()
     assert (counted(report), report.ok) == ({"skipped": 1}, True)
     assert await world.get("dst", "k") == {"x": "theirs"}
-    assert world.ledger.summary("job").failed_keys == 0
+    assert world.ledger.runs.summary("job").failed_keys == 0
 
 
 async def test_merge_keeps_siblings_and_takes_back_only_its_own(world: World) -> None:
@@ -132,4 +132,4 @@ async def test_if_not_exists_where_we_may_only_write(world: World) -> None:
     await world.put("src", "b", {"x": "2"})
     assert counted(await world.sync()) == {"skipped": 2}
     assert await world.all("dst") == {"a": {"x": "theirs"}, "b": {"x": "1"}}
-    assert world.ledger.summary("job").failed_keys == 0
+    assert world.ledger.runs.summary("job").failed_keys == 0

@@ -49,8 +49,8 @@ async def _killed(world: World, *, written: bool) -> None:
         await world.sync()
     world.ledger = whole
     faults.clear()
-    assert len(world.ledger.open_runs("job")) == 1
-    assert len(world.ledger.unsettled("job")) == 1
+    assert len(world.ledger.runs.unfinished("job")) == 1
+    assert len(world.ledger.runs.unsettled("job")) == 1
 
 
 def _outcomes(world: World) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def _outcomes(world: World) -> list[tuple[str, str]]:
 
 
 def _ended(world: World) -> bool:
-    return world.ledger.open_runs("job") == [] and world.ledger.unsettled("job") == [] and world.sound()
+    return world.ledger.runs.unfinished("job") == [] and world.ledger.runs.unsettled("job") == [] and world.sound()
 
 
 async def _first(world: World) -> None:
@@ -154,7 +154,7 @@ async def test_out_of_reach_it_stays_open(world: World) -> None:
     world.gate_fault("dst").fail("read", StoreUnavailable("down"))
     await world.sync()
     assert _outcomes(world) == []
-    assert len(world.ledger.open_runs("job")) == 1
+    assert len(world.ledger.runs.unfinished("job")) == 1
     world.gate_fault("dst").clear()
     assert (await world.sync()).ok
     assert [event for event, _ in _outcomes(world)] == ["done"]

@@ -196,7 +196,7 @@ class World:
 
     def state(self) -> dict[tuple[str, str], KeyState]:
         """What the ledger knows."""
-        return dict(self.ledger.state("job"))
+        return dict(self.ledger.state.keys("job"))
 
     def sound(self) -> bool:
         """Whether the ledger's chains hold."""

@@ -11,8 +11,8 @@ import pytest
 from notify.conftest import HOOK, PLAN, SPOILED, write_documents
 from secretsync_core.schema.loader import load_directory
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.naming import JOB_TAG
 from secretsync_dagster.notifications import NAME
-from secretsync_dagster.translator import JOB_TAG, asset_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cli.conftest import Cli
 
     from notify.servers import Hook
+
+COPY = dg.AssetKey(["sync", "copy"])
 
 
 class Place:
@@ -98,7 +100,7 @@ def test_what_a_tick_has_no_time_for_the_next_one_tells(
     assert place.run().success
     (place.directory / "dest" / "a").write_text("tampered")
     both = place.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        asset_selection=[asset_key("copy"), asset_key("other")], partition_key="all", instance=place.instance
+        asset_selection=[COPY, dg.AssetKey(["sync", "other"])], partition_key="all", instance=place.instance
     )
     assert both.success
     clock = itertools.count(0.0, 10.0)
@@ -185,7 +187,7 @@ def test_a_run_of_the_asset(place: Place, hook: Hook) -> None:
     job = place.definitions.resolve_implicit_global_asset_job_def()
     done = job.execute_in_process(
         instance=place.instance,
-        asset_selection=[asset_key("copy")],
+        asset_selection=[COPY],
         partition_key="bad",
         raise_on_error=False,
     )
@@ -206,7 +208,7 @@ def test_drift_that_a_check_finds(place: Place, hook: Hook, way: str) -> None:
             job = place.definitions.resolve_job_def("copy_drift")
         else:  # as the page's Execute button does it
             whole = place.definitions.resolve_implicit_global_asset_job_def()
-            check = dg.AssetCheckKey(asset_key("copy"), "drift")
+            check = dg.AssetCheckKey(COPY, "drift")
             job = whole.get_subset(asset_selection=set(), asset_check_selection={check})
         assert job.execute_in_process(instance=place.instance, raise_on_error=False).success
         place.tick()

@@ -55,7 +55,7 @@ def test_a_report_becomes_an_ending() -> None:
     assert ending.counts == {"updated": 1, "unchanged": 7, "refused": 2, "failed": 2}
     assert [(key.key, key.reason) for key in ending.failed] == [("a", "conflict"), ("b", "access-denied")]
     assert ending.errors == ("other: the store cannot be reached",)
-    assert report.told.endswith("drifted=1 blocked=1")
+    assert report.counted.endswith("drifted=1 blocked=1")
 
 
 def test_only_the_first_keys_are_named() -> None:

@@ -210,7 +210,7 @@ def test_without_apprise(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> 
     """Without Apprise the warning names the extra to install."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (warning,) = send.notify(make_job("- webhook: {url: {env: URL}}"), FAILED, None, {"URL": "http://127.0.0.1/"})
-    assert warning.endswith("pip install 'secretsync[notify]')")
+    assert warning.endswith("install the extra [notify]; see Install in the README)")
 
 
 def test_all_of_it_ends_in_time(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from plan.making import plan_of
+from secretsync_core.key_rules import key_fault
 from secretsync_core.model.capabilities import Ability, Shape, StoreFacts, StoreLimits
-from secretsync_core.plan.abilities import find_impossible, key_fault
+from secretsync_core.plan.abilities import find_impossible
 
 ALL = frozenset(Ability)
 CAS, CREATE, READ, LIST, WRITE, DELETE, MARK = (

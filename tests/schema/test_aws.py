@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from yaml_samples import load, problems, store, warnings
 
 from secretsync_core.schema.export import json_schema_for
-from secretsync_core.schema.provider_configs import AwsParameterStoreConfig, AwsSecretsManagerConfig
 from secretsync_core.schema.yaml_tree import read_documents
+from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
+from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

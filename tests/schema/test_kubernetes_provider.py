@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from yaml_samples import load, problems, store, warnings
 
 from secretsync_core.schema.export import json_schema
-from secretsync_core.schema.provider_configs import KubernetesConfig
 from secretsync_core.schema.yaml_tree import read_documents
+from secretsync_core.stores.kubernetes.config import KubernetesConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from secretsync_core.errors import DocumentError, UsageError
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 from secretsync_core.schema.loader import examine, load_directory, load_files, load_trio
-from secretsync_core.schema.provider_configs import FileConfig, VaultConfig
+from secretsync_core.stores.file import FileConfig
+from secretsync_core.stores.vault.config import VaultConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

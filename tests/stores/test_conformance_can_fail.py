@@ -222,6 +222,41 @@ WRONG = {
         """,
         ["test_no_value_is_shown"],
     ),
+    "forgets that its write may have counted": (
+        """
+        class Wrong(MemoryStore):
+            async def write_if(self, key, value, expected):
+                try:
+                    return await super().write_if(key, value, expected)
+                except Conflict:
+                    raise Conflict("changed", key=key) from None
+        """,
+        ["test_a_lost_answer_is_told"],
+    ),
+    "makes another error of the gate's": (
+        """
+        from secretsync_core.errors import StoreError
+        class Wrong(MemoryStore):
+            async def delete(self, key):
+                try:
+                    await super().delete(key)
+                except StoreError:
+                    raise StoreError("cannot delete", key=key) from None
+        """,
+        ["test_what_the_gate_knows_comes_through"],
+    ),
+    "repeats what a defect said": (
+        """
+        from secretsync_core.errors import StoreUnavailable
+        class Wrong(MemoryStore):
+            async def write(self, key, value):
+                try:
+                    return await super().write(key, value)
+                except RuntimeError as error:
+                    raise StoreUnavailable(f"cannot write: {error}", key=key) from None
+        """,
+        ["test_nothing_but_errors_of_ours_gets_out"],
+    ),
     "logs values": (
         """
         import logging

@@ -17,9 +17,9 @@ import pytest
 import secretsync_core
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores import file as module
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.file import TEMPORARY, FileStore
+from secretsync_core.stores.file.names import FOREIGN_AGE, TEMPORARY, TemporaryName
+from secretsync_core.stores.file.store import FileStore
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ WRITER = """
 import asyncio, itertools, sys
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.file import FileStore
+from secretsync_core.stores.file.store import FileStore
 from secretsync_core.testing.gates import CountingGate
 
 async def main():
@@ -94,7 +94,7 @@ async def test_a_killed_writer_leaves_one_whole_value(store: FileStore, tmp_path
 async def test_a_living_writer_keeps_its_temporary_file(store: FileStore, tmp_path: Path) -> None:
     """A write beside a process that is still writing removes nothing of its; a stranger's waits for a day."""
     (tmp_path / "a").mkdir()
-    machine, own = module._Name.machine(), module._Name.process
+    machine, own = TemporaryName.machine(), TemporaryName.process
     names = {
         "parent": f"{TEMPORARY}{machine}-{os.getppid()}-{'0' * 16}-0",
         "ours": f"{TEMPORARY}{machine}-{os.getpid()}-{own}-999999",
@@ -106,7 +106,7 @@ async def test_a_living_writer_keeps_its_temporary_file(store: FileStore, tmp_pa
     }
     for name in names.values():
         (tmp_path / "a" / name).write_bytes(b"x")
-    long_ago = time.time() - 2 * module.FOREIGN_AGE
+    long_ago = time.time() - 2 * FOREIGN_AGE
     os.utime(tmp_path / "a" / names["long-ago"], (long_ago, long_ago))
     await store.write("a/secret", SecretValue(b"x"))
     left = {path.name for path in leftovers(tmp_path)}

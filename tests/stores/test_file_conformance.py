@@ -11,8 +11,7 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import FileConfig
-from secretsync_core.stores.file import open_store
+from secretsync_core.stores.file import FileConfig, open_store
 from secretsync_core.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from support.kube_api import KubeApi
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import KubernetesConfig
 from secretsync_core.stores.kubernetes import open_store
+from secretsync_core.stores.kubernetes.config import KubernetesConfig
 from secretsync_core.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:

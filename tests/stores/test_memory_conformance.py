@@ -1,20 +1,24 @@
-"""The memory store passes the suite that every store must pass, as fields and as blobs."""
+"""The memory store passes the suite that every store must pass, in every shape and however it awaits its gate."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.provider_configs import MemoryConfig
 from secretsync_core.stores import memory
-from secretsync_core.testing.conformance import StoreConformance
+from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.memory import MemoryConfig
+from secretsync_core.testing.conformance import MARK, StoreConformance
+from secretsync_core.testing.gates import GateInTasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from secretsync_core.stores.base import Store, StoreContext
+    from secretsync_core.stores.base import Store
+    from secretsync_core.testing.gates import CountingGate
 
 
 class _Memory(StoreConformance):
@@ -53,3 +57,30 @@ class TestMemoryOfBlobs(_Memory):
     """Runs of bytes, as in files."""
 
     shape = "blob"
+
+
+class _InTasks(_Memory):
+    """A store that awaits its gate in a task, as one of a third party may."""
+
+    shape = "fields"
+    how: Literal["wait_for", "gather"]
+
+    @pytest.fixture
+    def context(self, gate: CountingGate) -> StoreContext:
+        return StoreContext("under-test", GateInTasks(gate, self.how), os.environ, 8)
+
+    @pytest.fixture
+    def marked_context(self, gate: CountingGate) -> StoreContext:
+        return StoreContext("under-test", GateInTasks(gate, self.how), os.environ, 8, mark=MARK, mark_at_a_cost=True)
+
+
+class TestMemoryUnderWaitFor(_InTasks):
+    """Every request has a time limit of the store's own."""
+
+    how = "wait_for"
+
+
+class TestMemoryUnderGather(_InTasks):
+    """Every request is one of a group."""
+
+    how = "gather"

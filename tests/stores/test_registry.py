@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
+from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions
 from secretsync_core.schema.documents import StoreDocument, Where
-from secretsync_core.schema.provider_configs import FileConfig, MemoryConfig
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import Reader, StoreContext, Writer, abilities_of
+from secretsync_core.stores.file import FileConfig
+from secretsync_core.stores.memory import MemoryConfig
 from secretsync_core.stores.registry import abilities_of_class, installed, open_store
 from secretsync_core.testing.gates import CountingGate
 
@@ -137,7 +139,7 @@ async def test_what_is_not_a_provider_is_told(plugin: Callable[..., None], sourc
 async def test_a_name_that_is_taken_is_an_error(plugin: Callable[..., None]) -> None:
     """A package may not take over a built-in provider, and two may not share a name; both are named."""
     plugin("file")
-    with pytest.raises(StoreError, match="more than one package: secretsync, acme"):
+    with pytest.raises(StoreError, match="more than one package: secretsync-core, acme"):
         await open_store(document("file", FileConfig(path="/nowhere")), context())
     assert all("more than one" in info.problem for info in installed() if info.provider == "file")
 
@@ -168,8 +170,8 @@ def test_a_missing_sdk_names_the_extra() -> None:
     )
     needed, hint, *problems = done.stdout.splitlines()
     assert needed == "the provider 'vault' needs aiohttp"
-    assert hint == "pip install 'secretsync[vault]'"
-    assert problems == ["needs aiohttp: pip install 'secretsync[vault]'"] * 2
+    assert hint == extra_hint("vault")
+    assert problems == [f"needs aiohttp: {extra_hint('vault')}"] * 2
 
 
 def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
@@ -185,7 +187,7 @@ def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     file = infos["file", ""]
     assert file.limits is not None
     assert file.limits.max_bytes == 64 * 1024 * 1024
-    assert not any(info.problem for info in infos.values() if info.package == "secretsync")
+    assert not any(info.problem for info in infos.values() if info.package == NAME)
 
 
 def test_abilities_are_read_off_a_class() -> None:

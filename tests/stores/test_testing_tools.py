@@ -15,8 +15,8 @@ from secretsync_core.model.inventory import Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import ConditionalWriter, Lister, Reader, StoreContext, abilities_of
+from secretsync_core.stores.handle import hand_out
 from secretsync_core.stores.memory import MemoryStore
-from secretsync_core.stores.permissions import restrict
 from secretsync_core.testing.canaries import canary, find_in
 from secretsync_core.testing.faulty import Faults, FaultyGate, faulty
 from secretsync_core.testing.gates import CountingGate, GateClosed, refusing_gate
@@ -36,7 +36,7 @@ def store() -> MemoryStore:
 @pytest.mark.parametrize("permissions", Permissions)
 def test_a_faulty_store_can_do_what_the_store_can(store: MemoryStore, permissions: Permissions) -> None:
     """Wrapping a store with faults changes none of its abilities."""
-    inner = restrict(store, permissions)
+    inner = hand_out(store, "one", permissions)
     assert abilities_of(faulty(inner, Faults())) == abilities_of(inner)
 
 

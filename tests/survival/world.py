@@ -189,8 +189,8 @@ class World:
         with self.ledger() as (ledger, _):
             assert all(report.sound for report in ledger.verify()), ledger.verify()
             for job in ledger.jobs():
-                assert ledger.unsettled(job) == []
-                assert ledger.open_runs(job) == []
+                assert ledger.runs.unsettled(job) == []
+                assert ledger.runs.unfinished(job) == []
         announced = [record.draft.intent for record in self.records(Event.INTENDED)]
         outcomes = [r.draft.intent for r in self.records(Event.DONE, Event.FAILED, Event.SKIPPED) if r.draft.intent]
         assert sorted(announced) == sorted(outcomes)

@@ -40,8 +40,8 @@ def _written(stage: Stage, job: str) -> dict[Path, int]:
 
 def _assert_closed(ledger: Ledger, job: str) -> None:
     """No run of the job is open, its lease is free, and its chain holds."""
-    assert ledger.open_runs(job) == []
-    assert ledger.lease(job) is None
+    assert ledger.runs.unfinished(job) == []
+    assert ledger.leases.find(job) is None
     assert all(report.sound for report in ledger.verify(job))
 
 
@@ -65,14 +65,14 @@ def test_terminate_ends_a_run(ui: WebUi, stage: Stage, ledger: Ledger) -> None:
         for number in range(3):
             stage.write(f"{item}/key-{number}", {"host": "moved.internal", "port": str(number)})
     run = programs.launch(ui, "crash")
-    announced = ledger.summary("crash").records
-    wait_until(lambda: ledger.summary("crash").records >= announced + 4, 120)
+    announced = ledger.runs.summary("crash").records
+    wait_until(lambda: ledger.runs.summary("crash").records >= announced + 4, 120)
     programs.terminate(ui, run)
     asked = time.monotonic()
     assert ui.wait_for(run) == "CANCELED"
     assert time.monotonic() - asked < 20
     _assert_closed(ledger, "crash")
-    last = ledger.summary("crash").last_run
+    last = ledger.runs.summary("crash").last_run
     assert last is not None
     assert (last.run, last.reason) == (run, "stopped")
     again = programs.execute_again(ui, run, "FROM_FAILURE")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import secretsync_core
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import SecretSyncError
 from tools.docs.markdown import code, plain, prose, table
 from tools.docs.markdown import page as whole_page
@@ -99,6 +100,8 @@ def _text(node: ast.expr) -> str:
     """A literal, with the names of what an f-string fills in, in capitals; empty for anything else."""
     if isinstance(node, ast.Constant):
         return str(node.value)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == extra_hint.__name__:
+        return extra_hint(*(_text(argument) for argument in node.args))
     if not isinstance(node, ast.JoinedStr):
         return ""
     return "".join(

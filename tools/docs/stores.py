@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli.wording import size
+from secretsync_core.distribution import NAME
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.stores.registry import PACKAGE, installed
+from secretsync_core.stores.registry import installed
 from tools.docs.markdown import page as whole_page
 from tools.docs.markdown import plain, table
 
@@ -52,7 +53,7 @@ LIMITS: dict[str, Callable[[StoreLimits], str]] = {
 
 def page() -> str:
     """The page for this version."""
-    infos = [info for info in installed() if info.package == PACKAGE]
+    infos = [info for info in installed() if info.package == NAME]
     abilities = table(["store", *ABILITIES.values(), "`version` pins", "metadata queries"], map(_abilities, infos))
     limits = table(["store", *LIMITS], map(_limits, infos))
     return whole_page("Stores", ABOUT, "## Abilities", abilities, MEANINGS, "## Limits", limits)

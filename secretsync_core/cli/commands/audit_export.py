@@ -26,10 +26,7 @@ def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> in
             raise UsageError(f"the ledger knows no job {job!r}", hint=_known(opened.ledger.jobs()))
         lines = export(opened.ledger.records(job=job))
         if file is None:
-            for line in lines:
-                output.write(line.decode())
-                if output.closed:
-                    break
+            output.data(lines)
         else:
             count = _replace(file, lines)
             output.note(f"{plural(count, 'record')} written to {file}")

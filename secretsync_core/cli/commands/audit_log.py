@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
 from secretsync_core.audit.record import Event
 from secretsync_core.cli import exits, workspace
@@ -15,7 +16,6 @@ from secretsync_core.cli.plan_view import shown_version
 from secretsync_core.cli.times import clock, moment
 from secretsync_core.cli.wording import number, reason
 from secretsync_core.errors import UsageError
-from secretsync_core.model.told import results_of
 
 if TYPE_CHECKING:
     from secretsync_core.audit.record import Record

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import keys
-from secretsync_core.audit.ledger import Ledger
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.commands.audit_verify import expected_heads
 from secretsync_core.cli.wording import number, plural
@@ -15,6 +14,7 @@ from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
     from secretsync_core.audit.keys import KeyPair
+    from secretsync_core.audit.ledger import Ledger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
 
@@ -23,24 +23,22 @@ def run(output: Output, call: Call, *, expect: tuple[str, ...], status: bool) ->
     """Seal the ledger with the newest key; where it is that already and the key file is ours, make a new one first."""
     expected = expected_heads(expect)
     pair = workspace.keys(call)
-    with Ledger.open(
-        workspace.ledger_url(call), seal_key=pair.seal, former=pair.former_seals, read_only=status, reseal=True
-    ) as ledger:
-        rotated = False
+    with workspace.ledger(call, write=not status, reseal=True) as opened:
+        ledger, rotated = opened.ledger, False
         if not status:
-            ledger.check_before_resealing(expected)
+            ledger.seals.check(expected)
             pair = _newest(call, ledger, pair)
-            ledger.reseal(pair.seal, new_run_id(), expected=expected)
+            ledger.seals.renew(pair.seal, new_run_id(), expected=expected)
             rotated = True
-        pending = not ledger.is_sealed_with(pair.seal)
-        behind = ledger.named_by_former_keys()
+        pending = not ledger.seals.are_by(pair.seal)
+        behind = ledger.seals.left_behind()
     _tell(output, ledger.name, pair, behind, rotated=rotated, pending=pending)
     return exits.OK
 
 
 def _newest(call: Call, ledger: Ledger, pair: KeyPair) -> KeyPair:
     """The key to seal with: the first of those that were given, or one that is made now."""
-    if not ledger.is_sealed_with(pair.seal):
+    if not ledger.seals.are_by(pair.seal):
         return pair  # the file has it already, and the ledger is to follow
     if keys.is_our_own(os.environ):
         return keys.replace(workspace.state_directory(call))

@@ -14,9 +14,9 @@ from secretsync_core.engine import run as engine
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
+    from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
-    from secretsync_core.cli.workspace import Opened
     from secretsync_core.model.report import Report
     from secretsync_core.schema.documents import Documents, JobDocument
 
@@ -40,7 +40,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 
 def _check(
-    job: JobDocument, documents: Documents, opened: Opened, options: engine.Options, output: Output
+    job: JobDocument, documents: Documents, opened: OpenLedger, options: engine.Options, output: Output
 ) -> tuple[int, dict[str, Any]]:
     async def check() -> tuple[Report, list[dict[str, Any]]]:
         with watching(output, job.name, collect=output.json) as observer:

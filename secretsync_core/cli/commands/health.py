@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit import keys
-from secretsync_core.audit.ledger import Ledger, LedgerMissing, exists
+from secretsync_core.audit.databases import exists
+from secretsync_core.audit.ledger import LedgerMissing
 from secretsync_core.cli import event_loop, exits, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import error_object, problem_object
@@ -131,7 +132,8 @@ def _look(call: Call, found: LedgerHealth) -> None:
             )
             return
         # Opened only now that it is there: opening makes one where there is none.
-        with Ledger.open(url, seal_key=pair.seal, former=pair.former_seals) as ledger:
+        with workspace.ledger(call, write=True) as opened:
+            ledger = opened.ledger
             found.name, found.version, found.note = ledger.name, ledger.version, ledger.outdated
             broken = [report for report in ledger.verify_heads() if not report.sound]
             found.chains = len(ledger.jobs())

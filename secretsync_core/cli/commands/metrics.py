@@ -29,7 +29,7 @@ def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> i
                 sound = {"heads": all(report.sound for report in ledger.verify_heads())}
                 if verify:
                     sound["records"] = all(report.sound for report in ledger.verify())
-                measures = {measure.summary.job: measure for measure in ledger.measure()}
+                measures = {measure.summary.job: measure for measure in ledger.runs.measures()}
                 facts = facts._replace(measures=measures, sound=sound, version=ledger.version)
     except LedgerError as error:
         output.failure(error)
@@ -37,7 +37,7 @@ def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> i
         code = error.exit_code
     made = registry(facts)
     if textfile is None:
-        output.write(generate_latest(made).decode())
+        output.data([generate_latest(made)])
     else:
         try:
             write_to_textfile(str(textfile), made)

@@ -13,9 +13,9 @@ from secretsync_core.cli.wording import plural
 from secretsync_core.engine import run as engine
 
 if TYPE_CHECKING:
+    from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
-    from secretsync_core.cli.workspace import Opened
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
@@ -50,7 +50,7 @@ def run(output: Output, call: Call, *, verify: bool, show_all: bool, detailed_ex
 
 
 def _plan(
-    job: JobDocument, documents: Documents, opened: Opened | None, options: engine.Options, output: Output
+    job: JobDocument, documents: Documents, opened: OpenLedger | None, options: engine.Options, output: Output
 ) -> engine.Planned:
     async def plan() -> engine.Planned:
         with watching(output, job.name, collect=False) as observer:

@@ -64,9 +64,9 @@ def _standing(job: JobDocument, ledger: Ledger | None, now: datetime) -> Standin
     running = False
     if ledger is not None:
         # Before and after, so that a run that begins or ends just now is not taken for one that was cut off.
-        before = ledger.lease(job.name)
-        summary = ledger.summary(job.name)
-        running = (before or ledger.lease(job.name)) is not None
+        before = ledger.leases.find(job.name)
+        summary = ledger.runs.summary(job.name)
+        running = (before or ledger.leases.find(job.name)) is not None
     if spec.schedule is None or spec.suspend:
         return Standing(job, summary, running, None, None)
     expected = due.previous(spec.schedule.cron, spec.timezone, now - GRACE)

@@ -14,9 +14,9 @@ from secretsync_core.engine import run as engine
 from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
+    from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
-    from secretsync_core.cli.workspace import Opened
     from secretsync_core.model.report import Report
     from secretsync_core.schema.documents import Documents, JobDocument
 
@@ -29,7 +29,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 
-    async def sync_all(opened: Opened) -> int:
+    async def sync_all(opened: OpenLedger) -> int:
         stop = Stop(output)
         with stop.listening():
             for job in jobs:
@@ -54,7 +54,7 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
 
 
 async def _sync(
-    job: JobDocument, documents: Documents, opened: Opened, options: engine.Options, output: Output, stop: Stop
+    job: JobDocument, documents: Documents, opened: OpenLedger, options: engine.Options, output: Output, stop: Stop
 ) -> tuple[int, dict[str, Any], Report | SecretSyncError]:
     try:
         with watching(output, job.name, collect=output.json) as observer:
@@ -78,7 +78,7 @@ async def _sync(
     return results.of_sync(report), report_object(report, observer.outcomes, report.drifted), report
 
 
-def _notify(job: JobDocument, ended: Report | SecretSyncError, opened: Opened) -> list[str]:
+def _notify(job: JobDocument, ended: Report | SecretSyncError, opened: OpenLedger) -> list[str]:
     """Tell whom the document names; gives what could not be told, which changes nothing about the sync."""
     from secretsync_core.notify import ending, history, send
 

@@ -6,6 +6,7 @@ and values that they do not like.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -53,6 +54,7 @@ class Unhealable(StoreUnavailable):
     """The service cannot be reached, and trying again does not help: its certificate is wrong, say."""
 
     retryable = False
+    unanswered = False
 
 
 class WrongState(StoreError):
@@ -240,15 +242,23 @@ def refusal_of(answer: Mapping[str, Any]) -> Refusal:
     )
 
 
+@cache
+def failures() -> tuple[type[Exception], ...]:
+    """What boto3 and botocore raise on purpose, for an ``except`` before :func:`failure`."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return Boto3Error, BotoCoreError, ClientError, ResponseParserError
+
+
 def failure(request: Request, error: Exception) -> StoreError:
-    """The error that an exception of boto3, botocore or urllib3 stands for. To be raised outside of its handler."""
+    """The error that one of :func:`failures` stands for. To be raised after its handler: that one may hold values."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
     store, action, key, _ = request
     where = _address(error)
-    if isinstance(error, StoreError):
-        return error
     if isinstance(error, boto.ClientError):
         answer = refusal_of(error.response)
         # boto3 logs in by itself where the environment names a role, in the middle of any request.

@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure
+from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure, failures
 from secretsync_core.stores.aws.quiet import quiet
 from secretsync_core.stores.threads import close_threads
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secretsync_core.schema.provider_configs import AwsConfig
+    from secretsync_core.stores.aws.config import AwsConfig
     from secretsync_core.stores.aws.session import Identity
     from secretsync_core.stores.base import StoreContext
 
@@ -95,7 +96,7 @@ class Account:
             with quiet():
                 try:
                     return _Sealed(step())
-                except Exception as error:  # noqa: BLE001  it may hold what was sent; only what kind it is gets out
+                except failures() as error:
                     failed = failure(request, error)
             raise failed
 
@@ -147,14 +148,15 @@ class Service(Generic[C]):
         ``ask`` makes exactly one call of the client, in a thread.
         """
         identity = await self.account.identity()
+        doubt = Doubt()
         try:
-            return await self._call(kind, request, identity, ask)
+            return await doubt.of(self._call(kind, request, identity, ask))
         except CredentialsRefused as error:
             refused = error
-        other = await self.account.instead_of(identity)
+        other = await doubt.of(self.account.instead_of(identity))
         if other is None:
             raise refused
-        return await self._call(kind, request, other, ask)
+        return await doubt.of(self._call(kind, request, other, ask))
 
     async def _call(self, kind: str, request: Request, identity: Identity, ask: Callable[[C], T]) -> T:
         account = self.account

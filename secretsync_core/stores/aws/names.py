@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.key_rules import key_fault, new_key_fault
 from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.fit import check_folder, invalid_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from secretsync_core.model.capabilities import StoreLimits
 
 
 def segment(letters: str) -> str:
@@ -20,12 +23,13 @@ def segment(letters: str) -> str:
 class Keys:
     """What a key must be in one store."""
 
-    def __init__(self, store: str, *, pattern: str, rule: str, max_bytes: int) -> None:
-        """``pattern`` is matched against a whole key; ``rule`` says the same in words."""
+    way_out: ClassVar[str] = ""
+    """What to do about a key that is reserved."""
+
+    def __init__(self, store: str, limits: StoreLimits) -> None:
+        """``limits`` are the store's own, in which only the rules for keys count here."""
         self.store = store
-        self.max_bytes = max_bytes
-        self._rule = rule
-        self._pattern = re.compile(pattern)
+        self.limits = limits
 
     def check(self, key: str) -> None:
         """Raise InvalidSecret for a key that cannot be."""
@@ -34,12 +38,17 @@ class Keys:
 
     def holds(self, key: str) -> bool:
         """Whether a key can be."""
-        return len(key) <= self.max_bytes and self._pattern.fullmatch(key) is not None
+        return not key_fault(key, self.limits)
+
+    def check_new(self, key: str) -> None:
+        """Raise InvalidSecret for a key that cannot be written."""
+        self.check(key)
+        if fault := new_key_fault(key, self.limits):
+            raise invalid_key(key, self.store, fault, hint=self.way_out)
 
     def check_folder(self, prefix: str) -> None:
         """Raise InvalidSecret for what is neither empty nor a folder."""
-        if prefix and not prefix.endswith("/"):
-            raise InvalidSecret(f"{prefix!r} is not a folder: it must end with '/'", store=self.store, key=prefix)
+        check_folder(prefix, self.store)
 
     def sort_out(self, keys: Collection[str]) -> tuple[list[str], list[Gap]]:
         """The keys that can be, and a Gap for each of the others: nothing is asked about those."""
@@ -48,8 +57,8 @@ class Keys:
         return good, bad
 
     def _invalid(self, key: str) -> InvalidSecret:
-        hint = f"a key is {self._rule}, {self.max_bytes} characters at most"
-        return InvalidSecret(f"{self.store} cannot hold the key {key!r}", store=self.store, key=key, hint=hint)
+        hint = f"a key is {self.limits.key_rule}, {self.limits.max_key_bytes} characters at most"
+        return invalid_key(key, self.store, key_fault(key, self.limits), hint=hint)
 
 
 def common_beginning(names: Collection[str]) -> str:

@@ -21,7 +21,7 @@ from botocore.loaders import create_loader
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.aws.answers import Request, failure
+from secretsync_core.stores.aws.answers import Request, failure, failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
 
     from secretsync_core.schema.base import Credential
-    from secretsync_core.schema.provider_configs import AwsConfig
+    from secretsync_core.stores.aws.config import AwsConfig
 
     Metadata = dict[str, Any]
 
@@ -186,7 +186,7 @@ def _sts(session: Session, config: AwsConfig, **options: Any) -> Any:
 def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:
     try:
         given = ask()["Credentials"]
-    except Exception as error:  # noqa: BLE001  told as one of ours
+    except failures() as error:
         failed: StoreError = failure(Request(store, f"let us assume the role {role}", needs=needs), error)
     else:
         return {

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_ssm import SSMClient
 
-    from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
     from secretsync_core.stores.aws.connection import Service
+    from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.aws_parameter_store.names import Names
 
 PAGE = 50

@@ -7,8 +7,10 @@ without the slash. A key is what follows the path that the document gives.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.names import Keys, common_beginning, segment
 
@@ -21,11 +23,7 @@ LONGEST = MAX_ARN_BYTES - len("arn:aws:ssm:us-east-1:123456789012:parameter/")
 
 _SEGMENT = segment("A-Za-z0-9_-")
 
-KEY_RULE = "letters, digits and any of _.- in at most 15 folders, path included, none of them empty, '.' or '..'"
-
-RESERVED = "(?i)(?:aws|ssm).*"
-RESERVED_RULE = "names that begin with aws or ssm belong to AWS"
-_RESERVED = re.compile(RESERVED)
+_RESERVED = "(?i)(?:aws|ssm).*"
 
 
 def pattern(levels: int = MAX_LEVELS) -> str:
@@ -33,19 +31,34 @@ def pattern(levels: int = MAX_LEVELS) -> str:
     return rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{max(0, levels - 1)}}}"
 
 
+KEY_LIMITS = StoreLimits(
+    max_key_bytes=LONGEST,
+    key_pattern=pattern(),
+    key_rule="letters, digits and any of _.- in at most 15 folders, path included, none of them empty, '.' or '..'",
+    reserved=_RESERVED,
+    reserved_rule="names that begin with aws or ssm belong to AWS",
+)
+
+
 class Names(Keys):
     """The names below one path."""
+
+    way_out = "give it another name by a keyTransform, or the SecretStore a path"
 
     def __init__(self, path: str, store: str, *, partition: str = "aws", region: str = "us-east-1") -> None:
         """``partition`` and ``region`` count, for a name and its ARN together have a length."""
         self._root = path.rstrip("/")
         levels = MAX_LEVELS - self._root.count("/")
         before = len(f"arn:{partition}:ssm:{region}:123456789012:parameter") + len(f"{self._root}/")
-        self.pattern = pattern(levels)
         # A path begins every name, and no key does.
-        whole = ".*" if _RESERVED.match(self._root.lstrip("/")) else None
-        self.reserved = whole if self._root else RESERVED
-        super().__init__(store, pattern=self.pattern, rule=KEY_RULE, max_bytes=MAX_ARN_BYTES - before)
+        whole = ".*" if re.match(_RESERVED, self._root.lstrip("/")) else None
+        limits = replace(
+            KEY_LIMITS,
+            max_key_bytes=MAX_ARN_BYTES - before,
+            key_pattern=pattern(levels),
+            reserved=whole if self._root else KEY_LIMITS.reserved,
+        )
+        super().__init__(store, limits)
 
     def name(self, key: str) -> str:
         """The name of a parameter, as the service tells it. Raises InvalidSecret for a key that cannot be."""
@@ -54,15 +67,8 @@ class Names(Keys):
 
     def new_name(self, key: str) -> str:
         """The same for a parameter that is to be written."""
-        name = self.name(key)
-        if _RESERVED.match(name.lstrip("/")):
-            raise InvalidSecret(
-                f"{self.store} cannot hold the key {key!r}: {RESERVED_RULE}",
-                store=self.store,
-                key=key,
-                hint="give it another name by a keyTransform, or the SecretStore a path",
-            )
-        return name
+        self.check_new(key)
+        return self.name(key)
 
     def folder(self, prefix: str) -> str:
         """The path of a folder; empty for all that there is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,17 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
-from secretsync_core.stores.aws_parameter_store.names import KEY_RULE, LONGEST, RESERVED, RESERVED_RULE, Names, pattern
+from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -31,13 +32,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from secretsync_core.model.inventory import Entry, Gap
-    from secretsync_core.schema.provider_configs import AwsParameterStoreConfig
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.base import StoreContext
 
 STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
-
-_REFERENCE = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
 class ParameterStore:
@@ -47,17 +46,13 @@ class ParameterStore:
     on a write but that there be no such parameter yet, so there is no compare-and-set.
     """
 
-    LIMITS = StoreLimits(
+    LIMITS = replace(
+        KEY_LIMITS,
         max_bytes=ADVANCED_BYTES,
         text_only=True,
         excluded=r"\{\{[\s\S]*\}\}",
         excluded_rule="{{…}}, which refers to another parameter",
         empty=False,
-        max_key_bytes=LONGEST,
-        key_pattern=pattern(),
-        key_rule=KEY_RULE,
-        reserved=RESERVED,
-        reserved_rule=RESERVED_RULE,
         pins=r"[0-9]{1,18}|[A-Za-z_.-][A-Za-z0-9_.-]{0,99}",
         custom_metadata=True,
     )
@@ -81,7 +76,6 @@ class ParameterStore:
         lanes = lanes_for(context.concurrency)
         self._reads: Gathered[Secret] = Gathered(self._read_one, self._read_many, size=BATCH, lanes=lanes)
         self._looks: Gathered[str | None] = Gathered(self._version_of, self._versions_of, size=BATCH, lanes=lanes)
-        self._limit = STANDARD_BYTES if config.tier == "Standard" else ADVANCED_BYTES
         self.facts = StoreFacts(
             name=context.name,
             provider="awsParameterStore",
@@ -89,10 +83,10 @@ class ParameterStore:
             versioned=True,
             limits=replace(
                 self.LIMITS,
-                max_bytes=self._limit,
-                max_key_bytes=names.max_bytes,
-                key_pattern=names.pattern,
-                reserved=names.reserved,
+                max_bytes=STANDARD_BYTES if config.tier == "Standard" else ADVANCED_BYTES,
+                max_key_bytes=names.limits.max_key_bytes,
+                key_pattern=names.limits.key_pattern,
+                reserved=names.limits.reserved,
             ),
         )
 
@@ -186,15 +180,14 @@ class ParameterStore:
 
     async def _put(self, key: str, value: SecretValue, *, overwrite: bool) -> int:
         self._names.new_name(key)
-        text = self._text(key, value)
+        text, doubt = blob_of(value, self.facts, key).decode(), Doubt()
+        tags = None if overwrite else self._tags
         try:
-            return await self._calls.put(key, text, overwrite=overwrite, tags=None if overwrite else self._tags)
+            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, tags=tags))
         except Mismatch as error:
             message = error.message
         hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"
-        if _REFERENCE.search(text):
-            hint = "Parameter Store takes no value with {{…}} in it"
-        raise InvalidSecret(message, store=self.facts.name, key=key, hint=hint)
+        raise doubt.on(InvalidSecret(message, store=self.facts.name, key=key, hint=hint))
 
     async def _token(self, key: str, number: int) -> str:
         """The token of a version that was just written: the answer to a write tells its number only."""
@@ -222,20 +215,3 @@ class ParameterStore:
     async def mark(self, key: str) -> None:
         """Put this store's mark on a parameter that is there, as a tag."""
         await self._calls.add_tags(key, self._mark)
-
-    def _text(self, key: str, value: SecretValue) -> str:
-        blob = value.reveal()
-        if not isinstance(blob, bytes):
-            raise InvalidSecret("a parameter is a blob, not fields", store=self.facts.name, key=key)
-        fault = ""
-        if not blob:
-            fault = "it is empty"
-        elif len(blob) > self._limit:
-            fault = f"{len(blob):,} bytes, and {self._limit:,} fit"
-        try:
-            text = blob.decode()
-        except UnicodeDecodeError:
-            text, fault = "", fault or "it is not text in UTF-8"
-        if fault:
-            raise InvalidSecret(f"{self.facts.name} cannot hold {key}: {fault}", store=self.facts.name, key=key)
-        return text

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.aws.answers import Mismatch, Request, nonsense
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.stores.aws.connection import Service
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.aws_secrets_manager.names import Names
 
     Payload = Mapping[str, str | bytes]
@@ -139,8 +140,11 @@ class Calls:
                 {"Region": each.region, **({"KmsKeyId": each.kms_key_id} if each.kms_key_id else {})}
                 for each in self._config.replica_regions
             ]
+        doubt = Doubt()
         try:
-            answer = await self._service.call("write", request, lambda client: client.create_secret(**options))
+            answer = await doubt.of(
+                self._service.call("write", request, lambda client: client.create_secret(**options))
+            )
         except SecretNotFound:
             hint = "is there such a kmsKeyId, here and in the replicaRegions?"
             refused = StoreError(
@@ -151,7 +155,7 @@ class Calls:
             refused = InvalidSecret(f"{self.store} refuses to create {key}", store=self.store, key=key, hint=hint)
         else:
             return _version(answer, request)
-        raise refused
+        raise doubt.on(refused)
 
     async def put(self, key: str, payload: Payload, version: str, *, stage: str | None = None) -> bool:
         """Add a version, as the current one unless a ``stage`` is given; whether it is the current one now."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.names import Keys, segment
 
@@ -13,18 +14,20 @@ MAX_BYTES = 512
 # The ! stands in the names of secrets that other services of AWS manage: they can be read, and not written.
 _SEGMENT = segment("A-Za-z0-9_+=@!-")
 
-KEY_PATTERN = rf"{_SEGMENT}(?:/{_SEGMENT})*"
-KEY_RULE = "letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'"
-
-RESERVED = ".*!.*"
-RESERVED_RULE = "only services of AWS make names with a '!'"
+KEY_LIMITS = StoreLimits(
+    max_key_bytes=MAX_BYTES,
+    key_pattern=rf"{_SEGMENT}(?:/{_SEGMENT})*",
+    key_rule="letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'",
+    reserved=".*!.*",
+    reserved_rule="only services of AWS make names with a '!'",
+)
 
 
 class Names(Keys):
     """The names below one prefix."""
 
     def __init__(self, prefix: str, store: str) -> None:
-        super().__init__(store, pattern=KEY_PATTERN, rule=KEY_RULE, max_bytes=MAX_BYTES - len(prefix))
+        super().__init__(store, replace(KEY_LIMITS, max_key_bytes=MAX_BYTES - len(prefix)))
         self._prefix = prefix
 
     def name(self, key: str) -> str:
@@ -34,14 +37,8 @@ class Names(Keys):
 
     def new_name(self, key: str) -> str:
         """The same for a secret that is to be written."""
-        name = self.name(key)
-        if re.fullmatch(RESERVED, key):
-            raise InvalidSecret(
-                f"{self.store} cannot hold the key {key!r}: {RESERVED_RULE}",
-                store=self.store,
-                key=key,
-            )
-        return name
+        self.check_new(key)
+        return self._prefix + key
 
     def folder(self, prefix: str) -> str:
         """How the names of a folder begin."""

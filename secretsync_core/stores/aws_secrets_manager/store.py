@@ -8,16 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, StoreError, StoreUnavailable
-from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
+from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.aws.answers import CredentialsRefused, Refusal, Request, WrongState, refusal
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
 from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
-from secretsync_core.stores.aws_secrets_manager.names import KEY_PATTERN, KEY_RULE, RESERVED, RESERVED_RULE, Names
-from secretsync_core.stores.aws_secrets_manager.names import MAX_BYTES as MAX_KEY_BYTES
-from secretsync_core.stores.aws_secrets_manager.writing import MAX_BYTES, Writing
+from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS, Names
+from secretsync_core.stores.aws_secrets_manager.writing import Writing
 from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
@@ -26,9 +25,11 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from secretsync_core.model.inventory import Entry
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
+
+MAX_BYTES = 65_536
 
 _VERSION_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -39,14 +40,10 @@ class SecretsManagerStore:
     A version token is the id of the version that carries AWSCURRENT; a pin is such an id, or a staging label.
     """
 
-    LIMITS = StoreLimits(
+    LIMITS = replace(
+        KEY_LIMITS,
         max_bytes=MAX_BYTES,
         empty=False,
-        max_key_bytes=MAX_KEY_BYTES,
-        key_pattern=KEY_PATTERN,
-        key_rule=KEY_RULE,
-        reserved=RESERVED,
-        reserved_rule=RESERVED_RULE,
         pins=r"[A-Za-z0-9_+=.@/-]{1,256}",
         custom_metadata=True,
     )
@@ -59,7 +56,6 @@ class SecretsManagerStore:
         self._names = names
         self._calls = Calls(service, config, names)
         self._listing = Listing(self._calls, names, context.concurrency)
-        self._writing = Writing(self._calls, config, context)
         self._may_batch = True
         self._reads: Gathered[Secret] = Gathered(
             self._read_one, self._read_many, size=BATCH, lanes=lanes_for(context.concurrency)
@@ -69,8 +65,9 @@ class SecretsManagerStore:
             provider="awsSecretsManager",
             shape=Shape.BLOB,
             versioned=True,
-            limits=replace(self.LIMITS, max_key_bytes=names.max_bytes),
+            limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes),
         )
+        self._writing = Writing(self._calls, config, context, self.facts)
 
     @classmethod
     async def open(cls, config: AwsSecretsManagerConfig, context: StoreContext) -> SecretsManagerStore:

@@ -12,20 +12,21 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import blob_of
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from secretsync_core.schema.provider_configs import AwsSecretsManagerConfig
+    from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.secret import SecretValue
     from secretsync_core.stores.aws_secrets_manager.calls import Calls, Payload, Seen
+    from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
-
-MAX_BYTES = 65_536
 
 _SHORTEST_VERSION = 32  # characters of a version's id
 
@@ -33,8 +34,9 @@ _SHORTEST_VERSION = 32  # characters of a version's id
 class Writing:
     """The writing half of one store."""
 
-    def __init__(self, calls: Calls, config: AwsSecretsManagerConfig, context: StoreContext) -> None:
+    def __init__(self, calls: Calls, config: AwsSecretsManagerConfig, context: StoreContext, facts: StoreFacts) -> None:
         self._calls = calls
+        self._facts = facts
         self._store = context.name
         self._replica_regions = {each.region for each in config.replica_regions}
         self._mark = {MARK_KEY: context.mark} if context.mark else {}
@@ -43,45 +45,44 @@ class Writing:
 
     async def write(self, key: str, value: SecretValue) -> str:
         """Write a new version, whatever is there; create or restore the secret where that is needed."""
-        payload, version = self._payload(key, value), _new_version()
+        payload, version, doubt = self._payload(key, value), _new_version(), Doubt()
         try:
-            await self._calls.put(key, payload, version)
+            await doubt.of(self._calls.put(key, payload, version))
         except SecretNotFound:
-            return await self._write_new(key, payload, version)
+            return await doubt.of(self._write_new(key, payload, version))
         except WrongState as state:
             if not state.deleted:
                 raise
-            await self._revive(key)
-            await self._put_revived(key, payload, version)
+            await doubt.of(self._revive(key))
+            await doubt.of(self._put_revived(key, payload, version))
         return version
 
     async def _write_new(self, key: str, payload: Payload, version: str) -> str:
+        doubt = Doubt()
         try:
-            return await self._calls.create(key, payload, version, self._tags)
+            return await doubt.of(self._calls.create(key, payload, version, self._tags))
         except Conflict:  # somebody was quicker, and a write replaces whatever is there
-            await self._calls.put(key, payload, version)
+            await doubt.of(self._calls.put(key, payload, version))
             return version
 
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str:
         """Write a new version if ``expected`` is the current one (``None``: if there is none)."""
-        payload, version = self._payload(key, value), _new_version()
+        payload, version, doubt = self._payload(key, value), _new_version(), Doubt()
+        if expected is not None and len(expected) < _SHORTEST_VERSION:
+            raise self._conflict(key)
         try:
             if expected is None:
-                return await self._calls.create(key, payload, version, self._tags)
-            if len(expected) < _SHORTEST_VERSION:
-                raise self._conflict(key)
-            if await self._calls.put(key, payload, version, stage=STAGE):
-                return version
-            return await self._promote(key, version, expected)
+                return await doubt.of(self._calls.create(key, payload, version, self._tags))
+            return await doubt.of(self._stage(key, payload, version, expected))
         except SecretNotFound:
-            raise self._conflict(key) from None
+            raise doubt.on(self._conflict(key)) from None
         except WrongState as state:
             if not state.deleted:
                 raise
         except Conflict:
             if expected is not None:
                 raise
-        return await self._write_over(key, payload, version, expected)
+        return await doubt.of(self._write_over(key, payload, version, expected))
 
     async def _write_over(self, key: str, payload: Payload, version: str, expected: str | None) -> str:
         """Write where a secret is deleted, or was made without a value, if its current version is as expected."""
@@ -120,13 +121,14 @@ class Writing:
 
     async def _promote(self, key: str, version: str, expected: str | None) -> str:
         """Make a version that we wrote the current one, in place of the one that was expected to be."""
+        doubt = Doubt()
         try:
-            await self._calls.move(key, CURRENT, to=version, away_from=expected)
+            await doubt.of(self._calls.move(key, CURRENT, to=version, away_from=expected))
         except (Mismatch, WrongState):
             pass
         else:
             return version
-        seen = await self._calls.describe(key)
+        seen = await doubt.of(self._calls.describe(key))
         if seen is not None and seen.current == version:
             return version  # an attempt that got no answer had done it
         with contextlib.suppress(StoreError):  # nobody sees that version, and without a label the service drops it
@@ -135,7 +137,7 @@ class Writing:
             raise StoreUnavailable(
                 f"{self._store} does not make what we wrote the current version of {key}", store=self._store, key=key
             )
-        raise self._conflict(key)
+        raise doubt.on(self._conflict(key))
 
     async def _revive(self, key: str) -> None:
         """Take back a deletion: from now on the secret counts as made by us."""
@@ -195,17 +197,7 @@ class Writing:
             raise SecretNotFound(f"{key} is deleted in {self._store}", store=self._store, key=key) from None
 
     def _payload(self, key: str, value: SecretValue) -> Payload:
-        blob = value.reveal()
-        if not isinstance(blob, bytes):
-            raise InvalidSecret("a secret of Secrets Manager is a blob, not fields", store=self._store, key=key)
-        if not blob:
-            raise InvalidSecret(f"{self._store} cannot hold {key}: it is empty", store=self._store, key=key)
-        if len(blob) > MAX_BYTES:
-            raise InvalidSecret(
-                f"{self._store} cannot hold {key}: {len(blob):,} bytes, and {MAX_BYTES:,} fit",
-                store=self._store,
-                key=key,
-            )
+        blob = blob_of(value, self._facts, key)
         try:
             return {"SecretString": blob.decode()}
         except UnicodeDecodeError:

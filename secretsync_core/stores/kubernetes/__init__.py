@@ -9,26 +9,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import StoreError
+from secretsync_core.stores.kubernetes.config import KubernetesConfig
+from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
-    from secretsync_core.schema.provider_configs import KubernetesConfig
     from secretsync_core.stores.base import Store, StoreContext
 
 
 async def open_store(config: KubernetesConfig, context: StoreContext) -> Store:
     """Open the Secrets of the namespace that ``config`` names, or of all namespaces. No request is made yet.
 
-    Raises StoreError where the package is missing, or where a credential or a file of the configuration cannot be
-    used, and AccessDenied where an exec plugin gives no credential.
+    Raises StoreError where a credential or a file of the configuration cannot be used, and AccessDenied where an exec
+    plugin gives no credential.
     """
-    try:
-        from secretsync_core.stores.kubernetes.opening import open_secrets
+    from secretsync_core.stores.kubernetes.opening import open_secrets
 
-        return await open_secrets(config, context)
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"the kubernetes provider needs the package {error.name}",
-            store=context.name,
-            hint='install it with: pip install "secretsync[kubernetes]"',
-        ) from None
+    return await open_secrets(config, context)
+
+
+PROVIDER = Provider(
+    config=KubernetesConfig,
+    open=open_store,
+    variants=(
+        ("one namespace", "secretsync_core.stores.kubernetes.store:NamespaceStore"),
+        ("all namespaces", "secretsync_core.stores.kubernetes.store:ClusterStore"),
+    ),
+    extra="kubernetes",
+    needs=("kubernetes",),
+)

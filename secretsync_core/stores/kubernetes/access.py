@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import StoreError
-from secretsync_core.schema.base import Credential
-from secretsync_core.schema.provider_configs import Tls
+from secretsync_core.schema.base import Credential, Tls
 from secretsync_core.stores.tls import context_for
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from secretsync_core.schema.provider_configs import KubernetesConfig
+    from secretsync_core.stores.kubernetes.config import KubernetesConfig
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token and the cluster's CA."""

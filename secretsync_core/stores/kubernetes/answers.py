@@ -12,9 +12,17 @@ import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.stores.outage import retry_after
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# The forms of an answer that we ask for.
+JSON = "application/json"
+# The second choice is for a server, or a proxy, that knows no such form: it answers with whole objects.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 class Request(NamedTuple):
@@ -31,11 +39,15 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One answer, whole."""
+    """One answer, whole.
+
+    ``unanswered``: it refuses, and an earlier attempt of the same request may have been carried out.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    unanswered: bool = False
 
 
 class Cause(NamedTuple):
@@ -92,6 +104,10 @@ def _text(value: object) -> str:
 
 def refusal(request: Request, answer: Answer) -> StoreError:
     """The error that an answer other than success stands for."""
+    return Doubt(unanswered=answer.unanswered).on(_refusal(request, answer))
+
+
+def _refusal(request: Request, answer: Answer) -> StoreError:
     store, status, key, action = request.store, answer.status, request.key, request.action
     if status == 429:
         wait = retry_after(answer.headers.get("Retry-After"))

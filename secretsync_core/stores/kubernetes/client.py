@@ -13,10 +13,10 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
-from secretsync_core.stores.kubernetes.answers import Answer, refusal
-from secretsync_core.stores.kubernetes.forms import JSON
+from secretsync_core.stores.kubernetes.answers import JSON, Answer, refusal
 from secretsync_core.stores.outage import TokenRefused, unreachable
 from secretsync_core.stores.tls import tls_failure
+from secretsync_core.stores.unanswered import Doubt, ask
 
 if TYPE_CHECKING:
     from secretsync_core.errors import StoreError
@@ -67,16 +67,19 @@ class Client:
         async def attempt() -> Answer:
             return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
 
-        answer = await self._gate(kind, attempt)
-        if answer.status == 401 and await self._another(sent):
-            answer = await self._gate(kind, attempt)
+        doubt = Doubt()
+        answer, doubt.unanswered = await ask(self._gate, kind, attempt, _refuses)
+        if answer.status == 401 and await doubt.of(self._another(sent)):
+            answer, unanswered = await doubt.of(ask(self._gate, kind, attempt, _refuses))
+            doubt.unanswered = doubt.unanswered or unanswered
         if answer.status == 401:
-            raise TokenRefused(
+            refused = TokenRefused(
                 f"{self.store} does not know our credential: it has expired, or was never valid",
                 store=self.store,
                 hint=self._access.advice(),
             )
-        return answer
+            raise doubt.on(refused)
+        return answer._replace(unanswered=True) if doubt.unanswered else answer
 
     async def _another(self, refused: Proof | None) -> bool:
         assert refused is not None  # noqa: S101  an answer came to what was sent
@@ -132,6 +135,10 @@ class Client:
         if isinstance(error, (exceptions.ProtocolError, OSError)):
             return unreachable(self.store, "the connection was cut")
         return unreachable(self.store, "the connection fails")
+
+
+def _refuses(answer: Answer) -> bool:
+    return answer.status >= 400
 
 
 def _configuration(access: Access, width: int) -> Configuration:

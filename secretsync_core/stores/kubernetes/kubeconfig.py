@@ -223,6 +223,7 @@ class KubeconfigAccess:
         return header, pair, _seconds(status.get("expirationTimestamp"))
 
     def _run(self, plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
+        from kubernetes.config.config_exception import ConfigException
         from kubernetes.config.exec_provider import ExecProvider
         from kubernetes.config.kube_config import ConfigNode
 
@@ -232,7 +233,7 @@ class KubeconfigAccess:
             status = given.run()
         except FileNotFoundError:
             why = "is not installed here"
-        except Exception:  # noqa: BLE001  its text may hold what the plugin said, and that a credential
+        except (ConfigException, OSError, ValueError, TypeError):  # whose text may hold a credential
             why = "fails"
         else:
             why = "gives no credential"

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlencode
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.kubernetes.answers import (
+    METADATA,
+    METADATA_LIST,
     Request,
     no_namespace,
     nonsense,
@@ -17,7 +19,6 @@ from secretsync_core.stores.kubernetes.answers import (
     refusal,
     status_of,
 )
-from secretsync_core.stores.kubernetes.forms import METADATA, METADATA_LIST
 from secretsync_core.stores.kubernetes.names import Place, Scope
 from secretsync_core.stores.kubernetes.objects import metadata_of
 from secretsync_core.stores.outage import TokenRefused

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.key_rules import key_fault
+from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
 
 if TYPE_CHECKING:
@@ -13,17 +15,20 @@ if TYPE_CHECKING:
 
 MAX_NAME = 253  # bytes
 MAX_NAMESPACE = 63
-MAX_KEY = MAX_NAMESPACE + 1 + MAX_NAME
 
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-NAME_PATTERN = rf"{_LABEL}(?:\.{_LABEL})*"
-KEY_PATTERN = rf"{_NAMESPACE}/{NAME_PATTERN}"
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
 
 _RULE = "lower-case letters, digits, '-' and '.', with a letter or a digit at both ends and around every '.'"
 _HINT = "a keyTransform can change it"
-NAME_RULE = f"a Secret's name is {_RULE}; {_HINT}"
-KEY_RULE = f"it is not <namespace>/<name>, in which a name is {_RULE}, and a namespace has no '.'; {_HINT}"
+
+NAME_LIMITS = StoreLimits(max_key_bytes=MAX_NAME, key_pattern=_NAME, key_rule=f"a Secret's name is {_RULE}; {_HINT}")
+KEY_LIMITS = StoreLimits(
+    max_key_bytes=MAX_NAMESPACE + 1 + MAX_NAME,
+    key_pattern=rf"{_NAMESPACE}/{_NAME}",
+    key_rule=f"it is not <namespace>/<name>, in which a name is {_RULE}, and a namespace has no '.'; {_HINT}",
+)
 
 # What the API server says of the keys of a Secret's data; `..` at the start of one is what it keeps for itself.
 FIELD_PATTERN = r"[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}|\.[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251}"
@@ -67,8 +72,6 @@ class Scope(NamedTuple):
 class OneNamespace:
     """Keys are names."""
 
-    _pattern = re.compile(NAME_PATTERN)
-
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
@@ -78,8 +81,7 @@ class OneNamespace:
 
     def find(self, key: str) -> Place | None:
         """The Secret of that name."""
-        fits = len(key) <= MAX_NAME and self._pattern.fullmatch(key)
-        return Place(self.namespace, key) if fits else None
+        return None if key_fault(key, NAME_LIMITS) else Place(self.namespace, key)
 
     def scope(self, prefix: str, *, recursive: bool) -> Scope | None:
         """There are no folders."""
@@ -89,7 +91,6 @@ class OneNamespace:
 class AllNamespaces:
     """Keys are ``<namespace>/<name>``: the namespaces are folders."""
 
-    _pattern = re.compile(KEY_PATTERN)
     namespace = None
 
     def key(self, place: Place) -> str:
@@ -98,7 +99,7 @@ class AllNamespaces:
 
     def find(self, key: str) -> Place | None:
         """The Secret of that namespace and name."""
-        if len(key) > MAX_KEY or not self._pattern.fullmatch(key):
+        if key_fault(key, KEY_LIMITS):
             return None
         namespace, _, name = key.partition("/")
         return Place(namespace, name) if len(name) <= MAX_NAME else None
@@ -129,9 +130,9 @@ def sort_out(names: Names, keys: Collection[str], store: str) -> tuple[dict[Plac
 def invalid(names: Names, key: str, store: str) -> InvalidSecret:
     """The error for a key that can name no Secret."""
     if names.namespace is None:
-        what, rule, size = "namespace and name of a Secret", KEY_RULE, f"{MAX_NAMESPACE} and {MAX_NAME}"
+        what, rule, size = "namespace and name of a Secret", KEY_LIMITS.key_rule, f"{MAX_NAMESPACE} and {MAX_NAME}"
     else:
-        what, rule, size = "the name of a Secret", NAME_RULE, str(MAX_NAME)
+        what, rule, size = "the name of a Secret", NAME_LIMITS.key_rule, str(MAX_NAME)
     return InvalidSecret(
         f"{store} cannot hold the key {key!r}: it is not {what}",
         store=store,

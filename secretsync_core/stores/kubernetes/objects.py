@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.errors import InvalidSecret
+from secretsync_core.stores.fit import binary_fields_of
 from secretsync_core.stores.kubernetes.answers import nonsense
-from secretsync_core.stores.kubernetes.names import FIELD_PATTERN, FIELD_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.secret import FieldValue, SecretValue
 
 MAX_BYTES = 1_048_576
 """What the values of one Secret may have together, before their base64."""
 
-_FIELD = re.compile(FIELD_PATTERN)
 
-
-def data_of(value: SecretValue, *, store: str, key: str) -> dict[str, str]:
+def data_of(value: SecretValue, facts: StoreFacts, key: str) -> dict[str, str]:
     """The ``data`` of a Secret that holds this value. Raises InvalidSecret where none can."""
-    fields = value.reveal()
-    if isinstance(fields, bytes):
-        raise InvalidSecret(f"{store} holds named fields, and {key} is a blob", store=store, key=key)
-    size = 0
-    data: dict[str, str] = {}
-    for name, field in fields.items():
-        if not isinstance(field, bytes):
-            raise InvalidSecret(f"{store} holds bytes, and a field of {key} is not", store=store, key=key)
-        if not _FIELD.fullmatch(name):
-            raise InvalidSecret(
-                f"{store} cannot hold {key}: the name of a field does not fit",
-                store=store,
-                key=key,
-                hint=f"a name is {FIELD_RULE}; rename it by valueTransform: [{{fields: {{rename: ...}}}}]",
-            )
-        size += len(field)
-        data[name] = base64.b64encode(field).decode("ascii")
-    if size > MAX_BYTES:
-        raise InvalidSecret(
-            f"{key} is too large for {store}: {size:,} bytes, and {MAX_BYTES:,} fit",
-            store=store,
-            key=key,
-            hint="leave fields out by a valueTransform, or split it",
-        )
-    return data
+    fields = binary_fields_of(value, facts, key)
+    return {name: base64.b64encode(field).decode("ascii") for name, field in fields.items()}
 
 
 def fields_of(secret: Mapping[str, Any], *, store: str, key: str) -> dict[str, FieldValue]:

@@ -9,8 +9,8 @@ from secretsync_core.stores.kubernetes.store import ClusterStore, NamespaceStore
 from secretsync_core.stores.threads import in_thread
 
 if TYPE_CHECKING:
-    from secretsync_core.schema.provider_configs import KubernetesConfig
     from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.kubernetes.config import KubernetesConfig
 
 
 async def open_secrets(config: KubernetesConfig, context: StoreContext) -> NamespaceStore | ClusterStore:

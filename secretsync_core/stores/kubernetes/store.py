@@ -11,18 +11,13 @@ from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
-from secretsync_core.stores.kubernetes.answers import Request, immutable, object_of, refusal
-from secretsync_core.stores.kubernetes.forms import JSON, METADATA
+from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Request, immutable, object_of, refusal
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
     FIELD_RULE,
-    KEY_PATTERN,
-    KEY_RULE,
-    MAX_KEY,
-    MAX_NAME,
-    NAME_PATTERN,
-    NAME_RULE,
+    KEY_LIMITS,
+    NAME_LIMITS,
     AllNamespaces,
     OneNamespace,
     Place,
@@ -40,6 +35,7 @@ from secretsync_core.stores.kubernetes.objects import (
     with_data,
     with_label,
 )
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -211,8 +207,8 @@ class SecretsStore:
             raise immutable(self.facts.name, key)
         request = self._request("PUT", "update", f"write {key}", place, key, _MANAGER)
         answer = await self._client.call("write", request, wanted, accept=METADATA)
-        if is_absent(answer):
-            raise self._changed(key)  # deleted since
+        if is_absent(answer):  # deleted since
+            raise Doubt(unanswered=answer.unanswered).on(self._changed(key))
         return self._written(request, answer)
 
     def _written(self, request: Request, answer: Answer) -> str:
@@ -223,10 +219,11 @@ class SecretsStore:
 
     async def _again(self, once: Callable[[], Awaitable[str]]) -> str:
         """Run a look and a write; anew where somebody else wrote in between, for nobody asked us to compare."""
+        doubt = Doubt()
         for _ in range(ROUNDS - 1):
             with contextlib.suppress(Conflict):
-                return await once()
-        return await once()
+                return await doubt.of(once())
+        return await doubt.of(once())
 
     # -- Parts ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +234,7 @@ class SecretsStore:
         return Place(namespace or metadata.get("namespace", ""), metadata["name"])
 
     def _data(self, key: str, value: SecretValue) -> dict[str, str]:
-        return data_of(value, store=self.facts.name, key=key)
+        return data_of(value, self.facts, key)
 
     def _request(self, method: str, verb: str, action: str, place: Place, key: str, query: str = "") -> Request:
         path = secrets_path(place.namespace, place.name) + query
@@ -247,18 +244,14 @@ class SecretsStore:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
 
 
-_LIMITS = StoreLimits(
-    max_bytes=MAX_BYTES,
-    field_pattern=FIELD_PATTERN,
-    field_rule=FIELD_RULE,
-    custom_metadata=True,
-)
+def _limits(keys: StoreLimits) -> StoreLimits:
+    return replace(keys, max_bytes=MAX_BYTES, field_pattern=FIELD_PATTERN, field_rule=FIELD_RULE, custom_metadata=True)
 
 
 class NamespaceStore(SecretsStore):
     """The Secrets of one namespace."""
 
-    LIMITS = replace(_LIMITS, max_key_bytes=MAX_NAME, key_pattern=NAME_PATTERN, key_rule=NAME_RULE)
+    LIMITS = _limits(NAME_LIMITS)
 
     def __init__(self, client: Client, template: Template, namespace: str) -> None:
         super().__init__(client, template, OneNamespace(namespace))
@@ -267,7 +260,7 @@ class NamespaceStore(SecretsStore):
 class ClusterStore(SecretsStore):
     """The Secrets of all namespaces."""
 
-    LIMITS = replace(_LIMITS, max_key_bytes=MAX_KEY, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+    LIMITS = _limits(KEY_LIMITS)
 
     def __init__(self, client: Client, template: Template) -> None:
         super().__init__(client, template, AllNamespaces())

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import StoreError
+from secretsync_core.stores.provider import Provider
+from secretsync_core.stores.vault.config import VaultConfig
 
 if TYPE_CHECKING:
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import Store, StoreContext
 
 
 async def open_store(config: VaultConfig, context: StoreContext) -> Store:
     """Open the KV engine that ``config`` names: log in, and find out its version unless that is pinned.
 
-    Raises StoreError where the packages are missing or a file of the configuration cannot be used, AccessDenied
-    where the server refuses us or hides the mount, StoreUnavailable where it cannot be reached.
+    Raises StoreError where a file of the configuration cannot be used, AccessDenied where the server refuses us or
+    hides the mount, StoreUnavailable where it cannot be reached.
     """
-    try:
-        from secretsync_core.stores.vault.opening import open_kv
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"the vault provider needs the package {error.name}",
-            store=context.name,
-            hint='install it with: pip install "secretsync[vault]"',
-        ) from None
+    from secretsync_core.stores.vault.opening import open_kv
+
     return await open_kv(config, context)
+
+
+PROVIDER = Provider(
+    config=VaultConfig,
+    open=open_store,
+    variants=(
+        ("KV version 1", "secretsync_core.stores.vault.kv1:Kv1Store"),
+        ("KV version 2", "secretsync_core.stores.vault.kv2:Kv2Store"),
+    ),
+    extra="vault",
+    needs=("aiohttp", "hvac", "ijson"),
+)

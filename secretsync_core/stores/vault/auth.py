@@ -12,8 +12,8 @@ from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.outage import TokenRefused
 
 if TYPE_CHECKING:
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.vault.config import VaultConfig
     from secretsync_core.stores.vault.logins import Lease, Logins
 
 LOOK_AFTER_SECONDS = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from secretsync_core.errors import AccessDenied, StoreError
-from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.answers import Request, nonsense
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def kv_version(transport: Transport) -> Literal[1, 2]:
             hint="check the mount's name and our token's policies, or pin kvVersion",
         )
     if answer.status != 200:
-        raise refusal(request, answer.status, answer.body, answer.headers)
+        raise answer.refusal(request)
     kind, path, options = (answer.data.get(name) for name in ("type", "path", "options"))
     if not isinstance(kind, str) or not isinstance(path, str):
         raise nonsense(store)

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import re2
-
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.key_rules import key_fault
+from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.fit import invalid_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,13 +24,14 @@ _SEGMENT = rf"(?:\.{{0,2}}{_NO_DOT}|\.\.\.){_ANY}*"
 KEY_PATTERN = rf"{_SEGMENT}(?:/{_SEGMENT})*"
 KEY_RULE = "printable characters, in folders that are neither empty nor '.' nor '..', with no '/' at either end"
 
-_PATTERN = re2.compile(KEY_PATTERN)
+KEY_LIMITS = StoreLimits(key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+
 # Most keys are of these letters alone, and asking for them first is twenty times as quick.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
 
 def _holds(key: str) -> bool:
-    return bool(_PLAIN.fullmatch(key) or _PATTERN.fullmatch(key))
+    return bool(_PLAIN.fullmatch(key)) or not key_fault(key, KEY_LIMITS)
 
 
 def check(key: str, store: str) -> None:
@@ -48,7 +50,7 @@ def sort_out(keys: Collection[str], store: str) -> tuple[Collection[str], list[G
 
 
 def _invalid(key: str, store: str) -> InvalidSecret:
-    return InvalidSecret(f"{store} cannot hold the key {key!r}", store=store, key=key, hint=f"a key is {KEY_RULE}")
+    return invalid_key(key, store, KEY_RULE)
 
 
 def encoded(path: str) -> str:

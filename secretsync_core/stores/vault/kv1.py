@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import AccessDenied, StoreError
-from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.outage import TokenRefused
 from secretsync_core.stores.spread import spread
-from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
-from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, folder_of, sort_out
+from secretsync_core.stores.vault.fields import MAX_BYTES, encode
+from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 
@@ -30,7 +31,7 @@ class Kv1Store(KvMount):
 
     version = 1
     # Measured: version 1 gives a number back as it was sent.
-    LIMITS = StoreLimits(max_bytes=MAX_BYTES, empty=False, key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
+    LIMITS = replace(KEY_LIMITS, max_bytes=MAX_BYTES, empty=False)
 
     def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
         super().__init__(transport, auth, confirmed=confirmed)
@@ -100,11 +101,10 @@ class Kv1Store(KvMount):
 
     async def write(self, key: str, value: SecretValue) -> None:
         """Create or replace the secret, whole. Raises InvalidSecret where it has no fields."""
-        store = self.facts.name
-        fields = fields_of(value, store=store, key=key, exact_numbers=True)
+        fields = json_fields_of(value, self.facts, key)
         request = self._request("write", key)
         path = self._path("", key)
-        answer = await self._transport.call("write", "POST", path, request, encode(fields, store=store, key=key))
+        answer = await self._transport.call("write", "POST", path, request, encode(fields, self.facts, key))
         if answer.status not in (200, 204):
             self._refused(request, answer)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
-from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.outage import TokenRefused
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, nonsense
-from secretsync_core.stores.vault.fields import MAX_BYTES, encode, fields_of
-from secretsync_core.stores.vault.keys import KEY_PATTERN, KEY_RULE, check, common_folder, sort_out
+from secretsync_core.stores.vault.fields import MAX_BYTES, encode
+from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.scan import Details, entry_of, server_time
@@ -49,10 +50,9 @@ class Kv2Store(KvMount):
 
     version = 2
     # Measured: version 2 makes a float64 of every number.
-    LIMITS = StoreLimits(
+    LIMITS = replace(
+        KEY_LIMITS,
         max_bytes=MAX_BYTES,
-        key_pattern=KEY_PATTERN,
-        key_rule=KEY_RULE,
         exact_numbers=False,
         pins="[1-9][0-9]*",
         custom_metadata=True,
@@ -254,12 +254,12 @@ class Kv2Store(KvMount):
         return self._written(request, answer)
 
     async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> Answer:
-        store, key = request.store, request.key or ""
-        body: dict[str, Any] = {"data": fields_of(value, store=store, key=key, exact_numbers=False)}
+        key = request.key or ""
+        body: dict[str, Any] = {"data": json_fields_of(value, self.facts, key)}
         if options:
             body["options"] = options
         path = self._path("data/", key)
-        return await self._transport.call("write", "POST", path, request, encode(body, store=store, key=key))
+        return await self._transport.call("write", "POST", path, request, encode(body, self.facts, key))
 
     def _written(self, request: Request, answer: Answer) -> str:
         if answer.status != 200:

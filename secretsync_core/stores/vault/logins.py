@@ -9,6 +9,7 @@ from urllib.parse import quote
 import orjson
 
 from secretsync_core.credentials import resolve
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.outage import TokenRefused, unreachable
 from secretsync_core.stores.threads import in_thread
@@ -24,8 +25,8 @@ from secretsync_core.stores.vault.answers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.vault.config import VaultConfig
 
 SECONDS = (10, 60)  # to connect, to answer
 _BARE_DENIAL = b'["permission denied"]'  # what a token that is unknown gets; a policy's denial says "1 error occurred"
@@ -131,9 +132,7 @@ class Logins:
             import requests
             from requests.adapters import HTTPAdapter
         except ImportError:
-            raise StoreError(
-                "the login to Vault needs hvac", store=store, hint='install it with: pip install "secretsync[vault]"'
-            ) from None
+            raise StoreError("the login to Vault needs hvac", store=store, hint=extra_hint("vault")) from None
         tls, server_name = self._tls, self._config.tls.server_name
 
         class OurTls(HTTPAdapter):

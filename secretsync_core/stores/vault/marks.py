@@ -11,7 +11,7 @@ import orjson
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.stores.base import MARK_KEY
-from secretsync_core.stores.vault.answers import Request, refusal
+from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Marking:
         body = orjson.dumps({"paths": [path]})
         answer = await self._transport.system("stat", "sys/capabilities-self", request, body)
         if answer.status != 200:
-            raise refusal(request, answer.status, answer.body, answer.headers)
+            raise answer.refusal(request)
         found = answer.data.get(path) or answer.data.get("capabilities") or ()
         if not _MAY_PATCH & set(found):
             raise AccessDenied(
@@ -64,4 +64,4 @@ class Marking:
                 f"{store} cannot change custom metadata", store=store, key=key, hint="leave ownership.mark out"
             )
         if answer.status not in (200, 204):
-            raise refusal(request, answer.status, answer.body, answer.headers)
+            raise answer.refusal(request)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
-from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.answers import Request, nonsense
 from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.keys import check, encoded
 from secretsync_core.stores.vault.listing import absent
@@ -54,7 +54,7 @@ class KvMount:
     def _refused(self, request: Request, answer: Answer) -> NoReturn:
         if answer.status == 404 and not answer.body.lstrip().startswith(b"{"):
             raise nonsense(request.store, request.key)  # a proxy's page
-        raise refusal(request, answer.status, answer.body, answer.headers)
+        raise answer.refusal(request)
 
     async def _not_found(self, request: Request, answer: Answer) -> NoReturn:
         """Raise SecretNotFound for a 404 that says just that, and what fits for any other."""

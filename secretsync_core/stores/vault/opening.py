@@ -14,8 +14,8 @@ from secretsync_core.stores.vault.marks import Marking
 from secretsync_core.stores.vault.transport import Transport
 
 if TYPE_CHECKING:
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.vault.config import VaultConfig
 
 
 async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2Store:

@@ -15,6 +15,7 @@ from yarl import URL
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.outage import unreachable
 from secretsync_core.stores.tls import tls_failure
+from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, nonsense, refusal
 from secretsync_core.stores.vault.keys import encoded
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeVar
 
-    from secretsync_core.schema.provider_configs import VaultConfig
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.config import VaultConfig
 
     T = TypeVar("T")
 
@@ -40,12 +41,20 @@ _FOR_THE_CALLER = frozenset({200, 204, 400, 403, 404, 405})
 
 
 class Answer(NamedTuple):
-    """One answer. ``data`` is the ``data`` object of a 200, empty for any other."""
+    """One answer. ``data`` is the ``data`` object of a 200, empty for any other.
+
+    ``unanswered``: it refuses, and an earlier attempt of the same request may have been carried out.
+    """
 
     status: int
     data: dict[str, Any]
     body: bytes
     headers: Mapping[str, str]
+    unanswered: bool = False
+
+    def refusal(self, request: Request) -> StoreError:
+        """The error that this answer stands for, where it is not success."""
+        return Doubt(unanswered=self.unanswered).on(refusal(request, self.status, self.body, self.headers))
 
 
 class Transport:
@@ -78,18 +87,18 @@ class Transport:
 
     async def call(self, kind: str, method: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
         """One request to ``path`` (encoded, below the mount). Gives any of ``_FOR_THE_CALLER``, raises for the rest."""
-        url = URL(self._mount_base + path, encoded=True)
-        return await self.authorised(
-            kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
-        )
+        return await self._ask(kind, method, URL(self._mount_base + path, encoded=True), request, payload)
 
     async def system(self, kind: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
         """Like ``call``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
-        url = URL(self._base + path, encoded=True)
         method = "GET" if payload is None else "POST"
-        return await self.authorised(
+        return await self._ask(kind, method, URL(self._base + path, encoded=True), request, payload)
+
+    async def _ask(self, kind: str, method: str, url: URL, request: Request, payload: bytes | None) -> Answer:
+        answer, unanswered = await self.authorised(
             kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
         )
+        return answer._replace(unanswered=True) if unanswered else answer
 
     async def stream(
         self, method: str, path: str, request: Request, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
@@ -118,13 +127,18 @@ class Transport:
                 return response.status, None, body
             raise refused
 
-        return await self.authorised("list", attempt, lambda answer: answer[0])
+        answer, _ = await self.authorised("list", attempt, lambda answer: answer[0])
+        return answer
 
     async def authorised(
         self, kind: str, attempt: Callable[[dict[str, str]], Awaitable[T]], status: Callable[[T], int]
-    ) -> T:
-        """Run one attempt through the gate; once more with another token, where the first one turns out dead."""
+    ) -> tuple[T, bool]:
+        """Run one attempt through the gate; once more with another token, where the first one turns out dead.
+
+        Gives the answer, and for one that refuses whether an earlier attempt may have been carried out.
+        """
         await self._auth.token()
+        doubt = Doubt()
         sent = ""
 
         async def now() -> T:
@@ -133,10 +147,14 @@ class Transport:
             sent = await self._auth.token()
             return await attempt(self._with(sent))
 
-        answer = await self._gate(kind, now)
-        if status(answer) == 403 and await self._auth.instead_of(sent) is not None:
-            answer = await self._gate(kind, now)
-        return answer
+        def refuses(answer: T) -> bool:
+            return status(answer) >= 400
+
+        answer, doubt.unanswered = await ask(self._gate, kind, now, refuses)
+        if status(answer) == 403 and await doubt.of(self._auth.instead_of(sent)) is not None:
+            answer, unanswered = await doubt.of(ask(self._gate, kind, now, refuses))
+            doubt.unanswered = doubt.unanswered or unanswered
+        return answer, doubt.unanswered
 
     def _with(self, token: str) -> dict[str, str]:
         if token is not self._headers_for:

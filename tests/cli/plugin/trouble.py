@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreUnavailable
-from secretsync_core.schema.provider_configs import FileConfig
 from secretsync_core.stores import file
+from secretsync_core.stores.file import FileConfig
+from secretsync_core.stores.file.store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -46,7 +47,7 @@ def _trouble(kind: str) -> Exception:
 class Trouble:
     """A file store that misbehaves as its configuration says."""
 
-    def __init__(self, inner: file.FileStore, settings: config) -> None:
+    def __init__(self, inner: FileStore, settings: config) -> None:
         self._inner = inner
         self._settings = settings
 
@@ -90,7 +91,7 @@ async def open_store(settings: config, context: StoreContext) -> Store:
     if "open" in settings.fail:
         raise _trouble(settings.fail["open"])
     inner = await file.open_store(FileConfig(path=settings.path), context)
-    assert isinstance(inner, file.FileStore)
+    assert isinstance(inner, FileStore)
     return Trouble(inner, settings)
 
 

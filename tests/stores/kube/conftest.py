@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from secretsync_core.schema.provider_configs import KubernetesConfig
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.kubernetes import open_store
+from secretsync_core.stores.kubernetes.config import KubernetesConfig
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:

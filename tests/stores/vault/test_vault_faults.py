@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -168,16 +169,17 @@ async def test_raft_refuses_too_large(
     vault_store_factory: VaultStores, raft: ConfiguredServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secret over our bound is refused before it is sent, and so is the server's own refusal understood."""
-    from secretsync_core.stores.vault import fields
-
     auth = {"token": {"value": raft.root_token}}
     for version, mount in ((1, "one"), (2, "kv")):
         store = await vault_store_factory(version, mount=mount, address=raft.address, auth=auth)
         await store.write("k", SecretValue({"a": "x" * 999_900}))
-        monkeypatch.setattr(fields, "MAX_BYTES", 2**30)
+        too_large = SecretValue({"a": "x" * (2**20 + 1000)})
+        with pytest.raises(InvalidSecret, match="bytes, and 1,000,000 fit"):
+            await store.write("k", too_large)
+        limits = dataclasses.replace(store.facts.limits, max_bytes=None)
+        monkeypatch.setattr(store, "facts", dataclasses.replace(store.facts, limits=limits))
         with pytest.raises(InvalidSecret, match="too large"):
-            await store.write("k", SecretValue({"a": "x" * (2**20 + 1000)}))
-        monkeypatch.undo()
+            await store.write("k", too_large)
 
 
 async def test_sealed_and_gone_and_back(vault_store_factory: VaultStores, raft: ConfiguredServer) -> None:

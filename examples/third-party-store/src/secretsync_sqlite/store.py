@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import secrets
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.key_rules import key_fault
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.fit import check_key, json_fields_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -57,7 +58,7 @@ class SqliteStore:
 
     async def read(self, key: str, version: str | None = None) -> Secret:
         """The secret's fields. There are no old versions to pin."""
-        _check(key, self._name)
+        check_key(key, self._name, LIMITS)
         if version is not None:
             raise StoreError("sqlite keeps no old versions", store=self._name, key=key)
 
@@ -75,7 +76,7 @@ class SqliteStore:
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Versions without values, all in one request."""
         # What cannot be a key is not there; SQLite itself would end it at a NUL and find another one.
-        wanted = json.dumps([key for key in keys if _fits(key)])
+        wanted = json.dumps([key for key in keys if not key_fault(key, LIMITS)])
         query = "SELECT key, version FROM secrets WHERE key IN (SELECT value FROM json_each(?))"
         for key, version in await self._run("stat", lambda database: database.execute(query, (wanted,)).fetchall()):
             yield Entry(key, version)
@@ -98,23 +99,24 @@ class SqliteStore:
         """Create (``expected`` is None) or replace, only if nobody wrote meanwhile."""
         version, fields = _new_version(), self._encoded(key, value)
 
-        def put(database: sqlite3.Connection) -> int:
+        def put(database: sqlite3.Connection) -> str:
             if expected is None:
-                return database.execute(
-                    "INSERT OR IGNORE INTO secrets VALUES (?, ?, ?)", (key, version, fields)
-                ).rowcount
-            return database.execute(
-                "UPDATE secrets SET version = ?, fields = ? WHERE key = ? AND version = ?",
-                (version, fields, key, expected),
-            ).rowcount
+                done = database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?, ?)", (key, version, fields))
+            else:
+                done = database.execute(
+                    "UPDATE secrets SET version = ?, fields = ? WHERE key = ? AND version = ?",
+                    (version, fields, key, expected),
+                )
+            # Raised in here, so that it passes the gate: that knows whether an earlier attempt may have been ours.
+            if not done.rowcount:
+                raise Conflict(f"{key} in {self._name} changed meanwhile", store=self._name, key=key)
+            return version
 
-        if not await self._run("write", put):
-            raise Conflict(f"{key} in {self._name} changed meanwhile", store=self._name, key=key)
-        return version
+        return await self._run("write", put)
 
     async def delete(self, key: str) -> None:
         """Delete; what is absent already is no error."""
-        _check(key, self._name)
+        check_key(key, self._name, LIMITS)
         await self._run("delete", lambda database: database.execute("DELETE FROM secrets WHERE key = ?", (key,)))
 
     async def _run(self, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -134,10 +136,8 @@ class SqliteStore:
         return await self._gate(kind, lambda: asyncio.to_thread(attempt))
 
     def _encoded(self, key: str, value: SecretValue) -> str:
-        _check(key, self._name)
-        fields = value.reveal()
-        if isinstance(fields, bytes) or any(isinstance(field, bytes) for field in fields.values()):
-            raise InvalidSecret(f"{self._name} holds JSON fields, and {key} is bytes", store=self._name, key=key)
+        check_key(key, self._name, LIMITS)
+        fields = json_fields_of(value, self.facts, key)
         try:
             text = json.dumps(fields, allow_nan=False)
             text.encode()
@@ -146,15 +146,6 @@ class SqliteStore:
         if not text:
             raise InvalidSecret(f"{key} holds what JSON cannot", store=self._name, key=key)
         return text
-
-
-def _fits(key: str) -> bool:
-    return len(key) <= (LIMITS.max_key_bytes or 0) and re.fullmatch(LIMITS.key_pattern or "", key) is not None
-
-
-def _check(key: str, store: str) -> None:
-    if not _fits(key):
-        raise InvalidSecret(f"{store} cannot hold that key: {LIMITS.key_rule}", store=store, key=key)
 
 
 def _new_version() -> str:

@@ -1,0 +1,83 @@
+"""What a ledger says of itself: the version of its tables, whose key seals it, and how many chains it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit import seal
+from secretsync_core.audit.schema import VERSION
+from secretsync_core.errors import LedgerBroken, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secretsync_core.audit.database import Database, Transaction
+
+BROKEN_HINT = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+
+
+class Facts(NamedTuple):
+    """The version of a ledger's tables, and the key that seals it."""
+
+    version: int
+    key: bytes
+
+
+def write(transaction: Transaction, key: bytes) -> None:
+    """Write what a new ledger says of itself."""
+    facts = {"schema": str(VERSION), "seal-key": seal.key_id(key), "chains": "0"}
+    transaction.many(
+        "INSERT INTO meta (name, value, seal) VALUES (?, ?, ?)",
+        [(name, value, seal.meta_seal(key, name, value)) for name, value in facts.items()],
+    )
+
+
+def version(transaction: Transaction) -> int:
+    """The version of the tables, as of this moment: somebody may migrate them while we have the ledger open."""
+    found = transaction.one("SELECT value FROM meta WHERE name = 'schema'")
+    return int(str(found[0])) if found is not None and str(found[0]).isdecimal() else 0
+
+
+def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], *, reseal: bool) -> Facts:
+    """Refuse a ledger that is newer than we are, too old, or another key's; ``reseal`` takes a ``former`` key too."""
+    name = database.name
+    with database.read() as transaction:
+        facts = {str(key): str(value) for key, value in transaction.rows("SELECT name, value FROM meta")}
+    told = facts.get("schema", "")
+    if not told.isdecimal() or "seal-key" not in facts:
+        raise LedgerBroken(f"the ledger {name} does not say what it is", hint=BROKEN_HINT)
+    if int(told) > VERSION:
+        raise LedgerError(
+            f"the ledger {name} was made by a newer SecretSync (tables {told}; this one knows {VERSION})",
+            hint="upgrade SecretSync here",
+        )
+    if int(told) < oldest:
+        raise LedgerError(
+            f"the ledger {name} has tables of version {told}, and this SecretSync needs version {oldest}",
+            hint="back it up, then run `secretsync audit migrate`",
+        )
+    if facts["seal-key"] == seal.key_id(key):
+        return Facts(int(told), key)
+    before = next((key for key in former if facts["seal-key"] == seal.key_id(key)), None)
+    if before is not None and reseal:
+        return Facts(int(told), before)
+    if before is not None:
+        raise LedgerError(
+            f"the ledger {name} is still sealed with the key before the newest one",
+            hint="`secretsync audit rotate-key` seals it anew; if that was done before, somebody put an older copy"
+            " back",
+        )
+    raise LedgerError(
+        f"the ledger {name} was sealed with another key ({facts['seal-key']}) than the one given ({seal.key_id(key)})",
+        hint="give the key that made it (SECRETSYNC_KEY, SECRETSYNC_KEY_FILE or ledger.key); if that key is lost, move"
+        " the ledger away and begin a new one",
+    )
+
+
+def refuse_if_resealed(transaction: Transaction, key: bytes, name: str) -> None:
+    """Tell a key that was changed while we had the ledger open from a hand that has no key."""
+    found = transaction.one("SELECT value FROM meta WHERE name = 'seal-key'")
+    if found is not None and found[0] != seal.key_id(key):
+        raise LedgerError(
+            f"the key of the ledger {name} was changed while it was in use", hint="run it again with the new key"
+        )

@@ -1,0 +1,53 @@
+"""What the ledger knows of every live key, for a sync to begin with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit import state
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from secretsync_core.audit.chain import Chains
+    from secretsync_core.audit.database import Database
+    from secretsync_core.model.state import KeyState, Origin
+
+
+class LiveKeys:
+    """``ledger.state``."""
+
+    def __init__(self, database: Database, chains: Chains) -> None:
+        self._database = database
+        self._chains = chains
+
+    def rebuild(self, job: str) -> None:
+        """Make the state of ``job`` anew from its records, where verify says that the two differ."""
+        with self._database.write() as transaction:
+            self._chains.lock(transaction, job)
+            state.rebuild(transaction, job)
+
+    def keys(self, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
+        """Stream ((dest, key), state) of every live key of ``job``, in the order of dest and key."""
+        with self._database.read() as transaction:
+            yield from state.states(transaction, job)
+
+    def of_jobs(self, jobs: Collection[str]) -> Iterator[tuple[str, tuple[str, str], KeyState]]:
+        """Stream (job, (dest, key), state) of every live key of several jobs, in that order, from one moment."""
+        with self._database.read() as transaction:
+            yield from state.states_of_jobs(transaction, jobs)
+
+    def fingerprints(self, job: str, dest: str, keys: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:
+        """Stream (key, fingerprint, fields) as of the state of the live keys at ``dest``; of ``keys``, or of all."""
+        with self._database.read() as transaction:
+            yield from state.fingerprints(transaction, job, dest, keys)
+
+    def origins(self, job: str, item: str) -> Iterator[tuple[str, Origin]]:
+        """Stream (destination, what it came of) for the live keys of one plan item."""
+        with self._database.read() as transaction:
+            yield from state.origins(transaction, job, item)
+
+    def origins_of(self, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
+        """Stream (key, what it came of) for those of ``keys`` that are live at ``dest``."""
+        with self._database.read() as transaction:
+            yield from state.origins_of(transaction, job, dest, keys)

@@ -1,0 +1,82 @@
+"""Opening a ledger as a program does: the directory that holds state, the key, and the ledger that it seals."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit import home as homes
+from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.audit.keys import is_given, load_key
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.schema import USABLE
+from secretsync_core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from secretsync_core.audit.keys import KeyPair
+
+__all__ = ["OpenLedger", "open_ledger"]
+
+
+class OpenLedger(NamedTuple):
+    """An open ledger, and its keys."""
+
+    ledger: Ledger
+    keys: KeyPair
+
+    @property
+    def fingerprint_key(self) -> tuple[bytes, ...]:
+        """The keys that tell values apart in it, the newest first."""
+        return self.keys.fingerprints
+
+
+@contextmanager
+def open_ledger(
+    home: Path,
+    url: str | Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    write: bool,
+    oldest: int = USABLE,
+    reseal: bool = False,
+) -> Iterator[OpenLedger]:
+    """The ledger, opened with its key; with ``write``, both are made where there are none.
+
+    Args:
+        home: the directory that holds state: ``ledger.key`` unless ``environ`` says where the key is, and
+            ``ledger.db`` unless ``url`` names another place.
+        url: a path, ``sqlite:///path`` or ``postgresql://…``.
+        environ: where SECRETSYNC_KEY and SECRETSYNC_KEY_FILE are looked up.
+        write: for writing; otherwise nothing is changed.
+        oldest: refuse tables of an older version than this.
+        reseal: open it also where a former key has sealed it, only to seal it anew.
+
+    Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
+    """
+    place = url or home / homes.LEDGER
+    # The documents may stand where nothing can be written, as a ConfigMap does.
+    if write and (not url or not is_given(environ)):
+        _make(home)
+    try:
+        pair = load_key(environ=environ, directory=home, create=write, ledger=place)
+    except LedgerMissing as error:
+        if url:
+            raise
+        raise LedgerMissing(f"there is no ledger at {place} yet", hint=error.hint) from None
+    with Ledger.open(
+        place, seal_key=pair.seal, former=pair.former_seals, read_only=not write, oldest=oldest, reseal=reseal
+    ) as ledger:
+        yield OpenLedger(ledger, pair)
+
+
+def _make(home: Path) -> None:
+    try:
+        homes.make_for_key(home, parents=False)
+    except OSError as error:
+        raise LedgerError(
+            f"the directory {home} cannot be made: {error.strerror}",
+            hint="--ledger (or SECRETSYNC_LEDGER) can name another place for the ledger",
+        ) from None

@@ -1,0 +1,106 @@
+"""The runs of a job: their beginning and end, what a killed one left open, and how the last ones went."""
+
+from __future__ import annotations
+
+import heapq
+from operator import itemgetter
+from typing import TYPE_CHECKING, cast
+
+from secretsync_core.audit import rows
+from secretsync_core.audit.record import Draft, Event, Record
+from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
+from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secretsync_core.audit.chain import Chains
+    from secretsync_core.audit.database import Database, Transaction
+    from secretsync_core.audit.record import Requests
+
+
+class Runs:
+    """``ledger.runs``."""
+
+    def __init__(self, database: Database, chains: Chains) -> None:
+        self._database = database
+        self._chains = chains
+
+    def start(self, job: str, run: str) -> bool:
+        """Record that ``run`` began, unless it is going on already; gives whether that was new.
+
+        Steps of one run in several processes may each call it.
+        """
+        with self._database.write() as transaction:
+            head = self._chains.lock(transaction, job)
+            if _is_open(transaction, job, run):
+                return False
+            self._chains.append(transaction, job, head, [Draft(Event.RUN_STARTED, run)])
+            return True
+
+    def finish(self, job: str, run: str, *, reason: str, counts: str, requests: Requests = ()) -> bool:
+        """Record that ``run`` ended, unless that is recorded or it never began; gives whether that was new."""
+        with self._database.write() as transaction:
+            head = self._chains.lock(transaction, job)
+            if not _is_open(transaction, job, run):
+                return False
+            end = Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts, requests=requests)
+            self._chains.append(transaction, job, head, [end])
+            return True
+
+    def unfinished(self, job: str) -> list[str]:
+        """The runs of ``job`` that were started and never finished, oldest first."""
+        with self._database.read() as transaction:
+            return list(_unfinished(transaction, job))
+
+    def unsettled(self, job: str) -> list[Record]:
+        """The ``intended`` records without an outcome, of runs that never finished, oldest first.
+
+        A write that was intended by a run that *was* finished is taken as settled.
+        """
+        waiting: dict[str, Record] = {}
+        with self._database.read() as transaction:
+            runs = _unfinished(transaction, job)
+            if not runs:
+                return []
+            sql = f"""SELECT {rows.SELECT} FROM ledger WHERE job = ? AND seq > ?
+                      AND event IN ('intended', 'done', 'failed', 'skipped') AND intent <> '' ORDER BY seq"""  # noqa: S608
+            for row in transaction.rows(sql, (job, min(runs.values()))):
+                record = rows.decode(row)
+                if record.draft.event in OUTCOMES:
+                    waiting.pop(record.draft.intent, None)
+                elif record.draft.run in runs:
+                    waiting[record.draft.intent] = record
+        return list(waiting.values())
+
+    def summary(self, job: str) -> JobSummary:
+        """How ``job`` stands: its last run, its last success, its keys."""
+        with self._database.read() as transaction:
+            return summarize(transaction, job)
+
+    def measures(self) -> list[JobMeasure]:
+        """What can be counted of every job that has a chain, all as of one moment, sorted by name."""
+        with self._database.read() as transaction:
+            jobs = [str(name) for (name,) in transaction.rows("SELECT job FROM heads ORDER BY job")]
+            return [measure(transaction, job, len(_unfinished(transaction, job))) for job in jobs]
+
+
+def _unfinished(transaction: Transaction, job: str) -> dict[str, int]:
+    """Started and unfinished runs, and the number of the record that started each, oldest first."""
+    # Each half uses the index of runs; one query for both, in order, would read the whole chain instead.
+    sql = f"SELECT run, event, seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
+    starts, ends = (transaction.rows(sql, (job, str(event))) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
+    runs: dict[str, int] = {}
+    for run, event, seq in cast("Iterator[tuple[str, str, int]]", heapq.merge(starts, ends, key=itemgetter(2))):
+        if event == Event.RUN_STARTED:
+            runs.setdefault(run, seq)
+        else:
+            runs.pop(run, None)
+    return runs
+
+
+def _is_open(transaction: Transaction, job: str, run: str) -> bool:
+    """Whether a run was started, and not finished since."""
+    sql = f"SELECT seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? AND run = ? ORDER BY seq DESC LIMIT 1"  # noqa: S608
+    start, end = (transaction.one(sql, (job, str(event), run)) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
+    return start is not None and (end is None or cast("int", end[0]) < cast("int", start[0]))

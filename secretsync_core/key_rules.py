@@ -1,0 +1,33 @@
+"""What a store's limits say of a key: the one place that applies them, for plans and for the stores themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.expression.regexp import compile_regexp
+
+if TYPE_CHECKING:
+    from secretsync_core.model.capabilities import StoreLimits
+
+
+def key_fault(key: str, limits: StoreLimits) -> str:
+    """Why a store cannot hold a key; empty where it can."""
+    if limits.max_key_bytes is not None and len(key.encode(errors="surrogatepass")) > limits.max_key_bytes:
+        return f"longer than {limits.max_key_bytes} bytes"
+    if limits.key_pattern is not None and not whole(limits.key_pattern, key):
+        return limits.key_rule or "its characters are not allowed there"
+    return ""
+
+
+def new_key_fault(key: str, limits: StoreLimits) -> str:
+    """Why a store would take no secret under a key; empty where it would."""
+    if fault := key_fault(key, limits):
+        return fault
+    if limits.reserved is not None and whole(limits.reserved, key):
+        return limits.reserved_rule or "such names are reserved there"
+    return ""
+
+
+def whole(pattern: str, text: str) -> bool:
+    """Whether an RE2 expression matches all of ``text``. It never matches what is not valid Unicode."""
+    return compile_regexp(f"^(?:{pattern})$").found(text)

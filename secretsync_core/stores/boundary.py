@@ -1,0 +1,142 @@
+"""The wall between us and the code of a store: whatever comes out through it is a SecretSyncError.
+
+A third party's store may raise anything, with anything in its text, in its causes and in the locals of its frames. So
+what is not of our tree is told by its type alone, and nothing of it hangs on to what is raised in its place: that is
+raised after the handler that caught it, never within.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.errors import SecretSyncError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+
+class Boundary:
+    """Calls the methods of one store, by their names.
+
+    Each call is told what its result is to be; for anything else it raises a StoreError.
+    """
+
+    # Any: a store is what its class says, and here that is not taken on trust.
+    __slots__ = ("_name", "_store")
+
+    def __init__(self, store: Any, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    async def call(self, method: str, is_right: Callable[[Any], bool], /, *args: Any) -> Any:
+        """Await a method of the store, and give what it gives."""
+        try:
+            given = await getattr(self._store, method)(*args)
+        except BaseException as raised:  # noqa: BLE001  see the module
+            failure = passed_on(raised, self._name)
+        else:
+            if is_right(given):
+                return given
+            failure = self._misfit(method)
+        try:
+            raise failure
+        finally:
+            del failure  # it holds this frame, by its traceback
+
+    async def each(
+        self, method: str, is_right: Callable[[Any], bool], /, *args: Any, **options: Any
+    ) -> AsyncGenerator[Any]:
+        """Yield what the iterator of a method yields. Left early, it closes that iterator too."""
+        failure: BaseException | None = None
+        said: Any = None
+        try:
+            said = aiter(getattr(self._store, method)(*args, **options))
+        except BaseException as raised:  # noqa: BLE001  see the module
+            failure = passed_on(raised, self._name)
+        try:
+            while failure is None:
+                try:
+                    found = await anext(said)
+                except StopAsyncIteration:
+                    said = None
+                    return
+                except BaseException as raised:  # noqa: BLE001  see the module
+                    failure = passed_on(raised, self._name)
+                else:
+                    if is_right(found):
+                        yield found
+                    else:
+                        failure = self._misfit(method)
+            raise failure
+        finally:
+            del failure
+            if said is not None:
+                await self._close(said)
+
+    async def _close(self, said: AsyncIterator[Any]) -> None:
+        try:
+            if (close := getattr(said, "aclose", None)) is not None:
+                await close()
+        except BaseException as raised:  # noqa: BLE001  see the module
+            failure = passed_on(raised, self._name)
+        else:
+            return
+        # What it listed is listed, and who left it does not wait for more.
+        if not isinstance(failure, SecretSyncError):
+            raise failure
+
+    def _misfit(self, method: str) -> StoreError:
+        error = StoreError(f"store {self._name} gave something else than {method} is to give", store=self._name)
+        error.unanswered = True
+        return error
+
+
+def passed_on(raised: BaseException, store: str) -> BaseException:
+    """What is to be raised in place of something that a store raised.
+
+    An error of our tree is given as it is, without its causes. Cancellation, the end of the process and the like are
+    given as they are, and out of a group with other exceptions as the first of their kind. All else is a StoreError.
+    """
+    if isinstance(raised, SecretSyncError) and _is_whole(raised):
+        raised.__cause__ = raised.__context__ = None
+        return raised
+    if isinstance(raised, BaseExceptionGroup):
+        if ends := _ends(raised):
+            return next((end for end in ends if not isinstance(end, asyncio.CancelledError)), ends[0])
+    elif not isinstance(raised, (Exception, GeneratorExit)) or _closes_us(raised):
+        return raised
+    return unexpected(raised, store)
+
+
+def unexpected(raised: BaseException, store: str) -> SecretSyncError:
+    """An error of our tree as it is; for any other one that names the store and the type.
+
+    Nobody knows how far the store got, so that counts as unanswered.
+    """
+    if isinstance(raised, SecretSyncError) and _is_whole(raised):
+        return raised
+    error = StoreError(f"store {store} failed with an unexpected {type(raised).__name__}", store=store)
+    error.unanswered = True
+    return error
+
+
+def _is_whole(error: SecretSyncError) -> bool:
+    """Whether an error of our tree has what every one has: a class of somebody else's may have left it out."""
+    return isinstance(getattr(error, "message", None), str) and isinstance(getattr(error, "hint", None), str)
+
+
+def _ends(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The members of a group, at any depth, that are no mere exceptions."""
+    found: list[BaseException] = []
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            found += _ends(each)
+        elif not isinstance(each, (Exception, GeneratorExit)):
+            found.append(each)
+    return found
+
+
+def _closes_us(raised: BaseException) -> bool:
+    """Whether this is the GeneratorExit that closes our frame: such a one comes from no frame of the store."""
+    return isinstance(raised, GeneratorExit) and (raised.__traceback__ is None or raised.__traceback__.tb_next is None)

@@ -1,0 +1,110 @@
+"""The store: blocking calls of its parts, through the gate, in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from secretsync_core.errors import InvalidSecret, StoreError
+from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.stores.file.folders import Folders
+from secretsync_core.stores.file.listing import BATCH, Listing, Turns
+from secretsync_core.stores.file.names import LIMITS
+from secretsync_core.stores.file.reading import Reading
+from secretsync_core.stores.file.writing import Writing
+from secretsync_core.stores.fit import blob_of
+from secretsync_core.stores.threads import close_threads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection
+
+    from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.stores.base import StoreContext
+
+T = TypeVar("T")
+
+MAX_THREADS = 16
+
+
+class FileStore:
+    """The file store: see the package. Every call runs in one of at most sixteen threads of its own."""
+
+    LIMITS = LIMITS
+
+    def __init__(self, path: str, context: StoreContext) -> None:
+        self._gate = context.gate
+        self._name = context.name
+        folders = Folders(os.path.realpath(path), context.name)
+        self._reading = Reading(folders)
+        self._listing = Listing(folders)
+        self._writing = Writing(folders)
+        self._facts = StoreFacts(context.name, "file", Shape.BLOB, versioned=True, limits=LIMITS)
+        self._threads = ThreadPoolExecutor(max(1, min(context.concurrency, MAX_THREADS)), "secretsync-file")
+        self._closed = False
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What this store is."""
+        return self._facts
+
+    async def aclose(self) -> None:
+        """Wait for what is under way and give the threads back."""
+        self._closed = True
+        await close_threads(self._threads)
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """Read a file. Raises InvalidSecret for a ``version``, since old ones are not kept, and beyond 64 MiB."""
+        if version is not None:
+            raise InvalidSecret("a file store keeps no old versions", store=self._name, key=key)
+        return await self._run("read", lambda: self._reading.read(key))
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that is a file, and a Gap for one that is anything else."""
+        remaining = iter(keys)
+        while batch := tuple(itertools.islice(remaining, BATCH)):
+            for found in await self._stat(batch):
+                yield found
+
+    async def _stat(self, keys: tuple[str, ...]) -> Collection[Entry | Gap]:
+        return await self._run("stat", lambda: self._reading.stat(keys))
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield the files of a folder in no order; ``metadata`` changes nothing, since files carry none.
+
+        Links, pipes, devices, names that are not UTF-8 and folders that may not be read are Gaps.
+        """
+        descriptor = await self._run("list", lambda: self._listing.open(prefix))
+        if descriptor is None:
+            return
+        # A step raises nothing, so the gate never makes one again: nothing is listed twice and nothing is left out.
+        listing = Turns(self._listing.walk(prefix, descriptor, recursive=recursive), descriptor)
+        try:
+            while batch := await self._run("list", listing.step):
+                for found in batch:
+                    yield found
+        finally:
+            try:
+                self._threads.submit(listing.close)  # waits for a step that was given up on; not for the loop to do
+            except RuntimeError:  # the store is closed, and every step over with it
+                listing.close()
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        """Create or replace a file; gives its version token. Creates the folders that it needs, the root too."""
+        payload = blob_of(value, self._facts, key)
+        return await self._run("write", lambda: self._writing.write(key, payload))
+
+    async def delete(self, key: str) -> None:
+        """Remove a file, and the folders above it that are empty then."""
+        await self._run("delete", lambda: self._writing.delete(key))
+
+    async def _run(self, kind: str, step: Callable[[], T]) -> T:
+        async def attempt() -> T:
+            if self._closed:
+                raise StoreError(f"the store {self._name!r} is closed", store=self._name)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, step)
+
+        return await self._gate(kind, attempt)

@@ -1,0 +1,172 @@
+"""What the registry hands out in place of a store: a handle that can do what the document permits, and raises ours.
+
+The handle implements the protocols of the permitted half and no others, so the engine cannot call what the document
+does not allow, and :func:`~secretsync_core.stores.base.abilities_of` tells the truth. Everything that the store raises
+or gives passes the :mod:`~secretsync_core.stores.boundary` on its way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import StoreError
+from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.base import Store, abilities_of
+from secretsync_core.stores.boundary import Boundary
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+READING = frozenset({Ability.READ, Ability.LIST})
+WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
+
+
+class _Handle:
+    """What every handle has: the store's facts, as they were when it was opened, and its end."""
+
+    __slots__ = ("_boundary", "_facts")
+
+    def __init__(self, boundary: Boundary, facts: StoreFacts) -> None:
+        self._boundary = boundary
+        self._facts = facts
+
+    @property
+    def facts(self) -> StoreFacts:
+        return self._facts
+
+    async def aclose(self) -> None:
+        await self._boundary.call("aclose", _is_anything)
+
+
+class _Reads(_Handle):
+    __slots__ = ()
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        secret: Secret = await self._boundary.call("read", _is_secret, key, version)
+        return secret
+
+    def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        return self._boundary.each("stat", _is_found, keys)
+
+
+class _Lists(_Handle):
+    __slots__ = ()
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata)
+
+
+class _Writes(_Handle):
+    __slots__ = ()
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        token: str | None = await self._boundary.call("write", _is_token, key, value)
+        return token
+
+
+class _ComparesAndSets(_Handle):
+    __slots__ = ()
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
+        token: str | None = await self._boundary.call("write_if", _is_token, key, value, expected)
+        return token
+
+
+class _Creates(_Handle):
+    __slots__ = ()
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        token: str | None = await self._boundary.call("create", _is_token, key, value)
+        return token
+
+
+class _Deletes(_Handle):
+    __slots__ = ()
+
+    async def delete(self, key: str) -> None:
+        await self._boundary.call("delete", _is_anything, key)
+
+
+class _Marks(_Handle):
+    __slots__ = ()
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        found: Mapping[str, str] = await self._boundary.call("marks", _is_mapping, keys)
+        return found
+
+    async def mark(self, key: str) -> None:
+        await self._boundary.call("mark", _is_anything, key)
+
+
+_MIXINS: dict[Ability, type[_Handle]] = {
+    Ability.READ: _Reads,
+    Ability.LIST: _Lists,
+    Ability.WRITE: _Writes,
+    Ability.COMPARE_AND_SET: _ComparesAndSets,
+    Ability.CREATE: _Creates,
+    Ability.DELETE: _Deletes,
+    Ability.MARK: _Marks,
+}
+
+
+@cache
+def _handle_class(abilities: frozenset[Ability]) -> type[_Handle]:
+    """The class with exactly these abilities: a real class, because protocols are checked against the class."""
+    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities) or (_Handle,)
+    return type("StoreHandle", bases, {"__slots__": ()})
+
+
+def hand_out(store: object, name: str, permissions: Permissions) -> Store:
+    """The handle of an open store, with what the document permits of its abilities and no more.
+
+    The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
+    and written, so they need both. Raises StoreError for what is no store, and whatever looking at it raises.
+    """
+    abilities = abilities_of(store)
+    facts = store.facts if abilities and isinstance(store, Store) else None
+    if not isinstance(facts, StoreFacts):
+        raise StoreError(
+            f"the provider of the store {name} gave something that is not a store",
+            store=name,
+            hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
+        )
+    allowed: frozenset[Ability] = frozenset()
+    if permissions.may_read:
+        allowed |= READING
+    if permissions.may_write:
+        allowed |= WRITING
+    if permissions.may_read and permissions.may_write:
+        allowed |= {Ability.MARK}
+    return _handle_class(abilities & allowed)(Boundary(store, name), facts)
+
+
+def _is_secret(given: object) -> bool:
+    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+
+
+def _is_found(given: object) -> bool:
+    if isinstance(given, Entry):
+        return _is(given.key, str) and _is_token(given.version)
+    return isinstance(given, Gap) and _is(given.prefix, str)
+
+
+def _is(
+    given: object, kind: type
+) -> bool:  # a function, for the type checker takes the fields of a NamedTuple on trust
+    return isinstance(given, kind)
+
+
+def _is_token(given: object) -> bool:
+    return given is None or isinstance(given, str)
+
+
+def _is_mapping(given: object) -> bool:
+    return isinstance(given, Mapping)
+
+
+def _is_anything(_: object) -> bool:
+    return True

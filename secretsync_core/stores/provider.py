@@ -1,0 +1,40 @@
+"""What a store is registered by: the two things that every provider has, and what we tell of our own besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from pydantic import BaseModel
+
+    from secretsync_core.stores.base import Store, StoreContext
+
+
+class Opening(Protocol):
+    """Opens a store by its configuration. Raises StoreError where it cannot."""
+
+    def __call__(self, config: Any, context: StoreContext) -> Awaitable[Store]:
+        """Give the open store."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One of our own providers. Importing the module that holds it must not import an SDK: documents are checked by it.
+
+    Attributes:
+        config: the model of its part of a document.
+        open: opens a store.
+        variants: what kinds of store it opens: in words (empty where there is only one), and ``module:class``.
+        extra: what of our distribution brings its SDK.
+        needs: the modules of that SDK.
+    """
+
+    config: type[BaseModel]
+    open: Opening
+    variants: tuple[tuple[str, str], ...]
+    extra: str = ""
+    needs: tuple[str, ...] = ()

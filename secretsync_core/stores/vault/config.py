@@ -1,0 +1,78 @@
+"""How a document describes a Vault or OpenBao."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from secretsync_core.schema.base import Choice, Credential, Spec, Tls
+
+KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
+
+
+class AppRoleAuth(Spec):
+    """Logs in by AppRole."""
+
+    role_id: Credential
+    secret_id: Credential | None = None
+    mount: str = Field(default="approle", description="Where the auth method is mounted.")
+
+
+class KubernetesAuth(Spec):
+    """Logs in by a service account's token."""
+
+    role: str = Field(min_length=1, description="The role to log in as.")
+    token: Credential = Credential(file=KUBERNETES_TOKEN)
+    mount: str = Field(default="kubernetes", description="Where the auth method is mounted.")
+
+
+class JwtAuth(Spec):
+    """Logs in by a JSON web token."""
+
+    token: Credential
+    role: str | None = Field(default=None, description="Default: the mount's default role.")
+    mount: str = Field(default="jwt", description="Where the auth method is mounted.")
+
+
+class UserPassAuth(Spec):
+    """Logs in by user name and password."""
+
+    username: str = Field(min_length=1, description="The user to log in as.")
+    password: Credential
+    mount: str = Field(default="userpass", description="Where the auth method is mounted.")
+
+
+class CertAuth(Spec):
+    """Logs in by the client certificate in ``tls``."""
+
+    role: str | None = Field(default=None, description="Default: any role that matches the certificate.")
+    mount: str = Field(default="cert", description="Where the auth method is mounted.")
+
+
+class VaultAuth(Choice):
+    """How to log in: exactly one."""
+
+    token: Credential | None = None
+    app_role: AppRoleAuth | None = None
+    kubernetes: KubernetesAuth | None = None
+    jwt: JwtAuth | None = None
+    user_pass: UserPassAuth | None = None
+    cert: CertAuth | None = None
+
+
+class VaultConfig(Spec):
+    """HashiCorp Vault or OpenBao, the KV engine at one mount."""
+
+    address: str = Field(pattern=r"^https?://[^/?#@\s]+/?$", description="Such as https://vault.example.com:8200.")
+    mount: str = Field(default="secret", min_length=1, description="Where the KV engine is mounted.")
+    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: detected.")
+    namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
+    auth: VaultAuth
+    tls: Tls = Tls()
+
+    @model_validator(mode="after")
+    def _cert_needs_tls(self) -> VaultConfig:
+        if self.auth.cert is not None and self.tls.cert_file is None:
+            raise ValueError("auth.cert needs tls.certFile and tls.keyFile")
+        return self

@@ -1,0 +1,51 @@
+"""Documents with errors, shown where people look: as a job that says what is wrong, and cannot be run."""
+
+# No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
+
+import re
+from collections.abc import Sequence
+
+import dagster as dg
+
+from secretsync_core.errors import Problem
+from secretsync_dagster.naming import scoped
+
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]+")
+_LISTED = 50
+
+
+def make_broken(problems: Sequence[Problem], scope: str) -> list[dg.JobDefinition]:
+    """One job for each file with errors, named after the file; its page lists them, and a run fails with them."""
+    by_file: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if not problem.warning:
+            by_file.setdefault(problem.file, []).append(problem)
+    return [_job(number, file, found, scope) for number, (file, found) in enumerate(sorted(by_file.items()))]
+
+
+def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.JobDefinition:
+    stem = _NOT_ALLOWED.sub("_", file.rpartition("/")[2]).strip("_")[:60]
+    name = scoped(f"BROKEN_{number}_{stem}", scope)
+    listed = "\n".join(f"- `{problem.where}`: **{problem.message}**. {problem.hint}" for problem in problems[:_LISTED])
+    if len(problems) > _LISTED:
+        listed += f"\n- ... and {len(problems) - _LISTED} more; `secretsync validate` lists all"
+
+    @dg.op(name=f"{name}_errors", description=listed)
+    def errors() -> None:
+        raise dg.Failure(
+            f"{file} has {len(problems)} error{'s' if len(problems) != 1 else ''}",
+            metadata={"errors": dg.MetadataValue.md(listed), "the same on the command line": "secretsync validate"},
+            allow_retries=False,
+        )
+
+    @dg.job(
+        name=name,
+        description=f"**{file} has errors**, so its documents are left out. Mend them and reload the code location.\n\n"
+        + listed,
+        tags={"secretsync/broken": "true"},
+        executor_def=dg.in_process_executor,
+    )
+    def broken() -> None:
+        errors()
+
+    return broken

@@ -1,0 +1,80 @@
+"""What Dagster takes as a name, and the names and tags that are the same whatever a translator says."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import dagster as dg
+
+JOB_TAG = "secretsync/job"
+"""The run tag that names the SyncJob, whichever way its run was started."""
+
+CHECK_TAG = "secretsync/drift-check"
+"""The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
+
+RESOURCE = "secretsync"
+"""The resource that holds the documents."""
+
+IN_SYNC = "in_sync"
+"""The check that turns red when a run leaves an item out of sync."""
+
+DRIFT = "drift"
+"""The check that turns red when somebody else changed or removed a copy."""
+
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
+_DRIFT_SUFFIX = "_drift"
+
+
+def dagster_name(name: str) -> str:
+    """A SyncJob's or store's name as Dagster takes it. Names have no underscores, so two never become one."""
+    made = name.replace("-", "_")
+    # ``x-drift`` would be called what the drift check of ``x`` is.
+    return f"{made}_" if made.endswith(_DRIFT_SUFFIX) else allowed(made)
+
+
+def drift_name(job: str) -> str:
+    """What the job is called that only looks for drift, where ``job`` is Dagster's name of the job that syncs."""
+    return job + _DRIFT_SUFFIX
+
+
+def mapping_key(item: str, part: int, parts: int) -> str:
+    """What a shard is called in the run's page: the item, and which part of how many.
+
+    Items have no capitals, so that no item's name is what another one's part is called.
+    """
+    return allowed(item if parts == 1 else f"{item}_PART_{part + 1}_of_{parts}")
+
+
+def allowed(name: str) -> str:
+    """The name as Dagster takes it: with underscores for what it has no room for, and one more at its end where Dagster
+    keeps the name for itself, as it does ``config`` and ``type``.
+
+    No document's name ends in a dash, so that no other one becomes this.
+    """
+    made = _NOT_ALLOWED.sub("_", name)
+    return f"{made}_" if is_reserved(made) else made
+
+
+@lru_cache(maxsize=4096)
+def is_reserved(name: str) -> bool:
+    """Whether Dagster keeps a name for itself. It does not publish which names these are, so it is asked."""
+    try:
+        dg.DynamicOutput(None, mapping_key=name)
+    except dg.DagsterInvalidDefinitionError:
+        return True
+    return False
+
+
+def resource_key(scope: str = "") -> str:
+    """The resource that holds the documents of a scope.
+
+    A scope is one of several sets of documents in one code location; an empty one stands alone in it. What Dagster
+    knows by its name in all of a location has the scope in it.
+    """
+    return f"{RESOURCE}_{scope}" if scope else RESOURCE
+
+
+def scoped(name: str, scope: str) -> str:
+    """What an op or a sensor is called in a scope. SyncJobs and stores have no capitals, so that none is called so."""
+    return f"{name}_IN_{scope}" if scope else name

@@ -1,0 +1,105 @@
+"""One sensor that ends what a killed run worker could not: the run in Dagster, and its books in the ledger.
+
+A worker that is killed alone is missed by the code server that started it. One that dies together with the code
+server is missed by nobody: Dagster's run monitoring does not ask after workers that a code server starts. Its run
+would go on for ever, and with it every later run of the job would wait in the queue.
+"""
+
+# No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
+
+import time
+from collections.abc import Sequence
+
+import dagster as dg
+
+from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.audit.ledger import Lease
+from secretsync_core.engine.closing import close_run
+from secretsync_core.engine.lease import LEASE_SECONDS
+from secretsync_core.errors import SecretSyncError
+from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.lease_holders import run_of
+from secretsync_dagster.naming import scoped
+from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.run_workers import has_worker, lost_its_worker
+
+NAME = "secretsync_run_reaper"
+
+_INTERVAL_SECONDS = 15
+_FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
+"""After so long without a lease a worker on another machine, which renews it all the time, counts as lost."""
+
+_REASONS = {dg.DagsterRunStatus.CANCELED: "stopped", dg.DagsterRunStatus.FAILURE: "failed"}
+
+
+def make_run_reaper(catalog: Catalog) -> list[dg.SensorDefinition]:
+    """The sensor, where there is anything to sync."""
+    return [_sensor(catalog)] if catalog.documents.jobs else []
+
+
+def _sensor(catalog: Catalog) -> dg.SensorDefinition:
+    resource = catalog.resource
+
+    @dg.sensor(
+        name=scoped(NAME, catalog.scope),
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={resource},
+        description="Ends runs whose worker was killed, so that they can be executed again, and closes their books.",
+    )
+    def run_reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        runtime = runtime_of(context, resource)
+        messages: list[str] = []
+        leases: list[Lease] = []
+        try:
+            with runtime.ledger(write=False) as opened:
+                leases = opened.ledger.leases.held()
+        except LedgerMissing:
+            pass
+        except SecretSyncError as error:
+            messages.append(error.message)
+        # A ledger that fails must not keep lost runs from being found.
+        try:
+            messages += [f"run {run} was lost" for run in _fail_lost_runs(context.instance, leases)]
+            messages += [
+                f"the books of run {run} were closed" for run in _close_books(context.instance, runtime, leases)
+            ]
+        except SecretSyncError as error:
+            messages.append(error.message)
+        except Exception as error:  # noqa: BLE001  its text may hold anything
+            messages.append(f"an unexpected {type(error).__name__}")
+        return dg.SkipReason("; ".join(messages)[:2000] or "every run has ended by itself, or goes on")
+
+    return run_reaper
+
+
+def _fail_lost_runs(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> list[str]:
+    """Note as failed what has no worker any more; gives the ids of those runs."""
+    long_ago = (time.time() - _FORGOTTEN_SECONDS) * 1e6
+    forgotten = {run_of(lease.holder) for lease in leases if lease.expires < long_ago}
+    found = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        run = record.dagster_run
+        if lost_its_worker(run) or (has_worker(run) and run.run_id in forgotten):
+            # A worker notes the end of its run before its own: what is still going on now never will.
+            now = instance.get_run_by_id(run.run_id)
+            if now is not None and now.status is dg.DagsterRunStatus.STARTED:
+                instance.report_run_failed(
+                    now, "The run worker is gone: it was killed, or its machine was. What it did is in the ledger."
+                )
+                found.append(run.run_id)
+    return found
+
+
+def _close_books(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequence[Lease]) -> list[str]:
+    """Close the books of runs that are over and still hold a lease; gives the ids of those that thereby ended."""
+    closed = []
+    for lease in leases:
+        run_id = run_of(lease.holder)
+        run = instance.get_run_by_id(run_id) if run_id is not None and lease.job in runtime.documents.jobs else None
+        if run is not None and run.is_finished:
+            with runtime.ledger() as opened:
+                reason = _REASONS.get(run.status, "")
+                if close_run(opened.ledger, lease.job, run.run_id, lease.holder, reason=reason):
+                    closed.append(run.run_id)
+    return closed

@@ -1,0 +1,100 @@
+"""A store is handed out with what its document permits, and the rest cannot be reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from secretsync_core.model.capabilities import Ability, Permissions, Shape
+from secretsync_core.secret import SecretValue
+from secretsync_core.stores import memory
+from secretsync_core.stores.base import (
+    ConditionalWriter,
+    Creator,
+    Deleter,
+    Lister,
+    Reader,
+    Store,
+    StoreContext,
+    Writer,
+    abilities_of,
+)
+from secretsync_core.stores.file.store import FileStore
+from secretsync_core.stores.handle import READING, WRITING, hand_out
+from secretsync_core.testing.gates import CountingGate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark"}
+
+
+@pytest.fixture
+def store() -> memory.MemoryStore:
+    memory.reset()
+    return memory.MemoryStore(Shape.FIELDS, StoreContext("memory", CountingGate(), {}, 1))
+
+
+async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> None:
+    """Read gives read, stat and list, working, and no method that writes."""
+    await store.write("a", SecretValue({"value": "x"}))
+    handle = hand_out(store, "one", Permissions.READ)
+    assert abilities_of(handle) == {Ability.READ, Ability.LIST}
+    assert not isinstance(handle, (Writer, ConditionalWriter, Deleter))
+    assert isinstance(handle, Reader)
+    assert isinstance(handle, Lister)
+    assert (await handle.read("a")).value.reveal() == {"value": "x"}
+    assert [each.key async for each in handle.stat(["a", "b"])] == ["a"]  # type: ignore[union-attr]
+    assert [each.key async for each in handle.list("", recursive=True, metadata=True)] == ["a"]  # type: ignore[union-attr]
+    assert {name for name in dir(handle) if not name.startswith("_")} == {"read", "stat", "list", "facts", "aclose"}
+
+
+async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:
+    """Write gives write, write_if, create and delete, working, and no method that reads."""
+    handle = hand_out(store, "one", Permissions.WRITE)
+    assert abilities_of(handle) == {Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE}
+    assert not isinstance(handle, (Reader, Lister))
+    assert isinstance(handle, ConditionalWriter)
+    assert isinstance(handle, Deleter)
+    token = await handle.write("a", SecretValue({"value": "x"}))
+    token = await handle.write_if("a", SecretValue({"value": "y"}), token)
+    assert (await store.read("a")).version == token
+    await handle.delete("a")
+    assert isinstance(handle, Creator)
+    await handle.create("a", SecretValue({"value": "z"}))
+    assert not METHODS & {"read", "stat", "list", "marks", "mark"} & set(dir(handle))
+
+
+async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:
+    """ReadWrite gives every ability of the store."""
+    assert abilities_of(hand_out(store, "one", Permissions.READ_WRITE)) == abilities_of(store)
+
+
+@pytest.mark.parametrize("permissions", Permissions)
+async def test_no_ability_is_added(tmp_path: Path, permissions: Permissions) -> None:
+    """A store without compare-and-set gets none from its permissions."""
+    store = FileStore(str(tmp_path), StoreContext("files", CountingGate(), {}, 1))
+    allowed = (READING if permissions.may_read else frozenset()) | (WRITING if permissions.may_write else frozenset())
+    assert abilities_of(hand_out(store, "one", permissions)) == abilities_of(store) & allowed
+    await store.aclose()
+
+
+async def test_the_store_behind_is_out_of_reach(store: memory.MemoryStore) -> None:
+    """No public attribute leads to the store, nothing can be added to the handle, and its text does not show it."""
+    handle = hand_out(store, "one", Permissions.READ)
+    public = [getattr(handle, name) for name in dir(handle) if not name.startswith("_")]
+    assert store not in public
+    with pytest.raises(AttributeError):
+        handle.write = store.write  # type: ignore[attr-defined]
+    assert "MemoryStore" not in repr(handle)
+
+
+async def test_a_handle_is_a_store_until_its_end(store: memory.MemoryStore) -> None:
+    """Facts and aclose pass through, and closing twice is fine."""
+    handle = hand_out(store, "one", Permissions.WRITE)
+    assert isinstance(handle, Store)
+    assert handle.facts == store.facts
+    await handle.aclose()
+    await handle.aclose()
+    assert store._closed
