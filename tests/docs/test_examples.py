@@ -105,9 +105,14 @@ def kind_of(block: Block) -> str:
             return "values"
         if first.keys() == {"initContainers"}:
             return "containers"
+        if first.keys() == {"type", "attributes"}:
+            return "component"
     return "fragment"
 
 
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::dagster_shared.utils.warnings.BetaWarning"
+)  # Dagster's own
 @pytest.mark.parametrize("block", YAML, ids=ids(YAML))
 def test_yaml(block: Block, tmp_path: Path) -> None:
     """Documents load without a warning, fragments in a frame; manifests fit the API; values render to valid objects."""
@@ -126,10 +131,28 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
             embedded = yaml.safe_load(block.text).get("documents", {}).get("files", {})
             for text in embedded.values():
                 assert load(text, tmp_path).jobs
+        case "component":
+            assert_component(yaml.safe_load(block.text))
         case "containers":
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "framed"}}
             spec = {**yaml.safe_load(block.text), "containers": [{"name": "main", "image": "i"}]}
             check([{**pod, "spec": spec}])
+
+
+def assert_component(definition: dict[str, Any]) -> None:
+    """A project with this component, beside the files that scaffolding it makes, loads, and has what it asks for."""
+    from dagster.components.testing import create_defs_folder_sandbox
+
+    import secretsync_dagster
+
+    component = getattr(secretsync_dagster, definition["type"].removeprefix("secretsync_dagster."))
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(component, defs_path="here")
+        (path / "defs.yaml").write_text(yaml.safe_dump(definition))
+        with sandbox.build_all_defs() as definitions:
+            keys = definitions.resolve_asset_graph().get_all_asset_keys()
+    assert keys
+    assert {key.path[0] for key in keys} == {definition["attributes"]["translation"]["key_prefix"]}
 
 
 def test_a_wrong_example_is_found(tmp_path: Path) -> None:

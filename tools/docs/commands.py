@@ -23,6 +23,7 @@ EXIT_CODES = [
     ("3", "A store or the ledger cannot be reached or denies access, or another run of the job holds the lease."),
     ("10", "`plan --detailed-exitcode`: there are changes. `check`: there is drift."),
     ("70", "Internal error: a bug in SecretSync. Please report it."),
+    ("74", "stdout could not be written, because of a full disk, say. A reader that left is no error."),
     ("130, 143", "Stopped by Ctrl-C or SIGTERM. Requests in flight were finished and recorded."),
 ]
 
