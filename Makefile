@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
 
-.PHONY: help install wheel demo test test-slow test-all test-kills lint check bench lock clean
+.PHONY: help install wheel demo test test-slow test-all test-kills lint check docs reference bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -41,13 +41,19 @@ test-all: test test-slow  ## every test but the nightly ones
 test-kills: install  ## nightly: runs in Dagster that die in every way at random moments, with the figures
 	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
 
-check: lint test  ## the gate before a commit: lint, then `make test`
+check: lint docs test  ## the gate before a commit: lint, the documentation's site, then `make test`
 
 lint: install  ## format, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: install  ## build/site, the documentation; a broken link or anchor is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+reference: install  ## write docs/reference anew from the code
+	@$(BIN)/python -m tools.docs
 
 bench: install  ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -56,4 +62,4 @@ lock: install  ## renew requirements.lock from pyproject.toml
 	@bash tools/lock.sh
 
 clean:  ## remove what the build made
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .demo
+	rm -rf $(VENV) .tools build/site .mypy_cache .ruff_cache .pytest_cache .demo

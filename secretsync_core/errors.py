@@ -89,7 +89,7 @@ class Problem(NamedTuple):
 
 
 class DocumentError(SecretSyncError):
-    """One or more documents are wrong. ``problems`` lists all of them, in the order of file and line."""
+    """One or more documents are wrong. ``problems`` lists all of them, by file and line."""
 
     code = "document"
     exit_code = 2
@@ -101,14 +101,14 @@ class DocumentError(SecretSyncError):
 
 
 class UsageError(SecretSyncError):
-    """The call is wrong: an unknown job, a directory that is not there, options that exclude each other."""
+    """The call is wrong: an unknown job, a missing directory, options that exclude each other."""
 
     code = "usage"
     exit_code = 2
 
 
 class PlanRefused(SecretSyncError):
-    """The plan as a whole must not run. Nothing was written. ``reasons`` lists every cause, one sentence each."""
+    """The plan as a whole cannot run. Nothing was written. ``reasons`` lists every cause, one sentence each."""
 
     code = "plan-refused"
     exit_code = 2
@@ -119,7 +119,7 @@ class PlanRefused(SecretSyncError):
 
 
 class StoreError(SecretSyncError):
-    """A store did not do what was asked. ``store`` is its name, ``key`` the secret's key where there is one."""
+    """A request to a store failed. ``store`` is its name, ``key`` the secret's key, if there is one."""
 
     code = "store"
     exit_code = 3
@@ -131,7 +131,7 @@ class StoreError(SecretSyncError):
 
 
 class SecretNotFound(StoreError):
-    """The store was asked and says that there is no such secret, version or property. Never raised on a doubt."""
+    """The store answered that there is no such secret, version or property. Never raised in doubt."""
 
     code = "not-found"
     exit_code = 1
@@ -145,27 +145,27 @@ class InvalidSecret(StoreError):
 
 
 class Conflict(StoreError):
-    """A compare-and-set did not hold: the secret changed between our look and our write."""
+    """A compare-and-set failed: the secret changed between our look and our write."""
 
     code = "conflict"
     exit_code = 1
 
 
 class QuotaReached(StoreError):
-    """The store holds as many secrets, or versions of this one, as it may: somebody must make room."""
+    """A quota of the store is exhausted, of secrets or of versions of this one: somebody must make room."""
 
     code = "quota-reached"
     exit_code = 1
 
 
 class AccessDenied(StoreError):
-    """The store refuses the request: a policy, or credentials that are wrong or have expired."""
+    """The store denies access: by a policy, or because credentials are wrong or have expired."""
 
     code = "access-denied"
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, is sealed or failing, or answers something that is not its protocol."""
+    """The store cannot be reached, is sealed or failing, or does not speak its protocol."""
 
     code = "unavailable"
     retryable: bool = True
@@ -173,7 +173,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreLost(StoreUnavailable):
-    """Several requests in a row failed for good: the run gave the store up, and this request was not even made."""
+    """Several consecutive requests failed for good: the run gave up on the store and did not make this request."""
 
     code = "lost"
     retryable = False
@@ -181,7 +181,7 @@ class StoreLost(StoreUnavailable):
 
 
 class RateLimited(StoreError):
-    """The store asks us to slow down. ``retry_after`` is in seconds, ``None`` where the store does not say."""
+    """The store asks to slow down. ``retry_after`` is in seconds, ``None`` if the store does not say."""
 
     code = "rate-limited"
     retryable: bool = True
@@ -200,7 +200,7 @@ class RateLimited(StoreError):
 
 
 class TransformFailed(SecretSyncError):
-    """A key or value transform failed; the secret is not sent. Names the step, never what it was given."""
+    """A key or value transform failed, so the secret is not sent. Names the step, never its input."""
 
     code = "transform-failed"
 
@@ -213,7 +213,7 @@ class LedgerError(SecretSyncError):
 
 
 class LedgerBroken(LedgerError):
-    """The ledger's chain does not hold: a record was edited, removed, reordered or added by another hand."""
+    """The ledger does not verify: somebody edited, removed, reordered or added records."""
 
     code = "ledger-broken"
     exit_code = 1

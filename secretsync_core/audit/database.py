@@ -21,7 +21,7 @@ LOCK_SECONDS = 30
 
 
 class LedgerMissing(LedgerError):
-    """There is no ledger (or no key for one) yet, and the call was not to make one. Callers may go on without."""
+    """There is no ledger, or no key for one, yet, and this call does not create it. Callers may go on without."""
 
     code = "ledger-missing"
 

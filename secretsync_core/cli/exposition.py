@@ -67,17 +67,17 @@ def registry(facts: Facts) -> CollectorRegistry:
 
 
 def _ledger(facts: Facts) -> Iterator[Metric]:
-    build = GaugeMetricFamily("secretsync_build_info", "The version of SecretSync that gave these metrics.",
+    build = GaugeMetricFamily("secretsync_build_info", "The version of SecretSync that wrote these metrics.",
                               labels=["version"])  # fmt: skip
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily(
-        "secretsync_ledger_up", "Whether the ledger could be read; 1 also where there is none yet.",
+        "secretsync_ledger_up", "1 if the ledger can be read, or does not exist yet.",
         value=facts.measures is not None,
     )  # fmt: skip
     sound = GaugeMetricFamily(
         "secretsync_ledger_sound",
-        "Whether nothing is wrong with the ledger, by what was checked: the heads of its chains, or all records.",
+        "1 if the ledger verifies, by what was checked: the heads of its chains, or all records.",
         labels=["checked"],
     )
     for checked, well in facts.sound.items():
@@ -89,11 +89,11 @@ def _ledger(facts: Facts) -> Iterator[Metric]:
 
 
 def _documents(facts: Facts) -> Iterator[Metric]:
-    info = GaugeMetricFamily("secretsync_job_info", "What the documents say of a job.",
+    info = GaugeMetricFamily("secretsync_job_info", "What the documents say about a job.",
                              labels=[JOB, "source", "dest", "schedule"])  # fmt: skip
-    suspended = _gauge("suspended", "Whether the documents suspend the job.")
-    lag = _gauge("schedule_lag_seconds", "For how long the job has missed its schedule; 0 while it is on time.")
-    following = _gauge("next_run_timestamp_seconds", "When the schedule is due next.")
+    suspended = _gauge("suspended", "1 if the job is suspended.")
+    lag = _gauge("schedule_lag_seconds", "How late the job is, from the first run that it missed; 0 if it is on time.")
+    following = _gauge("next_run_timestamp_seconds", "When the next run is due.")
     for job in facts.jobs:
         spec = job.spec
         schedule = spec.schedule.text if spec.schedule else ""
@@ -113,13 +113,13 @@ def _documents(facts: Facts) -> Iterator[Metric]:
 
 def _jobs(facts: Facts) -> Iterator[Metric]:
     measures = sorted((facts.measures or {}).items())
-    held = _gauge("held_secrets", "Destination secrets that the ledger knows as this job's.")
-    open_runs = _gauge("open_runs", "Runs that were started and have not ended: under way, or cut off.")
-    leased = _gauge("lease_held", "Whether the job's lease is held: a run is under way.")
-    began = _gauge("last_run_timestamp_seconds", "When the run that was started last began.")
-    success = _gauge("last_success_timestamp_seconds", "When the last run that went well ended.")
-    runs = _counter("runs", "Runs that ended, by how.", "outcome")
-    results = _counter("secrets", "Destination secrets over all runs, by what became of them.", "result")
+    held = _gauge("held_secrets", "Destination secrets that the ledger knows for this job.")
+    open_runs = _gauge("open_runs", "Runs that started and have not ended: in progress, or cut off.")
+    leased = _gauge("lease_held", "1 if the job's lease is held: a run is in progress.")
+    began = _gauge("last_run_timestamp_seconds", "When the last run started.")
+    success = _gauge("last_success_timestamp_seconds", "When the last successful run ended.")
+    runs = _counter("runs", "Finished runs, by outcome.", "outcome")
+    results = _counter("secrets", "Destination secrets over all runs, by result.", "result")
     records = _counter("records", "Records in the job's chain.")
     for job, measure in measures:
         summary = measure.summary
@@ -140,19 +140,22 @@ def _jobs(facts: Facts) -> Iterator[Metric]:
 
 
 def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
-    ok = _gauge("last_run_ok", "Whether the run that ended last left everything in place.")
+    ok = _gauge("last_run_ok", "1 if the last finished run left everything in sync.")
     took = _gauge(
-        "last_run_duration_seconds", "How long the run that ended last took, from when it had looked at the stores."
+        "last_run_duration_seconds", "How long the last finished run took, after it had looked at the stores."
     )
-    results = _gauge("last_run_secrets", "Destination secrets of the run that ended last, by what became of them.",
+    results = _gauge("last_run_secrets", "Destination secrets of the last finished run, by result.",
                      "result")  # fmt: skip
-    failed = _gauge("last_run_failed_secrets", "Destination secrets that the run that ended last left failed.")
-    drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had changed without us before that run.")
-    blocked = _gauge("last_run_blocked_deletes", "Deletes that were held back in that run, by maxDelete or a doubt.")
-    errors = _gauge("last_run_errors", "What went wrong in that run for an item, a store or the job as a whole.")
-    requests = _gauge(
-        "last_run_requests", "Requests that the run that ended last made to a store, repeats included.", "store"
+    failed = _gauge("last_run_failed_secrets", "Destination secrets that failed in the last finished run.")
+    drifted = _gauge(
+        "last_run_drifted_secrets",
+        "Destination secrets that somebody else had changed or removed before the last finished run.",
     )
+    blocked = _gauge(
+        "last_run_blocked_deletes", "Deletes that the last finished run held back, because of maxDelete or a doubt."
+    )
+    errors = _gauge("last_run_errors", "Errors of items, stores or the whole job in the last finished run.")
+    requests = _gauge("last_run_requests", "Requests of the last finished run to a store, retries included.", "store")
     for job, run in finished:
         ok.add_metric([job], run.ok)
         took.add_metric([job], ((run.finished or run.started) - run.started) / 1e6)

@@ -17,9 +17,9 @@ from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_err
 # Pretty exceptions stay off, because they show local variables.
 app = typer.Typer(
     name="secretsync",
-    help="Copy secrets from one store to another, and prove what was done.",
+    help="Copy secrets between stores, and prove what was done.",
     epilog="Exit codes: 0 all well; 1 some secrets failed; 2 the documents or the call are wrong; "
-    "3 a store or the ledger cannot be reached or refuses; 10 changes (plan --detailed-exitcode) or drift (check); "
+    "3 a store or the ledger cannot be reached or denies access; 10 changes (plan --detailed-exitcode), drift (check); "
     "74 stdout cannot be written.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -56,24 +56,26 @@ Config = Annotated[
         "-c",
         metavar="DIR",
         envvar="SECRETSYNC_CONFIG",
-        help="The directory with the documents. [default: ./secretsync]",
+        help="The directory that holds the documents. [default: ./secretsync]",
         show_default=False,
     ),
 ]
 Jobs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB", help="SyncJobs by name. [default: all that are not suspended]"),
+    typer.Argument(metavar="JOB", help="Names of SyncJobs. [default: all that are not suspended]"),
 ]
 Items = Annotated[list[str] | None, typer.Option("--item", metavar="NAME", help="Only this plan item; repeatable.")]
 Source = Annotated[
     Path | None,
-    typer.Option("--source", metavar="FILE", help="A SecretStore, instead of --config.", show_default=False),
+    typer.Option("--source", metavar="FILE", help="A SecretStore document, instead of --config.", show_default=False),
 ]
 Dest = Annotated[
-    Path | None, typer.Option("--dest", metavar="FILE", help="A SecretStore, instead of --config.", show_default=False)
+    Path | None,
+    typer.Option("--dest", metavar="FILE", help="A SecretStore document, instead of --config.", show_default=False),
 ]
 JobFile = Annotated[
-    Path | None, typer.Option("--job", metavar="FILE", help="A SyncJob, instead of --config.", show_default=False)
+    Path | None,
+    typer.Option("--job", metavar="FILE", help="A SyncJob document, instead of --config.", show_default=False),
 ]
 Ledger = Annotated[
     str | None,
@@ -85,9 +87,11 @@ Ledger = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[Form, typer.Option("--output", "-o", help="JSON goes to stdout, everything else to stderr.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes; only problems and the last line.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Compare values even where versions match.")]
+Output = Annotated[
+    Form, typer.Option("--output", "-o", help="Output format. JSON goes to stdout, everything else to stderr.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print problems and the last line only.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
 
 
 def _version(asked: bool) -> None:
@@ -107,18 +111,18 @@ def _root(
     pass
 
 
-@app.command(short_help="Write a starter directory that runs at once.")
+@app.command(short_help="Write a starter directory.")
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path("secretsync"),
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path("secretsync"),
     quiet: Quiet = False,
 ) -> int:
-    """Write a starter directory: two stores and a job that can be run at once."""
+    """Write a starter directory: two stores and a job that works as it is."""
     from secretsync_core.cli.commands import init as command
 
     return launch(lambda output: command.run(output, directory), quiet=quiet)
 
 
-@app.command(short_help="Check the documents; file and line of every problem.")
+@app.command(short_help="Check the documents.")
 def validate(
     jobs: Jobs = None,
     config: Config = None,
@@ -128,7 +132,7 @@ def validate(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Check the documents, and list everything that is wrong with file and line. Touches no store."""
+    """Check the documents, and list every problem with its file and line. Touches no store."""
     from secretsync_core.cli.commands import validate as command
 
     call = _call(config, jobs, None, source, dest, job, None)
@@ -145,14 +149,16 @@ def plan(
     job: JobFile = None,
     ledger: Ledger = None,
     verify: Verify = False,
-    show_all: Annotated[bool, typer.Option("--all", "-a", "-v", help="Show unchanged secrets too, and all.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", "-a", "-v", help="Show every key, including unchanged ones.")
+    ] = False,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 10 where there are changes.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with code 10 if there are changes.")
     ] = False,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do, key by key, and why. Writes nothing."""
+    """Show what a sync would do with each key, and why. Writes nothing."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
@@ -176,14 +182,14 @@ def sync(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Copy what differs, and record it. The first Ctrl-C finishes what is in flight; a second ends at once."""
+    """Copy what differs, and record it. Ctrl-C finishes what is in flight; a second one ends at once."""
     from secretsync_core.cli.commands import sync as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Look for drift: did somebody change the copies?")
+@app.command(short_help="Check for drift.")
 def check(
     jobs: Jobs = None,
     config: Config = None,
@@ -196,25 +202,25 @@ def check(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Look for drift: destination secrets that somebody else changed or removed. Exits with 10 where there is any."""
+    """Check for drift: destination secrets that somebody else changed or removed. Exits with 10 if there is any."""
     from secretsync_core.cli.commands import check as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Show how each job stands.")
+@app.command(short_help="Show the state of each job.")
 def status(
     jobs: Jobs = None, config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
 ) -> int:
-    """Show each job: its schedule, its last run, how many keys it holds, and what failed."""
+    """Show each job's schedule and last run, how many keys it owns, and what failed."""
     from secretsync_core.cli.commands import status as command
 
     call = _call(config, jobs, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Can every store and the ledger be reached?")
+@app.command(short_help="Check every store and the ledger.")
 def health(
     jobs: Jobs = None,
     config: Config = None,
@@ -223,39 +229,39 @@ def health(
     job: JobFile = None,
     ledger: Ledger = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="How long each may take to answer.")
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="How long each may take to respond.")
     ] = 10,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Say whether every store answers and lets us in, and the ledger can be written. Reads no value, writes nothing."""
+    """Check that every store grants access and the ledger can be written. Reads no value and writes nothing."""
     from secretsync_core.cli.commands import health as command
 
     call = _call(config, jobs, None, source, dest, job, ledger)
     return launch(lambda out: command.run(out, call, seconds=timeout), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Give what the ledger can count, for Prometheus.")
+@app.command(short_help="Print ledger metrics in Prometheus format.")
 def metrics(
     textfile: Annotated[
         Path | None,
-        typer.Option("--textfile", metavar="FILE", help="Write here, whole or not at all. [default: stdout]"),
+        typer.Option("--textfile", metavar="FILE", help="Write to this file atomically. [default: stdout]"),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Verify every record of the ledger, too.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Verify every record of the ledger as well.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     quiet: Quiet = False,
 ) -> int:
-    """Give metrics of every job in the text format of Prometheus; --textfile is for the node exporter's collector."""
+    """Print ledger metrics of every job in Prometheus format; --textfile is for the node exporter's collector."""
     from secretsync_core.cli.commands import metrics as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call, textfile=textfile, verify=verify), quiet=quiet)
 
 
-@app.command(short_help="List the store providers and what each can do.")
+@app.command(short_help="List the installed stores.")
 def stores(output: Output = Form.text) -> int:
-    """List the store providers that are installed, and what each can do."""
+    """List the installed stores, and what each can do."""
     from secretsync_core.cli.commands import stores as command
 
     return launch(command.run, json=output is Form.json)
@@ -265,18 +271,18 @@ def stores(output: Output = Form.text) -> int:
 def schema(
     kind: Annotated[DocumentKind | None, typer.Option("--kind", help="Only this kind of document.")] = None,
 ) -> int:
-    """Print the JSON Schema of the documents, for editors that complete and check YAML."""
+    """Print the JSON Schema of the documents, for completion and checks in editors."""
     from secretsync_core.cli.commands import schema as command
 
     return launch(lambda out: command.run(out, kind.value if kind else None))
 
 
-@app.command(short_help="Watch it work between two real OpenBao servers.")
+@app.command(short_help="Show a sync between two real OpenBao servers.")
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End when everything was shown.")] = False,
-    secrets: Annotated[int, typer.Option("--secrets", min=20, max=20_000, help="How many secrets to play with.")] = 300,
+    once: Annotated[bool, typer.Option("--once", help="Exit when everything has been shown.")] = False,
+    secrets: Annotated[int, typer.Option("--secrets", min=20, max=20_000, help="How many secrets to create.")] = 300,
 ) -> int:
-    """Sync one real OpenBao server to another, step by step, on this machine alone."""
+    """Sync one real OpenBao server to another, step by step, on loopback."""
     from secretsync_core.cli.commands import demo as command
 
     return launch(lambda out: command.run(out, once=once, secrets=secrets))
@@ -288,18 +294,20 @@ def audit_log(
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only this destination key.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="Such as 2h, 3d, or 2026-01-31T08:00.")
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only records since then: 2h, 3d, or 2026-01-31T08:00."),
     ] = None,
     event: Annotated[
-        list[str] | None, typer.Option("--event", metavar="EVENT", help="Such as done or failed; repeatable.")
+        list[str] | None,
+        typer.Option("--event", metavar="EVENT", help="Only this event, such as done or failed; repeatable."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="The newest so many; 0 for all.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Only the newest N; 0 for all.")] = 50,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what was recorded, the newest last."""
+    """Show the ledger's records, newest last."""
     from secretsync_core.cli.commands import audit_log as command
 
     wanted = command.Wanted(job=job, run=run, key=key, since=since, events=tuple(event or ()), limit=limit)
@@ -311,61 +319,71 @@ def audit_log(
 def audit_verify(
     expect: Annotated[
         list[str] | None,
-        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="A record that must be there; repeatable."),
+        typer.Option(
+            "--expect",
+            metavar="JOB=SEQ:HASH",
+            help="A head noted earlier, which must still be in the chain; repeatable.",
+        ),
     ] = None,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Prove that no record was edited, removed or reordered."""
+    """Verify that no record was edited, removed or reordered."""
     from secretsync_core.cli.commands import audit_verify as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call, tuple(expect or ())), json=output is Form.json, quiet=quiet)
 
 
-@audit.command("export", short_help="Write every record as a line of JSON.")
+@audit.command("export", short_help="Export every record as JSON lines.")
 def audit_export(
     job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Write here, whole or not at all. [default: stdout]")
+        Path | None, typer.Option("--file", metavar="FILE", help="Write to this file atomically. [default: stdout]")
     ] = None,
     config: Config = None,
     ledger: Ledger = None,
     quiet: Quiet = False,
 ) -> int:
-    """Write every record as a line of JSON, with all that is needed to verify the chain elsewhere."""
+    """Export every record as a line of JSON, with everything needed to verify the chain elsewhere."""
     from secretsync_core.cli.commands import audit_export as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call, job=job, file=file), quiet=quiet)
 
 
-@audit.command("migrate", short_help="Bring the ledger's tables up to date.")
+@audit.command("migrate", short_help="Upgrade the ledger's tables.")
 def audit_migrate(
     config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
 ) -> int:
-    """Bring the ledger's tables to the version of this program. Back it up first; no record is touched."""
+    """Upgrade the ledger's tables to the version of this program. Touches no record; back up first."""
     from secretsync_core.cli.commands import audit_migrate as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
-@audit.command("rotate-key", short_help="Change the ledger's key, and seal it anew.")
+@audit.command("rotate-key", short_help="Change the ledger's key.")
 def audit_rotate_key(
     expect: Annotated[
         list[str] | None,
-        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="A record that must be there; repeatable."),
+        typer.Option(
+            "--expect",
+            metavar="JOB=SEQ:HASH",
+            help="A head noted earlier, which must still be in the chain; repeatable.",
+        ),
     ] = None,
-    status: Annotated[bool, typer.Option("--status", help="Change nothing; say how far it is.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Change nothing; show how many old fingerprints are left.")
+    ] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Verify the ledger by its old key and seal it with a new one. Runs must not go on meanwhile."""
+    """Verify the ledger with its old key and seal it with a new one. No run may be in progress."""
     from secretsync_core.cli.commands import audit_rotate_key as command
 
     call = _call(config, None, None, None, None, None, ledger)

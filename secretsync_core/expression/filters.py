@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def upper(state: State, value: object) -> str:
-    """In capital letters."""
+    """The text in upper case."""
     return _changed(state, value, str.upper)
 
 
 def lower(state: State, value: object) -> str:
-    """In small letters."""
+    """The text in lower case."""
     return _changed(state, value, str.lower)
 
 
@@ -37,17 +37,17 @@ def _changed(state: State, value: object, change: Callable[[str], str]) -> str:
 
 
 def trim(state: State, value: object, characters: object = None) -> str:
-    """Without white space, or those characters, at both ends."""
+    """The text without leading and trailing white space, or without the given characters there."""
     return _changed(state, value, lambda given: given.strip(_optional(state, characters)))
 
 
 def lstrip(state: State, value: object, characters: object = None) -> str:
-    """Without white space, or those characters, at the start."""
+    """As ``trim``, at the start only."""
     return _changed(state, value, lambda given: given.lstrip(_optional(state, characters)))
 
 
 def rstrip(state: State, value: object, characters: object = None) -> str:
-    """Without white space, or those characters, at the end."""
+    """As ``trim``, at the end only."""
     return _changed(state, value, lambda given: given.rstrip(_optional(state, characters)))
 
 
@@ -56,27 +56,27 @@ def _optional(state: State, characters: object) -> str | None:
 
 
 def removeprefix(state: State, value: object, prefix: object) -> str:
-    """Without ``prefix``, if it starts with it."""
+    """The text without the given prefix, if it has it."""
     return _changed(state, value, lambda given: given.removeprefix(text(state, prefix)))
 
 
 def removesuffix(state: State, value: object, suffix: object) -> str:
-    """Without ``suffix``, if it ends with it."""
+    """The text without the given suffix, if it has it."""
     return _changed(state, value, lambda given: given.removesuffix(text(state, suffix)))
 
 
 def startswith(state: State, value: object, prefix: object) -> bool:
-    """Whether it starts with ``prefix``."""
+    """Whether the text starts with the given one."""
     return text(state, value).startswith(text(state, prefix))
 
 
 def endswith(state: State, value: object, suffix: object) -> bool:
-    """Whether it ends with ``suffix``."""
+    """Whether the text ends with the given one."""
     return text(state, value).endswith(text(state, suffix))
 
 
 def replace(state: State, value: object, old: object, new: object) -> str:
-    """With ``new`` for every ``old``."""
+    """The text with every occurrence of the first argument replaced by the second."""
     given, before, after = text(state, value), text(state, old), text(state, new)
     if not before:
         raise Failed("replace needs something to look for")
@@ -86,7 +86,7 @@ def replace(state: State, value: object, old: object, new: object) -> str:
 
 
 def split(state: State, value: object, separator: object = None) -> list[str]:
-    """A list of what stands between the separators; without one, between white space."""
+    """A list of the parts between separators; without an argument, between white space."""
     given, at = text(state, value), _optional(state, separator)
     if at == "":
         raise Failed("split needs a separator that is not empty")
@@ -97,14 +97,14 @@ def split(state: State, value: object, separator: object = None) -> list[str]:
 
 
 def join(state: State, value: object, separator: object = "") -> str:
-    """The elements of a list as one text."""
+    """The elements of a list as one text, with the given separator between them."""
     parts, between = [text(state, part) for part in _elements(state, value)], text(state, separator)
     state.make(sum(map(len, parts)) + len(between) * len(parts))
     return between.join(parts)
 
 
 def indent(state: State, value: object, width: object = 4, first: object = False) -> str:
-    """With ``width`` spaces before every line but the first; before that one too if ``first``."""
+    """Every line but the first indented by that many spaces (4); with ``true`` as second argument, the first too."""
     given, count = text(state, value), _whole(width)
     if not 0 <= count <= 100:
         raise Failed("indent takes a width from 0 to 100")
@@ -116,14 +116,14 @@ def indent(state: State, value: object, width: object = 4, first: object = False
 
 
 def quote(state: State, value: object) -> str:
-    """Quoted for a POSIX shell."""
+    """The text quoted for a POSIX shell."""
     given = text(state, value)
     state.make(len(given) + 4 * given.count("'") + 2)
     return shlex.quote(given)
 
 
 def urlencode(state: State, value: object) -> str:
-    """Percent-encoded, slashes too: fit for any part of a URL, a password in a DSN foremost."""
+    """The text percent-encoded, slashes included: safe in any part of a URL, such as a password in a DSN."""
     given = text(state, value)
     state.handle(8 * len(given))
     encoded = _utf8(given)
@@ -132,14 +132,14 @@ def urlencode(state: State, value: object) -> str:
 
 
 def b64encode(state: State, value: object) -> str:
-    """The Base64 of its UTF-8."""
+    """Base64 of the text in UTF-8."""
     encoded = _utf8(text(state, value))
     state.make(4 * (len(encoded) // 3 + 1))
     return base64.b64encode(encoded).decode("ascii")
 
 
 def b64decode(state: State, value: object) -> str:
-    """The text whose UTF-8 this is the Base64 of."""
+    """The UTF-8 text that this Base64 encodes."""
     given = text(state, value)
     state.make(len(given))
     try:
@@ -156,7 +156,7 @@ def _utf8(given: str) -> bytes:
 
 
 def tojson(state: State, value: object, indent: object = None) -> str:
-    """As JSON, keys sorted, without spaces unless ``indent`` asks for lines. The same value gives the same text."""
+    """The value as JSON with sorted keys: compact, or indented by the given number of spaces. Always the same text."""
     width = None if indent is None else _whole(indent)
     if width is not None and not 0 <= width <= 16:
         raise Failed("tojson takes an indent from 0 to 16")
@@ -186,7 +186,7 @@ def _as_dict(value: object) -> object:
 
 
 def fromjson(state: State, value: object) -> object:
-    """The value that this JSON stands for."""
+    """The value that this JSON text holds."""
     given = text(state, value)
     state.make(len(given))
     state.handle(4 * len(given))
@@ -203,12 +203,12 @@ def _refuse(_: str) -> None:
 
 
 def default(state: State, value: object, other: object = "", falsy: object = False) -> object:
-    """``other`` where the value is undefined; with true as second argument, where it is empty, zero or null too."""
+    """The argument if the value is undefined; with ``true`` as second argument, also if it is empty, zero or null."""
     return other if value is ABSENT or (falsy and not value) else value
 
 
 def length(state: State, value: object) -> int:
-    """How many characters, elements or fields."""
+    """The number of characters, elements or fields."""
     if isinstance(value, (str, list, tuple, Mapping)):
         return len(value)
     raise Failed("length asks of a text, a list or a mapping")
@@ -233,7 +233,7 @@ def _at(value: object, index: int) -> object:
 
 
 def sort(state: State, value: object, reverse: object = False) -> list[Any]:
-    """The elements in order: all of them texts, or all of them numbers. Capitals come before small letters."""
+    """The elements in order, all texts or all numbers; upper case sorts before lower case. ``true`` reverses it."""
     elements = _elements(state, value)
     texts = all(isinstance(element, str) for element in elements)
     if not texts and not all(isinstance(e, (int, float)) and not isinstance(e, bool) for e in elements):
@@ -244,18 +244,18 @@ def sort(state: State, value: object, reverse: object = False) -> list[Any]:
 
 
 def items(state: State, value: object) -> list[tuple[object, object]]:
-    """The fields of a mapping as pairs of name and value, in the order of the names."""
+    """The fields of an object as pairs of name and value, ordered by name."""
     mapping = _mapping(state, value)
     return [(key, mapping[key]) for key in _names(mapping)]
 
 
 def keys(state: State, value: object) -> list[str]:
-    """The names of a mapping's fields, in order."""
+    """The names of an object's fields, in order."""
     return _names(_mapping(state, value))
 
 
 def values(state: State, value: object) -> list[object]:
-    """The values of a mapping's fields, in the order of their names."""
+    """The values of an object's fields, ordered by name."""
     mapping = _mapping(state, value)
     return [mapping[key] for key in _names(mapping)]
 
@@ -272,7 +272,7 @@ def _names(mapping: Mapping[str, object]) -> list[str]:
 
 
 def to_list(state: State, value: object) -> list[object]:
-    """A list of the elements, or of a mapping's names."""
+    """The elements as a list; of an object, its field names."""
     return build_list(state, *_elements(state, value))
 
 
@@ -284,7 +284,7 @@ def _elements(state: State, value: object) -> list[Any]:
 
 
 def look_up(state: State, value: object, key: object, other: object = None) -> object:
-    """A mapping's field by name; ``other`` where there is none."""
+    """An object's field by name; the second argument if there is none."""
     if not isinstance(value, Mapping):
         raise Failed("get asks of a mapping")
     found = get(state, value, key)
@@ -292,7 +292,7 @@ def look_up(state: State, value: object, key: object, other: object = None) -> o
 
 
 def integer(state: State, value: object) -> int:
-    """The whole number that this text or number stands for."""
+    """The value as a whole number; a text must hold nothing else."""
     if isinstance(value, (bool, int)):
         return int(value)
     if isinstance(value, float) and abs(value) < MAX_INTEGER:
@@ -306,7 +306,7 @@ def integer(state: State, value: object) -> int:
 
 
 def string(state: State, value: object) -> str:
-    """As text."""
+    """The value as text."""
     return text(state, value)
 
 

@@ -21,7 +21,7 @@ Parcel = dict[str, Any]
 
 
 class BadTarget(SecretSyncError):
-    """A message cannot even be tried to be sent: its address is missing or makes no sense."""
+    """A message cannot be sent: its address or a header is missing or malformed."""
 
     code = "notify"
 

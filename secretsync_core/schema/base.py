@@ -78,11 +78,11 @@ LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 
 
 class Credential(Choice):
-    """Where a credential is found: exactly one of an environment variable, a file, or (with a warning) a literal."""
+    """Where to find a credential: in an environment variable, a file or, with a warning, right here."""
 
     env: str | None = Field(default=None, min_length=1, description="Name of an environment variable.")
     file: LocalPath | None = Field(
-        default=None, description="Path of a file; read again when the store refuses what it held."
+        default=None, description="Path of a file; read again when the store refuses its content."
     )
     value: str | None = Field(
         default=None, repr=False, description="The credential itself. Validation warns: documents end up in git."
@@ -90,7 +90,7 @@ class Credential(Choice):
 
 
 class Tls(Spec):
-    """Whom to trust, and who we are. Paths of PEM files."""
+    """Certificates: whom to trust, and our own. Paths of PEM files."""
 
     ca_file: LocalPath | None = Field(default=None, description="Default: the system's certificates.")
     cert_file: LocalPath | None = Field(default=None, description="Our client certificate.")

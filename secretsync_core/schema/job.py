@@ -38,7 +38,7 @@ class Executor(StrEnum):
 
 
 class Encoding(StrEnum):
-    """How bytes stand in the field ``value`` when a blob becomes fields, and the other way."""
+    """How bytes are represented where a store holds JSON."""
 
     UTF_8 = "utf-8"
     BASE64 = "base64"
@@ -47,10 +47,10 @@ class Encoding(StrEnum):
 class SecretSelector(Spec):
     """One secret by its key, all of it or one property, the current version or a pinned one."""
 
-    key: str = Field(min_length=1)
-    property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside.")
+    key: str = Field(min_length=1, description="The key of the secret at the source.")
+    property: str | None = Field(default=None, min_length=1, description="One field; a dotted path reaches inside it.")
     version: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "minLength": 1})] | None = Field(
-        default=None, min_length=1, description="A version to stay at; default: the current."
+        default=None, min_length=1, description="Pin this version. Default: the current one."
     )
 
     @field_validator("version", mode="before")
@@ -60,23 +60,23 @@ class SecretSelector(Spec):
 
 
 class KeyMatch(Spec):
-    """Which of the keys below ``path`` are taken: ``regexp`` must be found, none of ``exclude`` may be."""
+    """Which keys below ``path`` to take: ``regexp`` must match, none of ``exclude`` may."""
 
     regexp: RegExp | None = None
-    exclude: tuple[RegExp, ...] = ()
+    exclude: tuple[RegExp, ...] = Field(default=(), description="Leave out keys that match any of these.")
 
 
 class QuerySelector(Spec):
     """Every secret below a path that matches."""
 
-    path: str = ""
+    path: str = Field(default="", description="The folder to search. Default: the whole store.")
     key: KeyMatch = KeyMatch()
     metadata: dict[str, str] = Field(default_factory=dict, description="Custom metadata that must be equal.")
-    recursive: bool = False
+    recursive: bool = Field(default=False, description="Search the folders below it too.")
 
 
 class RegExpRewrite(Spec):
-    """Replaces every match of ``source`` (RE2) in the key by ``target``, where ``$1`` and ``\\1`` name groups."""
+    """Replaces every match of ``source`` (RE2) in the key by ``target``, where ``$1`` and ``\\1`` are groups."""
 
     source: RegExp
     target: RegExpTarget
@@ -88,7 +88,7 @@ class RegExpRewrite(Spec):
 
 
 class Case(StrEnum):
-    """Which letters a key is to have."""
+    """Upper or lower case for the whole key."""
 
     LOWER = "Lower"
     UPPER = "Upper"
@@ -98,7 +98,7 @@ class CharacterReplace(Spec):
     """Replaces each of some characters: ``{characters: "_.", with: "-"}``."""
 
     characters: str = Field(min_length=1, description="Each of them is replaced.")
-    with_: str = Field(alias="with", description="What stands in its place; may be empty.")
+    with_: str = Field(alias="with", description="The replacement; may be empty.")
 
 
 class KeyTransform(Choice):
@@ -117,16 +117,16 @@ class FieldsTransform(Spec):
     ``asText`` makes JSON text of what is not text, for destinations whose fields hold bytes.
     """
 
-    include: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
-    rename: dict[str, str] = Field(default_factory=dict)
-    as_text: bool = False
+    include: tuple[str, ...] | None = Field(default=None, description="The only fields to keep. Default: all.")
+    exclude: tuple[str, ...] = Field(default=(), description="Fields to drop.")
+    rename: dict[str, str] = Field(default_factory=dict, description="New names of fields, by the old ones.")
+    as_text: bool = Field(default=False, description="Write what is not text as its JSON text.")
 
 
 class TemplateTransform(Choice):
-    """Makes the whole value from templates: ``data`` gives fields, ``text`` gives one blob."""
+    """Builds the whole value: ``data`` makes fields, ``text`` makes one blob."""
 
-    data: dict[str, ValueTemplate] | None = None
+    data: dict[str, ValueTemplate] | None = Field(default=None, description="One template for each field.")
     text: ValueTemplate | None = None
 
 
@@ -138,11 +138,11 @@ class ValueTransform(Choice):
 
 
 class CombinePart(Choice):
-    """One input of a combined secret; its ``name`` is what templates call it."""
+    """One input of a combined secret."""
 
     CHOICES = ("secret", "query")
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="What templates call this input.")
     secret: SecretSelector | None = None
     query: QuerySelector | None = None
 
@@ -152,18 +152,24 @@ class PlanItem(Choice):
 
     CHOICES = ("secret", "query", "combine")
 
-    name: Name | None = Field(default=None, description="The partition in the UI; a default is derived.")
+    name: Name | None = Field(
+        default=None, description="Unique in the job; derived if omitted. The partition in Dagster."
+    )
     secret: SecretSelector | None = None
     query: QuerySelector | None = None
-    combine: Annotated[tuple[CombinePart, ...], Field(min_length=1)] | None = None
+    combine: Annotated[tuple[CombinePart, ...], Field(min_length=1)] | None = Field(
+        default=None, description="Inputs that become one secret."
+    )
     key: str | None = Field(default=None, min_length=1, description="With combine: the destination's key.")
-    key_transform: tuple[KeyTransform, ...] = ()
-    value_transform: tuple[ValueTransform, ...] = ()
+    key_transform: tuple[KeyTransform, ...] = Field(default=(), description="Steps that change the key, in order.")
+    value_transform: tuple[ValueTransform, ...] = Field(
+        default=(), description="Steps that change the value, in order."
+    )
     encoding: Encoding = Field(default=Encoding.UTF_8, strict=False)
     split: Literal["fields"] | None = Field(
-        default=None, description="One destination secret for each field, called after its secret's key and itself."
+        default=None, description="Make one destination secret of each field, named ``<key>/<field>``."
     )
-    source: Name | None = Field(default=None, description="Another source than the job's.")
+    source: Name | None = Field(default=None, description="Read from this SecretStore instead of the job's source.")
 
     @model_validator(mode="after")
     def _combined(self) -> PlanItem:
@@ -183,36 +189,36 @@ class PlanItem(Choice):
 
 
 class Limits(Spec):
-    """How hard the stores may be worked."""
+    """How many requests a store gets, and how many parts an item is split into."""
 
-    concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store at a time.")
+    concurrency: int = Field(default=32, ge=1, le=256, description="Requests in flight at one store.")
     rate: Rate | None = Field(default=None, description="Requests to one store, such as 200/s.")
     shards: int = Field(default=1, ge=1, le=64, description="Parts that Dagster splits the transfer of one item into.")
 
 
 class OnChange(Spec):
-    """Sync when the source changes: how often it is asked for versions."""
+    """In Dagster: sync when the source changes. ``interval`` is how often its versions are read."""
 
-    interval: Duration
+    interval: Duration = Field(description="Such as 30s or 5m.")
 
 
 class Ownership(Spec):
-    """Whose the secrets in the destination are."""
+    """Who owns the secrets in the destination."""
 
     mark: bool | None = Field(
         default=None,
-        description="Mark what this job creates, by a tag, a label or custom metadata. Default: where it costs no "
-        "request of its own.",
+        description="Mark what this job creates, with a tag, a label or custom metadata. Default: where that costs no "
+        "extra request.",
     )
     adopt: bool = Field(
-        default=False, description="Take over what is there already, as if this job had created it: it may delete it."
+        default=False, description="Take ownership of secrets that exist already, so that this job may delete them."
     )
 
 
 class DriftCheck(Spec):
-    """Look by itself, in Dagster, whether somebody else changed the copies: when, in the job's time zone."""
+    """In Dagster: check for drift on a schedule, in the job's time zone."""
 
-    schedule: Schedule
+    schedule: Schedule = Field(description="As the job's own schedule.")
 
 
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
@@ -221,31 +227,35 @@ _NAME = {"type": "string", "pattern": NAME_PATTERN}
 class SyncJobSpec(Spec):
     """The body of a SyncJob."""
 
-    source: Name
+    source: Name = Field(description="The SecretStore to read from.")
     dest: Annotated[
         tuple[Name, ...],
         WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}]}),
-    ] = Field(min_length=1, description="A store's name, or a list of names.")
-    schedule: Schedule | None = None
-    timezone: Timezone = "UTC"
+    ] = Field(min_length=1, description="The SecretStore to write to, or a list of them.")
+    schedule: Schedule | None = Field(
+        default=None, description="When to run: five cron fields, a name such as @hourly, or @every 15m."
+    )
+    timezone: Timezone = Field(default="UTC", description="The IANA time zone of the schedules.")
     on_change: OnChange | None = None
     drift_check: DriftCheck | None = None
-    suspend: bool = False
+    suspend: bool = Field(default=False, description="Run only when the job is named.")
     write_policy: WritePolicy = Field(default=WritePolicy.REPLACE, strict=False)
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.RETAIN, strict=False)
     max_delete: Amount = Field(
         default_factory=lambda: Amount.parse("10%"),
-        description="The most that one sync may delete in one destination: a count, or a share of the keys it created.",
+        description="The most that one sync may delete in one destination: a count, or a share of the keys that the "
+        "job created there. Default: 10%.",
     )
     ownership: Ownership = Ownership()
     limits: Limits = Limits()
     executor: Executor = Field(
         default=Executor.IN_PROCESS,
         strict=False,
-        description="Where Dagster runs the steps: one by one in one process, or several in a process or pod each.",
+        description="Where Dagster runs the steps: one by one in one process, or several at once, each in a process or "
+        "a pod of its own.",
     )
-    notify: tuple[Notify, ...] = Field(default=(), description="Whom to tell how a run ended.")
-    plan: tuple[PlanItem, ...] = Field(min_length=1)
+    notify: tuple[Notify, ...] = Field(default=(), description="Who is told how a run ended.")
+    plan: tuple[PlanItem, ...] = Field(min_length=1, description="What to copy.")
 
     @field_validator("dest", mode="before")
     @classmethod
@@ -255,7 +265,7 @@ class SyncJobSpec(Spec):
 
 
 class JobMetadata(Spec):
-    """Who a SyncJob is."""
+    """The job's name."""
 
     name: Name
 

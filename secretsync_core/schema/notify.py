@@ -29,16 +29,16 @@ class MailSecurity(StrEnum):
 
 
 class Webhook(Spec):
-    """A JSON object, sent by POST."""
+    """A POST with a JSON object."""
 
-    url: Credential = Field(description="Where an http:// or https:// URL is found: it may hold a token.")
+    url: Credential = Field(description="Where to find an http:// or https:// URL, which may hold a token.")
     headers: dict[str, Credential] = Field(default_factory=dict, description="Such as Authorization.")
 
 
 class SlackWebhook(Spec):
-    """An incoming webhook of Slack, or of what takes the same (Mattermost, Rocket.Chat, Discord's /slack)."""
+    """An incoming webhook of Slack or a compatible service (Mattermost, Rocket.Chat, Discord's /slack)."""
 
-    webhook_url: Credential = Field(description="Where the webhook's URL is found.")
+    webhook_url: Credential = Field(description="Where to find the webhook's URL.")
 
 
 _ADDRESS = r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$"
@@ -65,7 +65,7 @@ class Email(Spec):
             }
         ),
     ] = Field(min_length=1, description="An address, or a list of addresses.")
-    username: str | None = Field(default=None, min_length=1)
+    username: str | None = Field(default=None, min_length=1, description="The user name for the mail server.")
     password: Credential | None = None
 
     @field_validator("to", mode="before")
@@ -83,16 +83,16 @@ class Email(Spec):
 class AppriseTarget(Spec):
     """Anything else that Apprise can send to, by its URL."""
 
-    url: Credential = Field(description="Where a URL as Apprise has it is found, such as mailto:// or msteams://.")
+    url: Credential = Field(description="Where to find an Apprise URL, such as mailto:// or msteams://.")
 
 
 class Notify(Choice):
-    """Whom to tell, exactly one, and of what."""
+    """Who is told, and of what."""
 
     CHOICES = ("webhook", "slack", "email", "apprise")
 
     on: tuple[Annotated[NotifyEvent, Field(strict=False)], ...] = Field(
-        default=(NotifyEvent.FAILURE, NotifyEvent.RECOVERY), min_length=1, description="Of what to tell."
+        default=(NotifyEvent.FAILURE, NotifyEvent.RECOVERY), min_length=1, description="What to tell about."
     )
     webhook: Webhook | None = None
     slack: SlackWebhook | None = None

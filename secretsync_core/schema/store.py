@@ -11,7 +11,7 @@ from secretsync_core.schema.base import Name, Spec
 
 
 class StoreMetadata(Spec):
-    """Who a SecretStore is."""
+    """The store's name."""
 
     name: Name
 

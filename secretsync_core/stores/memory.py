@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from pydantic import Field
+
 from secretsync_core.errors import Conflict, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
@@ -92,9 +94,11 @@ def purge(store: str, key: str) -> None:
 
 
 class MemoryConfig(Spec):
-    """Secrets in this process's memory, gone with it: for trials and tests."""
+    """Secrets in this process's memory, for trials and tests."""
 
-    shape: Literal["fields", "binary-fields", "blob"] = "fields"
+    shape: Literal["fields", "binary-fields", "blob"] = Field(
+        default="fields", description="What a secret is: named JSON values, named bytes, or one run of bytes."
+    )
 
 
 class MemoryStore:

@@ -38,29 +38,3 @@ def test_a_proxy_lets_nobody_around_it(proxy: dict[str, Any]) -> None:
     assert (proxy["cookie_secure"], proxy["cookie_samesite"], proxy["insecure_oidc_skip_nonce"]) == (True, "lax", False)
     assert proxy["cookie_name"].startswith("__Host-")
     assert not {"client_secret", "cookie_secret", "skip_auth_routes", "skip_auth_preflight", "trusted_ips"} & set(proxy)
-
-
-def test_the_metrics_that_operations_names_exist() -> None:
-    """The table of metrics names every one that is given, and no other."""
-    text = (ROOT / "docs/operations.md").read_text()
-    source = (ROOT / "secretsync_core/cli/exposition.py").read_text()
-    made = {f"secretsync_job_{name}" for name in re.findall(r'_gauge\(\s*"([a-z_]+)"', source)}
-    made |= {f"secretsync_job_{name}_total" for name in re.findall(r'_counter\(\s*"([a-z_]+)"', source)}
-    made |= set(re.findall(r'"(secretsync_[a-z_]+)"', source))
-    table = text[text.index("| metric | meaning |") : text.index("The label of a job")]
-    named = set(re.findall(r"`(secretsync_[a-z_]+)", table))
-    named |= {f"secretsync_job{name}" for name in re.findall(r"`…(_last_run_[a-z_]+)", table)}
-    named |= {f"secretsync_job_last_run{name}" for name in re.findall(r"`…(_(?:errors|blocked_deletes))`", table)}
-    assert made == named
-
-
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """To a file that is there, and to a heading that it has."""
-    for target in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", page.read_text()):
-        file = (page.parent / target[0]).resolve() if target[0] else page
-        assert file.exists(), target
-        if target[1]:
-            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-            anchors = {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
-            assert target[1][1:] in anchors, target

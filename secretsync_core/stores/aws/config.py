@@ -26,7 +26,7 @@ AwsTags = dict[
 
 
 class AwsAccessKey(Spec):
-    """A key pair. Files are read again when the service refuses what they held before."""
+    """An access key. Files are read again when AWS refuses their content."""
 
     id: Credential
     secret: Credential
@@ -34,7 +34,7 @@ class AwsAccessKey(Spec):
 
 
 class AwsWebIdentity(Spec):
-    """A role, assumed by a token that somebody else signs: a Kubernetes service account's, say."""
+    """A role, assumed with a token that somebody else signs, such as a Kubernetes service account's."""
 
     role_arn: AwsRole
     token_file: LocalPath = Field(description="Read again for every login.")
@@ -42,18 +42,24 @@ class AwsWebIdentity(Spec):
 
 
 class AwsAssumeRole(Spec):
-    """A role, assumed on top of whoever we are by then."""
+    """A role, assumed with the identity found so far."""
 
     role_arn: AwsRole
-    external_id: str | None = Field(default=None, min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]*$")
+    external_id: str | None = Field(
+        default=None,
+        min_length=2,
+        max_length=1224,
+        pattern=r"^[A-Za-z0-9_+=,.@:/-]*$",
+        description="The external id that the role's trust policy asks for.",
+    )
     session_name: AwsSessionName = "secretsync"
     duration_seconds: int = Field(
-        default=3600, ge=900, le=43_200, description="How long a login lasts; the role must allow as much."
+        default=3600, ge=900, le=43_200, description="How long a session lasts; the role must allow it."
     )
 
 
 class AwsAuth(Spec):
-    """Who we are: at most one of profile, accessKey and webIdentity (default: boto3's own chain); then a role."""
+    """How to authenticate: at most one of profile, accessKey and webIdentity (default: boto3's chain); then a role."""
 
     profile: str | None = Field(default=None, min_length=1, description="A profile of ~/.aws/config.")
     access_key: AwsAccessKey | None = None
@@ -68,7 +74,7 @@ class AwsAuth(Spec):
 
 
 class AwsConfig(Spec):
-    """What the stores of AWS share: where the service is, and who we are there."""
+    """What the AWS stores share: where the service is, and how to authenticate."""
 
     region: str | None = Field(
         default=None,
@@ -78,5 +84,5 @@ class AwsConfig(Spec):
     endpoint_url: AwsEndpoint | None = Field(
         default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
     )
-    sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for logins by a role.")
+    sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for STS.")
     auth: AwsAuth = AwsAuth()

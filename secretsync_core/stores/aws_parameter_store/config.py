@@ -16,7 +16,7 @@ class AwsParameterStoreConfig(AwsConfig):
         default="/",
         max_length=900,
         pattern=r"^(/[A-Za-z0-9_.-]+)*/?$",
-        description="The folder that holds everything: /prod, say. Default: all parameters.",
+        description="The folder that keys are relative to, such as /prod. Default: all parameters.",
     )
     type: Literal["SecureString", "String"] = Field(default="SecureString", description="Of what is written.")
     kms_key_id: AwsKmsKey | None = Field(default=None, description="For what is written. Default: aws/ssm.")
@@ -26,7 +26,7 @@ class AwsParameterStoreConfig(AwsConfig):
     tags: AwsTags = Field(default_factory=dict, description="For parameters that are created.")
     description: str | None = Field(default=None, max_length=1024, description="For parameters that are created.")
     tagging_endpoint_url: AwsEndpoint | None = Field(
-        default=None, description="Where endpointUrl is given: of the Resource Groups Tagging API, if it is used."
+        default=None, description="With endpointUrl: the address of the Resource Groups Tagging API, if it may be used."
     )
 
     @model_validator(mode="after")

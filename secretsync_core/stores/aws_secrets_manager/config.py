@@ -11,7 +11,7 @@ from secretsync_core.stores.aws.config import AwsConfig, AwsKmsKey, AwsTags
 class AwsReplicaRegion(Spec):
     """A region that gets a copy of every secret that is created."""
 
-    region: str = Field(pattern=r"^([a-z]+-)+[0-9]+$")
+    region: str = Field(pattern=r"^([a-z]+-)+[0-9]+$", description="Such as eu-west-1.")
     kms_key_id: AwsKmsKey | None = Field(default=None, description="Default: aws/secretsmanager of that region.")
 
 
@@ -22,7 +22,7 @@ class AwsSecretsManagerConfig(AwsConfig):
         default="",
         max_length=500,
         pattern=r"^([A-Za-z0-9/_+=.@-]*[/_+=.@-])?$",
-        description="Stands before every key, as it is. Ends in / or in another separator: prod/, say.",
+        description="Put in front of every key as it is. Ends in / or in another separator: prod/, say.",
     )
     kms_key_id: AwsKmsKey | None = Field(
         default=None, description="For secrets that are created. Default: aws/secretsmanager."
@@ -33,7 +33,7 @@ class AwsSecretsManagerConfig(AwsConfig):
     recovery_window_in_days: int | None = Field(
         default=None, ge=7, le=30, description="How long a deleted secret can be restored. Default: 30."
     )
-    force_delete_without_recovery: bool = Field(default=False, description="Deleted secrets are gone at once.")
+    force_delete_without_recovery: bool = Field(default=False, description="Delete immediately and permanently.")
 
     @model_validator(mode="after")
     def _one_way_to_delete(self) -> AwsSecretsManagerConfig:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class FileConfig(Spec):
-    """A directory with one file a secret."""
+    """A directory with one file for each secret."""
 
     path: LocalPath = Field(description="Relative paths start where the document stands.")
 

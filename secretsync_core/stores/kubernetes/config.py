@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class InClusterAuth(Spec):
-    """As the service account of the pod that we run in."""
+    """The service account of the pod."""
 
 
 class KubeconfigAuth(Spec):
-    """As one context of a kubeconfig file says, exec plugins included."""
+    """One context of a kubeconfig file, exec plugins included."""
 
-    file: LocalPath
+    file: LocalPath = Field(description="The kubeconfig file.")
     context: str | None = Field(default=None, min_length=1, description="Default: the file's current context.")
 
 
 class ClientCertificateAuth(Spec):
-    """By the client certificate in ``tls``."""
+    """The client certificate in ``tls``."""
 
 
 class ClusterAuth(Choice):
-    """Who we are to the cluster: exactly one."""
+    """How to authenticate to the cluster: exactly one."""
 
     in_cluster: InClusterAuth | None = None
     kubeconfig: KubeconfigAuth | None = None

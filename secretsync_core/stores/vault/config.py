@@ -16,15 +16,15 @@ class AppRoleAuth(Spec):
 
     role_id: Credential
     secret_id: Credential | None = None
-    mount: str = "approle"
+    mount: str = Field(default="approle", description="Where the auth method is mounted.")
 
 
 class KubernetesAuth(Spec):
     """Logs in by a service account's token."""
 
-    role: str = Field(min_length=1)
+    role: str = Field(min_length=1, description="The role to log in as.")
     token: Credential = Credential(file=KUBERNETES_TOKEN)
-    mount: str = "kubernetes"
+    mount: str = Field(default="kubernetes", description="Where the auth method is mounted.")
 
 
 class JwtAuth(Spec):
@@ -32,22 +32,22 @@ class JwtAuth(Spec):
 
     token: Credential
     role: str | None = Field(default=None, description="Default: the mount's default role.")
-    mount: str = "jwt"
+    mount: str = Field(default="jwt", description="Where the auth method is mounted.")
 
 
 class UserPassAuth(Spec):
     """Logs in by user name and password."""
 
-    username: str = Field(min_length=1)
+    username: str = Field(min_length=1, description="The user to log in as.")
     password: Credential
-    mount: str = "userpass"
+    mount: str = Field(default="userpass", description="Where the auth method is mounted.")
 
 
 class CertAuth(Spec):
     """Logs in by the client certificate in ``tls``."""
 
-    role: str | None = Field(default=None, description="Default: whichever role the certificate fits.")
-    mount: str = "cert"
+    role: str | None = Field(default=None, description="Default: any role that matches the certificate.")
+    mount: str = Field(default="cert", description="Where the auth method is mounted.")
 
 
 class VaultAuth(Choice):
@@ -65,9 +65,9 @@ class VaultConfig(Spec):
     """HashiCorp Vault or OpenBao, the KV engine at one mount."""
 
     address: str = Field(pattern=r"^https?://[^/?#@\s]+/?$", description="Such as https://vault.example.com:8200.")
-    mount: str = Field(default="secret", min_length=1)
-    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: found out by asking.")
-    namespace: str | None = Field(default=None, min_length=1)
+    mount: str = Field(default="secret", min_length=1, description="Where the KV engine is mounted.")
+    kv_version: Literal[1, 2] | None = Field(default=None, description="Default: detected.")
+    namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
     auth: VaultAuth
     tls: Tls = Tls()
 

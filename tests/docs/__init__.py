@@ -1,0 +1,1 @@
+"""Tests of the documentation: it is current, its links lead somewhere, and its examples work."""
