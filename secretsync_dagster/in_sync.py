@@ -36,7 +36,7 @@ def in_sync_events(
     """
     key = runtime.catalog.asset_key(job)
     known = {*runtime.catalog.partition_keys(job), ""}
-    out = set(failed)
+    out = set(failed) & known
     # A ledger that fails now has failed the step already, and is no reason to say less.
     with contextlib.suppress(SecretSyncError), runtime.ledger() as opened:
         opened.ledger.items.mark(job, context.run_id, out=out)

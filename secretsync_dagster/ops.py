@@ -133,7 +133,7 @@ def _outputs(catalog: Catalog, job: str, shards: list[Shard]) -> list[dg.Dynamic
     outputs = []
     told: dict[str, Any]
     for shard, key in zip(shards, catalog.mapping_keys(job, shards), strict=True):
-        told = {"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes)}
+        told = {"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes) + len(shard.deletes)}
         try:
             outputs.append(dg.DynamicOutput(shard, output_name="shards", mapping_key=key, metadata=told))
         except dg.DagsterInvalidDefinitionError:

@@ -45,10 +45,9 @@ class Items:
     def mark(self, job: str, run: str, *, out: Collection[str], well: Collection[str] = ()) -> None:
         """Record what a run, or a step of it, left ``out`` of sync, and which others it found or made ``well``.
 
-        An empty name in ``out`` stands for the job as a whole, which is well again once a run had anything that is.
-        Items that are named in neither stay as they were.
+        An empty name in either stands for the job as a whole. Items that are named in neither stay as they were.
         """
-        in_sync = dict.fromkeys({*well, ""} if well else set(), 1) | dict.fromkeys(out, 0)
+        in_sync = dict.fromkeys(well, 1) | dict.fromkeys(out, 0)
         if not in_sync:
             return
         now = time.time_ns() // 1000

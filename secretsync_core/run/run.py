@@ -21,7 +21,7 @@ from secretsync_core.run.record import Recorder, settle
 from secretsync_core.run.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.model.report import Outcome, Report
@@ -86,12 +86,15 @@ class Run:
             settle=settled,
         )
 
+    async def mark(self, *, out: Collection[str], well: Collection[str]) -> None:
+        """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
+        known = [item for item in out if not item or item in self.plan.names]
+        await self.recorder.call(lambda: self._ledger.items.mark(self.plan.job, self.name, out=known, well=well))
+
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
-        well = () if report.stopped else [item.name for item in self.plan.items]
-        await self.recorder.call(
-            lambda: self._ledger.items.mark(self.plan.job, self.name, out=report.left_out, well=well)
-        )
+        names = () if report.stopped else ("", *(item.name for item in self.plan.items))
+        await self.mark(out=report.left_out, well=names)
         await self.recorder.record(
             Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
         )

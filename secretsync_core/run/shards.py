@@ -48,7 +48,9 @@ class Shard:
         item: the plan item; empty where it is of several ``items``.
         part: what it is a part of.
         number, siblings: it is the ``number``-th (from 1) of so many of its kind, or of its item.
-        changes: what is to be done.
+        changes: what is to be copied, or cannot be.
+        deletes: what is to be deleted of its items once that is done: where a shard has all of an item. Other deletes
+            are the audit's.
         look_again: the items could not be seen whole, so the step begins by looking, and fails if that fails. A retry
             of that step is then a retry of what failed.
         items: the plan items, where they are several.
@@ -56,6 +58,7 @@ class Shard:
         run: the run that decided about the changes. In another one they are stale.
         verify: values are compared even where versions match.
         together: how many steps of the run may work at a time, and share the job's limits.
+        settles: the items that are in sync once it is done.
         unchanged: how many secrets of the item need nothing; they are in no change.
     """
 
@@ -65,12 +68,14 @@ class Shard:
     number: int = 1
     siblings: int = 1
     changes: tuple[Change, ...] = ()
+    deletes: tuple[Change, ...] = ()
     look_again: bool = False
     items: tuple[str, ...] = ()
     shared: bool = False
     run: str = ""
     verify: bool = False
     together: int = 1
+    settles: tuple[str, ...] = ()
     unchanged: int = 0
 
     @property
@@ -105,7 +110,8 @@ class Manifest:
         items: the plan items of this run.
         shards: how many shards there are.
         unchanged: secrets that versions alone show to be right, by item.
-        deletes: how many secrets are to be deleted, or were kept from it, once every copy is in place.
+        deletes: how many secrets are to be deleted, or were kept from it.
+        going: those of them that shards delete, by destination and key.
         warnings: sentences for people.
         verify: whether values are compared even where versions match.
         dry_run: whether this run only looked.
@@ -119,6 +125,7 @@ class Manifest:
     shards: int = 0
     unchanged: dict[str, int] = field(default_factory=dict)
     deletes: int = 0
+    going: frozenset[tuple[str, str]] = frozenset()
     warnings: tuple[str, ...] = ()
     verify: bool = False
     dry_run: bool = False
@@ -127,14 +134,19 @@ class Manifest:
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
+def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:
     """Shards of one item each; an item of many changes in at most ``shards`` parts, many items of few changes together.
 
-    All changes of one destination key stay together: its sources are read once.
+    All changes of one destination key stay together: its sources are read once. ``deletes`` are of items that are in
+    the document; those of an item in several parts are left out.
     """
     by_item: dict[str, list[Change]] = {}
     for change in changes:
         by_item.setdefault(change.item, []).append(change)
+    going: dict[str, list[Change]] = {}
+    for change in deletes:
+        going.setdefault(change.item, []).append(change)
+        by_item.setdefault(change.item, [])
     small: list[tuple[str, list[Change]]] = []
     made: list[Shard] = []
     for item, members in by_item.items():
@@ -144,7 +156,8 @@ def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
             continue
         parts = max(1, min(shards, len(members) // PART_SIZE))
         made += [
-            Shard(job, item, Part.ITEM, number, parts, part) for number, part in enumerate(_parts(members, parts), 1)
+            Shard(job, item, Part.ITEM, number, parts, part, tuple(going.get(item, ())) if parts == 1 else ())
+            for number, part in enumerate(_parts(members, parts), 1)
         ]
     groups = _groups(small)
     return made + [
@@ -155,6 +168,7 @@ def split(job: str, changes: Sequence[Change], shards: int) -> list[Shard]:
             number,
             len(groups),
             changes=tuple(change for _, members in group for change in members),
+            deletes=tuple(change for item, _ in group for change in going.get(item, ())),
             items=tuple(item for item, _ in group),
         )
         for number, group in enumerate(groups, 1)

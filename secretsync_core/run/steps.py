@@ -6,7 +6,7 @@
 
 The command line does all of it: :func:`plan`, :func:`sync` and :func:`check`. An orchestrator does it in parts, each in
 a process of its own if need be: :func:`expand` looks, decides and splits, :func:`transfer` carries out one shard, and
-:func:`audit` looks once more, does what no step did, deletes, and closes the run. Nothing that must last waits for the
+:func:`audit` looks once more, does what no step did, and closes the run. Nothing that must last waits for the
 audit: every write is in the ledger before and after it is made.
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import PlanRefused, SecretSyncError, StoreError, UsageError
 from secretsync_core.key_rules import key_fault
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import UNDONE, Outcome, Report, Result
 from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.compare import Comparer, find_fields, foresee
@@ -44,7 +45,7 @@ from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.seen import Destination
-from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Shard, look_again, look_at_lost, split
+from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
 from secretsync_core.run.targets import make_targets
 from secretsync_core.schema.job import DeletionPolicy
 
@@ -384,6 +385,9 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         await run.start()
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
+        # What the shards do not delete comes last, and may say otherwise of any item.
+        of_shards = {(change.dest, change.key) for shard in shards for change in shard.deletes}
+        left = {change.item for change in found.deletes if (change.dest, change.key) not in of_shards}
         shards = [
             # Of an item in parts none of them tells of the rest.
             replace(
@@ -391,20 +395,24 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
                 run=step.run,
                 verify=verify,
                 together=together,
+                settles=_settles(shard, left),
                 unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
             )
             for shard in shards
         ]
         names = tuple(item.name for item in run.plan.items)
         busy = {item for shard in shards for item in shard.covers}
-        # Deletes come last, and may say otherwise of any item; so may a destination that was not seen.
-        settled = () if found.deletes else tuple(name for name in names if name not in busy)
+        settled = () if left else tuple(name for name in names if name not in busy)
+        refused = {change.item for change in found.deletes if change.action is Action.REFUSE}
+        held_back = {error.item for error in found.errors if error.code == "max-delete"}
+        await run.mark(out=refused | held_back, well=settled)
         manifest = Manifest(
             job,
             names,
             len(shards),
             dict(found.unchanged),
             len(found.deletes),
+            frozenset(of_shards),
             tuple(found.warnings),
             verify,
             run=step.run,
@@ -414,6 +422,12 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         return manifest, shards
 
 
+def _settles(shard: Shard, left: Collection[str]) -> tuple[str, ...]:
+    """The items that are in sync once a shard is done: those that it has all of; ``left`` have deletes elsewhere."""
+    whole = shard.siblings == 1 if shard.part is Part.ITEM else not shard.shared
+    return tuple(item for item in shard.covers if item not in left) if whole else ()
+
+
 def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
     """The shards of a change set, and one that looks again for each item or store that was not seen whole."""
     lost = [error for error in found.errors if not error.item and error.code != "max-delete"]
@@ -421,7 +435,8 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
         raise _as_error(lost[0])
     unseen = {error.item for error in found.errors if error.item}
     changes = [change for change in found.changes if change.item not in unseen]
-    shards = split(job, changes, run.plan.spec.limits.shards)
+    deletes = [change for change in found.deletes if change.item not in unseen and change.item in run.plan.names]
+    shards = split(job, changes, deletes, run.plan.spec.limits.shards)
     shards += look_again(job, sorted(unseen))
     if lost:
         shards.append(look_at_lost(job, [item.name for item in run.plan.items]))
@@ -440,31 +455,36 @@ async def transfer(step: Step, shard: Shard) -> Done:
         if shard.look_again or stale:
             found = _part(await _look(run, verify=shard.verify), shard)
         else:
-            found = ChangeSet(shard.changes, unchanged={shard.item: shard.unchanged} if shard.unchanged else {})
+            unchanged = {shard.item: shard.unchanged} if shard.unchanged else {}
+            found = ChangeSet(shard.changes, shard.deletes, unchanged)
         done.begin(found)
-        await run.transfer(done.settled).copy(found.changes)
+        await _carry_out(run, found, done)
         _sum_up(run, done.report)
+        out = done.report.left_out | ({shard.item} if shard.item and not done.report.ok else set())
+        await run.mark(out=out, well=shard.settles)
         return done
 
 
 def _part(found: ChangeSet, shard: Shard) -> ChangeSet:
-    """What a second look found of a shard. Deletes are the audit's."""
+    """What a second look found of a shard: no other deletes than those that the first one released, all together."""
     errors = [error for error in found.errors if error.code != "max-delete"]
     if shard.look_again:
         return replace(found, deletes=(), errors=errors)
+    released = {(change.dest, change.key) for change in shard.deletes}
+    deletes = [change for change in found.deletes if (change.dest, change.key) in released]
     mine = {(change.dest, change.key) for change in shard.changes}
     changes = [change for change in found.changes if (change.dest, change.key) in mine]
     left = Counter(change.item for change in changes)
     had = Counter(change.item for change in shard.changes)
     unchanged = {item: shard.unchanged + count - left[item] for item, count in had.items()}
-    return replace(found, changes=changes, deletes=(), unchanged=unchanged, errors=errors)
+    return replace(found, changes=changes, deletes=deletes, unchanged=unchanged, errors=errors)
 
 
 def _only(shard: Shard) -> Callable[[Draft], bool]:
     """Tells the writes that are of this shard alone."""
     if shard.look_again:
         return lambda draft: draft.item in shard.covers and not shard.shared
-    keys = {(change.dest, change.key) for change in shard.changes}
+    keys = {(change.dest, change.key) for change in (*shard.changes, *shard.deletes)}
     return lambda draft: (draft.dest, draft.key) in keys
 
 
@@ -479,7 +499,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         await run.settle()
         await run.start()
         if manifest.shards or manifest.deletes:
-            found = await _look(run, verify=False)
+            found = _without_gone(await _look(run, verify=False), manifest)
             done.begin(found)
             await _carry_out(run, found, done)
             done.healed = done.report.total(Result.CREATED, Result.UPDATED)
@@ -495,12 +515,22 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         return done
 
 
+def _without_gone(found: ChangeSet, manifest: Manifest) -> ChangeSet:
+    """A source that is missing is no error in the run that deleted its copy for that."""
+    changes = [
+        change
+        for change in found.changes
+        if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in manifest.going)
+    ]
+    return replace(found, changes=changes)
+
+
 _COPIES = (Result.CREATED, Result.UPDATED)
 _MOVES = (*_COPIES, Result.DELETED)
 
 
 def _credit(report: Report, moved: Collection[Moved]) -> None:
-    """Count what the transfer steps of this run copied as copied: the audit finds it in place."""
+    """Count what the transfer steps of this run copied and deleted: the audit finds it in place, and gone."""
     for one in moved:
         for item, results in one.counts.items():
             counts = report.counts.setdefault(item, {})
@@ -508,6 +538,7 @@ def _credit(report: Report, moved: Collection[Moved]) -> None:
                 copied = results.get(result, 0)
                 counts[result] = counts.get(result, 0) + copied
                 counts[Result.UNCHANGED] = max(0, counts.get(Result.UNCHANGED, 0) - copied)
+            counts[Result.DELETED] = counts.get(Result.DELETED, 0) + results.get(Result.DELETED, 0)
 
 
 @asynccontextmanager

@@ -34,14 +34,16 @@ def test_an_item_stays_out_of_sync_until_a_run_has_put_it_right(ledger: Ledger) 
     assert again.since >= first.since
 
 
-def test_the_job_as_a_whole_is_well_again_once_a_run_had_anything_that_is(ledger: Ledger) -> None:
-    """What kept everything from being synced is over then; jobs know nothing of each other."""
+def test_the_job_as_a_whole_is_marked_as_an_item_is(ledger: Ledger) -> None:
+    """What kept everything from being synced stays until a run says that it is over; jobs know nothing of each other."""
     ledger.items.mark("job", "run-1", out={""})
     ledger.items.mark("other", "run-1", out={"", "alpha"})
     assert _out(ledger) == [""]
     ledger.items.mark("job", "run-2", out={"alpha"})
     assert _out(ledger) == ["", "alpha"]
     ledger.items.mark("job", "run-3", out={"alpha"}, well={"alpha", "beta"})
+    assert _out(ledger) == ["", "alpha"]
+    ledger.items.mark("job", "run-4", out={"alpha"}, well={"", "beta"})
     assert _out(ledger) == ["alpha"]
     assert _out(ledger, "other") == ["", "alpha"]
 
