@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from secretsync_core.expression.regexp import compile_regexp
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from secretsync_core.model.capabilities import StoreLimits
 
 
@@ -31,3 +33,9 @@ def new_key_fault(key: str, limits: StoreLimits) -> str:
 def whole(pattern: str, text: str) -> bool:
     """Whether an RE2 expression matches all of ``text``. It never matches what is not valid Unicode."""
     return compile_regexp(f"^(?:{pattern})$").found(text)
+
+
+def common_beginning(keys: Collection[str]) -> str:
+    """How all of some keys begin, letter by letter."""
+    low, high = min(keys), max(keys)
+    return low[: next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Tls
-from secretsync_core.stores.outage import unreachable
+from secretsync_core.stores.http import unreachable
 
 if TYPE_CHECKING:
     from secretsync_core.errors import StoreUnavailable

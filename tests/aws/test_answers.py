@@ -21,7 +21,8 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.aws.answers import CredentialsRefused, Refusal, Request, Unhealable, refusal, refusal_of
+from secretsync_core.stores.aws.answers import Refusal, Request, refusal, refusal_of
+from secretsync_core.stores.http import CredentialsRefused, Unhealable
 from secretsync_core.testing.canaries import canary, find_in
 
 if TYPE_CHECKING:

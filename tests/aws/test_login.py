@@ -14,7 +14,7 @@ from support.faulty_http import FaultyHttp
 from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.aws import connection
-from secretsync_core.stores.aws.answers import CredentialsRefused
+from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from pathlib import Path

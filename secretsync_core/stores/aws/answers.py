@@ -20,6 +20,7 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,17 +45,6 @@ class Refusal(NamedTuple):
     status: int = 400
     text: str = ""
     retry_after: float | None = None
-
-
-class CredentialsRefused(AccessDenied):
-    """Nobody with our credentials may ask anything: they are missing, wrong or have expired."""
-
-
-class Unhealable(StoreUnavailable):
-    """The service cannot be reached, and trying again does not help: its certificate is wrong, say."""
-
-    retryable = False
-    unanswered = False
 
 
 class WrongState(StoreError):
@@ -348,15 +338,7 @@ def _unknown_host(error: BaseException) -> bool:
     """Whether a connection failed because the name of its host is not known."""
     import socket
 
-    waiting: list[object] = [error]
-    for _ in range(20):
-        if not waiting:
-            break
-        found = waiting.pop(0)
-        if isinstance(found, socket.gaierror) or type(found).__name__ == "NameResolutionError":
-            return True
-        if isinstance(found, BaseException):
-            more = getattr(found, "kwargs", {})
-            waiting += [*found.args, found.__cause__, found.__context__]
-            waiting += more.values() if isinstance(more, dict) else []
-    return False
+    return any(
+        isinstance(each, socket.gaierror) or type(each).__name__ == "NameResolutionError"
+        for each in errors_behind(error)
+    )

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.aws.answers import CredentialsRefused, Request, failure, failures
+from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.quiet import quiet
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.threads import close_threads
 from secretsync_core.stores.unanswered import Doubt
 

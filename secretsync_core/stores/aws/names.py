@@ -59,9 +59,3 @@ class Keys:
     def _invalid(self, key: str) -> InvalidSecret:
         hint = f"a key is {self.limits.key_rule}, {self.limits.max_key_bytes} characters at most"
         return invalid_key(key, self.store, key_fault(key, self.limits), hint=hint)
-
-
-def common_beginning(names: Collection[str]) -> str:
-    """How all of some names begin."""
-    low, high = min(names), max(names)
-    return low[: next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]

@@ -20,8 +20,8 @@ from botocore.loaders import create_loader
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
-from secretsync_core.errors import StoreError
 from secretsync_core.stores.aws.answers import Request, failure, failures
+from secretsync_core.stores.http import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from botocore.loaders import Loader
 
+    from secretsync_core.errors import StoreError
     from secretsync_core.schema.base import Credential
     from secretsync_core.stores.aws.config import AwsConfig
 
@@ -215,8 +216,4 @@ def _region(config: AwsConfig, environ: Mapping[str, str]) -> str | None:
 
 
 def _sendable(where: Credential, environ: Mapping[str, str], store: str) -> str:
-    """A credential, if it can stand in a header."""
-    text = resolve(where, environ, store=store)
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise StoreError(f"the {describe(where)} holds characters that no AWS key has", store=store)
-    return text
+    return sendable(resolve(where, environ, store=store), store, where=describe(where), kind="AWS key")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.aws.answers import CredentialsRefused
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:

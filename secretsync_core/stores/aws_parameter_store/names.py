@@ -10,9 +10,10 @@ import re
 from dataclasses import replace
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import Keys, common_beginning, segment
+from secretsync_core.stores.aws.names import Keys, segment
 
 MAX_LEVELS = 15
 

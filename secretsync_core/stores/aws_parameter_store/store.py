@@ -14,7 +14,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.model.capabilities import Shape, StoreFacts
-from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch
+from secretsync_core.stores.aws.answers import Mismatch
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
@@ -22,6 +22,7 @@ from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import blob_of
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.unanswered import Doubt
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.aws.answers import CredentialsRefused
-from secretsync_core.stores.aws.names import common_beginning
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:

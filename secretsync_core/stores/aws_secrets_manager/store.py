@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.answers import CredentialsRefused, Refusal, Request, WrongState, refusal
+from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, refusal
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
@@ -18,6 +18,7 @@ from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
 from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS, Names
 from secretsync_core.stores.aws_secrets_manager.writing import Writing
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence

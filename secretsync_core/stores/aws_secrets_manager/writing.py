@@ -13,10 +13,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError, StoreUnavailable
-from secretsync_core.stores.aws.answers import CredentialsRefused, Mismatch, WrongState
+from secretsync_core.stores.aws.answers import Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import blob_of
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Credential, Tls
+from secretsync_core.stores.http import sendable
 from secretsync_core.stores.tls import context_for
 
 if TYPE_CHECKING:
@@ -129,10 +130,3 @@ def _in_cluster(environ: Mapping[str, str], store: str) -> Access:
     address = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     tls = Tls.model_validate({"caFile": str(authority)})
     return GivenAccess(address, tls, Credential(file=str(token)), environ=environ, store=store)
-
-
-def sendable(token: str, store: str) -> str:
-    """The token, if it can stand in a header. Checked here, because the error of the HTTP client would show it."""
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise StoreError("the token holds characters that no token has", store=store, hint="is it the right file?")
-    return token

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
-from secretsync_core.stores.outage import retry_after
+from secretsync_core.stores.http import retry_after
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
+from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, refusal
-from secretsync_core.stores.outage import TokenRefused, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 
@@ -73,7 +73,7 @@ class Client:
             answer, unanswered = await doubt.of(ask(self._gate, kind, attempt, _refuses))
             doubt.unanswered = doubt.unanswered or unanswered
         if answer.status == 401:
-            refused = TokenRefused(
+            refused = CredentialsRefused(
                 f"{self.store} does not know our credential: it has expired, or was never valid",
                 store=self.store,
                 hint=self._access.advice(),
@@ -154,13 +154,9 @@ def _configuration(access: Access, width: int) -> Configuration:
 
 def _root(error: BaseException) -> OSError:
     """The error of the socket or of the TLS library that urllib3 wraps."""
-    waiting: list[object] = [error]
-    for _ in range(20):
-        if not waiting:
-            break
-        found = waiting.pop(0)
-        if isinstance(found, OSError) and not isinstance(found, exceptions.HTTPError):
-            return found
-        if isinstance(found, BaseException):
-            waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
-    return OSError()
+    found = (
+        each
+        for each in errors_behind(error)
+        if isinstance(each, OSError) and not isinstance(each, exceptions.HTTPError)
+    )
+    return next(found, OSError())

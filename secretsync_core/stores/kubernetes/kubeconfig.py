@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 
 from secretsync_core.errors import AccessDenied, StoreError
-from secretsync_core.stores.kubernetes.access import Proof, sendable
+from secretsync_core.stores.http import sendable
+from secretsync_core.stores.kubernetes.access import Proof
 
 EXPIRY_SLACK_SECONDS = 60.0
 """A plugin's credential is fetched anew this long before it expires, or halfway where it lives but shortly."""

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.kubernetes.answers import (
     METADATA,
     METADATA_LIST,
@@ -21,7 +22,6 @@ from secretsync_core.stores.kubernetes.answers import (
 )
 from secretsync_core.stores.kubernetes.names import Place, Scope
 from secretsync_core.stores.kubernetes.objects import metadata_of
-from secretsync_core.stores.outage import TokenRefused
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Listing:
                         return found, rest
             except _ExpiredError:
                 continue
-            except TokenRefused:
+            except CredentialsRefused:
                 raise
             except AccessDenied:
                 self._denied.add(part.scope)
@@ -180,7 +180,7 @@ class Listing:
     async def _by_name(self, place: Place, key: str) -> list[tuple[str, Metadata] | Gap]:
         try:
             metadata = await self.look(place, key)
-        except TokenRefused:
+        except CredentialsRefused:
             raise
         except AccessDenied as error:
             return [Gap(key, error.code, error.message)]
@@ -212,7 +212,7 @@ class Listing:
         request = Request(store, "GET", path, "get", action, self._namespace, resource="namespaces")
         try:
             answer = await self._client.call("stat", request, accept=METADATA)
-        except TokenRefused:
+        except CredentialsRefused:
             raise
         except AccessDenied:
             self._confirmed = True

@@ -15,7 +15,7 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from secretsync_core.stores.outage import Unhealable, retry_after
+from secretsync_core.stores.http import Unhealable, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from secretsync_core.credentials import describe, resolve
-from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.stores.http import CredentialsRefused, sendable
 
 if TYPE_CHECKING:
     from secretsync_core.stores.base import StoreContext
@@ -49,7 +49,7 @@ class Auth:
     async def instead_of(self, refused: str) -> str | None:
         """After a 403: another token to try with, or ``None`` where this one lives and it is a policy that denies.
 
-        Raises TokenRefused where the token is dead and there is no way to another one.
+        Raises CredentialsRefused where the token is dead and there is no way to another one.
         """
         async with self._lock:
             if self._token is not None and self._token != refused:
@@ -61,7 +61,7 @@ class Auth:
                 self._alive_until = asked + _trusted(lease)
                 return None
             if self._given is not None and self._read() == refused:
-                raise TokenRefused(
+                raise CredentialsRefused(
                     f"{self._context.name} does not know our token: it has expired or was revoked",
                     store=self._context.name,
                     hint=f"put a new one in the {describe(self._given)}",
@@ -89,13 +89,13 @@ class Auth:
         else:
             asked = time.monotonic()
             lease = await self._logins.login()
-            self._token = _sendable(lease.token, self._context.name)
+            self._token = sendable(lease.token, self._context.name)
             self._alive_until = asked + _trusted(lease)
             self._keep(_rest(lease), lease)
 
     def _read(self) -> str:
         assert self._given is not None  # noqa: S101
-        return _sendable(resolve(self._given, self._context.environ, store=self._context.name), self._context.name)
+        return sendable(resolve(self._given, self._context.environ, store=self._context.name), self._context.name)
 
     def _keep(self, seconds: float, lease: Lease | None) -> None:
         if self._keeper is not None and self._keeper is not asyncio.current_task():
@@ -133,7 +133,7 @@ class Auth:
         async with self._lock:
             if self._token == token:
                 lease = await self._logins.login()
-                self._token = _sendable(lease.token, self._context.name)
+                self._token = sendable(lease.token, self._context.name)
         return lease
 
 
@@ -145,10 +145,3 @@ def _rest(lease: Lease) -> float:
 def _trusted(lease: Lease) -> float:
     """How long a denial is taken for a policy's, once a token was seen alive: less where its life is short."""
     return min(lease.seconds / 2, TRUST_SECONDS) if lease.seconds else TRUST_SECONDS
-
-
-def _sendable(token: str, store: str) -> str:
-    """The token, if it can stand in a header. Checked here, because the error of the HTTP client would show it."""
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise StoreError("the token holds characters that no token has", store=store, hint="is it the right file?")
-    return token

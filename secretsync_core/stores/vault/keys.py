@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from secretsync_core.errors import InvalidSecret
-from secretsync_core.key_rules import key_fault
+from secretsync_core.key_rules import common_beginning, key_fault
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.fit import invalid_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
 # Printable as Go understands it (letters, marks, numbers, punctuation, symbols, and the space), which is what the
 # server insists on with a 400. `.` and `..` would be resolved on the way, and `//` is one `/`.
@@ -63,8 +63,6 @@ def folder_of(key: str) -> str:
     return key[: key.rfind("/") + 1]
 
 
-def common_folder(keys: Iterable[str]) -> str:
+def common_folder(keys: Collection[str]) -> str:
     """The deepest folder that holds all of ``keys``, ending in ``/``, or empty."""
-    low, high = min(keys), max(keys)
-    length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return folder_of(low[:length])
+    return folder_of(common_beginning(keys))

@@ -10,7 +10,7 @@ from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.fit import json_fields_of
-from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
@@ -65,7 +65,7 @@ class Kv1Store(KvMount):
         async def look(folder: str) -> tuple[Found, list[str]]:
             try:
                 there = (await self._listing.folder(folder)).keys
-            except TokenRefused:
+            except CredentialsRefused:
                 raise
             except AccessDenied as error:
                 return [Gap(key, error.code, error.message) for key in wanted[folder]], []
@@ -86,7 +86,7 @@ class Kv1Store(KvMount):
         async def look(folder: str) -> tuple[Found, list[str]]:
             try:
                 found = await self._listing.folder(folder)
-            except TokenRefused:
+            except CredentialsRefused:
                 raise
             except AccessDenied as error:
                 if folder == prefix:

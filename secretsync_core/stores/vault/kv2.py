@@ -12,7 +12,7 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
-from secretsync_core.stores.outage import TokenRefused
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, nonsense
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
@@ -136,7 +136,7 @@ class Kv2Store(KvMount):
         async def look(key: str) -> tuple[Found, tuple[()]]:
             try:
                 entry = await self._look(key, metadata=metadata)
-            except TokenRefused:
+            except CredentialsRefused:
                 raise
             except AccessDenied as error:
                 return [Gap(key, error.code, error.message)], ()
@@ -178,7 +178,7 @@ class Kv2Store(KvMount):
                 return await self._entry(path, metadata=metadata), []
             try:
                 folder = await self._listing.folder(path)
-            except TokenRefused:
+            except CredentialsRefused:
                 raise
             except AccessDenied as error:
                 if path == prefix:
@@ -197,7 +197,7 @@ class Kv2Store(KvMount):
     async def _entry(self, key: str, *, metadata: bool) -> Found:
         try:
             entry = await self._look(key, metadata=metadata)
-        except TokenRefused:
+        except CredentialsRefused:
             raise
         except AccessDenied as error:
             if metadata:

@@ -11,7 +11,7 @@ import orjson
 from secretsync_core.credentials import resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.outage import TokenRefused, unreachable
+from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.threads import in_thread
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.vault.answers import (
@@ -55,7 +55,7 @@ class Logins:
         return next((name for name, field in _FIELD.items() if getattr(auth, field) is not None), "token")
 
     async def login(self) -> Lease:
-        """A new token by the configured method. Credential files are read anew. Raises TokenRefused where refused."""
+        """A new token by the configured method. Credential files are read anew. Raises CredentialsRefused."""
         method, credentials = self.method, self._credentials()
 
         def ask(client: Any) -> Any:
@@ -69,7 +69,7 @@ class Logins:
             raise refusal(request, status, body, headers)
         mount = getattr(getattr(self._config.auth, _FIELD[method]), "mount", method)
         missing = status == 404 or NO_ROUTE in body
-        raise TokenRefused(
+        raise CredentialsRefused(
             f"{self._context.name} refuses to log us in by {method}",
             store=self._context.name,
             hint=f"is {method} mounted at auth/{mount}?"
@@ -173,16 +173,8 @@ class Logins:
 
 def _root(error: BaseException) -> ssl.SSLError:
     """The error of the TLS library, which requests and urllib3 wrap several times, each in a way of its own."""
-    waiting: list[object] = [error]
-    for _ in range(20):
-        if not waiting:
-            break
-        found = waiting.pop(0)
-        if isinstance(found, ssl.SSLError):
-            return found
-        if isinstance(found, BaseException):
-            waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
-    return ssl.SSLError()
+    found = (each for each in errors_behind(error) if isinstance(each, ssl.SSLError))
+    return next(found, ssl.SSLError())
 
 
 _FIELD = {

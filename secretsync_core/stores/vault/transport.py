@@ -13,7 +13,7 @@ import orjson
 from yarl import URL
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.outage import unreachable
+from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, nonsense, refusal

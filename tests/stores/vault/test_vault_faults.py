@@ -25,7 +25,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.inventory import Gap
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.outage import retry_after
+from secretsync_core.stores.http import retry_after
 from secretsync_core.stores.vault import transport
 
 if TYPE_CHECKING:

@@ -1,0 +1,68 @@
+"""What stores over HTTP have in common: servers out of reach, credentials that are refused, and headers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Unhealable(StoreUnavailable):
+    """The store cannot be reached, and trying again does not help: its certificate is wrong, say."""
+
+    retryable = False
+    unanswered = False
+
+
+class CredentialsRefused(AccessDenied):
+    """Our credentials are missing, wrong or expired: nobody who has them may ask anything.
+
+    A policy's denial is a plain AccessDenied.
+    """
+
+
+def unreachable(store: str, why: str, *, hint: str = "", permanent: bool = False) -> StoreUnavailable:
+    """The error for a connection that failed; ``permanent`` where trying again cannot help."""
+    kind = Unhealable if permanent else StoreUnavailable
+    return kind(f"{store} cannot be reached: {why}", store=store, hint=hint)
+
+
+def retry_after(header: str | None) -> float | None:
+    """The seconds that a Retry-After header asks for, given as a number or as a date; ``None`` for neither."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def sendable(credential: str, store: str, *, where: str = "token", kind: str = "token") -> str:
+    """A credential, if it can stand in a header. Checked here, because the error of the HTTP client would show it."""
+    if not credential.isascii() or not credential.isprintable() or " " in credential:
+        raise StoreError(f"the {where} holds characters that no {kind} has", store=store, hint="is it the right file?")
+    return credential
+
+
+def errors_behind(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it wraps: HTTP libraries do that several times, each in a way of its own."""
+    waiting: list[object] = [error]
+    for _ in range(20):
+        if not waiting:
+            return
+        found = waiting.pop(0)
+        if isinstance(found, BaseException):
+            yield found
+            more = getattr(found, "kwargs", {})
+            waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
+            waiting += more.values() if isinstance(more, dict) else []
