@@ -239,16 +239,16 @@ class MemoryStore:
             if stored.deleted:
                 raise SecretNotFound(f"{key} is deleted", store=self._name, key=key)
             token, payload = stored.versions[-1]
-            return Secret(SecretValue(copy.deepcopy(payload)), token)
+            return Secret(SecretValue(self._copied(payload)), token)
         for token, payload in stored.versions:
             if display_version(token) == version:
-                return Secret(SecretValue(copy.deepcopy(payload)), token)
+                return Secret(SecretValue(self._copied(payload)), token)
         raise SecretNotFound(f"{key} has no version {version}", store=self._name, key=key)
 
     def _write(self, key: str, value: SecretValue) -> str:
         self._check_key(key)
         check_fits(value, self._facts, key)
-        payload = copy.deepcopy(value.reveal())
+        payload = self._copied(value.reveal())
         stored = self._data.secrets.get(key)
         if stored is None:
             stored = self._data.secrets[key] = _Stored()
@@ -259,6 +259,9 @@ class MemoryStore:
         # The nonce keeps tokens apart from those of another process, or of a purged secret, with the same number.
         stored.versions.append((f"{stored.count}@{secrets.token_hex(8)}", payload))
         return stored.token
+
+    def _copied(self, payload: dict[str, FieldValue] | bytes) -> dict[str, FieldValue] | bytes:
+        return copy.deepcopy(payload)
 
     def _check_key(self, key: str) -> None:
         check_key(key, self._name, LIMITS)

@@ -298,8 +298,8 @@ WRONG = {
     "keeps what it was handed": (
         """
         class Wrong(MemoryStore):
-            def _copy_json(self, key, item):
-                return item
+            def _copied(self, payload):
+                return payload
         """,
         ["test_values_are_copied"],
     ),
