@@ -35,7 +35,7 @@ def test_an_item_stays_out_of_sync_until_a_run_has_put_it_right(ledger: Ledger) 
 
 
 def test_the_job_as_a_whole_is_marked_as_an_item_is(ledger: Ledger) -> None:
-    """What kept everything from being synced stays until a run says that it is over; jobs know nothing of each other."""
+    """What kept all from being synced stays until a run says that it is over; jobs know nothing of each other."""
     ledger.items.mark("job", "run-1", out={""})
     ledger.items.mark("other", "run-1", out={"", "alpha"})
     assert _out(ledger) == [""]
