@@ -10,7 +10,7 @@ import dagster as dg
 from secretsync_core.cli.wording import reason
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
-from secretsync_core.model.report import Result
+from secretsync_core.model.report import NOT_DONE, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 ROWS = 100
 """The most rows that a table shows; it says so where there are more."""
 
-_BAD = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
-
 
 def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetadataValue:
     """Each key with what happened to it and both versions; what went wrong first. ``total``: if there were more."""
-    ordered = sorted(outcomes, key=lambda outcome: (outcome.result not in _BAD, outcome.change.key))
+    ordered = sorted(outcomes, key=lambda outcome: (outcome.result not in NOT_DONE, outcome.change.key))
     return _table(
         ("key", "result", "why", "source version", "destination version"),
         [
@@ -96,7 +94,7 @@ def numbers(
         "copied": dg.MetadataValue.int(copied),
         "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
         "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
-        "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in _BAD)),
+        "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in NOT_DONE)),
         "drifted": dg.MetadataValue.int(drifted),
     }
     if seconds is not None:
@@ -113,7 +111,7 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
     for item, counts in sorted(report.counts.items()):
         copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
         same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
-        bad = sum(counts.get(result, 0) for result in _BAD)
+        bad = sum(counts.get(result, 0) for result in NOT_DONE)
         lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
     if healed:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]

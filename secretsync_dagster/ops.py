@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
-from secretsync_core.model.report import UNDONE, Result
+from secretsync_core.model.report import NOT_DONE, Result, may_heal
 from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
@@ -165,8 +165,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                 failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    out_of_sync = done.report.left_out
-                    out_of_sync |= {shard.item} if shard.item else set()
+                    out_of_sync = done.report.out_of_sync | ({shard.item} if shard.item else set())
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
                     yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=out_of_sync)
                 raise failure
@@ -213,7 +212,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
         shown = {one.shown for one in results if one.run == context.run_id}
         if manifest.run == context.run_id:
             shown.update(manifest.shown)
-        out_of_sync = done.report.left_out
+        out_of_sync = done.report.out_of_sync
         for item in manifest.items:
             if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
                 yield _materialization(runtime.catalog, manifest.job, item, done)
@@ -289,9 +288,9 @@ def _described(shard: Shard) -> str:
 
 def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     """What fails a step, with a table of what failed and why; the ``last`` attempt asks for no other."""
-    bad = [one for one in done.outcomes if one.result in UNDONE]
+    bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
-    count = done.report.total(*UNDONE)
+    count = done.report.total(*NOT_DONE)
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {done.report.total()} secrets of {whose} failed"
@@ -307,11 +306,8 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
         },
         # Only what may heal by itself is worth the wait.
         allow_retries=not last
-        and (any(one.code in _MAY_HEAL for one in bad) or any(error.code in _MAY_HEAL for error in errors)),
+        and any(may_heal(code) for code in [*(one.code for one in bad), *(error.code for error in errors)]),
     )
-
-
-_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
 
 
 def _is_last(context: dg.OpExecutionContext) -> bool:

@@ -28,8 +28,15 @@ class Result(StrEnum):
     NOT_REACHED = "not-reached"  # the sync was stopped, or its store was lost, before this one
 
 
-UNDONE = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
-"""What leaves a secret other than the plan wants it."""
+NOT_DONE = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
+"""The results of a secret that is not as the plan wants it."""
+
+_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
+
+
+def may_heal(code: str) -> bool:
+    """Whether what failed with this error code may go well by itself a little later, so that trying again helps."""
+    return code in _MAY_HEAL
 
 
 class Outcome(NamedTuple):
@@ -110,17 +117,17 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether everything that the plan asks for is in place."""
-        return not (self.errors or self.stopped or self.total(Result.FAILED, Result.REFUSED, Result.NOT_REACHED))
+        return not (self.errors or self.stopped or self.total(*NOT_DONE))
+
+    @property
+    def out_of_sync(self) -> set[str]:
+        """The plan items that this sync left out of sync; an empty name stands for the job as a whole."""
+        return {*self.items_with(*NOT_DONE), *(error.item for error in self.errors)}
 
     @property
     def verdict(self) -> str:
         """How it ended, in one word for the ledger; empty where all is well."""
         return "stopped" if self.stopped else ("" if self.ok else "failed")
-
-    @property
-    def left_out(self) -> set[str]:
-        """The plan items that are not in sync now; an empty name stands for the job as a whole."""
-        return {*self.items_with(*UNDONE), *(error.item for error in self.errors)}
 
     @property
     def asked(self) -> tuple[tuple[str, str, int], ...]:

@@ -94,7 +94,7 @@ class Run:
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
         names = () if report.stopped else ("", *(item.name for item in self.plan.items))
-        await self.mark(out=report.left_out, well=names)
+        await self.mark(out=report.out_of_sync, well=names)
         await self.recorder.record(
             Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
         )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from secretsync_core.errors import PlanRefused, SecretSyncError, StoreError, UsageError
 from secretsync_core.key_rules import key_fault
 from secretsync_core.model.change import Action, Reason
-from secretsync_core.model.report import UNDONE, Outcome, Report, Result
+from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
 from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.compare import Comparer, find_fields, foresee
 from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies
@@ -460,7 +460,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
         done.begin(found)
         await _carry_out(run, found, done)
         _sum_up(run, done.report)
-        out = done.report.left_out | ({shard.item} if shard.item and not done.report.ok else set())
+        out = done.report.out_of_sync | ({shard.item} if shard.item and not done.report.ok else set())
         await run.mark(out=out, well=shard.settles)
         return done
 
@@ -605,7 +605,7 @@ async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     done.observer.planned(len(found.changes))
     await transfer.copy(found.changes)
     if found.deletes:
-        undone = done.report.items_with(*UNDONE)
+        undone = done.report.items_with(*NOT_DONE)
         done.observer.phase("deleting")
         done.observer.planned(len(found.deletes))
         await transfer.delete(withhold(found.deletes, Doubts(undone, bool(undone)), run.plan.names))
