@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from cli.conftest import Cli
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
 
 
 def test_the_demo_plays_to_its_end(cli: Cli) -> None:

@@ -20,7 +20,7 @@ from secretsync_core.demo.openbao import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
 
 SETTINGS = Path(__file__).parents[2] / "dagster.yaml"
 PROJECT = {

@@ -204,7 +204,7 @@ def crash(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("crash", [(2, 400, "concurrency: 16, shards: 2")], indirect=True)
 def test_a_run_in_processes(crash: Crash, tmp_path: Path) -> None:
     """Each step is a process of its own, two of them at a time; all of it is one run under one lease."""
@@ -234,7 +234,7 @@ def test_a_run_in_processes(crash: Crash, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("crash", [(2, 60, "rate: 40/s, concurrency: 2")], indirect=True)
 def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: Path) -> None:
     """Its process is killed as the kernel does it: Dagster tries that step again, and nothing is written twice."""
@@ -265,7 +265,7 @@ def _out(config: Path) -> set[str]:
         return out_of_sync(opened.ledger, "job")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("executor", ["Multiprocess", pytest.param("Kubernetes", marks=pytest.mark.slow)])
 def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:
     """Both are out of sync, though neither step knows of the other; from failure executes just both. Where runs are no

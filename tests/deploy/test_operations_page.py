@@ -49,7 +49,7 @@ def test_the_metrics_pod_is_restricted_and_fits_the_chart() -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("deploy")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_the_metrics_pod_writes_and_stops(image: Image, tmp_path: Path) -> None:
     """Its loop writes the file that the node exporter reads, in the image, and ends at once when it is told to."""
     documents, written = tmp_path / "documents", tmp_path / "metrics"

@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: list[str], where: Path, site: Path | None = None) -> str:
     environ = os.environ | ({"PYTHONPATH": str(site)} if site else {})
-    ran = subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, timeout=280, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ui.history import History
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
 
 
 def test_one_press_runs_the_whole_job(page: Page, ui: WebUi, stage: Stage) -> None:
