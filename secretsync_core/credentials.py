@@ -40,7 +40,7 @@ def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = 
         text = credential.value or ""
     text = text.rstrip("\r\n")
     if not text:
-        raise StoreError(f"the {describe(credential)} is empty", store=store, hint="it should hold a credential")
+        raise StoreError(f"the {describe(credential)} is empty", store=store, hint="it must contain a credential")
     return text
 
 

@@ -44,6 +44,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from secretsync_core.counting import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,8 +98,7 @@ class DocumentError(SecretSyncError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the documents")
+        super().__init__(f"{plural(len(self.problems), 'problem')} in the documents")
 
 
 class UsageError(SecretSyncError):

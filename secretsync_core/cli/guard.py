@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from types import FrameType, TracebackType
 
-_HINT = "this is a fault in SecretSync: please report it, with this line and the command that you ran"
+_HINT = "this is a bug in SecretSync: please report it, with this line and the command that you ran"
 _PACKAGES = ("secretsync_core", "secretsync_dagster")
 
 

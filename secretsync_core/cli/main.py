@@ -17,9 +17,9 @@ from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_err
 # Pretty exceptions stay off, because they show local variables.
 app = typer.Typer(
     name="secretsync",
-    help="Copy secrets between stores, and prove what was done.",
-    epilog="Exit codes: 0 all well; 1 some secrets failed; 2 the documents or the call are wrong; "
-    "3 a store or the ledger cannot be reached or denies access; 10 changes (plan --detailed-exitcode), drift (check); "
+    help="Copy secrets from one store to another, and prove what was done.",
+    epilog="Exit codes: 0 success; 1 some secrets failed; 2 wrong documents or command line; "
+    "3 a store or the ledger is unreachable or refuses access; 10 changes (plan --detailed-exitcode) or drift (check); "
     "74 stdout cannot be written.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -56,7 +56,7 @@ Config = Annotated[
         "-c",
         metavar="DIR",
         envvar="SECRETSYNC_CONFIG",
-        help="The directory that holds the documents. [default: ./secretsync]",
+        help="Directory with the documents. [default: ./secretsync]",
         show_default=False,
     ),
 ]
@@ -67,15 +67,19 @@ Jobs = Annotated[
 Items = Annotated[list[str] | None, typer.Option("--item", metavar="NAME", help="Only this plan item; repeatable.")]
 Source = Annotated[
     Path | None,
-    typer.Option("--source", metavar="FILE", help="A SecretStore document, instead of --config.", show_default=False),
+    typer.Option("--source", metavar="FILE", help="Source SecretStore; needs --dest and --job.", show_default=False),
 ]
 Dest = Annotated[
     Path | None,
-    typer.Option("--dest", metavar="FILE", help="A SecretStore document, instead of --config.", show_default=False),
+    typer.Option(
+        "--dest", metavar="FILE", help="Destination SecretStore; with --source and --job.", show_default=False
+    ),
 ]
 JobFile = Annotated[
     Path | None,
-    typer.Option("--job", metavar="FILE", help="A SyncJob document, instead of --config.", show_default=False),
+    typer.Option(
+        "--job", metavar="FILE", help="SyncJob; with --source and --dest, instead of --config.", show_default=False
+    ),
 ]
 Ledger = Annotated[
     str | None,
@@ -83,14 +87,12 @@ Ledger = Annotated[
         "--ledger",
         metavar="URL",
         envvar="SECRETSYNC_LEDGER",
-        help="The ledger: a file or a postgresql:// URL. [default: DIR/.secretsync/ledger.db]",
+        help="Ledger: a file or a postgresql:// URL. [default: DIR/.secretsync/ledger.db]",
         show_default=False,
     ),
 ]
-Output = Annotated[
-    Form, typer.Option("--output", "-o", help="Output format. JSON goes to stdout, everything else to stderr.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print problems and the last line only.")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="Output format. JSON goes to stdout, messages to stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems and the result.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
 
 
@@ -111,18 +113,18 @@ def _root(
     pass
 
 
-@app.command(short_help="Write a starter directory.")
+@app.command(short_help="Write a starter directory with a working example.")
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path("secretsync"),
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory to create.")] = Path("secretsync"),
     quiet: Quiet = False,
 ) -> int:
-    """Write a starter directory: two stores and a job that works as it is."""
+    """Write a starter directory with a working example: two stores and a job."""
     from secretsync_core.cli.commands import init as command
 
     return launch(lambda output: command.run(output, directory), quiet=quiet)
 
 
-@app.command(short_help="Check the documents.")
+@app.command(short_help="Check the documents and list every problem.")
 def validate(
     jobs: Jobs = None,
     config: Config = None,
@@ -132,7 +134,7 @@ def validate(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Check the documents, and list every problem with its file and line. Touches no store."""
+    """Check the documents and list every problem with file and line. Contacts no store."""
     from secretsync_core.cli.commands import validate as command
 
     call = _call(config, jobs, None, source, dest, job, None)
@@ -153,7 +155,7 @@ def plan(
         bool, typer.Option("--all", "-a", "-v", help="Show every key, including unchanged ones.")
     ] = False,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with code 10 if there are changes.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with 10 if there are changes.")
     ] = False,
     output: Output = Form.text,
     quiet: Quiet = False,
@@ -182,14 +184,14 @@ def sync(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Copy what differs, and record it. Ctrl-C finishes what is in flight; a second one ends at once."""
+    """Copy what differs, and record it. Ctrl-C finishes requests in flight; a second Ctrl-C stops at once."""
     from secretsync_core.cli.commands import sync as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Check for drift.")
+@app.command(short_help="Find drift: copies changed or removed by someone else.")
 def check(
     jobs: Jobs = None,
     config: Config = None,
@@ -202,25 +204,25 @@ def check(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Check for drift: destination secrets that somebody else changed or removed. Exits with 10 if there is any."""
+    """Find drift: destination secrets changed or removed by someone else. Exits with 10 if there is any."""
     from secretsync_core.cli.commands import check as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Show the state of each job.")
+@app.command(short_help="Show each job's schedule, last run and failures.")
 def status(
     jobs: Jobs = None, config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
 ) -> int:
-    """Show each job's schedule and last run, how many keys it owns, and what failed."""
+    """Show each job's schedule, last run, number of keys and failures."""
     from secretsync_core.cli.commands import status as command
 
     call = _call(config, jobs, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
-@app.command(short_help="Check every store and the ledger.")
+@app.command(short_help="Check that every store and the ledger can be used.")
 def health(
     jobs: Jobs = None,
     config: Config = None,
@@ -229,12 +231,13 @@ def health(
     job: JobFile = None,
     ledger: Ledger = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="How long each may take to respond.")
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="Time limit for each check."),
     ] = 10,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Check that every store grants access and the ledger can be written. Reads no value and writes nothing."""
+    """Check that every store accepts our login and the ledger is writable. Reads no value, writes nothing."""
     from secretsync_core.cli.commands import health as command
 
     call = _call(config, jobs, None, source, dest, job, ledger)
@@ -245,23 +248,23 @@ def health(
 def metrics(
     textfile: Annotated[
         Path | None,
-        typer.Option("--textfile", metavar="FILE", help="Write to this file atomically. [default: stdout]"),
+        typer.Option("--textfile", metavar="FILE", help="Write to this file, atomically. [default: stdout]"),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Verify every record of the ledger as well.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Also verify every record of the ledger.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     quiet: Quiet = False,
 ) -> int:
-    """Print ledger metrics of every job in Prometheus format; --textfile is for the node exporter's collector."""
+    """Print metrics of every job in Prometheus format; --textfile is for the node exporter's textfile collector."""
     from secretsync_core.cli.commands import metrics as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call, textfile=textfile, verify=verify), quiet=quiet)
 
 
-@app.command(short_help="List the installed stores.")
+@app.command(short_help="List store providers and their abilities.")
 def stores(output: Output = Form.text) -> int:
-    """List the installed stores, and what each can do."""
+    """List the installed store providers and their abilities."""
     from secretsync_core.cli.commands import stores as command
 
     return launch(command.run, json=output is Form.json)
@@ -277,12 +280,12 @@ def schema(
     return launch(lambda out: command.run(out, kind.value if kind else None))
 
 
-@app.command(short_help="Show a sync between two real OpenBao servers.")
+@app.command(short_help="Run a demo with two real OpenBao servers.")
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Exit when everything has been shown.")] = False,
-    secrets: Annotated[int, typer.Option("--secrets", min=20, max=20_000, help="How many secrets to create.")] = 300,
+    once: Annotated[bool, typer.Option("--once", help="Exit after the last step.")] = False,
+    secrets: Annotated[int, typer.Option("--secrets", min=20, max=20_000, help="Number of secrets.")] = 300,
 ) -> int:
-    """Sync one real OpenBao server to another, step by step, on loopback."""
+    """Sync one real OpenBao server to another on this machine, step by step."""
     from secretsync_core.cli.commands import demo as command
 
     return launch(lambda out: command.run(out, once=once, secrets=secrets))
@@ -294,20 +297,19 @@ def audit_log(
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only this destination key.")] = None,
     since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="WHEN", help="Only records since then: 2h, 3d, or 2026-01-31T08:00."),
+        str | None, typer.Option("--since", metavar="WHEN", help="Only records since then: 2h, 3d or 2026-01-31T08:00.")
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option("--event", metavar="EVENT", help="Only this event, such as done or failed; repeatable."),
+        typer.Option("--event", metavar="EVENT", help="Such as done or failed; repeatable."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Only the newest N; 0 for all.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Show the newest N records; 0 for all.")] = 50,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show the ledger's records, newest last."""
+    """Show ledger records, newest last."""
     from secretsync_core.cli.commands import audit_log as command
 
     wanted = command.Wanted(job=job, run=run, key=key, since=since, events=tuple(event or ()), limit=limit)
@@ -319,11 +321,7 @@ def audit_log(
 def audit_verify(
     expect: Annotated[
         list[str] | None,
-        typer.Option(
-            "--expect",
-            metavar="JOB=SEQ:HASH",
-            help="A head noted earlier, which must still be in the chain; repeatable.",
-        ),
+        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="Record that the ledger must contain; repeatable."),
     ] = None,
     config: Config = None,
     ledger: Ledger = None,
@@ -341,13 +339,13 @@ def audit_verify(
 def audit_export(
     job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Write to this file atomically. [default: stdout]")
+        Path | None, typer.Option("--file", metavar="FILE", help="Write to this file, atomically. [default: stdout]")
     ] = None,
     config: Config = None,
     ledger: Ledger = None,
     quiet: Quiet = False,
 ) -> int:
-    """Export every record as a line of JSON, with everything needed to verify the chain elsewhere."""
+    """Export every record as JSON lines, with everything needed to verify the chain elsewhere."""
     from secretsync_core.cli.commands import audit_export as command
 
     call = _call(config, None, None, None, None, None, ledger)
@@ -358,32 +356,26 @@ def audit_export(
 def audit_migrate(
     config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
 ) -> int:
-    """Upgrade the ledger's tables to the version of this program. Touches no record; back up first."""
+    """Upgrade the ledger's tables to this program's version. Back up first; no record is changed."""
     from secretsync_core.cli.commands import audit_migrate as command
 
     call = _call(config, None, None, None, None, None, ledger)
     return launch(lambda out: command.run(out, call), json=output is Form.json, quiet=quiet)
 
 
-@audit.command("rotate-key", short_help="Change the ledger's key.")
+@audit.command("rotate-key", short_help="Replace the ledger's key and reseal the ledger.")
 def audit_rotate_key(
     expect: Annotated[
         list[str] | None,
-        typer.Option(
-            "--expect",
-            metavar="JOB=SEQ:HASH",
-            help="A head noted earlier, which must still be in the chain; repeatable.",
-        ),
+        typer.Option("--expect", metavar="JOB=SEQ:HASH", help="Record that the ledger must contain; repeatable."),
     ] = None,
-    status: Annotated[
-        bool, typer.Option("--status", help="Change nothing; show how many old fingerprints are left.")
-    ] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show progress; change nothing.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Verify the ledger with its old key and seal it with a new one. No run may be in progress."""
+    """Verify the ledger with its old key and reseal it with a new one. Stop all runs first."""
     from secretsync_core.cli.commands import audit_rotate_key as command
 
     call = _call(config, None, None, None, None, None, ledger)
@@ -430,7 +422,7 @@ def _wrong_call(error: Any, arguments: list[str]) -> int:
         typer.echo(context.get_help() if context is not None else "", err=True)
         return 2
     message = error.format_message().replace("Value error, ", "")
-    return usage_error(message, f"{path} --help lists what it takes", json=asked_for_json(arguments))
+    return usage_error(message, f"see {path} --help", json=asked_for_json(arguments))
 
 
 def main(arguments: list[str] | None = None) -> None:

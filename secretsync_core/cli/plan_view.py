@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang, widest
 from secretsync_core.cli.paint import cells, pad
-from secretsync_core.cli.wording import ALWAYS_COUNTED, SIGNS, TO_DO, number, plural, why
+from secretsync_core.cli.wording import ALWAYS_COUNTED, SIGNS, TO_DO, why
+from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import display_version
 

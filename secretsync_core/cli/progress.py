@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli.json_output import outcome_object
-from secretsync_core.cli.wording import PHASES, number
+from secretsync_core.cli.wording import PHASES
+from secretsync_core.counting import number
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang
 from secretsync_core.cli.paint import cells
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import DRIFTS, RESULTS, number, plural, reason
+from secretsync_core.cli.wording import DRIFTS, RESULTS, reason
+from secretsync_core.counting import number, plural
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
@@ -106,4 +107,4 @@ def stopped_line(report: Report) -> str:
     """How to go on after a sync was stopped."""
     left = report.total(Result.NOT_REACHED)
     what = f"{plural(left, 'secret')} not reached" if left else "stopped"
-    return f"{what}; `secretsync sync {report.job}` goes on from here"
+    return f"{what}; continue with `secretsync sync {report.job}`"

@@ -50,10 +50,8 @@ class Stop:
         if not self.code:
             self.code = 128 + number
             self.event.set()
-            again = (
-                "; press Ctrl-C again to end at once" if number == signal.SIGINT else "; send it again to end at once"
-            )
-            self._output.complain(f"stopping: finishing what is in flight{again}")
+            again = "press Ctrl-C again" if number == signal.SIGINT else "send SIGTERM again"
+            self._output.complain(f"stopping after the requests in flight; {again} to stop at once")
         else:
             # Nothing is cleaned up: what was announced in the ledger and not finished is settled by the next run.
             if sys.stderr.isatty():

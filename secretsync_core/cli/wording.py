@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli.escape import safe
+from secretsync_core.counting import number
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.report import Result
 
@@ -15,43 +16,43 @@ REASONS: dict[str, str] = {
     Reason.NEW: "not in the destination yet",
     Reason.SOURCE_CHANGED: "changed at the source",
     Reason.DEFINITION_CHANGED: "the plan item changed",
-    Reason.DRIFTED: "somebody else changed it",
-    Reason.REMOVED_OUTSIDE: "somebody else removed it",
-    Reason.FIRST_SIGHT: "already there, not written by this job: values are compared",
-    Reason.NO_VERSIONS: "the store keeps no versions: values are compared",
-    Reason.VERIFY: "asked to compare values",
+    Reason.DRIFTED: "changed by someone else",
+    Reason.REMOVED_OUTSIDE: "removed by someone else",
+    Reason.FIRST_SIGHT: "exists, but not written by this job: comparing values",
+    Reason.NO_VERSIONS: "the store has no versions: comparing values",
+    Reason.VERIFY: "comparing values on request",
     Reason.VERSIONS_MATCH: "versions match",
     Reason.SAME_VALUE: "same value",
     Reason.DIFFERENT_VALUE: "the values differ",
-    Reason.EXISTS: "already there, and the policy leaves it alone",
-    Reason.SOURCE_GONE: "gone from the source",
+    Reason.EXISTS: "exists, and writePolicy keeps it",
+    Reason.SOURCE_GONE: "removed at the source",
     Reason.NOT_SELECTED: "no longer selected by its plan item",
-    Reason.ITEM_GONE: "its plan item is gone",
+    Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
-    Reason.CHANGED_OUTSIDE: "kept: somebody else changed it since",
+    Reason.CHANGED_OUTSIDE: "kept: changed by someone else",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
-    Reason.ITEM_FAILED: "kept: its item could not be read in full",
+    Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
     Reason.INVALID_KEY: "the destination cannot hold this key",
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
-    Reason.CANNOT_SEE: "could not be seen",
-    Reason.CANNOT_COMPARE: "it could not be compared",
+    Reason.CANNOT_SEE: "could not be checked",
+    Reason.CANNOT_COMPARE: "could not be compared",
     Reason.TRANSFORM_FAILED: "a transform failed",
-    Reason.KEY_ROTATED: "the ledger's key was changed",
+    Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
-    Reason.STOPPED: "the run was stopped before it",
-    Reason.ADOPTED: "was there already, and is taken over",
+    Reason.STOPPED: "not reached: the run was stopped",
+    Reason.ADOPTED: "existed already, adopted",
     # Codes of errors, as the ledger records them.
-    "access-denied": "the store refused access",
-    "conflict": "it changed while it was being written",
-    "rate-limited": "the store asked to slow down",
+    "access-denied": "access denied by the store",
+    "conflict": "changed during the write",
+    "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }
 
 DRIFTS: dict[Drift, str] = {
-    Drift.CHANGED: "somebody else changed it",
-    Drift.REMOVED: "somebody else removed it",
-    Drift.UNKNOWN: "may not be read, so nobody knows",
+    Drift.CHANGED: "changed by someone else",
+    Drift.REMOVED: "removed by someone else",
+    Drift.UNKNOWN: "drift unknown: write-only",
 }
 
 SIGNS: dict[Action, tuple[str, str]] = {
@@ -114,19 +115,9 @@ def why(change: Change) -> str:
     return text
 
 
-def number(count: int) -> str:
-    """A count as people read it: ``1,204``."""
-    return f"{count:,}"
-
-
 def size(count: int) -> str:
     """A number of bytes in the largest unit that says it exactly: ``64 KiB``, ``1 MB``, ``1,234 bytes``."""
     for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (10**6, "MB"), (10**3, "kB")):
         if count % unit == 0:
             return f"{number(count // unit)} {name}"
     return f"{number(count)} bytes"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """``1 secret``, ``3 secrets``."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"

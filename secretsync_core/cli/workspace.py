@@ -33,12 +33,12 @@ def uses_files(call: Call) -> bool:
     missing = [name for name in files if name not in given]
     if missing:
         needs = f"{' and '.join(given)} {'needs' if len(given) == 1 else 'need'} {' and '.join(missing)} too"
-        raise UsageError(needs, hint="the three files go together")
+        raise UsageError(needs, hint="use --source, --dest and --job together")
     if call.names:
-        raise UsageError("job names do not go with --source, --dest and --job", hint="the file of --job names the job")
+        raise UsageError("job names cannot be combined with --source, --dest and --job", hint="leave the names out")
     # From the environment it is only a default, which naming files overrides.
     if call.config is not None and str(call.config) != os.environ.get("SECRETSYNC_CONFIG"):
-        raise UsageError("--config does not go with --source, --dest and --job", hint="give one or the other")
+        raise UsageError("--config cannot be combined with --source, --dest and --job", hint="give one or the other")
     return True
 
 
@@ -49,11 +49,11 @@ def directory(call: Call) -> Path:
         return path
     if call.config is None:
         raise UsageError(
-            "there is no directory ./secretsync here", hint="`secretsync init` makes one; --config names another"
+            "there is no directory ./secretsync here", hint="run `secretsync init` to create it, or pass --config DIR"
         )
     raise UsageError(
         f"{path} is not a directory" if path.exists() else f"there is no directory {path}",
-        hint="--config (or SECRETSYNC_CONFIG) names the directory with the documents",
+        hint="set --config or SECRETSYNC_CONFIG to the directory with the documents",
     )
 
 
@@ -80,20 +80,20 @@ def jobs(call: Call, documents: Documents, output: Output, *, suspended: bool = 
     unknown = [name for name in call.names if name not in documents.jobs]
     if unknown:
         known = ", ".join(sorted(documents.jobs)) or "none"
-        raise UsageError(f"there is no SyncJob {', '.join(map(safe, unknown))}", hint=f"the documents have: {known}")
+        raise UsageError(f"no SyncJob named {', '.join(map(safe, unknown))}", hint=f"the documents define: {known}")
     if call.names:
         chosen = [documents.jobs[name] for name in dict.fromkeys(call.names)]
         if not suspended:
             for job in chosen:
                 if job.spec.suspend:
-                    output.note(f"{job.name} is suspended; it runs because it was named")
+                    output.note(f"{job.name} is suspended; running it because it was named")
     elif not documents.jobs:
-        raise UsageError("the documents hold no SyncJob", hint="`secretsync init` writes an example")
+        raise UsageError("the documents define no SyncJob", hint="`secretsync init` writes an example")
     else:
         chosen = [job for job in documents.jobs.values() if suspended or uses_files(call) or not job.spec.suspend]
         left_out = [job.name for job in documents.jobs.values() if job.spec.suspend and job not in chosen]
         if left_out:
-            output.note(f"suspended, left out: {', '.join(left_out)}")
+            output.note(f"suspended and skipped: {', '.join(left_out)}")
     _check_items(call, chosen)
     return [job for job in chosen if not call.items or _items(job) & set(call.items)]
 
@@ -107,8 +107,8 @@ def _check_items(call: Call, chosen: list[JobDocument]) -> None:
     unknown = [name for name in call.items if name not in known]
     if unknown:
         raise UsageError(
-            f"no plan item is named {', '.join(map(safe, unknown))}",
-            hint=f"the chosen jobs have: {', '.join(sorted(known)) or 'none'}",
+            f"no plan item named {', '.join(map(safe, unknown))}",
+            hint=f"items of the selected jobs: {', '.join(sorted(known)) or 'none'}",
         )
 
 

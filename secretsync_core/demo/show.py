@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import secretsync_core
+from secretsync_core.counting import plural
 from secretsync_core.demo import documents
 from secretsync_core.demo.lifelike import company
 from secretsync_core.demo.openbao import OpenBaoServer, bao_binary, start_openbao
@@ -82,18 +83,18 @@ class _Demo:
         main, local = self._servers()
         self._say(f"Two OpenBao servers: main at {main.address}, the cluster's local one at {local.address}.")
         self._environment = self._prepare(main, local, secrets)
-        self._say(f"The main one holds {secrets:,} secrets now, those of production among them. The documents:")
+        self._say(f"The main server now holds {plural(secrets, 'secret')}. The documents:")
         self._show_files()
 
-        self._step("Are the documents right?", "secretsync validate")
+        self._step("Check the documents.", "secretsync validate")
         # A plan has a line for each key: the beginning and the end of it say enough here.
-        self._step("What would a sync do, and why? Nothing is written yet.", "secretsync plan | sed -n '1,12p;$p'")
-        self._step("Do it.", "secretsync sync")
+        self._step("Preview the sync. Nothing is written yet.", "secretsync plan | sed -n '1,12p;$p'")
+        self._step("Sync.", "secretsync sync")
         copied = asyncio.run(_as_administrator(local, lambda vault: vault.count()))
         if not copied:
-            raise StepFailed("the sync said that all is well, and the local server holds nothing")
-        self._say(f"Counted in the local server itself: {copied:,} secrets.")
-        self._step("Once more: nothing has changed, so nothing is read and nothing is written.", "secretsync sync")
+            raise StepFailed("the sync succeeded, but the local server is empty")
+        self._say(f"The local server itself counts {plural(copied, 'secret')}.")
+        self._step("Sync again: nothing changed, so nothing is read or written.", "secretsync sync")
 
         asyncio.run(_as_administrator(main, _change_main))
         asyncio.run(_as_administrator(local, _change_local))
@@ -101,20 +102,20 @@ class _Demo:
             "Meanwhile a password was rotated and an API key removed in main, and somebody edited a copy by hand.",
             gap=True,
         )
-        self._step("Has anybody touched the copies? (exit code 10: yes)", "secretsync check", expect=10)
-        self._step("What would a sync do about all that?", "secretsync plan")
-        self._step("Do it.", "secretsync sync")
-        self._step("And now?", "secretsync check")
-        self._step("What was done, and when: no value anywhere.", f"secretsync audit log --job {JOB} --limit 6")
-        self._step("Has anybody edited that record?", "secretsync audit verify --quiet && echo untouched")
-        self._step("How do the jobs stand?", "secretsync status")
+        self._step("Check for drift (exit code 10: found).", "secretsync check", expect=10)
+        self._step("Preview how a sync fixes it.", "secretsync plan")
+        self._step("Sync.", "secretsync sync")
+        self._step("Check again.", "secretsync check")
+        self._step("Show what was done, and when. No values anywhere.", f"secretsync audit log --job {JOB} --limit 6")
+        self._step("Verify that nobody edited the ledger.", "secretsync audit verify --quiet && echo untouched")
+        self._step("Show the status of all jobs.", "secretsync status")
         left = asyncio.run(_as_administrator(local, lambda vault: vault.count()))
         if left != copied - 1:
-            raise StepFailed(f"the local server holds {left:,} secrets where {copied - 1:,} belong")
+            raise StepFailed(f"the local server holds {plural(left, 'secret')} instead of {copied - 1:,}")
         shown = self._in_the_ui(main)
         self._say(f"All steps passed in {time.monotonic() - self._began:.0f} s.", gap=True)
         if once:
-            self._say("`secretsync demo` without --once leaves it all running, to look further.")
+            self._say("`secretsync demo` without --once keeps everything running, to explore.")
             return
         self._tell_how_to_look_further(main, local)
         if shown is not None:
@@ -216,13 +217,13 @@ class _Demo:
             raise KeyboardInterrupt
         if done.returncode != expect:
             raise StepFailed(
-                f"step {self._number} ({command}) ended with {done.returncode} where {expect} belongs",
-                hint="what it says is above",
+                f"step {self._number} ({command}) ended with {done.returncode} instead of {expect}",
+                hint="its output is above",
             )
 
     def _tell_how_to_look_further(self, main: OpenBaoServer, local: OpenBaoServer) -> None:
         home = self._home
-        self._say("To look further while this runs, in another terminal:", gap=True)
+        self._say("To explore while this runs, use another terminal:", gap=True)
         for text in (
             f"export PATH={home / 'bin'}:$PATH SECRETSYNC_CONFIG={home / 'secretsync'}",
             f"export MAIN_VAULT_TOKEN=$(cat {home / 'main.token'})",
@@ -234,7 +235,7 @@ class _Demo:
             f"{bao_binary()} kv get secret/apps/orders/env",
         ):
             self._say(f"  {text}")
-        self._say(f"The servers' own logs: {main.log_file} and {local.log_file}")
+        self._say(f"Server logs: {main.log_file} and {local.log_file}")
 
 
 async def _as_administrator(server: OpenBaoServer, work: Callable[[Administrator], Awaitable[T]]) -> T:

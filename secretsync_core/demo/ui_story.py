@@ -62,7 +62,7 @@ class UiStory:
         run = self._ui.launch(job)
         status = self._ui.wait_for(run)
         if status != expected:
-            raise StepFailed(f"the run of {job} ended with {status} where {expected} belongs")
+            raise StepFailed(f"the run of {job} ended with {status} instead of {expected}")
         painted = self._paint(status, "green" if status == "SUCCESS" else "red")
         self._say(f"  {job}: {painted}; {about}.")
         return run
@@ -74,9 +74,9 @@ class UiStory:
         for what, where in (
             ("a job; sync now under Launchpad", f"{location}/{WELL}/playground"),
             ("every item's state, backfills", f"{self._ui.address}/assets/sync/{WELL}?view=partitions"),
-            ("has anybody touched the copies?", f"{self._ui.address}/assets/sync/{WELL}?view=checks"),
+            ("drift checks", f"{self._ui.address}/assets/sync/{WELL}?view=checks"),
             ("the run that failed, and why", f"{self._ui.address}/runs/{self._failed_run}"),
         ):
             self._say(f"  {what:<32} {where}")
         self._say(f"Give the database its port with `{mend}`, then choose Re-execute > From failure on that last page.")
-        self._say(f"What the three programs say: {self._ui.home}/*.log")
+        self._say(f"Logs of the three programs: {self._ui.home}/*.log")

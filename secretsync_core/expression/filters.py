@@ -211,7 +211,7 @@ def length(state: State, value: object) -> int:
     """The number of characters, elements or fields."""
     if isinstance(value, (str, list, tuple, Mapping)):
         return len(value)
-    raise Failed("length asks of a text, a list or a mapping")
+    raise Failed("length needs a text, a list or a mapping")
 
 
 def first(state: State, value: object) -> object:
@@ -226,7 +226,7 @@ def last(state: State, value: object) -> object:
 
 def _at(value: object, index: int) -> object:
     if not isinstance(value, (str, list, tuple)):
-        raise Failed("first and last ask of a text or a list")
+        raise Failed("first and last need a text or a list")
     if not value:
         raise Failed("first and last need something that is not empty")
     return value[index]
@@ -262,7 +262,7 @@ def values(state: State, value: object) -> list[object]:
 
 def _mapping(state: State, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise Failed("items, keys and values ask of a mapping")
+        raise Failed("items, keys and values need a mapping")
     state.spend(2 * len(value))
     return value
 
@@ -278,7 +278,7 @@ def to_list(state: State, value: object) -> list[object]:
 
 def _elements(state: State, value: object) -> list[Any]:
     if not isinstance(value, (list, tuple, Mapping)):
-        raise Failed("join, list and sort ask of a list or a mapping")
+        raise Failed("join, list and sort need a list or a mapping")
     state.spend(len(value))
     return _names(value) if isinstance(value, Mapping) else list(value)
 
@@ -286,7 +286,7 @@ def _elements(state: State, value: object) -> list[Any]:
 def look_up(state: State, value: object, key: object, other: object = None) -> object:
     """An object's field by name; the second argument if there is none."""
     if not isinstance(value, Mapping):
-        raise Failed("get asks of a mapping")
+        raise Failed("get needs a mapping")
     found = get(state, value, key)
     return other if found is ABSENT else found
 

@@ -84,10 +84,10 @@ def get(state: State, value: object, key: object) -> object:
 def cut(state: State, value: object, start: object, stop: object, step: object) -> object:
     """``value[start:stop:step]``"""
     if not isinstance(value, (list, tuple, str)):
-        raise Failed("only a text or a list can be cut")
+        raise Failed("only a text or a list can be sliced")
     bounds = slice(_bound(start), _bound(stop), _bound(step))
     if bounds.step == 0:
-        raise Failed("the step of a cut is zero")
+        raise Failed("the step of a slice is zero")
     state.handle(len(value) * (1 if isinstance(value, str) else 8))
     return value[bounds]
 
@@ -95,7 +95,7 @@ def cut(state: State, value: object, start: object, stop: object, step: object) 
 def _bound(value: object) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    raise Failed("the bounds of a cut are whole numbers")
+    raise Failed("the bounds of a slice must be whole numbers")
 
 
 def measure(state: State, value: object) -> int:
@@ -132,14 +132,14 @@ def build_mapping(state: State, *pairs: object) -> dict[str, object]:
     keys = pairs[::2]
     mapping = {key: value for key, value in zip(keys, pairs[1::2], strict=True) if isinstance(key, str)}
     if not all(isinstance(key, str) for key in keys):
-        raise Failed("the keys of a mapping are texts")
+        raise Failed("the keys of a mapping must be texts")
     return mapping
 
 
 def iterate(state: State, value: object, nodes: int) -> list[object]:
     """What ``for`` goes over, a mapping by its names in order; the nodes of every round are paid for beforehand."""
     if not isinstance(value, (list, tuple, Mapping)):
-        raise Failed("for goes over a list or a mapping")
+        raise Failed("for needs a list or a mapping")
     state.spend(len(value) * (1 + nodes))
     return sorted(value) if isinstance(value, Mapping) else list(value)
 
@@ -153,7 +153,7 @@ def _contains(left: object, right: object) -> bool:
         return isinstance(left, str) and left in right
     if isinstance(right, (list, tuple)):
         return left in right
-    raise Failed("in asks of a text, a list or a mapping")
+    raise Failed("in needs a text, a list or a mapping")
 
 
 def _ordered(left: object, right: object) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.counting import plural
 from secretsync_core.expression.errors import ExpressionError, RenderError
 
 if TYPE_CHECKING:
@@ -160,8 +161,8 @@ class Rewrite:
             return self._regexp.names[piece.name]
         if isinstance(piece, int) and piece > self._regexp.groups:
             count = self._regexp.groups
-            has = "no groups" if not count else f"only {count} group{'s' if count > 1 else ''}"
-            raise ExpressionError(f"the target names group {piece}, and the regular expression has {has}")
+            has = f"only {plural(count, 'group')}" if count else "no groups"
+            raise ExpressionError(f"the target names group {piece}, but the regular expression has {has}")
         return piece
 
 
@@ -185,7 +186,9 @@ def parse_target(target: str) -> tuple[str | int | Group, ...]:
         match = _TARGET.match(target, position)
         if match is None:
             what = "dollar ($$ is a dollar)" if target[position] == "$" else "backslash (\\\\ is a backslash)"
-            raise ExpressionError(f"character {position + 1} of the target: no group's number or name after the {what}")
+            raise ExpressionError(
+                f"character {position + 1} of the target: expected a group number or name after the {what}"
+            )
         pieces.append(_piece(match))
         position = match.end()
     return tuple(pieces)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2 import Template as CompiledTemplate
+from jinja2 import filters as filters_of_jinja
+from jinja2 import tests as tests_of_jinja
 from jinja2.runtime import Context  # noqa: TC002  kept beside its siblings
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -50,7 +52,7 @@ def _refuse_absent(values: Iterable[object]) -> None:
         if isinstance(value, Absent):
             if value.label:
                 raise Failed(f"'{value.label}' is undefined")
-            raise Failed("something is undefined that the template looks up by a computed name")
+            raise Failed("a name that the template computes is undefined")
 
 
 def _operation(function: Callable[..., object], *, tolerant: bool = False) -> Callable[..., object]:
@@ -296,7 +298,7 @@ class Rewriter:
         if node.test is not None:
             node.test = self._checked(node.test)
             if any(name.name == "loop" for name in node.test.find_all(nodes.Name)):
-                self._refuse(node, "loop is not known yet in the condition of a loop")
+                self._refuse(node, "loop cannot be used in the condition of a loop")
         self._loops -= 1
         node.iter = self._call("=iterate", iterable, node, nodes.Const(self._count - before))
 
@@ -376,12 +378,12 @@ class Rewriter:
     def _name(self, node: nodes.Name) -> None:
         # Python takes look-alike letters in names for one another, and Jinja2 makes Python names of them.
         if not _IDENTIFIER.match(node.name):
-            self._refuse(node, "a name has letters beyond ASCII: write fields['...']")
+            self._refuse(node, "a name has non-ASCII letters: write fields['...']")
 
     def _read(self, node: nodes.Name) -> nodes.Expr:
         self._name(node)
         if node.name in _RESERVED and (node.name != "loop" or self._loops):
-            self._refuse(node, "this name means something else here: write fields['...']")
+            self._refuse(node, "this name is reserved: write fields['...']")
         return node
 
     def _item(self, node: nodes.Getattr | nodes.Getitem) -> nodes.Expr:
@@ -406,8 +408,7 @@ class Rewriter:
                 self._refuse(node, f"only these can be called, as methods: {', '.join(sorted(METHODS))}")
             name, subject = node.node.attr, node.node.node
         elif node.node is None or node.name not in FILTERS:
-            close = difflib.get_close_matches(node.name, FILTERS, 1)
-            self._refuse(node, "there is no such filter" + (f"; did you mean {close[0]}?" if close else ""))
+            self._refuse(node, _unknown("filter", node.name, FILTERS))
         else:
             name, subject = node.name, node.node
         if node.dyn_args is not None or node.dyn_kwargs is not None:
@@ -415,15 +416,14 @@ class Rewriter:
         try:
             _signature(name).bind(None, None, *node.args, **{str(pair.key): pair.value for pair in node.kwargs})
         except TypeError:
-            self._refuse(node, f"{name} takes other arguments: {_usage(name)}")
+            self._refuse(node, f"wrong arguments for {name}: {_usage(name)}")
         args = [self._expression(arg) for arg in node.args]
         kwargs = [nodes.Keyword(pair.key, self._expression(pair.value)) for pair in node.kwargs]
         return self._call(name, self._expression(subject), node, *args, kwargs=kwargs)
 
     def _test(self, node: nodes.Test) -> nodes.Expr:
         if node.name not in TESTS:
-            close = difflib.get_close_matches(node.name, TESTS, 1)
-            self._refuse(node, "there is no such test" + (f"; did you mean {close[0]}?" if close else ""))
+            self._refuse(node, _unknown("test", node.name, TESTS))
         if node.args or node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
             self._refuse(node, "a test takes no arguments")
         return self._call("=test", self._expression(node.node), node, nodes.Const(node.name))
@@ -477,3 +477,10 @@ def _signature(name: str) -> inspect.Signature:
 
 def _usage(name: str) -> str:
     return ", ".join(list(_signature(name).parameters)[2:]) or "none"
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """That a filter or test does not exist. Named only where Jinja has it: what else stands there may be anything."""
+    close = difflib.get_close_matches(name, known, 1)
+    shown = f"{kind} {name}" if name in filters_of_jinja.FILTERS or name in tests_of_jinja.TESTS else f"such {kind}"
+    return f"there is no {shown}" + (f"; did you mean {close[0]}?" if close else "")

@@ -43,7 +43,11 @@ class _Reason(logging.Handler):
             again = self.status == 429 or self.status >= 500
             return {"sent": False, "why": f"the server answered {self.status}", "again": again}
         if self.error:
-            return {"sent": False, "why": f"the server could not be reached, or refused ({self.error})", "again": True}
+            return {
+                "sent": False,
+                "why": f"the server is unreachable or refused the connection ({self.error})",
+                "again": True,
+            }
         return {"sent": False, "why": "Apprise could not send it", "again": False}
 
 
@@ -64,7 +68,7 @@ def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  its text may hold the address
         added = False
     if not added:
-        return {"sent": False, "why": "its address is not one that Apprise knows", "again": False}
+        return {"sent": False, "why": "Apprise does not support this address", "again": False}
     try:
         sent = service.notify(
             title=parcel["title"],

@@ -87,7 +87,7 @@ def of_report(report: Report) -> Ending:
     drifted = [Key(change.item, change.dest, change.key, change.drift.value) for change in report.drifted]
     errors = [f"{error.item}: {error.message}" if error.item else error.message for error in report.errors]
     if report.stopped:
-        errors.append("the run was stopped before its end")
+        errors.append("the run was stopped early")
     return Ending(
         report.job,
         report.run,

@@ -59,7 +59,7 @@ def notify(
         number, target, wanted = entry
         why = _tell(target, ending, wanted, environ, until)
         place = f"notify[{number}] of {job.name} ({target.kind})"
-        return f"{place}: the notification could not be sent: {why}" if why else ""
+        return f"{place} was not sent: {why}" if why else ""
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(due)), thread_name_prefix="secretsync-notify") as threads:
         return [warning for warning in threads.map(one, due) if warning]
@@ -80,7 +80,7 @@ def _tell(
 
 
 def _send(parcel: Parcel, until: float) -> str:
-    answer: dict[str, Any] = {"why": "others took all the time that there was"}
+    answer: dict[str, Any] = {"why": "other notifications used up the time limit"}
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(max(0.0, min(PAUSE_SECONDS, until - time.monotonic())))
@@ -108,7 +108,7 @@ def _attempt(parcel: Parcel, seconds: float) -> dict[str, Any]:
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        return {"why": f"it took longer than {seconds:.2g} s", "again": True}
+        return {"why": f"timed out after {seconds:.2g} s", "again": True}
     except (OSError, ValueError) as error:
-        return {"why": f"the process that sends it failed ({type(error).__name__})", "again": False}
+        return {"why": f"the sender process failed ({type(error).__name__})", "again": False}
     return answer if isinstance(answer, dict) else {}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _HEADLINES = {
     NotifyEvent.FAILURE: "failed",
     NotifyEvent.BLOCKED_DELETES: "deletes were blocked",
-    NotifyEvent.DRIFT: "somebody else changed secrets",
-    NotifyEvent.RECOVERY: "is well again",
+    NotifyEvent.DRIFT: "has drift",
+    NotifyEvent.RECOVERY: "recovered",
 }
 _COUNTS = {Result.NOT_REACHED: "not reached"}
 # Control characters and whatever turns or hides text: keys come from outside.
@@ -41,10 +41,10 @@ def text(ending: Ending) -> str:
     lines = [_counts(ending)] if ending.counts else []
     lines += [_safe(error) for error in ending.errors]
     if ending.blocked:
-        lines.append(f"Deletes that were blocked: {ending.blocked:,}")
+        lines.append(f"Blocked deletes: {ending.blocked:,}")
     lines += _keys("Failed", ending.failed, ending.failed_count)
-    lines += _keys("Changed or removed by somebody else", ending.drifted, ending.drifted_count)
-    lines.append(f"More: {more(ending)}")
+    lines += _keys("Changed or removed by someone else", ending.drifted, ending.drifted_count)
+    lines.append(f"Details: {more(ending)}")
     return "\n".join(lines)
 
 

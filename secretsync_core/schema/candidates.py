@@ -100,14 +100,14 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.problem(path, problem.message, problem.hint)
         return
     if not isinstance(data, dict):
-        found.problem(path, f"{dotted(path)} must be a mapping", "Where it needs no fields, write {} there.")
+        found.problem(path, f"{dotted(path)} must be a mapping", "Write {} if it needs no fields.")
         return
     try:
         config = _validate(config_class, data, raw)
     except ValidationError as error:
         found.problems += explain(error, config_class, raw, path)
     except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
-        found.problem(path, f"{dotted(path)}: its provider could not check it ({type(error).__name__})")
+        found.problem(path, f"{dotted(path)}: its provider failed to check it ({type(error).__name__})")
     if config is not None and isinstance(model, SecretStore):
         name_of, permissions = model.metadata.name, model.spec.permissions
         found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line))

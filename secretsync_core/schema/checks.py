@@ -47,14 +47,14 @@ def _names(candidates: Sequence[Candidate]) -> None:
     for (kind, name), group in same.items():
         for found in group if len(group) > 1 else ():
             others = ", ".join(other.where() for other in group if other is not found)
-            found.problem(("metadata", "name"), f"there is another {kind} called {name}", f"It is at {others}.")
+            found.problem(("metadata", "name"), f"another {kind} is named {name}", f"It is at {others}.")
 
 
 def _credentials(found: Candidate, part: object, where: Path) -> None:
     for path in _literals(part, where):
         found.problem(
             path,
-            f"{dotted(path[:-1])} stands in the document itself",
+            f"{dotted(path[:-1])} is written into the document",
             "Documents end up in git: use {env: NAME} or {file: PATH}.",
             warning=True,
         )
@@ -89,8 +89,8 @@ def _address(found: Candidate, store: StoreDocument) -> None:
     if host != "localhost" and not host.startswith("127.") and host != "::1" and not host.endswith(".localhost"):
         found.problem(
             ("spec", "provider", store.provider, "address"),
-            "the address is not https: tokens and secrets would cross the network for all to read",
-            "Use https://, with tls.caFile where the certificate is your own.",
+            "the address is not https: tokens and secrets would cross the network unencrypted",
+            "Use https://, with tls.caFile for a private CA.",
             warning=True,
         )
 
@@ -117,7 +117,7 @@ def _items(found: Candidate) -> None:
         path: Path = ("spec", "plan", index, "name")
         line = found.raw.positions.line(path)
         if name in first:
-            found.problem(path, f"there is another plan item called {name}", f"It is in line {first[name]}.")
+            found.problem(path, f"another plan item is named {name}", f"See line {first[name]}.")
         first.setdefault(str(name), line)
 
 
@@ -129,7 +129,7 @@ def _sources(found: Candidate, stores: dict[str, Candidate]) -> None:
         store = _store(found, path, name, stores)
         if store is not None and not store.permissions.may_read:
             hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
-            found.problem(path, f"{dotted(path)} names {name}, which may only be written", hint)
+            found.problem(path, f"{dotted(path)} names {name}, which is write-only", hint)
 
 
 def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
@@ -146,11 +146,11 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
             continue
         hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
         if not store.permissions.may_write:
-            found.problem(path, f"spec.dest names {name}, which may only be read", hint)
+            found.problem(path, f"spec.dest names {name}, which is read-only", hint)
         elif spec.get("writePolicy") == WritePolicy.MERGE.value and not store.permissions.may_read:
-            found.problem(path, f"writePolicy Merge has to read {name}, which may only be written", hint)
+            found.problem(path, f"writePolicy Merge needs to read {name}, which is write-only", hint)
         elif spec.get("driftCheck") is not None and not store.permissions.may_read:
-            found.problem(path, f"driftCheck cannot look into {name}, which may only be written", hint, warning=True)
+            found.problem(path, f"driftCheck cannot read {name}, which is write-only", hint, warning=True)
 
 
 def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candidate]) -> StoreDocument | None:
@@ -160,12 +160,12 @@ def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candida
     target = stores.get(name)
     if target is None:
         close = difflib.get_close_matches(name, stores, 1)
-        known = f"There are: {', '.join(sorted(stores)[:20])}." if stores else "There is no SecretStore at all."
+        known = f"There are: {', '.join(sorted(stores)[:20])}." if stores else "There is no SecretStore."
         hint = f"Did you mean {close[0]}?" if close else known
-        found.problem(path, f"{shown} names the SecretStore {name}, which there is not", hint)
+        found.problem(path, f"{shown} names the SecretStore {name}, which does not exist", hint)
         return None
     if not target.whole:
-        message = f"{shown} names the SecretStore {name}, which has problems of its own"
+        message = f"{shown} names the SecretStore {name}, which has errors itself"
         found.problem(path, message, f"See {target.where()}.")
     return target.document if isinstance(target.document, StoreDocument) else None
 

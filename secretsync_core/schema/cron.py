@@ -55,7 +55,7 @@ def normalize(expression: str) -> str:
     sets = [_numbers(field, text) for field, text in zip(_FIELDS, fields, strict=True)]
     days, months = sets[2], sets[3]
     if fields[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
-        raise ValueError("the schedule names a day that none of its months has, so that it would never run")
+        raise ValueError("the schedule would never run: none of its months has that day")
     return " ".join(map(_plain, fields))
 
 
@@ -87,7 +87,7 @@ def _numbers(field: _Field, text: str) -> set[int]:
                 raise ValueError(f"a range in the {field.name} runs backwards; write it as two, with a comma")
         step = int(match["step"]) if match["step"] else 1
         if not 1 <= step <= field.high:
-            raise ValueError(f"a step in the {field.name} is not from 1 to {field.high}")
+            raise ValueError(f"a step in the {field.name} must be from 1 to {field.high}")
         numbers.update(range(low, high + 1, step))
     return numbers
 
@@ -98,7 +98,7 @@ def _number(field: _Field, text: str) -> int:
     number = int(text) if text.isdigit() else -1
     if not field.low <= number <= field.high:
         names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
-        raise ValueError(f"the {field.name} goes from {field.low} to {field.high}{names}")
+        raise ValueError(f"the {field.name} must be from {field.low} to {field.high}{names}")
     return number
 
 

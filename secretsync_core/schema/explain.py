@@ -86,7 +86,7 @@ def _words(
         return f"unknown field {where}", _known_names(where.rpartition(".")[2], owner)
     if kind in _KINDS:
         numeric = isinstance(value, (int, float)) and _KINDS[kind] == "text"
-        hint = "Put it in quotes." if numeric else "Nothing stands there." if value is None else described
+        hint = "Put it in quotes." if numeric else "It is empty." if value is None else described
         return f"{where} must be {_KINDS[kind]}", hint
     if kind in ("enum", "literal_error"):
         expected = str(context.get("expected", ""))
@@ -94,7 +94,7 @@ def _words(
     if kind == "string_pattern_mismatch":
         if context.get("pattern") == NAME_PATTERN:
             return f"{where} is not a name", "Lower-case letters, digits and dashes, at most 63; no dash at the ends."
-        return f"{where} does not have the form that it needs", described
+        return f"{where} has an invalid format", described
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
         return f"{where} must be {words} {context.get(key)}", described

@@ -27,7 +27,7 @@ def find(path: Path) -> tuple[list[Path], list[Problem]]:
     links are followed, and no directory or file is read twice. Raises UsageError where there is no such path.
     """
     if not path.exists():
-        raise UsageError(f"there is no {path}", hint="Name a file, or a directory with the documents in it.")
+        raise UsageError(f"{path} does not exist", hint="Pass a file, or a directory with documents.")
     if not path.is_dir():
         return [path], []
     found: list[Path] = []
@@ -76,14 +76,14 @@ def read(path: Path) -> tuple[str | None, list[Problem]]:
     except OSError as error:
         return None, [Problem(file, 0, f"the file cannot be read: {error.strerror}")]
     if len(data) > MAX_BYTES:
-        return None, [Problem(file, 0, "the file is larger than 1 MiB", "Divide it into several files.")]
+        return None, [Problem(file, 0, "the file is larger than 1 MiB", "Split it into several files.")]
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return None, [Problem(file, line, "the file is not UTF-8", "Save it as UTF-8.")]
     if not text.strip():
-        return None, [Problem(file, 1, "the file is empty", "Write a document in it, or remove it.")]
+        return None, [Problem(file, 1, "the file is empty", "Add a document, or remove the file.")]
     match = _UNPRINTABLE.search(text)
     if match:
         line = text.count("\n", 0, match.start()) + 1

@@ -108,7 +108,7 @@ class KeyTransform(Choice):
     template: KeyTemplate | None = None
     case: Annotated[Case, Field(strict=False)] | None = None
     replace: CharacterReplace | None = None
-    prefix: str | None = Field(default=None, min_length=1, description="Put in front of the whole key.")
+    prefix: str | None = Field(default=None, min_length=1, description="Prepended to the whole key.")
 
 
 class FieldsTransform(Spec):
@@ -177,14 +177,14 @@ class PlanItem(Choice):
             if self.key is None:
                 raise ValueError("combine needs a key: the destination's key")
             if self.split is not None:
-                raise ValueError("split does not go with combine: one makes many secrets of one, the other one of many")
+                raise ValueError("split cannot be used with combine")
             if self.key_transform:
-                raise ValueError("keyTransform does not go with combine: key names the destination's key")
+                raise ValueError("keyTransform cannot be used with combine: set key instead")
             names = [part.name for part in self.combine]
             if len(set(names)) != len(names):
                 raise ValueError("two parts of combine have the same name")
         elif self.key is not None:
-            raise ValueError("key goes with combine only; use keyTransform to change a key")
+            raise ValueError("key can only be used with combine; use keyTransform to change a key")
         return self
 
 

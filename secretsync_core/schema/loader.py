@@ -105,8 +105,8 @@ def _read(paths: Sequence[Path]) -> tuple[list[RawDocument], list[Problem]]:
                 problems += broken
     if not raws and not problems:
         where = str(paths[0]) if paths else "."
-        hint = "Documents are in files that end in .yaml or .yml; secretsync init writes some to start from."
-        problems.append(Problem(where, 0, "there is no document here", hint))
+        hint = "Documents are .yaml or .yml files; `secretsync init` writes an example."
+        problems.append(Problem(where, 0, "no documents found", hint))
     return raws, problems
 
 

@@ -34,8 +34,8 @@ def config_model(name: str) -> type[BaseModel]:
     if found and (built_in is not None or len(found) > 1):
         claims = [*(["secretsync itself"] if built_in is not None else []), *map(_origin, found)]
         raise ProviderProblem(
-            f"the provider {shown(name)} is claimed more than once: by {', '.join(claims)}",
-            "Uninstall all of them but one.",
+            f"the provider {shown(name)} is provided by more than one package: {', '.join(claims)}",
+            "Uninstall all but one.",
         )
     if built_in is not None:
         return _loaded(name, built_in)
@@ -60,7 +60,7 @@ def _unknown(name: str) -> ProviderProblem:
     hint = f"Did you mean {close[0]}? " if close else ""
     return ProviderProblem(
         f"there is no provider {shown(name)}",
-        f"{hint}There are: {', '.join(known)}; other packages bring more.",
+        f"{hint}There are: {', '.join(known)}; other packages add more.",
     )
 
 
@@ -77,7 +77,7 @@ def _loaded(name: str, point: EntryPoint) -> type[BaseModel]:
             return config
         problem = ProviderProblem(
             f"the provider {shown(name)} of {_origin(point)} has no pydantic model called config",
-            "Tell its makers.",
+            "Report it to its maintainers.",
         )
     raise problem
 

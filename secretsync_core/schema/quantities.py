@@ -91,7 +91,7 @@ def parse_duration(value: object) -> float:
         seconds = sum(int(number) * _UNITS[unit] for number, unit in pairs)
         if 0 < seconds <= _LONGEST:
             return seconds
-    raise ValueError("must be a duration such as 60s, 5m or 1h30m, longer than nothing and at most 366d")
+    raise ValueError("must be a duration such as 60s, 5m or 1h30m, greater than 0 and at most 366d")
 
 
 Duration = Annotated[
@@ -110,7 +110,7 @@ def parse_rate(value: object) -> float:
         return value
     match = _RATE.match(value) if isinstance(value, str) else None
     if match is None or float(match[1]) <= 0:
-        raise ValueError("must be a rate such as 200/s, 1000/m or 5000/h, above nothing")
+        raise ValueError("must be a rate such as 200/s, 1000/m or 5000/h, greater than 0")
     return float(match[1]) / _UNITS[match[2]]
 
 
@@ -179,8 +179,8 @@ def _every(text: str) -> str:
     expression = None if rest else cron.every(int(minutes))
     if expression is None:
         raise ValueError(
-            "cron cannot keep this interval: it can keep 1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30 minutes,"
-            " and 1, 2, 3, 4, 6, 8, 12 or 24 hours; onChange takes any interval"
+            "cron cannot express this interval; it can express 1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30 minutes,"
+            " and 1, 2, 3, 4, 6, 8, 12 or 24 hours; onChange accepts any interval"
         )
     return expression
 

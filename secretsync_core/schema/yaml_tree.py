@@ -163,10 +163,10 @@ class _Reader:
         if node is not None:
             return node
         if anchor in self._anchors:
-            raise _Stop(line, "an alias (*...) stands within what it names", "Write it out.")
+            raise _Stop(line, "an alias (*...) refers to itself", "Write it out.")
         raise _Stop(
             line,
-            "an alias (*...) names an anchor that does not stand before it in this document",
+            "an alias (*...) refers to an anchor that is not defined before it",
             "Put text that starts with * in quotes.",
         )
 
@@ -180,9 +180,7 @@ class _Reader:
             if name is None:
                 continue
             if name in seen:
-                self._problem(
-                    line, f"the field {shown(name)} stands here twice", f"It stands in line {seen[name]} already."
-                )
+                self._problem(line, f"duplicate field {shown(name)}", f"It is already set in line {seen[name]}.")
                 continue
             seen[name] = line
             pairs.append((name, line, value))
@@ -203,7 +201,7 @@ class _Reader:
 
     def _scalar(self, event: Any, line: int) -> Any:
         if _SURROGATE.search(event.value):
-            self._problem(line, "half of a character (a lone surrogate) stands in a text", "")
+            self._problem(line, "a text contains a lone surrogate", "")
             return ""
         if not event_is_plain(event):
             return event.value
@@ -218,8 +216,8 @@ class _Reader:
         if self._nodes > MAX_NODES:
             raise _Stop(
                 line,
-                f"the document has more than {MAX_NODES} fields and values, counting what its aliases stand for",
-                "Divide it into several documents, and write aliases out.",
+                f"the document has more than {MAX_NODES} fields and values, with its aliases expanded",
+                "Split it into several documents, or write aliases out.",
             )
 
     # From nodes to data

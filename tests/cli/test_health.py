@@ -31,12 +31,12 @@ def test_all_well_is_0_before_and_after_the_first_sync(started: Cli) -> None:
     """A ledger that is not there yet is no fault; one that is there can be written; stores say what was asked."""
     ran = started("health")
     assert ran.code == 0
-    assert "none yet, the first sync makes it" in ran.out
+    assert "none yet, the first sync creates it" in ran.out
     assert not (started.directory / "secretsync/.secretsync").exists()
     started("sync")
     ran = started("health")
     assert (ran.code, ran.err) == (0, "")
-    assert "1 chain, can be written" in ran.out
+    assert "1 chain, writable" in ran.out
     assert "file, Read: list payments/" in ran.out
     assert started("health", "--quiet").out == ""
 

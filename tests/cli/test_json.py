@@ -81,7 +81,7 @@ def test_stores_and_schema_are_json(cli: Cli) -> None:
     providers = {info["provider"] for info in cli("stores", "--output", "json").json["stores"]}
     assert {"vault", "file", "memory", "trouble"} <= providers
     lines = cli("stores").out.splitlines()
-    assert lines[0].split() == ["PROVIDER", "FORM", "CAN", "LARGEST", "SECRET", "PACKAGE"]
+    assert lines[0].split() == ["PROVIDER", "VARIANT", "ABILITIES", "MAX", "SIZE", "PACKAGE"]
     assert {line.split()[0] for line in lines[2:]} == providers
     assert "oneOf" in cli("schema").json
     assert "$defs" in cli("schema", "--kind", "SyncJob").json

@@ -40,7 +40,7 @@ def test_a_key_of_our_own_is_replaced(started: Cli) -> None:
     assert started("audit", "verify", "--expect", head).code == 0
     assert started("sync", "--output", "json").json["jobs"][0]["counts"] == {"unchanged": 4}
     assert started("check").code == 0
-    assert "the ledger's key was changed" in started("audit", "log", "--limit", "0").out
+    assert "the ledger's key was replaced" in started("audit", "log", "--limit", "0").out
     for text in (old, new):
         assert text not in ran.out + ran.err
 

@@ -49,10 +49,10 @@ def test_the_first_signal_finishes_what_is_in_flight(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "stopping: finishing what is in flight" in err
+    assert "stopping after the requests in flight" in err
     assert "Traceback" not in err
     assert "not reached" in out
-    assert "secretsync sync copy` goes on from here" in out
+    assert "continue with `secretsync sync copy`" in out
     done = len(_written(cli))
     assert 0 < done < COUNT
     assert f"{done} created" in out
@@ -80,7 +80,7 @@ def test_a_stopped_sync_is_json_too(troubled: Callable[..., Cli]) -> None:
 
 @pytest.mark.parametrize(
     ("number", "hint", "code"),
-    [(signal.SIGINT, "press Ctrl-C again", 130), (signal.SIGTERM, "send it again", 143)],
+    [(signal.SIGINT, "press Ctrl-C again", 130), (signal.SIGTERM, "send SIGTERM again", 143)],
 )
 def test_a_second_signal_ends_at_once(
     troubled: Callable[..., Cli], number: signal.Signals, hint: str, code: int

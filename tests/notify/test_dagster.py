@@ -225,7 +225,7 @@ def test_drift_that_a_check_finds(place: Place, hook: Hook, way: str) -> None:
         {"item": "all", "dest": "dest", "key": "a", "reason": "changed"},
         {"item": "all", "dest": "dest", "key": "b", "reason": "removed"},
     ]
-    assert post.body["summary"] == "SecretSync: copy somebody else changed secrets"
+    assert post.body["summary"] == "SecretSync: copy has drift"
     assert post.body["more"] == "secretsync check copy"
     assert again.body["drifted"] == post.body["drifted"]
     assert "canary" not in str(post.body)

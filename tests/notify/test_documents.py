@@ -60,7 +60,7 @@ def test_what_is_taken(tmp_path: Path, entry: str) -> None:
         ("webhook: {url: {}}", "give exactly one of env, file or value"),
         ("slack: {url: {env: S}}", "unknown field spec.notify[0].slack.url"),
         (f"email: {{{MAIL}}}", "spec.notify[0].email.to is missing"),
-        (f"email: {{{MAIL}, to: canary}}", "spec.notify[0].email.to does not have the form that it needs"),
+        (f"email: {{{MAIL}, to: canary}}", "spec.notify[0].email.to has an invalid format"),
         (f"email: {{{MAIL}, to: [b@example.com], port: 0}}", "spec.notify[0].email.port must be at least 1"),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_literal_is_warned_about_and_not_shown(tmp_path: Path) -> None:
     write_documents(tmp_path, "- slack: {webhookUrl: {value: 'https://hooks.slack.com/services/canary'}} # canary")
     documents = load_directory(tmp_path)
     (warning,) = documents.warnings
-    assert warning.message == "spec.notify[0].slack.webhookUrl stands in the document itself"
+    assert warning.message == "spec.notify[0].slack.webhookUrl is written into the document"
     job = documents.jobs["copy"]
     assert "canary" not in job.text + repr(job) + str(documents)
     assert "value: (not shown)" in job.text

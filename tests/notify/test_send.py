@@ -37,7 +37,7 @@ TEXT = """\
 all: the store refuses us
 Failed (1):
 - payments/api in dest: access-denied
-More: secretsync audit log --run run-7"""
+Details: secretsync audit log --run run-7"""
 
 
 def closed_port() -> int:
@@ -134,7 +134,7 @@ def test_a_server_that_stumbles_is_asked_again(make_job: MakeJob, hook: Hook) ->
         hook.statuses = [status]
         (warning,) = send.notify(job, FAILED, None, {"URL": hook.url("/canary")})
         assert warning == (
-            "notify[0] of copy (webhook): the notification could not be sent: "
+            "notify[0] of copy (webhook) was not sent: "
             f"the server answered {status}"
         )  # fmt: skip
         assert len(hook.posts) == 1
@@ -163,7 +163,7 @@ def test_a_server_that_never_answers(make_job: MakeJob, monkeypatch: pytest.Monk
         (warning,) = send.notify(job, FAILED, None, {"URL": f"http://127.0.0.1:{server.getsockname()[1]}/"})
         done.set()
         thread.join()
-    assert "took longer than 5 s" in warning
+    assert "timed out after 5 s" in warning
 
 
 def test_no_address_in_any_warning_or_log(
@@ -201,7 +201,7 @@ def test_no_address_in_any_warning_or_log(
     told = capfd.readouterr()
     assert "canary" not in "".join([*warnings, caplog.text, told.out, told.err])
     assert "the environment variable NONSENSE does not hold an http:// or https:// URL" in warnings[1]
-    assert "is not one that Apprise knows" in warnings[4]
+    assert "Apprise does not support this address" in warnings[4]
     assert "SMTPAuthenticationError" in warnings[6]
     assert "variable MISSING is not set" in warnings[7]
 
@@ -223,5 +223,5 @@ def test_all_of_it_ends_in_time(make_job: MakeJob, monkeypatch: pytest.MonkeyPat
             job, FAILED, None, {"URL": f"http://127.0.0.1:{silent.getsockname()[1]}/"}, within=4.0
         )
     assert time.monotonic() - began < 10
-    assert "took longer than 4 s" in first
-    assert "others took all the time that there was" in second
+    assert "timed out after 4 s" in first
+    assert "other notifications used up the time limit" in second

@@ -35,9 +35,9 @@ GOOD = [
 
 # What the JSON Schema cannot say is marked: it is about two fields at once.
 BAD = [
-    ("awsSecretsManager: {prefix: prod}", "prefix does not have the form", "another separator: prod/", False),
-    ("awsSecretsManager: {region: Frankfurt}", "region does not have the form", "eu-central-1", False),
-    ("awsSecretsManager: {endpointUrl: 'https://u:CANARY@x'}", "endpointUrl does not have the form", "VPC", False),
+    ("awsSecretsManager: {prefix: prod}", "prefix has an invalid format", "such as prod/", False),
+    ("awsSecretsManager: {region: Frankfurt}", "region has an invalid format", "eu-central-1", False),
+    ("awsSecretsManager: {endpointUrl: 'https://u:CANARY@x'}", "endpointUrl has an invalid format", "VPC", False),
     ("awsSecretsManager: {recoveryWindowInDays: 3}", "recoveryWindowInDays must be at least 7", "", False),
     (
         "awsSecretsManager: {recoveryWindowInDays: 7, forceDeleteWithoutRecovery: true}",
@@ -57,7 +57,7 @@ BAD = [
         "",
         False,
     ),
-    ("awsSecretsManager: {auth: {assumeRole: {roleArn: CANARY}}}", "roleArn does not have the form", ROLE, False),
+    ("awsSecretsManager: {auth: {assumeRole: {roleArn: CANARY}}}", "roleArn has an invalid format", ROLE, False),
     (
         f"awsSecretsManager: {{auth: {{assumeRole: {{roleArn: '{ROLE}', durationSeconds: 60}}}}}}",
         "durationSeconds must be at least 900",
@@ -73,8 +73,8 @@ BAD = [
     ("awsSecretsManager: {replicaRegions: [eu-west-1]}", "replicaRegions[0] must be a mapping", "", False),
     ("awsSecretsManager: {tags: {team: 1}}", "tags.team must be text", "quotes", False),
     ("awsSecretsManager: {kmsKey: a}", "unknown field", "Did you mean kmsKeyId?", False),
-    ("awsParameterStore: {path: prod}", "path does not have the form", "/prod", False),
-    ("awsParameterStore: {path: //}", "path does not have the form", "", False),
+    ("awsParameterStore: {path: prod}", "path has an invalid format", "/prod", False),
+    ("awsParameterStore: {path: //}", "path has an invalid format", "", False),
     ("awsParameterStore: {type: StringList}", "type must be 'SecureString' or 'String'", "", False),
     ("awsParameterStore: {tier: standard}", "tier must be", "Did you mean Standard?", False),
     ("awsParameterStore: {type: String, kmsKeyId: a}", "kmsKeyId needs type: SecureString", "", True),
@@ -117,5 +117,5 @@ def test_files_start_where_the_document_stands(tmp_path: Path) -> None:
     assert config.auth.web_identity.token_file == str(tmp_path / "token")
     keys = "accessKey: {id: {value: A}, secret: {file: b}}"
     assert warnings(tmp_path, store("one", provider=f"awsSecretsManager: {{auth: {{{keys}}}}}")) == [
-        "5: spec.provider.awsSecretsManager.auth.accessKey.id stands in the document itself"
+        "5: spec.provider.awsSecretsManager.auth.accessKey.id is written into the document"
     ]

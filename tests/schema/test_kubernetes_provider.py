@@ -33,22 +33,22 @@ INVALID = (
     ("auth: {kubeconfig: {}}", "auth.kubeconfig.file is missing", True),
     ("auth: {token: {env: A, file: b}}, server: 'https://x'", "auth.token: give exactly one of env, file", True),
     ("auth: {token: {env: A}}", "auth.token and auth.cert need server", False),
-    ("server: 'https://x'", "server and tls go with auth.token and auth.cert", False),
-    ("tls: {caFile: ca.pem}", "server and tls go with auth.token and auth.cert", False),
-    ("auth: {kubeconfig: {file: k}}, server: 'https://x'", "server and tls go with", False),
+    ("server: 'https://x'", "server and tls only go with auth.token and auth.cert", False),
+    ("tls: {caFile: ca.pem}", "server and tls only go with auth.token and auth.cert", False),
+    ("auth: {kubeconfig: {file: k}}, server: 'https://x'", "server and tls only go with", False),
     ("auth: {cert: {}}, server: 'https://x'", "auth.cert needs tls.certFile and tls.keyFile", False),
     ("auth: {cert: {}}, server: 'https://x', tls: {keyFile: k}", "certFile and keyFile go together", False),
-    ("server: api.example.com, auth: {token: {env: A}}", "server does not have the form", True),
-    ("server: 'https://u:s3cr3tCANARY@x', auth: {token: {env: A}}", "server does not have the form", True),
-    ("namespace: Team", "namespace does not have the form", True),
-    (f"namespace: {'n' * 64}", "namespace does not have the form", True),
-    ("namespace: a.b", "namespace does not have the form", True),
+    ("server: api.example.com, auth: {token: {env: A}}", "server has an invalid format", True),
+    ("server: 'https://u:s3cr3tCANARY@x', auth: {token: {env: A}}", "server has an invalid format", True),
+    ("namespace: Team", "namespace has an invalid format", True),
+    (f"namespace: {'n' * 64}", "namespace has an invalid format", True),
+    ("namespace: a.b", "namespace has an invalid format", True),
     ("type: ''", "type must not be empty", True),
-    ("labels: {team: 'a b'}", "labels.team does not have the form", True),
+    ("labels: {team: 'a b'}", "labels.team has an invalid format", True),
     ("labels: {team: 5}", "labels.team must be text", True),
-    ("labels: {'a b': c}", "does not have the form", True),
+    ("labels: {'a b': c}", "has an invalid format", True),
     ("labels: {secretsync.io/owner: us}", "labels that begin with secretsync.io/ are set by SecretSync alone", False),
-    ("annotations: {'/x': y}", "does not have the form", True),
+    ("annotations: {'/x': y}", "has an invalid format", True),
     ("namespaces: [a]", "unknown field spec.provider.kubernetes.namespaces", True),
 )
 
@@ -90,7 +90,7 @@ def test_paths_start_where_the_document_stands(tmp_path: Path) -> None:
 
 
 def test_a_token_in_the_document_is_warned_about(tmp_path: Path) -> None:
-    """As everywhere, a credential that stands in the document itself is a warning."""
+    """As everywhere, a credential that is written into the document is a warning."""
     assert warnings(tmp_path, document("server: 'https://x', auth: {token: {value: t}}")) == [
-        "5: spec.provider.kubernetes.auth.token stands in the document itself"
+        "5: spec.provider.kubernetes.auth.token is written into the document"
     ]

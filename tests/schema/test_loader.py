@@ -72,8 +72,8 @@ def test_warnings_do_not_stand_in_the_way(tmp_path: Path) -> None:
     """A credential in the document and a plain http address only warn, at their lines."""
     vault = "vault: {address: 'http://vault.example', auth: {token: {value: s3cr3t}}}"
     assert warnings(tmp_path, store("one", provider=vault)) == [
-        "5: spec.provider.vault.auth.token stands in the document itself",
-        "5: the address is not https: tokens and secrets would cross the network for all to read",
+        "5: spec.provider.vault.auth.token is written into the document",
+        "5: the address is not https: tokens and secrets would cross the network unencrypted",
     ]
 
 
@@ -111,7 +111,7 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_there_is_an_error_of_the_call(tmp_path: Path) -> None:
     """A missing path is told apart from documents that are wrong."""
-    with pytest.raises(UsageError, match="there is no"):
+    with pytest.raises(UsageError, match="does not exist"):
         load_directory(tmp_path / "nope")
 
 
@@ -122,7 +122,7 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
             write(tmp_path, text)
         with pytest.raises(DocumentError) as caught:
             load_directory(tmp_path)
-        assert [problem.message for problem in caught.value.problems] == ["there is no document here"]
+        assert [problem.message for problem in caught.value.problems] == ["no documents found"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_source_and_destination_may_be_one_file(tmp_path: Path) -> None:
         (job(dest="[two, one]"), "spec.dest is not the SecretStore in"),
         (job() + job(name="more"), "this file must hold exactly one document, a SyncJob"),
         (store("three"), "this file must hold exactly one document, a SyncJob"),
-        (job(ITEM + "\n  source: three"), "names the SecretStore three, which there is not"),
+        (job(ITEM + "\n  source: three"), "names the SecretStore three, which does not exist"),
     ],
 )
 def test_three_files_that_do_not_fit(tmp_path: Path, text: str, message: str) -> None:

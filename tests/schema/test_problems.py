@@ -35,9 +35,9 @@ def vault(text: str) -> str:
         (store("one").replace("spec: {", "spec: {extra: 1, "), "unknown field spec.extra", "There are: permissions"),
         (store("one", provider=""), "spec.provider must name exactly one provider", "Such as"),
         (store("one", provider="file: {path: a}, memory: {}"), "spec.provider must name exactly one provider", ""),
-        (store("one", provider="memory: null"), "spec.provider.memory must be a mapping", "write {} there"),
+        (store("one", provider="memory: null"), "spec.provider.memory must be a mapping", "Write {} if"),
         (store("one", provider="vualt: {}"), "there is no provider vualt", "Did you mean vault?"),
-        (store("one", provider="file: {}"), "spec.provider.file.path is missing", "Relative paths"),
+        (store("one", provider="file: {}"), "spec.provider.file.path is missing", "Relative to"),
         (store("one", provider="file: {path: ''}"), "spec.provider.file.path must not be empty", ""),
         (
             store("one", provider="memory: {shape: blobs}"),
@@ -57,14 +57,14 @@ def vault(text: str) -> str:
         (vault("auth: {token: {env: A}}, Mount: a"), "unknown field spec.provider.vault.Mount", "Did you mean mount?"),
         (
             vault("auth: {token: {env: A}}").replace("https://v", "https://u:s3cr3tCANARY@v"),
-            "vault.address does not",
+            "vault.address has an invalid",
             "Such as https",
         ),
         (job("- {}"), "spec.plan[0]: give exactly one of secret, query or combine", ""),
         (job("[]"), "spec.plan must not be empty", ""),
         (job("- secret: {key: a}\n  query: {}"), "spec.plan[0]: give exactly one of", ""),
         (job("- secret: {key: 12}"), "spec.plan[0].secret.key must be text", "Put it in quotes."),
-        (job("- secret: {key: }"), "spec.plan[0].secret.key must be text", "Nothing stands there."),
+        (job("- secret: {key: }"), "spec.plan[0].secret.key must be text", "It is empty."),
         (job("- secret: {key: a, property: ''}"), "spec.plan[0].secret.property must not be empty", ""),
         (job("- secret: [a]"), "spec.plan[0].secret must be a mapping", ""),
         (
@@ -72,10 +72,10 @@ def vault(text: str) -> str:
             "unknown field spec.plan[0].keyTransfrom",
             "mean keyTransform?",
         ),
-        (job("- secret: {key: a}\n  key: b"), "spec.plan[0]: key goes with combine only", ""),
+        (job("- secret: {key: a}\n  key: b"), "spec.plan[0]: key can only be used with combine", ""),
         (job("- combine: [{name: a, secret: {key: a}}]"), "spec.plan[0]: combine needs a key", ""),
         (job("- {key: k, combine: []}"), "spec.plan[0].combine must not be empty", ""),
-        (job("- {key: k, combine: [{name: a-b, secret: {key: a}}]}"), "combine[0].name does not have the form", ""),
+        (job("- {key: k, combine: [{name: a-b, secret: {key: a}}]}"), "combine[0].name has an invalid format", ""),
         (job("- {key: k, combine: [{name: a}]}"), "spec.plan[0].combine[0]: give exactly one of secret or query", ""),
         (
             job("- key: k\n  combine: [{name: a, secret: {key: a}}, {name: a, query: {}}]"),
@@ -84,7 +84,7 @@ def vault(text: str) -> str:
         ),
         (
             job("- key: k\n  keyTransform: [{template: x}]\n  combine: [{name: a, secret: {key: a}}]"),
-            "spec.plan[0]: keyTransform does not go with combine",
+            "spec.plan[0]: keyTransform cannot be used with combine",
             "",
         ),
         (
@@ -97,7 +97,7 @@ def vault(text: str) -> str:
         (job("- query: {metadata: {team: 5}}"), "spec.plan[0].query.metadata.team must be text", "Put it in quotes."),
         (
             job("- query: {}\n  keyTransform: [{regexp: {source: (a), target: $2}}]"),
-            "keyTransform[0].regexp: the target names group 2, and the regular expression has only 1 group",
+            "keyTransform[0].regexp: the target names group 2, but the regular expression has only 1 group",
             "",
         ),
         (
@@ -116,7 +116,7 @@ def vault(text: str) -> str:
             "",
         ),
         (job(more=f"schedule: '{CANARY}'"), "spec.schedule: a cron expression has five fields", ""),
-        (job(more="schedule: '@every 7m'"), "spec.schedule: cron cannot keep this interval", ""),
+        (job(more="schedule: '@every 7m'"), "spec.schedule: cron cannot express this interval", ""),
         (job(more=f"timezone: {CANARY}"), "spec.timezone: must be the name of a time zone", ""),
         (job(more="maxDelete: 200%"), "spec.maxDelete: must be a count", ""),
         (job(more="limits: {concurrency: 0}"), "spec.limits.concurrency must be at least 1", ""),

@@ -70,7 +70,7 @@ def test_another_package_s_provider_is_validated_like_ours(tmp_path: Path, regis
         "5: unknown field spec.provider.local.colour"
     ]
     assert warnings(tmp_path, store("one", provider="local: {folder: a, tokens: [{value: x}]}")) == [
-        "5: spec.provider.local.tokens[0] stands in the document itself"
+        "5: spec.provider.local.tokens[0] is written into the document"
     ]
 
 
@@ -87,8 +87,12 @@ def test_what_another_package_says_is_not_passed_on_if_it_quotes(tmp_path: Path,
 @pytest.mark.parametrize(
     ("points", "provider", "message"),
     [
-        ([("vault", "Local")], "vault", "the provider vault is claimed more than once: by secretsync itself"),
-        ([("local", "Local"), ("local", "Careless")], "local", "the provider local is claimed more than once"),
+        ([("vault", "Local")], "vault", "the provider vault is provided by more than one package: secretsync itself"),
+        (
+            [("local", "Local"), ("local", "Careless")],
+            "local",
+            "the provider local is provided by more than one package",
+        ),
         ([("local", "Nothing")], "local", "does not load (AttributeError)"),
         ([("local", "WithoutModel")], "local", "has no pydantic model called config"),
         ([("local", "Local")], "locla", "there is no provider locla"),

@@ -23,12 +23,12 @@ def test_names_that_repeat_are_told_at_both_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (job(source="onne"), "16: spec.source names the SecretStore onne, which there is not"),
-        (job(dest="towo"), "17: spec.dest names the SecretStore towo, which there is not"),
-        (job(dest="[two, towo]"), "17: spec.dest[1] names the SecretStore towo, which there is not"),
-        (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names the SecretStore x, which there is not"),
+        (job(source="onne"), "16: spec.source names the SecretStore onne, which does not exist"),
+        (job(dest="towo"), "17: spec.dest names the SecretStore towo, which does not exist"),
+        (job(dest="[two, towo]"), "17: spec.dest[1] names the SecretStore towo, which does not exist"),
+        (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names the SecretStore x, which does not exist"),
         (job(dest="[two, one, two]"), "17: spec.dest names two twice"),
-        (job("- {name: a, query: {}}\n- {name: a, query: {}}"), "20: there is another plan item called a"),
+        (job("- {name: a, query: {}}\n- {name: a, query: {}}"), "20: another plan item is named a"),
     ],
 )
 def test_names_that_dangle_or_repeat_within_a_job(tmp_path: Path, text: str, expected: str) -> None:
@@ -45,11 +45,11 @@ def test_a_dangling_name_gets_a_suggestion(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "dest", "more", "expected"),
     [
-        ("Write", "Write", "", ["16: spec.source names one, which may only be written"]),
-        ("Read", "Read", "", ["17: spec.dest names two, which may only be read"]),
+        ("Write", "Write", "", ["16: spec.source names one, which is write-only"]),
+        ("Read", "Read", "", ["17: spec.dest names two, which is read-only"]),
         ("Read", "Write", "", []),
         ("ReadWrite", "ReadWrite", "writePolicy: Merge", []),
-        ("Read", "Write", "writePolicy: Merge", ["17: writePolicy Merge has to read two, which may only be written"]),
+        ("Read", "Write", "writePolicy: Merge", ["17: writePolicy Merge needs to read two, which is write-only"]),
     ],
 )
 def test_permissions_that_forbid_the_use(
@@ -68,20 +68,20 @@ def test_a_drift_check_of_what_may_not_be_read_is_warned_about(tmp_path: Path) -
     stores = store("one") + store("two", permissions="Write") + store("three")
     more = "driftCheck: {schedule: '@daily'}"
     (warning,) = load(tmp_path, stores + job(dest="[two, three]", more=more)).warnings
-    assert warning.message == "driftCheck cannot look into two, which may only be written"
+    assert warning.message == "driftCheck cannot read two, which is write-only"
     assert load(tmp_path, stores + job(dest="three", more=more)).warnings == ()
 
 
 def test_an_item_s_own_source_must_be_readable_too(tmp_path: Path) -> None:
     """The permissions of a store that only one item names count as well."""
     text = STORES + store("drop", permissions="Write") + job(ITEM + "\n  source: drop")
-    assert told(tmp_path, text) == ["25: spec.plan[0].source names drop, which may only be written"]
+    assert told(tmp_path, text) == ["25: spec.plan[0].source names drop, which is write-only"]
 
 
 def test_references_are_checked_in_a_job_that_has_other_faults(tmp_path: Path) -> None:
     """All faults come at once: a field that is wrong does not hide a name that dangles."""
     assert told(tmp_path, STORES + job(source="onne", more="shards: 3")) == [
-        "16: spec.source names the SecretStore onne, which there is not",
+        "16: spec.source names the SecretStore onne, which does not exist",
         "18: unknown field spec.shards",
     ]
 
@@ -91,6 +91,6 @@ def test_a_store_with_faults_of_its_own_is_not_called_missing(tmp_path: Path) ->
     found = problems(tmp_path, store("one") + store("two", permissions="Maybe") + job())
     assert [problem.message for problem in found] == [
         "spec.permissions must be 'Read', 'Write' or 'ReadWrite'",
-        "spec.dest names the SecretStore two, which has problems of its own",
+        "spec.dest names the SecretStore two, which has errors itself",
     ]
     assert found[1].hint.endswith(":9.")

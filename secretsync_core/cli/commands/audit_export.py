@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.audit.export import export
 from secretsync_core.cli import exits, workspace
-from secretsync_core.cli.wording import plural
+from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> in
     """Write the records of one job or of all to a file, or to stdout."""
     with workspace.ledger(call) as opened:
         if job is not None and job not in opened.ledger.jobs():
-            raise UsageError(f"the ledger knows no job {job!r}", hint=_known(opened.ledger.jobs()))
+            raise UsageError(f"no job {job!r} in the ledger", hint=_known(opened.ledger.jobs()))
         lines = export(opened.ledger.records(job=job))
         if file is None:
             output.data(lines)
@@ -34,7 +34,7 @@ def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> in
 
 
 def _known(jobs: list[str]) -> str:
-    return f"it knows {', '.join(jobs)}" if jobs else "it is empty"
+    return f"jobs in the ledger: {', '.join(jobs)}" if jobs else "the ledger is empty"
 
 
 def _replace(file: Path, lines: Iterable[bytes]) -> int:

@@ -14,7 +14,8 @@ from secretsync_core.cli.layout import hang, widest
 from secretsync_core.cli.paint import cells, pad
 from secretsync_core.cli.plan_view import shown_version
 from secretsync_core.cli.times import clock, moment
-from secretsync_core.cli.wording import number, reason
+from secretsync_core.cli.wording import reason
+from secretsync_core.counting import number
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(output: Output, call: Call, wanted: Wanted) -> int:
     """Show the newest records that fit, the newest last."""
     unknown = [event for event in wanted.events if event not in set(Event)]
     if unknown:
-        raise UsageError(f"there is no event {', '.join(map(safe, unknown))}", hint=f"there are {', '.join(Event)}")
+        raise UsageError(f"no event named {', '.join(map(safe, unknown))}", hint=f"events: {', '.join(Event)}")
     since = moment(wanted.since, datetime.now(UTC)) if wanted.since else None
     with workspace.ledger(call) as opened:
         records = list(
@@ -62,9 +63,9 @@ def run(output: Output, call: Call, wanted: Wanted) -> int:
     _show(records, output)
     output.flush()
     if more:
-        output.note(f"only the newest {number(wanted.limit)}; --limit 0 shows all")
+        output.note(f"showing only the newest {number(wanted.limit)}; use --limit 0 for all")
     if not records:
-        output.note("no record fits")
+        output.note("no matching records")
     return exits.OK
 
 

@@ -22,7 +22,7 @@ def run(output: Output, call: Call) -> int:
     if output.json:
         output.document({"ledger": ledger.name, "before": before, "after": after, "exitCode": exits.OK})
     elif before < after:
-        output.line(f"{ledger.name}: tables of version {before} brought to version {after}")
+        output.line(f"{ledger.name}: tables upgraded from version {before} to {after}")
     else:
-        output.line(f"{ledger.name}: tables of version {after}, nothing to do")
+        output.line(f"{ledger.name}: tables already at version {after}")
     return exits.OK

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit import keys
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.commands.audit_verify import expected_heads
-from secretsync_core.cli.wording import number, plural
+from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.run.run import new_run_id
 
@@ -44,7 +44,7 @@ def _newest(call: Call, ledger: Ledger, pair: KeyPair) -> KeyPair:
         return keys.replace(workspace.state_directory(call))
     raise UsageError(
         f"the ledger is sealed with the key in {keys.where(os.environ, workspace.state_directory(call))} already",
-        hint="put a new key on the first line there, and `former ` and the old one on the second; then run this again",
+        hint="put the new key on the first line there and `former OLD-KEY` on the second, then run this again",
     )
 
 
@@ -62,14 +62,13 @@ def _tell(output: Output, name: str, pair: KeyPair, behind: dict[str, int], *, r
         )
         return
     if rotated:
-        output.line(f"{name}: verified, and sealed with the new key")
+        output.line(f"{name}: verified and resealed with the new key")
     elif pending:
-        output.line(f"{name}: still sealed with the key before the newest one")
+        output.line(f"{name}: still sealed with the previous key")
     else:
         output.line(f"{name}: sealed with the newest key; {plural(len(pair.former), 'former key')} kept")
     for job, count in sorted(behind.items()):
-        output.line(
-            f"  {job}: {number(count)} of its fingerprints are by a former key; `sync --verify` makes them anew"
-        )
+        renewed = f"`secretsync sync {job} --verify` renews them"
+        output.line(f"  {job}: {plural(count, 'fingerprint')} made with a former key; {renewed}")
     if pair.former and not behind and not pending:
-        output.line("  no fingerprint is by a former key any more: the lines of former keys may be removed")
+        output.line("  no fingerprint uses a former key: the lines of former keys can be removed")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit.verify import UNPROVEN
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.wording import number, plural
+from secretsync_core.counting import number, plural
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,19 +36,19 @@ def run(output: Output, call: Call, expect: tuple[str, ...]) -> int:
     if not reports:
         output.line("sound: the ledger is empty")
     elif not sound:
-        output.line(output.paint("broken", "bold red") + ": somebody else has changed the ledger")
+        output.line(output.paint("broken", "bold red") + ": the ledger was changed from outside")
     elif not output.quiet:
         output.line()
         output.line(output.paint(f"{plural(len(reports), 'chain')} sound.", "bold green"))
         if not expect:
             output.flush()
             output.note(UNPROVEN)
-            output.note("--expect JOB=SEQ:HASH compares; note the lines above somewhere else")
+            output.note("keep the heads above elsewhere, and check them later with --expect JOB=SEQ:HASH")
     return code
 
 
 def _show(report: ChainReport, output: Output) -> None:
-    name = safe(report.job) or "(the ledger as a whole)"
+    name = safe(report.job) or "(whole ledger)"
     if report.sound:
         if not output.quiet:
             mark = output.paint("sound", "green")

@@ -9,7 +9,7 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import number, plural
+from secretsync_core.counting import number, plural
 from secretsync_core.errors import LedgerError
 from secretsync_core.model.report import Result
 from secretsync_core.run import steps
@@ -86,11 +86,11 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     if drifted:
         mark = output.paint(f"{number(drifted)} of {plural(checked, 'key')} drifted", "bold yellow")
     elif report.errors:
-        mark = output.paint("not checked in full", "bold red")
+        mark = output.paint("check incomplete", "bold red")
     elif not checked:
-        mark = "nothing to check: this job holds no keys yet"
+        mark = "nothing to check: this job has written no keys yet"
     else:
-        mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} as we left them"
+        mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} checked"
     output.line(f"{plan_view.heading(job, output)}: {mark}, in {duration(report.finished - report.started)}")
     others = [outcome for outcome in report.failures if not outcome.change.reason.value.startswith(_DRIFT)]
     if report.total(Result.FAILED, Result.REFUSED) > drifted and others:
@@ -99,9 +99,13 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
         many = len(job.spec.dest) > 1
         report_view.show_drift(report.drifted, drifted, output, title="Drifted", dests=many)
     if report.drift_unknown:
-        output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: the destination may not be read")
+        output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: the destination is write-only")
     if drifted and not output.quiet:
-        output.line(output.paint(f"  `secretsync sync {job.name}` puts it right; `secretsync plan` says how", "dim"))
+        output.line(
+            output.paint(
+                f"  Fix it with `secretsync sync {job.name}`; preview with `secretsync plan {job.name}`", "dim"
+            )
+        )
     output.flush()
 
 

@@ -21,7 +21,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import error_object, problem_object
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import plural
+from secretsync_core.counting import plural
 from secretsync_core.errors import LedgerBroken, LedgerError, SecretSyncError, StoreError
 from secretsync_core.run import health
 
@@ -100,7 +100,7 @@ async def _look_at_ledger(call: Call, seconds: float) -> tuple[LedgerHealth, boo
         late = LedgerHealth(found.name, found.key, seconds=time.monotonic() - began)
         late.error = LedgerError(
             f"the ledger {found.name} did not answer within {seconds:g} seconds",
-            hint="see whether its database is up, and what locks it",
+            hint="check that its database is up and not locked",
         )
         return late, True
     found.seconds = time.monotonic() - began
@@ -127,8 +127,8 @@ def _look(call: Call, found: LedgerHealth) -> None:
             return
         if pair is None:
             found.key_error = LedgerError(
-                "there is a ledger, and its key is not here",
-                hint=f"set {keys.VARIABLE} or {keys.FILE_VARIABLE} to the key that made it",
+                "the ledger exists, but its key is missing",
+                hint=f"set {keys.VARIABLE} or {keys.FILE_VARIABLE} to the key it was created with",
             )
             return
         # Opened only now that it is there: opening makes one where there is none.
@@ -147,7 +147,7 @@ def _look(call: Call, found: LedgerHealth) -> None:
 def _broken(job: str, what: str) -> LedgerError:
     return LedgerBroken(
         f"{f'the chain of {job}' if job else 'the ledger'} is broken: {what}",
-        hint="`secretsync audit verify` says what else is wrong; keep the ledger as it is for whoever looks into it",
+        hint="run `secretsync audit verify` for details, and keep the ledger unchanged for the investigation",
     )
 
 
@@ -166,7 +166,7 @@ def _tell(output: Output, documents: Documents, stores: list[StoreHealth], ledge
 
 
 def _show(output: Output, documents: Documents, stores: list[StoreHealth], ledger: LedgerHealth) -> None:
-    grid = table("WHAT", "STATE", "TOOK", "LOOKED AT")
+    grid = table("CHECK", "STATE", "TIME", "DETAILS")
     for store in stores:
         document = documents.stores[store.store]
         told = f"{document.provider}, {document.permissions.value}: {', '.join(store.asked) or 'not reached'}"
@@ -187,8 +187,8 @@ def _ledger_told(ledger: LedgerHealth) -> str:
     if ledger.error or ledger.key_error:
         return ledger.name
     if not ledger.there:
-        return f"{ledger.name}: none yet, the first sync makes it"
-    return f"{ledger.name}: {plural(ledger.chains, 'chain')}, can be written"
+        return f"{ledger.name}: none yet, the first sync creates it"
+    return f"{ledger.name}: {plural(ledger.chains, 'chain')}, writable"
 
 
 def _state(error: SecretSyncError | None) -> tuple[str, str]:

@@ -21,7 +21,7 @@ def run(output: Output, directory: Path) -> int:
     taken = [name for name in starter.FILES if os.path.lexists(directory / name)]
     if taken:
         raise UsageError(
-            f"{directory} already has {', '.join(taken)}", hint="nothing was written; name another directory"
+            f"{directory} already has {', '.join(taken)}", hint="nothing was written; choose another directory"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -49,10 +49,10 @@ def _show(output: Output, directory: Path) -> None:
     option = "" if directory == DEFAULT else f" --config {shown}"
     output.line(f"Written to {output.paint(shown, 'bold')}:")
     for name, what in (
-        ("stores.yaml", "two directories with files, and a Vault to uncomment"),
-        ("jobs.yaml", "one job: a key, a query, and a secret made of two"),
+        ("stores.yaml", "two file stores, and a Vault store to uncomment"),
+        ("jobs.yaml", "one job: a single secret, a query and a combined secret"),
         ("README.md", "what to do next"),
-        ("example/", "a few secrets to try it with"),
+        ("example/", "sample secrets"),
     ):
         output.line(f"  {name:<12} {what}")
     output.line()

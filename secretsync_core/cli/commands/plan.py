@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
 from secretsync_core.cli.json_output import change_object, item_error_object
 from secretsync_core.cli.progress import watching
-from secretsync_core.cli.wording import plural
+from secretsync_core.counting import plural
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
 

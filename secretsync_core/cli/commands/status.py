@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secretsync_core.cli import due, exits, results, workspace
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import ago, iso
-from secretsync_core.cli.wording import RESULTS, number
+from secretsync_core.cli.wording import RESULTS
+from secretsync_core.counting import number
 
 if TYPE_CHECKING:
     from secretsync_core.audit.ledger import JobSummary, Ledger, RunSummary
@@ -52,9 +53,9 @@ def run(output: Output, call: Call) -> int:
     show(grid, output)
     output.flush()
     if ledger is None:
-        output.note("there is no ledger yet: nothing was synced from here")
+        output.note("no ledger yet: nothing has been synced")
     if gone:
-        output.note(f"the ledger also knows jobs that the documents no longer have: {', '.join(gone)}")
+        output.note(f"jobs in the ledger that are no longer in the documents: {', '.join(gone)}")
     return exits.OK
 
 
@@ -101,7 +102,7 @@ def _schedule(job: JobDocument) -> str | tuple[str, str]:
         parts.append(f"{spec.schedule.text} {spec.timezone}")
     if spec.on_change is not None:
         parts.append("on change")
-    text = ", ".join(parts) or "by hand"
+    text = ", ".join(parts) or "manual"
     return (f"suspended ({text})", "yellow") if spec.suspend else text
 
 
@@ -110,7 +111,7 @@ def _result(last: RunSummary | None, *, running: bool) -> str | tuple[str, str]:
         return "-"
     if last.finished is None:
         # A run that goes on holds the lease. One that was killed may do so for a minute more.
-        return ("running, or just cut off", "yellow") if running else ("cut off", "red")
+        return ("running, or just interrupted", "yellow") if running else ("interrupted", "red")
     counts = [f"{number(last.counts[name])} {word}" for name, word in RESULTS.items() if last.counts.get(name)]
     text = ", ".join(counts) or "nothing to do"
     return (f"ok: {text}", "green") if last.ok else (f"{last.reason or 'failed'}: {text}", "red")

@@ -22,7 +22,7 @@ def run(output: Output) -> int:
     if output.json:
         output.document({"stores": [_object(info) for info in infos]})
         return exits.OK
-    grid = table("PROVIDER", "FORM", "CAN", "LARGEST SECRET", "PACKAGE")
+    grid = table("PROVIDER", "VARIANT", "ABILITIES", "MAX SIZE", "PACKAGE")
     for info in infos:
         grid.add_row(
             safe(info.provider),
@@ -41,7 +41,7 @@ def run(output: Output) -> int:
 
 def _abilities(info: StoreTypeInfo) -> str:
     if info.abilities is None:
-        return "unusable" if info.problem else "not known until it is used"
+        return "unusable" if info.problem else "unknown until first use"
     return ", ".join(ability.value for ability in Ability if ability in info.abilities)
 
 

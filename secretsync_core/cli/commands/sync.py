@@ -10,6 +10,7 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.signals import Stop
+from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
@@ -95,7 +96,7 @@ def _notify(job: JobDocument, ended: Report | SecretSyncError, opened: OpenLedge
 def _show(report: Report, job: JobDocument, output: Output) -> None:
     report_view.show_warnings(report.warnings, output)
     report_view.show_errors(report.errors, output)
-    mark = output.paint("ok", "bold green") if report.ok else output.paint("not all well", "bold red")
+    mark = output.paint("ok", "bold green") if report.ok else output.paint("finished with errors", "bold red")
     if report.stopped:
         mark = output.paint("stopped", "bold yellow")
     output.line(f"{plan_view.heading(job, output)}: {mark}")
@@ -103,12 +104,12 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     if not output.quiet or not report.ok:
         many = len(job.spec.dest) > 1
         report_view.show_failures(report, output)
-        title = "Changed by somebody else since the last sync"
+        title = "Drift since the last sync"
         report_view.show_drift(report.drifted, report.drifted_count, output, title=title, dests=many)
         if report.drift_unknown:
-            output.line(f"  Drift unknown for {report.drift_unknown:,}: the destination may not be read")
+            output.line(f"  Drift unknown for {plural(report.drift_unknown, 'key')}: the destination is write-only")
         if report.stopped:
             output.line(f"  {report_view.stopped_line(report)}")
         output.line(output.paint(f"  {report_view.requests_line(report)}", "dim"))
-        output.line(output.paint(f"  More: secretsync audit log --run {report.run}", "dim"))
+        output.line(output.paint(f"  Details: secretsync audit log --run {report.run}", "dim"))
     output.flush()

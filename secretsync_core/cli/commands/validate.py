@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.json_output import problem_object
-from secretsync_core.cli.wording import plural
+from secretsync_core.counting import plural
 from secretsync_core.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def run(output: Output, call: Call) -> int:
         unknown = [name for name in call.names if name not in documents.jobs]
         if unknown:
             raise UsageError(
-                f"there is no SyncJob {', '.join(unknown)}",
-                hint=f"the documents have: {', '.join(sorted(documents.jobs)) or 'none'}",
+                f"no SyncJob named {', '.join(unknown)}",
+                hint=f"the documents define: {', '.join(sorted(documents.jobs)) or 'none'}",
             )
     errors = sum(not problem.warning for problem in problems)
     code = exits.WRONG if errors else exits.OK

@@ -76,7 +76,7 @@ class KubernetesConfig(Spec):
         if explicit and self.server is None:
             raise ValueError("auth.token and auth.cert need server")
         if not explicit and (self.server is not None or self.tls != Tls()):
-            raise ValueError("server and tls go with auth.token and auth.cert: a kubeconfig, or a pod, brings its own")
+            raise ValueError("server and tls only go with auth.token and auth.cert; a kubeconfig or pod has its own")
         if self.auth is not None and self.auth.cert is not None and self.tls.cert_file is None:
             raise ValueError("auth.cert needs tls.certFile and tls.keyFile")
         if any(name.startswith("secretsync.io/") for name in self.labels):
