@@ -11,6 +11,7 @@ import typer
 
 from secretsync_core.cli import guard, streams
 from secretsync_core.cli.call import Call
+from secretsync_core.cli.complete import item_names, job_names
 from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_error
 
 # Plain help: with markup Typer would import Rich for it, which takes longer than everything else together.
@@ -62,9 +63,14 @@ Config = Annotated[
 ]
 Jobs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB", help="Names of SyncJobs. [default: all that are not suspended]"),
+    typer.Argument(
+        metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all that are not suspended]"
+    ),
 ]
-Items = Annotated[list[str] | None, typer.Option("--item", metavar="NAME", help="Only this plan item; repeatable.")]
+Items = Annotated[
+    list[str] | None,
+    typer.Option("--item", metavar="NAME", autocompletion=item_names, help="Only this plan item; repeatable."),
+]
 Source = Annotated[
     Path | None,
     typer.Option("--source", metavar="FILE", help="Source SecretStore; needs --dest and --job.", show_default=False),
@@ -293,7 +299,9 @@ def demo(
 
 @audit.command("log")
 def audit_log(
-    job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="NAME", autocompletion=job_names, help="Only this job.")
+    ] = None,
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only this destination key.")] = None,
     since: Annotated[
@@ -337,7 +345,9 @@ def audit_verify(
 
 @audit.command("export", short_help="Export every record as JSON lines.")
 def audit_export(
-    job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="Only this job.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="NAME", autocompletion=job_names, help="Only this job.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Write to this file, atomically. [default: stdout]")
     ] = None,
