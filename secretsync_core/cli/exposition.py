@@ -67,17 +67,17 @@ def registry(facts: Facts) -> CollectorRegistry:
 
 
 def _ledger(facts: Facts) -> Iterator[Metric]:
-    build = GaugeMetricFamily("secretsync_build_info", "The version of SecretSync that wrote these metrics.",
+    build = GaugeMetricFamily("secretsync_build_info", "The version of SecretSync.",
                               labels=["version"])  # fmt: skip
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily(
-        "secretsync_ledger_up", "1 if the ledger can be read, or does not exist yet.",
+        "secretsync_ledger_up", "1 if the ledger can be read or does not exist yet.",
         value=facts.measures is not None,
     )  # fmt: skip
     sound = GaugeMetricFamily(
         "secretsync_ledger_sound",
-        "1 if the ledger verifies, by what was checked: the heads of its chains, or all records.",
+        "1 if the ledger is intact, by what was checked: the heads of its chains, or all records.",
         labels=["checked"],
     )
     for checked, well in facts.sound.items():
@@ -89,11 +89,11 @@ def _ledger(facts: Facts) -> Iterator[Metric]:
 
 
 def _documents(facts: Facts) -> Iterator[Metric]:
-    info = GaugeMetricFamily("secretsync_job_info", "What the documents say about a job.",
+    info = GaugeMetricFamily("secretsync_job_info", "Source, destinations and schedule of a job, as labels.",
                              labels=[JOB, "source", "dest", "schedule"])  # fmt: skip
     suspended = _gauge("suspended", "1 if the job is suspended.")
-    lag = _gauge("schedule_lag_seconds", "How late the job is, from the first run that it missed; 0 if it is on time.")
-    following = _gauge("next_run_timestamp_seconds", "When the next run is due.")
+    lag = _gauge("schedule_lag_seconds", "Seconds since the job missed its schedule; 0 while it is on time.")
+    following = _gauge("next_run_timestamp_seconds", "Time of the next scheduled run.")
     for job in facts.jobs:
         spec = job.spec
         schedule = spec.schedule.text if spec.schedule else ""
@@ -113,11 +113,11 @@ def _documents(facts: Facts) -> Iterator[Metric]:
 
 def _jobs(facts: Facts) -> Iterator[Metric]:
     measures = sorted((facts.measures or {}).items())
-    held = _gauge("held_secrets", "Destination secrets that the ledger knows for this job.")
-    open_runs = _gauge("open_runs", "Runs that started and have not ended: in progress, or cut off.")
-    leased = _gauge("lease_held", "1 if the job's lease is held: a run is in progress.")
-    began = _gauge("last_run_timestamp_seconds", "When the last run started.")
-    success = _gauge("last_success_timestamp_seconds", "When the last successful run ended.")
+    held = _gauge("held_secrets", "Destination secrets that this job manages.")
+    open_runs = _gauge("open_runs", "Runs that started and have not ended: running or interrupted.")
+    leased = _gauge("lease_held", "1 while a run holds the job's lease.")
+    began = _gauge("last_run_timestamp_seconds", "Start of the last run.")
+    success = _gauge("last_success_timestamp_seconds", "End of the last successful run.")
     runs = _counter("runs", "Finished runs, by outcome.", "outcome")
     results = _counter("secrets", "Destination secrets over all runs, by result.", "result")
     records = _counter("records", "Records in the job's chain.")
@@ -140,20 +140,13 @@ def _jobs(facts: Facts) -> Iterator[Metric]:
 
 
 def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
-    ok = _gauge("last_run_ok", "1 if the last finished run left everything in sync.")
-    took = _gauge(
-        "last_run_duration_seconds", "How long the last finished run took, after it had looked at the stores."
-    )
+    ok = _gauge("last_run_ok", "1 if the last finished run succeeded.")
+    took = _gauge("last_run_duration_seconds", "Duration of the last finished run, after its look at the stores.")
     results = _gauge("last_run_secrets", "Destination secrets of the last finished run, by result.",
                      "result")  # fmt: skip
     failed = _gauge("last_run_failed_secrets", "Destination secrets that failed in the last finished run.")
-    drifted = _gauge(
-        "last_run_drifted_secrets",
-        "Destination secrets that somebody else had changed or removed before the last finished run.",
-    )
-    blocked = _gauge(
-        "last_run_blocked_deletes", "Deletes that the last finished run held back, because of maxDelete or a doubt."
-    )
+    drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had drifted before the last finished run.")
+    blocked = _gauge("last_run_blocked_deletes", "Deletes held back in the last finished run, by maxDelete or a doubt.")
     errors = _gauge("last_run_errors", "Errors of items, stores or the whole job in the last finished run.")
     requests = _gauge("last_run_requests", "Requests of the last finished run to a store, retries included.", "store")
     for job, run in finished:

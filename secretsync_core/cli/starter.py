@@ -5,42 +5,42 @@ from __future__ import annotations
 README = """\
 # Secrets to sync
 
-`stores.yaml` says where secrets live, `jobs.yaml` what goes where. From the directory above this one:
+`stores.yaml` says where secrets are, `jobs.yaml` what is copied where. Run from the parent directory:
 
     secretsync validate     # are the documents right?
     secretsync plan         # what would a sync do, and why?
     secretsync sync         # do it
     secretsync audit log    # what was done?
 
-The example copies files of `example/source` to `example/dest`. When you have seen it work, point the stores at your
-own, and delete `example`.
+The example copies files from `example/source` to `example/dest`. Once you have seen it work, point the stores at your
+own and delete `example`.
 
-Credentials never stand in these files: `{env: NAME}` takes one from an environment variable (such as VAULT_TOKEN),
-`{file: PATH}` from a file. SECRETSYNC_CONFIG names this directory when you are elsewhere, SECRETSYNC_LEDGER another
+Keep credentials out of these files: `{env: NAME}` reads one from an environment variable (such as VAULT_TOKEN),
+`{file: PATH}` from a file. Set SECRETSYNC_CONFIG to use this directory from elsewhere, SECRETSYNC_LEDGER for another
 ledger than `.secretsync/ledger.db`.
 
-`.secretsync` holds the ledger and its key: keep both, and keep them out of git.
+`.secretsync` holds the ledger and its key: back up both, and keep them out of git.
 """
 
 STORES = """\
-# Where secrets live. An editor completes and checks this file by the output of `secretsync schema`.
+# Where secrets are. `secretsync schema` prints the JSON Schema for your editor.
 apiVersion: secretsync.io/v1alpha1
 kind: SecretStore
 metadata: {name: example-source}
 spec:
-  permissions: Read            # Read, Write or ReadWrite: what may be done there, whatever a job asks for
+  permissions: Read            # Read, Write or ReadWrite: the most that any job may do there
   provider:
-    file: {path: example/source}   # one file a secret; relative to this file
+    file: {path: example/source}   # one file per secret; relative to this file
 ---
 apiVersion: secretsync.io/v1alpha1
 kind: SecretStore
 metadata: {name: example-dest}
 spec:
-  permissions: ReadWrite       # Read too, so that changes by somebody else are seen
+  permissions: ReadWrite       # Read as well, to detect drift
   provider:
     file: {path: example/dest}
 # ---
-# A HashiCorp Vault or OpenBao. `secretsync stores` lists what else there is.
+# A HashiCorp Vault or OpenBao. `secretsync stores` lists the others.
 # apiVersion: secretsync.io/v1alpha1
 # kind: SecretStore
 # metadata: {name: vault-main}
@@ -62,8 +62,8 @@ metadata: {name: example}
 spec:
   source: example-source
   dest: example-dest           # or a list: [one, another]
-  schedule: "@hourly"          # for Dagster; the command line runs a job when it is told to
-  deletionPolicy: Retain       # Delete: remove what this job created once its source is gone
+  schedule: "@hourly"          # for Dagster; the command line runs jobs on demand
+  deletionPolicy: Retain       # Delete: remove what this job created when its source is removed
   plan:
     - name: mail               # one secret, by its key
       secret: {key: mail/smtp}
