@@ -37,8 +37,8 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
         assert "`secretsync audit migrate`" in ran.err
     ran = started("audit", "migrate")
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"ledger\.db: tables of version 1 brought to version 3$", ran.out.strip())
-    assert started("audit", "migrate").out.strip().endswith("tables of version 3, nothing to do")
+    assert re.search(r"ledger\.db: tables upgraded from version 1 to 3$", ran.out.strip())
+    assert started("audit", "migrate").out.strip().endswith("tables already at version 3")
     for command in (["sync"], ["status"]):
         assert "migrate" not in started(*command).err
     assert started("audit", "verify", "--output", "json").json["sound"] is True

@@ -28,8 +28,8 @@ def test_a_key_of_our_own_is_replaced(started: Cli) -> None:
     head = f"example={noted['seq']}:{noted['head']}"
     ran = started("audit", "rotate-key", "--expect", head)
     assert ran.code == 0
-    assert "verified, and sealed with the new key" in ran.out
-    assert "example: 4 of its fingerprints are by a former key" in ran.out
+    assert "verified and resealed with the new key" in ran.out
+    assert "example: 4 fingerprints made with a former key" in ran.out
     new, former = _key(started).read_text().splitlines()
     assert new != old
     assert former == f"former {old}"
@@ -55,7 +55,7 @@ def test_the_former_key_can_go_when_values_were_compared(started: Cli) -> None:
     }  # fmt: skip
     started("sync", "--verify")
     ran = started("audit", "rotate-key", "--status")
-    assert "the lines of former keys may be removed" in ran.out
+    assert "the lines of former keys can be removed" in ran.out
     new = _key(started).read_text().splitlines()[0]
     _key(started).write_text(new + "\n")
     started.write(
@@ -71,12 +71,12 @@ def test_a_key_that_others_keep(started: Cli) -> None:
     assert started("sync", SECRETSYNC_KEY=FIRST).code == 0
     ran = started("audit", "rotate-key", SECRETSYNC_KEY=FIRST)
     assert ran.code == 2
-    assert "put a new key on the first line there" in ran.err
+    assert "put the new key on the first line there" in ran.err
     for command in (["sync"], ["status"], ["check"], ["audit", "verify"], ["health"]):
         ran = started(*command, SECRETSYNC_KEY=ring)
         assert ran.code == 3
         assert "`secretsync audit rotate-key` seals it anew" in ran.err
-    assert "still sealed with the key before" in started("audit", "rotate-key", "--status", SECRETSYNC_KEY=ring).out
+    assert "still sealed with the previous key" in started("audit", "rotate-key", "--status", SECRETSYNC_KEY=ring).out
     assert started("audit", "rotate-key", SECRETSYNC_KEY=ring).code == 0
     assert started("sync", SECRETSYNC_KEY=ring).code == 0
     assert started("audit", "verify", SECRETSYNC_KEY=SECOND).code == 0
