@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from botocore.stub import Stubber
-from engine.world import World
+from run.world import World
 from support.aws import Microburst
 
 from secretsync_core.stores.aws_parameter_store import open_store as open_parameter_store

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from engine.world import counted
+from run.world import counted
 
 from secretsync_core.run.gate import RetryPolicy
 
 if TYPE_CHECKING:
-    from engine.world import World
+    from run.world import World
     from support.aws import Microburst, Region
 
     from aws.conftest import InAws

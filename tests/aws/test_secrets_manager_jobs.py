@@ -7,13 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.world import FAST, counted
+from run.world import FAST, counted
 
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores.aws_secrets_manager.calls import Calls
 
 if TYPE_CHECKING:
-    from engine.world import World
+    from run.world import World
     from support.aws import Microburst, Region
 
     from aws.conftest import InAws

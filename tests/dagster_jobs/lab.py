@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from engine.world import FAST, World
+from run.world import FAST, World
 
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
-from engine.world import FAST
+from run.world import FAST
 from support.faulty_http import FaultyHttp
 
 from dagster_jobs import worker

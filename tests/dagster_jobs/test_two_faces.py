@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.world import World
+from run.world import World
 
 from dagster_jobs.lab import Lab
 from secretsync_core.errors import AccessDenied

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.world import World
+from run.world import World
 from support.slow import one_in
 
 from matrix.peers import PEERS, Peer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.world import World, counted
+from run.world import World, counted
 
 from secretsync_core.schema.loader import load_files
 from secretsync_core.stores.base import MARK_KEY

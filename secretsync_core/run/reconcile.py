@@ -1,0 +1,138 @@
+"""Phases 2 to 4 in their order: look, and decide what is to be done. What has to be asked in between is asked here."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import PlanRefused, SecretSyncError
+from secretsync_core.key_rules import key_fault
+from secretsync_core.run.abilities import find_impossible
+from secretsync_core.run.compare import Comparer, find_fields
+from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies
+from secretsync_core.run.deletes import (
+    Doubts,
+    doubts_of,
+    find_deletes,
+    guard,
+    incomplete_items,
+    judge_absences,
+    spare_others,
+    withhold,
+)
+from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
+from secretsync_core.run.opening import job_error
+from secretsync_core.run.seen import Destination
+from secretsync_core.run.targets import make_targets
+from secretsync_core.schema.job import DeletionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError
+    from secretsync_core.run.decide import Copies
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.run.seen import Fields, SourceSeen
+    from secretsync_core.run.targets import Targets
+
+
+async def decide_changes(
+    plan: JobPlan,
+    opened: OpenStores,
+    comparer: Comparer,
+    recorder: Recorder | None,
+    *,
+    verify: bool,
+    keep_unchanged: bool = False,
+) -> ChangeSet:
+    """Ask the stores and the ledger, and decide about every key. No value is read but to split it.
+
+    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
+    """
+    if impossible := find_impossible(plan, opened.facts, opened.abilities):
+        raise PlanRefused(impossible, hint="nothing was read or written")
+    state = await recorder.state() if recorder is not None else {}
+    errors = [job_error(opened.failed[dest]) for dest in plan.spec.dest if dest in opened.failed]
+    # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
+    looks = {
+        dest: asyncio.create_task(look_at_destination(opened, dest, state.get(dest, {}).keys(), state.get(dest)))
+        for dest in plan.spec.dest
+        if dest in opened.stores
+    }
+    dests: list[Destination] = []
+    try:
+        sources = await look_at_sources(plan, opened)
+        errors += [error for one in sources for error in one.errors]
+        fields = await find_fields(plan, sources, comparer, recorder)
+        for dest, look in looks.items():
+            seen = await look
+            if isinstance(seen, SecretSyncError):
+                errors.append(job_error(seen))
+            else:
+                facts, known = opened.stores[dest].facts, state.get(dest, {})
+                dests.append(Destination(dest, facts, opened.readable(dest), seen, known))
+    finally:
+        for look in looks.values():
+            look.cancel()
+
+    asked = verify or keep_unchanged
+    standing = Standing(plan, [] if asked else dests)
+    targets = make_targets(sources, fields, plan.spec.dest, standing.holds)
+    dests, lost = await _look_at_new(opened, dests, targets)
+    errors += lost
+    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged)
+    if recorder is None or plan.spec.deletion_policy is not DeletionPolicy.DELETE:
+        return change_set(copies, [], errors)
+    deletes, told = await _decide_deletes(
+        plan, opened, recorder, sources, fields, targets, dests, copies, failed=bool(errors)
+    )
+    return change_set(copies, deletes, [*errors, *told])
+
+
+async def _look_at_new(
+    opened: OpenStores, dests: Sequence[Destination], targets: Targets
+) -> tuple[list[Destination], list[ItemError]]:
+    """Look at the keys that the ledger does not know; gives the destinations with all that was seen of them."""
+    whole: list[Destination] = []
+    errors: list[ItemError] = []
+    for dest in dests:
+        # A key that it cannot hold is refused by itself: asking for it would fail them all.
+        new = [key for key in targets.by_key if key not in dest.known and not key_fault(key, dest.facts.limits)]
+        rest = await look_at_destination(opened, dest.name, new)
+        if isinstance(rest, SecretSyncError):
+            errors.append(job_error(rest))
+        else:
+            whole.append(replace(dest, seen=dest.seen.and_then(rest)) if new else dest)
+    return whole, errors
+
+
+async def _decide_deletes(
+    plan: JobPlan,
+    opened: OpenStores,
+    recorder: Recorder,
+    sources: Sequence[SourceSeen],
+    fields: Mapping[str, Fields],
+    targets: Targets,
+    dests: Sequence[Destination],
+    copies: Copies,
+    *,
+    failed: bool,
+) -> tuple[list[Change], list[ItemError]]:
+    """What is to be deleted, or why it is not, by the rule of :mod:`~secretsync_core.run.deletes`."""
+    deletes = find_deletes(plan, sources, targets, dests)
+    incomplete = incomplete_items(sources, targets)
+    of_items = [change for change in deletes if change.item in plan.names]
+    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
+    deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests)
+    # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
+    whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes)
+    deletes, unproven = judge_absences(deletes, whereabouts)
+    if unproven:
+        doubts = Doubts({*doubts.items, *(error.item for error in unproven)}, any=True)
+        deletes = withhold(deletes, doubts, plan.names)
+    marks = await look_at_marks(opened, deletes)
+    return spare_others(deletes, marks, {opened.mark, *opened.former_marks}), [*errors, *unproven]

@@ -1,0 +1,95 @@
+"""What a store cannot do is refused before anything is read, in a sentence that names the item or the destination."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from run.making import plan_of
+from secretsync_core.key_rules import key_fault
+from secretsync_core.model.capabilities import Ability, Shape, StoreFacts, StoreLimits
+from secretsync_core.run.abilities import find_impossible
+
+ALL = frozenset(Ability)
+CAS, CREATE, READ, LIST, WRITE, DELETE, MARK = (
+    Ability.COMPARE_AND_SET, Ability.CREATE, Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE, Ability.MARK,
+)  # fmt: skip
+QUERY = "[{name: it, query: {}}]"
+
+
+def _impossible(
+    plan: str, *, src: frozenset[Ability] = ALL, dst: frozenset[Ability] = ALL, limits: StoreLimits | None = None,
+    **spec: Any,
+) -> list[str]:  # fmt: skip
+    limits = limits or StoreLimits(pins="[0-9]+", custom_metadata=True)
+    facts = {name: StoreFacts(name, "memory", Shape.FIELDS, versioned=True, limits=limits) for name in ("src", "dst")}
+    return find_impossible(plan_of(plan, **spec), facts, {"src": src, "dst": dst})
+
+
+@pytest.mark.parametrize(
+    ("plan", "src", "limits", "reason"),
+    [
+        (QUERY, ALL - {READ}, None, "item it: store src cannot be read"),
+        (QUERY, ALL - {LIST}, None, "item it: store src cannot be listed, so it takes no query"),
+        (
+            "[{name: it, query: {metadata: {a: b}}}]", ALL, StoreLimits(),
+            "item it: store src has no custom metadata to select by",
+        ),
+        (
+            "[{name: it, secret: {key: k, version: 3}}]", ALL, StoreLimits(),
+            "item it: store src keeps no old versions, so version cannot be pinned",
+        ),
+        (
+            "[{name: it, secret: {key: k, version: x}}]", ALL, StoreLimits(pins="[0-9]+"),
+            "item it: store src has no versions of that form (version: of k)",
+        ),
+        (
+            "[{name: it, secret: {key: K}}]", ALL, StoreLimits(key_pattern="[a-z]+", key_rule="small letters"),
+            "item it: store src cannot hold the key 'K': small letters",
+        ),
+    ],
+)  # fmt: skip
+def test_sources(plan: str, src: frozenset[Ability], limits: StoreLimits | None, reason: str) -> None:
+    """Each demand on a source that it cannot meet names the item that makes it."""
+    assert _impossible(plan, src=src, limits=limits) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("spec", "lacks", "reason"),
+    [
+        ({}, {WRITE}, "destination dst cannot be written"),
+        ({"writePolicy": "Merge"}, {READ}, "destination dst cannot be read, and writePolicy Merge must read"),
+        ({"writePolicy": "IfNotExists"}, {READ, CAS, CREATE}, "destination dst cannot tell whether a key exists"),
+        ({"ownership": {"adopt": True}}, {READ}, "destination dst cannot be read, and ownership.adopt must see"),
+        ({"ownership": {"mark": True}}, {MARK}, "destination dst has no marks, and ownership.mark asks for them"),
+        ({"deletionPolicy": "Delete"}, {DELETE}, "destination dst cannot delete, and deletionPolicy is Delete"),
+    ],
+)
+def test_destinations(spec: dict[str, Any], lacks: set[Ability], reason: str) -> None:
+    """Each demand on a destination that it cannot meet names the destination."""
+    (told,) = _impossible(QUERY, dst=ALL - lacks, **spec)
+    assert told.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("spec", "lacks"),
+    [({"writePolicy": "IfNotExists"}, {READ}), ({"writePolicy": "IfNotExists"}, {CAS}), ({}, {READ, LIST, DELETE})],
+)
+def test_what_is_not_needed_is_not_asked_for(spec: dict[str, Any], lacks: set[Ability]) -> None:
+    """A destination that can only write will do, unless the policy needs more."""
+    assert _impossible(QUERY, dst=ALL - lacks, **spec) == []
+
+
+def test_all_faults_at_once() -> None:
+    """Every fault of every item is told, not only the first."""
+    plan = "[{name: a, query: {}}, {name: b, query: {metadata: {x: y}}}]"
+    assert len(_impossible(plan, src=ALL - {LIST}, dst=ALL - {WRITE}, limits=StoreLimits())) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"), [("ok", ""), ("ünü", "longer than 4 bytes"), ("a/b", "no slash"), ("a\nb", "no slash")]
+)
+def test_key_faults(key: str, fault: str) -> None:
+    """Length counts bytes, and a pattern must match the whole key."""
+    assert key_fault(key, StoreLimits(max_key_bytes=4, key_pattern="[a-zü]+|x", key_rule="no slash")) == fault

@@ -1,0 +1,70 @@
+"""Two sources for one destination key are found before anything is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run.making import listed, made, plan_of
+from secretsync_core.model.plan import Target
+from secretsync_core.run.targets import Claims
+
+if TYPE_CHECKING:
+    from secretsync_core.model.inventory import Entry
+
+BOTH_TO_ONE = "keyTransform: [{template: one}]"
+
+
+def _clashes(
+    plan: str, entries: list[Entry], found: tuple[str, ...] = (), dests: tuple[str, ...] = ("dst",)
+) -> list[str]:
+    targets = [target for item in plan_of(plan).items for target in made(item, entries, found=found)]
+    claims = Claims(dests)
+    for target in targets:
+        if isinstance(target, Target):
+            claims.claim(target, keep=True)
+    return claims.clashes
+
+
+def test_one_source_for_each_key_is_fine() -> None:
+    """A static key and a query side by side do not disturb each other."""
+    plan = "[{name: a, secret: {key: x}}, {name: b, query: {path: q}}]"
+    assert _clashes(plan, listed("q/1", "q/2"), found=("x",)) == []
+
+
+def test_within_an_item() -> None:
+    """Two secrets of one query that a transform maps to one key clash, and both are named."""
+    (clash,) = _clashes(f"[{{name: a, query: {{}}, {BOTH_TO_ONE}}}]", listed("x", "y"))
+    assert clash == "one: claimed by item a (src:x) and by item a (src:y)"
+
+
+def test_across_items() -> None:
+    """Two items that make one key clash, and both are named."""
+    (clash,) = _clashes(
+        f"[{{name: a, secret: {{key: x}}, {BOTH_TO_ONE}}}, {{name: b, secret: {{key: y}}, {BOTH_TO_ONE}}}]",
+        [], found=("x", "y"),
+    )  # fmt: skip
+    assert "item a (src:x)" in clash
+    assert "item b (src:y)" in clash
+
+
+def test_a_static_key_within_a_query() -> None:
+    """A secret that is named and also found by a query of another item clashes with itself."""
+    assert len(_clashes("[{name: a, secret: {key: x}}, {name: b, query: {}}]", listed("x"), found=("x",))) == 1
+
+
+def test_a_combined_key_against_a_query() -> None:
+    """The key of a combined secret is a claim like any other; at most three of its sources are named."""
+    plan = (
+        "[{name: a, combine: [{name: p, query: {path: q}}], key: q/1}, {name: b, query: {path: q, key: {regexp: ^1}}}]"
+    )
+    (clash,) = _clashes(plan, listed("q/1", "q/2", "q/3", "q/4", "q/5"))
+    assert clash.startswith("q/1: claimed by item a (src:q/1, src:q/2, src:q/3 and 2 more) and by item b")
+
+
+def test_a_key_that_is_source_and_destination() -> None:
+    """Within one store, no key may be both: the next sync would copy its own copy."""
+    chain = "[{name: a, query: {}, keyTransform: [{regexp: {source: ^x$, target: y}}]}]"
+    assert _clashes(chain, listed("x"), dests=("src",)) == []
+    (clash,) = _clashes("[{name: a, query: {}}]", listed("x"), dests=("src",))
+    assert clash == "x: both a source and a destination in store src"
+    assert _clashes("[{name: a, query: {}}]", listed("x"), dests=("other",)) == []

@@ -1,0 +1,310 @@
+"""Syncs from a real OpenBao to Kubernetes (a fake API server, the official client) and back."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.faulty_http import FaultyHttp
+
+from run.pair import DOWN, UP
+from run.world import actions, counted, wrote
+from secretsync_core.model.report import Result
+
+if TYPE_CHECKING:
+    from run.pair import Pair
+
+BYTES = b"\xfe\xed\x00\xff"
+
+
+async def test_there_and_back(pair: Pair) -> None:
+    """Fields become the data of Secrets named by a keyTransform, and come back as the same fields elsewhere."""
+    secrets: dict[str, dict[str, Any]] = {
+        "app/db": {"user": "ada", "password": "pässwörd\n", "empty": ""},
+        "app/deep/er": {"tls.crt": "-----BEGIN", "_x": "1"},
+    }
+    for key, fields in secrets.items():
+        pair.put(key, fields)
+    assert counted(await pair.up()) == {"created": 2}
+    assert pair.names() == ["app-db", "app-deep-er"]
+    assert pair.secret("app-db") == {"user": b"ada", "password": "pässwörd\n".encode(), "empty": b""}
+    assert counted(await pair.down()) == {"created": 2}
+    assert pair.get("back/db") == secrets["app/db"]
+    assert pair.get("back/deep-er") == secrets["app/deep/er"]
+    assert pair.world.sound()
+
+
+async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
+    """A second sync asks the destination for one list without values, and as a source Kubernetes costs one too."""
+    for number in range(20):
+        pair.put(f"app/{number}", {"x": str(number)})
+    await pair.up()
+    pair.kube.requests.clear()
+    report = await pair.world.sync()
+    assert (counted(report), report.requests["k8s"]) == ({"unchanged": 20}, {"list": 1})
+    assert all("PartialObjectMetadataList" in request.headers["accept"] for request in pair.kube.requests)
+    await pair.down()
+    assert (await pair.world.sync()).requests["k8s"] == {"list": 1}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.slow)])
+async def test_thousands_of_unchanged_secrets_cost_a_few_requests(pair: Pair, count: int) -> None:
+    """Where nothing changed, a job from one namespace to another asks each for a page of 500 at a time, and writes
+    nothing; so it does where one Secret changed, but for that one."""
+    pair.world.store(
+        "other", f"kubernetes: {{namespace: team-b, server: '{pair.kube.address}', auth: {pair.kube_auth}}}"
+    )
+    for number in range(count):
+        pair.create(f"s-{number:05}", {"x": str(number).encode()})
+    pair.world.job("- {name: all, query: {}}", source="k8s", dest="other")
+    assert counted(await pair.world.sync()) == {"created": count}
+    most = count / 500 + 5
+    pair.kube.requests.clear()
+    report = await pair.world.sync()
+    assert counted(report) == {"unchanged": count}
+    for side in ("team-a", "team-b"):
+        asked = [request for request in pair.kube.requests if f"/namespaces/{side}/" in request.path]
+        assert count / 500 <= len(asked) <= most
+        assert {request.method for request in asked} == {"GET"}
+        assert all("PartialObjectMetadataList" in request.headers["accept"] for request in asked)
+    assert len(pair.kube.requests) <= 2 * most
+    pair.patch("s-00432", {"data": {"x": base64.b64encode(b"new").decode()}})
+    pair.kube.requests.clear()
+    assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": count - 1}
+    assert len([request for request in pair.kube.requests if request.method != "GET"]) == 1
+    assert len(pair.kube.requests) <= 2 * most
+
+
+async def test_without_a_ledger_nothing_is_written_either(pair: Pair) -> None:
+    """What is there already as it should be is read, compared and left alone."""
+    pair.put("app/a", {"x": "1"})
+    pair.create("app-a", {"x": b"1"}, metadata={"labels": {"theirs": "y"}})
+    report = await pair.up()
+    assert (counted(report), wrote(report, "k8s")) == ({"unchanged": 1}, 0)
+
+
+async def test_bytes_with_and_without_base64(pair: Pair) -> None:
+    """Bytes that are not text need encoding: base64 on the way to OpenBao, and then come back as they were."""
+    pair.create("app-keystore", {"store.jks": BYTES, "text": b"plain"})
+    report = await pair.down()
+    (failure,) = report.failures
+    assert failure.code == "invalid-secret"
+    assert "encoding: base64" in failure.hint
+    assert counted(await pair.down(DOWN + "  encoding: base64\n")) == {"created": 1}
+    assert pair.get("back/keystore") == {
+        "store.jks": base64.b64encode(BYTES).decode(),
+        "text": base64.b64encode(b"plain").decode(),
+    }
+    again = UP.replace("path: app", "path: back") + "  encoding: base64\n"
+    assert counted(await pair.up(again)) == {"created": 1}
+    assert pair.secret("back-keystore") == {"store.jks": BYTES, "text": b"plain"}
+    pair.put("back/keystore", {"x": "not base64!"})
+    (failure,) = (await pair.world.sync()).failures
+    assert "is not base64" in failure.message
+
+
+async def test_numbers(pair: Pair) -> None:
+    """A number is refused with the way to send it, and that way works."""
+    pair.put("app/a", {"port": 5432, "on": True, "list": [1, "x"], "name": "db"})
+    (failure,) = (await pair.up()).failures
+    assert failure.code == "invalid-secret"
+    assert "fields: {asText: true}" in failure.hint
+    assert pair.names() == []
+    as_text = UP + "  valueTransform: [{fields: {asText: true}}]\n"
+    assert counted(await pair.up(as_text)) == {"created": 1}
+    assert pair.secret("app-a") == {"port": b"5432", "on": b"true", "list": b'[1,"x"]', "name": b"db"}
+
+
+async def test_names_are_refused_before_anything_is_written(pair: Pair) -> None:
+    """A key that no Secret can have is refused in the plan, with the rule and the way out; the others go on."""
+    for key in ("app/Upper", "app/fine"):
+        pair.put(key, {"x": "1"})
+    pair.world.job(UP, source="bao", dest="k8s")
+    planned = await pair.world.plan()
+    assert actions(planned) == {"app-Upper": "refuse", "app-fine": "create"}
+    (refused,) = [change for change in planned.changes if change.key == "app-Upper"]
+    assert "lower-case" in refused.detail
+    assert "keyTransform" in refused.detail
+    assert counted(await pair.world.sync()) == {"created": 1, "refused": 1}
+
+
+async def test_field_names_and_sizes(pair: Pair) -> None:
+    """Names of fields that no Secret can have, and more than fits, are refused with what to do."""
+    pair.put("app/names", {"a b": "1"})
+    pair.put("app/large", {f"f{number}": "x" * 524_289 for number in range(1)})
+    pair.put("app/most", {"x": "y" * 900_000})
+    report = await pair.up()
+    assert counted(report) == {"created": 2, "failed": 1}
+    (failure,) = report.failures
+    assert "rename" in failure.hint
+    combined = """
+- name: both
+  key: both
+  combine: [{name: a, secret: {key: app/large}}, {name: b, secret: {key: app/most}}]
+  valueTransform: [{template: {data: {a: "{{ a.f0 }}", b: "{{ b.x }}"}}}]
+"""
+    (failure,) = [each for each in (await pair.up(combined)).failures if each.change.key == "both"]
+    assert "1,048,576 fit" in failure.message
+
+
+async def test_merge_keeps_foreign_fields(pair: Pair) -> None:
+    """With Merge, our fields are put beside those of others, changed and taken away again, and theirs stay."""
+    pair.put("app/a", {"ours": "1", "too": "2"})
+    pair.create("app-a", {"theirs": BYTES}, metadata={"labels": {"team": "x"}}, type="example.com/kind")
+    spec = {"writePolicy": "Merge", "deletionPolicy": "Delete", "maxDelete": "9"}
+    assert counted(await pair.up(**spec)) == {"updated": 1}
+    assert pair.secret("app-a") == {"theirs": BYTES, "ours": b"1", "too": b"2"}
+    pair.put("app/a", {"ours": "3"})
+    assert counted(await pair.world.sync()) == {"updated": 1}
+    assert pair.secret("app-a") == {"theirs": BYTES, "ours": b"3"}
+    whole = pair.kube.cluster.get("team-a", "app-a")
+    assert (whole["type"], whole["metadata"]["labels"]) == ("example.com/kind", {"team": "x"})
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+
+
+async def test_deletes_only_what_it_created(pair: Pair) -> None:
+    """What this job created goes with its source; what was there before, and what others made, stays."""
+    pair.put("app/new", {"x": "1"})
+    pair.put("app/old", {"x": "1"})
+    pair.create("app-old", {"x": b"0"})
+    pair.create("other", {"x": b"0"})
+    spec = {"deletionPolicy": "Delete", "maxDelete": "9"}
+    assert counted(await pair.up(**spec)) == {"created": 1, "updated": 1}
+    pair.remove("app/new")
+    pair.remove("app/old")
+    report = await pair.world.sync()
+    assert report.counts["app"].get(Result.DELETED) == 1
+    assert pair.names() == ["app-old", "other"]
+
+
+async def test_a_source_namespace_that_is_gone_deletes_nothing(pair: Pair) -> None:
+    """A namespace that disappeared is an error of the source, and no reason to delete what was made from it."""
+    pair.create("app-a", {"x": b"1"})
+    spec = {"deletionPolicy": "Delete", "maxDelete": "100%"}
+    assert counted(await pair.down(**spec)) == {"created": 1}
+    pair.kube.cluster.delete_namespace("team-a")
+    report = await pair.world.sync()
+    assert any("has no namespace team-a" in error.message for error in report.errors)
+    assert pair.get("back/a") == {"x": "1"}
+
+
+async def test_only_labels_changed(pair: Pair) -> None:
+    """Somebody who only sets a label causes one comparison, no write, and no talk of drift."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up()
+    pair.patch("app-a", {"metadata": {"labels": {"x": "y"}}})
+    report = await pair.world.sync()
+    assert (counted(report), wrote(report, "k8s"), report.drifted_count) == ({"unchanged": 1}, 0, 0)
+    assert "read" not in (await pair.world.sync()).requests["k8s"]
+
+
+async def test_drift_is_put_right(pair: Pair) -> None:
+    """What somebody changed or deleted in the cluster is named as drift, and is again what the source says."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up()
+    pair.patch("app-a", {"data": {"x": "AAAA"}})
+    pair.kube.cluster.delete("team-a", "app-b", {})
+    report = await pair.world.sync()
+    assert {change.key: change.drift.value for change in report.drifted} == {"app-a": "changed", "app-b": "removed"}
+    assert (pair.secret("app-a"), pair.secret("app-b")) == ({"x": b"1"}, {"x": b"1"})
+
+
+async def test_changed_between_look_and_write(pair: Pair) -> None:
+    """Somebody's write between our GET and our PUT is seen, decided about, and not lost unnoticed."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up(writePolicy="Merge")
+    pair.put("app/a", {"x": "2"})
+    pair.kube.before("^PUT ", lambda: pair.patch("app-a", {"data": {"theirs": "eA=="}}))
+    assert counted(await pair.world.sync()) == {"updated": 1}
+    assert pair.secret("app-a") == {"x": b"2", "theirs": b"x"}
+    assert pair.kube.count("^PUT ") == 2
+
+
+async def test_an_answer_that_is_lost(pair: Pair) -> None:
+    """Where the answer to a create or an update is cut off, what was written is found, and done once."""
+    async with FaultyHttp(pair.kube.address) as proxy:
+        pair.k8s(proxy.address)
+        pair.put("app/a", {"x": "1"})
+        proxy.cut("^POST ", times=1)
+        assert counted(await pair.up()) == {"created": 1}
+        pair.put("app/a", {"x": "2"})
+        proxy.cut("^PUT ", times=1)
+        report = await pair.world.sync()
+        assert (counted(report), report.drifted_count) == ({"updated": 1}, 0)
+    pair.k8s()
+    assert pair.secret("app-a") == {"x": b"2"}
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+    assert pair.world.sound()
+
+
+async def test_if_not_exists(pair: Pair) -> None:
+    """What is there is left alone, also where somebody creates it in that moment."""
+    for key in ("a", "b", "c"):
+        pair.put(f"app/{key}", {"x": "1"})
+    pair.create("app-a", {"x": b"0"})
+    pair.kube.before("^POST ", lambda: pair.create("app-b", {"x": b"0"}))
+    pair.world.job(UP, source="bao", dest="k8s", writePolicy="IfNotExists", limits="{concurrency: 1}")
+    report = await pair.world.sync()
+    assert counted(report) == {"skipped": 2, "created": 1}
+    assert (pair.secret("app-a"), pair.secret("app-b"), pair.secret("app-c")) == ({"x": b"0"}, {"x": b"0"}, {"x": b"1"})
+
+
+async def test_what_cannot_be_written_fails_alone(pair: Pair) -> None:
+    """An immutable Secret, and one in a namespace that refuses, fail by themselves with what to do."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    pair.create("app-a", {"x": b"0"}, immutable=True)
+    report = await pair.up()
+    assert counted(report) == {"created": 1, "failed": 1}
+    (failure,) = report.failures
+    assert (failure.change.key, failure.code) == ("app-a", "invalid-secret")
+    assert "immutable" in failure.message
+    assert "delete it" in failure.hint
+
+
+async def test_write_only(pair: Pair) -> None:
+    """A destination that may only be written gets its Secrets, and is compared by the ledger alone."""
+    pair.k8s(permissions="Write")
+    pair.put("app/a", {"x": "1"})
+    assert counted(await pair.up()) == {"created": 1}
+    pair.put("app/a", {"x": "2"})
+    assert counted(await pair.world.sync()) == {"updated": 1}
+    assert pair.secret("app-a") == {"x": b"2"}
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+
+
+async def test_all_namespaces(pair: Pair) -> None:
+    """Without a namespace one job writes into several, and reads all of them or one."""
+    pair.world.store(
+        "k8s", f"kubernetes: {{server: '{pair.kube.address}', auth: {{token: {{value: {pair.kube.admin}}}}}}}"
+    )
+    for key in ("app/team-a/x", "app/team-b/x", "app/nowhere/x"):
+        pair.put(key, {"k": key})
+    report = await pair.up(UP.replace('source: "/", target: "-"', 'source: "^app/", target: ""'))
+    assert counted(report) == {"created": 2, "failed": 1}
+    (failure,) = report.failures
+    assert "has no namespace nowhere" in failure.message
+    assert counted(await pair.down("- {name: one, query: {path: team-b}}")) == {"created": 1}
+    assert pair.get("team-b/x") == {"k": "app/team-b/x"}
+
+
+async def test_by_label(pair: Pair) -> None:
+    """A query selects Secrets by their labels."""
+    for name, team in (("a", "x"), ("b", "y")):
+        pair.create(name, {"k": b"1"}, metadata={"labels": {"team": team}})
+    assert counted(await pair.down("- {name: one, query: {path: '', metadata: {team: x}}}")) == {"created": 1}
+    assert pair.get("a") == {"k": "1"}
+
+
+async def test_denied(pair: Pair) -> None:
+    """Without rights the job fails with what to grant."""
+    pair.put("app/a", {"x": "1"})
+    token = pair.kube.token()
+    pair.k8s(auth=f"{{token: {{value: {token}}}}}")
+    report = await pair.up()
+    assert not report.ok
+    told = [error.hint for error in report.errors] + [failure.hint for failure in report.failures]
+    assert any("on secrets in the namespace team-a by a Role" in hint for hint in told), (report.errors, told)
