@@ -13,20 +13,19 @@
      |    +-- Conflict          1   the destination changed between our look and our write
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
-     |    |    +-- CredentialsRefused  3   AWS refuses the credentials themselves (stores.aws.answers)
-     |    |    +-- TokenRefused        3   Vault or Kubernetes refuses the token itself (stores.outage)
+     |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
+     |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
-     |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.aws.answers)
-     |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.outage)
-     |         +-- _DiskFull    3   no room for the secret's file (stores.file)
+     |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
+     |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
      |    +-- LedgerMissing     3   there is no ledger yet (audit.database)
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
-     |    +-- LeaseLost         3   another run took over in the middle of ours (engine.recorder)
+     |    +-- LeaseLost         3   another run took over in the middle of ours (run.record)
      +-- LeaseHeld              3   another run of the same SyncJob is going on
      +-- BadTarget              1   a notification has no usable address (notify.parcel)
      +-- StepFailed             1   a step of the demo did not do what it shows (demo.ui_story)

@@ -100,7 +100,7 @@ def test_every_extra_of_a_hint_exists() -> None:
         if file.suffix == ".py" and file.parts[len(ROOT.parts)] in ("secretsync_core", "secretsync_dagster")
         for match in re.finditer(r"extra_hint\(((?:\"[\w-]+\"(?:, )?)+)\)", file.read_text())
     ]
-    assert len(calls) >= 8
+    assert len(calls) > 4
     for file, named in calls:
         assert set(named) <= set(extras), file
     assert extra_hint("demo", "vault") == "install the extras [demo,vault]; see Install in the README"

@@ -318,7 +318,12 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
         raise _as_error(lost[0])
     unseen = {error.item for error in found.errors if error.item}
     changes = [change for change in found.changes if change.item not in unseen]
-    deletes = [change for change in found.deletes if change.item not in unseen and change.item in run.plan.names]
+    # What is refused the audit tells, all together.
+    deletes = [
+        change
+        for change in found.deletes
+        if change.action is Action.DELETE and change.item not in unseen and change.item in run.plan.names
+    ]
     shards = split(job, changes, deletes, run.plan.spec.limits.shards)
     shards += look_again(job, sorted(unseen))
     if lost:

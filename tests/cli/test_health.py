@@ -65,7 +65,7 @@ def test_in_json(started: Cli) -> None:
         ("example-source", True, "Read"),
     ]
     assert found["key"] == {"where": "secretsync/.secretsync/ledger.key", "ok": True, "error": None}
-    assert (found["ledger"]["exists"], found["ledger"]["ok"], found["ledger"]["version"]) == (True, True, 2)
+    assert (found["ledger"]["exists"], found["ledger"]["ok"], found["ledger"]["version"]) == (True, True, 3)
 
 
 def test_a_store_that_refuses_is_3(troubled: Callable[..., Cli]) -> None:

@@ -57,7 +57,7 @@ def test_a_step_that_has_no_memory_left_fails_in_words(lab: Lab) -> None:
     }
     assert rows == {
         "transfer[alpha]": [("dst: alpha/1", "store dst failed with an unexpected MemoryError")],
-        "transfer[beta]": [("dst: beta/2", "an unexpected MemoryError")],
+        "transfer[beta]": [("dst: beta/2", "store src failed with an unexpected MemoryError")],
     }
     assert set(lab.held()) == {"alpha/2", "beta/1"}
     lab.faults["dst"].clear()

@@ -15,6 +15,7 @@ from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.run import opening
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores import registry
+from secretsync_core.stores.memory import MemoryStore
 from secretsync_dagster import sensors
 
 if TYPE_CHECKING:
@@ -199,15 +200,14 @@ def test_many_stores_that_never_close_are_given_up_together(
     for name in names:
         lab.store(name)
     _reading(lab, names)
-    open_store = registry.open_store
+    close = MemoryStore.aclose
 
-    async def opened(document: StoreDocument, context: StoreContext) -> Store:
-        store = await open_store(document, context)
-        if document.name in names:
-            monkeypatch.setattr(store, "aclose", _hang)
-        return store
+    async def closed(store: MemoryStore) -> None:
+        if store.facts.name in names:
+            await _hang()
+        await close(store)
 
-    monkeypatch.setattr(opening, "open_store", opened)
+    monkeypatch.setattr(MemoryStore, "aclose", closed)
     began = time.monotonic()
     assert set(ticks.items()) == {"job", *(f"of_{name}" for name in names)}
     assert time.monotonic() - began < 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import world as worlds
 
+from run import world as worlds
 from run.world import counted, reasons, wrote
 from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.secret import SecretValue

@@ -191,4 +191,4 @@ async def test_split_and_combine_exclude_each_other(world: World) -> None:
     world.job("- {name: a, key: k, split: fields, combine: [{name: q, query: {}}]}")
     with pytest.raises(DocumentError) as caught:
         _ = world.documents
-    assert "split does not go with combine" in caught.value.problems[0].message
+    assert "split cannot be used with combine" in caught.value.problems[0].message

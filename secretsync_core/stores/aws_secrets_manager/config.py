@@ -22,7 +22,7 @@ class AwsSecretsManagerConfig(AwsConfig):
         default="",
         max_length=500,
         pattern=r"^([A-Za-z0-9/_+=.@-]*[/_+=.@-])?$",
-        description="Put in front of every key as it is. Ends in / or in another separator: prod/, say.",
+        description="Prepended to every key as is. Ends in / or another separator, such as prod/.",
     )
     kms_key_id: AwsKmsKey | None = Field(
         default=None, description="For secrets that are created. Default: aws/secretsmanager."

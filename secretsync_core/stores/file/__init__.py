@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class FileConfig(Spec):
     """A directory with one file for each secret."""
 
-    path: LocalPath = Field(description="Relative paths start where the document stands.")
+    path: LocalPath = Field(description="Relative to the document's directory.")
 
 
 async def open_store(config: FileConfig, context: StoreContext) -> Store:
