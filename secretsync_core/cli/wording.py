@@ -25,7 +25,7 @@ REASONS: dict[str, str] = {
     Reason.SAME_VALUE: "same value",
     Reason.DIFFERENT_VALUE: "the values differ",
     Reason.EXISTS: "exists, and writePolicy keeps it",
-    Reason.SOURCE_GONE: "removed at the source",
+    Reason.SOURCE_GONE: "gone from the source",
     Reason.NOT_SELECTED: "no longer selected by its plan item",
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
