@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from support.aws import Region
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ADDRESS = "https://vault.example.com:8200"
 REGION = "eu-central-1"

@@ -331,6 +331,7 @@ async def test_a_listing_is_a_page_for_fifty(parameter_store: OpenStore, region:
     assert gate.counts == {"stat": 1}
 
 
+@pytest.mark.slow
 async def test_a_listing_that_does_not_pay_is_given_up(
     parameter_store: OpenStore, region: Region, gate: CountingGate
 ) -> None:

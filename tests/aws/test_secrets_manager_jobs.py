@@ -156,6 +156,7 @@ async def test_pins(world: World, in_aws: InAws, region: Region) -> None:
 # -- what it costs
 
 
+@pytest.mark.slow
 async def test_change_detection_costs_a_page_for_a_hundred(world: World, in_aws: InAws, region: Region) -> None:
     """From Secrets Manager to Secrets Manager, 250 secrets and nothing changed: three requests a side."""
     names = [f"src/{number:03}" for number in range(250)]

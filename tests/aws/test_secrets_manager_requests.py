@@ -165,6 +165,7 @@ async def test_few_are_looked_at_one_by_one(secrets_manager: OpenStore, region: 
     assert gate.counts == {"stat": 24}
 
 
+@pytest.mark.slow
 async def test_a_listing_that_does_not_pay_is_given_up(
     secrets_manager: OpenStore, region: Region, gate: CountingGate
 ) -> None:

@@ -265,6 +265,7 @@ def _out(config: Path) -> set[str]:
         return out_of_sync(opened.ledger, "job")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("executor", ["Multiprocess", pytest.param("Kubernetes", marks=pytest.mark.slow)])
 def test_two_items_that_fail_at_once(executor: str, tmp_path: Path) -> None:

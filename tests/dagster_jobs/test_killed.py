@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROUNDS = (KILL, TERMINATE, STARVE)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_and_executed_again(

@@ -152,6 +152,7 @@ def moto() -> Iterator[Moto]:
     aws.stop()
 
 
+@pytest.mark.slow
 def test_take_over(recipe: Recipe, moto: Moto) -> None:
     """The plan tells what would be overwritten; adopt takes over what exists, which then goes with its source."""
     region = moto.region()

@@ -101,6 +101,7 @@ def test_a_full_disk(lab: Lab) -> None:
     assert "1 chain sound." in lab.well("audit", "verify").out
 
 
+@pytest.mark.slow
 def test_from_sqlite_to_postgresql(lab: Lab) -> None:
     """With the same key a ledger in PostgreSQL takes over what the one in SQLite knew, and deletes from then on."""
     commands = re.findall(r"^ +(secretsync audit .+)$", page_text(), re.MULTILINE)

@@ -36,6 +36,7 @@ def _run(command: list[str], where: Path, site: Path | None = None) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_it_passes_its_own_test(installed: Path, tmp_path: Path) -> None:
     """The conformance suite runs on the store from the wheel, and finds nothing."""
     tests = shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")

@@ -201,6 +201,7 @@ async def test_a_ledger_that_fails(
     planted.search(caplog, capfd)
 
 
+@pytest.mark.slow
 async def test_others_who_write_all_the_time(
     planted: Planted, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,7 @@ async def test_rate_quota(world: World) -> None:
     assert set(world.dest.versions().values()) == {1}
 
 
+@pytest.mark.slow
 async def test_tight_rate_quota(world: World) -> None:
     """A quota far below the concurrency is waited for as long as the store makes progress."""
     world.source.fill(24)

@@ -185,6 +185,7 @@ async def test_stores_that_echo(trap: Trap, source_proxy: Watcher, dest_proxy: W
     await trap.run()
 
 
+@pytest.mark.slow
 async def test_values_that_do_not_fit(trap: Trap) -> None:
     """Values in places where a server's answer has none, and answers that are no JSON, are not quoted."""
     texts = [each.text for each in trap.canaries]
@@ -238,6 +239,7 @@ async def test_values_that_a_store_refuses(trap: Trap) -> None:
     assert report.failures
 
 
+@pytest.mark.slow
 async def test_commands(trap: Trap) -> None:
     """No command shows a value: neither what it prints, nor what it exports, nor the files that it leaves."""
     world = trap.world

@@ -137,6 +137,7 @@ async def test_signal_while_a_store_hangs(world: World, source_proxy: Watcher, h
     assert world.dest.contents() == {} or hangs == "reading"
 
 
+@pytest.mark.slow
 async def test_two_at_once(world: World) -> None:
     """Of two syncs of one job at the same time, the second is told that the first is going on, and does nothing."""
     world.source.fill(60)
@@ -218,6 +219,7 @@ def _assert_true_but_foreign(world: World) -> None:
     world.assert_sound()
 
 
+@pytest.mark.slow
 async def test_destination_is_killed(world: World, tmp_path: Path) -> None:
     """A destination server that is killed and started again in the middle loses nothing and gets nothing twice."""
     server = ConfiguredServer(tmp_path / "raft-server", persistent=True)
