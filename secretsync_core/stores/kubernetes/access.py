@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from secretsync_core.stores.kubernetes.config import KubernetesConfig
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token and the cluster's CA."""
@@ -105,20 +104,8 @@ class GivenAccess:
         return Proof(f"Bearer {sendable(resolve(self._token, self._environ, store=self._store), self._store)}")
 
 
-def access_of(config: KubernetesConfig, environ: Mapping[str, str], store: str) -> Access:
-    """The way in that a document describes. Raises StoreError where a part of it cannot be used."""
-    auth = config.auth
-    if auth is not None and auth.kubeconfig is not None:
-        from secretsync_core.stores.kubernetes.kubeconfig import KubeconfigAccess
-
-        return KubeconfigAccess(auth.kubeconfig.file, auth.kubeconfig.context, store)
-    if config.server is not None:
-        token = auth.token if auth is not None else None
-        return GivenAccess(config.server, config.tls, token, environ=environ, store=store)
-    return _in_cluster(environ, store)
-
-
-def _in_cluster(environ: Mapping[str, str], store: str) -> Access:
+def in_cluster(environ: Mapping[str, str], store: str) -> GivenAccess:
+    """The way in that a pod has to its own cluster. Raises StoreError where we run in none."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     token, authority = SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt"
     if not host or not port or not token.exists():
