@@ -39,7 +39,7 @@ def in_sync_events(
     out = set(failed) & known
     # A ledger that fails now has failed the step already, and is no reason to say less.
     with contextlib.suppress(SecretSyncError), runtime.ledger() as opened:
-        opened.ledger.items.mark(job, context.run_id, out=out)
+        opened.ledger.items.note(job, context.run_id, out=out)
         out |= out_of_sync(opened.ledger, job)
     out &= known
     held = out_of_sync_metadata(out)

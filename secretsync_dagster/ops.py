@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import NOT_DONE, Result, may_heal
 from secretsync_core.run import steps
@@ -293,7 +294,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     count = done.report.total(*NOT_DONE)
     told = f"the sync of {whose} was stopped"
     if count:
-        told = f"{count} of {done.report.total()} secrets of {whose} failed"
+        told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
     elif errors:
         told = errors[0].message
     return dg.Failure(

@@ -30,7 +30,7 @@ class OutOfSync(NamedTuple):
     since: int
 
 
-_MARK = """INSERT INTO item_state (job, item, in_sync, run, since) VALUES (?, ?, ?, ?, ?)
+_NOTE = """INSERT INTO item_state (job, item, in_sync, run, since) VALUES (?, ?, ?, ?, ?)
            ON CONFLICT (job, item) DO UPDATE
            SET in_sync = excluded.in_sync, run = excluded.run, since = excluded.since
            WHERE item_state.in_sync <> excluded.in_sync"""
@@ -42,7 +42,7 @@ class Items:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def mark(self, job: str, run: str, *, out: Collection[str], well: Collection[str] = ()) -> None:
+    def note(self, job: str, run: str, *, out: Collection[str], well: Collection[str] = ()) -> None:
         """Record what a run, or a step of it, left ``out`` of sync, and which others it found or made ``well``.
 
         An empty name in either stands for the job as a whole. Items that are named in neither stay as they were.
@@ -54,7 +54,7 @@ class Items:
         with self._database.write() as transaction:
             if facts.version(transaction) >= WITH_RUNS:
                 # In one order, so that steps that do this at once wait for each other and not in a circle.
-                transaction.many(_MARK, [(job, item, state, run, now) for item, state in sorted(in_sync.items())])
+                transaction.many(_NOTE, [(job, item, state, run, now) for item, state in sorted(in_sync.items())])
 
     def out_of_sync(self, job: str) -> list[OutOfSync]:
         """The items of ``job`` that are out of sync, sorted; also of items that it has no longer."""

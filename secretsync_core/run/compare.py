@@ -125,8 +125,8 @@ class Comparer:
         if blurred and recorded is None:
             recorded = await self._recorded(change)
         if (drift is Drift.CHANGED or blurred) and recorded is not None and self._fingerprinter is not None:
-            mark, ours_then = recorded
-            as_left = self._fingerprinter.is_value(mark, change.dest, change.key, current.value, ours_then)
+            fingerprint, ours_then = recorded
+            as_left = self._fingerprinter.is_value(fingerprint, change.dest, change.key, current.value, ours_then)
             drift = Drift.NONE if as_left else Drift.CHANGED  # none: somebody wrote, but not another value
         if right:
             return Verdict(change._replace(action=Action.UNCHANGED, reason=Reason.SAME_VALUE, drift=drift), whole, ours)

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.counting import plural
 from secretsync_core.errors import TransformFailed
 from secretsync_core.key_rules import new_key_fault
 from secretsync_core.model.change import Action, Change, Drift, Reason
@@ -123,7 +124,9 @@ def decide_copies(
             else:
                 changes.append(change)
         if adopted:
-            warnings.append(f"{adopted} secrets that {dest.name} holds already are taken over: ownership.adopt is set")
+            warnings.append(
+                f"{plural(adopted, 'secret')} in {dest.name} taken over from before this job: ownership.adopt is set"
+            )
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))

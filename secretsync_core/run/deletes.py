@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import ItemError
@@ -117,8 +118,9 @@ def guard(
                 ItemError(
                     "",
                     "max-delete",
-                    f"{blocked} secrets would be deleted from {dest.name}, and maxDelete {plan.spec.max_delete} "
-                    f"allows {allowed} of the {owned} that this job created there: none is deleted",
+                    f"{plural(blocked, 'secret')} would be deleted from {dest.name}, and maxDelete"
+                    f" {plan.spec.max_delete} allows {allowed} of the {owned} that this job created there: none is"
+                    " deleted",
                     "look at the plan; if it is what you want, raise maxDelete",
                     1,
                 )

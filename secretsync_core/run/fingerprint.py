@@ -93,12 +93,12 @@ class Fingerprinter:
             value = SecretValue({name: fields[name] for name in held})
         return _named(self._key, dest, key, value)
 
-    def is_value(self, mark: str, dest: str, key: str, value: SecretValue, ours: str = "") -> bool:
-        """Whether ``mark`` is what :meth:`value` gives, or gave with a former key."""
+    def is_value(self, fingerprint: str, dest: str, key: str, value: SecretValue, ours: str = "") -> bool:
+        """Whether ``fingerprint`` is what :meth:`value` gives, or gave with a former key."""
         if ours and (fields := _fields(value)) is not None:
             held = self.named_by(dest, key, ours, fields)
             value = SecretValue({name: fields[name] for name in held})
-        return any(_named(one, dest, key, value) == mark for one in self._keys)
+        return any(_named(one, dest, key, value) == fingerprint for one in self._keys)
 
     def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
         """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""

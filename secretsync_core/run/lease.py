@@ -127,9 +127,9 @@ def _holder() -> str:
     return name_of_this_process(f"{id(asyncio.current_task()):x}")
 
 
-def name_of_this_process(mark: str) -> str:
-    """Host, process, the moment it began (so that a pid used again is not taken for us), and ``mark``."""
-    return f"{_host()}/{os.getpid()}/{_born(os.getpid()) or 0}/{mark}"
+def name_of_this_process(suffix: str) -> str:
+    """Host, process, the moment it began (so that a pid used again is not taken for us), and ``suffix``."""
+    return f"{_host()}/{os.getpid()}/{_born(os.getpid()) or 0}/{suffix}"
 
 
 def _host() -> str:

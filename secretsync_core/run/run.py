@@ -86,15 +86,15 @@ class Run:
             settle=settled,
         )
 
-    async def mark(self, *, out: Collection[str], well: Collection[str]) -> None:
+    async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
         known = [item for item in out if not item or item in self.plan.names]
-        await self.recorder.call(lambda: self._ledger.items.mark(self.plan.job, self.name, out=known, well=well))
+        await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
 
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
         names = () if report.stopped else ("", *(item.name for item in self.plan.items))
-        await self.mark(out=report.out_of_sync, well=names)
+        await self.note_items(out=report.out_of_sync, well=names)
         await self.recorder.record(
             Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
         )

@@ -288,7 +288,7 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         settled = () if left else tuple(name for name in names if name not in busy)
         refused = {change.item for change in found.deletes if change.action is Action.REFUSE}
         held_back = {error.item for error in found.errors if error.code == "max-delete"}
-        await run.mark(out=refused | held_back, well=settled)
+        await run.note_items(out=refused | held_back, well=settled)
         manifest = Manifest(
             job,
             names,
@@ -349,7 +349,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
         await _carry_out(run, found, done)
         _sum_up(run, done.report)
         out = done.report.out_of_sync | ({shard.item} if shard.item and not done.report.ok else set())
-        await run.mark(out=out, well=shard.settles)
+        await run.note_items(out=out, well=shard.settles)
         return done
 
 

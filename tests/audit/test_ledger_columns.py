@@ -156,7 +156,7 @@ def test_the_state_and_the_heads_fit_no_value_either(ledger: Ledger, other_hand:
     ):
         with pytest.raises(other_hand.refuses()):
             other_hand(statement, JSON * 30)
-    ledger.items.mark("job", "run-1", out={"item-0"})
+    ledger.items.note("job", "run-1", out={"item-0"})
     drifted = Change("item-0", "k8s", "a", Action.COMPARE, Reason.DRIFTED, drift=Drift.CHANGED)
     ledger.drift.keep("job", "look-1", [drifted], 1)
     for table, column in (

@@ -20,15 +20,15 @@ def _out(ledger: Ledger, job: str = "job") -> list[str]:
 
 def test_an_item_stays_out_of_sync_until_a_run_has_put_it_right(ledger: Ledger) -> None:
     """Also if the runs between had other items; it is told since when, and which run left it so."""
-    ledger.items.mark("job", "run-1", out={"alpha"}, well={"beta"})
+    ledger.items.note("job", "run-1", out={"alpha"}, well={"beta"})
     (first,) = ledger.items.out_of_sync("job")
     assert (first.item, first.run) == ("alpha", "run-1")
-    ledger.items.mark("job", "run-2", out=(), well={"beta"})
-    ledger.items.mark("job", "run-3", out={"alpha"})
+    ledger.items.note("job", "run-2", out=(), well={"beta"})
+    ledger.items.note("job", "run-3", out={"alpha"})
     assert ledger.items.out_of_sync("job") == [first]
-    ledger.items.mark("job", "run-4", out=(), well={"alpha", "beta"})
+    ledger.items.note("job", "run-4", out=(), well={"alpha", "beta"})
     assert ledger.items.out_of_sync("job") == []
-    ledger.items.mark("job", "run-5", out={"alpha"})
+    ledger.items.note("job", "run-5", out={"alpha"})
     (again,) = ledger.items.out_of_sync("job")
     assert again.run == "run-5"
     assert again.since >= first.since
@@ -36,14 +36,14 @@ def test_an_item_stays_out_of_sync_until_a_run_has_put_it_right(ledger: Ledger) 
 
 def test_the_job_as_a_whole_is_marked_as_an_item_is(ledger: Ledger) -> None:
     """What kept all from being synced stays until a run says that it is over; jobs know nothing of each other."""
-    ledger.items.mark("job", "run-1", out={""})
-    ledger.items.mark("other", "run-1", out={"", "alpha"})
+    ledger.items.note("job", "run-1", out={""})
+    ledger.items.note("other", "run-1", out={"", "alpha"})
     assert _out(ledger) == [""]
-    ledger.items.mark("job", "run-2", out={"alpha"})
+    ledger.items.note("job", "run-2", out={"alpha"})
     assert _out(ledger) == ["", "alpha"]
-    ledger.items.mark("job", "run-3", out={"alpha"}, well={"alpha", "beta"})
+    ledger.items.note("job", "run-3", out={"alpha"}, well={"alpha", "beta"})
     assert _out(ledger) == ["", "alpha"]
-    ledger.items.mark("job", "run-4", out={"alpha"}, well={"", "beta"})
+    ledger.items.note("job", "run-4", out={"alpha"}, well={"", "beta"})
     assert _out(ledger) == ["alpha"]
     assert _out(ledger, "other") == ["", "alpha"]
 
@@ -56,7 +56,7 @@ def test_steps_that_fail_at_the_same_time_count_together(ledger: Ledger, url: st
         with Ledger.open(url, seal_key=SEAL_KEY) as own:
             for turn in range(5):
                 items = {f"item-{(number + turn + other) % 12}" for other in range(6)}
-                own.items.mark("job", f"run-{number}", out=items)
+                own.items.note("job", f"run-{number}", out=items)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(step, range(4)))

@@ -227,7 +227,7 @@ def test_what_has_no_place_in_older_tables_is_not_kept(url: str, number: int) ->
     with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
         ledger.runs.start("billing", "run-9")
         ledger.runs.finish("billing", "run-9", reason="", counts="created=1", requests=(("vault", "list", 1),))
-        ledger.items.mark("billing", "run-9", out={"item-0"}, well={"item-1"})
+        ledger.items.note("billing", "run-9", out={"item-0"}, well={"item-1"})
         ledger.drift.keep("billing", "look-1", [change], 1)
         assert ledger.items.out_of_sync("billing") == []
         assert ledger.drift.last_look("billing") is None
@@ -381,7 +381,7 @@ def test_a_role_that_only_reads_and_writes_may_sync_and_not_migrate(postgres_url
                 # It needs no grant anew for what was added.
                 ledger.runs.start("billing", "run-9")
                 assert ledger.runs.finish("billing", "run-9", reason="", counts="", requests=(("vault", "list", 1),))
-                ledger.items.mark("billing", "run-9", out={"item-0"})
+                ledger.items.note("billing", "run-9", out={"item-0"})
                 ledger.drift.keep("billing", "look-1", [], 0)
         finally:
             server.execute("DROP OWNED BY syncer; DROP ROLE syncer")

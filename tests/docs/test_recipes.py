@@ -171,7 +171,7 @@ def test_take_over(recipe: Recipe, moto: Moto) -> None:
         ["+", "payments/c"],
     ]
     recipe.edit("adopt: false", "adopt: true")
-    assert "2 secrets that aws holds already are taken over" in recipe.well("plan").err
+    assert "taking over 2 secrets that aws holds" in recipe.well("plan").err
     assert recipe.sync() == "1 created, 1 updated, 1 unchanged"
     recipe.edit("adopt: true", "adopt: false")
     recipe.api.call("DELETE", f"{recipe.apps}/data/payments/a")

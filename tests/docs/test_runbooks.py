@@ -67,7 +67,7 @@ def adopt(lab: Lab) -> None:
     lab.edit("adopt: false", "adopt: true")
     planned = lab.well("plan")
     assert "Plan: 0 to create, 0 to update, 0 to delete, 5 unchanged." in planned.out
-    assert "5 secrets that copies holds already are taken over" in planned.err
+    assert "taking over 5 secrets that copies holds" in planned.err
     assert lab.sync() == "0 created, 0 updated, 5 unchanged"
     lab.edit("adopt: true", "adopt: false")
 

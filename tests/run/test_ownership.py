@@ -95,7 +95,7 @@ async def test_adopting_makes_it_ours(world: World, value: str) -> None:
     assert not world.state()["dst", "a"].owned
     world.job(ALL, **DELETING, ownership="{adopt: true}")
     planned = await world.plan()
-    assert any("1 secrets that dst holds already are taken over" in warning for warning in planned.warnings)
+    assert any("taking over 1 secret that dst holds" in warning for warning in planned.warnings)
     report = await world.sync()
     assert report.ok
     assert world.state()["dst", "a"].owned
