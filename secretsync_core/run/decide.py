@@ -124,9 +124,7 @@ def decide_copies(
             else:
                 changes.append(change)
         if adopted:
-            warnings.append(
-                f"{plural(adopted, 'secret')} in {dest.name} taken over from before this job: ownership.adopt is set"
-            )
+            warnings.append(f"taking over {plural(adopted, 'secret')} that {dest.name} holds: ownership.adopt is set")
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
