@@ -18,7 +18,7 @@ from secretsync_core.run.origins import unrecordable
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.plan import SourceRef, Target
@@ -258,6 +258,16 @@ def _decide_blind(
     return base._replace(action=Action.UPDATE, reason=Reason.DEFINITION_CHANGED)
 
 
+def without_missing(copies: Copies, deleted: Collection[tuple[str, str]]) -> Copies:
+    """What a missing source asks to have deleted, by destination and key, is no error of its own."""
+    changes = [
+        change
+        for change in copies.changes
+        if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in deleted)
+    ]
+    return copies._replace(changes=changes)
+
+
 def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemError]) -> ChangeSet:
     """All of it. Deletes that a doubt spares are told in a warning for each destination, and are not in the set."""
     kept = [change for change in deletes if change.reason is not Reason.ITEM_FAILED]
@@ -270,13 +280,6 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         " what their items should hold was not seen whole"
         for dest, keys in spared.items()
     ]
-    # What a missing source asks to have deleted is no longer an error of its own.
-    going = {(change.dest, change.key) for change in kept}
-    changes = copies.changes
-    if going:
-        changes = [
-            change
-            for change in changes
-            if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
-        ]
-    return ChangeSet(changes, kept, copies.unchanged, copies.unknown_drift, [*copies.warnings, *told], errors)
+    if kept:
+        copies = without_missing(copies, {(change.dest, change.key) for change in kept})
+    return ChangeSet(copies.changes, kept, copies.unchanged, copies.unknown_drift, [*copies.warnings, *told], errors)

@@ -10,7 +10,7 @@ from secretsync_core.errors import PlanRefused, SecretSyncError
 from secretsync_core.key_rules import key_fault
 from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.compare import Comparer, find_fields
-from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies
+from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies, without_missing
 from secretsync_core.run.deletes import (
     Doubts,
     doubts_of,
@@ -28,7 +28,7 @@ from secretsync_core.run.targets import make_targets
 from secretsync_core.schema.job import DeletionPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError
@@ -48,8 +48,12 @@ async def decide_changes(
     *,
     verify: bool,
     keep_unchanged: bool = False,
+    deleted: Collection[tuple[str, str]] = (),
 ) -> ChangeSet:
     """Ask the stores and the ledger, and decide about every key. No value is read but to split it.
+
+    ``deleted`` are copies, by destination and key, that this run has deleted already: that their sources are missing is
+    no error then.
 
     Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
     """
@@ -85,6 +89,8 @@ async def decide_changes(
     dests, lost = await _look_at_new(opened, dests, targets)
     errors += lost
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged)
+    if deleted:
+        copies = without_missing(copies, deleted)
     if recorder is None or plan.spec.deletion_policy is not DeletionPolicy.DELETE:
         return change_set(copies, [], errors)
     deletes, told = await _decide_deletes(

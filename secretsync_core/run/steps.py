@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action, Reason
+from secretsync_core.model.change import Action
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
@@ -268,7 +268,7 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         await run.start()
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
-        # What the shards do not delete comes last, and may say otherwise of any item.
+        # What the shards do not delete comes last, and may say otherwise of its items.
         of_shards = {(change.dest, change.key) for shard in shards for change in shard.deletes}
         left = {change.item for change in found.deletes if (change.dest, change.key) not in of_shards}
         shards = [
@@ -285,10 +285,11 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
         ]
         names = tuple(item.name for item in run.plan.items)
         busy = {item for shard in shards for item in shard.covers}
-        settled = () if left else tuple(name for name in names if name not in busy)
+        settled = tuple(name for name in names if name not in busy and name not in left)
         refused = {change.item for change in found.deletes if change.action is Action.REFUSE}
         held_back = {error.item for error in found.errors if error.code == "max-delete"}
-        await run.note_items(out=refused | held_back, well=settled)
+        whole = all(error.item for error in found.errors)  # nothing is wrong with the job as a whole
+        await run.note_items(out=refused | held_back, well=(*settled, "") if whole else settled)
         manifest = Manifest(
             job,
             names,
@@ -387,7 +388,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         await run.settle()
         await run.start()
         if manifest.shards or manifest.deletes:
-            found = _without_gone(await _look(run, verify=False), manifest)
+            found = await _look(run, verify=False, deleted=manifest.going)
             done.begin(found)
             await _carry_out(run, found, done)
             done.healed = done.report.total(Result.CREATED, Result.UPDATED)
@@ -401,16 +402,6 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         of_steps = [manifest.requests] if manifest.run == step.run else []
         await _close(run, done.report, [*of_steps, *(one.requests for one in mine)])
         return done
-
-
-def _without_gone(found: ChangeSet, manifest: Manifest) -> ChangeSet:
-    """A source that is missing is no error in the run that deleted its copy for that."""
-    changes = [
-        change
-        for change in found.changes
-        if not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in manifest.going)
-    ]
-    return replace(found, changes=changes)
 
 
 _COPIES = (Result.CREATED, Result.UPDATED)
@@ -482,8 +473,8 @@ def _as_error(error: ItemError) -> StoreError:
 # -- What both are made of --------------------------------------------------------------------------------------------
 
 
-async def _look(run: Run, *, verify: bool) -> ChangeSet:
-    return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify)
+async def _look(run: Run, *, verify: bool, deleted: Collection[tuple[str, str]] = ()) -> ChangeSet:
+    return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify, deleted=deleted)
 
 
 async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
