@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What pytest compiles is kept for the next time.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
-# Three for two cores, since many tests wait for a server; two where each test starts several programs.
-WORKERS ?= 3
+# Four for two cores, since many tests wait for a server; two where each test starts several programs.
+WORKERS ?= 4
 SLOW_WORKERS ?= 2
 
 .PHONY: help install wheel demo test test-slow test-all test-kills lint check docs reference bench lock clean
