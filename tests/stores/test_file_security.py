@@ -423,6 +423,9 @@ async def test_ten_thousand_files_are_listed_quickly(store: FileStore, root: Pat
     async for _ in store.list("", recursive=True, metadata=False):
         break
     await store.aclose()
-    gc.collect()  # a listing that was left is ended where it is collected
-    await asyncio.sleep(0)
+    for _ in range(100):  # a listing that was left is ended in turns of the loop, once it is collected
+        gc.collect()
+        await asyncio.sleep(0.01)
+        if not open_below(root):
+            break
     assert open_below(root) == []
