@@ -102,14 +102,21 @@ def withhold(deletes: Iterable[Change], doubts: Doubts, names: Collection[str]) 
 
 
 def guard(
-    plan: JobPlan, deletes: Sequence[Change], dests: Sequence[Destination]
+    plan: JobPlan,
+    deletes: Sequence[Change],
+    dests: Sequence[Destination],
+    deleted: Collection[tuple[str, str]] = (),
 ) -> tuple[list[Change], list[ItemError]]:
-    """Hold ``maxDelete``, in each destination; and what to say where it holds anything back."""
+    """Hold ``maxDelete``, in each destination; and what to say where it holds anything back.
+
+    ``deleted`` are those that this run has deleted already, by destination and key: they count as well.
+    """
     guarded: list[Change] = []
     errors: list[ItemError] = []
     for dest in dests:
-        owned = sum(held.owned for held in dest.known.values())
-        allowed = plan.spec.max_delete.allowed(owned)
+        before = sum(name == dest.name for name, _ in deleted)
+        owned = sum(held.owned for held in dest.known.values()) + before
+        allowed = max(0, plan.spec.max_delete.allowed(owned) - before)
         mine = hold_to([change for change in deletes if change.dest == dest.name], allowed)
         guarded += mine
         blocked = sum(change.reason is Reason.MAX_DELETE for change in mine)

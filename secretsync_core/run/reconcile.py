@@ -94,7 +94,7 @@ async def decide_changes(
     if recorder is None or plan.spec.deletion_policy is not DeletionPolicy.DELETE:
         return change_set(copies, [], errors)
     deletes, told = await _decide_deletes(
-        plan, opened, recorder, sources, fields, targets, dests, copies, failed=bool(errors)
+        plan, opened, recorder, sources, fields, targets, dests, copies, deleted, failed=bool(errors)
     )
     return change_set(copies, deletes, [*errors, *told])
 
@@ -125,6 +125,7 @@ async def _decide_deletes(
     targets: Targets,
     dests: Sequence[Destination],
     copies: Copies,
+    deleted: Collection[tuple[str, str]],
     *,
     failed: bool,
 ) -> tuple[list[Change], list[ItemError]]:
@@ -133,7 +134,7 @@ async def _decide_deletes(
     incomplete = incomplete_items(sources, targets)
     of_items = [change for change in deletes if change.item in plan.names]
     doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
-    deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests)
+    deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests, deleted)
     # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
     whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes)
     deletes, unproven = judge_absences(deletes, whereabouts)

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run.making import plan_of
+from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.state import KeyState
-from secretsync_core.run.deletes import Doubts, decide_delete, doubts_of, hold_to, orphans
+from secretsync_core.run.deletes import Doubts, decide_delete, doubts_of, guard, hold_to, orphans
+from secretsync_core.run.seen import Destination, DestSeen
 from secretsync_core.schema.quantities import Amount
 
 PLAN = "[{name: a, query: {}}, {name: b, query: {path: b}}]"
@@ -136,6 +138,19 @@ def test_the_guard_lets_all_through_or_none(kinds: list[tuple[Action, Reason]], 
 def test_max_delete_is_a_count_or_a_share(amount: str, owned: int, allowed: int) -> None:
     """A share is of what the job created there, rounded down."""
     assert Amount.parse(amount).allowed(owned) == allowed
+
+
+@pytest.mark.parametrize(("deleted", "going"), [(0, 2), (1, 0), (2, 0)])
+def test_what_the_run_has_deleted_already_counts(deleted: int, going: int) -> None:
+    """Steps of one run together delete no more than ``maxDelete``."""
+    facts = StoreFacts("dst", "memory", Shape.FIELDS, versioned=True)
+    known = {f"k{number}": _held() for number in range(10)}
+    dest = Destination("dst", facts, readable=True, seen=DestSeen(), known=known)
+    deletes = [_delete(number, Action.DELETE, Reason.SOURCE_GONE) for number in range(2)]
+    gone = {("dst", f"gone-{number}") for number in range(deleted)} | {("other", "x")}
+    guarded, errors = guard(plan_of(PLAN, maxDelete="2"), deletes, [dest], gone)
+    assert sum(change.action is Action.DELETE for change in guarded) == going
+    assert bool(errors) is not bool(going)
 
 
 def test_a_change_keeps_what_the_ledger_held() -> None:
