@@ -99,6 +99,13 @@ Ledger = Annotated[
 ]
 Output = Annotated[Form, typer.Option("--output", "-o", help="Output format. JSON goes to stdout, messages to stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems and the result.")]
+MaxDelete = Annotated[
+    int | None,
+    typer.Option(
+        "--max-delete", metavar="N", min=0, help="Allow N deletes per destination this time, instead of maxDelete.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
 
 
@@ -157,6 +164,7 @@ def plan(
     job: JobFile = None,
     ledger: Ledger = None,
     verify: Verify = False,
+    max_delete: MaxDelete = None,
     show_all: Annotated[
         bool, typer.Option("--all", "-a", "-v", help="Show every key, including unchanged ones.")
     ] = False,
@@ -171,7 +179,9 @@ def plan(
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(out, call, verify=verify, show_all=show_all, detailed_exitcode=detailed_exitcode),
+        lambda out: command.run(
+            out, call, verify=verify, max_delete=max_delete, show_all=show_all, detailed_exitcode=detailed_exitcode
+        ),
         json=output is Form.json,
         quiet=quiet,
     )
@@ -187,6 +197,7 @@ def sync(
     job: JobFile = None,
     ledger: Ledger = None,
     verify: Verify = False,
+    max_delete: MaxDelete = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
@@ -194,7 +205,11 @@ def sync(
     from secretsync_core.cli.commands import sync as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
-    return launch(lambda out: command.run(out, call, verify=verify), json=output is Form.json, quiet=quiet)
+    return launch(
+        lambda out: command.run(out, call, verify=verify, max_delete=max_delete),
+        json=output is Form.json,
+        quiet=quiet,
+    )
 
 
 @app.command(short_help="Find drift: copies changed or removed by someone else.")

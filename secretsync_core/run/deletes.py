@@ -128,7 +128,8 @@ def guard(
                     f"{plural(blocked, 'secret')} would be deleted from {dest.name}, and maxDelete"
                     f" {plan.spec.max_delete} allows {allowed} of the {owned} that this job created there: none is"
                     " deleted",
-                    "look at the plan; if it is what you want, raise maxDelete",
+                    f"look at the plan; if it is what you want, sync once with --max-delete {blocked + before}"
+                    " or raise maxDelete",
                     1,
                 )
             )

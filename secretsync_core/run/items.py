@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SyncJobSpec,
         ValueTransform,
     )
+    from secretsync_core.schema.quantities import Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,10 @@ class JobPlan:
         return list(dict.fromkeys(part.store for item in self.items for part in item.parts))
 
 
-def build_plan(job: JobDocument, only: Collection[str] = ()) -> JobPlan:
+def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: Amount | None = None) -> JobPlan:
     """Turn a checked SyncJob into items; ``only`` names the items to keep (empty: all).
+
+    ``max_delete`` takes the place of the document's.
 
     Raises UsageError where ``only`` names an item that the job does not have.
     """
@@ -91,7 +94,8 @@ def build_plan(job: JobDocument, only: Collection[str] = ()) -> JobPlan:
             hint=f"its items are: {', '.join(names)}",
         )
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
-    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), job.spec)
+    spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": max_delete})
+    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), spec)
 
 
 def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:

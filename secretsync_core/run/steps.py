@@ -84,7 +84,7 @@ async def plan(
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
     options, observer = options or Options(), observer or Silent()
-    job_plan = build_plan(job, options.items)
+    job_plan = build_plan(job, options.items, max_delete=options.max_delete)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
         marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
@@ -126,8 +126,8 @@ async def sync(
     options, observer, stop = options or Options(), observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     async with open_run(
-        build_plan(job, options.items), documents, ledger, environ=environ, fingerprint_key=fingerprint_key,
-        name=done.report.run, retry=options.retry, stop=stop,
+        build_plan(job, options.items, max_delete=options.max_delete), documents, ledger,
+        environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=options.retry, stop=stop,
     ) as run:  # fmt: skip
         await run.settle()
         observer.phase("listing")

@@ -244,7 +244,7 @@ class SyncJobSpec(Spec):
     max_delete: Amount = Field(
         default_factory=lambda: Amount.parse("10%"),
         description="The most that one sync may delete in one destination: a count, or a share of the keys that the "
-        "job created there. Default: 10%.",
+        "job created there, at least one. Default: 10%.",
     )
     ownership: Ownership = Ownership()
     limits: Limits = Limits()

@@ -44,9 +44,9 @@ class Amount:
         raise ValueError("must be a count such as 5, or a share from 0% to 100% such as 10%")
 
     def allowed(self, owned: int) -> int:
-        """How many of ``owned`` this allows: the count, or the share rounded down."""
+        """How many of ``owned`` this allows: the count, or the share rounded down, but at least one unless it is 0%."""
         if self.share is not None:
-            return int(self.share * owned)
+            return max(int(self.share * owned), 1) if self.share and owned else 0
         return self.count or 0
 
     def __str__(self) -> str:

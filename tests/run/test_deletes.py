@@ -133,10 +133,19 @@ def test_the_guard_lets_all_through_or_none(kinds: list[tuple[Action, Reason]], 
 
 @pytest.mark.parametrize(
     ("amount", "owned", "allowed"),
-    [("5", 1, 5), ("0", 100, 0), ("10%", 9, 0), ("10%", 10, 1), ("29%", 100, 29), ("100%", 7, 7), ("0%", 7, 0)],
+    [
+        ("5", 1, 5),
+        ("0", 9, 0),
+        ("10%", 9, 1),
+        ("10%", 0, 0),
+        ("10%", 29, 2),
+        ("29%", 100, 29),
+        ("100%", 7, 7),
+        ("0%", 7, 0),
+    ],
 )
 def test_max_delete_is_a_count_or_a_share(amount: str, owned: int, allowed: int) -> None:
-    """A share is of what the job created there, rounded down."""
+    """A share is of what the job created there, rounded down, and lets a small job delete one."""
     assert Amount.parse(amount).allowed(owned) == allowed
 
 

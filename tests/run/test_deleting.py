@@ -72,6 +72,33 @@ async def test_max_delete_blocks_all_of_them(world: World) -> None:
     assert counted(await world.sync()) == {"deleted": 2, "unchanged": 2}
 
 
+async def test_max_delete_for_one_run(world: World) -> None:
+    """What is allowed for one run takes the place of the document's ``maxDelete``, in that run alone."""
+    await _synced(world)
+    _job(world, max_delete="0")
+    await world.remove("src", "app/a")
+    report = await world.sync()
+    assert counted(report) == {"refused": 1, "unchanged": 2}
+    assert (
+        report.errors[0].hint
+        == "look at the plan; if it is what you want, sync once with --max-delete 1 or raise maxDelete"
+    )
+    assert counted(await world.sync(max_delete=1)) == {"deleted": 1, "unchanged": 2}
+    await world.remove("src", "app/b")
+    assert counted(await world.sync()) == {"refused": 1, "unchanged": 1}
+
+
+async def test_a_share_lets_a_small_job_delete_one(world: World) -> None:
+    """By default one of three copies goes with its source, and two at once are kept."""
+    await _synced(world)
+    world.job(TWO, deletionPolicy="Delete")
+    await world.remove("src", "app/a")
+    assert counted(await world.sync()) == {"deleted": 1, "unchanged": 2}
+    await world.remove("src", "app/b")
+    await world.remove("src", "more/c")
+    assert counted(await world.sync()) == {"refused": 2}
+
+
 async def test_a_source_that_is_suddenly_empty(world: World) -> None:
     """A source that shrinks to nothing runs into the guard, by default too."""
     await _synced(world)

@@ -13,6 +13,7 @@ from secretsync_core.run import opening, steps
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
+from secretsync_core.schema.quantities import Amount
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import StoreContext
@@ -169,12 +170,14 @@ class World:
         retry: RetryPolicy = FAST,
         stop: asyncio.Event | None = None,
         observer: Observer | None = None,
+        max_delete: int | None = None,
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
         return await steps.sync(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(items), verify, retry), stop=stop, observer=observer,
+            options=Options(frozenset(items), verify, retry, None if max_delete is None else Amount(count=max_delete)),
+            stop=stop, observer=observer,
         )  # fmt: skip
 
     async def plan(self, *items: str, verify: bool = False, ledger: bool = True) -> Planned:

@@ -12,6 +12,7 @@ from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
+from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(output: Output, call: Call, *, verify: bool, show_all: bool, detailed_exitcode: bool) -> int:
+def run(
+    output: Output, call: Call, *, verify: bool, show_all: bool, detailed_exitcode: bool, max_delete: int | None
+) -> int:
     """Plan every job of the call and show it."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(items=frozenset(call.items), verify=verify)
+    options = Options(
+        items=frozenset(call.items), verify=verify, max_delete=None if max_delete is None else Amount(count=max_delete)
+    )
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger_if_any(call) as opened:

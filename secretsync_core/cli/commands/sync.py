@@ -14,6 +14,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
+from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(output: Output, call: Call, *, verify: bool) -> int:
+def run(output: Output, call: Call, *, verify: bool, max_delete: int | None) -> int:
     """Sync every job of the call, one after the other, and say what was done."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(items=frozenset(call.items), verify=verify)
+    options = Options(
+        items=frozenset(call.items), verify=verify, max_delete=None if max_delete is None else Amount(count=max_delete)
+    )
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 
