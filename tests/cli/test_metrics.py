@@ -117,7 +117,7 @@ def test_a_run_that_failed(troubled: Callable[..., Cli]) -> None:
 def test_deletes_that_are_held_back(started: Cli) -> None:
     """maxDelete keeps them, and the metric says how many."""
     path = started.directory / "secretsync/jobs.yaml"
-    path.write_text(path.read_text().replace("deletionPolicy: Retain", "deletionPolicy: Delete"))
+    path.write_text(path.read_text().replace("deletionPolicy: Retain", "maxDelete: 0\n  deletionPolicy: Delete"))
     started("sync")
     (started.directory / "secretsync/example/source/payments/api-key").unlink()
     assert started("sync").code == 1

@@ -12,6 +12,7 @@ import pytest
 from run.world import counted
 from secretsync_core.errors import LeaseHeld
 from secretsync_core.run import lease
+from secretsync_core.run.record import Recorder
 
 if TYPE_CHECKING:
     from run.world import World
@@ -132,3 +133,31 @@ async def test_plan_and_check_need_no_lease(world: World) -> None:
     world.ledger.leases.acquire("job", "elsewhere/1/2/abc", 600)
     assert len((await world.plan()).changes) == 6
     await world.check()
+
+
+async def test_a_holder_that_is_worth_waiting_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run waits until such a holder has given the lease back, and is refused by any other."""
+    looks: list[str] = []
+
+    def other_ends_on_the_second_look(holder: str) -> bool:
+        looks.append(holder)
+        if len(looks) == 2:
+            world.ledger.leases.release("job", "other")
+        return holder == "other"
+
+    monkeypatch.setattr(lease, "_LOOK_AGAIN_SECONDS", 0)
+    recorder = Recorder(world.ledger, "job", "mine")
+    claim = lease.Claim("mine", lambda _: False, is_worth_waiting_for=other_ends_on_the_second_look)
+    try:
+        world.ledger.leases.acquire("job", "other", 600)
+        async with lease.hold_lease("job", world.ledger, recorder, asyncio.Event(), claim):
+            held = world.ledger.leases.find("job")
+            assert held is not None
+            assert held.holder == "mine"
+        assert looks == ["other", "other"]
+        world.ledger.leases.acquire("job", "stranger", 600)
+        with pytest.raises(LeaseHeld):
+            async with lease.hold_lease("job", world.ledger, recorder, asyncio.Event(), claim):
+                pass
+    finally:
+        await recorder.aclose()
