@@ -1,4 +1,4 @@
-"""The checks of a SyncJob's asset: whether its items are in sync, and whether somebody else changed the copies."""
+"""The checks of a SyncJob's asset: whether its items are in sync, and if copies were changed outside SecretSync."""
 
 # No deferred annotations here: Dagster reads those of its checks, and takes none that are text.
 
@@ -74,7 +74,7 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
             problems = [error.message for error in report.errors]
             problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]
-            summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed by somebody else"
+            summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
             keys = (
                 {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
             )

@@ -60,11 +60,11 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     )
 
 
-_DRIFT = {Drift.CHANGED: "changed by somebody else", Drift.REMOVED: "removed by somebody else"}
+_DRIFT = {Drift.CHANGED: "changed outside SecretSync", Drift.REMOVED: "removed outside SecretSync"}
 
 
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
-    """The keys that somebody else changed or removed."""
+    """The keys that were changed or removed outside SecretSync."""
     return _table(
         ("key", "item", "drift"),
         [

@@ -22,7 +22,7 @@ IN_SYNC = "in_sync"
 """The check that turns red when a run leaves an item out of sync."""
 
 DRIFT = "drift"
-"""The check that turns red when somebody else changed or removed a copy."""
+"""The check that turns red when a copy was changed or removed outside SecretSync."""
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 _DRIFT_SUFFIX = "_drift"

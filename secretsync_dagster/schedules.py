@@ -29,7 +29,7 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
     job = dg.define_asset_job(
         name,
         dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
-        description=f"Looks whether somebody else changed the copies of **{document.name}**. Reads destinations only.",
+        description=f"Looks for copies of **{document.name}** changed outside SecretSync. Reads destinations only.",
         tags={CHECK_TAG: document.name},
         executor_def=dg.in_process_executor,
     )

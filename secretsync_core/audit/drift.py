@@ -1,4 +1,4 @@
-"""What the last look for drift found, job by job: keys that somebody else changed or removed in a destination.
+"""What the last look for drift found, job by job: keys changed or removed in a destination outside SecretSync.
 
 It is no part of the chains, like leases: it says how things were at one moment, a sync may have put them right since,
 and the next look says it anew. Tables of a version before ``WITH_RUNS`` have no place for it.

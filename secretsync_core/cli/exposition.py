@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core import __version__
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from secretsync_core.audit.ledger import JobMeasure, RunSummary
+    from secretsync_core.cli.findings import Findings
     from secretsync_core.schema.documents import JobDocument
 
 JOB = "syncjob"
@@ -43,6 +45,7 @@ class Facts(NamedTuple):
         sound: by what was checked, ``heads`` or ``records``: whether nothing was wrong.
         version: the version of the ledger's tables; 0 where there is no ledger yet.
         now: when this was.
+        findings: of the documents' jobs that have a chain, by name, where the ledger keeps any.
     """
 
     jobs: Sequence[JobDocument]
@@ -50,6 +53,7 @@ class Facts(NamedTuple):
     sound: Mapping[str, bool]
     version: int
     now: datetime
+    findings: Mapping[str, Findings] = MappingProxyType({})
 
 
 def registry(facts: Facts) -> CollectorRegistry:
@@ -136,7 +140,22 @@ def _jobs(facts: Facts) -> Iterator[Metric]:
             results.add_metric([job, result.value], measure.results.get(result.value, 0))
         records.add_metric([job], summary.records)
     yield from (held, open_runs, leased, began, success, runs, results, records)
+    yield from _findings(facts.findings)
     yield from _last_runs([(job, measure.last_finished) for job, measure in measures if measure.last_finished])
+
+
+def _findings(findings: Mapping[str, Findings]) -> Iterator[Metric]:
+    out = _gauge("out_of_sync_items", "Plan items that a run left out of sync, until one puts them right.")
+    looked = _gauge("last_drift_check_timestamp_seconds", "Time of the last drift check.")
+    drifted = _gauge(
+        "last_drift_check_drifted_secrets", "Destination secrets that had drifted at the last drift check."
+    )
+    for job, found in sorted(findings.items()):
+        out.add_metric([job], len(found.out_of_sync))
+        if found.look is not None:
+            looked.add_metric([job], found.look.time / 1e6)
+            drifted.add_metric([job], found.look.count)
+    yield from (out, looked, drifted)
 
 
 def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:

@@ -52,8 +52,14 @@ outcome::
 
     {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "running", "onChangeSeconds",
                "lastRun": null | {"run", "started", "finished", "counts": {name: number}, "reason", "ok"},
-               "lastSuccess": null | time, "keys", "failed", "nextRun": null | time, "overdue": null | true | false}],
+               "lastSuccess": null | time, "keys", "failed", "nextRun": null | time, "overdue": null | true | false,
+               "outOfSync": null | [{"item": null | name, "run", "since"}],
+               "lastDriftCheck": null | {"run", "time", "driftedCount",
+                                         "drifted": [{"item", "dest", "key", "drift": "changed"|"removed"}]}}],
      "warnings": [problem], "exitCode"}
+
+``outOfSync`` is null where no ledger keeps it; its ``item`` is null for the job as a whole. ``drifted`` has the first
+keys only, as many as the check named.
 
 ``health`` (``ledger.ok`` and ``exists`` are null where its key cannot be used)::
 

@@ -74,7 +74,7 @@ def _show_failure(outcome: Outcome, output: Output) -> None:
 
 
 def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: str, dests: bool) -> None:
-    """Keys that somebody else changed or removed."""
+    """Keys that were changed or removed outside SecretSync."""
     if not count:
         return
     output.line()

@@ -92,8 +92,8 @@ def test_red_with_the_list_of_drifted_keys(lab: Lab) -> None:
     asyncio.run(lab.remove("dst", "beta/2"))
     look = Look(lab)
     assert not look.passed
-    assert look.told == "2 of 4 secrets were changed or removed by somebody else"
-    assert look.keys == [("dst: alpha/1", "changed by somebody else"), ("dst: beta/2", "removed by somebody else")]
+    assert look.told == "2 of 4 secrets were changed or removed outside SecretSync"
+    assert look.keys == [("dst: alpha/1", "changed outside SecretSync"), ("dst: beta/2", "removed outside SecretSync")]
     kept = lab.ledger.drift.last_look("job")
     assert kept is not None
     assert (kept.run, kept.count) == (look.result.run_id, 2)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> int:
     """Write the metrics to a file, whole or not at all, or to stdout. A ledger that cannot be read is one of them."""
     from secretsync_core.cli.exposition import Facts, generate_latest, registry, write_to_textfile
+    from secretsync_core.cli.findings import findings
 
     jobs = list(workspace.read(call).jobs.values())
     facts = Facts(jobs, {}, {}, 0, datetime.now(UTC))
@@ -30,7 +31,8 @@ def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> i
                 if verify:
                     sound["records"] = all(report.sound for report in ledger.verify())
                 measures = {measure.summary.job: measure for measure in ledger.runs.measures()}
-                facts = facts._replace(measures=measures, sound=sound, version=ledger.version)
+                kept = {job.name: found for job in jobs if job.name in measures and (found := findings(job, ledger))}
+                facts = facts._replace(measures=measures, sound=sound, version=ledger.version, findings=kept)
     except LedgerError as error:
         output.failure(error)
         facts = facts._replace(measures=None, sound={})

@@ -6,25 +6,35 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.cli import due, exits, results, workspace
+from secretsync_core.cli.escape import safe
+from secretsync_core.cli.findings import findings
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import ago, iso
 from secretsync_core.cli.wording import RESULTS
-from secretsync_core.counting import number
+from secretsync_core.counting import number, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from secretsync_core.audit.drift import Look
+    from secretsync_core.audit.items import OutOfSync
     from secretsync_core.audit.ledger import JobSummary, Ledger, RunSummary
     from secretsync_core.cli.call import Call
+    from secretsync_core.cli.findings import Findings
     from secretsync_core.cli.output import Output
     from secretsync_core.schema.documents import JobDocument
 
 GRACE = timedelta(minutes=5)
 """How late a scheduled run may start before it is called overdue."""
 
+_LINE = 100  # columns that names of items may fill
+
 
 class Standing(NamedTuple):
     """One job and what is known of it.
 
-    ``running`` is whether somebody holds its lease; ``overdue`` is None where nothing says when it should have run.
+    ``running`` is whether somebody holds its lease; ``overdue`` is None where nothing says when it should have run;
+    ``found`` is None where there is no ledger, or one that does not keep it.
     """
 
     job: JobDocument
@@ -32,6 +42,7 @@ class Standing(NamedTuple):
     running: bool
     next_run: datetime | None
     overdue: bool | None
+    found: Findings | None
 
 
 def run(output: Output, call: Call) -> int:
@@ -51,6 +62,9 @@ def run(output: Output, call: Call) -> int:
     for standing in standings:
         grid.add_row(*_row(standing, now.timestamp()))
     show(grid, output)
+    lines = [line for standing in standings for line in _lines(standing, output, now.timestamp())]
+    if lines:
+        output.line("\n".join(["", *lines]))
     output.flush()
     if ledger is None:
         output.note("no ledger yet: nothing has been synced")
@@ -63,23 +77,25 @@ def _standing(job: JobDocument, ledger: Ledger | None, now: datetime) -> Standin
     spec = job.spec
     summary: JobSummary | None = None
     running = False
+    found: Findings | None = None
     if ledger is not None:
         # Before and after, so that a run that begins or ends just now is not taken for one that was cut off.
         before = ledger.leases.find(job.name)
         summary = ledger.runs.summary(job.name)
         running = (before or ledger.leases.find(job.name)) is not None
+        found = findings(job, ledger)
     if spec.schedule is None or spec.suspend:
-        return Standing(job, summary, running, None, None)
+        return Standing(job, summary, running, None, None, found)
     expected = due.previous(spec.schedule.cron, spec.timezone, now - GRACE)
     overdue = None
     # A job that never ran may be a minute old: nothing says since when it should have.
     if summary is not None and summary.last_run is not None and expected is not None:
         overdue = summary.last_run.started / 1e6 < expected.timestamp()
-    return Standing(job, summary, running, due.following(spec.schedule.cron, spec.timezone, now), overdue)
+    return Standing(job, summary, running, due.following(spec.schedule.cron, spec.timezone, now), overdue, found)
 
 
 def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
-    job, summary, running, _, overdue = standing
+    job, summary, running, _, overdue, _ = standing
     last = summary.last_run if summary else None
     success = summary.last_success if summary else None
     failed = summary.failed_keys if summary else 0
@@ -93,6 +109,31 @@ def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
         number(summary.live_keys) if summary else "0",
         (number(failed), "bold red") if failed else "0",
     )
+
+
+def _lines(standing: Standing, output: Output, now: float) -> Iterator[str]:
+    """What is out of sync, and what the last look for drift found, below the table."""
+    if standing.found is None:
+        return
+    name = standing.job.name
+    out, look = standing.found
+    if out:
+        yield output.paint(_names(f"{name}: out of sync: ", out), "red")
+    if look is not None:
+        found = f"{plural(look.count, 'secret')} changed or removed outside SecretSync" if look.count else "none found"
+        line = f"{name}: drift check {ago(look.time / 1e6, now)}: {found}"
+        yield output.paint(line, "yellow") if look.count else line
+
+
+def _names(start: str, out: Sequence[OutOfSync]) -> str:
+    """``start`` and as many of the items as a line has room for, one at the least."""
+    names = [safe(each.item) or "the job as a whole" for each in out]
+    for shown in range(len(names), 0, -1):
+        rest = len(names) - shown
+        text = start + ", ".join(names[:shown]) + (f", and {number(rest)} more" if rest else "")
+        if shown == 1 or len(text) <= _LINE:
+            break
+    return text
 
 
 def _schedule(job: JobDocument) -> str | tuple[str, str]:
@@ -118,7 +159,7 @@ def _result(last: RunSummary | None, *, running: bool) -> str | tuple[str, str]:
 
 
 def _object(standing: Standing) -> dict[str, Any]:
-    job, summary, running, next_run, overdue = standing
+    job, summary, running, next_run, overdue, found = standing
     spec = job.spec
     last = summary.last_run if summary else None
     return {
@@ -145,4 +186,19 @@ def _object(standing: Standing) -> dict[str, Any]:
         "failed": summary.failed_keys if summary else 0,
         "nextRun": iso(next_run.timestamp()) if next_run else None,
         "overdue": overdue,
+        "outOfSync": [
+            {"item": each.item or None, "run": each.run, "since": iso(each.since / 1e6)} for each in found.out_of_sync
+        ]
+        if found
+        else None,
+        "lastDriftCheck": _look_object(found.look) if found and found.look else None,
+    }
+
+
+def _look_object(look: Look) -> dict[str, Any]:
+    return {
+        "run": look.run,
+        "time": iso(look.time / 1e6),
+        "driftedCount": look.count,
+        "drifted": [{"item": key.item, "dest": key.dest, "key": key.key, "drift": key.kind} for key in look.keys],
     }

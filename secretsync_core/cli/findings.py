@@ -1,0 +1,32 @@
+"""What the ledger keeps of a job beside its runs: items that are out of sync, and the last look for drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit.schema import WITH_RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secretsync_core.audit.drift import Look
+    from secretsync_core.audit.items import OutOfSync
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.schema.documents import JobDocument
+
+
+class Findings(NamedTuple):
+    """``out_of_sync`` has the job's items, and an empty name for the job as a whole; ``look`` is None before any."""
+
+    out_of_sync: Sequence[OutOfSync]
+    look: Look | None
+
+
+def findings(job: JobDocument, ledger: Ledger) -> Findings | None:
+    """What is kept of ``job``; None where the ledger's tables are of a version that keeps no such thing."""
+    if ledger.version < WITH_RUNS:
+        return None
+    # No run will ever put right what the document has no longer.
+    names = {"", *(item.name for item in job.spec.plan)}
+    out = [each for each in ledger.items.out_of_sync(job.name) if each.item in names]
+    return Findings(out, ledger.drift.last_look(job.name))
