@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -103,9 +104,11 @@ class Listing:
             raise nonsense(store)
         if not isinstance(items, list) and items is not None:  # Go writes an empty list as null here and there
             raise nonsense(store)
-        token, remaining = about.get("continue") or "", about.get("remainingItemCount") or 0
-        if not isinstance(token, str) or not isinstance(remaining, int):
+        token, remaining = about.get("continue"), about.get("remainingItemCount")
+        # Where it cannot be told whether there is more, what was listed is not all: the rest would look deleted.
+        if "items" not in answer or not isinstance(token, str | None) or type(remaining) not in (int, NoneType):
             raise nonsense(store)
+        token, remaining = token or "", remaining or 0
         return [_kept(metadata_of(item, store)) for item in items or ()], token, remaining
 
     def _list_request(self, scope: Scope, selector: str, token: str) -> Request:

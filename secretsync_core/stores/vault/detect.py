@@ -41,5 +41,10 @@ async def kv_version(transport: Transport) -> Literal[1, 2]:
         )
     if kind not in ("kv", "generic"):
         raise StoreError(f"{store} has {kind!r} mounted at {mount!r}, and not KV", store=store)
-    version = options.get("version") if isinstance(options, dict) else None
+    if options is None:
+        return 1  # a mount from before there were versions
+    version = options.get("version", "1") if isinstance(options, dict) else None
+    if version not in ("1", "2"):
+        # Version 2 taken for 1 would write beside the secrets, and see none of them.
+        raise nonsense(store)
     return 2 if version == "2" else 1
