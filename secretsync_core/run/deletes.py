@@ -128,8 +128,9 @@ def guard(
                     f"{plural(blocked, 'secret')} would be deleted from {dest.name}, and maxDelete"
                     f" {plan.spec.max_delete} allows {allowed} of the {owned} that this job created there: none is"
                     " deleted",
-                    f"look at the plan; if it is what you want, sync once with --max-delete {blocked + before}"
-                    " or raise maxDelete",
+                    # Another run: what this one has deleted already is not to be deleted again.
+                    f"look at the plan; if it is what you want, run `secretsync sync {plan.job} --max-delete {blocked}`"
+                    " once, or raise maxDelete",
                     1,
                 )
             )

@@ -10,6 +10,7 @@ import orjson
 
 from secretsync_core.errors import UsageError
 from secretsync_core.run.keys import KeyMapper
+from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         SyncJobSpec,
         ValueTransform,
     )
-    from secretsync_core.schema.quantities import Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class JobPlan:
         return list(dict.fromkeys(part.store for item in self.items for part in item.parts))
 
 
-def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: Amount | None = None) -> JobPlan:
+def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: int | None = None) -> JobPlan:
     """Turn a checked SyncJob into items; ``only`` names the items to keep (empty: all).
 
-    ``max_delete`` takes the place of the document's.
+    ``max_delete``, a count, takes the place of the document's.
 
     Raises UsageError where ``only`` names an item that the job does not have.
     """
@@ -94,7 +94,7 @@ def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: Amou
             hint=f"its items are: {', '.join(names)}",
         )
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
-    spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": max_delete})
+    spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": Amount(count=max_delete)})
     return JobPlan(job.name, items, frozenset(names), len(items) < len(names), spec)
 
 

@@ -9,7 +9,6 @@ from secretsync_core.run.gate import RetryPolicy
 
 if TYPE_CHECKING:
     from secretsync_core.model.report import Outcome
-    from secretsync_core.schema.quantities import Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +19,13 @@ class Options:
         items: only these plan items; empty for all.
         verify: compare values even where versions match.
         retry: how often and how patiently failing requests are repeated.
-        max_delete: takes the place of the document's ``maxDelete`` in this run.
+        max_delete: how many deletes per destination this run allows, instead of the document's ``maxDelete``.
     """
 
     items: frozenset[str] = frozenset()
     verify: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    max_delete: Amount | None = None
+    max_delete: int | None = None
 
 
 class Observer(Protocol):

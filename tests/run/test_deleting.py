@@ -79,10 +79,7 @@ async def test_max_delete_for_one_run(world: World) -> None:
     await world.remove("src", "app/a")
     report = await world.sync()
     assert counted(report) == {"refused": 1, "unchanged": 2}
-    assert (
-        report.errors[0].hint
-        == "look at the plan; if it is what you want, sync once with --max-delete 1 or raise maxDelete"
-    )
+    assert "run `secretsync sync job --max-delete 1` once" in report.errors[0].hint
     assert counted(await world.sync(max_delete=1)) == {"deleted": 1, "unchanged": 2}
     await world.remove("src", "app/b")
     assert counted(await world.sync()) == {"refused": 1, "unchanged": 1}

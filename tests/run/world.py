@@ -13,7 +13,6 @@ from secretsync_core.run import opening, steps
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
-from secretsync_core.schema.quantities import Amount
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import StoreContext
@@ -176,7 +175,7 @@ class World:
         documents = self.documents
         return await steps.sync(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(items), verify, retry, None if max_delete is None else Amount(count=max_delete)),
+            options=Options(frozenset(items), verify, retry, max_delete),
             stop=stop, observer=observer,
         )  # fmt: skip
 

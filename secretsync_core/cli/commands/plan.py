@@ -12,7 +12,6 @@ from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
-from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -27,9 +26,7 @@ def run(
     """Plan every job of the call and show it."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(
-        items=frozenset(call.items), verify=verify, max_delete=None if max_delete is None else Amount(count=max_delete)
-    )
+    options = Options(items=frozenset(call.items), verify=verify, max_delete=max_delete)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger_if_any(call) as opened:

@@ -14,7 +14,6 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
 from secretsync_core.run.options import Options
-from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -28,9 +27,7 @@ def run(output: Output, call: Call, *, verify: bool, max_delete: int | None) -> 
     """Sync every job of the call, one after the other, and say what was done."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(
-        items=frozenset(call.items), verify=verify, max_delete=None if max_delete is None else Amount(count=max_delete)
-    )
+    options = Options(items=frozenset(call.items), verify=verify, max_delete=max_delete)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 
