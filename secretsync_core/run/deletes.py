@@ -189,15 +189,13 @@ def spare_others(
 
 
 def orphans(plan: JobPlan, wanted: Collection[str], state: Mapping[str, KeyState]) -> list[str]:
-    """The keys of one destination that this job created and that its plan no longer asks for.
+    """The keys of one destination that this job created, that its plan no longer asks for, and that go by their policy.
 
     A run that leaves items out looks only at the keys of the items that it runs.
     """
-    selected = {item.name for item in plan.items}
+    deletes, of_others = plan.deletes, plan.deletes_gone and not plan.partial
     return sorted(
-        key
-        for key, known in state.items()
-        if known.owned and key not in wanted and (not plan.partial or known.item in selected)
+        key for key, known in state.items() if known.owned and key not in wanted and deletes.get(known.item, of_others)
     )
 
 
