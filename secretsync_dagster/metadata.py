@@ -31,7 +31,7 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
             (
                 f"{outcome.change.dest}: {outcome.change.key}",
                 outcome.result.value,
-                outcome.message or _why(outcome.change, outcome.code),
+                outcome.message or reason(str(outcome.code or outcome.change.reason)),
                 display_version(outcome.change.source_version),
                 display_version(outcome.dest_version or outcome.change.dest_version),
             )
@@ -60,8 +60,8 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     )
 
 
-def _why(change: Change, code: str = "") -> str:
-    text = reason(code or change.reason.value)
+def _why(change: Change) -> str:
+    text = reason(change.reason.value)
     return text if change.differs is None else f"{text}: {in_fields(change.differs)}"
 
 

@@ -73,6 +73,7 @@ def find_deletes(
     incomplete = incomplete_items(seen, targets)
     # A missing part of a combined secret must not delete the whole of it.
     wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
+    goes = plan.deletes  # of an item that left the document by the job's policy
     return [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
@@ -80,6 +81,7 @@ def find_deletes(
         )
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
+        if goes.get(dest.known[key].item, plan.deletes_gone)
     ]  # fmt: skip
 
 
@@ -189,13 +191,15 @@ def spare_others(
 
 
 def orphans(plan: JobPlan, wanted: Collection[str], state: Mapping[str, KeyState]) -> list[str]:
-    """The keys of one destination that this job created, that its plan no longer asks for, and that go by their policy.
+    """The keys of one destination that this job created and that its plan no longer asks for.
 
     A run that leaves items out looks only at the keys of the items that it runs.
     """
-    deletes, of_others = plan.deletes, plan.deletes_gone and not plan.partial
+    selected = {item.name for item in plan.items}
     return sorted(
-        key for key, known in state.items() if known.owned and key not in wanted and deletes.get(known.item, of_others)
+        key
+        for key, known in state.items()
+        if known.owned and key not in wanted and (not plan.partial or known.item in selected)
     )
 
 
