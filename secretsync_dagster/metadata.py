@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import reason
+from secretsync_core.cli.wording import in_fields, reason
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
@@ -43,14 +43,14 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
 
 def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     """What a sync would do, key by key."""
-    listed = [change for change in changes if change.action is not Action.UNCHANGED]
+    listed = [change for change in changes if change.action is not Action.UNCHANGED or change.adopt]
     return _table(
         ("key", "would", "why", "source version", "destination version"),
         [
             (
                 f"{change.dest}: {change.key}",
                 change.action.value,
-                change.detail or reason(change.reason.value),
+                change.detail or _why(change),
                 display_version(change.source_version),
                 display_version(change.dest_version),
             )
@@ -58,6 +58,11 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
         ],
         len(listed),
     )
+
+
+def _why(change: Change) -> str:
+    text = reason(change.reason.value)
+    return text if change.differs is None else f"{text}: {in_fields(change.differs)}"
 
 
 _DRIFT = {Drift.CHANGED: "changed outside SecretSync", Drift.REMOVED: "removed outside SecretSync"}

@@ -8,7 +8,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang
 from secretsync_core.cli.paint import cells
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import DRIFTS, RESULTS, reason
+from secretsync_core.cli.wording import DRIFTS, RESULTS, reason, why_not
 from secretsync_core.counting import number, plural
 from secretsync_core.model.report import Result
 
@@ -66,9 +66,8 @@ def show_failures(report: Report, output: Output) -> None:
 
 def _show_failure(outcome: Outcome, output: Output) -> None:
     change = outcome.change
-    message = safe(outcome.message) or reason(outcome.code or change.reason)
     plain = f"  ! {safe(change.key)}  "
-    output.line(hang(output.paint(plain, "bold red"), cells(plain), message, output.columns, 6))
+    output.line(hang(output.paint(plain, "bold red"), cells(plain), why_not(outcome), output.columns, 6))
     if outcome.hint:
         output.line(hang(output.paint("      hint: ", "cyan"), 12, safe(outcome.hint), output.columns, 12))
 

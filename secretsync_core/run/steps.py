@@ -20,8 +20,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
+from secretsync_core.run.adopting import told_of_refused
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
@@ -84,7 +85,7 @@ async def plan(
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
     options, observer = options or Options(), observer or Silent()
-    job_plan = build_plan(job, options.items, max_delete=options.max_delete)
+    job_plan = build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
         marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
@@ -98,9 +99,13 @@ async def plan(
             observer.phase("comparing")
             picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
             changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
-            changes += found.deletes
+            refused = told_of_refused(job.name, changes, job_plan.spec.dest)
+            # As the sync will: where a copy is refused, nothing of its item goes.
+            undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
+            changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, list(found.warnings), list(found.errors), opened.requests)
+            warnings = [*found.warnings, *found.idle, *refused]
+            return Planned(job.name, changes, warnings, list(found.errors), opened.requests)
     finally:
         if recorder is not None:
             await recorder.aclose()
@@ -126,7 +131,7 @@ async def sync(
     options, observer, stop = options or Options(), observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     async with open_run(
-        build_plan(job, options.items, max_delete=options.max_delete), documents, ledger,
+        build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt), documents, ledger,
         environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=options.retry, stop=stop,
     ) as run:  # fmt: skip
         await run.settle()
@@ -135,6 +140,7 @@ async def sync(
         found = await _unless_stopped(_look(run, verify=options.verify), stop) or ChangeSet()
         await run.start()
         done.begin(found)
+        done.report.warnings += found.idle
         await _carry_out(run, found, done)
         await _close(run, done.report)
     return done.report
@@ -241,7 +247,9 @@ class Done:
         self.observer.outcome(outcome)
 
 
-async def preview(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Change]]:
+async def preview(
+    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+) -> tuple[Manifest, list[Change]]:
     """What a run would do. Needs no lease, and writes nothing, not even to the ledger."""
     planned = await plan(
         _document(step.documents, job),
@@ -249,7 +257,7 @@ async def preview(step: Step, job: str, *, items: Collection[str], verify: bool)
         step.ledger,
         environ=step.environ,
         fingerprint_key=step.fingerprint_key,
-        options=Options(_chosen(step.documents, job, items), verify),
+        options=Options(_chosen(step.documents, job, items), verify, adopt=frozenset(adopt)),
     )
     if planned.errors and not planned.changes:
         raise _as_error(planned.errors[0])
@@ -257,12 +265,14 @@ async def preview(step: Step, job: str, *, items: Collection[str], verify: bool)
     return Manifest(job, tuple(items), warnings=told, verify=verify, dry_run=True), planned.changes
 
 
-async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Shard]]:
+async def expand(
+    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+) -> tuple[Manifest, list[Shard]]:
     """Look at sources and destinations, and split what is to be done.
 
     Raises what kept every item from being seen, PlanRefused where the plan must not run, and LeaseHeld.
     """
-    async with _open(step, job, items) as run:
+    async with _open(step, job, items, adopt=adopt) as run:
         await run.settle()
         found = await _look(run, verify=verify)
         await run.start()
@@ -280,6 +290,7 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
                 together=together,
                 settles=_settles(shard, left),
                 unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
+                adopt=tuple(adopt),
             )
             for shard in shards
         ]
@@ -297,11 +308,12 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
             dict(found.unchanged),
             len(found.deletes),
             frozenset(of_shards),
-            tuple(found.warnings),
+            (*found.warnings, *found.idle),
             verify,
             run=step.run,
             shown=settled,
             requests=run.opened.requests,
+            adopt=tuple(adopt),
         )
         return manifest, shards
 
@@ -334,7 +346,7 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
-    async with _open(step, shard.job, shard.covers, share=shard.together) as run:
+    async with _open(step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt) as run:
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
         stale = step.again or shard.run != step.run
@@ -383,7 +395,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
     they are found and done.
     """
-    async with _open(step, manifest.job, manifest.items) as run:
+    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         await run.settle()
         await run.start()
@@ -421,8 +433,10 @@ def _credit(report: Report, moved: Collection[Moved]) -> None:
 
 
 @asynccontextmanager
-async def _open(step: Step, job: str, items: Collection[str], *, share: int = 1) -> AsyncIterator[Run]:
-    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items))
+async def _open(
+    step: Step, job: str, items: Collection[str], *, share: int = 1, adopt: Collection[str] = ()
+) -> AsyncIterator[Run]:
+    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt)
     if share > 1:
         job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
     async with open_run(

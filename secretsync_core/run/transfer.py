@@ -12,6 +12,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.record import LeaseLost
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _CONFLICTS = 4
 """How often one secret is decided again because somebody else wrote it between our look and our write."""
 
+_SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
+"""The policies that leave alone what others made."""
+
 _WRITTEN = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED}
 
 
@@ -49,7 +53,9 @@ class Transfer:
         stop: asyncio.Event,
         settle: Callable[[Outcome], None],
     ) -> None:
-        self._policy = plan.spec.write_policy
+        self._job = plan.job
+        self._dests = len(plan.spec.dest)
+        self._policies = {item.name: item.write_policy for item in plan.items}
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
@@ -154,6 +160,8 @@ class Transfer:
                 return await self._found_right(verdict)
             if change.action is Action.SKIP:
                 return self._skipped(change, conflicts)
+            if change.action is Action.REFUSE:
+                return self._not_ours(change, conflicts)
             try:
                 return await self._write(verdict)
             except Conflict:
@@ -161,8 +169,10 @@ class Transfer:
                 if self._opened.readable(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word.
                     change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
-                elif self._policy is WritePolicy.IF_NOT_EXISTS:
+                elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
                     return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
+                elif self._policies[change.item] is WritePolicy.MANAGED and change.foreign:
+                    return self._not_ours(change._replace(action=Action.REFUSE, reason=Reason.NOT_MANAGED), conflicts)
                 else:
                     # It exists, and we may not look at it: from here on it is replaced, and never counted as ours.
                     change = change._replace(action=Action.UPDATE, owned=False)
@@ -174,10 +184,13 @@ class Transfer:
         )
 
     async def _adopt(self, change: Change) -> None:
-        """Put our mark on what was there before us, ahead of the look at it: where marks are versions, it sees ours."""
+        """Record that we take over what was there before us, and put our mark on it.
+
+        Ahead of the look at it: where marks are versions, it sees ours.
+        """
+        await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
         marker = self._opened.get(change.dest).marker
         if marker is not None and self._marks:
-            await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
             with suppress(SecretNotFound):  # it went meanwhile, and what is created is marked anyhow
                 await marker.mark(change.key)
 
@@ -186,6 +199,13 @@ class Transfer:
         if conflicts:
             self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
         return Outcome(change, Result.SKIPPED, change.reason)
+
+    def _not_ours(self, change: Change, conflicts: int) -> Outcome:
+        """It is not ours to write; recorded where that turned out only as it was to be written."""
+        if conflicts:
+            self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
+        readable = self._opened.readable(change.dest)
+        return _refused(change)._replace(hint=way_out(self._job, change, dests=self._dests, readable=readable))
 
     async def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
@@ -209,6 +229,7 @@ class Transfer:
     async def _write(self, verdict: Verdict) -> Outcome:
         change, value = verdict.change, verdict.value
         assert value is not None  # noqa: S101  creates and updates carry their value
+        await self._look_before_creating(change)
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(
             fingerprint=self._fingerprinter.value(change.dest, change.key, value, verdict.ours), fields=verdict.ours
         )
@@ -226,6 +247,24 @@ class Transfer:
             version = written.version
         self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _look_before_creating(self, change: Change) -> None:
+        """Look once more where a store cannot be told to create only, and what others made meanwhile is to stay.
+
+        Raises Conflict where there is something.
+        """
+        halves = self._opened.get(change.dest)
+        if (
+            change.action is not Action.CREATE
+            or self._policies[change.item] not in _SPARING
+            or halves.reader is None
+            or halves.conditional is not None
+            or halves.creator is not None
+        ):
+            return
+        with suppress(SecretNotFound):
+            await halves.reader.read(change.key)
+            raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
 
     async def _found_written(self, intended: Draft) -> Secret | None:
         """What stands at the destination, if it is a new version of what we announced; None if not, or if unseen."""
@@ -263,7 +302,9 @@ class Transfer:
         if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
             return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
         rest, ours, seen = None, "", None
-        if self._policy is WritePolicy.MERGE:
+        if await self._comparer.is_merged(change):
+            if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
+                return _refused(change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE))
             rest, ours, seen = await self._comparer.without_ours(change)
             if seen != change.dest_version:
                 return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE))

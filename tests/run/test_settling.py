@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.world import counted, wrote
+from run.world import counted, reasons, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError, StoreUnavailable
 
@@ -162,10 +162,14 @@ async def test_out_of_reach_it_stays_open(world: World) -> None:
 
 
 async def test_a_destination_that_we_may_only_write(world: World) -> None:
-    """What cannot be looked at is recorded as not known to be done, and is written again without becoming ours."""
+    """What cannot be looked at is recorded as not known to be done: refused, and with Replace written again."""
     world.store("dst", permissions="Write")
     await _first(world)
     await _killed(world, written=True)
+    report = await world.sync()
+    assert reasons(report.failures) == {"k": "not-managed"}
+    assert report.failures[0].hint.endswith("set writePolicy: Replace on its plan item")
+    world.job(ONE, writePolicy="Replace")
     report = await world.sync()
     assert (report.ok, await world.get("dst", "k")) == (True, {"x": "1"})
     assert not world.state()["dst", "k"].owned

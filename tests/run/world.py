@@ -170,21 +170,24 @@ class World:
         stop: asyncio.Event | None = None,
         observer: Observer | None = None,
         max_delete: int | None = None,
+        adopt: Collection[str] = (),
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
         return await steps.sync(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(items), verify, retry, max_delete),
+            options=Options(frozenset(items), verify, retry, max_delete, frozenset(adopt)),
             stop=stop, observer=observer,
         )  # fmt: skip
 
-    async def plan(self, *items: str, verify: bool = False, ledger: bool = True) -> Planned:
+    async def plan(
+        self, *items: str, verify: bool = False, ledger: bool = True, adopt: Collection[str] = ()
+    ) -> Planned:
         """Plan the job."""
         documents = self.documents
         return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
-            fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST),
+            fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST, adopt=frozenset(adopt)),
         )  # fmt: skip
 
     async def check(self, *items: str, verify: bool = False) -> Report:
