@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from audit.lab import intended
 
+from run.dying import Dying
 from run.world import FINGERPRINT_KEY, counted, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.cli.results import of_sync
-from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreUnavailable
+from secretsync_core.errors import AccessDenied, Conflict, LedgerError, SecretNotFound, StoreUnavailable
 from secretsync_core.notify import ending, wording
 from secretsync_core.run.fingerprint import Fingerprinter, owner_mark
 from secretsync_core.run.settling import Fate, judge
@@ -316,6 +317,32 @@ async def test_the_ledger_keeps_it_open(world: World) -> None:
     summary = runs.summary("job").last_run
     assert summary is not None
     assert (summary.run, summary.ok) == (last, True)
+
+
+@pytest.mark.parametrize("event", [Event.RUN_FINISHED, Event.DONE, Event.RUN_STARTED])
+async def test_a_process_that_is_killed_on_the_way(world: World, event: Event) -> None:
+    """Killed before a run's end is recorded, before the outcome of the look, or after it: a later run completes it."""
+    await _first(world)
+    world.lose("k", done=True)
+    whole = world.ledger
+    if event is Event.RUN_FINISHED:
+        world.ledger = Dying(whole, event)  # type: ignore[assignment]
+        with pytest.raises(LedgerError):
+            await world.sync()
+    else:
+        await world.sync()
+        world.fault("dst").clear()
+        # A run is started in another way than its records are appended: there it dies with its own end.
+        world.ledger = Dying(whole, Event.RUN_FINISHED if event is Event.RUN_STARTED else event)  # type: ignore[assignment]
+        with pytest.raises(LedgerError):
+            await world.sync()
+    world.ledger = whole
+    world.fault("dst").clear()
+    assert (await world.sync()).ok
+    assert [line.split()[0] for line in _story(world)] == ["intended", "done"]
+    assert world.state()["dst", "k"].owned
+    assert (whole.runs.unsettled_runs("job"), whole.runs.unfinished("job")) == ({}, [])
+    assert world.sound()
 
 
 async def test_a_plan_and_a_check_know_of_it(world: World) -> None:
