@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from secretsync_core.cli.wording import in_fields, reason
+from secretsync_core.counting import plural
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
@@ -100,6 +101,7 @@ def numbers(
         "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
         "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
         "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in NOT_DONE)),
+        "uncertain": dg.MetadataValue.int(counts.get(Result.UNCERTAIN, 0)),  # of the failed ones
         "drifted": dg.MetadataValue.int(drifted),
     }
     if seconds is not None:
@@ -118,11 +120,18 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
         same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
         bad = sum(counts.get(result, 0) for result in NOT_DONE)
         lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
+    if uncertain := report.total(Result.UNCERTAIN):
+        lines += ["", uncertain_words(uncertain)]
     if healed:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
     lines += [f"- {warning}" for warning in report.warnings[:20]]
     lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def uncertain_words(count: int) -> str:
+    """What is to be said of secrets of which nobody knows whether they were written."""
+    return f"{plural(count, 'secret')} uncertain: the next run looks at the destination and settles it"
 
 
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:

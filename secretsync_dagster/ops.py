@@ -304,6 +304,8 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
+        if uncertain := done.report.total(Result.UNCERTAIN):
+            told += f", {metadata.uncertain_words(uncertain)}"
     elif errors:
         told = errors[0].message
     return dg.Failure(

@@ -28,6 +28,7 @@ _STYLES = {
     Result.UPDATED: "yellow",
     Result.DELETED: "red",
     Result.FAILED: "bold red",
+    Result.UNCERTAIN: "bold yellow",
     Result.REFUSED: "bold red",
     Result.NOT_REACHED: "bold yellow",
 }
@@ -53,15 +54,21 @@ def requests_line(report: Report) -> str:
 
 
 def show_failures(report: Report, output: Output) -> None:
-    """The first failures, each with why and what to do."""
-    failed = report.total(Result.FAILED, Result.REFUSED)
-    if failed and report.failures:
+    """The first failures, and the first secrets of which nobody knows, each with why and what to do."""
+    _show_some("Failed", (Result.FAILED, Result.REFUSED), report, output)
+    _show_some("Uncertain", (Result.UNCERTAIN,), report, output)
+
+
+def _show_some(title: str, results: Sequence[Result], report: Report, output: Output) -> None:
+    count = report.total(*results)
+    kept = [outcome for outcome in report.failures if outcome.result in results]
+    if count and kept:
         output.line()
-        output.line(f"  Failed ({number(failed)}):")
-        for outcome in sorted(report.failures, key=lambda outcome: outcome.change.key)[:SHOWN]:
+        output.line(f"  {title} ({number(count)}):")
+        for outcome in sorted(kept, key=lambda outcome: outcome.change.key)[:SHOWN]:
             _show_failure(outcome, output)
-        if failed > SHOWN:
-            output.line(f"    ... and {number(failed - SHOWN)} more")
+        if count > SHOWN:
+            output.line(f"    ... and {number(count - SHOWN)} more")
 
 
 def _show_failure(outcome: Outcome, output: Output) -> None:

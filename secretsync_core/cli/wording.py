@@ -43,12 +43,14 @@ REASONS: dict[str, str] = {
     Reason.TRANSFORM_FAILED: "a transform failed",
     Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
+    Reason.SETTLED: "uncertain until a later run looked",
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.ADOPTED: "existed already, adopted",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
+    "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
@@ -92,6 +94,7 @@ RESULTS: dict[Result, str] = {
     Result.SKIPPED: "skipped",
     Result.REFUSED: "refused",
     Result.FAILED: "failed",
+    Result.UNCERTAIN: "uncertain",
     Result.NOT_REACHED: "not reached",
 }
 """The results in the order of a sync's summary."""

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     CANNOT_COMPARE = "cannot-compare"
     KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
     INTERRUPTED = "interrupted"
+    SETTLED = "settled"  # a look at the destination told what became of a write that an earlier run had left uncertain
     STOPPED = "stopped"
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's

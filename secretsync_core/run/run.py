@@ -17,7 +17,8 @@ from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
-from secretsync_core.run.record import Recorder, settle
+from secretsync_core.run.record import Recorder
+from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def new_run_id() -> str:
 
 
 class Run:
-    """What a run, or a step of it, works with. Made by :func:`open_run`."""
+    """What a run, or a step of it, works with. Made by :func:`open_run`.
+
+    ``settled`` has what became of the writes that earlier runs left open, once :meth:`settle` has looked.
+    """
 
     def __init__(
         self,
@@ -57,15 +61,16 @@ class Run:
         self.name = name
         self.stop = stop
         self.comparer = Comparer(plan, opened, fingerprinter, recorder)
+        self.settled = Settled()
         self._ledger = ledger
         self._fingerprinter = fingerprinter
 
-    async def settle(self, only: Callable[[Draft], bool] | None = None) -> int:
-        """Give the announced writes of runs that were killed their outcome; gives how many there were.
+    async def settle(self, only: Callable[[Draft], bool] | None = None) -> None:
+        """Give the announced writes that earlier runs left open their outcome; ``settled`` has what came of it.
 
-        With ``only`` some of them, which nobody else works on now, and no run is ended.
+        With ``only`` some of them, which nobody else works on now, and no run is closed.
         """
-        return await settle(
+        self.settled = await settle(
             self.plan.job, self.name, self._ledger, self.recorder, self.opened, self._fingerprinter, only
         )
 

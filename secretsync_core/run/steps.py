@@ -37,6 +37,7 @@ from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
+from secretsync_core.run.settling import spare, still_uncertain, uncertain_writes
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
 
 if TYPE_CHECKING:
@@ -96,6 +97,13 @@ async def plan(
             found = await decide_changes(
                 job_plan, opened, comparer, recorder, verify=options.verify, keep_unchanged=True
             )
+            told = list(found.warnings)
+            if (
+                ledger is not None
+                and recorder is not None
+                and (waiting := await recorder.call(lambda: ledger.runs.unsettled(job.name)))
+            ):
+                told.append(uncertain_writes(len(waiting)))
             observer.phase("comparing")
             picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
             changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
@@ -104,8 +112,7 @@ async def plan(
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
             changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            warnings = [*found.warnings, *found.idle, *refused]
-            return Planned(job.name, changes, warnings, list(found.errors), opened.requests)
+            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests)
     finally:
         if recorder is not None:
             await recorder.aclose()
@@ -274,13 +281,14 @@ async def expand(
     """
     async with _open(step, job, items, adopt=adopt) as run:
         await run.settle()
-        found = await _look(run, verify=verify)
+        found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
         # What the shards do not delete comes last, and may say otherwise of its items.
         of_shards = {(change.dest, change.key) for shard in shards for change in shard.deletes}
         left = {change.item for change in found.deletes if (change.dest, change.key) not in of_shards}
+        left.update(draft.item for draft in run.settled.left)
         shards = [
             # Of an item in parts none of them tells of the rest.
             replace(
@@ -409,6 +417,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             )
         else:
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
+            _tell_uncertain(run, ChangeSet(), done)
         mine = [one for one in moved if one.run == step.run]
         _credit(done.report, mine)
         of_steps = [manifest.requests] if manifest.run == step.run else []
@@ -491,8 +500,29 @@ async def _look(run: Run, *, verify: bool, deleted: Collection[tuple[str, str]] 
     return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify, deleted=deleted)
 
 
+def _without_uncertain(run: Run, found: ChangeSet) -> ChangeSet:
+    """What may be written now: nothing where an earlier write is uncertain, or nobody could tell the two apart."""
+    places = run.settled.places
+    if not places:
+        return found
+    return replace(found, changes=spare(found.changes, places), deletes=spare(found.deletes, places))
+
+
+def _tell_uncertain(run: Run, found: ChangeSet, done: Done) -> None:
+    """Tell what earlier runs announced and nobody can see yet: it stays so, whatever else this run does."""
+    changes = {(change.dest, change.key): change for change in (*found.changes, *found.deletes)}
+    selected = {item.name for item in run.plan.items}
+    last = {(draft.dest, draft.key): draft for draft in run.settled.left}
+    for place, draft in last.items():
+        if place in changes or not run.plan.partial or draft.item in selected:
+            done.settled(still_uncertain(draft, changes.get(place)))
+    done.report.warnings += run.settled.warnings
+
+
 async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     """The copies, and then the deletes of items of which every copy is in place."""
+    _tell_uncertain(run, found, done)
+    found = _without_uncertain(run, found)
     transfer = run.transfer(done.settled)
     done.observer.phase("transferring")
     done.observer.planned(len(found.changes))

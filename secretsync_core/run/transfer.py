@@ -16,6 +16,7 @@ from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.record import LeaseLost
+from secretsync_core.run.settling import Fate, Found, look_at, outcome, uncertain
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
-    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.secret import SecretValue
     from secretsync_core.stores.base import Reader
 
 _CONFLICTS = 4
@@ -237,15 +238,17 @@ class Transfer:
         try:
             version = await self._put(change, value)
         except SecretSyncError as error:
-            # An attempt that got no answer may have been carried out; the next one then met what it had written.
-            written = await self._found_written(intended) if error.unanswered else None
-            if written is None:
-                self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
+            found = await self._found(intended, error)
+            if found.fate is Fate.UNSEEN:
+                return uncertain(change, error.message)
+            self._recorder.later(outcome(intended, found, error.code))
+            if found.fate is not Fate.MADE:
                 if isinstance(error, Conflict):
                     raise
                 return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-            version = written.version
-        self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
+            version = found.version
+        else:
+            self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
 
     async def _look_before_creating(self, change: Change) -> None:
@@ -266,20 +269,15 @@ class Transfer:
             await halves.reader.read(change.key)
             raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
 
-    async def _found_written(self, intended: Draft) -> Secret | None:
-        """What stands at the destination, if it is a new version of what we announced; None if not, or if unseen."""
-        reader = self._opened.get(intended.dest).reader
-        if reader is None:
-            return None
-        try:
-            found = await reader.read(intended.key)
-        except SecretSyncError:
-            return None
-        ours = self._fingerprinter.is_value(
-            intended.fingerprint, intended.dest, intended.key, found.value, intended.fields
-        )
-        moved = found.version is None or found.version != intended.dest_version
-        return found if moved and ours else None
+    async def _found(self, intended: Draft, error: SecretSyncError) -> Found:
+        """What became of an announced write that ended with an error.
+
+        An attempt that got no answer may have been carried out, and a later one then met what it had written: the look
+        decides, also where the error says Conflict. Where it fails too, nobody knows, and the announcement stays open.
+        """
+        if not error.unanswered:
+            return Found(Fate.NOT_MADE)
+        return await look_at(intended, self._opened, self._fingerprinter)
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
@@ -319,9 +317,14 @@ class Transfer:
             else:
                 await halves.deleter.delete(change.key)
         except SecretSyncError as error:
-            self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
-            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-        self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
+            found = await self._found(intended, error)
+            if found.fate is Fate.UNSEEN:
+                return uncertain(change, error.message)
+            self._recorder.later(outcome(intended, found, error.code))
+            if found.fate is not Fate.MADE:
+                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+        else:
+            self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
         return Outcome(change, Result.DELETED, change.reason)
 
     async def _is_ours(self, store: Reader, change: Change) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from run.test_settling import Dying
+from run.dying import Dying
 from run.world import World, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError

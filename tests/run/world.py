@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.errors import SecretNotFound
+from secretsync_core.errors import SecretNotFound, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.run import opening, steps
 from secretsync_core.run.gate import RetryPolicy
@@ -147,6 +147,16 @@ class World:
     def fault(self, store: str) -> Faults:
         """What goes wrong with a store, above the gate."""
         return self.faults.setdefault(store, Faults())
+
+    def lose(self, key: str, operation: str = "write_if", *, done: bool, store: str = "dst") -> None:
+        """Lose the answer to the next write of a key, ``done`` or not; the key is out of sight from then on."""
+        faults = self.fault(store)
+
+        async def lost(key: str) -> None:
+            faults.fail("read", StoreUnavailable("out of sight", store=store), key=key)
+            raise StoreUnavailable("no answer", store=store)
+
+        faults.run(operation, lost, key=key, after=done)
 
     def gate_fault(self, store: str) -> Faults:
         """What goes wrong with a store's requests, below the gate, so that they may be repeated."""
