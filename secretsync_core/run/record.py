@@ -14,7 +14,7 @@ from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.model.state import KeyState, Origin
@@ -46,6 +46,8 @@ class Recorder:
         self._waiting: list[tuple[Draft, asyncio.Future[None] | None]] = []
         self._drain: asyncio.Task[None] | None = None
         self._broken: LedgerError | None = None
+        self.former: Mapping[str, tuple[str, ...]] = {}
+        """By destination, the other names under which the ledger still knows keys of its place."""
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something else that touches the ledger in the thread that owns it."""
@@ -68,6 +70,9 @@ class Recorder:
             state: dict[str, dict[str, KeyState]] = {}
             for (dest, key), held in self._ledger.state.keys(self._job):
                 state.setdefault(dest, {})[key] = held
+            for now, names in self.former.items():
+                for name in names:
+                    state[now] = {**state.pop(name, {}), **state.get(now, {})}
             return state
 
         return await self.call(work)
@@ -76,7 +81,11 @@ class Recorder:
         """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
 
         def work() -> dict[str, tuple[str, str]]:
-            return {key: (found, ours) for key, found, ours in self._ledger.state.fingerprints(self._job, dest, keys)}
+            return {
+                key: (found, ours)
+                for name in self._names(dest)
+                for key, found, ours in self._ledger.state.fingerprints(self._job, name, keys)
+            }
 
         return await self.call(work)
 
@@ -85,15 +94,28 @@ class Recorder:
 
         def work() -> dict[str, list[Origin]]:
             found: dict[str, list[Origin]] = {}
+            now = {name: dest for dest, names in self.former.items() for name in names}
             for dest, origin in self._ledger.state.origins(self._job, item):
-                found.setdefault(dest, []).append(origin)
+                found.setdefault(now.get(dest, dest), []).append(origin)
             return found
 
         return await self.call(work)
 
     async def origins_of(self, dest: str, keys: Collection[str]) -> dict[str, Origin]:
         """What each of these keys came of, as far as they are live at a destination."""
-        return await self.call(lambda: dict(self._ledger.state.origins_of(self._job, dest, keys)))
+
+        def work() -> dict[str, Origin]:
+            return {
+                key: origin
+                for name in self._names(dest)
+                for key, origin in self._ledger.state.origins_of(self._job, name, keys)
+            }
+
+        return await self.call(work)
+
+    def _names(self, dest: str) -> tuple[str, ...]:
+        """The names under which the ledger knows keys of a destination's place, the present one last."""
+        return (*self.former.get(dest, ()), dest)
 
     async def position(self) -> int:
         """The number of the last record: a moment for :meth:`moving`."""

@@ -132,12 +132,15 @@ async def settle(
     opened: OpenStores,
     fingerprinter: Fingerprinter,
     only: Callable[[Draft], bool] | None = None,
+    *,
+    name_now: Callable[[str], str] = str,
 ) -> Settled:
     """Give every intent that an earlier run left open its outcome, as far as a look tells, and close that run.
 
     ``run`` itself may be one of them, where a step of it was killed and another goes on: that one is not closed.
     An intent whose destination cannot be looked at now stays open, and its run unsettled, for the next run to see.
     With ``only``, other intents are left alone and no run is closed: other steps of this run may be at work.
+    ``name_now`` gives what a destination of then is called now.
     """
     settled = Settled()
     runs: Mapping[str, bool] = await recorder.call(lambda: ledger.runs.unsettled_runs(job))
@@ -145,7 +148,8 @@ async def settle(
         return settled
     made: dict[str, Counter[Result]] = defaultdict(Counter)
     records: list[Record] = await recorder.call(lambda: ledger.runs.unsettled(job))
-    left_open = [record.draft for record in records if only is None or only(record.draft)]
+    told = [record.draft._replace(dest=name_now(record.draft.dest)) for record in records]
+    left_open = [draft for draft in told if only is None or only(draft)]
     looks = await asyncio.gather(*(look_at(intended, opened, fingerprinter) for intended in left_open))
     for intended, found in zip(left_open, looks, strict=True):
         settled.fates[found.fate] += 1

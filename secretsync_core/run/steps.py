@@ -23,6 +23,7 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
 from secretsync_core.run.adopting import told_of_refused
+from secretsync_core.run.binding import find_binding
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
@@ -92,7 +93,10 @@ async def plan(
         marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
-            fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
+            names: dict[str, tuple[str, ...]] = {}
+            if ledger is not None and recorder is not None:
+                names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
+            fingerprinter = Fingerprinter(fingerprint_key, names) if fingerprint_key is not None else None
             comparer = Comparer(job_plan, opened, fingerprinter, recorder)
             found = await decide_changes(
                 job_plan, opened, comparer, recorder, verify=options.verify, keep_unchanged=True
@@ -177,6 +181,7 @@ async def check(
     try:
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
             observer.phase("comparing")
+            names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
             since = await recorder.position()
             state = await recorder.state()
             selected = {item.name for item in job_plan.items}
@@ -186,7 +191,7 @@ async def check(
                     for dest, keys in state.items()
                 }
             await look_for_drift(
-                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key), done.report, done.settled,
+                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
                 since=since, verify=options.verify,
             )  # fmt: skip
             done.report.requests = opened.requests
