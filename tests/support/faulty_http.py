@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class Seen(NamedTuple):
-    """One request as it came in; ``path`` as sent, with its query."""
+    """One request as it came in; ``path`` as sent, with its query; ``head`` is its first line and headers."""
 
     method: str
     path: str
+    head: bytes = b""
 
 
 @dataclass
@@ -88,7 +89,7 @@ class FaultyHttp:
 
     def count(self, match: str = "") -> int:
         """How many requests so far matched."""
-        return sum(re.search(match, f"{method} {path}") is not None for method, path in self.requests)
+        return sum(re.search(match, f"{method} {path}") is not None for method, path, _ in self.requests)
 
     # How it is done.
 
@@ -122,7 +123,7 @@ class FaultyHttp:
                 method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
                 length = _header(head, b"content-length")
                 body = await reader.readexactly(int(length)) if length else b""
-                self.requests.append(Seen(method, path))
+                self.requests.append(Seen(method, path, head))
                 fault = self._fault(f"{method} {path}")
                 if fault and fault.delay:
                     await asyncio.sleep(fault.delay)

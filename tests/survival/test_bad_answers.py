@@ -84,7 +84,7 @@ async def test_retry_after(world: World, source_proxy: Watcher) -> None:
     assert report.total(Result.CREATED) == 20
     assert time.monotonic() - started >= 1.0
     first = next(
-        at for at, (_, path) in zip(source_proxy.times, source_proxy.requests, strict=True) if "/data/" in path
+        at for at, (_, path, _) in zip(source_proxy.times, source_proxy.requests, strict=True) if "/data/" in path
     )
     early = [at for at in source_proxy.times if first < at < first + 0.95]
     assert len(early) <= 3  # those that were on their way already

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+ACCOUNT_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
 
 
 class Identity:
@@ -73,6 +74,15 @@ class Identity:
         """Whether both carry the same credentials, so that one is refused where the other was."""
         mine, theirs = self._credentials.get_frozen_credentials(), other._credentials.get_frozen_credentials()
         return mine[:3] == theirs[:3]
+
+    def account(self, endpoint: str | None) -> str:
+        """The number of the account, by STS, which answers everybody. Raises what boto3 raises."""
+        quick = _config(1).merge(Config(connect_timeout=ACCOUNT_SECONDS, read_timeout=ACCOUNT_SECONDS))
+        sts = self._session.client("sts", endpoint_url=endpoint, config=quick)
+        try:
+            return str(sts.get_caller_identity()["Account"])
+        finally:
+            sts.close()
 
     def close(self) -> None:
         """Close every connection."""

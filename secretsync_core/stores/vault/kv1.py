@@ -20,6 +20,7 @@ from secretsync_core.stores.vault.mount import KvMount
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Transport
 
@@ -33,8 +34,8 @@ class Kv1Store(KvMount):
     # Measured: version 1 gives a number back as it was sent.
     LIMITS = replace(KEY_LIMITS, max_bytes=MAX_BYTES, empty=False)
 
-    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool = True) -> None:
-        super().__init__(transport, auth, confirmed=confirmed)
+    def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool = True) -> None:
+        super().__init__(transport, auth, place, confirmed=confirmed)
         self._listing = Listing(transport, "")
 
     async def read(self, key: str, version: str | None = None) -> Secret:

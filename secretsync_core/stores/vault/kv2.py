@@ -24,6 +24,7 @@ from secretsync_core.stores.vault.scan import Details, entry_of, server_time
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.marks import Marking
     from secretsync_core.stores.vault.transport import Answer, Transport
@@ -58,8 +59,10 @@ class Kv2Store(KvMount):
         custom_metadata=True,
     )
 
-    def __init__(self, transport: Transport, auth: Auth, *, marking: Marking, confirmed: bool = True) -> None:
-        super().__init__(transport, auth, confirmed=confirmed)
+    def __init__(
+        self, transport: Transport, auth: Auth, place: Place | None, *, marking: Marking, confirmed: bool = True
+    ) -> None:
+        super().__init__(transport, auth, place, confirmed=confirmed)
         self._marking = marking
         self._listing = Listing(transport, "metadata/")
 

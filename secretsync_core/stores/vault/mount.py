@@ -14,6 +14,7 @@ from secretsync_core.stores.vault.listing import absent
 
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreLimits
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Answer, Transport
 
@@ -24,7 +25,7 @@ class KvMount:
     version: ClassVar[int]
     LIMITS: ClassVar[StoreLimits]
 
-    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool) -> None:
+    def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
         self._transport = transport
         self._auth = auth
@@ -36,6 +37,7 @@ class KvMount:
             shape=Shape.FIELDS,
             versioned=self.version == 2,
             limits=self.LIMITS,
+            place=place,
         )
 
     async def aclose(self) -> None:

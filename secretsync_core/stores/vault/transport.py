@@ -17,6 +17,7 @@ from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+HEALTH_SECONDS = 5  # a server that takes longer to say who it is stays unknown
 SCAN_SECONDS = 300  # a server may think this long before it sends the metadata of a whole subtree
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
@@ -38,6 +40,9 @@ _SCAN_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, 
 
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({200, 204, 400, 403, 404, 405})
+
+
+_HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
 
 
 class Answer(NamedTuple):
@@ -65,6 +70,7 @@ class Transport:
         self.mount = config.mount.strip("/")
         self.namespace = config.namespace
         self.width = context.concurrency
+        self.cluster = ""  # its id, once an answer of the system has told
         self._gate = context.gate
         self._auth = auth
         self._base = f"{config.address.rstrip('/')}/v1/"
@@ -92,7 +98,25 @@ class Transport:
     async def system(self, kind: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
         """Like ``call``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
         method = "GET" if payload is None else "POST"
-        return await self._ask(kind, method, URL(self._base + path, encoded=True), request, payload)
+        answer = await self._ask(kind, method, URL(self._base + path, encoded=True), request, payload)
+        self.cluster = self.cluster or cluster_of_index(answer.headers.get("X-Vault-Index"))
+        return answer
+
+    async def health(self) -> bytes:
+        """What the server says of itself to anybody who asks; empty where it does not answer. One attempt, no token."""
+
+        async def attempt() -> bytes:
+            # A standby answers with 200 as well, and not every proxy lets its 429 pass as it is.
+            url = URL(f"{self._base}sys/health?standbyok=true&perfstandbyok=true", encoded=True)
+            try:
+                async with self._session.get(
+                    url, timeout=_HEALTH_TIMEOUT, allow_redirects=False, server_hostname=self._server_name
+                ) as response:
+                    return await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                return b""
+
+        return await self._gate("stat", attempt)
 
     async def _ask(self, kind: str, method: str, url: URL, request: Request, payload: bytes | None) -> Answer:
         answer, unanswered = await self.authorised(
