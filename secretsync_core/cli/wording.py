@@ -46,6 +46,7 @@ REASONS: dict[str, str] = {
     Reason.SETTLED: "uncertain until a later run looked",
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.ADOPTED: "existed already, adopted",
+    Reason.HELD: "held by another job",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.

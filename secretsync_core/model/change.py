@@ -62,6 +62,7 @@ class Reason(StrEnum):
     SETTLED = "settled"  # a look at the destination told what became of a write that an earlier run had left uncertain
     STOPPED = "stopped"
     ADOPTED = "adopted"  # it was there before this job, which takes it over
+    HELD = "held"  # another job holds it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 

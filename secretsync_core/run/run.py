@@ -16,6 +16,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.run.binding import find_binding, record_binding
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.holders import by_job
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.record import Recorder
@@ -23,9 +24,10 @@ from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.places import Holding
     from secretsync_core.model.report import Outcome, Report
     from secretsync_core.run.binding import Binding
     from secretsync_core.run.fingerprint import FingerprintKey
@@ -89,6 +91,13 @@ class Run:
         """Record that this run began, unless a step of it did so already and it goes on."""
         await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name))
         await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder)
+
+    async def take_over(self, taken: Sequence[Holding]) -> None:
+        """Record that other jobs hold keys no longer, which this one is about to take over."""
+        for (job, dest), keys in by_job(taken).items():
+            await self.recorder.call(
+                lambda job=job, dest=dest, keys=keys: self._ledger.state.forget(job, self.name, dest, keys)  # type: ignore[misc]
+            )
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
