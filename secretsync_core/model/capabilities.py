@@ -34,6 +34,7 @@ class Ability(StrEnum):
     CREATE = "create-if-absent"
     DELETE = "delete"
     MARK = "mark"
+    UNDELETE = "undelete"
 
 
 class Shape(StrEnum):
