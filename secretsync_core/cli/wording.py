@@ -41,6 +41,12 @@ REASONS: dict[str, str] = {
     Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
     Reason.STOPPED: "not reached: the run was stopped",
+    Reason.UNDONE: "as before the run",
+    "undo": "undid another run",
+    Reason.RELEASED: "not a copy of this job any more",
+    Reason.CHANGED_SINCE: "kept: written again since",
+    Reason.NO_FORMER_VERSION: "what was there before is not kept",
+    Reason.NOT_RECORDED: "not in the ledger",
     Reason.ADOPTED: "existed already, adopted",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
