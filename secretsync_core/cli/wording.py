@@ -44,9 +44,9 @@ REASONS: dict[str, str] = {
     Reason.UNDONE: "as before the run",
     "undo": "undid another run",
     Reason.RELEASED: "not a copy of this job any more",
-    Reason.CHANGED_SINCE: "kept: written again since",
-    Reason.NO_FORMER_VERSION: "what was there before is not kept",
-    Reason.NOT_RECORDED: "not in the ledger",
+    Reason.CHANGED_SINCE: "kept",
+    Reason.NO_FORMER_VERSION: "cannot go back",
+    Reason.NOT_RECORDED: "cannot go back",
     Reason.ADOPTED: "existed already, adopted",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
     from secretsync_core.run.written import Written
 
+_UNSAID = "the ledger does not say"
+
 
 class Held(NamedTuple):
     """What is seen of a key at its destination.
@@ -53,7 +55,7 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
     if written.done is None:
         return change._replace(reason=Reason.INTERRUPTED, detail="nobody knows yet what became of this write")
     if written.since:
-        return change._replace(reason=Reason.CHANGED_SINCE, detail=f"by run {written.since}")
+        return change._replace(reason=Reason.CHANGED_SINCE, detail=f"run {written.since} has written it since")
     if held.unseen:
         return change._replace(reason=Reason.CANNOT_SEE, detail=held.unseen, drift=Drift.UNKNOWN)
     if written.action == "delete":
@@ -65,7 +67,7 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     if written.action == "create":
         if not written.done.owned:
-            return change._replace(reason=Reason.NOT_RECORDED, detail="whether this job created it")
+            return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} whether this job created it")
         if not held.deletes:
             return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store cannot delete")
         return change._replace(
@@ -73,9 +75,9 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
             source_version=None, detail="it was not there",
         )  # fmt: skip
     if not held.keeps_versions:
-        return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store keeps none")
+        return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store keeps no versions")
     if written.before is None:
-        return change._replace(reason=Reason.NOT_RECORDED, detail="which version was there")
+        return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} which version was there")
     whose = "" if facts is not None else ", which this job did not write"
     return change._replace(
         action=Action.UPDATE,
@@ -89,14 +91,14 @@ def _decide_undelete(written: Written, held: Held, change: Change) -> Change:
     if entry is not None and not entry.deleted:
         if written.announced.fields:
             # With Merge a delete takes our fields out of a secret that stays, and its version is not recorded.
-            return change._replace(reason=Reason.NOT_RECORDED, detail="which version the run left with Merge")
+            return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} which version Merge left")
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     if not held.undeletes:
         return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store deletes for good")
     if entry is None:
         return change._replace(reason=Reason.NO_FORMER_VERSION, detail="it is gone for good")
     if written.before is None or written.former is None:
-        return change._replace(reason=Reason.NOT_RECORDED, detail="what was there")
+        return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} what was there")
     if entry.version != written.before:
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change._replace(action=Action.CREATE, owned=written.former.owned, detail="brought back")

@@ -146,7 +146,7 @@ async def test_what_a_later_run_wrote_stays(world: World) -> None:
     later = (await world.sync()).run
     planned = await world.plan_undo(run)
     assert _why(planned) == {"app/a": "changed-since"}
-    assert planned.changes[0].detail == f"by run {later}"
+    assert planned.changes[0].detail == f"run {later} has written it since"
     await world.undo(later)
     assert await world.get("dst", "app/a") == {"x": "a 2"}
 
