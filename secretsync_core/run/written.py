@@ -96,7 +96,7 @@ def read_records(announced: Mapping[str, Draft], run: str, records: Iterable[Rec
         if draft.event is Event.DONE:
             if draft.intent in announced:
                 found[place] = _next(found.get(place), announced[draft.intent], draft, known.get(place))
-            elif place in found and (draft.run != run or draft.intent):
+            elif place in found and _ends(draft, run):
                 before = found[place]
                 found[place] = Written(before.announced, before.done, before.former, draft.run)
             known[place] = None if draft.action == "delete" else draft
@@ -106,6 +106,14 @@ def read_records(announced: Mapping[str, Draft], run: str, records: Iterable[Rec
         place = draft.dest, draft.key
         found[place] = Written(draft, None, known.get(place))
     return [found[place] for place in sorted(found)]
+
+
+def _ends(draft: Draft, run: str) -> bool:
+    """Whether a record that is of no write of the run's says that somebody has dealt with the key since.
+
+    What only notes that a copy is gone does not: whether it is, the look at the destination tells.
+    """
+    return bool(draft.intent) or (draft.run != run and draft.reason != Reason.REMOVED_OUTSIDE)
 
 
 def _next(last: Written | None, announced: Draft, done: Draft, former: Draft | None) -> Written:

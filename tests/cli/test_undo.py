@@ -92,6 +92,9 @@ def test_json_plans_and_does_nothing_without_yes(rotated: Rotated) -> None:
     assert rotated.held() == BEFORE
     assert rotated.cli("audit", "verify").code == 0
     assert "canary" not in ran.out + ran.err
+    kept = [path for path in (rotated.cli.directory / "secretsync/.secretsync").iterdir() if path.is_file()]
+    assert kept
+    assert not [path for path in kept if b"canary" in path.read_bytes()]
 
 
 def test_a_key_alone(rotated: Rotated) -> None:

@@ -151,6 +151,15 @@ async def test_what_a_later_run_wrote_stays(world: World) -> None:
     assert await world.get("dst", "app/a") == {"x": "a 2"}
 
 
+async def test_what_a_later_run_found_gone_is_told_as_gone(world: World) -> None:
+    """Where a later run has only noted that a copy was removed, it is told as removed, and not as written by that run."""
+    run = await _rotated(world)
+    await world.remove("dst", "app/d")
+    await world.remove("src", "app/d")
+    await world.sync()
+    assert _why(await world.plan_undo(run))["app/d"] == "removed-outside"
+
+
 async def test_who_writes_in_between_wins(world: World) -> None:
     """A write between the look and ours is not overwritten: compare-and-set refuses, and the key is told as changed."""
     run = await _rotated(world)
