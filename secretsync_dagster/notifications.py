@@ -166,7 +166,12 @@ def _is_dry_run(run: dg.DagsterRun) -> bool:
     """Whether a run only looked; whoever started it looks at it."""
     config: Any = run.run_config
     expand = (config.get("ops") or {}).get("expand") or {}
-    return bool(config.get("dryRun") or (expand.get("config") or {}).get("dryRun"))
+    return any(_only_looks(asked) for asked in (config, expand.get("config") or {}))
+
+
+def _only_looks(asked: dict[str, Any]) -> bool:
+    undo = asked.get("undo") or {}
+    return bool(asked.get("dryRun") or (undo.get("run") and not undo.get("apply")))
 
 
 def _notify_of_run(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:

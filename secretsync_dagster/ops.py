@@ -27,6 +27,7 @@ from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.translator import OpData
+from secretsync_dagster.undoing import UndoConfig, apply, check_undo, failure_of, moved, show_done, show_plan
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -45,6 +46,7 @@ class SyncConfig(dg.Config):
         description="Take over the secrets that exist at these destination keys; with several destinations also as "
         "DESTINATION:KEY.",
     )
+    undo: UndoConfig = UndoConfig()
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -56,8 +58,8 @@ _EXPANDED = {
 
 @dg.config_mapping
 def launchpad(config: SyncConfig) -> dict[str, Any]:
-    """What the Launchpad asks for: the fields of SyncConfig, and nothing of the ops behind them."""
-    return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
+    """What the Launchpad asks for: these fields, and nothing of the ops behind them."""
+    return {"ops": {"expand": {"config": config.model_dump(by_alias=True)}}}
 
 
 def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
@@ -72,6 +74,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            if config.undo.run:
+                yield from _undo(context, runtime, job, config)
+                return
             if config.dryRun:
                 with _step_of(context, runtime) as step:
                     manifest, changes = run_async(
@@ -127,6 +132,29 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
         retry_policy=_RETRY,
         pool=pool,
     )
+
+
+def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, config: SyncConfig) -> Iterator[Any]:
+    """Undo what another run wrote, or show what that would do: then nothing is left for the other steps."""
+    undo = config.undo
+    with runtime.ledger(write=False) as opened:
+        check_undo(opened.ledger, job, undo, items=config.items, partitioned=_partitioned(context))
+    if config.dryRun or not undo.apply:
+        with _step_of(context, runtime) as step:
+            manifest = show_plan(context, step, job, undo)
+    else:
+        with _step_of(context, runtime, waits=True, last=True) as step:
+            done = apply(step, job, undo)
+        out = moved(done) & set(runtime.catalog.partition_keys(job))
+        yield from _out_of_sync_observations(runtime.catalog, job, out, done)
+        if out:
+            yield from in_sync_events(
+                context, runtime, job, _numbers(done), failed=out, metadata={"undid run": undo.run}
+            )
+        if not done.report.ok:
+            raise failure_of(done, undo, last=_is_last(context))
+        manifest = show_done(context, job, done, undo)
+    yield dg.Output(manifest, "manifest")
 
 
 def _report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:

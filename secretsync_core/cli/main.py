@@ -229,6 +229,36 @@ def sync(
     )
 
 
+@app.command(short_help="Put back what a run wrote; shows the plan first.")
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `secretsync audit log` shows it.")],
+    keys: Annotated[
+        list[str] | None, typer.Option("--key", metavar="KEY", help="Only this destination key; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    config: Config = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Put back what a run wrote: former versions, and what it deleted; what it created goes.
+
+    Only what is still as the run left it is touched. Shows the plan, asks on a terminal, and elsewhere does nothing
+    without --yes.
+    """
+    from secretsync_core.cli.commands import undo as command
+
+    call = _call(config, None, None, source, dest, job, ledger)
+    return launch(
+        lambda out: command.run(out, call, run_id, keys=tuple(keys or ()), yes=yes),
+        json=output is Form.json,
+        quiet=quiet,
+    )
+
+
 @app.command(short_help="Find drift: copies changed or removed by someone else.")
 def check(
     jobs: Jobs = None,

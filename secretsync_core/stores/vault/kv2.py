@@ -279,6 +279,39 @@ class Kv2Store(KvMount):
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
 
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Raise SecretNotFound where the version was destroyed, Conflict where it is not the last one, and deleted."""
+        request = self._request("look at", key)
+        path = self._path("data/", key)  # a key that is none is refused before anything is asked
+        entry = await self._look(key, metadata=False)
+        if entry is None:
+            raise SecretNotFound(f"{key} is not in {request.store}", store=request.store, key=key)
+        if entry.version != version or not entry.deleted:
+            raise Conflict(f"{key} in {request.store} changed meanwhile", store=request.store, key=key)
+        answer = await self._transport.call("stat", "GET", f"{path}?version={_number(version, request)}", request)
+        if answer.status == 200:
+            raise Conflict(f"{key} in {request.store} changed meanwhile", store=request.store, key=key)
+        if answer.status != 404:
+            self._refused(request, answer)
+        try:
+            destroyed = orjson.loads(answer.body)["data"]["metadata"]["destroyed"]
+        except (ValueError, KeyError, TypeError):
+            destroyed = None
+        if destroyed not in (True, False):
+            raise nonsense(request.store, key)
+        if destroyed:
+            raise SecretNotFound(f"{key} is destroyed in {request.store}", store=request.store, key=key)
+
+    async def undelete(self, key: str, version: str) -> str:
+        """Take back the deletion of the last version. Who has written since is not touched: that one stays current."""
+        await self.check_undelete(key, version)
+        request = self._request("undelete", key)
+        body = orjson.dumps({"versions": [_number(version, request)]})
+        answer = await self._transport.call("undelete", "POST", self._path("undelete/", key), request, body)
+        if answer.status not in (200, 204):
+            self._refused(request, answer)
+        return version
+
 
 def _number(token: str | None, request: Request) -> int:
     """What ``options.cas`` takes: the number in a version token, 0 where there must be no version."""
