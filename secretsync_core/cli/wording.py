@@ -45,6 +45,7 @@ REASONS: dict[str, str] = {
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
     "conflict": "changed during the write",
+    "malformed-answer": "the store's answer made no sense",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }

@@ -31,7 +31,7 @@ class Result(StrEnum):
 NOT_DONE = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
 """The results of a secret that is not as the plan wants it."""
 
-_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
+_MAY_HEAL = frozenset({"unavailable", "malformed-answer", "rate-limited", "lost", "conflict"})
 
 
 def may_heal(code: str) -> bool:
