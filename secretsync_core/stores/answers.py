@@ -9,6 +9,7 @@ Listings of many thousand secrets look at the types of an entry by themselves, a
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -131,6 +132,13 @@ class Part:
             return found
         raise self.wrong(name, "a time in UTC")
 
+    def date(self, name: str) -> datetime:
+        """A moment that an SDK has read."""
+        found = self.fields.get(name)
+        if isinstance(found, datetime):
+            return found
+        raise self.wrong(name, "a time")
+
     def part(self, name: str) -> Part:
         """An object."""
         found = self.fields.get(name)
@@ -141,6 +149,10 @@ class Part:
     def part_or_none(self, name: str) -> Part | None:
         """An object; ``None`` where the field is absent or null."""
         return self.part(name) if self.has(name) else None
+
+    def parts(self, name: str) -> list[Part]:
+        """A list of objects."""
+        return [Part.of(self.call, f"{self._way(name)}.*", each) for each in self.items(name)]
 
     def items(self, name: str) -> list[Any]:
         """A list, of types unknown."""
