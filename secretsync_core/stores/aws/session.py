@@ -20,7 +20,7 @@ from botocore.loaders import create_loader
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
-from secretsync_core.stores.answers import Part
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.shapes import check
 from secretsync_core.stores.http import sendable
@@ -194,6 +194,9 @@ def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:
         answer = ask()
     except failures() as error:
         failed: StoreError = failure(request, error)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        # The login is the one answer in XML, of which there is no look before the SDK's own.
+        failed = malformed(request, "the body cannot be read")
     else:
         given = Part(request, "", answer).part("Credentials")
         return {

@@ -27,35 +27,30 @@ class UnfitError(Exception):
     """An answer that is not what its description says. Holds one sentence, without anything of the answer."""
 
 
-def check(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
-    """What botocore calls before it parses an answer. Raises UnfitError."""
+def check(operation_model: OperationModel, response_dict: dict[str, Any], **_: object) -> None:
+    """What botocore calls before it parses an answer. Raises UnfitError; takes away the body of what is no refusal."""
     if operation_model.service_model.resolved_protocol != "json":
         return
     body = response_dict["body"]
-    is_refusal = response_dict["status_code"] >= 300
-    if not body:
-        return
     try:
-        found = orjson.loads(body)
+        found = orjson.loads(body) if body else {}
     except ValueError:
-        if is_refusal:  # a page of a proxy, perhaps; its status says enough
-            return
-        found = _NO_JSON
-    if found is _NO_JSON:
-        raise UnfitError("the body is not JSON")
+        found = None
+    if response_dict["status_code"] >= 300:
+        if not _is_refusal(found):  # a page of a proxy, perhaps: its status says enough
+            response_dict["body"] = b""
+        return
     if type(found) is not dict:
-        raise UnfitError(f"the body is {kind_of(found)}, not an object")
-    if is_refusal:
-        for name in ("__type", "message", "Message"):
-            if found.get(name) is not None and type(found[name]) is not str:
-                raise UnfitError(f"{name} is {kind_of(found[name])}, not a text")
-        if "__type" in found and not found["__type"]:
-            raise UnfitError(f"__type is {kind_of(found['__type'])}, not a text")
-    elif (shape := operation_model.output_shape) is not None and not _test_of(operation_model, shape)(found):
+        raise UnfitError("the body is not a JSON object")
+    if (shape := operation_model.output_shape) is not None and not _test_of(operation_model, shape)(found):
         raise UnfitError(_fault(shape, found, "") or "it does not fit the service's description")
 
 
-_NO_JSON = object()
+def _is_refusal(found: object) -> bool:
+    """Whether this is a refusal as services write it, which names its error."""
+    if type(found) is not dict or not found.get("__type"):
+        return False
+    return all(type(found.get(name, "")) is str for name in ("__type", "message", "Message"))
 
 
 _tests: dict[tuple[str, str], Fits] = {}

@@ -13,6 +13,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, refusal
 from secretsync_core.stores.tls import tls_failure
@@ -118,6 +119,8 @@ class Client:
             answer = Answer(response.status, response.data, response.headers)
         except (exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
+        except (OverflowError, ValueError):  # a Content-Length beyond all bounds, say
+            failure = malformed(request, "it is not HTTP")
         if failure is not None:  # out here, where nothing of the request hangs on to it
             raise failure
         if answer.status not in _SUCCESS | _FOR_THE_CALLER:
