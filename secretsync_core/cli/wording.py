@@ -59,6 +59,7 @@ REASONS: dict[str, str] = {
     "access-denied": "access denied by the store",
     "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
+    "malformed-answer": "the store's answer made no sense",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }
