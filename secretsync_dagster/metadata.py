@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import reason
-from secretsync_core.model.change import Action, Drift
+from secretsync_core.cli.wording import drift, reason
+from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
 
@@ -60,15 +60,12 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     )
 
 
-_DRIFT = {Drift.CHANGED: "changed outside SecretSync", Drift.REMOVED: "removed outside SecretSync"}
-
-
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
     """The keys that were changed or removed outside SecretSync."""
     return _table(
         ("key", "item", "drift"),
         [
-            (f"{change.dest}: {change.key}", change.item, _DRIFT.get(change.drift, "unknown"))
+            (f"{change.dest}: {change.key}", change.item, drift(change))
             for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
         ],
         total,
