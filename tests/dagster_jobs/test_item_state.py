@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ import dagster as dg
 # What the web UI itself asks; Dagster has no public question for the state of partitions.
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from dagster_jobs.lab import KEY, TWO_ITEMS, checked, failures
+from dagster_jobs.lab import KEY, TWO_ITEMS, checked, failures, moved
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_dagster.naming import IN_SYNC
 
@@ -49,6 +50,20 @@ def test_an_item_that_was_green_turns_red(lab: Lab) -> None:
     lab.faults["dst"].clear()
     assert lab.run().success
     assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_an_item_that_is_copied_and_may_not_be_cleared_up_is_red(lab: Lab) -> None:
+    """One copy was made and one delete was held back: the item was never green in that run."""
+    lab.two_items(deletionPolicy="Delete", maxDelete="1")
+    assert lab.run().success
+    asyncio.run(lab.remove("src", "alpha/2"))
+    asyncio.run(lab.remove("src", "beta/2"))
+    lab.fill("src", {"alpha/1": {"x": "new"}})
+    result = lab.run()
+    assert set(failures(result)) == {"audit"}
+    assert lab.held()["alpha/1"] == {"x": "new"}
+    assert moved(result) == {}
+    assert _shown(lab) == {"red": {"alpha", "beta"}}
 
 
 def test_other_items_keep_their_state(lab: Lab) -> None:
