@@ -9,12 +9,13 @@ import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Drift
+from secretsync_core.run.findings import out_of_sync
 from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
-from secretsync_dagster.in_sync import out_of_sync, out_of_sync_metadata
+from secretsync_dagster.in_sync import out_of_sync_metadata
 from secretsync_dagster.naming import DRIFT, IN_SYNC
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
@@ -40,7 +41,7 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             with runtime.ledger() as opened:
                 found = opened.ledger.runs.summary(job)
                 # The last run may have had other items than one that an earlier run left out of sync.
-                out = out_of_sync(opened.ledger, job)
+                out = {each.item for each in out_of_sync(runtime.documents.jobs[job], opened.ledger)}
             last = found.last_run
             yield dg.AssetCheckResult(
                 passed=last is not None and last.ok and not out,

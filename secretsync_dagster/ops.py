@@ -3,7 +3,6 @@
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
-from secretsync_core.model.report import NOT_DONE, Result, may_heal
+from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
@@ -153,8 +152,8 @@ def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, config: Sy
     else:
         with _step_of(context, runtime, waits=True, last=True) as step:
             done = apply(step, job, undo)
-        out = moved(done) & set(runtime.catalog.partition_keys(job))
-        yield from _out_of_sync_observations(runtime.catalog, job, out, done)
+        done.out = out = moved(done) & frozenset(runtime.catalog.partition_keys(job))
+        yield from _out_of_sync_observations(runtime.catalog, job, done)
         if out:
             yield from in_sync_events(
                 context, runtime, job, _numbers(done), failed=out, metadata={"undid run": undo.run}
@@ -213,15 +212,13 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                 failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    out_of_sync = done.report.out_of_sync | ({shard.item} if shard.item else set())
-                    yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
-                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=out_of_sync)
+                    yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
+                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
                 raise failure
-            shown = shard.item if shard.siblings == 1 else ""
-            if shown:
-                yield _materialization(runtime.catalog, shard.job, shard.item, done)
+            for item in done.well:
+                yield _materialization(runtime.catalog, shard.job, item, done)
             yield dg.Output(
-                Moved(context.run_id, done.report.counts, shown, done.report.requests),
+                done.moved,
                 metadata={
                     "secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
                     **_numbers(done),
@@ -259,21 +256,16 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             raise refused
         with _step_of(context, runtime, last=True) as step:
             done = run_async(steps.audit(step, manifest, results), step.stop)
-        # Once a run, or every second point of a plot would be a zero.
-        shown = {one.shown for one in results if one.run == context.run_id}
-        if manifest.run == context.run_id:
-            shown.update(manifest.shown)
-        out_of_sync = done.report.out_of_sync
-        for item in manifest.items:
-            if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
-                yield _materialization(runtime.catalog, manifest.job, item, done)
-        yield from _out_of_sync_observations(runtime.catalog, manifest.job, out_of_sync, done)
+        # Each once a run, or every second point of a plot would be a zero.
+        for item in done.well:
+            yield _materialization(runtime.catalog, manifest.job, item, done)
+        yield from _out_of_sync_observations(runtime.catalog, manifest.job, done)
         yield from in_sync_events(
             context,
             runtime,
             manifest.job,
             _numbers(done),
-            failed=out_of_sync,
+            failed=done.out,
             metadata={
                 "summary": metadata.summary(done.report, done.healed),
                 **(
@@ -310,11 +302,9 @@ def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) ->
     )
 
 
-def _out_of_sync_observations(
-    catalog: Catalog, job: str, items: AbstractSet[str], done: steps.Done
-) -> Iterator[dg.AssetObservation]:
+def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> Iterator[dg.AssetObservation]:
     """The items that are out of sync now, with the same numbers as those that are well, so that plots have both."""
-    for item in sorted(items - {""}):
+    for item in sorted(done.out - {""}):
         counts = done.report.counts.get(item, {})
         yield dg.AssetObservation(
             catalog.asset_key(job),
@@ -357,9 +347,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
             **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
-        # Only what may heal by itself is worth the wait.
-        allow_retries=not last
-        and any(may_heal(code) for code in [*(one.code for one in bad), *(error.code for error in errors)]),
+        allow_retries=not last and done.may_heal,
     )
 
 

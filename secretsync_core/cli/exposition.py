@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from secretsync_core.audit.ledger import JobMeasure, RunSummary
-    from secretsync_core.cli.findings import Findings
+    from secretsync_core.run.findings import Findings
     from secretsync_core.schema.documents import JobDocument
 
 JOB = "syncjob"

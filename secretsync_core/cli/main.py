@@ -259,7 +259,7 @@ def undo(
     )
 
 
-@app.command(short_help="Find drift: copies changed or removed by someone else.")
+@app.command(short_help="Find drift: copies changed or removed outside SecretSync.")
 def check(
     jobs: Jobs = None,
     config: Config = None,
@@ -272,7 +272,7 @@ def check(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Find drift: destination secrets changed or removed by someone else. Exits with 10 if there is any."""
+    """Find drift: destination secrets changed or removed outside SecretSync. Exits with 10 if there is any."""
     from secretsync_core.cli.commands import check as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)

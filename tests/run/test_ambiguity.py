@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from run.making import listed, made, plan_of
+from secretsync_core.errors import PlanRefused
 from secretsync_core.model.plan import Target
 from secretsync_core.run.targets import Claims
 
 if TYPE_CHECKING:
+    from run.world import World
     from secretsync_core.model.inventory import Entry
 
 BOTH_TO_ONE = "keyTransform: [{template: one}]"
@@ -68,3 +72,16 @@ def test_a_key_that_is_source_and_destination() -> None:
     (clash,) = _clashes("[{name: a, query: {}}]", listed("x"), dests=("src",))
     assert clash == "x: both a source and a destination in store src"
     assert _clashes("[{name: a, query: {}}]", listed("x"), dests=("other",)) == []
+
+
+@pytest.mark.parametrize(("count", "rest"), [(20, []), (21, ["and 1 more"]), (300, ["and 280 more"])])
+async def test_many_clashes_are_counted(world: World, count: int, rest: list[str]) -> None:
+    """The first twenty are named in the refusal, and how many there are besides."""
+    to_the_same = "keyTransform: [{regexp: {source: ^b, target: a}}]"
+    world.job(f"- {{name: a, query: {{path: a}}}}\n- {{name: b, query: {{path: b}}, {to_the_same}}}")
+    await world.seed("src", {f"{folder}/{number:03}": {"x": "1"} for folder in "ab" for number in range(count)})
+    with pytest.raises(PlanRefused) as refused:
+        await world.sync()
+    problems = list(refused.value.reasons)
+    assert [problem.partition(":")[0] for problem in problems[:20]] == [f"a/{number:03}" for number in range(20)]
+    assert problems[20:] == rest
