@@ -152,7 +152,7 @@ async def test_what_a_later_run_wrote_stays(world: World) -> None:
 
 
 async def test_what_a_later_run_found_gone_is_told_as_gone(world: World) -> None:
-    """Where a later run has only noted that a copy was removed, it is told as removed, and not as written by that run."""
+    """Where a later run only noted that a copy was removed, it is told as removed, not as written by that run."""
     run = await _rotated(world)
     await world.remove("dst", "app/d")
     await world.remove("src", "app/d")
