@@ -11,13 +11,15 @@
      |    +-- InvalidSecret     1   the store cannot hold this secret or this key
      |    |    +-- Mismatch     1   AWS refuses a request as malformed (stores.aws.answers)
      |    +-- Conflict          1   the destination changed between our look and our write
+     |    +-- PlaceChanged      2   a destination is another place than the ledger knows it as
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- RateLimited       3   the store asks us to wait                           retryable
-     |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
+     |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
+     |         +-- MalformedAnswer  3  its answer makes no sense, and decides nothing  retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
      |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)
@@ -165,11 +167,24 @@ class AccessDenied(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, is sealed or failing, or does not speak its protocol."""
+    """The store cannot be reached, is sealed or failing."""
 
     code = "unavailable"
     retryable: bool = True
     unanswered: bool = True
+
+
+class PlaceChanged(StoreError):
+    """A destination's name stands for another place than before, or two names stand for one. Nothing was written."""
+
+    code = "place-changed"
+    exit_code = 2
+
+
+class MalformedAnswer(StoreUnavailable):
+    """The store's answer does not fit its protocol: a field is missing, or of another type. It decides nothing."""
+
+    code = "malformed-answer"
 
 
 class StoreLost(StoreUnavailable):

@@ -26,6 +26,7 @@ from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, ru
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import UndoConfig, apply, check_undo, failure_of, moved, show_done, show_plan
 
@@ -41,6 +42,11 @@ class SyncConfig(dg.Config):
         default=False, description="Only look: the plan is a table in the output of expand, and nothing is written."
     )
     verify: bool = Field(default=False, description="Compare values even where versions match.")
+    adopt: list[str] = Field(
+        default=[],
+        description="Take over the secrets that exist at these destination keys; with several destinations also as "
+        "DESTINATION:KEY.",
+    )
     undo: UndoConfig = UndoConfig()
 
 
@@ -72,9 +78,18 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             if config.undo.run:
                 yield from _undo(context, runtime, job, config)
                 return
+            refused = why_refused(context, ours, job)
+            if refused is not None and not config.dryRun:
+                _report_planned(context, ours, job, items or ours.partition_keys(job))
+                yield red(ours, job, refused)
+                raise refused
             if config.dryRun:
+                if refused is not None:
+                    context.log.warning("%s; %s", refused.message, refused.hint)
                 with _step_of(context, runtime) as step:
-                    manifest, changes = run_async(steps.preview(step, job, items=items, verify=config.verify))
+                    manifest, changes = run_async(
+                        steps.preview(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                    )
                 context.add_output_metadata(
                     {
                         "plan": metadata.plan_table(changes),
@@ -87,7 +102,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             else:
                 try:
                     with _step_of(context, runtime, waits=True) as step:
-                        manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
+                        manifest, shards = run_async(
+                            steps.expand(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                        )
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
@@ -188,6 +205,8 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
             runtime = runtime_of(context, resource)
+            if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
+                raise refused
             with _step_of(context, runtime) as step:
                 done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
@@ -235,6 +254,9 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     if manifest.dry_run:
         return
     with error_boundary(last=_is_last(context)):
+        if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
+            yield red(runtime.catalog, manifest.job, refused)
+            raise refused
         with _step_of(context, runtime, last=True) as step:
             done = run_async(steps.audit(step, manifest, results), step.stop)
         # Once a run, or every second point of a plot would be a zero.
@@ -323,6 +345,8 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
+        if uncertain := done.report.total(Result.UNCERTAIN):
+            told += f", {metadata.uncertain_words(uncertain)}"
     elif errors:
         told = errors[0].message
     return dg.Failure(

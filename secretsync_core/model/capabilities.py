@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secretsync_core.model.place import Place
 
 
 class Permissions(StrEnum):
@@ -97,6 +101,7 @@ class StoreFacts:
         versioned: whether entries carry versions that change with every write (and so tell a change without a read).
         limits: the bounds it sets.
         idle_writes: whether writing the very value that is there is no write, and leaves the version as it is.
+        place: where its secrets are; None where it does not say, and it is then known by its name alone.
     """
 
     name: str
@@ -105,6 +110,7 @@ class StoreFacts:
     versioned: bool
     limits: StoreLimits = field(default_factory=StoreLimits)
     idle_writes: bool = False
+    place: Place | None = None
 
     @property
     def is_particular(self) -> bool:

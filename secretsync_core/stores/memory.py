@@ -19,6 +19,7 @@ from pydantic import Field
 from secretsync_core.errors import Conflict, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
+from secretsync_core.model.place import Place
 from secretsync_core.schema.base import Spec
 from secretsync_core.secret import FieldValue, Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
@@ -117,7 +118,14 @@ class MemoryStore:
                 store=context.name,
                 hint="give the second store another name",
             )
-        self._facts = StoreFacts(name=context.name, provider="memory", shape=shape, versioned=True, limits=LIMITS)
+        self._facts = StoreFacts(
+            name=context.name,
+            provider="memory",
+            shape=shape,
+            versioned=True,
+            limits=LIMITS,
+            place=Place("memory", "", f"{context.name}/"),
+        )
         self._closed = False
 
     @property

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.base import Store, StoreContext
 
 
@@ -18,6 +19,14 @@ class Opening(Protocol):
 
     def __call__(self, config: Any, context: StoreContext) -> Awaitable[Store]:
         """Give the open store."""
+        ...
+
+
+class Placing(Protocol):
+    """Tells where a store is, from its configuration alone: no file is read and nothing is asked."""
+
+    def __call__(self, config: Any) -> Place | None:
+        """The place, without an identity; None where only opening the store can tell."""
         ...
 
 
@@ -31,6 +40,8 @@ class Provider:
         variants: what kinds of store it opens: in words (empty where there is only one), and ``module:class``.
         extra: what of our distribution brings its SDK.
         needs: the modules of that SDK.
+        place: tells where a store is by its document; None where no document can. A third party's provider may have a
+            function of this name too.
     """
 
     config: type[BaseModel]
@@ -38,3 +49,4 @@ class Provider:
     variants: tuple[tuple[str, str], ...]
     extra: str = ""
     needs: tuple[str, ...] = ()
+    place: Placing | None = None

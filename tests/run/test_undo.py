@@ -228,7 +228,7 @@ async def test_what_carries_another_owners_mark_is_not_deleted(world: World) -> 
 async def test_what_was_there_before_the_job_is_known_no_more(world: World) -> None:
     """A secret of somebody else's that a run replaced has their value again, and the ledger forgets it."""
     await world.put("dst", "app/a", {"x": "theirs"})
-    world.job(APP)
+    world.job(APP, writePolicy="Replace")
     await world.seed("src", {"app/a": {"x": "ours"}})
     run = (await world.sync()).run
     report = await world.undo(run)

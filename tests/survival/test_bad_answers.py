@@ -84,7 +84,7 @@ async def test_retry_after(world: World, source_proxy: Watcher) -> None:
     assert report.total(Result.CREATED) == 20
     assert time.monotonic() - started >= 1.0
     first = next(
-        at for at, (_, path) in zip(source_proxy.times, source_proxy.requests, strict=True) if "/data/" in path
+        at for at, (_, path, _) in zip(source_proxy.times, source_proxy.requests, strict=True) if "/data/" in path
     )
     early = [at for at in source_proxy.times if first < at < first + 0.95]
     assert len(early) <= 3  # those that were on their way already
@@ -224,7 +224,7 @@ async def test_read_that_is_nonsense(world: World, source_proxy: Watcher, body: 
     source_proxy.answer(f"GET .*/data/{keys[2]}$", 200, body)
     report = await world.sync()
     assert report.total(Result.CREATED) == 4
-    assert failure(report, keys[2]).code == "unavailable"
+    assert failure(report, keys[2]).code == "malformed-answer"
     assert keys[2] not in world.dest.contents()
 
 

@@ -7,10 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.model.place import Place
 from secretsync_core.stores.aws.answers import Request, failure, failures
+from secretsync_core.stores.aws.place import identity_of, role_of, server_of
 from secretsync_core.stores.aws.quiet import quiet
 from secretsync_core.stores.http import CredentialsRefused
+from secretsync_core.stores.places import sound
 from secretsync_core.stores.threads import close_threads
 from secretsync_core.stores.unanswered import Doubt
 
@@ -26,6 +29,8 @@ C = TypeVar("C")
 
 TRUST_SECONDS = 10.0
 """How long credentials that were got anew are not got again, however often they are refused."""
+
+_ACCOUNT_DIGITS = 12
 
 LOOK_SECONDS = 30.0
 """How often ageing credentials are tried to be renewed, where that fails."""
@@ -87,6 +92,31 @@ class Account:
             self._former.append(refused)
             self._identity = found
             return found
+
+    async def place(self, service: str, root: str, partition: str, region: str) -> Place | None:
+        """Where the secrets of a service are. Costs one request where only STS can tell the account; never an error."""
+        config = self._config
+        role = role_of(config.auth)
+        account = role[1] if role is not None else await self._number()
+        identity = identity_of(config, partition, region, account)
+        return sound(Place(service, server_of(config, region), root, identity))
+
+    async def _number(self) -> str:
+        if self._config.endpoint_url and not self._config.sts_endpoint_url:
+            return ""
+        identity = await self.identity()
+
+        async def attempt() -> str:
+            try:
+                return await self.in_thread(self._by(), lambda: identity.account(self._config.sts_endpoint_url))
+            except StoreError:
+                return ""
+
+        try:
+            number = await self.gate("login", attempt)
+        except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
+            return ""
+        return number if len(number) == _ACCOUNT_DIGITS and number.isdecimal() else ""
 
     async def in_thread(self, request: Request, step: Callable[[], T]) -> T:
         """Run something that blocks. What goes wrong in it comes out as an error of ours, with nothing behind it."""

@@ -20,7 +20,9 @@ from botocore.loaders import create_loader
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
+from secretsync_core.stores.aws.shapes import check
 from secretsync_core.stores.http import sendable
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+ACCOUNT_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
 
 
 class Identity:
@@ -58,7 +61,9 @@ class Identity:
         with self._lock:
             if service not in self._clients:
                 made: Any = self._session.client  # its stubs know every service by its name, and not a name to come
-                self._clients[service] = made(service, endpoint_url=endpoint, config=_config(self._width))
+                client = made(service, endpoint_url=endpoint, config=_config(self._width))
+                client.meta.events.register("before-parse", check)
+                self._clients[service] = client
             return self._clients[service]
 
     def is_ageing(self) -> bool:
@@ -73,6 +78,15 @@ class Identity:
         """Whether both carry the same credentials, so that one is refused where the other was."""
         mine, theirs = self._credentials.get_frozen_credentials(), other._credentials.get_frozen_credentials()
         return mine[:3] == theirs[:3]
+
+    def account(self, endpoint: str | None) -> str:
+        """The number of the account, by STS, which answers everybody. Raises what boto3 raises."""
+        quick = _config(1).merge(Config(connect_timeout=ACCOUNT_SECONDS, read_timeout=ACCOUNT_SECONDS))
+        sts = self._session.client("sts", endpoint_url=endpoint, config=quick)
+        try:
+            return str(sts.get_caller_identity()["Account"])
+        finally:
+            sts.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -185,16 +199,21 @@ def _sts(session: Session, config: AwsConfig, **options: Any) -> Any:
 
 
 def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:
+    request = Request(store, f"let us assume the role {role}", needs=needs)
     try:
-        given = ask()["Credentials"]
+        answer = ask()
     except failures() as error:
-        failed: StoreError = failure(Request(store, f"let us assume the role {role}", needs=needs), error)
+        failed: StoreError = failure(request, error)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        # The login is the one answer in XML, of which there is no look before the SDK's own.
+        failed = malformed(request, "the body cannot be read")
     else:
+        given = Part(request, "", answer).part("Credentials")
         return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
+            "access_key": given.text("AccessKeyId"),
+            "secret_key": given.text("SecretAccessKey"),
+            "token": given.text("SessionToken"),
+            "expiry_time": given.date("Expiration").isoformat(),
         }
     raise failed
 

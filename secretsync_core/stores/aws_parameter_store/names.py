@@ -91,6 +91,11 @@ class Names(Keys):
         return Gap(key, InvalidSecret.code, f"{self.store} has the name {name!r}, for which there is no key")
 
 
+def root_of(path: str) -> str:
+    """What stands before every key, in the form in which each name has its slash."""
+    return path.rstrip("/") + "/"
+
+
 def plain(name: str) -> str:
     """A name as the service tells it: without its slash where it is a single one."""
     return name[1:] if name.rfind("/") == 0 else name

@@ -19,7 +19,7 @@ from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
-from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names
+from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names, root_of
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.base import StoreContext
@@ -65,6 +66,7 @@ class ParameterStore:
         names: Names,
         config: AwsParameterStoreConfig,
         context: StoreContext,
+        place: Place | None,
     ) -> None:
         self._account = service.account
         self._names = names
@@ -89,6 +91,7 @@ class ParameterStore:
                 key_pattern=names.limits.key_pattern,
                 reserved=names.limits.reserved,
             ),
+            place=place,
         )
 
     @classmethod
@@ -98,6 +101,8 @@ class ParameterStore:
         service: Service[SSMClient] = Service(account, "ssm", config.endpoint_url)
         try:
             meta = await service.open()
+            root = root_of(config.path)
+            place = await account.place("awsParameterStore", root, meta.partition, meta.region_name)
         except BaseException:
             await account.aclose()
             raise
@@ -105,7 +110,7 @@ class ParameterStore:
         if config.tagging_endpoint_url or not config.endpoint_url:
             tagging = Service(account, "resourcegroupstaggingapi", config.tagging_endpoint_url)
         names = Names(config.path, context.name, partition=meta.partition, region=meta.region_name)
-        return cls(service, tagging, names, config, context)
+        return cls(service, tagging, names, config, context, place)
 
     async def aclose(self) -> None:
         """Give up reads that nobody waits for any more, and close every connection."""

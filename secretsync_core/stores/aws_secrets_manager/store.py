@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
@@ -50,7 +51,11 @@ class SecretsManagerStore:
     )
 
     def __init__(
-        self, service: Service[SecretsManagerClient], config: AwsSecretsManagerConfig, context: StoreContext
+        self,
+        service: Service[SecretsManagerClient],
+        config: AwsSecretsManagerConfig,
+        context: StoreContext,
+        place: Place | None,
     ) -> None:
         names = Names(config.prefix, context.name)
         self._account = service.account
@@ -67,6 +72,7 @@ class SecretsManagerStore:
             shape=Shape.BLOB,
             versioned=True,
             limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes),
+            place=place,
         )
         self._writing = Writing(self._calls, config, context, self.facts)
 
@@ -76,11 +82,12 @@ class SecretsManagerStore:
         account = Account(config, context)
         service: Service[SecretsManagerClient] = Service(account, "secretsmanager", config.endpoint_url)
         try:
-            await service.open()
+            meta = await service.open()
+            place = await account.place("awsSecretsManager", config.prefix, meta.partition, meta.region_name)
         except BaseException:
             await account.aclose()
             raise
-        return cls(service, config, context)
+        return cls(service, config, context, place)
 
     async def aclose(self) -> None:
         """Give up reads that nobody waits for any more, and close every connection."""

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from secretsync_core.schema.base import LocalPath, Spec
+from secretsync_core.stores.file.place import declared_place
 from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
@@ -48,4 +49,9 @@ async def open_store(config: FileConfig, context: StoreContext) -> Store:
     return FileStore(config.path, context)
 
 
-PROVIDER = Provider(config=FileConfig, open=open_store, variants=(("", "secretsync_core.stores.file.store:FileStore"),))
+PROVIDER = Provider(
+    config=FileConfig,
+    open=open_store,
+    variants=(("", "secretsync_core.stores.file.store:FileStore"),),
+    place=declared_place,
+)

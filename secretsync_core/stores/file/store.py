@@ -13,6 +13,7 @@ from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.stores.file.folders import Folders
 from secretsync_core.stores.file.listing import BATCH, Listing, Turns
 from secretsync_core.stores.file.names import LIMITS
+from secretsync_core.stores.file.place import place_of_directory
 from secretsync_core.stores.file.reading import Reading
 from secretsync_core.stores.file.writing import Writing
 from secretsync_core.stores.fit import blob_of
@@ -38,11 +39,14 @@ class FileStore:
     def __init__(self, path: str, context: StoreContext) -> None:
         self._gate = context.gate
         self._name = context.name
-        folders = Folders(os.path.realpath(path), context.name)
+        root = os.path.realpath(path)
+        folders = Folders(root, context.name)
         self._reading = Reading(folders)
         self._listing = Listing(folders)
         self._writing = Writing(folders)
-        self._facts = StoreFacts(context.name, "file", Shape.BLOB, versioned=True, limits=LIMITS)
+        self._facts = StoreFacts(
+            context.name, "file", Shape.BLOB, versioned=True, limits=LIMITS, place=place_of_directory(root)
+        )
         self._threads = ThreadPoolExecutor(max(1, min(context.concurrency, MAX_THREADS)), "secretsync-file")
         self._closed = False
 
@@ -96,6 +100,11 @@ class FileStore:
         """Create or replace a file; gives its version token. Creates the folders that it needs, the root too."""
         payload = blob_of(value, self._facts, key)
         return await self._run("write", lambda: self._writing.write(key, payload))
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """The same, if there is no such file. Raises Conflict where there is."""
+        payload = blob_of(value, self._facts, key)
+        return await self._run("write", lambda: self._writing.create(key, payload))
 
     async def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""

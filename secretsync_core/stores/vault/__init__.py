@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.stores.provider import Provider
 from secretsync_core.stores.vault.config import VaultConfig
+from secretsync_core.stores.vault.place import declared_place
 
 if TYPE_CHECKING:
     from secretsync_core.stores.base import Store, StoreContext
 
 
 async def open_store(config: VaultConfig, context: StoreContext) -> Store:
-    """Open the KV engine that ``config`` names: log in, and find out its version unless that is pinned.
+    """Open the KV engine that ``config`` names: log in, find out its version unless that is pinned, and its cluster.
 
     Raises StoreError where a file of the configuration cannot be used, AccessDenied where the server refuses us or
     hides the mount, StoreUnavailable where it cannot be reached.
@@ -35,4 +36,5 @@ PROVIDER = Provider(
     ),
     extra="vault",
     needs=("aiohttp", "hvac", "ijson"),
+    place=declared_place,
 )

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
-from secretsync_core.stores.vault.answers import Request, nonsense
+from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.keys import check, encoded
 from secretsync_core.stores.vault.listing import absent
 
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreLimits
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Answer, Transport
 
@@ -24,7 +26,7 @@ class KvMount:
     version: ClassVar[int]
     LIMITS: ClassVar[StoreLimits]
 
-    def __init__(self, transport: Transport, auth: Auth, *, confirmed: bool) -> None:
+    def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
         self._transport = transport
         self._auth = auth
@@ -36,6 +38,7 @@ class KvMount:
             shape=Shape.FIELDS,
             versioned=self.version == 2,
             limits=self.LIMITS,
+            place=place,
         )
 
     async def aclose(self) -> None:
@@ -53,7 +56,7 @@ class KvMount:
 
     def _refused(self, request: Request, answer: Answer) -> NoReturn:
         if answer.status == 404 and not answer.body.lstrip().startswith(b"{"):
-            raise nonsense(request.store, request.key)  # a proxy's page
+            raise malformed(request, "the body of its 404 is not JSON")  # a proxy's page
         raise answer.refusal(request)
 
     async def _not_found(self, request: Request, answer: Answer) -> NoReturn:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
+from secretsync_core.stores.vault.cluster import cluster_of_health
 from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
 from secretsync_core.stores.vault.marks import Marking
+from secretsync_core.stores.vault.place import declared_place
 from secretsync_core.stores.vault.transport import Transport
 
 if TYPE_CHECKING:
+    from secretsync_core.model.place import Place
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.vault.config import VaultConfig
 
@@ -27,13 +31,24 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
         version = config.kv_version or await kv_version(transport)
         # A login that fails should fail here, and not at the first secret.
         await auth.token()
+        place = await _place(config, transport)
     except BaseException:
         await auth.aclose()
         await transport.aclose()
         raise
     confirmed = config.kv_version is None
     if version == 1:
-        return Kv1Store(transport, auth, confirmed=confirmed)
-    return Kv2Store(
-        transport, auth, confirmed=confirmed, marking=Marking(transport, context.mark, always=context.mark_at_a_cost)
-    )
+        return Kv1Store(transport, auth, place, confirmed=confirmed)
+    marking = Marking(transport, context.mark, always=context.mark_at_a_cost)
+    return Kv2Store(transport, auth, place, confirmed=confirmed, marking=marking)
+
+
+async def _place(config: VaultConfig, transport: Transport) -> Place | None:
+    """The place with the cluster's id: asked for, unless an answer so far has named it. Never an error."""
+    place = declared_place(config)
+    if place is None:
+        return None
+    try:
+        return place._replace(identity=transport.cluster or cluster_of_health(await transport.health()))
+    except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
+        return place

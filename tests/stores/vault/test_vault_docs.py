@@ -146,7 +146,7 @@ async def test_the_policies_are_enough(life: Life, scan: bool) -> None:
     metadata = life.api.call("GET", f"{life.copies}/metadata/payments/a")["data"]["custom_metadata"]
     assert metadata[MARK_KEY].startswith("job.")
     requests = (await life.sync(ownership="{mark: true}")).requests["src"]
-    assert (requests == {"stat": 1, "list": 1}) is scan  # the version of the mount, and the SCAN
+    assert (requests == {"stat": 2, "list": 1}) is scan  # the version of the mount, the cluster, and the SCAN
     assert not requests.keys() & {"read", "write", "delete"}
 
 

@@ -247,12 +247,12 @@ async def test_missing_mount(vault_store_factory: VaultStores, openbao: OpenBaoS
 async def test_pin_costs_no_request_until_in_doubt(
     vault_store_factory: VaultStores, openbao: OpenBaoServer, mount: Mount
 ) -> None:
-    """A pinned version costs no request, and a pin that is wrong is never taken for a mount that is empty."""
+    """A pinned version saves the question for it, and a pin that is wrong is never taken for a mount that is empty."""
     async with FaultyHttp(openbao.address) as proxy:
         for actual, pinned in ((1, 2), (2, 1)):
             name = mount(openbao, actual)
             store = await vault_store_factory(mount=name, address=proxy.address, kvVersion=pinned)
-            assert proxy.count() == 0
+            assert proxy.count("internal/ui/mounts") == 0
             for ask in (
                 store.read("k"),
                 anext(store.stat(["k"])),
@@ -292,7 +292,7 @@ async def test_reads_after_writes_ask_for_fresh_data(vault_store_factory: VaultS
     def index(number: int) -> str:
         return base64.b64encode(f"v1:cluster:{number}:0:mac".encode()).decode()
 
-    written = b'{"data":{"version":1,"created_time":"t"}}'
+    written = b'{"data":{"version":1,"created_time":"2026-01-01T00:00:00Z"}}'
     async with FaultyHttp() as fake:
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         for number in (5, 7, 6):

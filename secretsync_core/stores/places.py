@@ -1,0 +1,53 @@
+"""What the places of stores are made of: addresses in one form, and texts that can stand in a line of the ledger."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from secretsync_core.model.place import text_of
+
+if TYPE_CHECKING:
+    from secretsync_core.model.place import Place
+
+MAX_TEXT = 2000
+"""How many characters a place's text has at the most."""
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def address(url: str) -> str:
+    """The address of a server in one form: no user, no trailing slash, in lower case, and always with its port.
+
+    A path stays, for several servers may share a host. What is no URL stays as it is.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return url.rpartition("@")[2].lower()
+    if not host:
+        return url.rpartition("@")[2].lower()
+    port = port or _PORTS.get(parts.scheme)
+    try:
+        ip = ipaddress.ip_address(host)
+        host = f"[{ip.compressed}]" if ip.version == 6 else ip.compressed
+    except ValueError:
+        host = host.rstrip(".")
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def folders(*paths: str) -> str:
+    """Paths as one, no slash in front, none twice, and one behind; empty for none."""
+    return "".join(f"{folder}/" for path in paths for folder in path.split("/") if folder)
+
+
+def sound(place: Place) -> Place | None:
+    """The place, if it can be told and kept as a line of text; None for one that is too long or not printable."""
+    return place if is_sound(place) else None
+
+
+def is_sound(place: Place) -> bool:
+    """Whether a place is short enough, and of printable characters alone."""
+    return len(text_of(place)) <= MAX_TEXT and all(part.isprintable() for part in place)
