@@ -47,7 +47,7 @@ REASONS: dict[str, str] = {
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.UNDONE: "as before the run",
     "undo": "undid another run",
-    Reason.RELEASED: "not a copy of this job any more",
+    "forgotten": "not a copy of this job any more",
     Reason.CHANGED_SINCE: "kept",
     Reason.NO_FORMER_VERSION: "cannot go back",
     Reason.NOT_RECORDED: "cannot go back",

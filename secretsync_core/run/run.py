@@ -125,6 +125,10 @@ class Run:
             settle=settled,
         )
 
+    def name_now(self, name: str) -> str:
+        """What a destination of the ledger's is called now."""
+        return self._binding.name_now(name)
+
     async def look_and_decide(self, written: Sequence[Written]) -> tuple[list[Change], list[ItemError]]:
         """What this run does to undo what another one has ``written``, and the destinations that were not seen."""
         return await look_and_decide(written, self.opened, self._fingerprinter, self.name)
