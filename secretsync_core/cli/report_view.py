@@ -10,6 +10,7 @@ from secretsync_core.cli.paint import cells
 from secretsync_core.cli.times import duration
 from secretsync_core.cli.wording import DRIFTS, RESULTS, reason
 from secretsync_core.counting import number, plural
+from secretsync_core.model.change import Reason
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: 
     for change in shown:
         key = f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
         plain = f"  ~ {key}  "
-        text = DRIFTS.get(change.drift) or reason(change.reason)
+        text = DRIFTS.get(change.drift) if change.reason is not Reason.BACK_AGAIN else None
+        text = text or reason(change.reason)
         output.line(hang(output.paint(plain, "yellow"), cells(plain), text, output.columns, 6))
     if count > len(shown):
         output.line(f"    ... and {number(count - len(shown))} more; --output json lists them")

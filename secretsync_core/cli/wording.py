@@ -30,6 +30,7 @@ REASONS: dict[str, str] = {
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed by someone else",
+    Reason.BACK_AGAIN: "there again, after this job had deleted it",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -113,7 +114,7 @@ def why(change: Change) -> str:
     if change.detail:
         text = f"{text}: {safe(change.detail)}"
     drift = DRIFTS.get(change.drift)
-    if drift and drift not in text:
+    if drift and drift not in text and change.reason is not Reason.BACK_AGAIN:
         text = f"{text} ({drift})"
     return text
 
