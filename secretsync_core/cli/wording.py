@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed outside SecretSync",
+    Reason.BACK_AGAIN: "there again, after this job had deleted it",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -135,7 +136,7 @@ def why(change: Change) -> str:
     if change.differs is not None:
         text = f"{text}: {in_fields(change.differs)}"
     drifted = DRIFTS.get(change.drift)
-    if drifted and drifted not in text:
+    if drifted and drifted not in text and change.reason is not Reason.BACK_AGAIN:
         text = f"{text} ({drifted})"
     return text
 

@@ -325,7 +325,12 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         for dest, keys in spared.items()
     ]
     if kept:
-        copies = without_missing(copies, {(change.dest, change.key) for change in kept})
+        asked_for = {
+            (change.dest, change.key)
+            for change in kept
+            if change.action is Action.DELETE or change.reason is not Reason.BACK_AGAIN
+        }
+        copies = without_missing(copies, asked_for)
     return ChangeSet(
         copies.changes,
         kept,

@@ -37,6 +37,7 @@ from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
+from secretsync_core.run.returned import gone_keys
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.settling import spare, still_uncertain, uncertain_writes
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
@@ -179,11 +180,15 @@ async def check(
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     recorder = Recorder(ledger, job.name)
     try:
-        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
+        marks = owner_marks(job.name, fingerprint_key)
+        async with open_stores(
+            job_plan, documents, environ=environ, retry=options.retry, sources=False, marks=marks
+        ) as opened:
             observer.phase("comparing")
             names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
             since = await recorder.position()
             state = await recorder.state()
+            gone = gone_keys(job_plan, await recorder.deleted(), state)
             selected = {item.name for item in job_plan.items}
             if job_plan.partial:
                 state = {
@@ -192,7 +197,7 @@ async def check(
                 }
             await look_for_drift(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
-                since=since, verify=options.verify,
+                since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
             done.report.requests = opened.requests
             done.report.finished = time.time()
