@@ -222,3 +222,15 @@ def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
         key=key,
         hint="check the server's address; a proxy may answer in its place",
     )
+
+
+_LONGEST_UID = 64
+
+
+def uid_in(body: bytes) -> str:
+    """The uid of a namespace; empty for what is none."""
+    try:
+        found = orjson.loads(body)["metadata"]["uid"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) and found.isprintable() and len(found) <= _LONGEST_UID else ""

@@ -13,19 +13,21 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
+from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, refusal
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 
 if TYPE_CHECKING:
-    from secretsync_core.errors import StoreError
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.kubernetes.access import Access, Proof
     from secretsync_core.stores.kubernetes.answers import Request
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
+
+GLANCE_SECONDS = 5.0  # a cluster that takes longer to say which one it is stays unknown
 
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({200, 201, 202, 401, 404, 409, 410})
@@ -81,11 +83,31 @@ class Client:
             raise doubt.on(refused)
         return answer._replace(unanswered=True) if doubt.unanswered else answer
 
+    async def glance(self, request: Request) -> Answer | None:
+        """One request that is made once, and nothing to worry about where it fails: None for anything but a 200."""
+
+        def blocking() -> Answer | None:
+            try:
+                answer = self._send(request, self._access.proof(), None, JSON, GLANCE_SECONDS)
+            except StoreError:
+                return None
+            return answer if answer.status == 200 else None
+
+        async def attempt() -> Answer | None:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+
+        try:
+            return await self._gate("stat", attempt)
+        except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
+            return None
+
     async def _another(self, refused: Proof | None) -> bool:
         assert refused is not None  # noqa: S101  an answer came to what was sent
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._access.another, refused)
 
-    def _send(self, request: Request, proof: Proof, body: bytes | None, accept: str) -> Answer:
+    def _send(
+        self, request: Request, proof: Proof, body: bytes | None, accept: str, seconds: float | None = None
+    ) -> Answer:
         self._show(proof)
         headers = {"Accept": accept, "User-Agent": "secretsync"}
         if proof.header:
@@ -99,7 +121,7 @@ class Client:
                 self._access.server + request.path,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                timeout=urllib3.Timeout(connect=seconds or CONNECT_SECONDS, read=seconds or READ_SECONDS),
                 redirect=False,
                 retries=False,
             )
