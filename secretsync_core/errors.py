@@ -11,6 +11,7 @@
      |    +-- InvalidSecret     1   the store cannot hold this secret or this key
      |    |    +-- Mismatch     1   AWS refuses a request as malformed (stores.aws.answers)
      |    +-- Conflict          1   the destination changed between our look and our write
+     |    +-- PlaceChanged      2   a destination is another place than the ledger knows it as
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
@@ -170,6 +171,13 @@ class StoreUnavailable(StoreError):
     code = "unavailable"
     retryable: bool = True
     unanswered: bool = True
+
+
+class PlaceChanged(StoreError):
+    """A destination's name stands for another place than before, or two names stand for one. Nothing was written."""
+
+    code = "place-changed"
+    exit_code = 2
 
 
 class StoreLost(StoreUnavailable):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
+from secretsync_dagster.metadata import uncertain_words
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def in_sync_events(
         opened.ledger.items.note(job, context.run_id, out=out)
         out |= out_of_sync(opened.ledger, job)
     out &= known
+    uncertain = numbers.get("uncertain")
+    count = uncertain.value if isinstance(uncertain, dg.IntMetadataValue) else 0
     held = out_of_sync_metadata(out)
     yield dg.AssetObservation(
         key,
@@ -52,7 +55,7 @@ def in_sync_events(
         asset_key=key,
         check_name=IN_SYNC,
         passed=not out,
-        description=_description(out, len(known) - 1),
+        description=_description(out, len(known) - 1) + (f"; {uncertain_words(count)}" if count else ""),
         metadata={**numbers, "items": len(known) - 1, **held},
     )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import reason
+from secretsync_core.cli.wording import in_fields, reason
+from secretsync_core.counting import plural
 from secretsync_core.model.change import Action, Drift
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
@@ -43,14 +44,14 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
 
 def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
     """What a sync would do, key by key."""
-    listed = [change for change in changes if change.action is not Action.UNCHANGED]
+    listed = [change for change in changes if change.action is not Action.UNCHANGED or change.adopt]
     return _table(
         ("key", "would", "why", "source version", "destination version"),
         [
             (
                 f"{change.dest}: {change.key}",
                 change.action.value,
-                change.detail or reason(change.reason.value),
+                change.detail or _why(change),
                 display_version(change.source_version),
                 display_version(change.dest_version),
             )
@@ -58,6 +59,11 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
         ],
         len(listed),
     )
+
+
+def _why(change: Change) -> str:
+    text = reason(change.reason.value)
+    return text if change.differs is None else f"{text}: {in_fields(change.differs)}"
 
 
 _DRIFT = {Drift.CHANGED: "changed outside SecretSync", Drift.REMOVED: "removed outside SecretSync"}
@@ -95,6 +101,7 @@ def numbers(
         "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
         "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
         "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in NOT_DONE)),
+        "uncertain": dg.MetadataValue.int(counts.get(Result.UNCERTAIN, 0)),  # of the failed ones
         "drifted": dg.MetadataValue.int(drifted),
     }
     if seconds is not None:
@@ -113,11 +120,18 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
         same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
         bad = sum(counts.get(result, 0) for result in NOT_DONE)
         lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
+    if uncertain := report.total(Result.UNCERTAIN):
+        lines += ["", uncertain_words(uncertain)]
     if healed:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
     lines += [f"- {warning}" for warning in report.warnings[:20]]
     lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def uncertain_words(count: int) -> str:
+    """What is to be said of secrets of which nobody knows whether they were written."""
+    return f"{plural(count, 'secret')} uncertain: the next run looks at the destination and settles it"
 
 
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:

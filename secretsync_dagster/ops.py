@@ -40,6 +40,11 @@ class SyncConfig(dg.Config):
         default=False, description="Only look: the plan is a table in the output of expand, and nothing is written."
     )
     verify: bool = Field(default=False, description="Compare values even where versions match.")
+    adopt: list[str] = Field(
+        default=[],
+        description="Take over the secrets that exist at these destination keys; with several destinations also as "
+        "DESTINATION:KEY.",
+    )
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -51,7 +56,7 @@ _EXPANDED = {
 
 @dg.config_mapping
 def launchpad(config: SyncConfig) -> dict[str, Any]:
-    """What the Launchpad asks for: the three fields, and nothing of the ops behind them."""
+    """What the Launchpad asks for: the fields of SyncConfig, and nothing of the ops behind them."""
     return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
 
 
@@ -69,7 +74,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             shards: list[Shard] = []
             if config.dryRun:
                 with _step_of(context, runtime) as step:
-                    manifest, changes = run_async(steps.preview(step, job, items=items, verify=config.verify))
+                    manifest, changes = run_async(
+                        steps.preview(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                    )
                 context.add_output_metadata(
                     {
                         "plan": metadata.plan_table(changes),
@@ -82,7 +89,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             else:
                 try:
                     with _step_of(context, runtime, waits=True) as step:
-                        manifest, shards = run_async(steps.expand(step, job, items=items, verify=config.verify))
+                        manifest, shards = run_async(
+                            steps.expand(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                        )
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item
                 except SecretSyncError as error:
@@ -295,6 +304,8 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
+        if uncertain := done.report.total(Result.UNCERTAIN):
+            told += f", {metadata.uncertain_words(uncertain)}"
     elif errors:
         told = errors[0].message
     return dg.Failure(

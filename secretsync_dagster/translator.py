@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.schema.documents import JobDocument, StoreDocument
+    from secretsync_core.schema.job import PlanItem
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,8 @@ def _description(document: JobDocument) -> str:
         f"Copies secrets from **{spec.source}** to **{', '.join(spec.dest)}** {when}.",
         "",
         f"Existing secrets: `{spec.write_policy.value}`. Secrets whose source is gone: `{spec.deletion_policy.value}`"
-        + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else "."),
+        + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else ".")
+        + (" Some plan items have policies of their own." if any(map(_has_policies, spec.plan)) else ""),
         "",
         f"From `{document.where.file}:{document.where.line}`:",
         "",
@@ -214,3 +216,7 @@ def _description(document: JobDocument) -> str:
         "```",
     ]
     return "\n".join(lines)
+
+
+def _has_policies(item: PlanItem) -> bool:
+    return bool(item.write_policy or item.deletion_policy or item.ownership)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import facts, requests, rows, seal, state
+from secretsync_core.audit import facts, places, requests, rows, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.schema import COLUMNS
 from secretsync_core.errors import LedgerBroken
@@ -53,6 +53,7 @@ class Chains:
         transaction.insert("ledger", COLUMNS, table)
         requests.insert(transaction, job, first, drafts)
         state.project(transaction, job, table)
+        places.project(transaction, job, table)
         digest = bytes.fromhex(last)
         transaction.run(
             "UPDATE heads SET seq = ?, hash = ?, seal = ? WHERE job = ?",

@@ -25,6 +25,11 @@ def results_of(counts: str) -> dict[str, int]:
     return {name: number for name, number in _pairs(counts) if not name.startswith((_STORE, _PART))}
 
 
+def leaves_open(counts: str) -> bool:
+    """Whether a run ended with announced writes of which nobody knows yet what became of them."""
+    return "uncertain" in counts and results_of(counts).get("uncertain", 0) > 0
+
+
 def requests_of(draft: Draft) -> dict[str, int]:
     """The requests of a run by store, of all kinds together; empty where it tells of none."""
     found: dict[str, int] = {}

@@ -18,6 +18,7 @@ from secretsync_core.audit.drift import Drift
 from secretsync_core.audit.items import Items
 from secretsync_core.audit.leases import Lease, Leases
 from secretsync_core.audit.live_keys import LiveKeys
+from secretsync_core.audit.places import Places
 from secretsync_core.audit.record import Draft, Event, Record
 from secretsync_core.audit.rotation import Seals
 from secretsync_core.audit.runs import Runs
@@ -45,6 +46,7 @@ class Ledger:
         state: what is known of every live key.
         items: which plan items are in sync.
         drift: what the last look for drift found.
+        places: which place the name of a destination is bound to.
         leases: who runs a job.
         seals: the key that the chains are sealed with, and its rotation.
     """
@@ -57,6 +59,7 @@ class Ledger:
         self.state = LiveKeys(database, self._chains)
         self.items = Items(database)
         self.drift = Drift(database)
+        self.places = Places(database)
         self.leases = Leases(database)
         self.seals = Seals(database, self._chains)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit import state
+from secretsync_core.audit import moving, state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,6 +26,21 @@ class LiveKeys:
         with self._database.write() as transaction:
             self._chains.lock(transaction, job)
             state.rebuild(transaction, job)
+
+    def rename(self, job: str, run: str, old: str, new: str) -> int:
+        """Know the keys of destination ``old`` under ``new``; gives how many there were. See ``ledger.places``."""
+        with self._database.write() as transaction:
+            return moving.rename(transaction, self._chains, job, run, old, new)
+
+    def take(self, source: str, job: str, run: str) -> int:
+        """Know all keys of the job ``source`` as those of ``job``; gives how many there were."""
+        with self._database.write() as transaction:
+            return moving.take(transaction, self._chains, source, job, run)
+
+    def forget(self, job: str, run: str, dest: str, keys: Collection[str]) -> int:
+        """Know these keys of a destination no longer; gives how many of them were known."""
+        with self._database.write() as transaction:
+            return moving.forget(transaction, self._chains, job, run, dest, keys)
 
     def keys(self, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
         """Stream ((dest, key), state) of every live key of ``job``, in the order of dest and key."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit import rows
+from secretsync_core.audit.counts import leaves_open
 from secretsync_core.audit.record import Draft, Event, Record
 from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
 from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
@@ -51,21 +52,31 @@ class Runs:
     def unfinished(self, job: str) -> list[str]:
         """The runs of ``job`` that were started and never finished, oldest first."""
         with self._database.read() as transaction:
-            return list(_unfinished(transaction, job))
+            return [run for run, left in _left(transaction, job).items() if not left.ended]
+
+    def unsettled_runs(self, job: str) -> dict[str, bool]:
+        """The runs of ``job`` that may have left announced writes open, oldest first, and whether each has ended.
+
+        They never finished, or they finished with writes that were uncertain. What settles the last write of one
+        appends a ``run-finished`` that tells of none.
+        """
+        with self._database.read() as transaction:
+            return {run: left.ended for run, left in _left(transaction, job).items()}
 
     def unsettled(self, job: str) -> list[Record]:
-        """The ``intended`` records without an outcome, of runs that never finished, oldest first.
+        """The ``intended`` records without an outcome, of the runs that :meth:`unsettled_runs` gives, oldest first.
 
-        A write that was intended by a run that *was* finished is taken as settled.
+        A write that was intended by any other run is taken as settled.
         """
         waiting: dict[str, Record] = {}
         with self._database.read() as transaction:
-            runs = _unfinished(transaction, job)
+            runs = _left(transaction, job)
             if not runs:
                 return []
+            first = min(left.started for left in runs.values())
             sql = f"""SELECT {rows.SELECT} FROM ledger WHERE job = ? AND seq > ?
                       AND event IN ('intended', 'done', 'failed', 'skipped') AND intent <> '' ORDER BY seq"""  # noqa: S608
-            for row in transaction.rows(sql, (job, min(runs.values()))):
+            for row in transaction.rows(sql, (job, first)):
                 record = rows.decode(row)
                 if record.draft.event in OUTCOMES:
                     waiting.pop(record.draft.intent, None)
@@ -82,18 +93,32 @@ class Runs:
         """What can be counted of every job that has a chain, all as of one moment, sorted by name."""
         with self._database.read() as transaction:
             jobs = [str(name) for (name,) in transaction.rows("SELECT job FROM heads ORDER BY job")]
-            return [measure(transaction, job, len(_unfinished(transaction, job))) for job in jobs]
+            return [
+                measure(transaction, job, sum(not left.ended for left in _left(transaction, job).values()))
+                for job in jobs
+            ]
 
 
-def _unfinished(transaction: Transaction, job: str) -> dict[str, int]:
-    """Started and unfinished runs, and the number of the record that started each, oldest first."""
+class _Left(NamedTuple):
+    """What a run may have left open: the number of the record that started it, and whether it has ended."""
+
+    started: int
+    ended: bool
+
+
+def _left(transaction: Transaction, job: str) -> dict[str, _Left]:
+    """The runs that may have left announced writes open, oldest first."""
     # Each half uses the index of runs; one query for both, in order, would read the whole chain instead.
-    sql = f"SELECT run, event, seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
+    sql = f"SELECT run, event, seq, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
     starts, ends = (transaction.rows(sql, (job, str(event))) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
-    runs: dict[str, int] = {}
-    for run, event, seq in cast("Iterator[tuple[str, str, int]]", heapq.merge(starts, ends, key=itemgetter(2))):
+    runs: dict[str, _Left] = {}
+    merged = heapq.merge(starts, ends, key=itemgetter(2))
+    for run, event, seq, counts in cast("Iterator[tuple[str, str, int, str]]", merged):
         if event == Event.RUN_STARTED:
-            runs.setdefault(run, seq)
+            # A run that goes on after its end, as a step that is tried again does, still has what it left before.
+            runs[run] = _Left(runs[run].started if run in runs else seq, ended=False)
+        elif run in runs and leaves_open(counts):
+            runs[run] = runs[run]._replace(ended=True)
         else:
             runs.pop(run, None)
     return runs

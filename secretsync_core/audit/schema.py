@@ -4,7 +4,8 @@
 chains, whose ends are in ``heads``, cover them. ``current`` is made of the records, and compared with them. ``meta``
 says what the ledger is, sealed. ``leases``, ``item_state`` (which plan items are in sync), ``checks`` and ``drift``
 (the last look for drift, and what it found) say how things stand now: they change all the time, and are no part of the
-chains.
+chains. ``places`` says which place the name of a destination is bound to, and is made of the records too; ``positions``
+says how far the server at a place had got when a run last asked it.
 
 The length and the characters of a column are checked by the database itself: also a mistake in this program, or in
 one that does not exist yet, cannot put a secret's value into the ledger.
@@ -19,7 +20,7 @@ from secretsync_core.audit.record import Draft, Event
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
 
-VERSION = 3
+VERSION = 4
 """The version of the tables below; a program that knows only older ones must not touch the ledger."""
 
 USABLE = 1
@@ -27,6 +28,9 @@ USABLE = 1
 
 WITH_RUNS = 3
 """The first version with ``run_requests``, ``item_state``, ``checks`` and ``drift``; older ones keep none of that."""
+
+WITH_PLACES = 4
+"""The first version with ``places`` and ``positions``, and with records that move and forget keys."""
 
 
 def revision(version: int) -> str:
@@ -60,10 +64,18 @@ MAX_REASON = 40
 MAX_COUNTS = 400
 MAX_FIELDS = 1024  # fields of one secret, at 16 hex digits, 8 bytes, each
 
+SAME_VALUE, MOVED, FORGOTTEN, PLACED = "same-value", "moved", "forgotten", "placed"
+"""What a ``skipped`` record may say of the state: the secret is what we would write; a key is known under this name
+now; it is no longer ours to keep; and, of a destination, this is its place, with the place's text as the key."""
+
 STATEFUL = (
-    "(event = 'done' AND action IN ('create', 'update', 'delete') OR event = 'skipped' AND reason = 'same-value')"
+    "(event = 'done' AND action IN ('create', 'update', 'delete')"
+    f" OR event = 'skipped' AND reason IN ('{SAME_VALUE}', '{MOVED}', '{FORGOTTEN}'))"
 )
 """The records that say what the state of a key is."""
+
+ENDING = f"(event = 'done' AND action = 'delete' OR event = 'skipped' AND reason = '{FORGOTTEN}')"
+"""Those after which there is none."""
 
 RUN_EVENTS = "event IN ('run-started', 'run-finished')"
 """The records that have an index of their own. A query must say this word for word for SQLite to use it."""
@@ -104,6 +116,8 @@ def statements(dialect: Dialect) -> list[str]:
     def columns(*names: str, **checks: str) -> str:
         return ", ".join(column(name, kinds.get(name, text), check=checks.get(name)) for name in names)
 
+    places = columns("job", "dest", "place", "seq")
+    positions = columns("place", "position", "time")
     drift = columns("job", "dest", "key", "item", "kind", "run", "found", kind=_one_of("kind", *DRIFT_KINDS))
     alembic = "version_num VARCHAR(32) NOT NULL"
     meta = [column("name", text), column("value", text), column("seal", dialect.binary)]
@@ -122,6 +136,8 @@ def statements(dialect: Dialect) -> list[str]:
         f"CREATE TABLE item_state ({columns('job', 'item', 'in_sync', 'run', 'since')}, PRIMARY KEY (job, item))",
         f"CREATE TABLE checks ({columns('job', 'run', 'time', 'drifted')}, PRIMARY KEY (job))",
         f"CREATE TABLE drift ({drift}, PRIMARY KEY (job, dest, key))",
+        f"CREATE TABLE places ({places}, PRIMARY KEY (job, dest))",
+        f"CREATE TABLE positions ({positions}, PRIMARY KEY (place))",
         # Alembic's own, as it makes it, so that later migrations know where they begin.
         f"CREATE TABLE alembic_version ({alembic}, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
         f"INSERT INTO alembic_version (version_num) VALUES ('{revision(VERSION)}')",  # noqa: S608  our own number
@@ -163,7 +179,7 @@ def _checks(dialect: Dialect) -> dict[str, str]:
     return {
         **{name: some_word(name) for name in ("job", "run", "holder", "name", "value", "store")},
         **{name: word(name) for name in ("intent", "item", "dest", "source")},
-        **{name: key(name) for name in ("key", "source_key")},
+        **{name: key(name) for name in ("key", "source_key", "place")},
         **{name: version(name) for name in ("source_version", "dest_version")},
         **{name: digest(name, 32) for name in ("hash", "previous", "seal")},
         **{name: digest(name, 0, 32) for name in ("definition", "fingerprint")},
@@ -175,6 +191,7 @@ def _checks(dialect: Dialect) -> dict[str, str]:
         **{name: f"{name} IN (0, 1)" for name in ("owned", "in_sync")},
         **{name: f"{name} > 0" for name in ("requests", "since", "found")},
         "drifted": "drifted >= 0",
+        "position": f"length(position) <= {MAX_VERSION} AND {forbid('position', '[^ -~]')}",
         "kind": f"length(kind) >= 1 AND length(kind) <= {MAX_REASON} AND {forbid('kind', '[^a-z-]')}",
         "fields": f"{dialect.is_binary('fields')} AND length(fields) % 8 = 0 AND length(fields) <= {8 * MAX_FIELDS}",
         "counts": f"counts = '' OR length(counts) <= {MAX_COUNTS} AND {counts}",

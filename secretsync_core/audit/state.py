@@ -11,7 +11,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
 from secretsync_core.audit.record import Event, KeyState
-from secretsync_core.audit.schema import COLUMNS, STATE, STATEFUL
+from secretsync_core.audit.schema import COLUMNS, ENDING, FORGOTTEN, MOVED, SAME_VALUE, STATE, STATEFUL
 from secretsync_core.model.state import Origin
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _DROP = "DELETE FROM current WHERE job = ? AND dest = ? AND key = ?"
 # it does not have yet when the first big sync has just ended.
 _REPLAY = """
     SELECT {0} FROM (
-      SELECT {0}, event, action, ROW_NUMBER() OVER (PARTITION BY dest, key ORDER BY seq DESC) AS place
+      SELECT {0}, event, action, reason, ROW_NUMBER() OVER (PARTITION BY dest, key ORDER BY seq DESC) AS place
       FROM ledger WHERE job = ? AND {1}
     ) AS stateful
-    WHERE place = 1 AND NOT (event = 'done' AND action = 'delete')
+    WHERE place = 1 AND NOT {2}
 """
 
 # In two steps, the first of which the index of items answers alone: asked in one, SQLite walks over all of the job's.
@@ -60,8 +60,10 @@ def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
                 changed[facts[:2]] = None
             elif action in ("create", "update"):
                 changed[facts[:2]] = facts
-        elif event == Event.SKIPPED and reason == "same-value":
+        elif event == Event.SKIPPED and reason in (SAME_VALUE, MOVED):
             changed[facts[:2]] = facts
+        elif event == Event.SKIPPED and reason == FORGOTTEN:
+            changed[facts[:2]] = None
     put = [(job, *facts) for facts in changed.values() if facts is not None]
     drop = [(job, *key) for key, facts in changed.items() if facts is None]
     if put:
@@ -157,7 +159,7 @@ def count(transaction: Transaction, job: str) -> int:
 def rebuild(transaction: Transaction, job: str) -> None:
     """Make the state anew from the records."""
     transaction.run("DELETE FROM current WHERE job = ?", (job,))
-    replay = _REPLAY.format(_COLUMNS, STATEFUL)
+    replay = _REPLAY.format(_COLUMNS, STATEFUL, ENDING)
     transaction.run(
         f"INSERT INTO current (job, {_COLUMNS}) SELECT CAST(? AS TEXT), replay.* FROM ({replay}) AS replay",  # noqa: S608
         (job, job),
@@ -181,7 +183,7 @@ class CopyCheck:
 
 def differences(transaction: Transaction, job: str) -> Iterator[tuple[int, str]]:
     """Where ``current`` has other keys, or other records for them, than the records say: (number, what is wrong)."""
-    replay = _REPLAY.format("dest, key, seq", STATEFUL)
+    replay = _REPLAY.format("dest, key, seq", STATEFUL, ENDING)
     held = _places(transaction, "SELECT dest, key, seq FROM current WHERE job = ? ORDER BY dest, key", (job,))
     told = _places(transaction, f"{replay} ORDER BY dest, key", (job,))
     left, right = next(held, None), next(told, None)

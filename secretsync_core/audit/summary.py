@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from secretsync_core.audit.database import Row, Transaction
     from secretsync_core.audit.record import Record
 
-_BAD = ("failed", "refused", "not-reached")
+_BAD = ("failed", "uncertain", "refused", "not-reached")
+_SETTLED = "settled"  # the reason of a second end, which tells what became of what the first left uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ def measure(transaction: Transaction, job: str, open_runs: int) -> JobMeasure:
     sql = f"SELECT reason, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished'"  # noqa: S608
     for reason, told in cast("Iterator[tuple[str, str]]", transaction.rows(sql, (job,))):
         counts = results_of(told)
-        runs["ok" if _well(reason, counts) else reason or "failed"] += 1
+        if reason != _SETTLED:
+            runs["ok" if _well(reason, counts) else reason or "failed"] += 1
         results.update(counts)
     return JobMeasure(
         summary=summarize(transaction, job),
@@ -169,6 +171,7 @@ def _last(transaction: Transaction, job: str, event: Event, run: str | None = No
     """The last record of its kind, of one run or of any."""
     sql = f"SELECT {rows.SELECT} FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ?"  # noqa: S608
     one_run, parameters = ("", ()) if run is None else (" AND run = ?", (run,))
+    one_run += f" AND reason <> '{_SETTLED}'"
     return transaction.one(f"{sql}{one_run} ORDER BY seq DESC LIMIT 1", (job, str(event), *parameters))
 
 

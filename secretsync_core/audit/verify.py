@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import requests, seal, state
+from secretsync_core.audit import places, requests, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.rows import SELECT, rehash
 
@@ -165,7 +165,7 @@ def _chain(
         report.fault(*fault)
     for _, seq in alongside.finish():
         report.fault(seq if isinstance(seq, int) else 0, "requests are told of a record that is not there")
-    for fault in state.differences(transaction, job):
+    for fault in (*state.differences(transaction, job), *places.differences(transaction, job)):
         report.fault(*fault)
     return report
 

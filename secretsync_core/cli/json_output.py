@@ -28,7 +28,12 @@ change (``plan`` lists every one, unchanged ones too)::
 
     {"item", "dest", "key", "action", "reason", "why",
      "sources": [{"store", "key", "part"?}], "sourceVersion", "destVersion",
-     "owned", "drift": "none"|"changed"|"removed"|"unknown", "detail"}
+     "owned", "adopt": true | false, "drift": "none"|"changed"|"removed"|"unknown", "detail",
+     "fields": null | {"added": [name], "changed": [name], "dropped": [name], "formattingOnly": true | false}}
+
+``adopt`` says that the secret is taken over. ``fields`` are what a write would do to the fields of a secret that the
+job meets for the first time, where both values have fields; ``formattingOnly`` where they are the same JSON but for
+its spacing and the order of its fields.
 
 itemError::
 
@@ -110,7 +115,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from secretsync_core.errors import Problem, SecretSyncError
-    from secretsync_core.model.change import Change
+    from secretsync_core.model.change import Change, Difference
     from secretsync_core.model.report import ItemError, Outcome, Report
 
 Object = dict[str, Any]
@@ -165,8 +170,21 @@ def change_object(change: Change) -> Object:
         "sourceVersion": change.source_version,
         "destVersion": change.dest_version,
         "owned": change.owned,
+        "adopt": change.adopt,
         "drift": change.drift,
         "detail": change.detail,
+        "fields": _fields_object(change.differs),
+    }
+
+
+def _fields_object(differs: Difference | None) -> Object | None:
+    if differs is None:
+        return None
+    return {
+        "added": differs.added,
+        "changed": differs.changed,
+        "dropped": differs.dropped,
+        "formattingOnly": differs.formatting_only,
     }
 
 

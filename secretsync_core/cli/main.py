@@ -106,6 +106,13 @@ MaxDelete = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+Adopt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adopt", metavar="KEY", help="Take over the secret at this destination key (DEST:KEY: only in DEST).",
+        show_default=False,
+    ),
+]  # fmt: skip
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
 
 
@@ -165,6 +172,7 @@ def plan(
     ledger: Ledger = None,
     verify: Verify = False,
     max_delete: MaxDelete = None,
+    adopt: Adopt = None,
     show_all: Annotated[
         bool, typer.Option("--all", "-a", "-v", help="Show every key, including unchanged ones.")
     ] = False,
@@ -176,11 +184,16 @@ def plan(
 ) -> int:
     """Show what a sync would do with each key, and why. Writes nothing."""
     from secretsync_core.cli.commands import plan as command
+    from secretsync_core.run.options import Options
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
         lambda out: command.run(
-            out, call, verify=verify, max_delete=max_delete, show_all=show_all, detailed_exitcode=detailed_exitcode
+            out,
+            call,
+            Options(frozenset(call.items), verify, max_delete=max_delete, adopt=frozenset(adopt or ())),
+            show_all=show_all,
+            detailed_exitcode=detailed_exitcode,
         ),
         json=output is Form.json,
         quiet=quiet,
@@ -198,15 +211,19 @@ def sync(
     ledger: Ledger = None,
     verify: Verify = False,
     max_delete: MaxDelete = None,
+    adopt: Adopt = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
     """Copy what differs, and record it. Ctrl-C finishes requests in flight; a second Ctrl-C stops at once."""
     from secretsync_core.cli.commands import sync as command
+    from secretsync_core.run.options import Options
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(out, call, verify=verify, max_delete=max_delete),
+        lambda out: command.run(
+            out, call, Options(frozenset(call.items), verify, max_delete=max_delete, adopt=frozenset(adopt or ()))
+        ),
         json=output is Form.json,
         quiet=quiet,
     )

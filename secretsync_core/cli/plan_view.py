@@ -46,7 +46,7 @@ def show(planned: Planned, job: JobDocument, output: Output, *, show_all: bool) 
     """Write a plan to stdout: every key that something is to be done with, or all of them."""
     changes = planned.changes
     output.line(heading(job, output))
-    listed = changes if show_all else [change for change in changes if change.action not in _STILL]
+    listed = changes if show_all else [change for change in changes if change.action not in _STILL or change.adopt]
     cut = listed if show_all or output.columns is None else listed[:SHOWN]
     if cut:
         output.line()

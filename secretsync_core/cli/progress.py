@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.cli.json_output import outcome_object
 from secretsync_core.cli.wording import PHASES
 from secretsync_core.counting import number
-from secretsync_core.model.report import Result
+from secretsync_core.model.report import TOLD, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ PATIENCE = 0.4
 """Seconds after which a bar appears: a run that is over by then needs none."""
 
 _EVERY_SECONDS = 0.1
-_BAD = (Result.FAILED, Result.REFUSED)
+_BAD = TOLD
 
 
 class Watcher:

@@ -8,7 +8,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang
 from secretsync_core.cli.paint import cells
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import DRIFTS, RESULTS, reason
+from secretsync_core.cli.wording import DRIFTS, RESULTS, reason, why_not
 from secretsync_core.counting import number, plural
 from secretsync_core.model.report import Result
 
@@ -28,6 +28,7 @@ _STYLES = {
     Result.UPDATED: "yellow",
     Result.DELETED: "red",
     Result.FAILED: "bold red",
+    Result.UNCERTAIN: "bold yellow",
     Result.REFUSED: "bold red",
     Result.NOT_REACHED: "bold yellow",
 }
@@ -53,22 +54,27 @@ def requests_line(report: Report) -> str:
 
 
 def show_failures(report: Report, output: Output) -> None:
-    """The first failures, each with why and what to do."""
-    failed = report.total(Result.FAILED, Result.REFUSED)
-    if failed and report.failures:
+    """The first failures, and the first secrets of which nobody knows, each with why and what to do."""
+    _show_some("Failed", (Result.FAILED, Result.REFUSED), report, output)
+    _show_some("Uncertain", (Result.UNCERTAIN,), report, output)
+
+
+def _show_some(title: str, results: Sequence[Result], report: Report, output: Output) -> None:
+    count = report.total(*results)
+    kept = [outcome for outcome in report.failures if outcome.result in results]
+    if count and kept:
         output.line()
-        output.line(f"  Failed ({number(failed)}):")
-        for outcome in sorted(report.failures, key=lambda outcome: outcome.change.key)[:SHOWN]:
+        output.line(f"  {title} ({number(count)}):")
+        for outcome in sorted(kept, key=lambda outcome: outcome.change.key)[:SHOWN]:
             _show_failure(outcome, output)
-        if failed > SHOWN:
-            output.line(f"    ... and {number(failed - SHOWN)} more")
+        if count > SHOWN:
+            output.line(f"    ... and {number(count - SHOWN)} more")
 
 
 def _show_failure(outcome: Outcome, output: Output) -> None:
     change = outcome.change
-    message = safe(outcome.message) or reason(outcome.code or change.reason)
     plain = f"  ! {safe(change.key)}  "
-    output.line(hang(output.paint(plain, "bold red"), cells(plain), message, output.columns, 6))
+    output.line(hang(output.paint(plain, "bold red"), cells(plain), why_not(outcome), output.columns, 6))
     if outcome.hint:
         output.line(hang(output.paint("      hint: ", "cyan"), 12, safe(outcome.hint), output.columns, 12))
 

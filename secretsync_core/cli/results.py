@@ -8,7 +8,7 @@ from secretsync_core.cli import exits
 from secretsync_core.cli.json_output import error_object, problem_object
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action
-from secretsync_core.model.report import Result
+from secretsync_core.model.report import TOLD, Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def of_sync(report: Report) -> int:
     codes = [error.exit_code for error in report.errors]
     if not report.ok and not codes:
         codes.append(exits.FAILED)
-    if report.total(Result.FAILED, Result.REFUSED):
+    if report.total(*TOLD):
         codes.append(exits.FAILED)
     return exits.gravest(codes)
 

@@ -10,7 +10,10 @@ from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
-    from secretsync_core.model.change import Change
+    from collections.abc import Sequence
+
+    from secretsync_core.model.change import Change, Difference
+    from secretsync_core.model.report import Outcome
 
 REASONS: dict[str, str] = {
     Reason.NEW: "not in the destination yet",
@@ -40,10 +43,14 @@ REASONS: dict[str, str] = {
     Reason.TRANSFORM_FAILED: "a transform failed",
     Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
+    Reason.SETTLED: "uncertain until a later run looked",
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.ADOPTED: "existed already, adopted",
+    Reason.NOT_MANAGED: "exists with another value, not managed by this job",
+    Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
+    "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
@@ -87,6 +94,7 @@ RESULTS: dict[Result, str] = {
     Result.SKIPPED: "skipped",
     Result.REFUSED: "refused",
     Result.FAILED: "failed",
+    Result.UNCERTAIN: "uncertain",
     Result.NOT_REACHED: "not reached",
 }
 """The results in the order of a sync's summary."""
@@ -109,10 +117,37 @@ def why(change: Change) -> str:
     text = reason(change.reason)
     if change.detail:
         text = f"{text}: {safe(change.detail)}"
+    if change.foreign and change.reason is Reason.SAME_VALUE:
+        text = f"{text}, managed from now on"
+    if change.differs is not None:
+        text = f"{text}: {in_fields(change.differs)}"
     drift = DRIFTS.get(change.drift)
     if drift and drift not in text:
         text = f"{text} ({drift})"
     return text
+
+
+def why_not(outcome: Outcome) -> str:
+    """Why a secret is not as its plan item wants it: what the store said, or else the reason in words."""
+    change, code = outcome.change, outcome.code or outcome.change.reason
+    return safe(outcome.message) or (why(change) if code == change.reason else reason(code))
+
+
+def in_fields(differs: Difference) -> str:
+    """What a write would do to the fields of a secret, in words: ``a write would change token and drop note``."""
+    if differs.formatting_only:
+        return "formatting only"
+    done = {"add": differs.added, "change": differs.changed, "drop": differs.dropped}
+    parts = [f"{verb} {_listed(names)}" for verb, names in done.items() if names]
+    return f"a write would {' and '.join(parts)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(safe(name) for name in names[:_MOST_NAMES])
+    return f"{shown} and {number(len(names) - _MOST_NAMES)} more" if len(names) > _MOST_NAMES else shown
+
+
+_MOST_NAMES = 8
 
 
 def size(count: int) -> str:

@@ -12,7 +12,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from secretsync_core.audit.keys import KeyPair
@@ -170,3 +170,24 @@ def ledger_if_any(call: Call) -> Iterator[OpenLedger | None]:
         except LedgerMissing:
             opened = None
         yield opened
+
+
+def fingerprint_key(call: Call, opened: OpenLedger | None) -> tuple[bytes, ...] | None:
+    """The keys that values are named by: the ledger's, or those that a new one would have; None where there are none.
+
+    They tell a job's own marks, also where its ledger is lost.
+    """
+    from secretsync_core.audit.ledger import LedgerMissing
+
+    if opened is not None:
+        return opened.fingerprint_key
+    try:
+        return keys(call).fingerprints
+    except LedgerMissing:
+        return None
+
+
+def check_adopt(adopt: Collection[str], jobs: Sequence[JobDocument]) -> None:
+    """Raise UsageError where keys are to be taken over and it is not said by which job."""
+    if adopt and len(jobs) != 1:
+        raise UsageError("--adopt takes over keys for one job", hint="name the job before it")

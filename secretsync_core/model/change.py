@@ -59,8 +59,26 @@ class Reason(StrEnum):
     CANNOT_COMPARE = "cannot-compare"
     KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
     INTERRUPTED = "interrupted"
+    SETTLED = "settled"  # a look at the destination told what became of a write that an earlier run had left uncertain
     STOPPED = "stopped"
     ADOPTED = "adopted"  # it was there before this job, which takes it over
+    NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
+    MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
+
+
+class Difference(NamedTuple):
+    """In what the value at a destination differs from what is wanted there: names of fields, never a value.
+
+    Attributes:
+        added, changed, dropped: the fields that a write would add, change and drop, sorted. All empty where the two
+            have the same fields, or one of them has none.
+        formatting_only: both are the same JSON, and only its spacing or the order of its fields differs.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    formatting_only: bool = False
 
 
 class Change(NamedTuple):
@@ -80,3 +98,5 @@ class Change(NamedTuple):
     detail: str = ""  # one sentence for people, where the reason alone does not say enough
     adopt: bool = False  # it was there before us, and the document says to take it over
     known: bool = False  # the ledger's record of this key says the same already, so there is nothing to add to it
+    foreign: bool = False  # the ledger knows nothing of the key
+    differs: Difference | None = None  # at first sight: in what, where that can be said

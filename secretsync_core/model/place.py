@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 
@@ -53,10 +54,19 @@ class Place(NamedTuple):
 
 def text_of(place: Place) -> str:
     """A place as one line of text, for the ledger."""
-    return "\t".join(place)
+    return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
 
 
 def place_of_text(text: str) -> Place | None:
     """The place that a text of :func:`text_of` says; None for any other text."""
-    parts = text.split("\t")
-    return Place(*parts) if len(parts) == len(Place._fields) else None
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        return None
+    if (
+        not isinstance(parts, list)
+        or len(parts) != len(Place._fields)
+        or not all(isinstance(part, str) for part in parts)
+    ):
+        return None
+    return Place(*parts)

@@ -25,13 +25,17 @@ class Result(StrEnum):
     DELETED = "deleted"
     REFUSED = "refused"
     FAILED = "failed"
+    UNCERTAIN = "uncertain"  # announced, and nobody can see now whether it was done: a later run settles it
     NOT_REACHED = "not-reached"  # the sync was stopped, or its store was lost, before this one
 
 
-NOT_DONE = (Result.FAILED, Result.REFUSED, Result.NOT_REACHED)
-"""The results of a secret that is not as the plan wants it."""
+NOT_DONE = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED, Result.NOT_REACHED)
+"""The results of a secret that is not as the plan wants it, as far as anybody knows."""
 
-_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict"})
+TOLD = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED)
+"""The results that a report names key by key."""
+
+_MAY_HEAL = frozenset({"unavailable", "rate-limited", "lost", "conflict", "uncertain"})
 
 
 def may_heal(code: str) -> bool:
@@ -59,7 +63,7 @@ class Report:
         job: the SyncJob's name.
         started, finished: seconds since the epoch.
         counts: results by plan item: ``counts["payments"][Result.CREATED]``.
-        failures: the first KEPT outcomes that failed or were refused.
+        failures: the first KEPT outcomes that failed, were refused or are uncertain.
         drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
         blocked: how many deletes were refused.
         drift_unknown: how many destinations we may not read, so that nobody knows.
@@ -88,7 +92,7 @@ class Report:
         """Count one outcome, and keep it if it is one that people look for and there is room."""
         counts = self.counts.setdefault(outcome.change.item, {})
         counts[outcome.result] = counts.get(outcome.result, 0) + 1
-        if outcome.result in (Result.FAILED, Result.REFUSED) and len(self.failures) < KEPT:
+        if outcome.result in TOLD and len(self.failures) < KEPT:
             self.failures.append(outcome)
         if outcome.result is Result.REFUSED and outcome.change.owned and not outcome.change.sources:
             self.blocked += 1  # only a delete has no source

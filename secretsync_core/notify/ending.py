@@ -44,7 +44,7 @@ class Ending:
         job, run: which; ``run`` is empty where none was begun.
         ok: whether everything that the plan asks for is in place.
         counts: secrets by result.
-        failed, drifted: the first SHOWN keys, in order, and the counts of all.
+        failed, uncertain, drifted: the first SHOWN keys, in order, and the counts of all.
         blocked: how many deletes were refused.
         errors: what kept items or the whole job from being synced; sentences that hold no value.
         looked: this was no sync: somebody only looked for drift, and nothing was put right.
@@ -56,6 +56,8 @@ class Ending:
     counts: Mapping[str, int] = field(default_factory=dict)
     failed: tuple[Key, ...] = ()
     failed_count: int = 0
+    uncertain: tuple[Key, ...] = ()
+    uncertain_count: int = 0
     drifted: tuple[Key, ...] = ()
     drifted_count: int = 0
     blocked: int = 0
@@ -79,11 +81,14 @@ def events_of(ending: Ending, previous: bool | None) -> list[NotifyEvent]:
 
 def of_report(report: Report) -> Ending:
     """The ending of a run whose report is at hand."""
-    failed = [
-        Key(outcome.change.item, outcome.change.dest, outcome.change.key, outcome.code)
-        for outcome in report.failures
-        if outcome.result is Result.FAILED
-    ]
+    failed, uncertain = (
+        [
+            Key(outcome.change.item, outcome.change.dest, outcome.change.key, outcome.code)
+            for outcome in report.failures
+            if outcome.result is result
+        ]
+        for result in (Result.FAILED, Result.UNCERTAIN)
+    )
     drifted = [Key(change.item, change.dest, change.key, change.drift.value) for change in report.drifted]
     errors = [f"{error.item}: {error.message}" if error.item else error.message for error in report.errors]
     if report.stopped:
@@ -95,6 +100,8 @@ def of_report(report: Report) -> Ending:
         _without_zeros({result.value: report.total(result) for result in Result}),
         _first(failed),
         report.total(Result.FAILED),
+        _first(uncertain),
+        report.total(Result.UNCERTAIN),
         _first(drifted),
         report.drifted_count,
         report.blocked,
@@ -118,6 +125,7 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
     settled: dict[tuple[str, str], tuple[Result | None, Key]] = {}
     drifted: dict[tuple[str, str], Key] = {}
     finished: dict[str, int] = {}
+    outcomes: set[str] = set()
     # From its last record back to its first, so that a long history costs nothing.
     for record in ledger.records(job=job, run=run, newest_first=True):
         draft = record.draft
@@ -128,20 +136,27 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
             continue
         key = Key(draft.item, draft.dest, draft.key, draft.reason)
         place = (draft.dest, draft.key)
-        if draft.event is not Event.INTENDED:  # the last word on a key counts
+        if draft.event is Event.INTENDED and draft.intent not in outcomes:
+            settled.setdefault(place, (Result.UNCERTAIN, key._replace(reason=Result.UNCERTAIN)))
+        elif draft.event is not Event.INTENDED:  # the last word on a key counts
+            outcomes.add(draft.intent)
             result = Result.FAILED if draft.event is Event.FAILED else None
             settled.setdefault(place, (_WRITES.get(draft.action) if draft.event is Event.DONE else result, key))
         if draft.reason in _DRIFT:
             told = "removed" if draft.reason == Reason.REMOVED_OUTSIDE else "changed"
             drifted[place] = key._replace(reason=told)
     results = [result for result, _ in settled.values()]
-    counts = {result.value: results.count(result) for result in (*_WRITES.values(), Result.FAILED)}
+    counts = {result.value: results.count(result) for result in (*_WRITES.values(), Result.FAILED, Result.UNCERTAIN)}
     copied = sum(finished.get(result, 0) for result in (Result.CREATED, Result.UPDATED, Result.UNCHANGED))
     # A run of several steps ends with a look at everything, which finds unchanged what an earlier step wrote.
     counts[Result.UNCHANGED] = max(0, copied - counts[Result.CREATED] - counts[Result.UPDATED])
     for other in (Result.SKIPPED, Result.REFUSED, Result.NOT_REACHED):
         counts[other] = finished.get(other, 0)
-    failed = [key for result, key in settled.values() if result is Result.FAILED]
+    # What an earlier run left uncertain, and this one could not see either, is in its last record alone.
+    counts[Result.UNCERTAIN] = max(counts[Result.UNCERTAIN], finished.get(Result.UNCERTAIN, 0))
+    failed, uncertain = (
+        [key for found, key in settled.values() if found is result] for result in (Result.FAILED, Result.UNCERTAIN)
+    )
     return Ending(
         job,
         run,
@@ -149,6 +164,8 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
         _without_zeros({result.value: counts[result] for result in Result}),
         _first(failed),
         len(failed),
+        _first(uncertain),
+        counts[Result.UNCERTAIN],
         _first(list(drifted.values())),
         len(drifted),
         finished.get("blocked", 0),

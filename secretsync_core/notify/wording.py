@@ -43,6 +43,7 @@ def text(ending: Ending) -> str:
     if ending.blocked:
         lines.append(f"Blocked deletes: {ending.blocked:,}")
     lines += _keys("Failed", ending.failed, ending.failed_count)
+    lines += _keys("Uncertain until the next run looks", ending.uncertain, ending.uncertain_count)
     lines += _keys("Changed or removed by someone else", ending.drifted, ending.drifted_count)
     lines.append(f"Details: {more(ending)}")
     return "\n".join(lines)
@@ -59,6 +60,8 @@ def json_body(ending: Ending, events: Sequence[NotifyEvent]) -> dict[str, Any]:
         "counts": dict(ending.counts),
         "failed": [_key_object(key) for key in ending.failed],
         "failedCount": ending.failed_count,
+        "uncertain": [_key_object(key) for key in ending.uncertain],
+        "uncertainCount": ending.uncertain_count,
         "drifted": [_key_object(key) for key in ending.drifted],
         "driftedCount": ending.drifted_count,
         "blockedDeletes": ending.blocked,

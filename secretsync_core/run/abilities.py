@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.key_rules import key_fault, whole
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.schema.job import DeletionPolicy, WritePolicy
+from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.run.items import Item, JobPlan
@@ -49,17 +49,25 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
 def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:
     if Ability.WRITE not in abilities:
         yield f"destination {dest} cannot be written"
-    if plan.spec.write_policy is WritePolicy.MERGE and Ability.READ not in abilities:
+    policies = {item.write_policy for item in plan.items}
+    if WritePolicy.MERGE in policies and Ability.READ not in abilities:
         yield f"destination {dest} cannot be read, and writePolicy Merge must read what it merges with"
     if (
-        plan.spec.write_policy is WritePolicy.IF_NOT_EXISTS
+        WritePolicy.IF_NOT_EXISTS in policies
         and Ability.READ not in abilities
         and not abilities & {Ability.COMPARE_AND_SET, Ability.CREATE}
     ):
         yield f"destination {dest} cannot tell whether a key exists, which writePolicy IfNotExists must know"
-    if plan.spec.ownership.adopt and Ability.READ not in abilities:
+    if any(item.adopt for item in plan.items) and Ability.READ not in abilities:
         yield f"destination {dest} cannot be read, and ownership.adopt must see what it takes over"
+    if Ability.READ not in abilities and any(_concerns(key, dest, plan.spec.dest) for key in plan.adopt):
+        yield f"destination {dest} cannot be read, and --adopt must see what it takes over"
     if plan.spec.ownership.mark and Ability.MARK not in abilities:
         yield f"destination {dest} has no marks, and ownership.mark asks for them"
-    if plan.spec.deletion_policy is DeletionPolicy.DELETE and Ability.DELETE not in abilities:
+    if (plan.deletes_gone or any(plan.deletes.values())) and Ability.DELETE not in abilities:
         yield f"destination {dest} cannot delete, and deletionPolicy is Delete"
+
+
+def _concerns(named: str, dest: str, dests: Sequence[str]) -> bool:
+    """Whether a key that is to be taken over is one of this destination: ``<destination>:<key>``, or of all."""
+    return named.startswith(f"{dest}:") or not any(named.startswith(f"{other}:") for other in dests)

@@ -6,10 +6,11 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import InvalidSecret, SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run.convert import VALUE, blob_to_fields, to_shape
+from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
@@ -17,6 +18,7 @@ from secretsync_core.run.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.fit import check_fits
+from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -61,7 +63,6 @@ class Comparer:
         self, plan: JobPlan, opened: OpenStores, fingerprinter: Fingerprinter | None, recorder: Recorder | None
     ) -> None:
         self._items = {item.name: item for item in plan.items}
-        self._policy = plan.spec.write_policy
         self._opened = opened
         self._fingerprinter = fingerprinter
         self._recorder = recorder
@@ -84,10 +85,11 @@ class Comparer:
         return ref, secret.value, pinned_version(part, secret.version)
 
     async def decide(self, change: Change, wanted: Wanted) -> Verdict:
-        """Turn ``compare`` into create, update, unchanged or skip; and give what to write.
+        """Turn ``compare`` into create, update, unchanged, skip or refuse; and give what to write.
 
         A create or update comes back as it is, with its value. Reads the destination only for ``compare``.
         """
+        policy = self._items[change.item].write_policy
         if change.sources and (field := change.sources[0].field) is not None:
             wanted = _field_of(wanted, field, change)
         facts = self._opened.stores[change.dest].facts
@@ -112,12 +114,12 @@ class Comparer:
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
             change = change._replace(dest_version=current.version, known=False)
-        if self._policy is WritePolicy.IF_NOT_EXISTS:
+        if policy is WritePolicy.IF_NOT_EXISTS:
             return Verdict(change._replace(action=Action.SKIP, reason=Reason.EXISTS))
         whole, ours = ours_now, ""
         drift, reason = change.drift, change.reason
-        recorded = await self._recorded(change) if drift is Drift.CHANGED or self._policy is WritePolicy.MERGE else None
-        if self._policy is WritePolicy.MERGE:
+        recorded = await self._recorded(change) if drift is Drift.CHANGED or policy is WritePolicy.MERGE else None
+        if policy is WritePolicy.MERGE:
             whole, ours = self._merge(change, ours_now, current.value, shape, recorded[1] if recorded else "")
             check_fits(whole, facts, change.key)
         right = same(current.value, whole)
@@ -129,12 +131,38 @@ class Comparer:
             as_left = self._fingerprinter.is_value(fingerprint, change.dest, change.key, current.value, ours_then)
             drift = Drift.NONE if as_left else Drift.CHANGED  # none: somebody wrote, but not another value
         if right:
-            return Verdict(change._replace(action=Action.UNCHANGED, reason=Reason.SAME_VALUE, drift=drift), whole, ours)
-        if drift is Drift.CHANGED:
+            reason = Reason.ADOPTED if change.adopt else Reason.SAME_VALUE
+            return Verdict(change._replace(action=Action.UNCHANGED, reason=reason, drift=drift), whole, ours)
+        if change.foreign:
+            change = change._replace(differs=difference(current.value, whole))
+        if change.adopt:
+            reason = Reason.ADOPTED
+        elif change.foreign and policy is WritePolicy.MANAGED:
+            if not await self._carries_our_mark(change):
+                return Verdict(change._replace(action=Action.REFUSE, reason=Reason.NOT_MANAGED, drift=drift))
+            reason = Reason.MARKED
+        elif drift is Drift.CHANGED:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+
+    async def _carries_our_mark(self, change: Change) -> bool:
+        """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
+        marker, ours = self._opened.get(change.dest).marker, {self._opened.mark, *self._opened.former_marks} - {""}
+        if marker is None or not ours:
+            return False
+        try:
+            return (await marker.marks([change.key])).get(change.key) in ours
+        except CredentialsRefused:
+            raise
+        except AccessDenied:  # a mark that we may not see proves nothing
+            return False
+
+    async def is_merged(self, change: Change) -> bool:
+        """Whether the ledger says that only some fields of a secret are ours, whatever its policy is by now."""
+        recorded = await self._recorded(change)
+        return recorded is not None and bool(recorded[1])
 
     async def without_ours(self, change: Change) -> tuple[SecretValue | None, str, str | None]:
         """With Merge, what stands at a destination besides our fields (None: nothing), our fields, and its version."""
@@ -157,9 +185,10 @@ class Comparer:
         return found.get(change.key)
 
     def _names(self, change: Change, value: SecretValue) -> str:
-        if self._policy is not WritePolicy.MERGE or self._fingerprinter is None:
+        item = self._items[change.item]
+        if item.write_policy is not WritePolicy.MERGE or self._fingerprinter is None:
             return ""
-        fields = _fields(value, self._items[change.item].encoding)
+        fields = _fields(value, item.encoding)
         return self._fingerprinter.field_names(change.dest, change.key, fields)
 
     def _merge(

@@ -34,7 +34,8 @@ class ChangeSet:
     """What is to be done. ``changes`` are in the order of the targets, ``deletes`` come after all of them.
 
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
-    them by item in any case. ``unknown_drift`` counts what stands where we may not read.
+    them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
+    that were to be taken over and need not be: of use at a run's first look alone.
     """
 
     changes: Sequence[Change] = ()
@@ -43,6 +44,7 @@ class ChangeSet:
     unknown_drift: int = 0
     warnings: Sequence[str] = ()
     errors: Sequence[ItemError] = ()
+    idle: Sequence[str] = ()
 
 
 class Standing:
@@ -50,20 +52,21 @@ class Standing:
 
     def __init__(self, plan: JobPlan, dests: Sequence[Destination]) -> None:
         self._definitions = {item.name: item.definition for item in plan.items}
-        self._dests = [(dest.seen, dest.known) for dest in dests]
+        self._dests = [(dest.name, dest.seen, dest.known) for dest in dests]
         self._all = len(dests) == len(plan.spec.dest)
-        self._adopt = plan.spec.ownership.adopt
+        self._plan = plan
+        self._adopting = {item.name for item in plan.items if item.adopt}
 
     def holds(self, target: Target) -> bool:
         """Whether source, destinations and definition are all as they were when we last wrote."""
-        definition = self._definitions[target.item]
+        definition, adopt = self._definitions[target.item], target.item in self._adopting
         return self._all and all(
             target.key in seen.as_left
             and stands(
                 target, definition, seen.entry(target.key, known.get(target.key)), known.get(target.key),
-                adopt=self._adopt,
+                adopt=adopt or self._plan.adopts(name, target.key),
             )
-            for seen, known in self._dests
+            for name, seen, known in self._dests
         )  # fmt: skip
 
 
@@ -74,6 +77,7 @@ class Copies(NamedTuple):
     unchanged: Mapping[str, int]
     unknown_drift: int
     warnings: list[str]
+    idle: list[str]
 
 
 def decide_copies(
@@ -96,24 +100,29 @@ def decide_copies(
         for warning in one.empty_queries
     ]
     unknown = 0
-    definitions = {item.name: item.definition for item in plan.items}
+    items = {item.name: item for item in plan.items}
+    taken_over: set[str] = set()
     for dest in dests:
         adopted = 0
         for key, target in targets.by_key.items():
-            held = dest.known.get(key)
+            held, item, by_name = dest.known.get(key), items[target.item], plan.adopts(dest.name, key)
             change = decide(
                 target,
-                definitions[target.item],
+                item.definition,
                 dest.name,
                 entry=dest.seen.entry(key, held),
                 hidden=key in dest.seen.hidden,
                 state=held,
                 readable=dest.readable,
-                policy=plan.spec.write_policy,
-                adopt=plan.spec.ownership.adopt,
+                policy=item.write_policy,
+                adopt=item.adopt or by_name,
                 verify=verify,
+                tells=dest.tells,
             )
-            adopted += change.adopt
+            if change.adopt and by_name:
+                taken_over |= {key, f"{dest.name}:{key}"}
+            elif change.adopt:
+                adopted += 1
             unknown += change.drift is Drift.UNKNOWN
             if change.action is Action.UNCHANGED:
                 unchanged[target.item] += 1
@@ -125,10 +134,19 @@ def decide_copies(
                 changes.append(change)
         if adopted:
             warnings.append(f"taking over {plural(adopted, 'secret')} that {dest.name} holds: ownership.adopt is set")
+    idle = [_nothing_to_adopt(plan, key, targets) for key in sorted(plan.adopt - taken_over)]
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
-    return Copies(changes, unchanged, unknown, warnings)
+    return Copies(changes, unchanged, unknown, warnings, idle)
+
+
+def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
+    """Why a key that was to be taken over is not."""
+    key = next((named.removeprefix(f"{dest}:") for dest in plan.spec.dest if named.startswith(f"{dest}:")), named)
+    if {key, named} & targets.claimed:
+        return f"nothing to take over at {named}: it is this job's already, does not exist, or is left alone"
+    return f"nothing to take over at {named}: no plan item of this run has such a destination key"
 
 
 def _impossible(plan: JobPlan, targets: Targets) -> Iterable[Change]:
@@ -190,6 +208,7 @@ def decide(
     policy: WritePolicy,
     verify: bool,
     adopt: bool = False,
+    tells: bool = True,
 ) -> Change:
     """Decide about one destination key.
 
@@ -204,25 +223,29 @@ def decide(
         policy: the write policy.
         verify: compare values even where versions match.
         adopt: take over what is there and not ours.
+        tells: whether writing what is absent fails where it exists after all.
     """
     owned = state is not None and state.owned
     base = Change(target.item, dest, target.key, Action.COMPARE, Reason.FIRST_SIGHT, target.sources, target.version,
-                  entry.version if entry else None, definition, owned)  # fmt: skip
+                  entry.version if entry else None, definition, owned, foreign=state is None)  # fmt: skip
     if stands(target, definition, entry, state, adopt=adopt) and readable and not verify:
         return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
     source_stands = state is not None and target.version is not None and target.version == state.source_version
     definition_stands = state is not None and state.definition == definition and state.item == target.item
 
     if not readable:
+        if state is None and policy is WritePolicy.MANAGED and not tells:
+            return base._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN, detail=_UNTOLD)
         return _decide_blind(base, state, policy, source_stands=source_stands, definition_stands=definition_stands)
+    may_adopt = adopt and not owned and policy is not WritePolicy.IF_NOT_EXISTS
     if hidden:
-        return base._replace(reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN)
+        return base._replace(reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN, owned=owned or may_adopt, adopt=may_adopt)
     if entry is None or entry.deleted:
         if state is None:
             return base._replace(action=Action.CREATE, reason=Reason.NEW, owned=True)
         return base._replace(action=Action.CREATE, reason=Reason.REMOVED_OUTSIDE, owned=True, drift=Drift.REMOVED)
 
-    if adopt and not owned and policy is not WritePolicy.IF_NOT_EXISTS:
+    if may_adopt:
         base = base._replace(owned=True, adopt=True)
     if policy is WritePolicy.IF_NOT_EXISTS:
         moved = state is not None and entry.version != state.dest_version
@@ -239,6 +262,12 @@ def decide(
     if not source_stands:
         return base._replace(reason=Reason.SOURCE_CHANGED)
     return base._replace(reason=Reason.VERIFY, known=not base.adopt)
+
+
+_UNTOLD = (
+    "the destination may only be written, and does not say whether somebody else's secret is there;"
+    " writePolicy: Replace writes it all the same"
+)
 
 
 def _decide_blind(
@@ -282,4 +311,12 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
     ]
     if kept:
         copies = without_missing(copies, {(change.dest, change.key) for change in kept})
-    return ChangeSet(copies.changes, kept, copies.unchanged, copies.unknown_drift, [*copies.warnings, *told], errors)
+    return ChangeSet(
+        copies.changes,
+        kept,
+        copies.unchanged,
+        copies.unknown_drift,
+        [*copies.warnings, *told],
+        errors,
+        copies.idle,
+    )

@@ -73,6 +73,7 @@ def find_deletes(
     incomplete = incomplete_items(seen, targets)
     # A missing part of a combined secret must not delete the whole of it.
     wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
+    goes = plan.deletes  # of an item that left the document by the job's policy
     return [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
@@ -80,6 +81,7 @@ def find_deletes(
         )
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
+        if goes.get(dest.known[key].item, plan.deletes_gone)
     ]  # fmt: skip
 
 

@@ -54,7 +54,9 @@ async def look_for_drift(
             settled(outcome)
     left_out = sum((outcome.change.dest, outcome.change.key) in moving for outcome in suspected)
     if left_out:
-        report.warnings.append(f"a sync was writing {left_out} of the keys meanwhile: they are left out")
+        report.warnings.append(
+            f"a sync was writing {left_out} of the keys meanwhile, or left them uncertain: they are left out"
+        )
 
 
 async def _look_at(

@@ -14,7 +14,7 @@ from secretsync_core.schema.job import Encoding
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from secretsync_core.secret import FieldValue, JsonValue
 
@@ -71,12 +71,14 @@ class Fingerprinter:
 
     The destination and its key go into the HMAC: two keys that hold the same password do not look the same.
 
-    ``key`` may be followed by former ones: they make no names any more, and names that they made are still known.
+    ``key`` may be followed by former ones: they make no names any more, and names that they made are still known. The
+    same goes for what a destination was called before: ``names`` has that, by what it is called now.
     """
 
-    def __init__(self, key: FingerprintKey) -> None:
+    def __init__(self, key: FingerprintKey, names: Mapping[str, Collection[str]] | None = None) -> None:
         self._key, *former = keys_of(key)
         self._keys = (self._key, *former)
+        self._names = names or {}
 
     @property
     def has_former_keys(self) -> bool:
@@ -98,7 +100,7 @@ class Fingerprinter:
         if ours and (fields := _fields(value)) is not None:
             held = self.named_by(dest, key, ours, fields)
             value = SecretValue({name: fields[name] for name in held})
-        return any(_named(one, dest, key, value) == fingerprint for one in self._keys)
+        return any(_named(one, name, key, value) == fingerprint for one, name in self._known(dest))
 
     def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
         """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""
@@ -112,7 +114,12 @@ class Fingerprinter:
     def named_by(self, dest: str, key: str, ours: str, names: Iterable[str]) -> set[str]:
         """Those of ``names`` that ``ours`` (see :meth:`field_names`) holds."""
         held = _split(ours)
-        return {name for name in names if any(_field_named(one, dest, key, name) in held for one in self._keys)}
+        known = self._known(dest)
+        return {name for name in names if any(_field_named(one, place, key, name) in held for one, place in known)}
+
+    def _known(self, dest: str) -> list[tuple[bytes, str]]:
+        """Every key, with every name of a destination, that may have named a value there; the present ones first."""
+        return [(key, name) for name in (dest, *self._names.get(dest, ())) for key in self._keys]
 
 
 def keys_of(key: FingerprintKey) -> tuple[bytes, ...]:

@@ -10,6 +10,7 @@ import orjson
 
 from secretsync_core.errors import UsageError
 from secretsync_core.run.keys import KeyMapper
+from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Item:
         encoding: how bytes and text become each other.
         split: whether each field of a source secret becomes a destination secret of its own.
         definition: hex SHA-256 of everything that decides what the item makes of given sources.
+        write_policy, deletion_policy, adopt: its own, or else the job's.
     """
 
     name: str
@@ -61,17 +63,38 @@ class Item:
     encoding: Encoding
     split: bool
     definition: str
+    write_policy: WritePolicy
+    deletion_policy: DeletionPolicy
+    adopt: bool
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """The whole job: its items in the order of the document, and the settings that the diff needs."""
+    """The whole job: its items in the order of the document, and the settings that the diff needs.
+
+    ``adopt`` are destination keys, or ``<destination>:<key>``, that this run takes over.
+    """
 
     job: str
     items: tuple[Item, ...]
     names: frozenset[str]  # of every item in the document, also those that this run leaves out
     partial: bool  # whether this run leaves items out
     spec: SyncJobSpec
+    adopt: frozenset[str] = frozenset()
+
+    def adopts(self, dest: str, key: str) -> bool:
+        """Whether this run takes over a key by its name."""
+        return bool(self.adopt) and (key in self.adopt or f"{dest}:{key}" in self.adopt)
+
+    @property
+    def deletes(self) -> dict[str, bool]:
+        """Of each item of this run, whether its secrets go with their sources."""
+        return {item.name: item.deletion_policy is DeletionPolicy.DELETE for item in self.items}
+
+    @property
+    def deletes_gone(self) -> bool:
+        """Whether the secrets of items that left the document go."""
+        return self.spec.deletion_policy is DeletionPolicy.DELETE
 
     @property
     def sources(self) -> list[str]:
@@ -79,10 +102,12 @@ class JobPlan:
         return list(dict.fromkeys(part.store for item in self.items for part in item.parts))
 
 
-def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: int | None = None) -> JobPlan:
+def build_plan(
+    job: JobDocument, only: Collection[str] = (), *, max_delete: int | None = None, adopt: Collection[str] = ()
+) -> JobPlan:
     """Turn a checked SyncJob into items; ``only`` names the items to keep (empty: all).
 
-    ``max_delete``, a count, takes the place of the document's.
+    ``max_delete``, a count, takes the place of the document's. ``adopt`` is as :class:`JobPlan` has it.
 
     Raises UsageError where ``only`` names an item that the job does not have.
     """
@@ -95,7 +120,7 @@ def build_plan(job: JobDocument, only: Collection[str] = (), *, max_delete: int 
         )
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
     spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": Amount(count=max_delete)})
-    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), spec)
+    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), spec, frozenset(adopt))
 
 
 def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
@@ -105,6 +130,7 @@ def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
     else:
         parts = (Part("", store, entry.secret, entry.query),)
     name = entry.name or ""
+    write_policy = entry.write_policy or spec.write_policy
     return Item(
         name=name,
         parts=parts,
@@ -114,11 +140,14 @@ def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
         steps=entry.value_transform,
         encoding=entry.encoding,
         split=entry.split is not None,
-        definition=_definition(entry, parts, spec),
+        definition=_definition(entry, parts, write_policy),
+        write_policy=write_policy,
+        deletion_policy=entry.deletion_policy or spec.deletion_policy,
+        adopt=entry.ownership.adopt if entry.ownership is not None else spec.ownership.adopt,
     )
 
 
-def _definition(entry: PlanItem, parts: tuple[Part, ...], spec: SyncJobSpec) -> str:
+def _definition(entry: PlanItem, parts: tuple[Part, ...], policy: WritePolicy) -> str:
     """Hash what decides the value that a given source gives, and nothing that only selects or names keys."""
     facts = {
         "parts": [
@@ -134,6 +163,6 @@ def _definition(entry: PlanItem, parts: tuple[Part, ...], spec: SyncJobSpec) -> 
         "steps": [step.model_dump(mode="json") for step in entry.value_transform],
         "encoding": entry.encoding.value,
         "split": entry.split,
-        "merge": spec.write_policy.value == "Merge",
+        "merge": policy is WritePolicy.MERGE,
     }
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -71,14 +71,21 @@ class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open.
 
     ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
-    that it had before the ledger's key was changed.
+    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
+    aside: list[Store] = field(default_factory=list)
     mark: str = ""
     former_marks: tuple[str, ...] = ()
+
+    def set_aside(self, name: str, why: SecretSyncError) -> None:
+        """Count a store that is open as one that would not open: nothing is done with it any more."""
+        self.failed[name] = why
+        if (halves := self.stores.pop(name, None)) is not None:
+            self.aside.append(halves.store)
 
     def get(self, name: str) -> Halves:
         """An open store. Raises what kept it from opening."""
@@ -194,4 +201,5 @@ async def open_named(
         yield opened
     finally:
         # At once: one after the other, many that hang would take their limit each.
-        await asyncio.gather(*(close_one(halves.store) for halves in opened.stores.values()))
+        stores = [*(halves.store for halves in opened.stores.values()), *opened.aside]
+        await asyncio.gather(*map(close_one, stores))

@@ -20,12 +20,14 @@ class Options:
         verify: compare values even where versions match.
         retry: how often and how patiently failing requests are repeated.
         max_delete: how many deletes per destination this run allows, instead of the document's ``maxDelete``.
+        adopt: destination keys, or ``<destination>:<key>``, that this run takes over.
     """
 
     items: frozenset[str] = frozenset()
     verify: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_delete: int | None = None
+    adopt: frozenset[str] = frozenset()
 
 
 class Observer(Protocol):

@@ -25,7 +25,6 @@ from secretsync_core.run.look import find_whereabouts, look_at_destination, look
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.seen import Destination
 from secretsync_core.run.targets import make_targets
-from secretsync_core.schema.job import DeletionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -77,8 +76,9 @@ async def decide_changes(
             if isinstance(seen, SecretSyncError):
                 errors.append(job_error(seen))
             else:
-                facts, known = opened.stores[dest].facts, state.get(dest, {})
-                dests.append(Destination(dest, facts, opened.readable(dest), seen, known))
+                halves, known = opened.stores[dest], state.get(dest, {})
+                tells = halves.conditional is not None or halves.creator is not None
+                dests.append(Destination(dest, halves.facts, opened.readable(dest), seen, known, tells))
     finally:
         for look in looks.values():
             look.cancel()
@@ -91,7 +91,7 @@ async def decide_changes(
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged)
     if deleted:
         copies = without_missing(copies, deleted)
-    if recorder is None or plan.spec.deletion_policy is not DeletionPolicy.DELETE:
+    if recorder is None or not (plan.deletes_gone or any(plan.deletes.values())):
         return change_set(copies, [], errors)
     deletes, told = await _decide_deletes(
         plan, opened, recorder, sources, fields, targets, dests, copies, deleted, failed=bool(errors)

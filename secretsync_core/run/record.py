@@ -1,4 +1,4 @@
-"""The run's side of the ledger: one thread that owns it, records that travel together, and what a killed run left.
+"""The run's side of the ledger: one thread that owns it, records that travel together, and the end of a run.
 
 While one batch is being made durable the next gathers, so that a record costs a share of an fsync and not a whole one.
 """
@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.errors import LeaseHeld, LedgerError, SecretNotFound, SecretSyncError
-from secretsync_core.model.change import Reason
+from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.audit.record import Record
     from secretsync_core.model.state import KeyState, Origin
-    from secretsync_core.run.fingerprint import Fingerprinter
-    from secretsync_core.run.opening import OpenStores
 
 T = TypeVar("T")
 
@@ -50,6 +46,8 @@ class Recorder:
         self._waiting: list[tuple[Draft, asyncio.Future[None] | None]] = []
         self._drain: asyncio.Task[None] | None = None
         self._broken: LedgerError | None = None
+        self.former: Mapping[str, tuple[str, ...]] = {}
+        """By destination, the other names under which the ledger still knows keys of its place."""
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something else that touches the ledger in the thread that owns it."""
@@ -72,6 +70,9 @@ class Recorder:
             state: dict[str, dict[str, KeyState]] = {}
             for (dest, key), held in self._ledger.state.keys(self._job):
                 state.setdefault(dest, {})[key] = held
+            for now, names in self.former.items():
+                for name in names:
+                    state[now] = {**state.pop(name, {}), **state.get(now, {})}
             return state
 
         return await self.call(work)
@@ -80,7 +81,11 @@ class Recorder:
         """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
 
         def work() -> dict[str, tuple[str, str]]:
-            return {key: (found, ours) for key, found, ours in self._ledger.state.fingerprints(self._job, dest, keys)}
+            return {
+                key: (found, ours)
+                for name in self._names(dest)
+                for key, found, ours in self._ledger.state.fingerprints(self._job, name, keys)
+            }
 
         return await self.call(work)
 
@@ -89,15 +94,28 @@ class Recorder:
 
         def work() -> dict[str, list[Origin]]:
             found: dict[str, list[Origin]] = {}
+            now = {name: dest for dest, names in self.former.items() for name in names}
             for dest, origin in self._ledger.state.origins(self._job, item):
-                found.setdefault(dest, []).append(origin)
+                found.setdefault(now.get(dest, dest), []).append(origin)
             return found
 
         return await self.call(work)
 
     async def origins_of(self, dest: str, keys: Collection[str]) -> dict[str, Origin]:
         """What each of these keys came of, as far as they are live at a destination."""
-        return await self.call(lambda: dict(self._ledger.state.origins_of(self._job, dest, keys)))
+
+        def work() -> dict[str, Origin]:
+            return {
+                key: origin
+                for name in self._names(dest)
+                for key, origin in self._ledger.state.origins_of(self._job, name, keys)
+            }
+
+        return await self.call(work)
+
+    def _names(self, dest: str) -> tuple[str, ...]:
+        """The names under which the ledger knows keys of a destination's place, the present one last."""
+        return (*self.former.get(dest, ()), dest)
 
     async def position(self) -> int:
         """The number of the last record: a moment for :meth:`moving`."""
@@ -186,73 +204,6 @@ def _tells(draft: Draft) -> bool:
     return draft.event is not Event.INTENDED
 
 
-# -- After a run that was killed --------------------------------------------------------------------------------------
-
-
-async def settle(
-    job: str,
-    run: str,
-    ledger: Ledger,
-    recorder: Recorder,
-    opened: OpenStores,
-    fingerprinter: Fingerprinter,
-    only: Callable[[Draft], bool] | None = None,
-) -> int:
-    """Give every intent that a dead run left open its outcome, and end that run; gives how many there were.
-
-    ``run`` itself may be one of them, where a step of it was killed and another goes on: that one is not ended.
-    An intent whose destination cannot be looked at now stays open, and its run unfinished, for the next run to see.
-    With ``only``, other intents are left alone and no run is ended: other steps of this run may be at work.
-    """
-    dead: list[str] = await recorder.call(_for(ledger.runs.unfinished, job))
-    if not dead:
-        return 0
-    unsettled: list[Record] = await recorder.call(_for(ledger.runs.unsettled, job))
-    unsettled = [record for record in unsettled if only is None or only(record.draft)]
-    left: set[str] = set()
-    for record in unsettled:
-        outcome = await _outcome(record.draft, run, opened, fingerprinter)
-        if outcome is None:
-            left.add(record.draft.run)
-        else:
-            recorder.later(outcome)
-    for name in dead:
-        if only is None and name not in left and name != run:
-            recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=Reason.INTERRUPTED))
-    await recorder.flush()
-    return len(unsettled)
-
-
-def _for(work: Callable[[str], list[Any]], job: str) -> Callable[[], list[Any]]:
-    return lambda: work(job)
-
-
-async def _outcome(intended: Draft, run: str, opened: OpenStores, fingerprinter: Fingerprinter) -> Draft | None:
-    """What became of one announced write; None where it cannot be found out now."""
-    told = intended._replace(run=run, reason=Reason.INTERRUPTED)
-    not_done = told._replace(event=Event.FAILED)
-    if intended.dest not in opened.stores:
-        # Gone from the documents, or out of reach now: only the first is for good.
-        return None if intended.dest in opened.failed else not_done._replace(reason=Reason.CANNOT_SEE)
-    reader = opened.get(intended.dest).reader
-    if reader is None:
-        return not_done._replace(reason=Reason.CANNOT_SEE)
-    try:
-        found = await reader.read(intended.key)
-    except SecretNotFound:
-        gone = told._replace(event=Event.DONE, dest_version=None)
-        return gone if intended.action == "delete" else not_done
-    except SecretSyncError:
-        return None
-    if intended.action == "delete":
-        # With Merge only our fields were to go.
-        left = not intended.fields or fingerprinter.holds(intended.dest, intended.key, found.value, intended.fields)
-        return not_done if left else told._replace(event=Event.DONE, dest_version=None)
-    if not fingerprinter.is_value(intended.fingerprint, intended.dest, intended.key, found.value, intended.fields):
-        return not_done
-    return told._replace(event=Event.DONE, dest_version=found.version)
-
-
 # -- Closing a run of which nothing is left ---------------------------------------------------------------------------
 #
 # A run in one process ends itself. One whose steps are processes of their own may fail in any of them, or lose them,
@@ -264,20 +215,24 @@ _DONE = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DE
 def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str) -> bool:
     """Give back the lease that ``holder`` has for a run that is over, and record its end, unless that is done.
 
-    A run that left a write announced and not settled stays open: only a look at the destination can tell what became
-    of it, and the next run takes that look. ``reason`` is how it ended, in one word. Gives whether an end was
-    recorded. Raises LedgerError.
+    A write that it left announced counts as uncertain: only a look at the destination can tell what became of it, and
+    the next run takes that look. ``reason`` is how it ended, in one word. Gives whether an end was recorded. Raises
+    LedgerError.
     """
     # First the lease: a process of the run that is not quite dead yet announces nothing without it.
     ledger.leases.release(job, holder)
-    if run not in ledger.runs.unfinished(job) or any(record.draft.run == run for record in ledger.runs.unsettled(job)):
+    if run not in ledger.runs.unfinished(job):
         return False
     return ledger.runs.finish(job, run, reason=reason, counts=_counts(ledger, job, run))
 
 
 def _counts(ledger: Ledger, job: str, run: str) -> str:
     """What the run's records say that it did, by the last word on each secret; nothing of what needed no write."""
-    last: dict[tuple[str, str], Result | None] = {}
+    last: dict[tuple[str, str], Result | None] = {
+        (record.draft.dest, record.draft.key): Result.UNCERTAIN
+        for record in ledger.runs.unsettled(job)
+        if record.draft.run == run
+    }
     # From its last record back to its first, so that a long history costs nothing.
     for record in ledger.records(job=job, run=run, newest_first=True):
         draft = record.draft
@@ -290,5 +245,5 @@ def _counts(ledger: Ledger, job: str, run: str) -> str:
         elif draft.event is Event.SKIPPED:
             last.setdefault((draft.dest, draft.key), None)
     results = list(last.values())
-    counts = {result: results.count(result) for result in (*_DONE.values(), Result.FAILED)}
+    counts = {result: results.count(result) for result in (*_DONE.values(), Result.FAILED, Result.UNCERTAIN)}
     return " ".join(f"{result.value}={count}" for result, count in counts.items() if count)

@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.run.binding import find_binding, record_binding
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
-from secretsync_core.run.record import Recorder, settle
+from secretsync_core.run.record import Recorder
+from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.run.binding import Binding
     from secretsync_core.run.fingerprint import FingerprintKey
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
@@ -39,7 +42,10 @@ def new_run_id() -> str:
 
 
 class Run:
-    """What a run, or a step of it, works with. Made by :func:`open_run`."""
+    """What a run, or a step of it, works with. Made by :func:`open_run`.
+
+    ``settled`` has what became of the writes that earlier runs left open, once :meth:`settle` has looked.
+    """
 
     def __init__(
         self,
@@ -50,6 +56,7 @@ class Run:
         fingerprinter: Fingerprinter,
         name: str,
         stop: asyncio.Event,
+        binding: Binding,
     ) -> None:
         self.plan = plan
         self.opened = opened
@@ -57,21 +64,31 @@ class Run:
         self.name = name
         self.stop = stop
         self.comparer = Comparer(plan, opened, fingerprinter, recorder)
+        self.settled = Settled()
+        self._binding = binding
         self._ledger = ledger
         self._fingerprinter = fingerprinter
 
-    async def settle(self, only: Callable[[Draft], bool] | None = None) -> int:
-        """Give the announced writes of runs that were killed their outcome; gives how many there were.
+    async def settle(self, only: Callable[[Draft], bool] | None = None) -> None:
+        """Give the announced writes that earlier runs left open their outcome; ``settled`` has what came of it.
 
-        With ``only`` some of them, which nobody else works on now, and no run is ended.
+        With ``only`` some of them, which nobody else works on now, and no run is closed.
         """
-        return await settle(
-            self.plan.job, self.name, self._ledger, self.recorder, self.opened, self._fingerprinter, only
+        self.settled = await settle(
+            self.plan.job,
+            self.name,
+            self._ledger,
+            self.recorder,
+            self.opened,
+            self._fingerprinter,
+            only,
+            name_now=self._binding.name_now,
         )
 
     async def start(self) -> None:
         """Record that this run began, unless a step of it did so already and it goes on."""
         await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name))
+        await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder)
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
@@ -126,6 +143,9 @@ async def open_run(
                 plan, documents, environ=environ, retry=retry, stop=stop, marks=owner_marks(plan.job, fingerprint_key)
             ) as opened,
         ):
-            yield Run(plan, ledger, recorder, opened, Fingerprinter(fingerprint_key), name, stop)
+            binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)
+            yield Run(
+                plan, ledger, recorder, opened, Fingerprinter(fingerprint_key, binding.names), name, stop, binding
+            )
     finally:
         await recorder.aclose()

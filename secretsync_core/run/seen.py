@@ -95,6 +95,7 @@ class Destination:
         readable: whether we may read it; where not, nothing is ``seen``, and the ledger alone knows.
         seen: what it holds.
         known: what the ledger knows of its keys.
+        tells: whether writing what is absent fails where it exists after all.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Destination:
     readable: bool
     seen: DestSeen
     known: Mapping[str, KeyState]
+    tells: bool = True
 
 
 class Whereabouts(NamedTuple):

@@ -60,6 +60,7 @@ class Shard:
         together: how many steps of the run may work at a time, and share the job's limits.
         settles: the items that are in sync once it is done.
         unchanged: how many secrets of the item need nothing; they are in no change.
+        adopt: the destination keys that the run takes over.
     """
 
     job: str
@@ -77,6 +78,7 @@ class Shard:
     together: int = 1
     settles: tuple[str, ...] = ()
     unchanged: int = 0
+    adopt: tuple[str, ...] = ()
 
     @property
     def covers(self) -> tuple[str, ...]:
@@ -118,6 +120,7 @@ class Manifest:
         run: the run that made it.
         shown: the items that needed nothing, and whose state was shown already.
         requests: requests by store and kind, to find out all this.
+        adopt: the destination keys that the run takes over.
     """
 
     job: str
@@ -132,6 +135,7 @@ class Manifest:
     run: str = ""
     shown: tuple[str, ...] = ()
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
+    adopt: tuple[str, ...] = ()
 
 
 def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:

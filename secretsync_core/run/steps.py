@@ -20,8 +20,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
+from secretsync_core.run.adopting import told_of_refused
+from secretsync_core.run.binding import find_binding
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
@@ -36,6 +38,7 @@ from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
+from secretsync_core.run.settling import spare, still_uncertain, uncertain_writes
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
 
 if TYPE_CHECKING:
@@ -84,23 +87,36 @@ async def plan(
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
     options, observer = options or Options(), observer or Silent()
-    job_plan = build_plan(job, options.items, max_delete=options.max_delete)
+    job_plan = build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
         marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
-            fingerprinter = Fingerprinter(fingerprint_key) if fingerprint_key is not None else None
+            names: dict[str, tuple[str, ...]] = {}
+            if ledger is not None and recorder is not None:
+                names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
+            fingerprinter = Fingerprinter(fingerprint_key, names) if fingerprint_key is not None else None
             comparer = Comparer(job_plan, opened, fingerprinter, recorder)
             found = await decide_changes(
                 job_plan, opened, comparer, recorder, verify=options.verify, keep_unchanged=True
             )
+            told = list(found.warnings)
+            if (
+                ledger is not None
+                and recorder is not None
+                and (waiting := await recorder.call(lambda: ledger.runs.unsettled(job.name)))
+            ):
+                told.append(uncertain_writes(len(waiting)))
             observer.phase("comparing")
             picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
             changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
-            changes += found.deletes
+            refused = told_of_refused(job.name, changes, job_plan.spec.dest)
+            # As the sync will: where a copy is refused, nothing of its item goes.
+            undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
+            changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, list(found.warnings), list(found.errors), opened.requests)
+            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests)
     finally:
         if recorder is not None:
             await recorder.aclose()
@@ -126,7 +142,7 @@ async def sync(
     options, observer, stop = options or Options(), observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     async with open_run(
-        build_plan(job, options.items, max_delete=options.max_delete), documents, ledger,
+        build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt), documents, ledger,
         environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=options.retry, stop=stop,
     ) as run:  # fmt: skip
         await run.settle()
@@ -135,6 +151,7 @@ async def sync(
         found = await _unless_stopped(_look(run, verify=options.verify), stop) or ChangeSet()
         await run.start()
         done.begin(found)
+        done.report.warnings += found.idle
         await _carry_out(run, found, done)
         await _close(run, done.report)
     return done.report
@@ -164,6 +181,7 @@ async def check(
     try:
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
             observer.phase("comparing")
+            names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
             since = await recorder.position()
             state = await recorder.state()
             selected = {item.name for item in job_plan.items}
@@ -173,7 +191,7 @@ async def check(
                     for dest, keys in state.items()
                 }
             await look_for_drift(
-                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key), done.report, done.settled,
+                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
                 since=since, verify=options.verify,
             )  # fmt: skip
             done.report.requests = opened.requests
@@ -241,7 +259,9 @@ class Done:
         self.observer.outcome(outcome)
 
 
-async def preview(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Change]]:
+async def preview(
+    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+) -> tuple[Manifest, list[Change]]:
     """What a run would do. Needs no lease, and writes nothing, not even to the ledger."""
     planned = await plan(
         _document(step.documents, job),
@@ -249,7 +269,7 @@ async def preview(step: Step, job: str, *, items: Collection[str], verify: bool)
         step.ledger,
         environ=step.environ,
         fingerprint_key=step.fingerprint_key,
-        options=Options(_chosen(step.documents, job, items), verify),
+        options=Options(_chosen(step.documents, job, items), verify, adopt=frozenset(adopt)),
     )
     if planned.errors and not planned.changes:
         raise _as_error(planned.errors[0])
@@ -257,20 +277,23 @@ async def preview(step: Step, job: str, *, items: Collection[str], verify: bool)
     return Manifest(job, tuple(items), warnings=told, verify=verify, dry_run=True), planned.changes
 
 
-async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) -> tuple[Manifest, list[Shard]]:
+async def expand(
+    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+) -> tuple[Manifest, list[Shard]]:
     """Look at sources and destinations, and split what is to be done.
 
     Raises what kept every item from being seen, PlanRefused where the plan must not run, and LeaseHeld.
     """
-    async with _open(step, job, items) as run:
+    async with _open(step, job, items, adopt=adopt) as run:
         await run.settle()
-        found = await _look(run, verify=verify)
+        found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
         # What the shards do not delete comes last, and may say otherwise of its items.
         of_shards = {(change.dest, change.key) for shard in shards for change in shard.deletes}
         left = {change.item for change in found.deletes if (change.dest, change.key) not in of_shards}
+        left.update(draft.item for draft in run.settled.left)
         shards = [
             # Of an item in parts none of them tells of the rest.
             replace(
@@ -280,6 +303,7 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
                 together=together,
                 settles=_settles(shard, left),
                 unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
+                adopt=tuple(adopt),
             )
             for shard in shards
         ]
@@ -297,11 +321,12 @@ async def expand(step: Step, job: str, *, items: Collection[str], verify: bool) 
             dict(found.unchanged),
             len(found.deletes),
             frozenset(of_shards),
-            tuple(found.warnings),
+            (*found.warnings, *found.idle),
             verify,
             run=step.run,
             shown=settled,
             requests=run.opened.requests,
+            adopt=tuple(adopt),
         )
         return manifest, shards
 
@@ -334,7 +359,7 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
-    async with _open(step, shard.job, shard.covers, share=shard.together) as run:
+    async with _open(step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt) as run:
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
         stale = step.again or shard.run != step.run
@@ -383,7 +408,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
     they are found and done.
     """
-    async with _open(step, manifest.job, manifest.items) as run:
+    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         await run.settle()
         await run.start()
@@ -397,6 +422,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             )
         else:
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
+            _tell_uncertain(run, ChangeSet(), done)
         mine = [one for one in moved if one.run == step.run]
         _credit(done.report, mine)
         of_steps = [manifest.requests] if manifest.run == step.run else []
@@ -421,8 +447,10 @@ def _credit(report: Report, moved: Collection[Moved]) -> None:
 
 
 @asynccontextmanager
-async def _open(step: Step, job: str, items: Collection[str], *, share: int = 1) -> AsyncIterator[Run]:
-    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items))
+async def _open(
+    step: Step, job: str, items: Collection[str], *, share: int = 1, adopt: Collection[str] = ()
+) -> AsyncIterator[Run]:
+    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt)
     if share > 1:
         job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
     async with open_run(
@@ -477,8 +505,29 @@ async def _look(run: Run, *, verify: bool, deleted: Collection[tuple[str, str]] 
     return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify, deleted=deleted)
 
 
+def _without_uncertain(run: Run, found: ChangeSet) -> ChangeSet:
+    """What may be written now: nothing where an earlier write is uncertain, or nobody could tell the two apart."""
+    places = run.settled.places
+    if not places:
+        return found
+    return replace(found, changes=spare(found.changes, places), deletes=spare(found.deletes, places))
+
+
+def _tell_uncertain(run: Run, found: ChangeSet, done: Done) -> None:
+    """Tell what earlier runs announced and nobody can see yet: it stays so, whatever else this run does."""
+    changes = {(change.dest, change.key): change for change in (*found.changes, *found.deletes)}
+    selected = {item.name for item in run.plan.items}
+    last = {(draft.dest, draft.key): draft for draft in run.settled.left}
+    for place, draft in last.items():
+        if place in changes or not run.plan.partial or draft.item in selected:
+            done.settled(still_uncertain(draft, changes.get(place)))
+    done.report.warnings += run.settled.warnings
+
+
 async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     """The copies, and then the deletes of items of which every copy is in place."""
+    _tell_uncertain(run, found, done)
+    found = _without_uncertain(run, found)
     transfer = run.transfer(done.settled)
     done.observer.phase("transferring")
     done.observer.planned(len(found.changes))

@@ -12,9 +12,11 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.record import LeaseLost
+from secretsync_core.run.settling import Fate, Found, look_at, outcome, uncertain
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
-    from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.secret import SecretValue
     from secretsync_core.stores.base import Reader
 
 _CONFLICTS = 4
 """How often one secret is decided again because somebody else wrote it between our look and our write."""
+
+_SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
+"""The policies that leave alone what others made."""
 
 _WRITTEN = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED}
 
@@ -49,7 +54,9 @@ class Transfer:
         stop: asyncio.Event,
         settle: Callable[[Outcome], None],
     ) -> None:
-        self._policy = plan.spec.write_policy
+        self._job = plan.job
+        self._dests = len(plan.spec.dest)
+        self._policies = {item.name: item.write_policy for item in plan.items}
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
@@ -154,6 +161,8 @@ class Transfer:
                 return await self._found_right(verdict)
             if change.action is Action.SKIP:
                 return self._skipped(change, conflicts)
+            if change.action is Action.REFUSE:
+                return self._not_ours(change, conflicts)
             try:
                 return await self._write(verdict)
             except Conflict:
@@ -161,8 +170,10 @@ class Transfer:
                 if self._opened.readable(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word.
                     change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
-                elif self._policy is WritePolicy.IF_NOT_EXISTS:
+                elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
                     return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
+                elif self._policies[change.item] is WritePolicy.MANAGED and change.foreign:
+                    return self._not_ours(change._replace(action=Action.REFUSE, reason=Reason.NOT_MANAGED), conflicts)
                 else:
                     # It exists, and we may not look at it: from here on it is replaced, and never counted as ours.
                     change = change._replace(action=Action.UPDATE, owned=False)
@@ -174,10 +185,13 @@ class Transfer:
         )
 
     async def _adopt(self, change: Change) -> None:
-        """Put our mark on what was there before us, ahead of the look at it: where marks are versions, it sees ours."""
+        """Record that we take over what was there before us, and put our mark on it.
+
+        Ahead of the look at it: where marks are versions, it sees ours.
+        """
+        await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
         marker = self._opened.get(change.dest).marker
         if marker is not None and self._marks:
-            await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
             with suppress(SecretNotFound):  # it went meanwhile, and what is created is marked anyhow
                 await marker.mark(change.key)
 
@@ -186,6 +200,13 @@ class Transfer:
         if conflicts:
             self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
         return Outcome(change, Result.SKIPPED, change.reason)
+
+    def _not_ours(self, change: Change, conflicts: int) -> Outcome:
+        """It is not ours to write; recorded where that turned out only as it was to be written."""
+        if conflicts:
+            self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
+        readable = self._opened.readable(change.dest)
+        return _refused(change)._replace(hint=way_out(self._job, change, dests=self._dests, readable=readable))
 
     async def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
@@ -209,6 +230,7 @@ class Transfer:
     async def _write(self, verdict: Verdict) -> Outcome:
         change, value = verdict.change, verdict.value
         assert value is not None  # noqa: S101  creates and updates carry their value
+        await self._look_before_creating(change)
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(
             fingerprint=self._fingerprinter.value(change.dest, change.key, value, verdict.ours), fields=verdict.ours
         )
@@ -216,31 +238,46 @@ class Transfer:
         try:
             version = await self._put(change, value)
         except SecretSyncError as error:
-            # An attempt that got no answer may have been carried out; the next one then met what it had written.
-            written = await self._found_written(intended) if error.unanswered else None
-            if written is None:
-                self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
+            found = await self._found(intended, error)
+            if found.fate is Fate.UNSEEN:
+                return uncertain(change, error.message)
+            self._recorder.later(outcome(intended, found, error.code))
+            if found.fate is not Fate.MADE:
                 if isinstance(error, Conflict):
                     raise
                 return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-            version = written.version
-        self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
+            version = found.version
+        else:
+            self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
 
-    async def _found_written(self, intended: Draft) -> Secret | None:
-        """What stands at the destination, if it is a new version of what we announced; None if not, or if unseen."""
-        reader = self._opened.get(intended.dest).reader
-        if reader is None:
-            return None
-        try:
-            found = await reader.read(intended.key)
-        except SecretSyncError:
-            return None
-        ours = self._fingerprinter.is_value(
-            intended.fingerprint, intended.dest, intended.key, found.value, intended.fields
-        )
-        moved = found.version is None or found.version != intended.dest_version
-        return found if moved and ours else None
+    async def _look_before_creating(self, change: Change) -> None:
+        """Look once more where a store cannot be told to create only, and what others made meanwhile is to stay.
+
+        Raises Conflict where there is something.
+        """
+        halves = self._opened.get(change.dest)
+        if (
+            change.action is not Action.CREATE
+            or self._policies[change.item] not in _SPARING
+            or halves.reader is None
+            or halves.conditional is not None
+            or halves.creator is not None
+        ):
+            return
+        with suppress(SecretNotFound):
+            await halves.reader.read(change.key)
+            raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
+
+    async def _found(self, intended: Draft, error: SecretSyncError) -> Found:
+        """What became of an announced write that ended with an error.
+
+        An attempt that got no answer may have been carried out, and a later one then met what it had written: the look
+        decides, also where the error says Conflict. Where it fails too, nobody knows, and the announcement stays open.
+        """
+        if not error.unanswered:
+            return Found(Fate.NOT_MADE)
+        return await look_at(intended, self._opened, self._fingerprinter)
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
@@ -263,7 +300,9 @@ class Transfer:
         if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
             return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
         rest, ours, seen = None, "", None
-        if self._policy is WritePolicy.MERGE:
+        if await self._comparer.is_merged(change):
+            if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
+                return _refused(change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE))
             rest, ours, seen = await self._comparer.without_ours(change)
             if seen != change.dest_version:
                 return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE))
@@ -278,9 +317,14 @@ class Transfer:
             else:
                 await halves.deleter.delete(change.key)
         except SecretSyncError as error:
-            self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
-            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-        self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
+            found = await self._found(intended, error)
+            if found.fate is Fate.UNSEEN:
+                return uncertain(change, error.message)
+            self._recorder.later(outcome(intended, found, error.code))
+            if found.fate is not Fate.MADE:
+                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+        else:
+            self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
         return Outcome(change, Result.DELETED, change.reason)
 
     async def _is_ours(self, store: Reader, change: Change) -> bool:

@@ -147,7 +147,9 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
         hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
         if not store.permissions.may_write:
             found.problem(path, f"spec.dest names {name}, which is read-only", hint)
-        elif spec.get("writePolicy") == WritePolicy.MERGE.value and not store.permissions.may_read:
+        elif not store.permissions.may_read and any(
+            part.get("writePolicy") == WritePolicy.MERGE.value for part in (spec, *_plan(found))
+        ):
             found.problem(path, f"writePolicy Merge needs to read {name}, which is write-only", hint)
         elif spec.get("driftCheck") is not None and not store.permissions.may_read:
             found.problem(path, f"driftCheck cannot read {name}, which is write-only", hint, warning=True)

@@ -17,6 +17,7 @@ from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, Valu
 class WritePolicy(StrEnum):
     """What happens to a destination secret that exists."""
 
+    MANAGED = "Managed"
     REPLACE = "Replace"
     IF_NOT_EXISTS = "IfNotExists"
     MERGE = "Merge"
@@ -147,6 +148,12 @@ class CombinePart(Choice):
     query: QuerySelector | None = None
 
 
+class ItemOwnership(Spec):
+    """Who owns the secrets of one plan item."""
+
+    adopt: bool = Field(description="Whether to take ownership of secrets that exist already.")
+
+
 class PlanItem(Choice):
     """One line of the plan: exactly one of ``secret``, ``query`` or ``combine``."""
 
@@ -170,6 +177,13 @@ class PlanItem(Choice):
         default=None, description="Make one destination secret of each field, named ``<key>/<field>``."
     )
     source: Name | None = Field(default=None, description="Read from this SecretStore instead of the job's source.")
+    write_policy: WritePolicy | None = Field(
+        default=None, strict=False, description="What happens to secrets that exist. Default: the job's."
+    )
+    deletion_policy: DeletionPolicy | None = Field(
+        default=None, strict=False, description="What happens to secrets whose source is gone. Default: the job's."
+    )
+    ownership: ItemOwnership | None = Field(default=None, description="Who owns its secrets. Default: the job's.")
 
     @model_validator(mode="after")
     def _combined(self) -> PlanItem:
@@ -239,7 +253,13 @@ class SyncJobSpec(Spec):
     on_change: OnChange | None = None
     drift_check: DriftCheck | None = None
     suspend: bool = Field(default=False, description="Run only when the job is named.")
-    write_policy: WritePolicy = Field(default=WritePolicy.REPLACE, strict=False)
+    write_policy: WritePolicy = Field(
+        default=WritePolicy.MANAGED,
+        strict=False,
+        description="What happens to a destination secret that exists: Managed updates what this job created or took "
+        "over and refuses others that differ, Replace overwrites every one, IfNotExists leaves every one alone, Merge "
+        "keeps the fields that are not ours.",
+    )
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.RETAIN, strict=False)
     max_delete: Amount = Field(
         default_factory=lambda: Amount.parse("10%"),

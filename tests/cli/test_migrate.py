@@ -19,7 +19,7 @@ def _age(cli: Cli) -> None:
     key = load_key(environ={}, directory=home, create=False).seal
     with sqlite3.connect(home / "ledger.db") as file:
         file.execute("DROP INDEX items")
-        for table in ("alembic_version", "run_requests", "item_state", "checks", "drift"):
+        for table in ("alembic_version", "run_requests", "item_state", "checks", "drift", "places", "positions"):
             file.execute(f"DROP TABLE {table}")
         file.execute(
             "UPDATE meta SET value = '1', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "1"),)
@@ -37,8 +37,8 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
         assert "`secretsync audit migrate`" in ran.err
     ran = started("audit", "migrate")
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"ledger\.db: tables upgraded from version 1 to 3$", ran.out.strip())
-    assert started("audit", "migrate").out.strip().endswith("tables already at version 3")
+    assert re.search(r"ledger\.db: tables upgraded from version 1 to 4$", ran.out.strip())
+    assert started("audit", "migrate").out.strip().endswith("tables already at version 4")
     for command in (["sync"], ["status"]):
         assert "migrate" not in started(*command).err
     assert started("audit", "verify", "--output", "json").json["sound"] is True
@@ -47,11 +47,11 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
 def test_migrating_in_json(started: Cli) -> None:
     """A machine is told both versions; a ledger that is not there is made in the newest one."""
     assert started("audit", "migrate", "--output", "json").json == {
-        "ledger": "secretsync/.secretsync/ledger.db", "before": 3, "after": 3, "exitCode": 0,
+        "ledger": "secretsync/.secretsync/ledger.db", "before": 4, "after": 4, "exitCode": 0,
     }  # fmt: skip
     _age(started)
     found = started("audit", "migrate", "--output", "json").json
-    assert (found["before"], found["after"]) == (1, 3)
+    assert (found["before"], found["after"]) == (1, 4)
 
 
 def test_without_alembic_the_extra_is_named_and_nothing_changes(started: Cli) -> None:

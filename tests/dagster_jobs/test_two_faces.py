@@ -19,7 +19,9 @@ from run.world import World
 from dagster_jobs.lab import Lab
 from secretsync_core.errors import AccessDenied
 from secretsync_core.model.inventory import Gap, display_version
+from secretsync_core.run.record import close_run
 from secretsync_core.stores import memory
+from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,14 @@ ITEMS = [
     "{name: fields, query: {path: b}, split: fields, keyTransform: [{prefix: split/}]}",
     "{name: all, key: all, combine: [{name: p, query: {path: a, key: {regexp: '1$'}}}, {name: q, secret: {key: d}}]}",
     "{name: dsn, secret: {key: c}, keyTransform: [{prefix: t/}], valueTransform: [{template: {data: {u: '{{ x }}'}}}]}",
+]
+LOST = ("made", "not made")
+FAULTS: list[Callable[[str], tuple[str, str, str]]] = [
+    lambda key: ("src", "read", key),
+    lambda key: ("dst", "write_if", key),
+    lambda key: ("dst", "read", key),
+    lambda key: ("dst", "made", key),  # the answer to a write is lost, and nobody can look
+    lambda key: ("dst", "not made", key),
 ]
 APART = [("a", "a-but-x")]
 """Items that claim the same keys: a document has the first of them alone."""
@@ -85,7 +95,7 @@ def _story(seed: int) -> list[Round]:
             if number and draw.random() < 0.1:
                 one.removed.append(("dst", key))
             if draw.random() < 0.1:
-                one.fails.append(draw.choice([("src", "read", key), ("dst", "write_if", key), ("dst", "read", key)]))
+                one.fails.append(draw.choice(FAULTS)(key))
         if draw.random() < 0.2:
             one.gap = draw.choice(["a/", "b/1"])
         rounds.append(one)
@@ -103,7 +113,10 @@ def _play(world: World, story: list[Round], run: Callable[[bool], bool]) -> list
             if asyncio.run(world.get(store, key)) is not None:
                 asyncio.run(world.remove(store, key))
         for store, operation, key in one.fails:
-            world.fault(store).fail(operation, AccessDenied("no"), key=key)
+            if operation in LOST:
+                world.lose(key, store=store, done=operation == "made")
+            else:
+                world.fault(store).fail(operation, AccessDenied("no"), key=key)
         if one.gap:
             world.fault("src").gap("list", Gap(one.gap, "access-denied", "no"))
         ok = run(one.verify)
@@ -114,6 +127,13 @@ def _play(world: World, story: list[Round], run: Callable[[bool], bool]) -> list
         told.append(_told(world, ok=ok))
     assert world.sound()
     return told
+
+
+def _in_dagster(lab: Lab, verify: bool) -> bool:
+    """Run the job, and close its books, as the executor of a run worker does."""
+    result = lab.run(verify=verify)
+    close_run(lab.ledger, "job", result.run_id, holder_of(result.run_id), reason="failed")
+    return result.success
 
 
 def _told(world: World, *, ok: bool) -> dict[str, Any]:
@@ -131,6 +151,8 @@ def _told(world: World, *, ok: bool) -> dict[str, Any]:
         "out of sync": {each.item for each in world.ledger.items.out_of_sync("job")},
         # Of a run that failed in Dagster nobody counts; and what needed no write the last step looks at once more.
         "results": {name: last.counts.get(name, 0) for name in ("created", "updated", "deleted") if ok},
+        "uncertain": last.counts.get("uncertain", 0),
+        "open": sorted((draft.dest, draft.key) for draft in (r.draft for r in world.ledger.runs.unsettled("job"))),
     }
 
 
@@ -168,7 +190,7 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tu
         cli = _play(world, story, lambda verify: asyncio.run(world.sync(verify=verify)).ok)
         world.close()
         lab = Lab(tmp_path / f"{number}-dagster", monkeypatch)
-        dagster = _play(lab, story, lambda verify: lab.run(verify=verify).success)
+        dagster = _play(lab, story, lambda verify: _in_dagster(lab, verify))
         lab.close()
         lab.instance.dispose()
         memory.reset()

@@ -19,7 +19,7 @@ def _report(**results: Result) -> Report:
 
 @pytest.mark.parametrize("result", Result)
 def test_an_item_is_out_of_sync_where_one_of_its_secrets_is(result: Result) -> None:
-    """Failed, refused and not reached, and nothing else, leave an item out; the report is not ok just then."""
+    """What is not done leaves its item out, and nothing else does; the report is not ok just then."""
     report = _report(a=result, b=Result.UNCHANGED)
     assert report.out_of_sync == ({"a"} if result in NOT_DONE else set())
     assert report.ok is (result not in NOT_DONE)

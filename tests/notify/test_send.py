@@ -64,6 +64,8 @@ def test_a_webhook_gets_json(make_job: MakeJob, hook: Hook) -> None:
         "counts": {"created": 2, "failed": 1},
         "failed": [{"item": "all", "dest": "dest", "key": "payments/api", "reason": "access-denied"}],
         "failedCount": 1,
+        "uncertain": [],
+        "uncertainCount": 0,
         "drifted": [],
         "driftedCount": 0,
         "blockedDeletes": 0,

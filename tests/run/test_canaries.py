@@ -44,13 +44,14 @@ class Planted:
         self.world = world
         self.canaries = {name: canary(name) for name in NAMES}
         self.traces: list[str] = []
+        self.results: list[str] = []
 
     async def plant(self) -> None:
         """Write them."""
         world, text = self.world, {name: each.text for name, each in self.canaries.items()}
         world.files("files")
         world.store("dst")
-        world.job(PLAN, deletionPolicy="Delete", maxDelete="9")
+        world.job(PLAN, deletionPolicy="Delete", maxDelete="9", writePolicy="Replace")
         await world.put("src", "app/a", {"password": text["field"], text["name"]: {"deep": [text["nested"]]}})
         await world.put("src", "app/b", {"token": text["other"]})
         await world.put("files", "raw/c", self.canaries["blob"].data)
@@ -61,7 +62,7 @@ class Planted:
         world = self.world
         for step in (world.plan, world.sync, world.check, world.sync, world.plan):
             try:
-                self.traces.append(repr(await step(verify=True)))
+                self.results.append(repr(await step(verify=True)))
             except Exception as error:  # noqa: BLE001  whatever comes out is looked through
                 self.keep(error)
             gc.collect()
@@ -84,6 +85,9 @@ class Planted:
     def search(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
         """Look through everything that was left behind."""
         wanted: list[Canary] = list(self.canaries.values())
+        # A plan names the fields that differ from somebody else's secret, and nothing else ever does.
+        told = [each for name, each in self.canaries.items() if name != "name"]
+        assert [find for each in self.results for find in find_in(each, told)] == []
         printed = capfd.readouterr()
         exported = b"".join(export(self.world.ledger.records()))
         everything: list[bytes | str] = [*self.traces, caplog.text, printed.out, printed.err, exported]

@@ -49,11 +49,16 @@ def test_the_last_word_on_a_secret_counts(ledger: Ledger) -> None:
     assert ledger.runs.summary("job").last_run.counts == {"created": 2}  # type: ignore[union-attr]
 
 
-def test_a_write_that_nobody_knows_the_end_of_keeps_it_open(ledger: Ledger) -> None:
-    """Its lease is free all the same: the next run looks at the destination, and ends it."""
-    ledger.append("job", [intended("c")])
-    assert not _close(ledger)
-    assert ledger.runs.unfinished("job") == ["run-1"]
+def test_a_write_that_nobody_knows_the_end_of_is_uncertain(ledger: Ledger) -> None:
+    """The run has ended, and says so of it; the write stays open, for the next run to look at."""
+    ledger.append("job", [intended("b", intent="again"), intended("c")])
+    assert _close(ledger)
+    last = ledger.runs.summary("job").last_run
+    assert last is not None
+    assert (last.counts, last.ok) == ({"created": 1, "uncertain": 2}, False)
+    assert ledger.runs.unfinished("job") == []
+    assert ledger.runs.unsettled_runs("job") == {"run-1": True}
+    assert [record.draft.key for record in ledger.runs.unsettled("job")] == ["b", "c"]
     assert ledger.leases.held() == []
 
 

@@ -20,18 +20,30 @@ if TYPE_CHECKING:
 ALL = "- {name: all, query: {}}"
 
 
-async def _one(world: World) -> None:
-    world.job(ALL)
+async def _one(world: World, **spec: str) -> None:
+    world.job(ALL, **spec)
     await world.put("src", "k", {"x": "1"})
 
 
 async def test_a_writer_between_look_and_write(world: World) -> None:
-    """What somebody wrote in between is looked at and then replaced; he is noticed, not run over blindly."""
-    await _one(world)
+    """With Replace, what somebody wrote in between is looked at and then replaced; he is not run over blindly."""
+    await _one(world, writePolicy="Replace")
     world.fault("dst").run("write_if", lambda key: world.put("dst", key, {"x": "theirs"}))
     assert (await world.sync()).ok
     assert await world.get("dst", "k") == {"x": "1"}
     assert not world.state()["dst", "k"].owned
+
+
+async def test_a_writer_between_look_and_write_keeps_his_value(world: World) -> None:
+    """By default what somebody created in between is his: the key is refused, and the ledger tells why."""
+    await _one(world)
+    world.fault("dst").run("write_if", lambda key: world.put("dst", key, {"x": "theirs"}))
+    report = await world.sync()
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1}, {"k": "not-managed"})
+    assert report.failures[0].hint.startswith("`secretsync sync job --adopt k` takes it over")
+    assert await world.get("dst", "k") == {"x": "theirs"}
+    assert ("dst", "k") not in world.state()
+    assert world.records()[-2].draft.reason == "not-managed"
 
 
 async def test_a_writer_of_the_very_same_value(world: World) -> None:
@@ -46,7 +58,7 @@ async def test_a_writer_of_the_very_same_value(world: World) -> None:
 
 async def test_a_writer_who_never_ends(world: World) -> None:
     """After a few rounds the key is given up with a conflict, and the others are copied."""
-    await _one(world)
+    await _one(world, writePolicy="Replace")
     await world.put("src", "other", {"x": "1"})
     world.fault("dst").run("write_if", lambda key: world.put("dst", key, {"x": "t"}), key="k", times=None)
     report = await world.sync()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from run.test_settling import Dying
+from run.dying import Dying
 from run.world import World, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError
@@ -96,7 +96,8 @@ class Convergence(RuleBasedStateMachine):
         self.theirs.discard(f"{prefix}/{key}")
 
     @rule(
-        policy=st.sampled_from(["Replace", "IfNotExists", "Merge"]), transform=st.sampled_from(sorted(TRANSFORMS)),
+        policy=st.sampled_from(["Replace", "Managed", "IfNotExists", "Merge"]),
+        transform=st.sampled_from(sorted(TRANSFORMS)),
         prefix=st.sampled_from("pq"), item=st.sampled_from(["it", "renamed"]),
         deletion=st.sampled_from(["Retain", "Delete", "Delete"]),
     )  # fmt: skip
@@ -145,10 +146,16 @@ class Convergence(RuleBasedStateMachine):
         report = asyncio.run(self.world.sync())
         after: dict[str, Any] = asyncio.run(self.world.all("dst"))
         assert report.errors == []
-        assert {failure.change.reason.value for failure in report.failures} <= {"changed-outside"}
+        refused = {failure.change.key for failure in report.failures if failure.change.reason.value == "not-managed"}
+        reasons = {failure.change.reason.value for failure in report.failures if failure.change.key not in refused}
+        assert reasons <= {"changed-outside", "item-failed"} if refused else reasons <= {"changed-outside"}
+        assert not refused or self.policy == "Managed"
+        assert all(after[key] == before[key] for key in refused)
         assert self.theirs <= set(after)
         for key, fields in self.wanted.items():
-            if self.policy == "Replace":
+            if key in refused:
+                continue
+            if self.policy in ("Replace", "Managed"):
                 assert after[key] == fields
             elif self.policy == "Merge":
                 assert after[key].items() >= fields.items()

@@ -20,8 +20,8 @@ def _job(world: World, plan: str = TWO, max_delete: str = "5", **more: str) -> N
     world.job(plan, deletionPolicy="Delete", maxDelete=max_delete, **more)
 
 
-async def _synced(world: World) -> None:
-    _job(world)
+async def _synced(world: World, **more: str) -> None:
+    _job(world, **more)
     await world.seed("src", {"app/a": {"x": "1"}, "app/b": {"x": "1"}, "more/c": {"x": "1"}})
     await world.sync()
 
@@ -47,9 +47,9 @@ async def test_retain_keeps_everything(world: World) -> None:
 
 
 async def test_what_we_did_not_create_stays(world: World) -> None:
-    """A key that was there before us is brought in line, and outlives its source."""
+    """A key that was there before us is brought in line where Replace is named, and outlives its source."""
     await world.put("dst", "app/a", {"x": "before us"})
-    await _synced(world)
+    await _synced(world, writePolicy="Replace")
     await world.remove("src", "app/a")
     assert counted(await world.sync()) == {"unchanged": 2}
     assert await world.get("dst", "app/a") == {"x": "1"}

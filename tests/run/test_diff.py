@@ -16,7 +16,8 @@ from secretsync_core.run.decide import decide, stands
 from secretsync_core.schema.job import WritePolicy
 
 REPLACE, IF_NOT, MERGE = WritePolicy.REPLACE, WritePolicy.IF_NOT_EXISTS, WritePolicy.MERGE
-POLICIES = (REPLACE, IF_NOT, MERGE)
+MANAGED = WritePolicy.MANAGED  # decides as Merge does until values are compared: M stands for both
+POLICIES = (REPLACE, IF_NOT, MERGE, MANAGED)
 TARGET = Target("it", "k", (SourceRef("src", "k"),), "s1")
 
 ENTRIES = {
@@ -113,6 +114,16 @@ def test_verify_reads_what_versions_would_clear(seen: str, known: str, policy: W
         assert change.action is Action.SKIP
     else:
         assert (change.action, change.reason, change.known) == (Action.COMPARE, Reason.VERIFY, True)
+
+
+def test_a_key_that_nobody_can_look_at_is_refused_by_default() -> None:
+    """Where the destination neither shows nor tells what is there, Managed writes only what the ledger knows."""
+    blind = {"entry": None, "hidden": False, "readable": False, "verify": False, "tells": False}
+    change = decide(TARGET, "def", "dst", state=None, policy=MANAGED, **blind)  # type: ignore[arg-type]
+    assert (change.action, change.reason) == (Action.REFUSE, Reason.CANNOT_SEE)
+    known = decide(TARGET, "def", "dst", state=STATES["source moved"], policy=MANAGED, **blind)  # type: ignore[arg-type]
+    assert known.action is Action.UPDATE
+    assert decide(TARGET, "def", "dst", state=None, policy=REPLACE, **blind).action is Action.CREATE  # type: ignore[arg-type]
 
 
 def test_a_source_without_versions_is_compared_and_drift_is_still_seen() -> None:

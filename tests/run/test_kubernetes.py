@@ -172,7 +172,7 @@ async def test_deletes_only_what_it_created(pair: Pair) -> None:
     pair.put("app/old", {"x": "1"})
     pair.create("app-old", {"x": b"0"})
     pair.create("other", {"x": b"0"})
-    spec = {"deletionPolicy": "Delete", "maxDelete": "9"}
+    spec = {"deletionPolicy": "Delete", "maxDelete": "9", "writePolicy": "Replace"}
     assert counted(await pair.up(**spec)) == {"created": 1, "updated": 1}
     pair.remove("app/new")
     pair.remove("app/old")
@@ -259,7 +259,7 @@ async def test_what_cannot_be_written_fails_alone(pair: Pair) -> None:
     for key in ("a", "b"):
         pair.put(f"app/{key}", {"x": "1"})
     pair.create("app-a", {"x": b"0"}, immutable=True)
-    report = await pair.up()
+    report = await pair.up(writePolicy="Replace")
     assert counted(report) == {"created": 1, "failed": 1}
     (failure,) = report.failures
     assert (failure.change.key, failure.code) == ("app-a", "invalid-secret")

@@ -43,7 +43,7 @@ class Trap:
         """Plan, sync, check and sync again, keeping everything that anybody could see of it."""
         world = self.pair.world
         source, dest = ("k8s", "bao") if down else ("bao", "k8s")
-        world.job(plan, source=source, dest=dest, **spec)
+        world.job(plan, source=source, dest=dest, **{"writePolicy": "Replace", **spec})
         for step in (world.plan, world.sync, world.check):
             try:
                 self.said.append(repr(await step(verify=True)))

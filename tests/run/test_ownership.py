@@ -29,7 +29,7 @@ async def test_what_a_job_creates_carries_its_mark(world: World) -> None:
     """A created secret is marked as this job's, and one that was there is not, until it is adopted."""
     await world.seed("src", {"new": {"x": "1"}, "old": {"x": "2"}})
     await world.put("dst", "old", {"x": "0"})
-    world.job(ALL)
+    world.job(ALL, writePolicy="Replace")
     assert (await world.sync()).ok
     marks = await _marks(world, "new", "old")
     assert set(marks) == {"new"}
@@ -90,7 +90,7 @@ async def test_adopting_makes_it_ours(world: World, value: str) -> None:
     """With ownership.adopt what was there is marked, counted as created by us, and goes when its source goes."""
     await world.seed("src", {"a": {"x": "1"}, "b": {"x": "1"}})
     await world.put("dst", "a", {"x": value})
-    world.job(ALL, **DELETING)
+    world.job(ALL, **DELETING, writePolicy="Replace")
     assert (await world.sync()).ok
     assert not world.state()["dst", "a"].owned
     world.job(ALL, **DELETING, ownership="{adopt: true}")

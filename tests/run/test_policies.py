@@ -111,9 +111,9 @@ async def test_write_only_goes_by_the_ledger(world: World) -> None:
 
 
 async def test_write_only_replaces_what_it_cannot_see_but_never_owns_it(world: World) -> None:
-    """A key that turns out to exist is replaced, as the policy says, and is not ours to delete."""
+    """With Replace a key that turns out to exist is replaced, and is not ours to delete."""
     world.store("dst", permissions="Write")
-    world.job(ONE)
+    world.job(ONE, writePolicy="Replace")
     await world.put("src", "k", {"x": "1"})
     await world.put("dst", "k", {"x": "theirs"})
     assert (await world.sync()).ok

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from run.world import counted, wrote
+from run.dying import Dying
+from run.world import counted, reasons, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from run.world import World
-    from secretsync_core.audit.record import Draft
 
 ONE = "- {name: one, query: {}}"
-
-
-class Dying:
-    """A ledger that is gone with its process: from the first record of ``event`` on, nothing is recorded any more."""
-
-    def __init__(self, ledger: Any, event: Event) -> None:
-        self._ledger, self._event, self._dead = ledger, event, False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
-
-    def append(self, job: str, drafts: Sequence[Draft], **options: Any) -> list[int]:
-        self._dead = self._dead or any(draft.event is self._event for draft in drafts)
-        if self._dead:
-            raise LedgerError("killed")
-        numbers: list[int] = self._ledger.append(job, drafts, **options)
-        return numbers
 
 
 async def _killed(world: World, *, written: bool) -> None:
@@ -162,10 +143,14 @@ async def test_out_of_reach_it_stays_open(world: World) -> None:
 
 
 async def test_a_destination_that_we_may_only_write(world: World) -> None:
-    """What cannot be looked at is recorded as not known to be done, and is written again without becoming ours."""
+    """What cannot be looked at is recorded as not known to be done: refused, and with Replace written again."""
     world.store("dst", permissions="Write")
     await _first(world)
     await _killed(world, written=True)
+    report = await world.sync()
+    assert reasons(report.failures) == {"k": "not-managed"}
+    assert report.failures[0].hint.endswith("set writePolicy: Replace on its plan item")
+    world.job(ONE, writePolicy="Replace")
     report = await world.sync()
     assert (report.ok, await world.get("dst", "k")) == (True, {"x": "1"})
     assert not world.state()["dst", "k"].owned

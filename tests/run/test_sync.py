@@ -113,7 +113,7 @@ async def test_touched_and_then_changed_at_the_source_is_no_drift(world: World) 
 
 
 async def test_an_existing_key_is_replaced_but_never_becomes_ours(world: World) -> None:
-    """What was there before us is brought in line, and is not counted among what this job created."""
+    """With Replace what was there before us is brought in line, and is not counted among what this job created."""
     await world.put("dst", "app/a", {"x": "before us"})
     await _synced_partly(world)
     assert await world.get("dst", "app/a") == {"x": "1"}
@@ -121,7 +121,7 @@ async def test_an_existing_key_is_replaced_but_never_becomes_ours(world: World) 
 
 
 async def _synced_partly(world: World) -> None:
-    world.job(APP)
+    world.job(APP, writePolicy="Replace")
     await world.put("src", "app/a", {"x": "1"})
     assert counted(await world.sync()) == {"updated": 1}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.errors import SecretNotFound
+from secretsync_core.errors import SecretNotFound, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.run import opening, steps
 from secretsync_core.run.gate import RetryPolicy
@@ -148,6 +148,16 @@ class World:
         """What goes wrong with a store, above the gate."""
         return self.faults.setdefault(store, Faults())
 
+    def lose(self, key: str, operation: str = "write_if", *, done: bool, store: str = "dst") -> None:
+        """Lose the answer to the next write of a key, ``done`` or not; the key is out of sight from then on."""
+        faults = self.fault(store)
+
+        async def lost(key: str) -> None:
+            faults.fail("read", StoreUnavailable("out of sight", store=store), key=key)
+            raise StoreUnavailable("no answer", store=store)
+
+        faults.run(operation, lost, key=key, after=done)
+
     def gate_fault(self, store: str) -> Faults:
         """What goes wrong with a store's requests, below the gate, so that they may be repeated."""
         return self.gate_faults.setdefault(store, Faults())
@@ -170,21 +180,24 @@ class World:
         stop: asyncio.Event | None = None,
         observer: Observer | None = None,
         max_delete: int | None = None,
+        adopt: Collection[str] = (),
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
         return await steps.sync(
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(items), verify, retry, max_delete),
+            options=Options(frozenset(items), verify, retry, max_delete, frozenset(adopt)),
             stop=stop, observer=observer,
         )  # fmt: skip
 
-    async def plan(self, *items: str, verify: bool = False, ledger: bool = True) -> Planned:
+    async def plan(
+        self, *items: str, verify: bool = False, ledger: bool = True, adopt: Collection[str] = ()
+    ) -> Planned:
         """Plan the job."""
         documents = self.documents
         return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
-            fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST),
+            fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST, adopt=frozenset(adopt)),
         )  # fmt: skip
 
     async def check(self, *items: str, verify: bool = False) -> Report:

@@ -128,7 +128,7 @@ def vault(text: str) -> str:
         (job(more="suspend: maybe"), "spec.suspend must be true or false", ""),
         (
             job(more="writePolicy: replace"),
-            "spec.writePolicy must be 'Replace', 'IfNotExists' or 'Merge'",
+            "spec.writePolicy must be 'Managed', 'Replace', 'IfNotExists' or 'Merge'",
             "mean Replace?",
         ),
         (job(dest="[]"), "spec.dest must not be empty", ""),

@@ -57,19 +57,20 @@ def world(make_world: MakeWorld) -> World:
 @pytest.fixture
 async def source_proxy(world: World) -> AsyncIterator[Watcher]:
     """A proxy before the source, already in the document."""
-    async with _before(world.source.section) as proxy:
+    async with before(world.source.section) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def dest_proxy(world: World) -> AsyncIterator[Watcher]:
     """A proxy before the destination, already in the document."""
-    async with _before(world.dest.section) as proxy:
+    async with before(world.dest.section) as proxy:
         yield proxy
 
 
 @contextlib.asynccontextmanager
-async def _before(section: dict[str, object]) -> AsyncIterator[Watcher]:
+async def before(section: dict[str, object]) -> AsyncIterator[Watcher]:
+    """A proxy before the server of a SecretStore's section."""
     async with Watcher(str(section["address"])) as proxy:
         section["address"] = proxy.address
         yield proxy

@@ -35,9 +35,9 @@ async def test_update_that_is_raced(world: World, dest_proxy: Watcher) -> None:
 
 
 async def test_creation_that_is_raced(world: World, dest_proxy: Watcher) -> None:
-    """A key that somebody creates just before us is not ours: it gets the source's value, and is never deleted."""
+    """With Replace a key that somebody creates just before us gets the source's value, and is never deleted."""
     keys = world.source.fill(2)
-    world.spec |= {"deletionPolicy": "Delete", "maxDelete": "100%"}
+    world.spec |= {"deletionPolicy": "Delete", "maxDelete": "100%", "writePolicy": "Replace"}
     dest_proxy.before(f"^POST .*/data/{keys[0]}", lambda: world.dest.put(keys[0], {"password": "theirs"}))
     report = await world.sync()
     assert report.ok

@@ -11,28 +11,26 @@ from secretsync_core.cli.json_output import change_object, item_error_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
 from secretsync_core.run import steps
-from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
+    from secretsync_core.run.options import Options
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(
-    output: Output, call: Call, *, verify: bool, show_all: bool, detailed_exitcode: bool, max_delete: int | None
-) -> int:
+def run(output: Output, call: Call, options: Options, *, show_all: bool, detailed_exitcode: bool) -> int:
     """Plan every job of the call and show it."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(items=frozenset(call.items), verify=verify, max_delete=max_delete)
+    workspace.check_adopt(options.adopt, jobs)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger_if_any(call) as opened:
         for job in jobs:
             try:
-                planned = _plan(job, documents, opened, options, output)
+                planned = _plan(job, documents, opened, workspace.fingerprint_key(call, opened), options, output)
             except Exception as raised:  # noqa: BLE001  what is not ours is raised again
                 error = results.job_error(raised)
                 output.line(plan_view.heading(job, output))
@@ -53,7 +51,12 @@ def run(
 
 
 def _plan(
-    job: JobDocument, documents: Documents, opened: OpenLedger | None, options: Options, output: Output
+    job: JobDocument,
+    documents: Documents,
+    opened: OpenLedger | None,
+    fingerprint_key: tuple[bytes, ...] | None,
+    options: Options,
+    output: Output,
 ) -> steps.Planned:
     async def plan() -> steps.Planned:
         with watching(output, job.name, collect=False) as observer:
@@ -62,7 +65,7 @@ def _plan(
                 documents,
                 opened.ledger if opened else None,
                 environ=os.environ,
-                fingerprint_key=opened.fingerprint_key if opened else None,
+                fingerprint_key=fingerprint_key,
                 options=options,
                 observer=observer,
             )

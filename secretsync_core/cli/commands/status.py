@@ -12,6 +12,7 @@ from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import ago, iso
 from secretsync_core.cli.wording import RESULTS
 from secretsync_core.counting import number, plural
+from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,10 +113,15 @@ def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
 
 
 def _lines(standing: Standing, output: Output, now: float) -> Iterator[str]:
-    """What is out of sync, and what the last look for drift found, below the table."""
+    """What is uncertain or out of sync, and what the last look for drift found, below the table."""
+    name = standing.job.name
+    last = standing.summary.last_run if standing.summary else None
+    if last is not None and (uncertain := last.counts.get(Result.UNCERTAIN, 0)):
+        yield output.paint(
+            f"{name}: {plural(uncertain, 'secret')} uncertain: the next run looks and settles it", "yellow"
+        )
     if standing.found is None:
         return
-    name = standing.job.name
     out, look = standing.found
     if out:
         yield output.paint(_names(f"{name}: out of sync: ", out), "red")

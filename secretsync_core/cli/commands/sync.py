@@ -13,21 +13,21 @@ from secretsync_core.cli.signals import Stop
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
-from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
     from secretsync_core.model.report import Report
+    from secretsync_core.run.options import Options
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(output: Output, call: Call, *, verify: bool, max_delete: int | None) -> int:
+def run(output: Output, call: Call, options: Options) -> int:
     """Sync every job of the call, one after the other, and say what was done."""
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
-    options = Options(items=frozenset(call.items), verify=verify, max_delete=max_delete)
+    workspace.check_adopt(options.adopt, jobs)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 

@@ -1,0 +1,56 @@
+"""What to tell people whose destination holds secrets that are not the job's: how it takes them over."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from secretsync_core.counting import plural
+from secretsync_core.model.change import Action, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from secretsync_core.model.change import Change
+
+_SHOWN = 3
+
+
+def way_out(job: str, change: Change, *, dests: int, readable: bool) -> str:
+    """What helps where a key is refused because it is not the job's to write.
+
+    ``dests`` is how many destinations the job has.
+    """
+    if not readable:
+        return "to have it written whatever is there, set writePolicy: Replace on its plan item"
+    return (
+        f"`{adopt_command(job, [change], dests=dests)}` takes it over;"
+        " to leave it alone, set writePolicy: IfNotExists on its plan item"
+    )
+
+
+def adopt_command(job: str, changes: Collection[Change], *, dests: int) -> str:
+    """The command that takes over these keys, to be pasted into a shell."""
+    named = [change.key if dests == 1 else f"{change.dest}:{change.key}" for change in changes]
+    # A key that begins like an option has to be told from one.
+    options = [f"--adopt{'=' if key.startswith('-') else ' '}{shlex.quote(key)}" for key in named]
+    return " ".join([f"secretsync sync {job}", *options])
+
+
+def told_of_refused(job: str, changes: Sequence[Change], dests: Sequence[str]) -> list[str]:
+    """A warning for each destination that holds what the job does not manage, for a plan."""
+    told = []
+    for dest in dests:
+        refused = [
+            change
+            for change in changes
+            if change.dest == dest and change.action is Action.REFUSE and change.reason is Reason.NOT_MANAGED
+        ]
+        if refused:
+            command = adopt_command(job, refused[:_SHOWN], dests=len(dests))
+            more = f" (and {len(refused) - _SHOWN} more)" if len(refused) > _SHOWN else ""
+            what = f"{dest} holds {plural(len(refused), 'secret')} with another value that this job does not manage"
+            told.append(
+                f"{what}: `{command}`{more} takes over what you name; ownership.adopt on a plan item, all of it"
+            )
+    return told

@@ -1,0 +1,136 @@
+"""Which of the names that the ledger knows a destination has now: by its place, and not by what it is called.
+
+Pure but for :func:`bind`, which asks the ledger and records. See docs/design/0003-places.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit.places import binding_of
+from secretsync_core.errors import PlaceChanged
+from secretsync_core.model.place import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Draft
+    from secretsync_core.errors import SecretSyncError
+    from secretsync_core.model.place import Place
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+
+
+class Binding(NamedTuple):
+    """What the places of a job's destinations say of their names in the ledger.
+
+    Attributes:
+        places: by destination, the place to be recorded, where it is new or more is known of it now.
+        former: by destination, the other names under which the ledger knows keys of the same place.
+        refused: by destination, why nothing may be done there.
+    """
+
+    places: Mapping[str, Place]
+    former: Mapping[str, tuple[str, ...]]
+    refused: Mapping[str, SecretSyncError]
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """By destination, every name that its place had when values there were named."""
+        return {dest: (*names, *(name.partition("@")[0] for name in names)) for dest, names in self.former.items()}
+
+    def name_now(self, name: str) -> str:
+        """What a name of the ledger's is called now."""
+        return next((dest for dest, names in self.former.items() if name in names), name)
+
+
+def judge(job: str, dests: Mapping[str, Place], known: Mapping[str, Place]) -> Binding:
+    """What becomes of each name.
+
+    Args:
+        job: whose destinations.
+        dests: the places of the destinations that are open and say theirs, in the order of the document.
+        known: the places that the ledger has bound names of this job to.
+    """
+    refused: dict[str, SecretSyncError] = {}
+    for dest, place in dests.items():
+        twin = next((other for other in dests if other != dest and dests[other].is_same(place)), None)
+        if twin is not None:
+            refused[dest] = PlaceChanged(
+                f"{dest} and {twin} are one place: {place}",
+                store=dest,
+                hint="name one of the two in spec.dest",
+            )
+    former: dict[str, list[str]] = defaultdict(list)
+    moved: set[str] = set()
+    for name, place in known.items():
+        now = next((dest for dest in dests if dests[dest].is_same(place)), None)
+        if now is not None and now != name:
+            former[now].append(name)
+            moved.add(name)
+    places: dict[str, Place] = {}
+    for dest, place in dests.items():
+        before = known.get(dest)
+        if dest in refused:
+            continue
+        if before is not None and not before.is_same(place) and dest not in moved:
+            refused[dest] = _changed(job, dest, before, place)
+        elif before is None or not before.is_same(place):
+            places[dest] = place
+        elif before != (told := place if place.identity else place._replace(identity=before.identity)):
+            places[dest] = told  # the same server at another address, or one that tells more of itself now
+    return Binding(places, {now: tuple(names) for now, names in former.items() if now not in refused}, refused)
+
+
+def _changed(job: str, dest: str, before: Place, now: Place) -> PlaceChanged:
+    return PlaceChanged(
+        f"{dest} is another place than the ledger knows it as: it was {before}, and is {now}",
+        store=dest,
+        hint=f"if the same secrets stand there, `secretsync rebind {job} {dest} --moved`; if not, `--new` leaves what"
+        " the job made at the old place as orphans. Two installations that share a ledger need jobs of different names",
+    )
+
+
+def places_of(opened: OpenStores, dests: Sequence[str]) -> dict[str, Place]:
+    """The places of those destinations that are open and say theirs."""
+    found = {dest: opened.stores[dest].facts.place for dest in dests if dest in opened.stores}
+    return {dest: place for dest, place in found.items() if place is not None}
+
+
+async def find_binding(
+    job: str, dests: Sequence[str], ledger: Ledger, recorder: Recorder, opened: OpenStores
+) -> Binding:
+    """Ask the ledger, and keep out of the run what must not be touched: such a destination counts as not open."""
+    known = await recorder.call(lambda: ledger.places.of(job))
+    found = judge(job, places_of(opened, dests), known)
+    for dest, error in found.refused.items():
+        opened.set_aside(dest, error)
+    recorder.former = found.former
+    return found
+
+
+async def record_binding(job: str, run: str, binding: Binding, ledger: Ledger, recorder: Recorder) -> None:
+    """Record new places, and bring keys that the ledger has under a former name of a place to its present one."""
+    if not (binding.places or binding.former) or not await recorder.call(lambda: ledger.places.are_kept):
+        return
+    drafts = [binding_of(run, dest, place) for dest, place in binding.places.items()]
+    await record_all([draft for draft in drafts if draft is not None], recorder)
+    for now, names in binding.former.items():
+        for name in names:
+            await recorder.call(lambda name=name, now=now: ledger.state.rename(job, run, name, now))  # type: ignore[misc]
+    recorder.former = {}
+
+
+async def record_all(drafts: Sequence[Draft], recorder: Recorder) -> None:
+    """Append records, and wait until they are durable."""
+    for draft in drafts:
+        recorder.later(draft)
+    await recorder.flush()
+
+
+def parked_name(dest: str, place: Place) -> str:
+    """What the ledger calls a place whose name has become another's."""
+    return f"{dest[:100]}@{hashlib.sha256(text_of(place).encode()).hexdigest()[:8]}"

@@ -1,0 +1,221 @@
+"""What became of announced writes whose answer nobody has: of a run that was killed, or of a request that got none.
+
+Only a look at the destination can tell. Where it cannot be taken now, the write stays announced, which is *uncertain*,
+and the next run looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.counting import plural
+from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.model.report import Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Record
+    from secretsync_core.run.fingerprint import Fingerprinter
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.secret import Secret
+
+CODE = "uncertain"
+"""The code of an outcome that nobody knows yet."""
+
+NEXT = "the next run looks at it, and settles whether it was made"
+"""What happens to it, for people."""
+
+
+class Fate(Enum):
+    """What a look at the destination says of an announced write."""
+
+    MADE = "made"
+    NOT_MADE = "not made"
+    THEIRS = "theirs"  # something else stands there than what was before, and than what was announced
+    UNSEEN = "unseen"  # it cannot be looked at now
+    NEVER_SEEN = "never seen"  # it can never be looked at: we may only write there, or the documents have it no more
+
+
+class Found(NamedTuple):
+    """A fate, and with MADE the version that stands there now."""
+
+    fate: Fate
+    version: str | None = None
+
+
+def judge(intended: Draft, looked: Secret | SecretSyncError, fingerprinter: Fingerprinter) -> Found:
+    """What a look says of an announced write; ``looked`` is what stands there, or why that was not seen."""
+    if isinstance(looked, SecretNotFound):
+        return Found(Fate.MADE if intended.action == "delete" else Fate.NOT_MADE)
+    if isinstance(looked, SecretSyncError):
+        return Found(Fate.UNSEEN)
+    stood = looked.version is not None and looked.version == intended.dest_version  # no write went through since
+    if intended.action == "delete":
+        # With Merge only our fields were to go.
+        place = (intended.dest, intended.key)
+        left = not intended.fields or fingerprinter.holds(*place, looked.value, intended.fields)
+        return Found(Fate.NOT_MADE if left or stood else Fate.MADE)
+    if stood:
+        return Found(Fate.NOT_MADE)
+    if fingerprinter.is_value(intended.fingerprint, intended.dest, intended.key, looked.value, intended.fields):
+        return Found(Fate.MADE, looked.version)
+    # A secret without versions may be what was there before.
+    seen_before = intended.action == "update" and (looked.version is None or intended.dest_version is None)
+    return Found(Fate.NOT_MADE if seen_before else Fate.THEIRS)
+
+
+async def look_at(intended: Draft, opened: OpenStores, fingerprinter: Fingerprinter) -> Found:
+    """Look at the destination of an announced write. What carries another owner's mark is never taken for ours."""
+    if intended.dest not in opened.stores:
+        # Gone from the documents, or out of reach now: only the first is for good.
+        return Found(Fate.UNSEEN if intended.dest in opened.failed else Fate.NEVER_SEEN)
+    halves = opened.get(intended.dest)
+    if halves.reader is None:
+        return Found(Fate.NEVER_SEEN)
+    try:
+        found = judge(intended, await halves.reader.read(intended.key), fingerprinter)
+        if found.fate is Fate.MADE and intended.owned and halves.marker is not None and opened.mark:
+            mark = (await halves.marker.marks([intended.key])).get(intended.key)
+            if mark is not None and mark not in {opened.mark, *opened.former_marks}:
+                return Found(Fate.THEIRS)
+    except SecretSyncError as error:
+        return judge(intended, error, fingerprinter)
+    return found
+
+
+# -- What earlier runs left -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Settled:
+    """What came of the announced writes that earlier runs, or steps of this one, left without an outcome.
+
+    Attributes:
+        left: those that are still uncertain, oldest first.
+        fates: how many had which fate.
+        theirs: where somebody else's value stands, by destination.
+    """
+
+    left: list[Draft] = field(default_factory=list)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    theirs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def places(self) -> set[tuple[str, str]]:
+        """The (destination, key) of what is still uncertain. Nothing is written there before it is settled."""
+        return {(draft.dest, draft.key) for draft in self.left}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is worth a word, one sentence each."""
+        return [
+            f"{dest} holds something else than an earlier run may have written, at {', '.join(keys[:3])}"
+            f"{', ...' if len(keys) > 3 else ''} ({plural(len(keys), 'secret')}): it is somebody else's"
+            for dest, keys in sorted(self.theirs.items())
+        ]
+
+
+async def settle(
+    job: str,
+    run: str,
+    ledger: Ledger,
+    recorder: Recorder,
+    opened: OpenStores,
+    fingerprinter: Fingerprinter,
+    only: Callable[[Draft], bool] | None = None,
+    *,
+    name_now: Callable[[str], str] = str,
+) -> Settled:
+    """Give every intent that an earlier run left open its outcome, as far as a look tells, and close that run.
+
+    ``run`` itself may be one of them, where a step of it was killed and another goes on: that one is not closed.
+    An intent whose destination cannot be looked at now stays open, and its run unsettled, for the next run to see.
+    With ``only``, other intents are left alone and no run is closed: other steps of this run may be at work.
+    ``name_now`` gives what a destination of then is called now.
+    """
+    settled = Settled()
+    runs: Mapping[str, bool] = await recorder.call(lambda: ledger.runs.unsettled_runs(job))
+    if not runs:
+        return settled
+    made: dict[str, Counter[Result]] = defaultdict(Counter)
+    records: list[Record] = await recorder.call(lambda: ledger.runs.unsettled(job))
+    told = [record.draft._replace(dest=name_now(record.draft.dest)) for record in records]
+    left_open = [draft for draft in told if only is None or only(draft)]
+    looks = await asyncio.gather(*(look_at(intended, opened, fingerprinter) for intended in left_open))
+    for intended, found in zip(left_open, looks, strict=True):
+        settled.fates[found.fate] += 1
+        if found.fate is Fate.UNSEEN:
+            settled.left.append(intended)
+            continue
+        if found.fate is Fate.THEIRS:
+            settled.theirs[intended.dest].append(intended.key)
+        if found.fate is Fate.MADE:
+            made[intended.run][_RESULTS[intended.action]] += 1
+        recorder.later(_told(intended, found, runs)._replace(run=run))
+    still_open = {draft.run for draft in settled.left}
+    for name, has_ended in runs.items():
+        if only is None and name not in still_open and name != run:
+            counts = " ".join(f"{result.value}={count}" for result, count in made[name].items())
+            reason = Reason.SETTLED if has_ended else Reason.INTERRUPTED
+            recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=reason, counts=counts))
+    await recorder.flush()
+    return settled
+
+
+_RESULTS = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DELETED}
+
+
+def _told(intended: Draft, found: Found, runs: Mapping[str, bool]) -> Draft:
+    """The record of a look, for a write of an earlier run; ``runs`` has whether each has ended."""
+    reason = Reason.SETTLED if runs[intended.run] else Reason.INTERRUPTED
+    told = outcome(intended, found, Reason.CANNOT_SEE if found.fate is Fate.NEVER_SEEN else reason)
+    return told._replace(reason=reason) if found.fate is Fate.MADE else told
+
+
+def outcome(intended: Draft, found: Found, code: str) -> Draft:
+    """The record of what a look found of an announced write; ``code`` says why it failed, where it did."""
+    if found.fate is Fate.MADE:
+        return intended._replace(event=Event.DONE, dest_version=found.version)
+    return intended._replace(event=Event.FAILED, reason=code)
+
+
+# -- What stays uncertain ---------------------------------------------------------------------------------------------
+
+
+def uncertain(change: Change, why: str) -> Outcome:
+    """The outcome of a change that may have been made."""
+    return Outcome(change, Result.UNCERTAIN, CODE, f"it may have been written, and cannot be looked at: {why}", NEXT)
+
+
+def still_uncertain(intended: Draft, change: Change | None) -> Outcome:
+    """The outcome of what an earlier run announced and nobody can see yet; ``change`` is what would be done today."""
+    told = change or Change(
+        intended.item, intended.dest, intended.key, _ACTIONS[intended.action], Reason.INTERRUPTED,
+        source_version=intended.source_version, dest_version=intended.dest_version, definition=intended.definition,
+        owned=intended.owned,
+    )  # fmt: skip
+    message = "an earlier run may have written it, and it cannot be looked at now: nothing is written there meanwhile"
+    return Outcome(told, Result.UNCERTAIN, CODE, message, NEXT)
+
+
+_ACTIONS = {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DELETE}
+
+
+def spare(changes: Collection[Change], places: Collection[tuple[str, str]]) -> list[Change]:
+    """The changes of other places than these."""
+    return [change for change in changes if (change.dest, change.key) not in places]
+
+
+def uncertain_writes(count: int) -> str:
+    """What a plan, which settles nothing, says of the writes that are open."""
+    writes = "write of an earlier run is" if count == 1 else "writes of earlier runs are"
+    return f"{count} {writes} uncertain: a sync looks at the destination first, and settles what became of that"
