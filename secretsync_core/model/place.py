@@ -52,6 +52,11 @@ class Place(NamedTuple):
         return f"{told} ({self.identity})" if self.identity else told
 
 
+def place_of_name(name: str) -> Place:
+    """The place of a store that does not say where it is: the same as its own, and no other."""
+    return Place("", name, "")
+
+
 def text_of(place: Place) -> str:
     """A place as one line of text, for the ledger."""
     return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
