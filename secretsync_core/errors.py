@@ -18,7 +18,8 @@
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- RateLimited       3   the store asks us to wait                           retryable
-     |    +-- StoreUnavailable  3   the store cannot be reached, or answers nonsense    retryable
+     |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
+     |         +-- MalformedAnswer  3  its answer makes no sense, and decides nothing  retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
      |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)
@@ -166,7 +167,7 @@ class AccessDenied(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, is sealed or failing, or does not speak its protocol."""
+    """The store cannot be reached, is sealed or failing."""
 
     code = "unavailable"
     retryable: bool = True
@@ -178,6 +179,12 @@ class PlaceChanged(StoreError):
 
     code = "place-changed"
     exit_code = 2
+
+
+class MalformedAnswer(StoreUnavailable):
+    """The store's answer does not fit its protocol: a field is missing, or of another type. It decides nothing."""
+
+    code = "malformed-answer"
 
 
 class StoreLost(StoreUnavailable):

@@ -1,7 +1,8 @@
 """SecretSync in Dagster: every SyncJob becomes a job that people run, schedule, inspect and retry in the web UI.
 
 ``secretsync_dagster.definitions`` is what ``workspace.yaml`` loads, and :mod:`secretsync_dagster.compile` the one pure
-function behind it. Documents come from ``SECRETSYNC_CONFIG``, the ledger from ``SECRETSYNC_LEDGER``.
+function behind it. Documents come from ``SECRETSYNC_CONFIG``, the ledger from ``SECRETSYNC_LEDGER``, and what
+tells this code location apart from others from ``SECRETSYNC_PREFIX``.
 
 ``SyncJobComponent`` and ``SyncDirectoryComponent`` are for Dagster projects that people have already. What jobs and
 assets are called, ``SecretSyncTranslator`` says: subclass it to change that.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import UsageError
 from secretsync_dagster.lineage import links
-from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, resource_key
+from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, prefixed, resource_key
 from secretsync_dagster.translator import OpData, SecretStoreData, SecretSyncTranslator, ShardData, SyncJobData
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Catalog:
         translator: says what they become.
         scope: tells the documents apart from others of the same code location; empty where there are none.
         translation: changes the translator's assets, as a component's YAML asks for.
+        prefix: tells the code location apart from others of the same instance; empty where there are none.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Catalog:
         translator: SecretSyncTranslator | None = None,
         scope: str = "",
         translation: Translation | None = None,
+        prefix: str = "",
     ) -> None:
         self.documents = documents
         self.translator = translator or SecretSyncTranslator()
         self.scope = scope
+        self.prefix = prefix
         self._translation = translation
 
     @property
@@ -55,7 +58,9 @@ class Catalog:
     @cached_property
     def stores(self) -> Mapping[str, SecretStoreData]:
         """Every SecretStore."""
-        return {name: SecretStoreData(document, self.scope) for name, document in self.documents.stores.items()}
+        return {
+            name: SecretStoreData(document, self.scope, self.prefix) for name, document in self.documents.stores.items()
+        }
 
     @cached_property
     def jobs(self) -> Mapping[str, SyncJobData]:
@@ -70,6 +75,7 @@ class Catalog:
             {name: self._stores_alone[name].key for name in sorted(sources)},
             tuple(self.stores[name] for name in spec.dest),
             self.scope,
+            self.prefix,
         )
 
     # -- Assets ---------------------------------------------------------------------------------------------------
@@ -161,10 +167,23 @@ class Catalog:
         """The tags of the job and of each of its runs."""
         return {
             **self.translator.get_tags(self.jobs[job]),
-            JOB_TAG: job,
+            JOB_TAG: self.job_tag(job),
             # Automatic retries run every step: re-executing from failure alone would leave out what never began.
             "dagster/retry_strategy": "ALL_STEPS",
         }
+
+    def job_tag(self, job: str) -> str:
+        """The value of :data:`JOB_TAG`: what is called so waits for each other in the queue."""
+        return prefixed(job, self.prefix)
+
+    def job_of_tag(self, run: dg.DagsterRun) -> str | None:
+        """The SyncJob that a run of this code location names in its tags; None where it names none of these.
+
+        Runs from before the location had a prefix have none in their tags, and neither have their re-executions.
+        """
+        tagged = run.tags.get(JOB_TAG, "")
+        name = tagged.removeprefix(prefixed("", self.prefix))
+        return name if name in self.documents.jobs else None
 
     def op_name(self, data: OpData) -> str:
         """What the definition of an op is called."""
@@ -198,7 +217,8 @@ class Catalog:
         """The SyncJobs that a run is of: one for a run of a job, any number for one of assets."""
         jobs = self.documents.jobs
         if JOB_TAG in run.tags:
-            return [jobs[run.tags[JOB_TAG]]] if run.tags[JOB_TAG] in jobs else []
+            named = self.job_of_tag(run)
+            return [jobs[named]] if named is not None else []
         selected = run.asset_selection or frozenset()
         return [job for name, job in sorted(jobs.items()) if self.asset_key(name) in selected] if selected else []
 

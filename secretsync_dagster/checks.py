@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Drift
+from secretsync_core.run.findings import out_of_sync
 from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
-from secretsync_dagster.in_sync import out_of_sync, out_of_sync_metadata
+from secretsync_dagster.in_sync import out_of_sync_metadata
 from secretsync_dagster.naming import DRIFT, IN_SYNC
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
+from secretsync_dagster.shared_assets import why_refused
 from secretsync_dagster.translator import OpData
 
 _RESULT = {"result": dg.Out()}
@@ -32,10 +35,13 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with error_boundary():
             runtime = runtime_of(context, catalog.resource)
+            if (refused := why_refused(context, runtime.catalog, job)) is not None:
+                yield _shared(refused)
+                return
             with runtime.ledger() as opened:
                 found = opened.ledger.runs.summary(job)
                 # The last run may have had other items than one that an earlier run left out of sync.
-                out = out_of_sync(opened.ledger, job)
+                out = {each.item for each in out_of_sync(runtime.documents.jobs[job], opened.ledger)}
             last = found.last_run
             yield dg.AssetCheckResult(
                 passed=last is not None and last.ok and not out,
@@ -60,6 +66,9 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with error_boundary():
             runtime = runtime_of(context, catalog.resource)
+            if (refused := why_refused(context, runtime.catalog, job)) is not None:
+                yield _shared(refused)
+                return
             with runtime.ledger() as opened:
                 report = run_async(
                     check_drift(
@@ -98,6 +107,11 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
         "Whether the copies are still as the last sync left them. Reads the destinations only.",
         drift,
     )
+
+
+def _shared(error: SecretSyncError) -> dg.AssetCheckResult:
+    """The result while another code location has the asset too: what is shown could be either's."""
+    return dg.AssetCheckResult(passed=False, description=error.message, metadata={"what to do": error.hint})
 
 
 def _check(

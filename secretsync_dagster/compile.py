@@ -16,6 +16,7 @@ from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
+from secretsync_dagster.naming import check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
@@ -42,6 +43,7 @@ def compile_documents(
     scope: str = "",
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
+    prefix: str = "",
 ) -> dg.Definitions:
     """Make the definitions of a code location, or of one ``scope`` of several within it.
 
@@ -54,8 +56,14 @@ def compile_documents(
             What is the whole location's, such as the executor of asset jobs, is then left alone.
         translator: says what the documents are called and show in Dagster; the default one where it is left out.
         translation: changes each asset that the translator gives; it also gets what the translator was told.
+        prefix: tells this code location apart from others of the same instance that have SyncJobs or stores of the
+            same names: letters, digits, dashes and underscores. Asset keys begin with it, and so do pools and the tag
+            that the queue goes by.
+
+    Raises UsageError where ``prefix`` is no such name.
     """
-    catalog = Catalog(documents, translator, scope, translation)
+    check_prefix(prefix)
+    catalog = Catalog(documents, translator, scope, translation, prefix)
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))

@@ -57,7 +57,11 @@ def _variables(data: _Data) -> dict[str, object]:
 
 
 class _Documents(dg.Component, dg.Model, dg.Resolvable):
-    """What both components have: a ledger, and what the documents become in Dagster."""
+    """What both components have: what the documents become in Dagster."""
+
+    prefix: str = ""
+    """What tells this code location apart from others of the same Dagster that have SyncJobs or stores of the same
+    names, such as `staging`: asset keys, pools and the queue's tag begin with it."""
 
     translation: Annotated[TranslationFn[_Data], TranslationFnResolver[_Data](_variables)] | None = None
     """What is to be different about every asset, of jobs and of stores: `group_name`, `tags`, `owners`, `key_prefix`
@@ -85,6 +89,7 @@ class _Documents(dg.Component, dg.Model, dg.Resolvable):
                 scope=scope,
                 translator=self.get_translator(),
                 translation=self.translation,
+                prefix=self.prefix,
             )
 
 

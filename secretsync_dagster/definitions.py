@@ -11,6 +11,11 @@ from secretsync_dagster.load import load, without_collecting
 _directory = Path(os.environ.get("SECRETSYNC_CONFIG") or "secretsync").resolve()
 
 with without_collecting():
-    definitions = load([_directory], directory=_directory, ledger_url=os.environ.get("SECRETSYNC_LEDGER", ""))
+    definitions = load(
+        [_directory],
+        directory=_directory,
+        ledger_url=os.environ.get("SECRETSYNC_LEDGER", ""),
+        prefix=os.environ.get("SECRETSYNC_PREFIX", ""),
+    )
     definitions.get_repository_def()  # what Dagster asks for next, and is given as it is then
     gc.freeze()  # all of it stays as long as this process does

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.run.findings import names_of, out_of_sync
 from secretsync_dagster.metadata import uncertain_words
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from secretsync_core.audit.ledger import Ledger
     from secretsync_dagster.resources import Runtime
 
 _OUT_OF_SYNC = "out of sync"
@@ -36,12 +36,13 @@ def in_sync_events(
     show ``numbers``, which say what the step did, from run to run; the observation takes ``metadata`` besides.
     """
     key = runtime.catalog.asset_key(job)
-    known = {*runtime.catalog.partition_keys(job), ""}
+    document = runtime.documents.jobs[job]
+    known = names_of(document)
     out = set(failed) & known
     # A ledger that fails now has failed the step already, and is no reason to say less.
     with contextlib.suppress(SecretSyncError), runtime.ledger() as opened:
         opened.ledger.items.note(job, context.run_id, out=out)
-        out |= out_of_sync(opened.ledger, job)
+        out |= {each.item for each in out_of_sync(document, opened.ledger)}
     out &= known
     uncertain = numbers.get("uncertain")
     count = uncertain.value if isinstance(uncertain, dg.IntMetadataValue) else 0
@@ -71,8 +72,3 @@ def _description(out: Collection[str], count: int) -> str:
 def out_of_sync_metadata(items: Collection[str]) -> dict[str, dg.MetadataValue]:
     """The metadata that says which items are out of sync."""
     return {_OUT_OF_SYNC: dg.MetadataValue.json(sorted(items))}
-
-
-def out_of_sync(ledger: Ledger, job: str) -> set[str]:
-    """The items that a job's last run left out of sync, or one before it."""
-    return {item.item for item in ledger.items.out_of_sync(job)}

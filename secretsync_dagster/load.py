@@ -27,6 +27,7 @@ def load(
     scope: str = "",
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
+    prefix: str = "",
 ) -> dg.Definitions:
     """Read documents and compile those that are whole.
 
@@ -34,7 +35,7 @@ def load(
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
-        scope, translator, translation: see :func:`~secretsync_dagster.compile.compile_documents`.
+        scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     documents, problems = examine(paths)
     return compile_documents(
@@ -45,6 +46,7 @@ def load(
         scope=scope,
         translator=translator,
         translation=translation,
+        prefix=prefix,
     )
 
 

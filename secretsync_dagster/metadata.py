@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import in_fields, reason
+from secretsync_core.cli.wording import drift, in_fields, reason
 from secretsync_core.counting import plural
-from secretsync_core.model.change import Action, Drift
+from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
 
@@ -66,15 +66,12 @@ def _why(change: Change) -> str:
     return text if change.differs is None else f"{text}: {in_fields(change.differs)}"
 
 
-_DRIFT = {Drift.CHANGED: "changed outside SecretSync", Drift.REMOVED: "removed outside SecretSync"}
-
-
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
     """The keys that were changed or removed outside SecretSync."""
     return _table(
         ("key", "item", "drift"),
         [
-            (f"{change.dest}: {change.key}", change.item, _DRIFT.get(change.drift, "unknown"))
+            (f"{change.dest}: {change.key}", change.item, drift(change))
             for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
         ],
         total,

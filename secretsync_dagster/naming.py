@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import dagster as dg
 
+from secretsync_core.errors import UsageError
 from secretsync_core.run.shards import Part, Shard
 
 JOB_TAG = "secretsync/job"
@@ -26,6 +27,8 @@ DRIFT = "drift"
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 _DRIFT_SUFFIX = "_drift"
+_PREFIX_LENGTH = 63
+_PREFIX = re.compile(rf"([A-Za-z0-9_][A-Za-z0-9_-]{{0,{_PREFIX_LENGTH - 1}}})?")
 
 
 def dagster_name(name: str) -> str:
@@ -80,6 +83,20 @@ def resource_key(scope: str = "") -> str:
     knows by its name in all of a location has the scope in it.
     """
     return f"{RESOURCE}_{scope}" if scope else RESOURCE
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise UsageError where this cannot come before the names of a code location."""
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(
+            f"the prefix of a code location has letters, digits, dashes and underscores, at most {_PREFIX_LENGTH}",
+            hint="mend SECRETSYNC_PREFIX, or `prefix` in defs.yaml",
+        )
+
+
+def prefixed(name: str, prefix: str) -> str:
+    """What is called so in all of an instance, as told apart by the prefix of a code location."""
+    return f"{prefix}/{name}" if prefix else name
 
 
 def scoped(name: str, scope: str) -> str:

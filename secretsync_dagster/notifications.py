@@ -24,6 +24,7 @@ from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.naming import DRIFT, JOB_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.shared_assets import is_of_another, location_of_run, location_of_tick
 
 NAME = "secretsync_notifications"
 
@@ -63,7 +64,7 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
         looked = 0
         for record in _ended_runs(context, memory.since):
             run = record.dagster_run
-            if run.run_id in memory.told or _is_of_another_location(context, run):
+            if run.run_id in memory.told or is_of_another(run, location_of_tick(context)):
                 continue
             if not memory.first and not _is_dry_run(run):
                 for job, found in _jobs_of(context, runtime, run, jobs, by_asset):
@@ -155,18 +156,16 @@ def _drift_endings(
                 yield job, of_look(job.name, look)
 
 
-def _is_of_another_location(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
-    """Whether a run is of another code location, which tells of its own."""
-    label = run.tags.get(".dagster/repository", "")
-    location = getattr(getattr(context, "code_location_origin", None), "location_name", None)
-    return bool(label and location) and label.rpartition("@")[2] != location
-
-
 def _is_dry_run(run: dg.DagsterRun) -> bool:
     """Whether a run only looked; whoever started it looks at it."""
     config: Any = run.run_config
     expand = (config.get("ops") or {}).get("expand") or {}
-    return bool(config.get("dryRun") or (expand.get("config") or {}).get("dryRun"))
+    return any(_only_looks(asked) for asked in (config, expand.get("config") or {}))
+
+
+def _only_looks(asked: dict[str, Any]) -> bool:
+    undo = asked.get("undo") or {}
+    return bool(asked.get("dryRun") or (undo.get("run") and not undo.get("apply")))
 
 
 def _notify_of_run(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:
@@ -177,7 +176,7 @@ def _notify_of_run(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocum
     try:
         with runtime.ledger() as opened:
             ending = of_run(opened.ledger, job.name, run.run_id, ok=ok, errors=errors)
-            previous = _previous_was_ok(instance, opened.ledger, job.name, record)
+            previous = _previous_was_ok(instance, opened.ledger, runtime.catalog, job.name, record)
     except SecretSyncError as error:  # also of a ledger that fails people want to hear
         ending = Ending(job.name, run.run_id, ok, errors=(*errors, error.message))
     return send.notify(job, ending, previous, os.environ, within=_MESSAGES_SECONDS)
@@ -200,15 +199,22 @@ def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
     return ["a step failed" if failed else "the run ended without a step that failed: its process was killed or lost"]
 
 
-def _previous_was_ok(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg.RunRecord) -> bool | None:
+def _previous_was_ok(
+    instance: dg.DagsterInstance, ledger: Ledger, catalog: Catalog, job: str, record: dg.RunRecord
+) -> bool | None:
     """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later.
 
     A run that fails before it could write anything is not in the ledger.
     """
+    location = location_of_run(record.dagster_run)
     known = history.before(ledger, job, record.dagster_run.run_id)
-    wanted = dg.RunsFilter(tags={JOB_TAG: job}, statuses=_ENDED, created_before=record.create_timestamp)
+    wanted = dg.RunsFilter(
+        tags={JOB_TAG: catalog.job_tag(job)}, statuses=_ENDED, created_before=record.create_timestamp
+    )
     for other in instance.get_run_records(wanted, limit=20):
         if other.dagster_run.run_id == record.dagster_run.run_id or _is_dry_run(other.dagster_run):
+            continue
+        if is_of_another(other.dagster_run, location):
             continue
         if known is not None and known.started >= other.create_timestamp.timestamp():
             break

@@ -3,7 +3,6 @@
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
-from secretsync_core.model.report import NOT_DONE, Result, may_heal
+from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
@@ -26,7 +25,9 @@ from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, ru
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.translator import OpData
+from secretsync_dagster.undoing import UndoConfig, apply, check_undo, failure_of, moved, show_done, show_plan
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -45,6 +46,7 @@ class SyncConfig(dg.Config):
         description="Take over the secrets that exist at these destination keys; with several destinations also as "
         "DESTINATION:KEY.",
     )
+    undo: UndoConfig = UndoConfig()
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -56,8 +58,8 @@ _EXPANDED = {
 
 @dg.config_mapping
 def launchpad(config: SyncConfig) -> dict[str, Any]:
-    """What the Launchpad asks for: the fields of SyncConfig, and nothing of the ops behind them."""
-    return {"ops": {"expand": {"config": {name: getattr(config, name) for name in SyncConfig.model_fields}}}}
+    """What the Launchpad asks for: these fields, and nothing of the ops behind them."""
+    return {"ops": {"expand": {"config": config.model_dump(by_alias=True)}}}
 
 
 def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
@@ -72,7 +74,17 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            if config.undo.run:
+                yield from _undo(context, runtime, job, config)
+                return
+            refused = why_refused(context, ours, job)
+            if refused is not None and not config.dryRun:
+                _report_planned(context, ours, job, items or ours.partition_keys(job))
+                yield red(ours, job, refused)
+                raise refused
             if config.dryRun:
+                if refused is not None:
+                    context.log.warning("%s; %s", refused.message, refused.hint)
                 with _step_of(context, runtime) as step:
                     manifest, changes = run_async(
                         steps.preview(step, job, items=items, verify=config.verify, adopt=config.adopt)
@@ -129,6 +141,29 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
     )
 
 
+def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, config: SyncConfig) -> Iterator[Any]:
+    """Undo what another run wrote, or show what that would do: then nothing is left for the other steps."""
+    undo = config.undo
+    with runtime.ledger(write=False) as opened:
+        check_undo(opened.ledger, job, undo, items=config.items, partitioned=_partitioned(context))
+    if config.dryRun or not undo.apply:
+        with _step_of(context, runtime) as step:
+            manifest = show_plan(context, step, job, undo)
+    else:
+        with _step_of(context, runtime, waits=True, last=True) as step:
+            done = apply(step, job, undo)
+        done.out = out = moved(done) & frozenset(runtime.catalog.partition_keys(job))
+        yield from _out_of_sync_observations(runtime.catalog, job, done)
+        if out:
+            yield from in_sync_events(
+                context, runtime, job, _numbers(done), failed=out, metadata={"undid run": undo.run}
+            )
+        if not done.report.ok:
+            raise failure_of(done, undo, last=_is_last(context))
+        manifest = show_done(context, job, done, undo)
+    yield dg.Output(manifest, "manifest")
+
+
 def _report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:
     """Say which items this run is to bring in sync, where Dagster does not say it itself."""
     if not _partitioned(context):
@@ -169,21 +204,21 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
             runtime = runtime_of(context, resource)
+            if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
+                raise refused
             with _step_of(context, runtime) as step:
                 done = run_async(steps.transfer(step, shard), step.stop)
             if not done.report.ok:
                 failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
-                    out_of_sync = done.report.out_of_sync | ({shard.item} if shard.item else set())
-                    yield from _out_of_sync_observations(runtime.catalog, shard.job, out_of_sync, done)
-                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=out_of_sync)
+                    yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
+                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
                 raise failure
-            shown = shard.item if shard.siblings == 1 else ""
-            if shown:
-                yield _materialization(runtime.catalog, shard.job, shard.item, done)
+            for item in done.well:
+                yield _materialization(runtime.catalog, shard.job, item, done)
             yield dg.Output(
-                Moved(context.run_id, done.report.counts, shown, done.report.requests),
+                done.moved,
                 metadata={
                     "secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
                     **_numbers(done),
@@ -216,23 +251,21 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     if manifest.dry_run:
         return
     with error_boundary(last=_is_last(context)):
+        if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
+            yield red(runtime.catalog, manifest.job, refused)
+            raise refused
         with _step_of(context, runtime, last=True) as step:
             done = run_async(steps.audit(step, manifest, results), step.stop)
-        # Once a run, or every second point of a plot would be a zero.
-        shown = {one.shown for one in results if one.run == context.run_id}
-        if manifest.run == context.run_id:
-            shown.update(manifest.shown)
-        out_of_sync = done.report.out_of_sync
-        for item in manifest.items:
-            if (item in done.busy or item not in shown) and not out_of_sync & {item, ""}:
-                yield _materialization(runtime.catalog, manifest.job, item, done)
-        yield from _out_of_sync_observations(runtime.catalog, manifest.job, out_of_sync, done)
+        # Each once a run, or every second point of a plot would be a zero.
+        for item in done.well:
+            yield _materialization(runtime.catalog, manifest.job, item, done)
+        yield from _out_of_sync_observations(runtime.catalog, manifest.job, done)
         yield from in_sync_events(
             context,
             runtime,
             manifest.job,
             _numbers(done),
-            failed=out_of_sync,
+            failed=done.out,
             metadata={
                 "summary": metadata.summary(done.report, done.healed),
                 **(
@@ -269,11 +302,9 @@ def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) ->
     )
 
 
-def _out_of_sync_observations(
-    catalog: Catalog, job: str, items: AbstractSet[str], done: steps.Done
-) -> Iterator[dg.AssetObservation]:
+def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> Iterator[dg.AssetObservation]:
     """The items that are out of sync now, with the same numbers as those that are well, so that plots have both."""
-    for item in sorted(items - {""}):
+    for item in sorted(done.out - {""}):
         counts = done.report.counts.get(item, {})
         yield dg.AssetObservation(
             catalog.asset_key(job),
@@ -316,9 +347,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
             **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
-        # Only what may heal by itself is worth the wait.
-        allow_retries=not last
-        and any(may_heal(code) for code in [*(one.code for one in bad), *(error.code for error in errors)]),
+        allow_retries=not last and done.may_heal,
     )
 
 

@@ -3,6 +3,9 @@
 A worker that is killed alone is missed by the code server that started it. One that dies together with the code
 server is missed by nobody: Dagster's run monitoring does not ask after workers that a code server starts. Its run
 would go on for ever, and with it every later run of the job would wait in the queue.
+
+Since it runs in every code location that has SyncJobs, it also renews the location's sign, and says if another one has
+the same assets: see :mod:`secretsync_dagster.shared_assets`.
 """
 
 # No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
@@ -22,6 +25,7 @@ from secretsync_dagster.lease_holders import run_of
 from secretsync_dagster.naming import scoped
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.run_workers import has_worker, lost_its_worker
+from secretsync_dagster.shared_assets import watch_shared
 
 NAME = "secretsync_run_reaper"
 
@@ -47,9 +51,14 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
         required_resource_keys={resource},
         description="Ends runs whose worker was killed, so that they can be executed again, and closes their books.",
     )
-    def run_reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def run_reaper(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)
         messages: list[str] = []
+        cursor = context.cursor or ""
+        try:
+            messages, cursor = watch_shared(context, runtime.catalog, cursor)
+        except Exception as error:  # noqa: BLE001  its text may hold anything
+            messages.append(f"whether another code location has these assets is not known: {type(error).__name__}")
         leases: list[Lease] = []
         try:
             with runtime.ledger(write=False) as opened:
@@ -68,7 +77,9 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
             messages.append(error.message)
         except Exception as error:  # noqa: BLE001  its text may hold anything
             messages.append(f"an unexpected {type(error).__name__}")
-        return dg.SkipReason("; ".join(messages)[:2000] or "every run has ended by itself, or goes on")
+        return dg.SensorResult(
+            skip_reason="; ".join(messages)[:2000] or "every run has ended by itself, or goes on", cursor=cursor
+        )
 
     return run_reaper
 

@@ -30,7 +30,7 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
         name,
         dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
         description=f"Looks for copies of **{document.name}** changed outside SecretSync. Reads destinations only.",
-        tags={CHECK_TAG: document.name},
+        tags={CHECK_TAG: catalog.job_tag(document.name)},
         executor_def=dg.in_process_executor,
     )
     return dg.ScheduleDefinition(job=job, **_when(document, name, asked.schedule))

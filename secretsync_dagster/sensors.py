@@ -20,6 +20,7 @@ from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.lease_holders import is_dead
 from secretsync_dagster.naming import JOB_TAG
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.shared_assets import is_of_another, location_of_tick, sharers
 
 _IMPATIENT = RetryPolicy(attempts=2, first_wait=0.2, longest_wait=1.0, longest_retry_after=5.0, time_limit=35.0)
 """A sensor comes again soon: a store that does not answer must not hold up the tick. Dagster gives up on a tick after
@@ -71,10 +72,8 @@ def _sensor(
         due = [job for job in jobs if intervals[job.name] in over]
         requests: list[dg.RunRequest] = []
         reasons: dict[str, list[str]] = {}
-        for job, sight in _look(context.instance, runtime, watch, due).items():
-            request, reason = (
-                _run_request(catalog.job_name(job), job, sight, memory) if isinstance(sight, Sight) else (None, sight)
-            )
+        for job, sight in _look(context, runtime, watch, due).items():
+            request, reason = _run_request(catalog, job, sight, memory) if isinstance(sight, Sight) else (None, sight)
             if request is not None:
                 requests.append(request)
             else:
@@ -86,19 +85,23 @@ def _sensor(
 
 
 def _look(
-    instance: dg.DagsterInstance, runtime: Runtime, watch: Watch, jobs: Sequence[JobDocument]
+    context: dg.SensorEvaluationContext, runtime: Runtime, watch: Watch, jobs: Sequence[JobDocument]
 ) -> dict[str, Sight | str]:
     """What is seen of each of these jobs, all of them looked at together; or why it was not looked at."""
     if not jobs:
         return {}
     found: dict[str, Sight | str] = {}
+    instance, location, ours = context.instance, location_of_tick(context), runtime.catalog
     try:
-        going_on = {run.tags.get(JOB_TAG) for run in instance.get_runs(dg.RunsFilter(statuses=_BUSY))}
+        busy = instance.get_runs(dg.RunsFilter(statuses=_BUSY))
+        going_on = {ours.job_of_tag(run) for run in busy if not is_of_another(run, location)}
+        shared = sharers(instance, ours, location, [job.name for job in jobs])
+        found |= {job: f"{error.message}; {error.hint}" for job, error in shared.items()}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.
             going_on |= {lease.job for lease in opened.ledger.leases.live() if not is_dead(instance, lease.holder)}
-            found |= {job.name: "a run is going on" for job in jobs if job.name in going_on}
-            idle = [job for job in jobs if job.name not in going_on]
+            found |= {job.name: "a run is going on" for job in jobs if job.name in going_on - shared.keys()}
+            idle = [job for job in jobs if job.name not in going_on | shared.keys()]
             found |= run_async(watch.look(idle, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT))
     except SecretSyncError as error:
         return {job.name: error.message for job in jobs}
@@ -107,7 +110,7 @@ def _look(
     return found
 
 
-def _run_request(dagster_job: str, job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
+def _run_request(catalog: Catalog, job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
     """A request for a run of the job's touched items; or None, and why."""
     fresh = sorted(item for item, digest in sight.touched.items() if memory.is_news(job, item, digest))
     for item in fresh:
@@ -117,9 +120,9 @@ def _run_request(dagster_job: str, job: str, sight: Sight, memory: "_Memory") ->
     if fresh:
         return (
             dg.RunRequest(
-                job_name=dagster_job,
+                job_name=catalog.job_name(job),
                 run_config={"items": fresh},
-                tags={JOB_TAG: job, "secretsync/trigger": "change"},
+                tags={JOB_TAG: catalog.job_tag(job), "secretsync/trigger": "change"},
             ),
             "",
         )

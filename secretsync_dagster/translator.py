@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 
 from secretsync_dagster.freshness import freshness_policy
-from secretsync_dagster.naming import JOB_TAG, allowed, dagster_name, drift_name, scoped
+from secretsync_dagster.naming import JOB_TAG, allowed, dagster_name, drift_name, prefixed, scoped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +29,12 @@ class SecretStoreData:
     Attributes:
         document: the checked document.
         scope: the set of documents that it is of, where a code location has several; else empty.
+        prefix: what tells the code location apart from others of the instance; empty where nothing was given.
     """
 
     document: StoreDocument
     scope: str = ""
+    prefix: str = ""
 
     @property
     def name(self) -> str:
@@ -49,12 +51,14 @@ class SyncJobData:
         sources: the assets of the stores that it reads, by the stores' names.
         destinations: the stores that it writes, in the document's order.
         scope: the set of documents that it is of, where a code location has several; else empty.
+        prefix: what tells the code location apart from others of the instance; empty where nothing was given.
     """
 
     document: JobDocument
     sources: Mapping[str, dg.AssetKey]
     destinations: tuple[SecretStoreData, ...]
     scope: str = ""
+    prefix: str = ""
 
     @property
     def name(self) -> str:
@@ -119,11 +123,11 @@ class SecretSyncTranslator:
 
     def get_asset_key(self, data: SyncJobData) -> dg.AssetKey:
         """The asset that stands for what a SyncJob keeps in sync."""
-        return dg.AssetKey(["sync", dagster_name(data.name)])
+        return dg.AssetKey([*_first(data.prefix), "sync", dagster_name(data.name)])
 
     def get_store_asset_key(self, data: SecretStoreData) -> dg.AssetKey:
         """The asset that stands for a SecretStore."""
-        return dg.AssetKey(["store", *([data.scope] if data.scope else []), dagster_name(data.name)])
+        return dg.AssetKey([*_first(data.prefix), "store", *_first(data.scope), dagster_name(data.name)])
 
     def get_group_name(self, data: SyncJobData | SecretStoreData) -> str:
         """The asset group. In one group the lineage is drawn in one line from source to destination."""
@@ -174,15 +178,20 @@ class SecretSyncTranslator:
         if data.step == "transfer":
             assert data.dest is not None  # noqa: S101  this one has one
             return scoped(f"TRANSFER_to_{dagster_name(data.dest.name)}", data.scope)
-        return scoped(f"AUDIT_{data.pool}" if data.pool else "AUDIT", data.scope)
+        return scoped(allowed(f"AUDIT_{data.pool}") if data.pool else "AUDIT", data.scope)
 
     def get_pool(self, data: SecretStoreData) -> str:
         """The concurrency pool of a destination: no more runs than it has slots write there at a time."""
-        return f"secretsync_{dagster_name(data.name)}"
+        return prefixed(f"secretsync_{dagster_name(data.name)}", data.prefix)
 
     def get_change_sensor_name(self, data: SecretStoreData) -> str:
         """The sensor that asks a source store for changes, for all jobs with ``onChange`` that read it."""
         return scoped(f"{dagster_name(data.name)}_changes", data.scope)
+
+
+def _first(name: str) -> list[str]:
+    """The name as what comes first in a key; nothing where there is none."""
+    return [name] if name else []
 
 
 def _times(document: JobDocument) -> dict[str, Any]:

@@ -13,10 +13,14 @@ import orjson
 
 from secretsync_core.model.state import KeyState
 
-__all__ = ["GENESIS", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
+__all__ = ["GENESIS", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
 
 Requests = tuple[tuple[str, str, int], ...]
 """Store, kind and how many requests of the kind were made to it, repeats included; sorted."""
+
+
+UNDO = "undo"
+"""The reason in the first record of a run that undoes another, and in its last one where all went well."""
 
 
 class Event(StrEnum):
@@ -36,7 +40,8 @@ class Draft(NamedTuple):
     Attributes:
         event: what it says.
         run: the run that says it.
-        intent: joins an ``intended`` and its outcome: unique within the job.
+        intent: joins an ``intended`` and its outcome: unique within the job. With ``run-started``, and the reason
+            UNDO, the run that this one undoes.
         item, dest, key: the plan item, the destination SecretStore's name and the key there.
         action: ``create``, ``update`` or ``delete``.
         reason: a code (``[a-z-]*``) from ``model.change.Reason`` or an error's ``code``.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from secretsync_core.audit.ledger import JobMeasure, RunSummary
-    from secretsync_core.cli.findings import Findings
+    from secretsync_core.run.findings import Findings
     from secretsync_core.schema.documents import JobDocument
 
 JOB = "syncjob"
@@ -33,7 +33,7 @@ JOB = "syncjob"
 
 __all__ = ["JOB", "Facts", "generate_latest", "registry", "write_to_textfile"]
 
-_OUTCOMES = ("ok", "failed", "stopped", "interrupted")
+_OUTCOMES = ("ok", "failed", "stopped", "interrupted", "undo")
 
 
 class Facts(NamedTuple):

@@ -53,6 +53,10 @@ outcome::
 
     change and {"result", "code", "message", "hint", "newVersion"}
 
+``undo`` (``jobs`` is as of ``plan``, or as of ``sync`` where it was ``applied``)::
+
+    {"undoes": run, "applied": true | false, "jobs": [...], "warnings": [problem], "exitCode"}
+
 ``status``::
 
     {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "running", "onChangeSeconds",
@@ -106,6 +110,7 @@ record (``audit export`` writes the same, one a line)::
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli.times import iso
@@ -117,6 +122,8 @@ if TYPE_CHECKING:
     from secretsync_core.errors import Problem, SecretSyncError
     from secretsync_core.model.change import Change, Difference
     from secretsync_core.model.report import ItemError, Outcome, Report
+    from secretsync_core.run.steps import Planned
+    from secretsync_core.schema.documents import JobDocument
 
 Object = dict[str, Any]
 
@@ -185,6 +192,21 @@ def _fields_object(differs: Difference | None) -> Object | None:
         "changed": differs.changed,
         "dropped": differs.dropped,
         "formattingOnly": differs.formatting_only,
+    }
+
+
+def plan_object(planned: Planned, job: JobDocument) -> Object:
+    """What a run of one job would do."""
+    return {
+        "job": planned.job,
+        "source": job.spec.source,
+        "dest": list(job.spec.dest),
+        "counts": dict(Counter(change.action for change in planned.changes)),
+        "changes": [change_object(change) for change in planned.changes],
+        "warnings": planned.warnings,
+        "errors": [item_error_object(error) for error in planned.errors],
+        "requests": planned.requests,
+        "error": None,
     }
 
 

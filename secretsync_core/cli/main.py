@@ -229,7 +229,37 @@ def sync(
     )
 
 
-@app.command(short_help="Find drift: copies changed or removed by someone else.")
+@app.command(short_help="Put back what a run wrote; shows the plan first.")
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `secretsync audit log` shows it.")],
+    keys: Annotated[
+        list[str] | None, typer.Option("--key", metavar="KEY", help="Only this destination key; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    config: Config = None,
+    source: Source = None,
+    dest: Dest = None,
+    job: JobFile = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """Put back what a run wrote: former versions, and what it deleted; what it created goes.
+
+    Only what is still as the run left it is touched. Shows the plan, asks on a terminal, and elsewhere does nothing
+    without --yes.
+    """
+    from secretsync_core.cli.commands import undo as command
+
+    call = _call(config, None, None, source, dest, job, ledger)
+    return launch(
+        lambda out: command.run(out, call, run_id, keys=tuple(keys or ()), yes=yes),
+        json=output is Form.json,
+        quiet=quiet,
+    )
+
+
+@app.command(short_help="Find drift: copies changed or removed outside SecretSync.")
 def check(
     jobs: Jobs = None,
     config: Config = None,
@@ -242,7 +272,7 @@ def check(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Find drift: destination secrets changed or removed by someone else. Exits with 10 if there is any."""
+    """Find drift: destination secrets changed or removed outside SecretSync. Exits with 10 if there is any."""
     from secretsync_core.cli.commands import check as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)

@@ -19,8 +19,8 @@ REASONS: dict[str, str] = {
     Reason.NEW: "not in the destination yet",
     Reason.SOURCE_CHANGED: "changed at the source",
     Reason.DEFINITION_CHANGED: "the plan item changed",
-    Reason.DRIFTED: "changed by someone else",
-    Reason.REMOVED_OUTSIDE: "removed by someone else",
+    Reason.DRIFTED: "changed outside SecretSync",
+    Reason.REMOVED_OUTSIDE: "removed outside SecretSync",
     Reason.FIRST_SIGHT: "exists, but not written by this job: comparing values",
     Reason.NO_VERSIONS: "the store has no versions: comparing values",
     Reason.VERIFY: "comparing values on request",
@@ -32,7 +32,7 @@ REASONS: dict[str, str] = {
     Reason.NOT_SELECTED: "no longer selected by its plan item",
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
-    Reason.CHANGED_OUTSIDE: "kept: changed by someone else",
+    Reason.CHANGED_OUTSIDE: "kept: changed outside SecretSync",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -45,20 +45,28 @@ REASONS: dict[str, str] = {
     Reason.INTERRUPTED: "a run was interrupted here",
     Reason.SETTLED: "uncertain until a later run looked",
     Reason.STOPPED: "not reached: the run was stopped",
+    Reason.UNDONE: "as before the run",
+    "undo": "undid another run",
+    Reason.RELEASED: "not a copy of this job any more",
+    Reason.CHANGED_SINCE: "kept",
+    Reason.NO_FORMER_VERSION: "cannot go back",
+    Reason.NOT_RECORDED: "cannot go back",
     Reason.ADOPTED: "existed already, adopted",
+    Reason.HELD: "held by another job",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
     "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
+    "malformed-answer": "the store's answer made no sense",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }
 
 DRIFTS: dict[Drift, str] = {
-    Drift.CHANGED: "changed by someone else",
-    Drift.REMOVED: "removed by someone else",
+    Drift.CHANGED: "changed outside SecretSync",
+    Drift.REMOVED: "removed outside SecretSync",
     Drift.UNKNOWN: "drift unknown: write-only",
 }
 
@@ -112,6 +120,11 @@ def reason(code: str) -> str:
     return REASONS.get(code, safe(code))
 
 
+def drift(change: Change) -> str:
+    """How a copy that had drifted was found."""
+    return DRIFTS.get(change.drift) or reason(change.reason)
+
+
 def why(change: Change) -> str:
     """Why something is to be done, in words and on one line."""
     text = reason(change.reason)
@@ -121,9 +134,9 @@ def why(change: Change) -> str:
         text = f"{text}, managed from now on"
     if change.differs is not None:
         text = f"{text}: {in_fields(change.differs)}"
-    drift = DRIFTS.get(change.drift)
-    if drift and drift not in text:
-        text = f"{text} ({drift})"
+    drifted = DRIFTS.get(change.drift)
+    if drifted and drifted not in text:
+        text = f"{text} ({drifted})"
     return text
 
 

@@ -38,6 +38,7 @@ class Ability(StrEnum):
     CREATE = "create-if-absent"
     DELETE = "delete"
     MARK = "mark"
+    UNDELETE = "undelete"
 
 
 class Shape(StrEnum):

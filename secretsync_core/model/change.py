@@ -61,7 +61,13 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     SETTLED = "settled"  # a look at the destination told what became of a write that an earlier run had left uncertain
     STOPPED = "stopped"
+    UNDONE = "undone"  # it goes back to what it was before a run
+    RELEASED = "released"  # no copy of this job any more: what stands there now is not
+    CHANGED_SINCE = "changed-since"  # not undone, because a later run wrote it
+    NO_FORMER_VERSION = "no-former-version"  # not undone, because the store does not keep what was there
+    NOT_RECORDED = "not-recorded"  # not undone, because the ledger does not say what was there
     ADOPTED = "adopted"  # it was there before this job, which takes it over
+    HELD = "held"  # another job holds it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 

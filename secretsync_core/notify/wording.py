@@ -44,7 +44,7 @@ def text(ending: Ending) -> str:
         lines.append(f"Blocked deletes: {ending.blocked:,}")
     lines += _keys("Failed", ending.failed, ending.failed_count)
     lines += _keys("Uncertain until the next run looks", ending.uncertain, ending.uncertain_count)
-    lines += _keys("Changed or removed by someone else", ending.drifted, ending.drifted_count)
+    lines += _keys("Changed or removed outside SecretSync", ending.drifted, ending.drifted_count)
     lines.append(f"Details: {more(ending)}")
     return "\n".join(lines)
 

@@ -14,16 +14,19 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import TransformFailed
 from secretsync_core.key_rules import new_key_fault
 from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from secretsync_core.audit.places import Holding
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.plan import SourceRef, Target
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
+    from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.seen import Destination, SourceSeen
     from secretsync_core.run.targets import Targets
@@ -35,7 +38,8 @@ class ChangeSet:
 
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
     them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
-    that were to be taken over and need not be: of use at a run's first look alone.
+    that were to be taken over and need not be: of use at a run's first look alone. ``taken`` is what is taken over
+    from other jobs, which hold it no longer then.
     """
 
     changes: Sequence[Change] = ()
@@ -45,6 +49,7 @@ class ChangeSet:
     warnings: Sequence[str] = ()
     errors: Sequence[ItemError] = ()
     idle: Sequence[str] = ()
+    taken: Sequence[Holding] = ()
 
 
 class Standing:
@@ -78,6 +83,7 @@ class Copies(NamedTuple):
     unknown_drift: int
     warnings: list[str]
     idle: list[str]
+    taken: list[Holding]
 
 
 def decide_copies(
@@ -88,8 +94,10 @@ def decide_copies(
     *,
     verify: bool,
     keep_unchanged: bool,
+    holders: Holders | None = None,
 ) -> Copies:
-    """Decide about every target in every destination that was seen."""
+    """Decide about every target in every destination that was seen; ``holders`` are the other jobs that hold keys."""
+    taken: list[Holding] = []
     unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
     changes = [*_impossible(plan, targets), *(change for one in seen for change in _missing(plan, one))]
     blurred = {made.item for made in targets.impossible}
@@ -119,6 +127,13 @@ def decide_copies(
                 verify=verify,
                 tells=dest.tells,
             )
+            if holders and (holding := holders.get((dest.name, key))) is not None:
+                if item.adopt or by_name:
+                    change = change._replace(owned=True, adopt=True)
+                    taken.append(holding)
+                elif change.action is not Action.SKIP:
+                    why = held_by(holding, plan.job)
+                    change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
             if change.adopt and by_name:
                 taken_over |= {key, f"{dest.name}:{key}"}
             elif change.adopt:
@@ -138,7 +153,7 @@ def decide_copies(
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
-    return Copies(changes, unchanged, unknown, warnings, idle)
+    return Copies(changes, unchanged, unknown, warnings, idle, taken)
 
 
 def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
@@ -319,4 +334,5 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         [*copies.warnings, *told],
         errors,
         copies.idle,
+        copies.taken,
     )

@@ -18,6 +18,7 @@ from secretsync_core.stores.base import (
     Marker,
     Reader,
     StoreContext,
+    Undeleter,
     Writer,
     abilities_of,
 )
@@ -52,7 +53,8 @@ class Halves:
     Found out once: asking a protocol whether an object implements it is too slow to do for every secret.
     """
 
-    __slots__ = ("conditional", "creator", "deleter", "facts", "lister", "marker", "reader", "store", "writer")
+    __slots__ = ("conditional", "creator", "deleter", "facts", "lister", "marker", "reader", "store",
+                 "undeleter", "writer")  # fmt: skip
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -64,6 +66,7 @@ class Halves:
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
+        self.undeleter = store if isinstance(store, Undeleter) else None
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from secretsync_core.run.deletes import (
     withhold,
 )
 from secretsync_core.run.feeding import HINT, find_feeding
+from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.seen import Destination
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError
     from secretsync_core.run.decide import Copies
+    from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
@@ -94,7 +96,8 @@ async def decide_changes(
         raise PlanRefused(shortened(fed), hint=HINT)
     dests, lost = await _look_at_new(opened, dests, targets)
     errors += lost
-    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged)
+    held = await _find_holders(dests, targets, recorder) if recorder is not None else {}
+    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held)
     if deleted:
         copies = without_missing(copies, deleted)
     if recorder is None or not (plan.deletes_gone or any(plan.deletes.values())):
@@ -103,6 +106,14 @@ async def decide_changes(
         plan, opened, recorder, sources, fields, targets, dests, copies, deleted, failed=bool(errors)
     )
     return change_set(copies, deletes, [*errors, *told])
+
+
+async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder: Recorder) -> Holders:
+    """What other jobs hold of the keys that are new to this one."""
+    new = new_keys(dests, targets)
+    asked = possible_holdings(dests, new, await recorder.bindings_of_others()) if new else {}
+    held = await recorder.holders(asked) if asked else set()
+    return {asked[holding]: holding for holding in sorted(held)}
 
 
 async def _look_at_new(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.places import Binding, Holding
     from secretsync_core.model.state import KeyState, Origin
 
 T = TypeVar("T")
@@ -116,6 +117,14 @@ class Recorder:
     def _names(self, dest: str) -> tuple[str, ...]:
         """The names under which the ledger knows keys of a destination's place, the present one last."""
         return (*self.former.get(dest, ()), dest)
+
+    async def bindings_of_others(self) -> list[Binding]:
+        """The places that the destinations of other jobs are bound to."""
+        return await self.call(lambda: self._ledger.places.of_others(self._job))
+
+    async def holders(self, asked: Collection[Holding]) -> set[Holding]:
+        """Those of ``asked`` that the ledger holds."""
+        return await self.call(lambda: self._ledger.places.holders(asked))
 
     async def position(self) -> int:
         """The number of the last record: a moment for :meth:`moving`."""

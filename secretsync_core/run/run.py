@@ -10,30 +10,38 @@ import asyncio
 import secrets
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.record import UNDO, Draft, Event
+from secretsync_core.model.report import Result
 from secretsync_core.run.binding import find_binding, record_binding
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.holders import by_job
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
+from secretsync_core.run.undoing import Undoing, look_and_decide
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.audit.places import Holding
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError, Outcome, Report
     from secretsync_core.run.binding import Binding
     from secretsync_core.run.fingerprint import FingerprintKey
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.lease import Claim
     from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.written import Written
     from secretsync_core.schema.documents import Documents
+
+T = TypeVar("T", bound=Transfer)
 
 
 def new_run_id() -> str:
@@ -85,14 +93,28 @@ class Run:
             name_now=self._binding.name_now,
         )
 
-    async def start(self) -> None:
-        """Record that this run began, unless a step of it did so already and it goes on."""
-        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name))
+    async def start(self, undoes: str = "") -> None:
+        """Record that this run began, unless a step of it did so already and it goes on; ``undoes``: which run."""
+        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes))
         await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder)
+
+    async def take_over(self, taken: Sequence[Holding]) -> None:
+        """Record that other jobs hold keys no longer, which this one is about to take over."""
+        for (job, dest), keys in by_job(taken).items():
+            await self.recorder.call(
+                lambda job=job, dest=dest, keys=keys: self._ledger.state.forget(job, self.name, dest, keys)  # type: ignore[misc]
+            )
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
-        return Transfer(
+        return self._made(Transfer, settled)
+
+    def undoing(self, settled: Callable[[Outcome], None]) -> Undoing:
+        """What undoes what another run wrote; ``settled`` is told of each outcome."""
+        return self._made(Undoing, settled)
+
+    def _made(self, kind: type[T], settled: Callable[[Outcome], None]) -> T:
+        return kind(
             self.plan,
             self.opened,
             self.recorder,
@@ -103,10 +125,26 @@ class Run:
             settle=settled,
         )
 
+    async def look_and_decide(self, written: Sequence[Written]) -> tuple[list[Change], list[ItemError]]:
+        """What this run does to undo what another one has ``written``, and the destinations that were not seen."""
+        return await look_and_decide(written, self.opened, self._fingerprinter, self.name)
+
     async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
         known = [item for item in out if not item or item in self.plan.names]
         await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
+
+    async def finish_undo(self, report: Report) -> None:
+        """Record that this run, which undid another, ended: what it moved is not as the plan wants it any more.
+
+        That makes it no success, whatever it did: its end always says why.
+        """
+        moved = report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
+        await self.note_items(out=moved, well=())
+        reason = report.verdict or UNDO
+        await self.recorder.record(
+            Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
+        )
 
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
@@ -129,8 +167,9 @@ async def open_run(
     retry: RetryPolicy | None = None,
     stop: asyncio.Event | None = None,
     claim: Claim | None = None,
+    sources: bool = True,
 ) -> AsyncIterator[Run]:
-    """Take the job's lease and open its stores; give both back at the end.
+    """Take the job's lease and open its stores, ``sources`` too; give both back at the end.
 
     Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
     """
@@ -140,8 +179,14 @@ async def open_run(
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),
             open_stores(
-                plan, documents, environ=environ, retry=retry, stop=stop, marks=owner_marks(plan.job, fingerprint_key)
-            ) as opened,
+                plan,
+                documents,
+                environ=environ,
+                retry=retry,
+                stop=stop,
+                sources=sources,
+                marks=owner_marks(plan.job, fingerprint_key),
+            ) as opened,  # fmt: skip
         ):
             binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)
             yield Run(

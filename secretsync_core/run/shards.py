@@ -93,7 +93,7 @@ class Moved:
     Attributes:
         run: the run that it was a step of; a later one that is executed from failure takes its word over.
         counts: results by item, as a report has them.
-        shown: the item whose state it has shown already; empty where its shard was not the whole item.
+        shown: the item that it brought in sync, and that is shown so already; empty where others have to do with it.
         requests: requests by store and kind.
     """
 

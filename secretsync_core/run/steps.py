@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
-from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result
+from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.adopting import told_of_refused
 from secretsync_core.run.binding import find_binding
 from secretsync_core.run.compare import Comparer, foresee
@@ -241,8 +241,10 @@ class Done:
     outcomes: list[Outcome] = field(default_factory=list)
     healed: int = 0
     """How many secrets the audit copied, which a step of its own should have."""
-    busy: frozenset[str] = frozenset()
-    """The items of which the audit itself moved something."""
+    out: frozenset[str] = frozenset()
+    """The items that a step left out of sync; an empty name stands for the job as a whole."""
+    well: tuple[str, ...] = ()
+    """The items that a step found or made well, which no earlier step of this run said of them."""
     outcomes_of: Counter[str] = field(default_factory=Counter)
     """How many outcomes there were of each item, those that were not kept included."""
 
@@ -257,6 +259,17 @@ class Done:
         if len(self.outcomes) < KEPT_OUTCOMES or outcome.result in (Result.FAILED, Result.REFUSED):
             self.outcomes.append(outcome)
         self.observer.outcome(outcome)
+
+    @property
+    def may_heal(self) -> bool:
+        """Whether anything failed that may go well by itself: only then is the same step worth another attempt."""
+        bad = [outcome.code for outcome in self.outcomes if outcome.result in NOT_DONE]
+        return any(may_heal(code) for code in [*bad, *(error.code for error in self.report.errors)])
+
+    @property
+    def moved(self) -> Moved:
+        """What the audit has to know of a transfer step."""
+        return Moved(self.report.run, self.report.counts, next(iter(self.well), ""), self.report.requests)
 
 
 async def preview(
@@ -288,6 +301,7 @@ async def expand(
         await run.settle()
         found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
+        await run.take_over(found.taken)
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
         # What the shards do not delete comes last, and may say otherwise of its items.
@@ -374,9 +388,21 @@ async def transfer(step: Step, shard: Shard) -> Done:
         done.begin(found)
         await _carry_out(run, found, done)
         _sum_up(run, done.report)
-        out = done.report.out_of_sync | ({shard.item} if shard.item and not done.report.ok else set())
-        await run.note_items(out=out, well=shard.settles)
+        done.out, done.well = _standing(shard, done.report)
+        await run.note_items(out=done.out, well=shard.settles)
         return done
+
+
+def _standing(shard: Shard, report: Report) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The items that a shard left out of sync, and the one that it alone brought in sync.
+
+    A shard that is not ok leaves its item out, whatever failed: it may have been stopped. Of items that share a step
+    the audit tells, all together.
+    """
+    out = frozenset(report.out_of_sync)
+    if not report.ok:
+        return (out | {shard.item} if shard.item else out), ()
+    return out, (shard.settles if shard.item else ())
 
 
 def _part(found: ChangeSet, shard: Shard) -> ChangeSet:
@@ -410,6 +436,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     """
     async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
+        busy: Collection[str] = ()
         await run.settle()
         await run.start()
         if manifest.shards or manifest.deletes:
@@ -417,9 +444,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             done.begin(found)
             await _carry_out(run, found, done)
             done.healed = done.report.total(Result.CREATED, Result.UPDATED)
-            done.busy = frozenset(
-                item for item, counts in done.report.counts.items() if any(counts.get(result) for result in _MOVES)
-            )
+            busy = done.report.items_with(*_MOVES)
         else:
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
             _tell_uncertain(run, ChangeSet(), done)
@@ -427,7 +452,22 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         _credit(done.report, mine)
         of_steps = [manifest.requests] if manifest.run == step.run else []
         await _close(run, done.report, [*of_steps, *(one.requests for one in mine)])
+        done.out = frozenset(done.report.out_of_sync)
+        told = {one.shown for one in mine} | set(manifest.shown if manifest.run == step.run else ())
+        done.well = _well(manifest.items, told, busy, done.out)
         return done
+
+
+def _well(
+    items: Collection[str], told: Collection[str], busy: Collection[str], out: Collection[str]
+) -> tuple[str, ...]:
+    """The items to call well at the end of a run: once, unless the audit itself moved something of them.
+
+    ``told`` are those of which an earlier step said so. None is well where the job as a whole is out of sync.
+    """
+    if "" in out:
+        return ()
+    return tuple(item for item in items if item not in out and (item in busy or item not in told))
 
 
 _COPIES = (Result.CREATED, Result.UPDATED)
@@ -493,7 +533,7 @@ def _chosen(documents: Documents, job: str, items: Collection[str]) -> frozenset
 def _as_error(error: ItemError) -> StoreError:
     """An error that a look gave, to be raised again: whether it may be retried is in its code."""
     raised = StoreError(error.message, hint=error.hint)
-    if error.code in ("unavailable", "rate-limited", "lost"):
+    if error.code in ("unavailable", "malformed-answer", "rate-limited", "lost"):
         raised.retryable = True
     return raised
 
@@ -528,6 +568,7 @@ async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     """The copies, and then the deletes of items of which every copy is in place."""
     _tell_uncertain(run, found, done)
     found = _without_uncertain(run, found)
+    await run.take_over(found.taken)
     transfer = run.transfer(done.settled)
     done.observer.phase("transferring")
     done.observer.planned(len(found.changes))

@@ -168,6 +168,24 @@ class Marker(Store, Protocol):
         ...
 
 
+@runtime_checkable
+class Undeleter(Store, Protocol):
+    """Keeps what was deleted, and brings it back as it was.
+
+    ``version`` is the token that the deleted secret's entry has: it is still the last one that was written, and what
+    comes back is that version. Both methods raise SecretNotFound where nothing is left to bring back, and Conflict
+    where the secret is not deleted, or was written since.
+    """
+
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Look whether :meth:`undelete` would bring the secret back, and raise what it would raise. Changes nothing."""
+        ...
+
+    async def undelete(self, key: str, version: str) -> str | None:
+        """Bring the deleted secret back; gives the version token that it has then."""
+        ...
+
+
 _PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
     (Reader, Ability.READ),
     (Lister, Ability.LIST),
@@ -176,6 +194,7 @@ _PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
     (Creator, Ability.CREATE),
     (Deleter, Ability.DELETE),
     (Marker, Ability.MARK),
+    (Undeleter, Ability.UNDELETE),
 )
 
 

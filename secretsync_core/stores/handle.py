@@ -102,6 +102,17 @@ class _Marks(_Handle):
         await self._boundary.call("mark", _is_anything, key)
 
 
+class _Undeletes(_Handle):
+    __slots__ = ()
+
+    async def check_undelete(self, key: str, version: str) -> None:
+        await self._boundary.call("check_undelete", _is_anything, key, version)
+
+    async def undelete(self, key: str, version: str) -> str | None:
+        token: str | None = await self._boundary.call("undelete", _is_token, key, version)
+        return token
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -110,6 +121,7 @@ _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.CREATE: _Creates,
     Ability.DELETE: _Deletes,
     Ability.MARK: _Marks,
+    Ability.UNDELETE: _Undeletes,
 }
 
 
@@ -124,7 +136,8 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
     The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, so they need both. Raises StoreError for what is no store, and whatever looking at it raises.
+    and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is no
+    store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -140,7 +153,7 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     if permissions.may_write:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
-        allowed |= {Ability.MARK}
+        allowed |= {Ability.MARK, Ability.UNDELETE}
     return _handle_class(abilities & allowed)(Boundary(store, name), facts)
 
 

@@ -38,13 +38,17 @@ def retry_after(header: str | None) -> float | None:
         return None
     if header.strip().isdecimal():
         return float(header)
+    moment = date_of(header)
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def date_of(header: str) -> datetime | None:
+    """The moment that a Date or Retry-After header names, in UTC; ``None`` where it names none."""
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, IndexError, TypeError):  # the parser of the standard library raises them all
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def sendable(credential: str, store: str, *, where: str = "token", kind: str = "token") -> str:

@@ -204,6 +204,20 @@ class MemoryStore:
 
         await self._run("delete", attempt)
 
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Raise what would keep ``undelete`` from bringing the secret back."""
+        await self._run("stat", lambda: self._deleted(key, version))
+
+    async def undelete(self, key: str, version: str) -> str | None:
+        """Take back the deletion of a secret whose last version is ``version``; gives that."""
+
+        def attempt() -> str:
+            stored = self._deleted(key, version)
+            stored.deleted = False
+            return stored.token
+
+        return await self._run("undelete", attempt)
+
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         """The marks of those of ``keys`` that carry one."""
         wanted = tuple(keys)
@@ -233,6 +247,15 @@ class MemoryStore:
                 return step()
 
         return await self._gate(kind, attempt)
+
+    def _deleted(self, key: str, version: str) -> _Stored:
+        self._check_key(key)
+        stored = self._data.secrets.get(key)
+        if stored is None:
+            raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
+        if not stored.deleted or stored.token != version:
+            raise Conflict(f"{key} was written since it was deleted", store=self._name, key=key)
+        return stored
 
     def _entry(self, key: str, metadata: bool) -> Entry:
         stored = self._data.secrets[key]

@@ -52,6 +52,7 @@ from secretsync_core.stores.base import (
     Reader,
     Store,
     StoreContext,
+    Undeleter,
     Writer,
     abilities_of,
 )
@@ -99,6 +100,7 @@ _METHODS: Mapping[Ability, tuple[str, ...]] = {
     Ability.CREATE: ("write", "create"),
     Ability.DELETE: ("delete",),
     Ability.MARK: ("marks", "mark"),
+    Ability.UNDELETE: ("undelete", "check_undelete"),
 }
 _ITERATORS = frozenset({"stat", "list"})
 
@@ -129,6 +131,10 @@ def _marker(store: Store) -> Marker:
 
 def _deleter(store: Store) -> Deleter:
     return store if isinstance(store, Deleter) else pytest.skip("the store does not delete")
+
+
+def _undeleter(store: Store) -> Undeleter:
+    return store if isinstance(store, Undeleter) else pytest.skip("the store keeps nothing that was deleted")
 
 
 def _at(store: Store) -> Layout:
@@ -797,6 +803,64 @@ class StoreConformance:
         await writer.write(key, sample(store.facts.shape, 2))
         await _assert_holds(store, key, sample(store.facts.shape, 2))
         assert await _live(store, key)
+
+    # -- bringing back
+
+    async def _deleted(self, store: Store, key: str) -> str:
+        """Write a secret twice and delete it; gives the version that it was left at."""
+        writer, deleter = _writer(store), _deleter(store)
+        await writer.write(key, sample(store.facts.shape, 1))
+        version = await writer.write(key, sample(store.facts.shape, 2))
+        assert version is not None, "a store without versions cannot tell what it brings back"
+        await deleter.delete(key)
+        assert not await _live(store, key)
+        return version
+
+    async def test_what_was_deleted_comes_back_as_it_was(self, store: Store) -> None:
+        """undelete brings back the last value at its version; a look at whether it would changes nothing."""
+        undeleter, key = _undeleter(store), _at(store)("a/b")
+        version = await self._deleted(store, key)
+        await undeleter.check_undelete(key, version)
+        assert not await _live(store, key), "check_undelete has brought it back"
+        assert await undeleter.undelete(key, version) == version
+        secret = await _assert_holds(store, key, sample(store.facts.shape, 2))
+        assert secret.version == version
+        entry = (await _stat(store, [key]))[key]
+        assert (entry.version, entry.deleted) == (version, False)
+
+    async def test_undelete_brings_back_only_what_was_seen(self, store: Store) -> None:
+        """What is not deleted, was written since, or was never there is neither brought back nor touched."""
+        undeleter, writer, at = _undeleter(store), _writer(store), _at(store)
+        shape, key = store.facts.shape, at("a")
+        version = await self._deleted(store, key)
+        other = await writer.write(at("b"), sample(shape, 3))
+        assert other is not None
+        for undelete in (undeleter.check_undelete, undeleter.undelete):
+            with pytest.raises(Conflict):
+                await undelete(key, other)
+            with pytest.raises(SecretNotFound):
+                await undelete(at("never"), version)
+            with pytest.raises(Conflict):
+                await undelete(at("b"), other)
+        assert not await _live(store, key)
+        await writer.write(key, sample(shape, 3))
+        for undelete in (undeleter.check_undelete, undeleter.undelete):
+            with pytest.raises(Conflict):
+                await undelete(key, version)
+        await _assert_holds(store, key, sample(shape, 3))
+
+    async def test_undelete_passes_the_gate(self, store: Store, gate: CountingGate) -> None:
+        """Bringing back, and the look before it, are counted by the gate, and what the gate raises comes through."""
+        undeleter, key = _undeleter(store), _at(store)("a")
+        version = await self._deleted(store, key)
+        for undelete in (undeleter.check_undelete, undeleter.undelete):
+            gate.close(StoreUnavailable("down"))
+            with pytest.raises(StoreUnavailable):
+                await undelete(key, version)
+            gate.reopen()
+            before = gate.total
+            await undelete(key, version)
+            assert gate.total > before, "it makes no request through the gate"
 
     # -- the gate, and errors that must not pass for absence
 

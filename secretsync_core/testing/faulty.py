@@ -9,7 +9,7 @@
     faults.fail("write", StoreUnavailable("lost"), after=True)       # written, but the answer is lost
     faults.run("write_if", lambda key: other.write(key, value))      # somebody else writes just before us
 
-Operations are ``read``, ``stat``, ``list``, ``write``, ``write_if``, ``delete`` and ``aclose``. These faults happen
+Operations are the methods of the protocols in ``stores.base``, and ``aclose``. These faults happen
 above the store, where the request gate cannot repeat them; :class:`FaultyGate` puts faults below the gate, by the kind
 of request.
 """
@@ -249,6 +249,14 @@ class _Marks(_Faulty):
         await self._around("mark", key, lambda: self._store.mark(key))
 
 
+class _Undeletes(_Faulty):
+    async def check_undelete(self, key: str, version: str) -> None:
+        await self._around("check_undelete", key, lambda: self._store.check_undelete(key, version))
+
+    async def undelete(self, key: str, version: str) -> str | None:
+        return await self._around("undelete", key, lambda: self._store.undelete(key, version))
+
+
 _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -257,6 +265,7 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.CREATE: _Creates,
     Ability.DELETE: _Deletes,
     Ability.MARK: _Marks,
+    Ability.UNDELETE: _Undeletes,
 }
 
 

@@ -14,6 +14,7 @@ from secretsync_core.errors import (
     AccessDenied,
     Conflict,
     InvalidSecret,
+    MalformedAnswer,
     QuotaReached,
     RateLimited,
     SecretNotFound,
@@ -60,7 +61,7 @@ REQUEST = Request("aws", "read a", "a", "secretsmanager:GetSecretValue")
         ("InternalServiceError", 500, StoreUnavailable, True),
         ("Anything", 503, StoreUnavailable, True),
         ("Anything", 400, StoreError, False),
-        ("404", 404, StoreUnavailable, True),
+        ("404", 404, MalformedAnswer, True),
     ],
 )
 def test_each_code_has_its_error(code: str, status: int, error: type[StoreError], retried: bool) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class TestParameterStore(StoreConformance):
     """One path of one region, with neighbours that it must not see."""
 
-    abilities = frozenset(Ability) - {Ability.COMPARE_AND_SET}
+    abilities = frozenset(Ability) - {Ability.COMPARE_AND_SET, Ability.UNDELETE}
 
     @pytest.fixture
     def config(self, region: Region, burst: Microburst) -> AwsParameterStoreConfig:

@@ -121,7 +121,7 @@ async def test_what_does_not_fit(world: World, in_aws: InAws, region: Region) ->
     """One byte over the limit, a reference, a name of AWS, another type: each has its reason, the others are synced."""
     in_aws("dst", STORE)
     region.parameters.put_parameter(Name="plain", Value="x", Type="String")
-    world.job(ALL)
+    world.job(ALL, writePolicy="Replace")
     await world.seed(
         "src",
         {
@@ -197,9 +197,9 @@ async def test_a_session_that_expires(world: World, in_aws: InAws, region: Regio
 
 
 async def test_a_writer_between_our_look_and_our_write(world: World, in_aws: InAws, region: Region) -> None:
-    """There is no compare-and-set: an update replaces him. A creation does not: it looks again."""
+    """There is no compare-and-set: an update replaces him. A creation does not: it looks, and with Replace updates."""
     in_aws("dst", STORE)
-    world.job(ALL)
+    world.job(ALL, writePolicy="Replace")
     (key,) = await seed(world, 1)
 
     def theirs(_: Any) -> Any:

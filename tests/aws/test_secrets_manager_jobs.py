@@ -186,7 +186,7 @@ async def test_a_late_listing_makes_no_write_and_no_drift(
     versions of the updated ones, and with a secret as deleted that has been restored.
     """
     in_aws("dst", STORE)
-    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%", writePolicy="Replace")
     keys = await seed(world, 60)
     for key in keys[:30]:
         region.secrets.create_secret(Name=key, SecretString="old")
@@ -413,10 +413,10 @@ async def test_a_destination_that_may_only_be_written(world: World, in_aws: InAw
 async def test_a_destination_that_may_only_be_written_and_not_looked_at(
     world: World, in_aws: InAws, region: Region, burst: Microburst
 ) -> None:
-    """A policy without DescribeSecret is enough for one: what exists is replaced, and never counted as ours."""
+    """A policy without DescribeSecret is enough for one: with Replace what exists is replaced, and never ours."""
     section = json.dumps(region.section(endpointUrl=burst.address))
     world.store("dst", f"{STORE}: {section}", permissions="Write")
-    world.job(ALL)
+    world.job(ALL, writePolicy="Replace")
     (key,) = await seed(world, 1)
     region.secrets.create_secret(Name=key, SecretString="theirs")
     burst.rules({"operation": "DescribeSecret", "error": {"code": "AccessDeniedException"}})

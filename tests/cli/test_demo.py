@@ -22,7 +22,7 @@ def test_the_demo_plays_to_its_end(cli: Cli) -> None:
     for command in ("validate", "plan", "sync", "check", "audit log", "audit verify", "status"):
         assert f"$ secretsync {command}" in ran.out
     assert "All steps passed" in ran.out
-    assert "changed by someone else" in ran.out
+    assert "changed outside SecretSync" in ran.out
     assert "1 deleted" in ran.out
     assert "vault_to_k8s_vault: SUCCESS" in ran.out
     assert "databases_for_reports: FAILURE" in ran.out

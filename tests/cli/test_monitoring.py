@@ -43,8 +43,9 @@ def expressions(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def names(started: Cli) -> set[str]:
-    """Every metric that is given after a sync."""
+    """Every metric that is given after a sync and a drift check."""
     started("sync")
+    started("check")
     return set(OURS.findall("\n".join(line for line in started("metrics").out.splitlines() if line[0] != "#")))
 
 
@@ -57,6 +58,15 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(names: set[str]) ->
     used = {name for text in texts for name in OURS.findall(text)}
     assert len(used) > 10
     assert used <= names
+
+
+def test_the_dashboard_shows_what_a_last_run_does_not(names: set[str]) -> None:
+    """Items that an earlier run left out of sync, and the last drift check: what it found, and how long ago it was."""
+    dashboard = json.loads((PLACE / "grafana-dashboard.json").read_text())
+    shown = {name for _, text in expressions(dashboard) for name in OURS.findall(text)}
+    findings = {name for name in names if "out_of_sync" in name or "drift_check" in name}
+    assert len(findings) == 3
+    assert findings <= shown
 
 
 def test_every_panel_has_a_place_and_a_name_of_its_own() -> None:

@@ -41,6 +41,24 @@ def test_what_is_scaffolded_is_loaded_side_by_side() -> None:
     }
 
 
+def test_a_prefix_comes_first_in_every_key() -> None:
+    """Of the component that has one; the other one's keys stay as they are."""
+    with create_defs_folder_sandbox() as sandbox:
+        _scaffold(sandbox)
+        file = sandbox.defs_folder_path / "secrets" / "defs.yaml"
+        file.write_text(file.read_text().replace("attributes:", "attributes:\n  prefix: staging"))
+        with sandbox.build_all_defs() as definitions:
+            repository = definitions.get_repository_def()
+    keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
+    assert {key for key in keys if key.startswith("staging/")} == {
+        "staging/sync/secrets",
+        "staging/store/secrets/secrets_source",
+        "staging/store/secrets/secrets_dest",
+    }
+    assert {"sync/more_secrets"} <= keys
+    assert repository.get_job("secrets").tags["secretsync/job"] == "staging/secrets"
+
+
 @pytest.mark.parametrize(("job", "component"), [("secrets", "secrets"), ("more_secrets", "team/More-Secrets")])
 def test_what_is_scaffolded_syncs(job: str, component: str) -> None:
     """Its example is copied, and each component has a ledger of its own: where it says so, or in its directory."""

@@ -20,7 +20,6 @@ from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.run import lease, shards, steps
 from secretsync_core.schema.job import Executor, SyncJobSpec
-from secretsync_dagster.in_sync import out_of_sync
 from secretsync_dagster.lease_holders import holder_of
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from conftest import Mount
 
     from dagster_jobs.lab import Lab
+    from secretsync_core.audit.ledger import Ledger
     from secretsync_core.demo.openbao import OpenBaoServer
 
     Execute = Callable[..., dg.JobExecutionResult]
@@ -157,7 +157,7 @@ def test_a_retry_that_helped_leaves_nothing_red(lab: Lab) -> None:
     lab.fault("dst").fail("write_if", StoreUnavailable("away", store="dst"), key="alpha/1", times=1)
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="beta/1")
     assert checked(lab.run()) == [False]
-    assert out_of_sync(lab.ledger, "job") == {"beta"}
+    assert _out_of(lab.ledger) == {"beta"}
 
 
 def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
@@ -169,7 +169,7 @@ def test_the_check_itself_keeps_what_is_out_of_sync(lab: Lab) -> None:
     only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(KEY, "in_sync")})
     result = only.execute_in_process(instance=lab.instance)
     assert [each.passed for each in result.get_asset_check_evaluations()] == [False]
-    assert out_of_sync(lab.ledger, "job") == {"alpha"}
+    assert _out_of(lab.ledger) == {"alpha"}
     assert checked(lab.run(items=["beta"])) == [False]
 
 
@@ -262,7 +262,11 @@ def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: P
 def _out(config: Path) -> set[str]:
     """The items that the ledger beside the documents has as out of sync."""
     with open_ledger(config / DIRECTORY, environ=os.environ, write=False) as opened:
-        return out_of_sync(opened.ledger, "job")
+        return _out_of(opened.ledger)
+
+
+def _out_of(ledger: Ledger) -> set[str]:
+    return {each.item for each in ledger.items.out_of_sync("job")}
 
 
 @pytest.mark.slow

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+
+import dagster as dg
 
 # What the web UI itself asks; Dagster has no public question for the state of partitions.
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from dagster_jobs.lab import KEY, checked, failures
+from dagster_jobs.lab import KEY, TWO_ITEMS, checked, failures, moved
 from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     import pytest
@@ -46,6 +50,20 @@ def test_an_item_that_was_green_turns_red(lab: Lab) -> None:
     lab.faults["dst"].clear()
     assert lab.run().success
     assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def test_an_item_that_is_copied_and_may_not_be_cleared_up_is_red(lab: Lab) -> None:
+    """One copy was made and one delete was held back: the item was never green in that run."""
+    lab.two_items(deletionPolicy="Delete", maxDelete="1")
+    assert lab.run().success
+    asyncio.run(lab.remove("src", "alpha/2"))
+    asyncio.run(lab.remove("src", "beta/2"))
+    lab.fill("src", {"alpha/1": {"x": "new"}})
+    result = lab.run()
+    assert set(failures(result)) == {"audit"}
+    assert lab.held()["alpha/1"] == {"x": "new"}
+    assert moved(result) == {}
+    assert _shown(lab) == {"red": {"alpha", "beta"}}
 
 
 def test_other_items_keep_their_state(lab: Lab) -> None:
@@ -103,3 +121,28 @@ def test_a_slip_in_the_launchpad_says_nothing_of_the_items(lab: Lab) -> None:
     assert set(failures(result)) == {"expand"}
     assert checked(result) == []
     assert _shown(lab) == {"green": {"alpha", "beta"}}
+
+
+def _asked(lab: Lab) -> dg.AssetCheckEvaluation:
+    """What the check ``in_sync`` says where people execute it."""
+    job = lab.definitions.resolve_implicit_global_asset_job_def()
+    only = job.get_subset(asset_selection=set(), asset_check_selection={dg.AssetCheckKey(KEY, IN_SYNC)})
+    (found,) = only.execute_in_process(instance=lab.instance).get_asset_check_evaluations()
+    return found
+
+
+def test_an_item_that_left_the_document_keeps_no_check_red(lab: Lab) -> None:
+    """No run could ever put it right: executed by hand the check is green again, as the next run says too."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    assert not lab.run().success
+    assert lab.run(items=["beta"]).success
+    found = _asked(lab)
+    assert (found.passed, found.metadata["out of sync"].value) == (False, ["alpha"])
+    lab.job(TWO_ITEMS.splitlines()[1])
+    found = _asked(lab)
+    assert (found.passed, found.metadata["out of sync"].value) == (True, [])
+    assert checked(lab.run()) == [True]
+    # As long as it is out of the document: who takes it back sees what is left to do.
+    lab.job(TWO_ITEMS)
+    assert not _asked(lab).passed

@@ -18,6 +18,7 @@ from docs.pages import ROOT, Block, blocks
 from secretsync_core.cli.main import app
 from secretsync_core.errors import DocumentError
 from secretsync_core.schema.loader import load_files
+from secretsync_dagster.ops import SyncConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +106,8 @@ def kind_of(block: Block) -> str:
             return "values"
         if first.keys() == {"initContainers"}:
             return "containers"
+        if first.keys() == {"undo"}:
+            return "launchpad"
         if first.keys() == {"type", "attributes"}:
             return "component"
     return "fragment"
@@ -121,6 +124,8 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
             assert load(block.text, tmp_path).warnings == ()
         case "fragment":
             assert load(framed(block), tmp_path).warnings == ()
+        case "launchpad":
+            assert SyncConfig(**yaml.safe_load(block.text)).undo.run
         case "manifests":
             check(read(block.text))
         case "values":

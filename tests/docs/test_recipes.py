@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,7 +155,7 @@ def moto() -> Iterator[Moto]:
 
 @pytest.mark.slow
 def test_take_over(recipe: Recipe, moto: Moto) -> None:
-    """The plan tells what would be overwritten; adopt takes over what exists, which then goes with its source."""
+    """The plan tells what differs and in what; adopt takes over what exists, which then goes with its source."""
     region = moto.region()
     document = under("Take over an account that already has half of the secrets", "yaml", PAGE)
     settings = {"region": region.section()["region"], "endpointUrl": region.address, "auth": {"accessKey": KEYS}}
@@ -162,18 +163,28 @@ def test_take_over(recipe: Recipe, moto: Moto) -> None:
     for name in ("a", "b", "c"):
         recipe.put(f"payments/{name}", token=name)
     region.secrets.create_secret(Name="prod/payments/a", SecretString='{"token":"a"}')
-    region.secrets.create_secret(Name="prod/payments/b", SecretString='{"token":"other"}')
+    region.secrets.create_secret(Name="prod/payments/b", SecretString='{"token":"other","note":"x"}')
+    region.secrets.create_secret(Name="prod/payments/c", SecretString='{"token": "c"}')
+    recipe.put("payments/d", token="d")
     recipe.edit("adopt: true", "adopt: false")
-    shown = recipe.well("plan", "--all").out
-    assert [line.split()[:2] for line in shown.splitlines() if "payments/" in line] == [
-        ["=", "payments/a"],
-        ["~", "payments/b"],
-        ["+", "payments/c"],
-    ]
+    ran = recipe.cli("plan", "--all")
+    lines = [line for line in ran.out.splitlines() if "payments/" in line]
+    assert (ran.code, [line.split()[:2] for line in lines]) == (
+        1,
+        [["=", "payments/a"], ["!", "payments/b"], ["!", "payments/c"], ["+", "payments/d"]],
+    )
+    # What the page shows, but for the versions.
+    for told in re.findall(
+        r"exists with another value.*", under("Take over an account that already has half of the secrets", "", PAGE)
+    ):
+        assert sum(told in line for line in lines) == 1
+    assert "`secretsync sync take-over --adopt payments/b --adopt payments/c` takes over" in ran.err
+    ran = recipe.cli("sync", "--adopt", "payments/c")
+    assert (ran.code, "1 created, 1 updated, 1 unchanged, 1 refused" in ran.out) == (1, True)
     recipe.edit("adopt: false", "adopt: true")
     assert "taking over 2 secrets that aws holds" in recipe.well("plan").err
-    assert recipe.sync() == "1 created, 1 updated, 1 unchanged"
+    assert recipe.sync() == "0 created, 1 updated, 3 unchanged"
     recipe.edit("adopt: true", "adopt: false")
     recipe.api.call("DELETE", f"{recipe.apps}/data/payments/a")
-    assert recipe.sync() == "0 created, 0 updated, 1 deleted, 2 unchanged"
+    assert recipe.sync() == "0 created, 0 updated, 1 deleted, 3 unchanged"
     region.close()

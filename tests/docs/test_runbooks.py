@@ -88,6 +88,20 @@ def test_a_lost_key(lab: Lab) -> None:
     assert lab.sync() == "0 created, 0 updated, 1 deleted, 4 unchanged"
 
 
+def test_a_run_that_wrote_too_much(lab: Lab) -> None:
+    """The commands find the run and show what can be undone; with --yes what it created is gone, and the rest stays."""
+    (source(lab) / "key-9").write_text("too much")
+    assert lab.sync() == "1 created, 0 updated, 5 unchanged"
+    find, show = re.findall(r"^ +(secretsync (?:audit log --event run-started|undo) .+)$", page_text(), re.MULTILINE)
+    run = lab.cli.shell(find).out.split()[-1]
+    ran = lab.cli.shell(show.replace("RUN", run))
+    assert (ran.code, "- key-9" in ran.out, "--yes does it" in ran.err) == (0, True, True)
+    assert "key-9" in copies(lab)
+    lab.well("undo", run, "--yes")
+    assert copies(lab) == [f"key-{number}" for number in range(COUNT)]
+    assert lab.plan() == "Plan: 1 to create, 0 to update, 0 to delete, 5 unchanged."
+
+
 def test_a_full_disk(lab: Lab) -> None:
     """A ledger that cannot grow ends the run; when there is room again the next one does what is left, and no more."""
     for number in range(400):

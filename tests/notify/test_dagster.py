@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from notify.conftest import HOOK, PLAN, SPOILED, write_documents
 from secretsync_core.schema.loader import load_directory
@@ -147,6 +148,26 @@ def test_runs_that_no_op_could_tell_of(place: Place, hook: Hook) -> None:
     assert place.run().success
     place.tick()
     assert hook.posts[-1].body["events"] == ["recovery"]
+
+
+@pytest.mark.parametrize(("location", "told"), [("here", 1), ("there", 0)])
+def test_runs_of_another_code_location(
+    place: Place, hook: Hook, monkeypatch: pytest.MonkeyPatch, location: str, told: int
+) -> None:
+    """Each code location tells of its own runs: a SyncJob of the same name in another one is not this one's."""
+    here, theirs = (
+        RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(name), "__repository__"), "copy")
+        for name in ("here", location)
+    )
+    monkeypatch.setattr(dg.SensorEvaluationContext, "code_location_origin", here.repository_origin.code_location_origin)
+    monkeypatch.setattr(dg.SensorEvaluationContext, "repository_name", "__repository__")
+    place.tick()
+    run = place.instance.create_run_for_job(
+        place.definitions.resolve_job_def("copy"), tags={JOB_TAG: "copy"}, remote_job_origin=theirs
+    )
+    place.instance.report_run_failed(run)
+    place.tick()
+    assert len(hook.posts) == told
 
 
 def test_blocked_deletes(place: Place, hook: Hook) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from run.making import listed, made, plan_of
+from secretsync_core.errors import PlanRefused
 from secretsync_core.model.plan import Target
 from secretsync_core.run.targets import Claims
 
 if TYPE_CHECKING:
+    from run.world import World
     from secretsync_core.model.inventory import Entry
 
 BOTH_TO_ONE = "keyTransform: [{template: one}]"
@@ -57,3 +61,16 @@ def test_a_combined_key_against_a_query() -> None:
     )
     (clash,) = _clashes(plan, listed("q/1", "q/2", "q/3", "q/4", "q/5"))
     assert clash.startswith("q/1: claimed by item a (src:q/1, src:q/2, src:q/3 and 2 more) and by item b")
+
+
+@pytest.mark.parametrize(("count", "rest"), [(20, []), (21, ["and 1 more"]), (300, ["and 280 more"])])
+async def test_many_clashes_are_counted(world: World, count: int, rest: list[str]) -> None:
+    """The first twenty are named in the refusal, and how many there are besides."""
+    to_the_same = "keyTransform: [{regexp: {source: ^b, target: a}}]"
+    world.job(f"- {{name: a, query: {{path: a}}}}\n- {{name: b, query: {{path: b}}, {to_the_same}}}")
+    await world.seed("src", {f"{folder}/{number:03}": {"x": "1"} for folder in "ab" for number in range(count)})
+    with pytest.raises(PlanRefused) as refused:
+        await world.sync()
+    problems = list(refused.value.reasons)
+    assert [problem.partition(":")[0] for problem in problems[:20]] == [f"a/{number:03}" for number in range(20)]
+    assert problems[20:] == rest

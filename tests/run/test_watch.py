@@ -76,6 +76,20 @@ async def test_jobs_that_ask_the_same_share_the_answer(world: World) -> None:
     assert {name: set(sight.touched) for name, sight in seen.items()} == {name: {"all"} for name in names}
 
 
+async def test_what_is_gone_touches_its_item_unless_it_may_be_hidden(world: World) -> None:
+    """A copy whose source is gone is to be deleted; where a part of the folder cannot be seen, nobody knows."""
+    world.job("- {name: all, query: {path: team-1, recursive: true}}", deletionPolicy="Delete")
+    await _fill(world)
+    assert (await world.sync()).ok
+    assert (await _look(world, ["job"]))["job"] == Sight({}, [])
+    await world.remove("src", "team-1/b/c")
+    assert set((await _look(world, ["job"]))["job"].touched) == {"all"}
+    world.fault("src").gap("list", Gap("team-1/b/", "access-denied", "no"))
+    sight = (await _look(world, ["job"]))["job"]
+    assert sight.touched == {}
+    assert [error.code for error in sight.errors] == ["access-denied"]
+
+
 async def test_many_folders_are_one_listing(world: World) -> None:
     """The folder that holds them all is asked for, and each job is told of its own part alone."""
     await _fill(world)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import SecretNotFound, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
-from secretsync_core.run import opening, steps
+from secretsync_core.run import opening, steps, undo_steps
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
@@ -207,6 +207,23 @@ class World:
             documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
             options=Options(frozenset(items), verify, FAST),
         )  # fmt: skip
+
+    async def plan_undo(self, run: str, *keys: str) -> Planned:
+        """Plan the undo of a run."""
+        documents = self.documents
+        return await undo_steps.plan_undo(
+            documents.jobs["job"], documents, self.ledger, run, keys=keys, environ={},
+            fingerprint_key=FINGERPRINT_KEY, retry=FAST,
+        )  # fmt: skip
+
+    async def undo(self, run: str, *keys: str, only: Collection[tuple[str, str]] | None = None) -> Report:
+        """Undo a run."""
+        documents = self.documents
+        done = await undo_steps.undo(
+            documents.jobs["job"], documents, self.ledger, run, keys=keys, only=only, environ={},
+            fingerprint_key=FINGERPRINT_KEY, retry=FAST,
+        )  # fmt: skip
+        return done.report
 
     def records(self) -> list[Record]:
         """Everything in the ledger."""

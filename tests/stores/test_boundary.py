@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 VALUE = "hunter2-correct-horse"
 
-OPERATIONS = ("read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark", "aclose")
+OPERATIONS = (
+    *("read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark"),
+    *("check_undelete", "undelete", "aclose"),
+)
 ITERATORS = ("stat", "list")
 
 
@@ -140,6 +143,12 @@ class Hostile:
     async def mark(self, key: str) -> None:
         self._strike("mark")
 
+    async def check_undelete(self, key: str, version: str) -> None:
+        self._strike("check_undelete")
+
+    async def undelete(self, key: str, version: str) -> Any:
+        self._strike("undelete")
+
 
 async def opened(store: object, monkeypatch: pytest.MonkeyPatch, *, strike: str = "") -> Any:
     """The store, opened by the registry as a third party's."""
@@ -170,6 +179,8 @@ def operation(store: Any, name: str) -> Callable[[], Awaitable[object]]:
         "delete": lambda: store.delete("a"),
         "marks": lambda: store.marks(["a"]),
         "mark": lambda: store.mark("a"),
+        "check_undelete": lambda: store.check_undelete("a", "1"),
+        "undelete": lambda: store.undelete("a", "1"),
         "aclose": lambda: store.aclose(),
     }
     return calls[name]

@@ -102,6 +102,27 @@ WRONG = {
         """,
         ["test_what_was_deleted_is_gone"],
     ),
+    "brings back whatever was deleted": (
+        """
+        class Wrong(MemoryStore):
+            async def undelete(self, key, version):
+                return await self._run("undelete", lambda: self._back(key))
+            def _back(self, key):
+                if key not in self._data.secrets:
+                    raise SecretNotFound("no", key=key)
+                self._data.secrets[key].deleted = False
+                return self._data.secrets[key].token
+        """,
+        ["test_undelete_brings_back_only_what_was_seen"],
+    ),
+    "brings back while it looks": (
+        """
+        class Wrong(MemoryStore):
+            async def check_undelete(self, key, version):
+                await self.undelete(key, version)
+        """,
+        ["test_what_was_deleted_comes_back_as_it_was"],
+    ),
     "deletes by prefix": (
         """
         class Wrong(MemoryStore):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 import secretsync_core
-from secretsync_core.errors import StoreUnavailable
+from secretsync_core.errors import Conflict, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.file.names import FOREIGN_AGE, TEMPORARY, TemporaryName
@@ -196,3 +196,19 @@ async def test_an_outside_change_is_another_version(store: FileStore, tmp_path: 
     [entry] = [each async for each in store.stat(["a"])]
     assert entry[1] != token
     assert await store.write("a", SecretValue(b"one")) not in (token, entry[1])
+
+
+async def test_create_on_a_file_system_without_hard_links(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file cannot be linked it is looked for first: what is there stays, and no temporary file is left."""
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    await store.create("a/new", SecretValue(b"1"))
+    with pytest.raises(Conflict):
+        await store.create("a/new", SecretValue(b"2"))
+    assert (tmp_path / "a" / "new").read_bytes() == b"1"
+    assert leftovers(tmp_path) == []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class TestFile(StoreConformance):
     """A directory of files."""
 
-    abilities = frozenset({Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE})
+    abilities = frozenset({Ability.READ, Ability.LIST, Ability.WRITE, Ability.CREATE, Ability.DELETE})
 
     @pytest.fixture
     async def store(self, context: StoreContext, tmp_path: Path) -> AsyncIterator[Store]:

@@ -27,7 +27,7 @@ from secretsync_core.testing.gates import CountingGate
 if TYPE_CHECKING:
     from pathlib import Path
 
-METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark"}
+METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark", "undelete"}
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> N
     await handle.delete("a")
     assert isinstance(handle, Creator)
     await handle.create("a", SecretValue({"value": "z"}))
-    assert not METHODS & {"read", "stat", "list", "marks", "mark"} & set(dir(handle))
+    assert not METHODS & {"read", "stat", "list", "marks", "mark", "undelete"} & set(dir(handle))
 
 
 async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:

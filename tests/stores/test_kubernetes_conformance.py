@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Kubernetes(StoreConformance):
-    abilities = frozenset(Ability) - {Ability.CREATE}
+    abilities = frozenset(Ability) - {Ability.CREATE, Ability.UNDELETE}
     config: ClassVar[Mapping[str, Any]] = {}
 
     @pytest.fixture

@@ -183,7 +183,7 @@ def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     assert infos["vault", "KV version 1"].abilities == basic
     assert infos["vault", "KV version 2"].abilities == ALL
     for variant in ("one namespace", "all namespaces"):
-        assert infos["kubernetes", variant].abilities == ALL | {Ability.MARK}
+        assert infos["kubernetes", variant].abilities == ALL - {Ability.UNDELETE}
     file = infos["file", ""]
     assert file.limits is not None
     assert file.limits.max_bytes == 64 * 1024 * 1024

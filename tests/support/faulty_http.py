@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
 
@@ -43,6 +43,7 @@ class _Fault:
     delay: float = 0.0
     cut_after: int | None = None
     echo: bool = False
+    change: Callable[[bytes], bytes] | None = None
 
 
 class FaultyHttp:
@@ -56,7 +57,8 @@ class FaultyHttp:
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
-    # What to do. Patterns are searched for in "METHOD /path?query"; the latest fault that matches wins.
+    # What to do. Patterns are searched for in "METHOD /path?query", which in requests to AWS is followed by a blank and
+    # the operation; the latest fault that matches wins.
 
     def answer(
         self,
@@ -70,6 +72,10 @@ class FaultyHttp:
     ) -> None:
         """Answer instead of the server; with ``echo``, the request's own body follows ``body``."""
         self._faults.append(_Fault(re.compile(match), times, status, body, headers or {}, echo=echo))
+
+    def alter(self, match: str, change: Callable[[bytes], bytes], *, times: int | None = None) -> None:
+        """Let the server answer, and put what ``change`` makes of the answer's body in its place."""
+        self._faults.append(_Fault(re.compile(match), times, change=change))
 
     def cut(self, match: str, *, after: int = 0, times: int | None = None) -> None:
         """Let the server answer, and cut the connection after so many bytes of it."""
@@ -124,7 +130,8 @@ class FaultyHttp:
                 length = _header(head, b"content-length")
                 body = await reader.readexactly(int(length)) if length else b""
                 self.requests.append(Seen(method, path, head))
-                fault = self._fault(f"{method} {path}")
+                target = _header(head, b"x-amz-target")
+                fault = self._fault(f"{method} {path}" + (f" {target}" if target else ""))
                 if fault and fault.delay:
                     await asyncio.sleep(fault.delay)
                 if fault and fault.body is not None:
@@ -138,6 +145,8 @@ class FaultyHttp:
                         )
                     upstream[1].write(head + body)
                     answer = await _answer(upstream[0])
+                    if fault and fault.change:
+                        answer = _altered(answer, fault.change)
                 if fault and fault.cut_after is not None:
                     writer.write(answer[: fault.cut_after])
                     await writer.drain()
@@ -169,6 +178,20 @@ def _plain(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _altered(answer: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """An answer with another body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if (_header(head + b"\r\n", b"transfer-encoding") or "").lower() == "chunked":
+        rest, body = body, b""
+        while (size := int(rest[: rest.index(b"\r\n")], 16)) > 0:
+            begin = rest.index(b"\r\n") + 2
+            body, rest = body + rest[begin : begin + size], rest[begin + size + 2 :]
+    gone = (b"content-length", b"transfer-encoding", b"x-amz-crc32")
+    lines = [line for line in head.split(b"\r\n") if line.partition(b":")[0].lower() not in gone]
+    body = change(body)
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""]) + body
 
 
 async def _answer(reader: asyncio.StreamReader) -> bytes:

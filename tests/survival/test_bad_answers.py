@@ -224,7 +224,7 @@ async def test_read_that_is_nonsense(world: World, source_proxy: Watcher, body: 
     source_proxy.answer(f"GET .*/data/{keys[2]}$", 200, body)
     report = await world.sync()
     assert report.total(Result.CREATED) == 4
-    assert failure(report, keys[2]).code == "unavailable"
+    assert failure(report, keys[2]).code == "malformed-answer"
     assert keys[2] not in world.dest.contents()
 
 

@@ -47,7 +47,9 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _section(path: str, command: Any) -> str:
     rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
     arguments = " ".join(
-        f"[{_bare(p)}]{'...' if p.nargs == -1 else ''}" for p in command.params if p.param_type_name == "argument"
+        _bare(p) if p.required else f"[{_bare(p)}]{'...' if p.nargs == -1 else ''}"
+        for p in command.params
+        if p.param_type_name == "argument"
     )
     usage = " ".join(part for part in (path, "[OPTIONS]", arguments) if part)
     options = table(["argument or option", "variable", "meaning"], rows) if rows else ""

@@ -30,12 +30,14 @@ ABILITIES = {
     Ability.CREATE: "create if absent",
     Ability.DELETE: "delete",
     Ability.MARK: "ownership mark",
+    Ability.UNDELETE: "undelete",
 }
 MEANINGS = """\
 - **compare-and-set**: a write succeeds only if nobody else has written since SecretSync read the version.
 - **create if absent**: creating a secret never replaces one that somebody else has just created.
 - **ownership mark**: a secret that a job created carries the job's mark: see [Ownership](../documents.md#ownership).
-- **`version` pins**: `secret.version` can pin an old version.
+- **undelete**: [`secretsync undo`](../how-a-sync-decides.md#undo) can bring back what a run deleted.
+- **`version` pins**: `secret.version` can pin an old version, and `secretsync undo` can put one back.
 - **metadata queries**: `query.metadata` can select by custom metadata, tags or labels."""
 
 LIMITS: dict[str, Callable[[StoreLimits], str]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
-from secretsync_core.audit.record import Event
+from secretsync_core.audit.record import UNDO, Event
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang, widest
@@ -88,6 +88,8 @@ def _show(records: list[Record], output: Output) -> None:
 def _words(record: Record) -> str:
     """What a record says besides when, whose and which kind."""
     draft = record.draft
+    if draft.event is Event.RUN_STARTED and draft.reason == UNDO:
+        return f"run {safe(draft.run)} undoes run {safe(draft.intent)}"
     if draft.event is Event.RUN_STARTED:
         return f"run {safe(draft.run)}"
     if draft.event is Event.RUN_FINISHED:

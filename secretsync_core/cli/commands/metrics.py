@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(output: Output, call: Call, *, textfile: Path | None, verify: bool) -> int:
     """Write the metrics to a file, whole or not at all, or to stdout. A ledger that cannot be read is one of them."""
     from secretsync_core.cli.exposition import Facts, generate_latest, registry, write_to_textfile
-    from secretsync_core.cli.findings import findings
+    from secretsync_core.run.findings import findings
 
     jobs = list(workspace.read(call).jobs.values())
     facts = Facts(jobs, {}, {}, 0, datetime.now(UTC))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
-from secretsync_core.cli.json_output import change_object, item_error_object
+from secretsync_core.cli.json_output import plan_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
 from secretsync_core.run import steps
@@ -41,7 +40,7 @@ def run(output: Output, call: Call, options: Options, *, show_all: bool, detaile
                 continue
             codes.append(results.of_plan(planned, detailed=detailed_exitcode))
             if output.json:
-                found.append(_object(planned, job))
+                found.append(plan_object(planned, job))
             else:
                 _show(planned, job, output, show_all=show_all, first=len(codes) == 1)
     code = exits.gravest(codes)
@@ -84,17 +83,3 @@ def _show(planned: steps.Planned, job: JobDocument, output: Output, *, show_all:
     if planned.errors:
         output.error(f"the plan is incomplete: {plural(len(planned.errors), 'error')} above")
     output.line(output.paint(plan_view.counts_line(planned.changes), "bold"))
-
-
-def _object(planned: steps.Planned, job: JobDocument) -> dict[str, Any]:
-    return {
-        "job": planned.job,
-        "source": job.spec.source,
-        "dest": list(job.spec.dest),
-        "counts": dict(Counter(change.action for change in planned.changes)),
-        "changes": [change_object(change) for change in planned.changes],
-        "warnings": planned.warnings,
-        "errors": [item_error_object(error) for error in planned.errors],
-        "requests": planned.requests,
-        "error": None,
-    }

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.cli import due, exits, results, workspace
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.findings import findings
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import ago, iso
 from secretsync_core.cli.wording import RESULTS
 from secretsync_core.counting import number, plural
 from secretsync_core.model.report import Result
+from secretsync_core.run.findings import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from secretsync_core.audit.items import OutOfSync
     from secretsync_core.audit.ledger import JobSummary, Ledger, RunSummary
     from secretsync_core.cli.call import Call
-    from secretsync_core.cli.findings import Findings
     from secretsync_core.cli.output import Output
+    from secretsync_core.run.findings import Findings
     from secretsync_core.schema.documents import JobDocument
 
 GRACE = timedelta(minutes=5)

@@ -20,6 +20,8 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.aws.shapes import UnfitError
 from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ class Request(NamedTuple):
     action: str
     key: str | None = None
     needs: str = ""
+
+    @property
+    def protocol(self) -> str:
+        """What the answer is to be."""
+        return "the protocol of AWS"
 
 
 class Refusal(NamedTuple):
@@ -158,7 +165,7 @@ def refusal(request: Request, told: Refusal) -> StoreError:
     if code in _FAILING or status >= 500:
         return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
     if not code or code.isdecimal():  # the HTTP status, which boto3 puts there where an answer names no error
-        return nonsense(request)
+        return malformed(request, f"a refusal (HTTP {status}) that names no error")
     if key is None:
         return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store)
     return _about(request, told)
@@ -234,12 +241,12 @@ def refusal_of(answer: Mapping[str, Any]) -> Refusal:
 
 @cache
 def failures() -> tuple[type[Exception], ...]:
-    """What boto3 and botocore raise on purpose, for an ``except`` before :func:`failure`."""
+    """What boto3, botocore and our look at their answers raise on purpose, for an ``except`` before :func:`failure`."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    return Boto3Error, BotoCoreError, ClientError, ResponseParserError
+    return Boto3Error, BotoCoreError, ClientError, ResponseParserError, UnfitError
 
 
 def failure(request: Request, error: Exception) -> StoreError:
@@ -280,8 +287,10 @@ def failure(request: Request, error: Exception) -> StoreError:
             store=store,
             hint="check region and endpointUrl",
         )
+    if isinstance(error, UnfitError):
+        return malformed(request, str(error))
     if isinstance(error, ResponseParserError):
-        return nonsense(request)
+        return malformed(request, "the body cannot be read")
     return StoreError(f"{store} cannot {action}: an unexpected {type(error).__name__}", store=store, key=key)
 
 
@@ -290,16 +299,6 @@ def _address(error: Exception) -> str:
     told = getattr(error, "kwargs", {})
     parts = urlsplit(str(told.get("endpoint_url", "")) if isinstance(told, dict) else "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "the service"
-
-
-def nonsense(request: Request) -> StoreUnavailable:
-    """The error for an answer that is not what AWS says."""
-    return StoreUnavailable(
-        f"{request.store} answered something that is not the protocol of AWS",
-        store=request.store,
-        key=request.key,
-        hint="check endpointUrl; a proxy may answer in its place",
-    )
 
 
 def _no_identity(store: str, error: Exception) -> StoreError | None:

@@ -20,7 +20,9 @@ from botocore.loaders import create_loader
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
+from secretsync_core.stores.aws.shapes import check
 from secretsync_core.stores.http import sendable
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class Identity:
         with self._lock:
             if service not in self._clients:
                 made: Any = self._session.client  # its stubs know every service by its name, and not a name to come
-                self._clients[service] = made(service, endpoint_url=endpoint, config=_config(self._width))
+                client = made(service, endpoint_url=endpoint, config=_config(self._width))
+                client.meta.events.register("before-parse", check)
+                self._clients[service] = client
             return self._clients[service]
 
     def is_ageing(self) -> bool:
@@ -195,16 +199,21 @@ def _sts(session: Session, config: AwsConfig, **options: Any) -> Any:
 
 
 def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:
+    request = Request(store, f"let us assume the role {role}", needs=needs)
     try:
-        given = ask()["Credentials"]
+        answer = ask()
     except failures() as error:
-        failed: StoreError = failure(Request(store, f"let us assume the role {role}", needs=needs), error)
+        failed: StoreError = failure(request, error)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        # The login is the one answer in XML, of which there is no look before the SDK's own.
+        failed = malformed(request, "the body cannot be read")
     else:
+        given = Part(request, "", answer).part("Credentials")
         return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
+            "access_key": given.text("AccessKeyId"),
+            "secret_key": given.text("SecretAccessKey"),
+            "token": given.text("SessionToken"),
+            "expiry_time": given.date("Expiration").isoformat(),
         }
     raise failed
 

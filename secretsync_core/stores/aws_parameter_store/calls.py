@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import SecretNotFound
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.aws.answers import Request, nonsense
+from secretsync_core.stores.answers import Part, malformed
+from secretsync_core.stores.aws.answers import Request
 from secretsync_core.stores.aws_parameter_store.names import plain
 
 if TYPE_CHECKING:
@@ -66,27 +67,28 @@ class Calls:
         """One value: the current one, or that of a version's number or label."""
         request = self._request("read", key, "GetParameter")
         name = self._names.name(key) + (f":{pin}" if pin else "")
-        answer = await self._service.call(
-            "read", request, lambda client: client.get_parameter(Name=name, WithDecryption=True)
-        )
-        try:
-            return _secret(answer["Parameter"], request)
-        except (KeyError, TypeError):
-            raise nonsense(request) from None
+
+        def ask(client: SSMClient) -> Secret:
+            about = _part(request, client.get_parameter(Name=name, WithDecryption=True)).part("Parameter")
+            if plain(about.text("Name")) != self._names.name(key):
+                raise malformed(request, "it is another parameter than the one that was asked for")
+            return _secret(about)
+
+        return await self._service.call("read", request, ask)
 
     async def get_many(self, keys: Sequence[str]) -> Batch:
         """Several current values, by key. Some keys may be in neither half of the answer."""
         request = Request(self.store, "read several parameters at once", None, "ssm:GetParameters")
         by_name = {self._names.name(key): key for key in keys}
         asked = list(by_name)
-        answer = await self._service.call(
-            "read-many", request, lambda client: client.get_parameters(Names=asked, WithDecryption=True)
-        )
-        try:
-            read = {plain(each["Name"]): _secret(each, request) for each in answer["Parameters"]}
-            absent = {plain(name) for name in answer.get("InvalidParameters", ())}
-        except (KeyError, TypeError):
-            raise nonsense(request) from None
+
+        def ask(client: SSMClient) -> tuple[dict[str, Secret], set[str]]:
+            answer = _part(request, client.get_parameters(Names=asked, WithDecryption=True))
+            invalid = answer.texts("InvalidParameters") if answer.has("InvalidParameters") else []
+            read = {plain(each.text("Name")): _secret(each) for each in answer.parts("Parameters")}
+            return read, {plain(name) for name in invalid}
+
+        read, absent = await self._service.call("read-many", request, ask)
         return Batch(
             {key: read[name] for name, key in by_name.items() if name in read},
             frozenset(key for name, key in by_name.items() if name in absent),
@@ -97,13 +99,12 @@ class Calls:
         request = Request(self.store, "look at what was written", None, "ssm:GetParameters")
         by_name = {self._names.name(key): key for key in keys}
         asked = list(by_name)
-        answer = await self._service.call(
-            "stat", request, lambda client: client.get_parameters(Names=asked, WithDecryption=False)
-        )
-        try:
-            found = {plain(each["Name"]): version_of(each) for each in answer["Parameters"]}
-        except (KeyError, TypeError, AttributeError):
-            raise nonsense(request) from None
+
+        def ask(client: SSMClient) -> dict[str, str]:
+            answer = _part(request, client.get_parameters(Names=asked, WithDecryption=False))
+            return {plain(each.text("Name")): version_of(each) for each in answer.parts("Parameters")}
+
+        found = await self._service.call("stat", request, ask)
         return {key: found[name] for name, key in by_name.items() if name in found}
 
     async def page(self, folder: str, token: str | None, *, recursive: bool) -> Page:
@@ -125,13 +126,13 @@ class Calls:
         options: Any = {"NextToken": token} if token else {}
         if filters:
             options["ParameterFilters"] = filters
-        answer = await self._service.call(
-            kind, request, lambda client: client.describe_parameters(MaxResults=PAGE, **options)
-        )
-        try:
-            return Page([(each["Name"], version_of(each)) for each in answer["Parameters"]], answer.get("NextToken"))
-        except (KeyError, TypeError, AttributeError):
-            raise nonsense(request) from None
+
+        def ask(client: SSMClient) -> Page:
+            answer = _part(request, client.describe_parameters(MaxResults=PAGE, **options))
+            found = [(each.text("Name"), version_of(each)) for each in answer.parts("Parameters")]
+            return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+
+        return await self._service.call(kind, request, ask)
 
     # -- writing
 
@@ -150,11 +151,11 @@ class Calls:
             options["Description"] = config.description
         if tags:
             options["Tags"] = _tags(tags)
-        answer = await self._service.call("write", request, lambda client: client.put_parameter(**options))
-        version = answer.get("Version")
-        if not isinstance(version, int):
-            raise nonsense(request)
-        return version
+
+        def ask(client: SSMClient) -> int:
+            return _part(request, client.put_parameter(**options)).number("Version", least=1)
+
+        return await self._service.call("write", request, ask)
 
     async def delete(self, key: str) -> None:
         """Delete a parameter with all its versions."""
@@ -168,15 +169,12 @@ class Calls:
         """The tags of one parameter. Raises SecretNotFound where it is absent."""
         request = self._request("read the tags of", key, "ListTagsForResource")
         name = self._names.name(key)
-        answer = await self._service.call(
-            "tags",
-            request,
-            lambda client: client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name),
-        )
-        try:
-            return {tag["Key"]: tag["Value"] for tag in answer["TagList"]}
-        except (KeyError, TypeError):
-            raise nonsense(request) from None
+
+        def ask(client: SSMClient) -> dict[str, str]:
+            answer = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+            return _tags_of(_part(request, answer), "TagList")
+
+        return await self._service.call("tags", request, ask)
 
     async def add_tags(self, key: str, tags: Mapping[str, str]) -> None:
         """Put tags on a parameter that is there."""
@@ -201,22 +199,22 @@ class Calls:
         found: dict[str, dict[str, str]] = {}
         options: Any = {}
         while True:
-            answer: Mapping[str, Any] = await self._tagging.call(
-                "tags",
-                request,
-                lambda client: client.get_resources(
-                    ResourceTypeFilters=["ssm:parameter"],
-                    ResourcesPerPage=100,
-                    **options,  # noqa: B023  asked for before the loop goes on
-                ),
-            )
-            try:
-                for each in answer["ResourceTagMappingList"]:
-                    name = plain(each["ResourceARN"].partition(":parameter")[2])
-                    found[name] = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
-            except (KeyError, TypeError, AttributeError):
-                raise nonsense(request) from None
-            token = answer.get("PaginationToken")
+
+            def ask(
+                client: ResourceGroupsTaggingAPIClient, given: Any = options
+            ) -> tuple[dict[str, dict[str, str]], str]:
+                answer = _part(
+                    request,
+                    client.get_resources(ResourceTypeFilters=["ssm:parameter"], ResourcesPerPage=100, **given),
+                )
+                tagged = {
+                    plain(each.text("ResourceARN").partition(":parameter")[2]): _tags_of(each, "Tags")
+                    for each in answer.parts("ResourceTagMappingList")
+                }
+                return tagged, answer.text_or_none("PaginationToken") or ""
+
+            tagged, token = await self._tagging.call("tags", request, ask)
+            found |= tagged
             if not token or options.get("PaginationToken") == token:
                 return found
             options = {"PaginationToken": token}
@@ -229,19 +227,29 @@ class Calls:
         return Request(self.store, f"{action} {key}", key, f"ssm:{needs}")
 
 
-def version_of(about: Mapping[str, Any]) -> str:
+def version_of(about: Part) -> str:
     """A version token: the number, and when it was written. A number alone begins at 1 again after a deletion."""
-    written: datetime = about["LastModifiedDate"].astimezone(UTC)
-    return f"{about['Version']}@{written.isoformat(timespec='milliseconds')}"
+    written = about.date("LastModifiedDate").astimezone(UTC)
+    return f"{about.number('Version', least=1)}@{written.isoformat(timespec='milliseconds')}"
 
 
-def _secret(about: Mapping[str, Any], request: Request) -> Secret:
-    text = about["Value"]
+def _part(request: Request, answer: Mapping[str, Any]) -> Part:
+    return Part(request, "", answer)
+
+
+def _secret(about: Part) -> Secret:
+    text = about.text_or_none("Value")
+    if text is None:
+        raise about.wrong("Value", "a text")
     try:
         return Secret(SecretValue(text.encode()), version_of(about))
-    except (UnicodeEncodeError, AttributeError):
+    except UnicodeEncodeError:
         pass
-    raise nonsense(request)
+    raise malformed(about.call, "the value is not Unicode")
+
+
+def _tags_of(about: Part, name: str) -> dict[str, str]:
+    return {tag.text("Key"): tag.text_or_none("Value") or "" for tag in about.parts(name)}
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

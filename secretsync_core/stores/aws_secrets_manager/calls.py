@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.aws.answers import Mismatch, Request, nonsense
+from secretsync_core.stores.answers import Part, malformed
+from secretsync_core.stores.aws.answers import Mismatch, Request
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -71,39 +72,46 @@ class Calls:
         request = self._request("read", key, "GetSecretValue")
         name = self._names.name(key)
         pinned: Any = pin
-        answer = await self._service.call(
-            "read", request, lambda client: client.get_secret_value(SecretId=name, **pinned)
-        )
-        return _secret(answer, request)
+
+        def ask(client: SecretsManagerClient) -> Secret:
+            answer = _part(request, client.get_secret_value(SecretId=name, **pinned))
+            _check_name(answer, name)
+            if answer.text("VersionId") != pin.get("VersionId", answer.text("VersionId")):
+                raise malformed(request, "it is another version")
+            return _secret(answer, key)
+
+        return await self._service.call("read", request, ask)
 
     async def get_many(self, keys: Sequence[str]) -> Batch:
         """Several current values. Some keys may be in neither half of the answer."""
         request = Request(self.store, "read several secrets at once", None, "secretsmanager:BatchGetSecretValue")
         ids = [self._names.name(key) for key in keys]
-        answer = await self._service.call(
-            "read-many", request, lambda client: client.batch_get_secret_value(SecretIdList=ids)
-        )
-        read, refused = {}, {}
-        try:
-            for each in answer["SecretValues"]:
-                read[each["Name"]] = _secret(each, request)
-            for error in answer.get("Errors", ()):
-                refused[error["SecretId"]] = (error["ErrorCode"], error.get("Message", ""))
-        except (KeyError, TypeError):
-            raise nonsense(request) from None
-        return Batch(read, refused)
+
+        def ask(client: SecretsManagerClient) -> Batch:
+            answer = _part(request, client.batch_get_secret_value(SecretIdList=ids))
+            read = {each.text("Name"): _secret(each, None) for each in answer.parts("SecretValues")}
+            errors = answer.parts("Errors") if answer.has("Errors") else []
+            refused = {
+                each.text("SecretId"): (each.text("ErrorCode"), each.text_or_none("Message") or "") for each in errors
+            }
+            return Batch(read, refused)
+
+        return await self._service.call("read-many", request, ask)
 
     async def describe(self, key: str) -> Seen | None:
         """What there is at a key; ``None`` where there is nothing."""
         request = self._request("look at", key, "DescribeSecret")
         name = self._names.name(key)
+
+        def ask(client: SecretsManagerClient) -> Seen:
+            answer = _part(request, client.describe_secret(SecretId=name))
+            _check_name(answer, name)
+            return _seen(answer, "VersionIdsToStages")
+
         try:
-            answer = await self._service.call("stat", request, lambda client: client.describe_secret(SecretId=name))
+            return await self._service.call("stat", request, ask)
         except SecretNotFound:
             return None
-        if "Name" not in answer:
-            raise nonsense(request)
-        return _seen(answer, answer.get("VersionIdsToStages"))
 
     async def page(self, folder: str, token: str | None) -> Page:
         """A page of the secrets whose names begin with ``folder``, those that are to be deleted too."""
@@ -111,16 +119,13 @@ class Calls:
         options: Any = {"NextToken": token} if token else {}
         if folder:
             options["Filters"] = [{"Key": "name", "Values": [folder]}]
-        answer = await self._service.call(
-            "list",
-            request,
-            lambda client: client.list_secrets(MaxResults=PAGE, IncludePlannedDeletion=True, **options),
-        )
-        try:
-            found = [(each["Name"], _seen(each, each.get("SecretVersionsToStages"))) for each in answer["SecretList"]]
-        except (KeyError, TypeError):
-            raise nonsense(request) from None
-        return Page(found, answer.get("NextToken"))
+
+        def ask(client: SecretsManagerClient) -> Page:
+            answer = _part(request, client.list_secrets(MaxResults=PAGE, IncludePlannedDeletion=True, **options))
+            found = [(each.text("Name"), _seen(each, "SecretVersionsToStages")) for each in answer.parts("SecretList")]
+            return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+
+        return await self._service.call("list", request, ask)
 
     # -- writing
 
@@ -141,10 +146,12 @@ class Calls:
                 for each in self._config.replica_regions
             ]
         doubt = Doubt()
+
+        def ask(client: SecretsManagerClient) -> str:
+            return _part(request, client.create_secret(**options)).text("VersionId")
+
         try:
-            answer = await doubt.of(
-                self._service.call("write", request, lambda client: client.create_secret(**options))
-            )
+            return await doubt.of(self._service.call("write", request, ask))
         except SecretNotFound:
             hint = "is there such a kmsKeyId, here and in the replicaRegions?"
             refused = StoreError(
@@ -153,8 +160,6 @@ class Calls:
         except Mismatch:
             hint = "it may be the name, the tags, the description, kmsKeyId or replicaRegions of the SecretStore"
             refused = InvalidSecret(f"{self.store} refuses to create {key}", store=self.store, key=key, hint=hint)
-        else:
-            return _version(answer, request)
         raise doubt.on(refused)
 
     async def put(self, key: str, payload: Payload, version: str, *, stage: str | None = None) -> bool:
@@ -163,9 +168,13 @@ class Calls:
         options: Any = {"SecretId": self._names.new_name(key), "ClientRequestToken": version, **payload}
         if stage:
             options["VersionStages"] = [stage]
-        answer = await self._service.call("write", request, lambda client: client.put_secret_value(**options))
-        _version(answer, request)
-        return CURRENT in answer.get("VersionStages", ())
+
+        def ask(client: SecretsManagerClient) -> bool:
+            answer = _part(request, client.put_secret_value(**options))
+            answer.text("VersionId")
+            return CURRENT in (answer.texts("VersionStages") if answer.has("VersionStages") else ())
+
+        return await self._service.call("write", request, ask)
 
     async def move(self, key: str, stage: str, *, to: str | None = None, away_from: str | None = None) -> None:
         """Move a label from one version to another one, or take it away. Raises Mismatch where it stands elsewhere."""
@@ -173,13 +182,17 @@ class Calls:
         options: Any = {"SecretId": self._names.name(key), "VersionStage": stage}
         options |= {"MoveToVersionId": to} if to else {}
         options |= {"RemoveFromVersionId": away_from} if away_from else {}
-        await self._service.call("promote", request, lambda client: client.update_secret_version_stage(**options))
+        await self._service.call(
+            "promote", request, lambda client: _done(request, client.update_secret_version_stage(**options))
+        )
 
     async def restore(self, key: str) -> None:
         """Take back a deletion."""
         request = self._request("restore", key, "RestoreSecret")
         name = self._names.name(key)
-        await self._service.call("restore", request, lambda client: client.restore_secret(SecretId=name))
+        await self._service.call(
+            "restore", request, lambda client: _done(request, client.restore_secret(SecretId=name))
+        )
 
     async def delete(self, key: str, *, recoverable: bool = False) -> None:
         """Delete a secret as the document says; ``recoverable``: so that it can be restored, whatever it says."""
@@ -189,7 +202,7 @@ class Calls:
             options["ForceDeleteWithoutRecovery"] = True
         else:
             options["RecoveryWindowInDays"] = self._config.recovery_window_in_days or 30
-        await self._service.call("delete", request, lambda client: client.delete_secret(**options))
+        await self._service.call("delete", request, lambda client: _done(request, client.delete_secret(**options)))
 
     async def unreplicate(self, key: str, regions: Sequence[str]) -> None:
         """Delete the copies in other regions."""
@@ -198,7 +211,9 @@ class Calls:
         await self._service.call(
             "delete",
             request,
-            lambda client: client.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=removed),
+            lambda client: _part(
+                request, client.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=removed)
+            ).text("ARN"),
         )
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
@@ -212,34 +227,49 @@ class Calls:
         return Request(self.store, f"{action} {key}", key, f"secretsmanager:{needs}")
 
 
-def _seen(about: Mapping[str, Any], stages: Mapping[str, Sequence[str]] | None) -> Seen:
-    current = next((version for version, labels in (stages or {}).items() if CURRENT in labels), None)
+def _part(request: Request, answer: Mapping[str, Any]) -> Part:
+    return Part(request, "", answer)
+
+
+def _check_name(answer: Part, name: str) -> None:
+    if answer.text("Name") != name:
+        raise malformed(answer.call, "it is another secret than the one that was asked for")
+
+
+def _done(request: Request, answer: Mapping[str, Any]) -> None:
+    """The answer to what changes a secret names it."""
+    _part(request, answer).text("Name")
+
+
+def _seen(about: Part, stages: str) -> Seen:
+    labels = about.part_or_none(stages)
+    current = None
+    if labels is not None:
+        current = next((version for version in labels.fields if CURRENT in labels.texts(version)), None)
     return Seen(
         current=current,
-        deleted=about.get("DeletedDate") is not None,
-        tags={tag["Key"]: tag["Value"] for tag in about.get("Tags") or ()},
-        replicas=tuple(each["Region"] for each in about.get("ReplicationStatus") or ()),
+        deleted=about.has("DeletedDate") and about.date("DeletedDate") is not None,
+        tags={tag.text("Key"): tag.text_or_none("Value") or "" for tag in _parts(about, "Tags")},
+        replicas=tuple(each.text("Region") for each in _parts(about, "ReplicationStatus")),
     )
 
 
-def _version(answer: Mapping[str, Any], request: Request) -> str:
-    version = answer.get("VersionId")
-    if not isinstance(version, str):
-        raise nonsense(request)
-    return version
+def _parts(about: Part, name: str) -> list[Part]:
+    return about.parts(name) if about.has(name) else []
 
 
-def _secret(answer: Mapping[str, Any], request: Request) -> Secret:
-    version = _version(answer, request)
-    text, binary = answer.get("SecretString"), answer.get("SecretBinary")
+def _secret(answer: Part, key: str | None) -> Secret:
+    version = answer.text("VersionId")
+    binary = answer.fields.get("SecretBinary")
     if isinstance(binary, bytes):
         return Secret(SecretValue(binary), version)
-    if not isinstance(text, str):
-        raise nonsense(request)
+    text = answer.text_or_none("SecretString")
+    if text is None:
+        raise answer.wrong("SecretString", "a text, where there is no SecretBinary")
     try:
         blob = text.encode()
     except UnicodeEncodeError:
         blob = None
     if blob is None:
-        raise InvalidSecret(f"{request.key} holds text that is not valid Unicode", store=request.store, key=request.key)
+        raise InvalidSecret(f"{key} holds text that is not valid Unicode", store=answer.call.store, key=key)
     return Secret(SecretValue(blob), version)

@@ -193,6 +193,16 @@ class SecretsManagerStore:
         """Delete the secret: it can be restored for as many days as the document says."""
         await self._writing.delete(key)
 
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Raise SecretNotFound where the secret is gone for good, Conflict where it is not deleted at that version."""
+        self._names.name(key)
+        await self._writing.check_undelete(key, version)
+
+    async def undelete(self, key: str, version: str) -> str | None:
+        """Restore the secret, within the days that its deletion left for it. Replicas are not made again."""
+        self._names.name(key)
+        return await self._writing.undelete(key, version)
+
     async def mark(self, key: str) -> None:
         """Put this store's mark on a secret that is there, as a tag."""
         self._names.name(key)

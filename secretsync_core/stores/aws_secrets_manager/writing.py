@@ -188,6 +188,20 @@ class Writing:
         await self._calls.unreplicate(key, seen.replicas)
         await self._calls.delete(key)
 
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Raise what would keep :meth:`undelete` from restoring the secret."""
+        seen = await self._calls.describe(key)
+        if seen is None:
+            raise SecretNotFound(f"{key} is not in {self._store}", store=self._store, key=key)
+        if not seen.deleted or seen.current != version:
+            raise self._conflict(key)
+
+    async def undelete(self, key: str, version: str) -> str:
+        """Take back a deletion. Until then nobody can write the secret, so its version is still the one that it had."""
+        await self.check_undelete(key, version)
+        await self._calls.restore(key)
+        return version
+
     async def mark(self, key: str) -> None:
         """Tag a secret as ours."""
         try:

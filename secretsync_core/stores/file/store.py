@@ -101,6 +101,11 @@ class FileStore:
         payload = blob_of(value, self._facts, key)
         return await self._run("write", lambda: self._writing.write(key, payload))
 
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """The same, if there is no such file. Raises Conflict where there is."""
+        payload = blob_of(value, self._facts, key)
+        return await self._run("write", lambda: self._writing.create(key, payload))
+
     async def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""
         await self._run("delete", lambda: self._writing.delete(key))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import Conflict, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.stores.file.folders import LIST, WALKS, sync
 from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
 from secretsync_core.stores.file.versions import Clock, token_of
@@ -26,17 +27,28 @@ class Writing:
 
     def write(self, key: str, data: bytes) -> str:
         """Create or replace a file, with the folders that it needs; gives its version token."""
+        return self._put(key, data, only_new=False)
+
+    def create(self, key: str, data: bytes) -> str:
+        """The same, if there is no such file. Raises Conflict where there is."""
+        return self._put(key, data, only_new=True)
+
+    def _put(self, key: str, data: bytes, *, only_new: bool) -> str:
         *folders, name = self._folders.segments(key)
         with self._folders.errors(key):
             for _ in range(WALKS):
                 try:
                     with self._folders.open(folders, create=True) as folder:
-                        return self._replace(key, name, folder, data)
+                        return self._replace(key, name, folder, data, only_new=only_new)
                 except FileNotFoundError:  # a delete found the folder empty and removed it before our file was in it
                     continue
+                except FileExistsError:
+                    if not only_new:
+                        raise
+                    raise Conflict(f"{key} exists already", store=self._folders.store, key=key) from None
         raise StoreUnavailable(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
 
-    def _replace(self, key: str, name: str, folder: int, data: bytes) -> str:
+    def _replace(self, key: str, name: str, folder: int, data: bytes, *, only_new: bool) -> str:
         previous = 0
         with contextlib.suppress(FileNotFoundError):
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -55,7 +67,10 @@ class Writing:
                 os.utime(descriptor, ns=(moment, moment))
                 os.fsync(descriptor)
                 written = os.fstat(descriptor)
-            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            if only_new:
+                _move_to_new(temporary, name, folder)
+            else:
+                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
@@ -101,3 +116,22 @@ class Writing:
                 with self._folders.open(folders[: depth - 1]) as parent:
                     os.rmdir(folders[depth - 1], dir_fd=parent)
                     sync(parent)
+
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+def _move_to_new(temporary: str, name: str, folder: int) -> None:
+    """Give a file its name in one step. Raises FileExistsError where something has that name."""
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without hard links: look, and leave a moment in which somebody may come.
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, "") from None
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    else:
+        os.unlink(temporary, dir_fd=folder)

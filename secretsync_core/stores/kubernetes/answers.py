@@ -6,11 +6,12 @@ None of it is ever copied: a server, a proxy or an admission webhook may echo wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import retry_after
 from secretsync_core.stores.unanswered import Doubt
 
@@ -37,9 +38,14 @@ class Request(NamedTuple):
     key: str | None = None
     resource: str = "secrets"
 
+    @property
+    def protocol(self) -> str:
+        """What the answer is to be."""
+        return "the Kubernetes API"
+
 
 class Answer(NamedTuple):
-    """One answer, whole.
+    """One answer that is no success, whole.
 
     ``unanswered``: it refuses, and an earlier attempt of the same request may have been carried out.
     """
@@ -65,15 +71,18 @@ class Status(NamedTuple):
     causes: tuple[Cause, ...] = ()
 
 
-def object_of(answer: Answer, store: str, key: str | None = None) -> dict[str, Any]:
-    """The JSON object of a successful answer. Raises StoreUnavailable for anything else."""
-    try:
-        found = orjson.loads(answer.body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise nonsense(store, key)
-    return found
+class Received(NamedTuple):
+    """A success, to be taken apart."""
+
+    request: Request
+    body: bytes
+
+    def object(self, *kinds: str) -> Part:
+        """The object that was given, of one of these kinds. Raises MalformedAnswer for anything else."""
+        found = Part.of_body(self.request, self.body)
+        if found.text("kind") not in kinds:
+            raise malformed(self.request, f"kind is not {' or '.join(kinds)}")
+        return found
 
 
 def status_of(answer: Answer) -> Status:
@@ -161,7 +170,7 @@ def _not_there(request: Request, said: Status) -> StoreError:
     """What a 404 stands for that is not just an absent Secret, which whoever asks knows how to take."""
     if said.kind == "namespaces":
         return no_namespace(request.store, request.namespace or "", request.key)
-    return nonsense(request.store, request.key)
+    return malformed(request, "its 404 is not the API server's own")
 
 
 def no_namespace(store: str, namespace: str, key: str | None = None) -> StoreError:
@@ -212,25 +221,3 @@ def immutable(store: str, key: str | None) -> InvalidSecret:
         key=key,
         hint="delete it there, and the next sync creates it anew",
     )
-
-
-def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
-    """The error for an answer that is not what the API server says."""
-    return StoreUnavailable(
-        f"{store} answered something that is not the Kubernetes API",
-        store=store,
-        key=key,
-        hint="check the server's address; a proxy may answer in its place",
-    )
-
-
-_LONGEST_UID = 64
-
-
-def uid_in(body: bytes) -> str:
-    """The uid of a namespace; empty for what is none."""
-    try:
-        found = orjson.loads(body)["metadata"]["uid"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return found if isinstance(found, str) and found.isprintable() and len(found) <= _LONGEST_UID else ""

@@ -14,15 +14,21 @@ from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
 from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
-from secretsync_core.stores.kubernetes.answers import JSON, Answer, refusal
+from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, refusal
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.kubernetes.access import Access, Proof
     from secretsync_core.stores.kubernetes.answers import Request
+
+    T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -30,7 +36,8 @@ READ_SECONDS = 60.0
 GLANCE_SECONDS = 5.0  # a cluster that takes longer to say which one it is stays unknown
 
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
-_FOR_THE_CALLER = frozenset({200, 201, 202, 401, 404, 409, 410})
+_SUCCESS = frozenset({200, 201, 202})
+_FOR_THE_CALLER = frozenset({401, 404, 409, 410})
 
 
 class Client:
@@ -55,8 +62,13 @@ class Client:
         self._api.close()
         self._pool.clear()  # not every version's close() does
 
-    async def call(self, kind: str, request: Request, payload: Any = None, *, accept: str = JSON) -> Answer:
-        """One request. Gives any of ``_FOR_THE_CALLER`` but 401, raises for the rest."""
+    async def call(
+        self, kind: str, request: Request, parse: Callable[[Received], T], payload: Any = None, *, accept: str = JSON
+    ) -> T | Answer:
+        """One request; gives what ``parse`` makes of a success, any of ``_FOR_THE_CALLER``, raises for the rest.
+
+        ``parse`` is called within the attempt: an answer that it finds malformed is asked for again.
+        """
         body = None if payload is None else orjson.dumps(payload)
         sent: Proof | None = None
 
@@ -66,40 +78,41 @@ class Client:
             sent = self._access.proof()
             return self._send(request, sent, body, accept)
 
-        async def attempt() -> Answer:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+        async def attempt() -> T | Answer:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+            return parse(Received(request, answer.body)) if answer.status in _SUCCESS else answer
 
         doubt = Doubt()
         answer, doubt.unanswered = await ask(self._gate, kind, attempt, _refuses)
-        if answer.status == 401 and await doubt.of(self._another(sent)):
+        if _status(answer) == 401 and await doubt.of(self._another(sent)):
             answer, unanswered = await doubt.of(ask(self._gate, kind, attempt, _refuses))
             doubt.unanswered = doubt.unanswered or unanswered
-        if answer.status == 401:
+        if _status(answer) == 401:
             refused = CredentialsRefused(
                 f"{self.store} does not know our credential: it has expired, or was never valid",
                 store=self.store,
                 hint=self._access.advice(),
             )
             raise doubt.on(refused)
-        return answer._replace(unanswered=True) if doubt.unanswered else answer
+        return answer._replace(unanswered=True) if doubt.unanswered and isinstance(answer, Answer) else answer
 
-    async def glance(self, request: Request) -> Answer | None:
-        """One request that is made once, and nothing to worry about where it fails: None for anything but a 200."""
+    async def glance(self, request: Request) -> bytes:
+        """One request that is made once, and nothing to worry about where it fails: empty for anything but a 200."""
 
-        def blocking() -> Answer | None:
+        def blocking() -> bytes:
             try:
                 answer = self._send(request, self._access.proof(), None, JSON, GLANCE_SECONDS)
             except StoreError:
-                return None
-            return answer if answer.status == 200 else None
+                return b""
+            return answer.body if answer.status == 200 else b""
 
-        async def attempt() -> Answer | None:
+        async def attempt() -> bytes:
             return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
 
         try:
             return await self._gate("stat", attempt)
         except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
-            return None
+            return b""
 
     async def _another(self, refused: Proof | None) -> bool:
         assert refused is not None  # noqa: S101  an answer came to what was sent
@@ -128,9 +141,11 @@ class Client:
             answer = Answer(response.status, response.data, response.headers)
         except (exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
+        except (OverflowError, ValueError):  # a Content-Length beyond all bounds, say
+            failure = malformed(request, "it is not HTTP")
         if failure is not None:  # out here, where nothing of the request hangs on to it
             raise failure
-        if answer.status not in _FOR_THE_CALLER:
+        if answer.status not in _SUCCESS | _FOR_THE_CALLER:
             raise refusal(request, answer)
         return answer
 
@@ -159,8 +174,12 @@ class Client:
         return unreachable(self.store, "the connection fails")
 
 
-def _refuses(answer: Answer) -> bool:
-    return answer.status >= 400
+def _status(answer: object) -> int:
+    return answer.status if isinstance(answer, Answer) else 200
+
+
+def _refuses(answer: object) -> bool:
+    return _status(answer) >= 400
 
 
 def _configuration(access: Access, width: int) -> Configuration:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.inventory import Gap
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.kubernetes.answers import (
     METADATA,
     METADATA_LIST,
+    Answer,
     Request,
     no_namespace,
-    nonsense,
-    object_of,
     refusal,
     status_of,
 )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from secretsync_core.errors import StoreError
-    from secretsync_core.stores.kubernetes.answers import Answer
+    from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
 
 PAGE = 500
@@ -46,7 +45,22 @@ Metadata: TypeAlias = dict[str, Any]
 
 class _Page(NamedTuple):
     items: list[Metadata]
+    token: str  # where it goes on; empty at the end
     remaining: int  # what the server says is still to come; 0 where it does not say
+
+
+def _page(received: Received) -> _Page:
+    answer = received.object("SecretList", "PartialObjectMetadataList")
+    about = answer.part("metadata")
+    # Where it cannot be told whether there is more, what was listed is not all: the rest would look deleted.
+    token = about.text_or_none("continue") or ""
+    remaining = about.number("remainingItemCount") if about.has("remainingItemCount") else 0
+    if remaining and not token:
+        raise about.wrong("continue", "where the listing goes on, as items remain")
+    # Go writes an empty list as null here and there.
+    found = [] if "items" in answer.fields and not answer.has("items") else answer.items("items")
+    request = received.request
+    return _Page([_kept(metadata_of(request, item, None, "items.*")) for item in found], token, remaining)
 
 
 class _ExpiredError(Exception):
@@ -87,29 +101,17 @@ class Listing:
         token = ""
         while True:
             request = self._list_request(scope, selector, token)
-            answer = await self._client.call("list", request, accept=METADATA_LIST)
-            if answer.status == 410:
-                raise _ExpiredError
-            if answer.status != 200:
-                raise refusal(request, answer)
-            items, token, remaining = self._page(object_of(answer, self._client.store))
-            yield _Page(items, remaining)
+            page = await self._client.call("list", request, _page, accept=METADATA_LIST)
+            if isinstance(page, Answer):
+                if page.status == 410:
+                    raise _ExpiredError
+                raise refusal(request, page)
+            if page.token and page.token == token:
+                raise malformed(request, "the listing does not go on: metadata.continue is what it was")
+            yield page
+            token = page.token
             if not token:
                 return
-
-    def _page(self, answer: Mapping[str, Any]) -> tuple[list[Metadata], str, int]:
-        store = self._client.store
-        items, about = answer.get("items"), answer.get("metadata")
-        if not str(answer.get("kind", "")).endswith("List") or not isinstance(about, dict):
-            raise nonsense(store)
-        if not isinstance(items, list) and items is not None:  # Go writes an empty list as null here and there
-            raise nonsense(store)
-        token, remaining = about.get("continue"), about.get("remainingItemCount")
-        # Where it cannot be told whether there is more, what was listed is not all: the rest would look deleted.
-        if "items" not in answer or not isinstance(token, str | None) or type(remaining) not in (int, NoneType):
-            raise nonsense(store)
-        token, remaining = token or "", remaining or 0
-        return [_kept(metadata_of(item, store)) for item in items or ()], token, remaining
 
     def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
         query: dict[str, str | int] = {"limit": PAGE}
@@ -194,12 +196,16 @@ class Listing:
         store = self._client.store
         path = secrets_path(place.namespace, place.name)
         request = Request(store, "GET", path, "get", f"look at {key}", place.namespace, key)
-        answer = await self._client.call("stat", request, accept=METADATA)
-        if is_absent(answer):
+
+        def parse(received: Received) -> Metadata:
+            return metadata_of(request, received.object("Secret", "PartialObjectMetadata").fields, place)
+
+        found = await self._client.call("stat", request, parse, accept=METADATA)
+        if not isinstance(found, Answer):
+            return found
+        if is_absent(found):
             return None
-        if answer.status != 200:
-            raise refusal(request, answer)
-        return metadata_of(object_of(answer, store, key), store, key)
+        raise refusal(request, found)
 
     async def confirm(self) -> None:
         """Before "nothing there" is believed, make sure once that the namespace is there.
@@ -214,17 +220,23 @@ class Listing:
         action = f"look at the namespace {self._namespace}"
         request = Request(store, "GET", path, "get", action, self._namespace, resource="namespaces")
         try:
-            answer = await self._client.call("stat", request, accept=METADATA)
+            answer = await self._client.call("stat", request, _namespace, accept=METADATA)
         except CredentialsRefused:
             raise
         except AccessDenied:
             self._confirmed = True
             return
-        if answer.status == 404 and status_of(answer).kind == "namespaces":
-            raise no_namespace(store, self._namespace)
-        if answer.status != 200:
+        if isinstance(answer, Answer):
+            if answer.status == 404 and status_of(answer).kind == "namespaces":
+                raise no_namespace(store, self._namespace)
             raise refusal(request, answer)
+        if answer != self._namespace:
+            raise malformed(request, "it is another namespace")
         self._confirmed = True
+
+
+def _namespace(received: Received) -> str:
+    return received.object("Namespace", "PartialObjectMetadata").part("metadata").text("name")
 
 
 def _kept(metadata: Metadata) -> Metadata:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.errors import MalformedAnswer
+from secretsync_core.stores.answers import Part, is_text_map, malformed
 from secretsync_core.stores.fit import binary_fields_of
-from secretsync_core.stores.kubernetes.answers import nonsense
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.secret import FieldValue, SecretValue
+    from secretsync_core.stores.kubernetes.answers import Received, Request
+    from secretsync_core.stores.kubernetes.names import Place
 
 MAX_BYTES = 1_048_576
 """What the values of one Secret may have together, before their base64."""
@@ -25,14 +27,25 @@ def data_of(value: SecretValue, facts: StoreFacts, key: str) -> dict[str, str]:
     return {name: base64.b64encode(field).decode("ascii") for name, field in fields.items()}
 
 
-def fields_of(secret: Mapping[str, Any], *, store: str, key: str) -> dict[str, FieldValue]:
-    """The fields of a Secret. Raises StoreUnavailable for what is no Secret."""
+def secret_of(received: Received, place: Place) -> dict[str, Any]:
+    """The whole Secret of a place, each part of which that we look at is of its type. Raises MalformedAnswer."""
+    found = received.object("Secret")
+    metadata_of(received.request, found.fields, place)
+    found.part_or_none("data")
+    if found.has("immutable"):
+        found.flag("immutable")
+    return dict(found.fields)
+
+
+def fields_of(request: Request, secret: Mapping[str, Any]) -> dict[str, FieldValue]:
+    """The fields of a Secret. Raises MalformedAnswer where they are not in base64."""
     data = secret.get("data") or {}
     try:
-        return {str(name): base64.b64decode(text, validate=True) for name, text in data.items()}
-    except (AttributeError, TypeError, ValueError, binascii.Error):
+        return {name: base64.b64decode(text, validate=True) for name, text in data.items()}
+    except (TypeError, ValueError):  # binascii's own is a ValueError
         pass
-    raise nonsense(store, key)  # out here, where no error that shows the data hangs on to it
+    # Out here, where no error that shows the data hangs on to it.
+    raise malformed(request, "data holds something that is not a text in base64")
 
 
 def new_secret(
@@ -58,14 +71,33 @@ def with_label(secret: Mapping[str, Any], name: str, value: str) -> dict[str, An
     return {**secret, "metadata": {**metadata, "labels": {**labels_of(metadata), name: value}}}
 
 
-def metadata_of(thing: object, store: str, key: str | None = None) -> dict[str, Any]:
-    """The metadata of a Secret, or of what a listing shows of one. Raises StoreUnavailable where it has none."""
-    metadata = thing.get("metadata") if isinstance(thing, dict) else None
-    if not isinstance(metadata, dict) or not all(
-        isinstance(metadata.get(name), str) and metadata[name] for name in ("name", "uid", "resourceVersion")
-    ):
-        raise nonsense(store, key)
-    return metadata
+def metadata_of(request: Request, thing: object, place: Place | None = None, path: str = "") -> dict[str, Any]:
+    """The metadata of a Secret, or of what a listing shows of one: of the one at ``place``, where one was asked for.
+
+    ``path`` says where it stands in the answer. Raises MalformedAnswer where they are not what every Secret has.
+    """
+    # There may be a hundred thousand of them: what is wrong is only looked for where something is.
+    metadata = thing.get("metadata") if type(thing) is dict else None
+    if type(metadata) is dict:
+        name, namespace = metadata.get("name"), metadata.get("namespace")
+        uid, version, labels = metadata.get("uid"), metadata.get("resourceVersion"), metadata.get("labels")
+        if type(name) is str and type(namespace) is str and type(uid) is str and type(version) is str:
+            fits = name and namespace and uid and version and (not labels or is_text_map(labels))
+            if fits and (place is None or (name == place.name and namespace == place.namespace)):
+                return metadata
+    raise _wrong(request, thing, path)
+
+
+def _wrong(request: Request, thing: object, path: str) -> MalformedAnswer:
+    """What is wrong with an object that ``metadata_of`` does not take."""
+    try:
+        metadata = Part.of(request, path, thing).part("metadata")
+        for name in ("name", "namespace", "uid", "resourceVersion"):
+            metadata.text(name)
+        metadata.text_map("labels")
+    except MalformedAnswer as error:
+        return error
+    return malformed(request, "it is another object than the one that was asked for")
 
 
 def token_of(metadata: Mapping[str, Any]) -> str:
@@ -75,5 +107,4 @@ def token_of(metadata: Mapping[str, Any]) -> str:
 
 def labels_of(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The labels of a Secret."""
-    labels = metadata.get("labels")
-    return labels if isinstance(labels, dict) else {}
+    return metadata.get("labels") or {}

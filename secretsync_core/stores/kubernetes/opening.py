@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import orjson
+
 from secretsync_core.stores.kubernetes.access import GivenAccess, in_cluster
-from secretsync_core.stores.kubernetes.answers import Request, uid_in
+from secretsync_core.stores.kubernetes.answers import Request
 from secretsync_core.stores.kubernetes.place import place_at
 from secretsync_core.stores.kubernetes.store import ClusterStore, NamespaceStore, Template
 from secretsync_core.stores.threads import in_thread
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from secretsync_core.stores.kubernetes.access import Access
     from secretsync_core.stores.kubernetes.client import Client
     from secretsync_core.stores.kubernetes.config import KubernetesConfig
+
+
+_UID = re.compile("[0-9A-Za-z-]{8,64}")
 
 
 async def open_secrets(config: KubernetesConfig, context: StoreContext) -> NamespaceStore | ClusterStore:
@@ -46,8 +52,11 @@ async def _identity(client: Client) -> str:
     """The uid of the cluster's namespace kube-system; empty where we may not get it."""
     path = "/api/v1/namespaces/kube-system"
     request = Request(client.store, "GET", path, "get", "say which cluster it is", None, resource="namespaces")
-    answer = await client.glance(request)
-    return uid_in(answer.body) if answer is not None else ""
+    try:
+        uid = orjson.loads(await client.glance(request))["metadata"]["uid"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return uid if isinstance(uid, str) and _UID.fullmatch(uid) else ""
 
 
 def _access(config: KubernetesConfig, environ: Mapping[str, str], store: str) -> Access:

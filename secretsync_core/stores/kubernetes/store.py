@@ -10,8 +10,9 @@ from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, Store
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
-from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Request, immutable, object_of, refusal
+from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Answer, Request, immutable, refusal
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
@@ -31,6 +32,7 @@ from secretsync_core.stores.kubernetes.objects import (
     labels_of,
     metadata_of,
     new_secret,
+    secret_of,
     token_of,
     with_data,
     with_label,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from secretsync_core.model.place import Place as StorePlace
-    from secretsync_core.stores.kubernetes.answers import Answer
+    from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
     from secretsync_core.stores.kubernetes.names import Names
 
@@ -100,8 +102,8 @@ class SecretsStore:
         if found is None:
             await self._listing.confirm()
             raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
-        metadata = metadata_of(found, store, key)
-        return Secret(SecretValue(fields_of(found, store=store, key=key)), token_of(metadata))
+        fields = fields_of(self._request("GET", "get", f"read {key}", place, key), found)
+        return Secret(SecretValue(fields), token_of(found["metadata"]))
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``, by listings where they are many and one by one where they are few."""
@@ -152,7 +154,7 @@ class SecretsStore:
         if expected is None:
             return await self._create(place, key, data)
         current = await self._get("read", place, key)
-        if current is None or token_of(metadata_of(current, self.facts.name, key)) != expected:
+        if current is None or token_of(current["metadata"]) != expected:
             raise self._changed(key)
         return await self._replace(place, key, current, with_data(current, data))
 
@@ -164,7 +166,6 @@ class SecretsStore:
             current = await self._get("read", place, key)
             if current is None:
                 raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
-            metadata_of(current, self.facts.name, key)
             return await self._replace(place, key, current, with_label(current, MARK_KEY, self._template.mark))
 
         await self._again(once)
@@ -179,8 +180,8 @@ class SecretsStore:
         preconditions = {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         request = self._request("DELETE", "delete", f"delete {key}", place, key)
-        answer = await self._client.call("delete", request, options, accept=METADATA)
-        if answer.status not in (200, 202) and not is_absent(answer):
+        answer = await self._client.call("delete", request, _done, options, accept=METADATA)
+        if answer is not None and not is_absent(answer):
             raise refusal(request, answer)
 
     # -- One request each -----------------------------------------------------------------------------------------
@@ -188,12 +189,12 @@ class SecretsStore:
     async def _get(self, kind: str, place: Place, key: str) -> dict[str, Any] | None:
         """The whole Secret; ``None`` where it is absent."""
         request = self._request("GET", "get", f"read {key}", place, key)
-        answer = await self._client.call(kind, request, accept=JSON)
-        if is_absent(answer):
+        found = await self._client.call(kind, request, lambda received: secret_of(received, place), accept=JSON)
+        if not isinstance(found, Answer):
+            return found
+        if is_absent(found):
             return None
-        if answer.status != 200:
-            raise refusal(request, answer)
-        return object_of(answer, self.facts.name, key)
+        raise refusal(request, found)
 
     async def _create(self, place: Place, key: str, data: dict[str, str]) -> str:
         template = self._template
@@ -201,23 +202,31 @@ class SecretsStore:
         secret = new_secret(place.name, data, kind=template.kind, labels=labels, annotations=template.annotations)
         path = secrets_path(place.namespace) + _MANAGER
         request = Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
-        return self._written(request, await self._client.call("write", request, secret, accept=METADATA))
+        return self._written(request, await self._write(request, place, secret))
 
     async def _replace(self, place: Place, key: str, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         """Put a Secret in the place of what was just read; the server compares its resourceVersion and its uid."""
         if current.get("immutable") and current.get("data") != wanted.get("data"):
             raise immutable(self.facts.name, key)
         request = self._request("PUT", "update", f"write {key}", place, key, _MANAGER)
-        answer = await self._client.call("write", request, wanted, accept=METADATA)
-        if is_absent(answer):  # deleted since
+        answer = await self._write(request, place, wanted)
+        if isinstance(answer, Answer) and is_absent(answer):  # deleted since
             raise Doubt(unanswered=answer.unanswered).on(self._changed(key))
         return self._written(request, answer)
 
-    def _written(self, request: Request, answer: Answer) -> str:
-        if answer.status not in (200, 201):
+    async def _write(self, request: Request, place: Place, secret: Mapping[str, Any]) -> str | Answer:
+        """Send a whole Secret; gives its new token, or the refusal."""
+
+        def parse(received: Received) -> str:
+            written = received.object("Secret", "PartialObjectMetadata").fields
+            return token_of(metadata_of(request, written, place))
+
+        return await self._client.call("write", request, parse, secret, accept=METADATA)
+
+    def _written(self, request: Request, answer: str | Answer) -> str:
+        if isinstance(answer, Answer):
             raise refusal(request, answer)
-        store = self.facts.name
-        return token_of(metadata_of(object_of(answer, store, request.key), store, request.key))
+        return answer
 
     async def _again(self, once: Callable[[], Awaitable[str]]) -> str:
         """Run a look and a write; anew where somebody else wrote in between, for nobody asked us to compare."""
@@ -244,6 +253,13 @@ class SecretsStore:
 
     def _changed(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
+
+
+def _done(received: Received) -> None:
+    """The answer to a delete: that it is done, or the object that is on its way out."""
+    found = received.object("Status", "Secret", "PartialObjectMetadata")
+    if found.text("kind") == "Status" and found.text("status") != "Success":
+        raise malformed(received.request, "it says that it failed, as a success")
 
 
 def _limits(keys: StoreLimits) -> StoreLimits:

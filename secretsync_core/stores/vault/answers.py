@@ -38,6 +38,11 @@ class Request(NamedTuple):
     key: str | None = None
     namespace: str | None = None
 
+    @property
+    def protocol(self) -> str:
+        """What the answer is to be."""
+        return "Vault's protocol"
+
 
 def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
     """The error that an answer other than success stands for."""
@@ -107,13 +112,3 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
 
 def _too_large(request: Request) -> InvalidSecret:
     return InvalidSecret(f"{request.store} refuses {request.key}: too large", store=request.store, key=request.key)
-
-
-def nonsense(store: str, key: str | None = None) -> StoreUnavailable:
-    """The error for an answer that is not what Vault says."""
-    return StoreUnavailable(
-        f"{store} answered something that is not Vault's protocol",
-        store=store,
-        key=key,
-        hint="check the address; a proxy may answer in its place",
-    )

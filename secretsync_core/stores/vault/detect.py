@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from secretsync_core.errors import AccessDenied, StoreError
-from secretsync_core.stores.vault.answers import Request, nonsense
+from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.keys import encoded
+from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from secretsync_core.stores.vault.transport import Transport
+    from secretsync_core.stores.vault.transport import Received, Transport
 
 
 async def kv_version(transport: Transport) -> Literal[1, 2]:
@@ -20,31 +21,45 @@ async def kv_version(transport: Transport) -> Literal[1, 2]:
     """
     store, mount = transport.store, transport.mount
     request = Request(store, mount, f"tell what is mounted at {mount!r}", namespace=transport.namespace)
-    answer = await transport.system("stat", f"sys/internal/ui/mounts/{encoded(mount)}", request)
-    if answer.status == 403:
-        where = f" in namespace {transport.namespace!r}" if transport.namespace else ""
-        raise AccessDenied(
-            f"{store} has no mount {mount!r}{where}, or does not let us see it",
-            store=store,
-            hint="check the mount's name and our token's policies, or pin kvVersion",
-        )
-    if answer.status != 200:
-        raise answer.refusal(request)
-    kind, path, options = (answer.data.get(name) for name in ("type", "path", "options"))
-    if not isinstance(kind, str) or not isinstance(path, str):
-        raise nonsense(store)
-    if path.strip("/") != mount:
+    found = await transport.system("stat", f"sys/internal/ui/mounts/{encoded(mount)}", request, _mount)
+    if isinstance(found, Answer):
+        if found.status == 403:
+            where = f" in namespace {transport.namespace!r}" if transport.namespace else ""
+            raise AccessDenied(
+                f"{store} has no mount {mount!r}{where}, or does not let us see it",
+                store=store,
+                hint="check the mount's name and our token's policies, or pin kvVersion",
+            )
+        raise found.refusal(request)
+    if found.path.strip("/") != mount:
         raise StoreError(
-            f"{store} has no mount {mount!r}: that is a folder in the mount {path.strip('/')!r}",
+            f"{store} has no mount {mount!r}: that is a folder in the mount {found.path.strip('/')!r}",
             store=store,
             hint="put the mount in the SecretStore, and the folder in the SyncJob's paths",
         )
+    if found.version is None:
+        raise StoreError(f"{store} has {found.kind!r} mounted at {mount!r}, and not KV", store=store)
+    return found.version
+
+
+class _Mount(NamedTuple):
+    """What is mounted: its kind, where, and the version where it is KV."""
+
+    kind: str
+    path: str
+    version: Literal[1, 2] | None
+
+
+def _mount(received: Received) -> _Mount:
+    data = received.data()
+    kind, path = data.text("type"), data.text("path")
     if kind not in ("kv", "generic"):
-        raise StoreError(f"{store} has {kind!r} mounted at {mount!r}, and not KV", store=store)
-    if options is None:
-        return 1  # a mount from before there were versions
-    version = options.get("version", "1") if isinstance(options, dict) else None
+        return _Mount(kind, path, None)
+    options = data.part_or_none("options")
+    if options is None or "version" not in options.fields:
+        return _Mount(kind, path, 1)  # a mount from before there were versions
+    version = options.text("version")
     if version not in ("1", "2"):
         # Version 2 taken for 1 would write beside the secrets, and see none of them.
-        raise nonsense(store)
-    return 2 if version == "2" else 1
+        raise options.wrong("version", "1 or 2, as a text")
+    return _Mount(kind, path, 2 if version == "2" else 1)

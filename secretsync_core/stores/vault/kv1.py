@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
@@ -16,13 +17,14 @@ from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
+from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
-    from secretsync_core.stores.vault.transport import Transport
+    from secretsync_core.stores.vault.transport import Received, Transport
 
 Found: TypeAlias = list[Entry | Gap]
 
@@ -43,16 +45,12 @@ class Kv1Store(KvMount):
         if version is not None:
             raise StoreError(f"{self.facts.name} keeps no versions (KV version 1)", store=self.facts.name, key=key)
         request = self._request("read", key)
-        answer = await self._transport.call("read", "GET", self._path("", key), request)
-        if answer.status == 404:
-            await self._not_found(request, answer)
-        if answer.status != 200:
-            self._refused(request, answer)
-        fields = answer.data
-        if not all(isinstance(field, str) for field in fields.values()):
-            # orjson makes a float of an integer beyond 64 bits, where version 1 keeps every digit.
-            fields = json.loads(answer.body)["data"]
-        return Secret(SecretValue(fields), None)
+        found = await self._transport.ask("read", "GET", self._path("", key), request, _fields)
+        if isinstance(found, Answer):
+            if found.status == 404:
+                await self._not_found(request, found)
+            self._refused(request, found)
+        return Secret(SecretValue(found), None)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Whether each key is there, told by listing its folder: a look at the secret itself would read its value."""
@@ -115,3 +113,20 @@ class Kv1Store(KvMount):
         answer = await self._transport.call("delete", "DELETE", self._path("", key), request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
+
+
+def _fields(received: Received) -> dict[str, Any]:
+    """The fields of a secret. There are some: version 1 takes none without."""
+    data = received.data()
+    if not data.fields:
+        raise malformed(received.request, "data is empty, and version 1 holds no secret without fields")
+    if all(isinstance(field, str) for field in data.fields.values()):
+        return dict(data.fields)
+    # orjson makes a float of an integer beyond 64 bits, where version 1 keeps every digit.
+    try:
+        fields: dict[str, Any] = json.loads(received.body)["data"]
+    except (ValueError, RecursionError):  # more digits than Python reads
+        pass
+    else:
+        return fields
+    raise malformed(received.request, "a number in data is too long to be read")

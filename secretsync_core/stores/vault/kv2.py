@@ -10,16 +10,18 @@ import orjson
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
-from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request, nonsense
+from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
-from secretsync_core.stores.vault.scan import Details, entry_of, server_time
+from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_time
+from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.marks import Marking
-    from secretsync_core.stores.vault.transport import Answer, Transport
+    from secretsync_core.stores.vault.transport import Received, Transport
 
 SCAN_FROM = 65
 """From this many keys on, a look at them is one SCAN of the folder that holds them all, and not a request for each."""
@@ -74,28 +76,19 @@ class Kv2Store(KvMount):
                 raise StoreError("a version of a Vault secret is a number", store=self.facts.name, key=key)
             path += f"?version={version}"
         request = self._request("read", key)
-        answer = await self._transport.call("read", "GET", path, request)
-        if answer.status == 404:
-            await self._gone(request, answer)
-        if answer.status != 200:
-            self._refused(request, answer)
-        try:
-            fields, about = answer.data["data"], answer.data["metadata"]
-            token = f"{about['version']}@{about['created_time']}"
-        except (KeyError, TypeError):
-            raise nonsense(request.store, key) from None
-        if fields is None:
-            fields = {}  # somebody wrote null, which the server keeps as such
-        if not isinstance(fields, dict):
-            raise nonsense(request.store, key)
-        return Secret(SecretValue(fields), token)
+        found = await self._transport.ask("read", "GET", path, request, _secret)
+        if isinstance(found, Answer):
+            if found.status == 404:
+                await self._gone(request, found)
+            self._refused(request, found)
+        if version is not None and found.version is not None and found.version.partition("@")[0] != str(int(version)):
+            raise malformed(request, f"it gave another version than {version}")
+        return found
 
     async def _gone(self, request: Request, answer: Answer) -> NoReturn:
         """Raise what a 404 stands for: a deleted or destroyed version comes with its metadata."""
-        try:
-            about = orjson.loads(answer.body)["data"]["metadata"]
-            state = "destroyed" if about["destroyed"] else "deleted"
-        except (ValueError, KeyError, TypeError):
+        state = _state(request, answer.body)
+        if state is None:
             await self._not_found(request, answer)
         raise SecretNotFound(f"{request.key} is {state} in {request.store}", store=request.store, key=request.key)
 
@@ -151,16 +144,19 @@ class Kv2Store(KvMount):
     async def _look(self, key: str, *, metadata: bool) -> Entry | None:
         """One secret's entry by its metadata; ``None`` where there is no such key."""
         request = self._request("look at", key)
-        answer = await self._transport.call("stat", "GET", self._path("metadata/", key), request)
-        if answer.status == 404 and absent(answer.body):
-            await self._confirm()
-            return None
-        if answer.status != 200:
-            self._refused(request, answer)
-        try:
-            return entry_of(key, answer.data, server_time(answer.headers), metadata=metadata)
-        except (KeyError, TypeError, AttributeError):
-            raise nonsense(request.store, key) from None
+        path = self._path("metadata/", key)
+
+        def parse(received: Received) -> Entry:
+            details = received.data().fields
+            return entry_of(key, details, server_time(received.headers), Spot(request, "data"), metadata=metadata)
+
+        found = await self._transport.ask("stat", "GET", path, request, parse)
+        if isinstance(found, Answer):
+            if found.status == 404 and absent(found.body):
+                await self._confirm()
+                return None
+            self._refused(request, found)
+        return found
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every secret below ``prefix``, by one request where the server can, else folder by folder and key by key.
@@ -210,10 +206,10 @@ class Kv2Store(KvMount):
         return [entry] if entry is not None else []
 
     async def _scan(self, prefix: str, *, metadata: bool) -> Entries | None:
-        return await self._listing.all_details(prefix, Details(self._transport, prefix, metadata=metadata))
+        return await self._listing.all_details(prefix, Details(prefix, metadata=metadata, scan=True))
 
     async def _one_level(self, prefix: str, *, metadata: bool) -> Entries | None:
-        return await self._listing.level_details(prefix, Details(self._transport, prefix, metadata=metadata))
+        return await self._listing.level_details(prefix, Details(prefix, metadata=metadata, scan=False))
 
     async def write(self, key: str, value: SecretValue) -> str:
         """Write a new version, whatever is there."""
@@ -224,7 +220,7 @@ class Kv2Store(KvMount):
             if entry is None or entry.deleted:
                 return await self._marked(request, key, value, None if entry is None else entry.version)
         answer = await self._send(request, value, {})
-        if answer.status == 400 and CAS_REQUIRED in answer.body:
+        if isinstance(answer, Answer) and answer.status == 400 and CAS_REQUIRED in answer.body:
             # The mount or the secret insists on compare-and-set: compare with what is there now.
             entry = await self._look(key, metadata=False)
             answer = await self._send(request, value, {"cas": _number(entry.version if entry else None, request)})
@@ -247,7 +243,7 @@ class Kv2Store(KvMount):
     async def _write_if(self, request: Request, key: str, value: SecretValue, expected: str | None) -> str:
         number = _number(expected, request)
         answer = await self._send(request, value, {"cas": number})
-        if answer.status == 400 and TOO_COMPLEX in answer.body:
+        if isinstance(answer, Answer) and answer.status == 400 and TOO_COMPLEX in answer.body:
             # The server counts the names and texts of a request, and asking for compare-and-set takes two of them. A
             # secret that only just fits has to go without: compare here, and leave a moment in which it may change.
             entry = await self._look(key, metadata=False)
@@ -256,21 +252,19 @@ class Kv2Store(KvMount):
             answer = await self._send(request, value, {})
         return self._written(request, answer)
 
-    async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> Answer:
+    async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> str | Answer:
+        """Write a version; gives its token, or the refusal."""
         key = request.key or ""
         body: dict[str, Any] = {"data": json_fields_of(value, self.facts, key)}
         if options:
             body["options"] = options
         path = self._path("data/", key)
-        return await self._transport.call("write", "POST", path, request, encode(body, self.facts, key))
+        return await self._transport.ask("write", "POST", path, request, _token, encode(body, self.facts, key))
 
-    def _written(self, request: Request, answer: Answer) -> str:
-        if answer.status != 200:
+    def _written(self, request: Request, answer: str | Answer) -> str:
+        if isinstance(answer, Answer):
             self._refused(request, answer)
-        try:
-            return f"{answer.data['version']}@{answer.data['created_time']}"
-        except KeyError:
-            raise nonsense(request.store, request.key) from None
+        return answer
 
     async def delete(self, key: str) -> None:
         """Delete the latest version; ``undelete`` on the server brings it back."""
@@ -278,6 +272,69 @@ class Kv2Store(KvMount):
         answer = await self._transport.call("delete", "DELETE", self._path("data/", key), request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
+
+    async def check_undelete(self, key: str, version: str) -> None:
+        """Raise SecretNotFound where the version was destroyed, Conflict where it is not the last one, and deleted."""
+        request = self._request("look at", key)
+        path = self._path("data/", key)  # a key that is none is refused before anything is asked
+        entry = await self._look(key, metadata=False)
+        if entry is None:
+            raise SecretNotFound(f"{key} is not in {request.store}", store=request.store, key=key)
+        if entry.version != version or not entry.deleted:
+            raise Conflict(f"{key} in {request.store} changed meanwhile", store=request.store, key=key)
+        answer = await self._transport.call("stat", "GET", f"{path}?version={_number(version, request)}", request)
+        if answer.status == 200:
+            raise Conflict(f"{key} in {request.store} changed meanwhile", store=request.store, key=key)
+        if answer.status != 404:
+            self._refused(request, answer)
+        if Part.of_body(request, answer.body).part("data").part("metadata").flag("destroyed"):
+            raise SecretNotFound(f"{key} is destroyed in {request.store}", store=request.store, key=key)
+
+    async def undelete(self, key: str, version: str) -> str:
+        """Take back the deletion of the last version. Who has written since is not touched: that one stays current."""
+        await self.check_undelete(key, version)
+        request = self._request("undelete", key)
+        body = orjson.dumps({"versions": [_number(version, request)]})
+        answer = await self._transport.call("undelete", "POST", self._path("undelete/", key), request, body)
+        if answer.status not in (200, 204):
+            self._refused(request, answer)
+        return version
+
+
+def _secret(received: Received) -> Secret:
+    data = received.data()
+    about = data.part("metadata")
+    token = _token_of(about)
+    if "data" not in data.fields:
+        raise data.wrong("data", "an object or null")
+    fields = data.part_or_none("data")
+    if fields is None and about.flag("destroyed"):
+        raise about.wrong("destroyed", "false, as it comes with a 200")
+    # Null where somebody wrote null, which the server keeps as such.
+    return Secret(SecretValue({} if fields is None else dict(fields.fields)), token)
+
+
+def _token(received: Received) -> str:
+    return _token_of(received.data())
+
+
+def _token_of(about: Part) -> str:
+    return f"{about.number('version', least=1)}@{about.time('created_time')}"
+
+
+def _state(request: Request, body: bytes) -> str | None:
+    """What became of the version that a 404 tells of; ``None`` where it tells of none."""
+    try:
+        data = orjson.loads(body)["data"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if data is None:
+        return None
+    about = Part.of(request, "data", data).part("metadata")
+    if about.flag("destroyed"):
+        return "destroyed"
+    about.time("deletion_time")  # without one it would not be gone
+    return "deleted"
 
 
 def _number(token: str | None, request: Request) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
-from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.answers import Part
+from secretsync_core.stores.vault.answers import Request, refusal
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.vault.transport import Transport
 
     T = TypeVar("T")
+    Receive: TypeAlias = Callable[[Request, aiohttp.ClientResponse], Awaitable[T]]
 
 _UNKNOWN_VERB = (400, 405, 501)
 
@@ -31,9 +33,7 @@ class Verb:
         self._name = name
         self._as_query: bool | None = None  # not known before the first answer
 
-    async def ask(
-        self, path: str, request: Request, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
-    ) -> tuple[int, T | None, bytes]:
+    async def ask(self, path: str, request: Request, receive: Receive[T]) -> tuple[int, T | None, bytes]:
         """List ``path`` (not encoded, below the mount); gives what ``Transport.stream`` gives."""
         path = encoded(path)
         if not self._as_query:
@@ -78,7 +78,7 @@ class Listing:
         Raises AccessDenied where we may not list it, and StoreError where the answer does not say what is there.
         """
         request = self._request(folder)
-        status, names, body = await self._list.ask(self._root + folder, request, self._names)
+        status, names, body = await self._list.ask(self._root + folder, request, _names_of_list)
         if status == 404 and absent(body):
             return Folder([], [])
         if status != 200 or names is None:
@@ -86,18 +86,9 @@ class Listing:
         keys = [folder + name for name in names if not name.endswith("/")]
         return Folder(keys, [folder + name for name in names if name.endswith("/")])
 
-    async def _names(self, response: aiohttp.ClientResponse) -> list[str]:
-        data = self._transport.data_of(await response.read())
-        names = data.get("keys", [])
-        if not isinstance(names, list) or (data and "keys" not in data):
-            raise nonsense(self._transport.store)
-        if not all(isinstance(name, str) and name for name in names):
-            raise nonsense(self._transport.store)
-        return names
-
     async def all_keys(self, prefix: str) -> list[str] | None:
         """Every key below ``prefix`` by one SCAN; ``None`` where the server has none or denies it."""
-        names = await self._scanned(self._root + prefix, prefix, self._names)
+        names = await self._scanned(self._root + prefix, prefix, _names_of_scan)
         return None if names is None else [prefix + name for name in names if not name.endswith("/")]
 
     async def all_details(self, prefix: str, details: Details) -> list[Entry] | None:
@@ -116,9 +107,7 @@ class Listing:
             self._without_details = True
         return found
 
-    async def _scanned(
-        self, path: str, prefix: str, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
-    ) -> T | None:
+    async def _scanned(self, path: str, prefix: str, receive: Receive[T]) -> T | None:
         if self._without_scan or prefix in self._scan_denied:
             return None
         status, found, _ = await self._scan.ask(path, self._request(prefix), receive)
@@ -128,6 +117,22 @@ class Listing:
             # A 404 too: LIST will tell an empty folder from a server (HashiCorp Vault) that has no such path.
             self._without_scan = True
         return found
+
+
+async def _names_of_list(request: Request, response: aiohttp.ClientResponse) -> list[str]:
+    """The names in the answer to a LIST. For an empty folder that is a 404: a 200 always has the list."""
+    return Part.of_body(request, await response.read()).part("data").texts("keys")
+
+
+async def _names_of_scan(request: Request, response: aiohttp.ClientResponse) -> list[str]:
+    """The names in the answer to a SCAN."""
+    root = Part.of_body(request, await response.read())
+    return [] if says_nothing(root) else root.part("data").texts("keys")
+
+
+def says_nothing(root: Part) -> bool:
+    """Whether a SCAN has nothing to say, as of an empty folder: that is an answer of the server's own all the same."""
+    return not root.part("data").fields and bool(root.text("request_id"))
 
 
 def absent(body: bytes) -> bool:

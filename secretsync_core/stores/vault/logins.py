@@ -6,11 +6,10 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-import orjson
-
 from secretsync_core.credentials import resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
+from secretsync_core.stores.answers import Part
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.threads import in_thread
 from secretsync_core.stores.tls import tls_failure
@@ -18,7 +17,6 @@ from secretsync_core.stores.vault.answers import (
     NO_NAMESPACE,
     NO_ROUTE,
     Request,
-    nonsense,
     refusal,
 )
 
@@ -63,7 +61,7 @@ class Logins:
 
         status, body, headers = await self._call("", ask)
         if status == 200:
-            return self._lease(body, "auth")
+            return self._lease(f"log us in by {method}", body, "auth")
         request = self._request(f"log us in by {method}")
         if status not in (400, 401, 403, 404) or NO_NAMESPACE in body:
             raise refusal(request, status, body, headers)
@@ -80,13 +78,13 @@ class Logins:
     async def renew(self, token: str) -> Lease | None:
         """The token with a longer life; ``None`` where the server does not renew it."""
         status, body, _ = await self._call(token, lambda client: client.auth.token.renew_self())
-        return self._lease(body, "auth") if status == 200 else None
+        return self._lease("renew our token", body, "auth") if status == 200 else None
 
     async def look_up(self, token: str) -> Lease | None:
         """What the server knows of the token; ``None`` where it knows no such token."""
         status, body, headers = await self._call(token, lambda client: client.auth.token.lookup_self())
         if status == 200:
-            return self._lease(body, "data")
+            return self._lease("look up our token", body, "data")
         if status == 403:
             if _BARE_DENIAL in body or b"invalid token" in body:
                 return None
@@ -113,14 +111,14 @@ class Logins:
             pointers = {"password": auth.user_pass.password}
         return {name: resolve(where, environ, store=store) for name, where in pointers.items() if where is not None}
 
-    def _lease(self, body: bytes, part: str) -> Lease:
-        try:
-            found = orjson.loads(body)[part]
-            token = found["client_token" if part == "auth" else "id"]
-            seconds = found["lease_duration" if part == "auth" else "ttl"]
-            return Lease(str(token), float(seconds), bool(found.get("renewable")))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise nonsense(self._context.name) from None
+    def _lease(self, action: str, body: bytes, part: str) -> Lease:
+        found = Part.of_body(self._request(action), body).part(part)
+        login = part == "auth"
+        return Lease(
+            found.text("client_token" if login else "id"),
+            found.number("lease_duration" if login else "ttl"),
+            "renewable" in found.fields and found.flag("renewable"),
+        )
 
     async def _call(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
         return await self._context.gate("login", lambda: in_thread(lambda: self._blocking(token, ask)))

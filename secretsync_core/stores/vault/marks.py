@@ -13,9 +13,10 @@ from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.keys import encoded
+from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from secretsync_core.stores.vault.transport import Transport
+    from secretsync_core.stores.vault.transport import Received, Transport
 
 _MAY_PATCH = frozenset({"patch", "root"})
 
@@ -38,11 +39,15 @@ class Marking:
         path = f"{mount}/metadata/{key}"
         request = Request(store, mount, f"ask what we may do at {path}", key, self._transport.namespace)
         body = orjson.dumps({"paths": [path]})
-        answer = await self._transport.system("stat", "sys/capabilities-self", request, body)
-        if answer.status != 200:
-            raise answer.refusal(request)
-        found = answer.data.get(path) or answer.data.get("capabilities") or ()
-        if not _MAY_PATCH & set(found):
+
+        def parse(received: Received) -> list[str]:
+            data = received.data()
+            return data.texts(path if path in data.fields else "capabilities")
+
+        found = await self._transport.system("stat", "sys/capabilities-self", request, parse, body)
+        if isinstance(found, Answer):
+            raise found.refusal(request)
+        if _MAY_PATCH.isdisjoint(found):
             raise AccessDenied(
                 f"{store} does not let us mark what we create",
                 store=store,

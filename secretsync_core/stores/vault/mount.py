@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
-from secretsync_core.stores.vault.answers import Request, nonsense
+from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.keys import check, encoded
 from secretsync_core.stores.vault.listing import absent
@@ -55,7 +56,7 @@ class KvMount:
 
     def _refused(self, request: Request, answer: Answer) -> NoReturn:
         if answer.status == 404 and not answer.body.lstrip().startswith(b"{"):
-            raise nonsense(request.store, request.key)  # a proxy's page
+            raise malformed(request, "the body of its 404 is not JSON")  # a proxy's page
         raise answer.refusal(request)
 
     async def _not_found(self, request: Request, answer: Answer) -> NoReturn:

@@ -3,50 +3,97 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import ijson
 
+from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
-from secretsync_core.stores.vault.answers import nonsense
+from secretsync_core.stores.answers import Part, is_text_map, is_time, malformed
+from secretsync_core.stores.http import date_of
+from secretsync_core.stores.vault.listing import says_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import aiohttp
 
-    from secretsync_core.stores.vault.transport import Transport
+    from secretsync_core.stores.vault.answers import Request
 
 _CHUNK = 128 * 1024
 _SMALL = 64 * 1024
+_DEEPEST = 2000  # brackets that may be open at once: those of a secret's details are four
 
 
-def entry_of(key: str, info: Mapping[str, Any], now: str, *, metadata: bool) -> Entry:
+def entry_of(key: str, info: Any, now: str, at: Spot, *, metadata: bool) -> Entry:
     """The Entry for one secret's metadata, as SCAN, LIST detailed-metadata and GET metadata all give it.
 
     The version token is ``<number>@<time it was written>``, so that a secret which was deleted for good and created
-    anew never looks unchanged. ``now`` is the server's time as ``server_time`` gives it.
+    anew never looks unchanged. ``now`` is the server's time as ``server_time`` gives it. Raises MalformedAnswer.
     """
-    number = info["current_version"]
-    current = info["versions"].get(str(number))
+    # There may be a hundred thousand of them: what is wrong is only looked for where something is.
+    if type(info) is not dict:
+        raise _wrong(info, at)
+    number, versions = info.get("current_version"), info.get("versions")
+    if type(number) is not int or type(versions) is not dict:
+        raise _wrong(info, at)
     custom = (info.get("custom_metadata") or {}) if metadata else None
-    if current is None:  # only metadata so far
-        return Entry(key, f"{number}@{info['created_time']}", deleted=True, metadata=custom)
-    gone = current["deletion_time"]
-    # A deletion time may lie in the future (delete_version_after).
-    deleted = bool(current["destroyed"]) or (gone != "" and gone[:19] <= now)
-    return Entry(key, f"{number}@{current['created_time']}", deleted, custom)
+    if custom and not is_text_map(custom):
+        raise _wrong(info, at)
+    current = versions.get(str(number))
+    if current is None:  # only metadata so far, or what makes no sense
+        if number != 0 or versions or not _is_moment(info.get("created_time")):
+            raise _wrong(info, at)
+        return Entry(key, f"0@{info['created_time']}", deleted=True, metadata=custom)
+    if type(current) is not dict:
+        raise _wrong(info, at)
+    written, gone, deleted = current.get("created_time"), current.get("deletion_time"), current.get("destroyed")
+    if number < 1 or type(deleted) is not bool or type(written) is not str or is_time(written) is None:
+        raise _wrong(info, at)
+    if gone != "":
+        if not _is_moment(gone):
+            raise _wrong(info, at)
+        # It may lie in the future (delete_version_after).
+        deleted = deleted or gone[:19] <= now
+    return Entry(key, f"{number}@{written}", deleted, custom)
+
+
+class Spot(NamedTuple):
+    """Where in which answer a secret's details stand."""
+
+    request: Request
+    path: str
+
+
+def _wrong(info: object, at: Spot) -> MalformedAnswer:
+    """What is wrong with details that ``entry_of`` does not take."""
+    try:
+        about = Part.of(at.request, at.path, info)
+        number, versions = about.number("current_version"), about.part("versions")
+        about.text_map("custom_metadata")
+        if number == 0 and not versions.fields:
+            about.time("created_time")
+        current = versions.part(str(number)) if number else about
+        if number == 0:
+            return about.wrong("versions", "empty, as current_version is 0")
+        current.flag("destroyed")
+        current.time("created_time")
+        if current.fields.get("deletion_time") != "":
+            current.time("deletion_time")
+    except MalformedAnswer as error:
+        return error
+    return malformed(at.request, f"{at.path} is not what is known of a secret")
+
+
+def _is_moment(found: object) -> TypeGuard[str]:
+    return isinstance(found, str) and is_time(found) is not None
 
 
 def server_time(headers: Mapping[str, str]) -> str:
     """The server's own time, in the form of its other times, to the second; ours where it does not tell."""
-    try:
-        return _read_time(headers["Date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC).strftime(_SECONDS)
+    return _read_time(headers.get("Date", "")) or datetime.now(UTC).strftime(_SECONDS)
 
 
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -54,7 +101,8 @@ _SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 @lru_cache(maxsize=8)  # the header changes once a second, and comes with every answer
 def _read_time(date: str) -> str:
-    return parsedate_to_datetime(date).strftime(_SECONDS)
+    moment = date_of(date)
+    return "" if moment is None else moment.strftime(_SECONDS)
 
 
 class Details:
@@ -65,47 +113,59 @@ class Details:
     shorter listing.
     """
 
-    def __init__(self, transport: Transport, prefix: str, *, metadata: bool) -> None:
-        self._transport = transport
+    def __init__(self, prefix: str, *, metadata: bool, scan: bool) -> None:
+        """``scan``: the answer is that of a SCAN, which alone may have nothing to say."""
         self._prefix = prefix
         self._metadata = metadata
+        self._scan = scan
 
-    async def receive(self, response: aiohttp.ClientResponse) -> list[Entry]:
+    async def receive(self, request: Request, response: aiohttp.ClientResponse) -> list[Entry]:
         """The entries, last first, for ``pop`` to give them back one by one. Folders are left out."""
-        content, now = response.content, server_time(response.headers)
+        content, now, at = response.content, server_time(response.headers), Spot(request, "data.key_info.*")
         entries: list[Entry] = []
         events = ijson.sendable_list()
-        parser = ijson.kvitems_coro(events, "data.key_info")
+        # Numbers as the machine has them: a whole one of thousands of digits ends the process within ijson.
+        parser = ijson.kvitems_coro(events, "data.key_info", use_float=True)
         first = bytearray()
-        seen = 0
+        seen = depth = 0
+        fault: MalformedAnswer | None = None
         try:
             while chunk := await content.read(_CHUNK):
                 if len(first) < _SMALL:
                     first += chunk
+                # What the parser needs grows with the square of the depth.
+                depth += chunk.count(b"{") + chunk.count(b"[") - chunk.count(b"}") - chunk.count(b"]")
+                if depth > _DEEPEST:
+                    raise malformed(request, "its objects and lists stand too deep in each other")
                 parser.send(chunk)
                 if events:
-                    seen += self._take(events, now, entries)
+                    depth = 0
+                    seen += self._take(events, now, at, entries)
             parser.close()
-            seen += self._take(events, now, entries)
-        except (ijson.JSONError, KeyError, TypeError, AttributeError):
-            raise nonsense(self._transport.store) from None
+            seen += self._take(events, now, at, entries)
+        except ijson.JSONError:
+            fault = malformed(request, "the body is not JSON, or not whole")
+        if fault is not None:  # out here, where the error that shows a part of it does not hang on to ours
+            raise fault
         if not seen:
-            self._check_empty(bytes(first))
+            self._check_empty(Part.of_body(request, bytes(first)))
         entries.reverse()
         return entries
 
-    def _take(self, events: list[tuple[str, Any]], now: str, entries: list[Entry]) -> int:
+    def _take(self, events: list[tuple[str, Any]], now: str, at: Spot, entries: list[Entry]) -> int:
         """Turn what was parsed into entries; gives how much that was, folders too."""
         prefix, metadata, count = self._prefix, self._metadata, len(events)
         for key, info in events:
             if not key.endswith("/"):
                 # One string for a key, wherever it stands: most are in the ledger and in the other store too.
-                entries.append(entry_of(intern(prefix + key), info, now, metadata=metadata))
+                entries.append(entry_of(intern(prefix + key), info, now, at, metadata=metadata))
         events.clear()
         return count
 
-    def _check_empty(self, body: bytes) -> None:
+    def _check_empty(self, root: Part) -> None:
         """An answer without details must be an empty folder in Vault's words: not a proxy's ``{}``, nor a bare LIST."""
-        data = self._transport.data_of(body)
-        if set(data) - {"keys", "key_info"} or data.get("keys"):
-            raise nonsense(self._transport.store)
+        if self._scan and says_nothing(root):
+            return
+        data = root.part("data")
+        if data.texts("keys") or data.part("key_info").fields:
+            raise data.wrong("key_info", "the details of what is in keys")

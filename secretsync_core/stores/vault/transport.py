@@ -6,17 +6,17 @@ import asyncio
 import base64
 import binascii
 import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from secretsync_core.errors import StoreError
+from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
-from secretsync_core.stores.vault.answers import Request, nonsense, refusal
+from secretsync_core.stores.vault.answers import Request, refusal
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 
@@ -46,13 +46,12 @@ _HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
 
 
 class Answer(NamedTuple):
-    """One answer. ``data`` is the ``data`` object of a 200, empty for any other.
+    """One answer that is no 200, or a 200 of which nothing is to be known.
 
     ``unanswered``: it refuses, and an earlier attempt of the same request may have been carried out.
     """
 
     status: int
-    data: dict[str, Any]
     body: bytes
     headers: Mapping[str, str]
     unanswered: bool = False
@@ -60,6 +59,18 @@ class Answer(NamedTuple):
     def refusal(self, request: Request) -> StoreError:
         """The error that this answer stands for, where it is not success."""
         return Doubt(unanswered=self.unanswered).on(refusal(request, self.status, self.body, self.headers))
+
+
+class Received(NamedTuple):
+    """A 200, to be taken apart."""
+
+    request: Request
+    body: bytes
+    headers: Mapping[str, str]
+
+    def data(self) -> Part:
+        """The object in ``data``. Raises MalformedAnswer where there is none."""
+        return Part.of_body(self.request, self.body).part("data")
 
 
 class Transport:
@@ -92,15 +103,33 @@ class Transport:
         await self._session.close()
 
     async def call(self, kind: str, method: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
-        """One request to ``path`` (encoded, below the mount). Gives any of ``_FOR_THE_CALLER``, raises for the rest."""
-        return await self._ask(kind, method, URL(self._mount_base + path, encoded=True), request, payload)
+        """One request to ``path`` (encoded, below the mount), of whose 200 nothing is to be known.
 
-    async def system(self, kind: str, path: str, request: Request, payload: bytes | None = None) -> Answer:
-        """Like ``call``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
+        Gives any of ``_FOR_THE_CALLER``, raises for the rest, and for a 200 that is not Vault's.
+        """
+        return await self._ask(kind, method, self._url(path), request, _done, payload)
+
+    async def ask(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        request: Request,
+        parse: Callable[[Received], T],
+        payload: bytes | None = None,
+    ) -> T | Answer:
+        """Like ``call``, and gives what ``parse`` makes of a 200.
+
+        It is called within the attempt: an answer that it finds malformed is asked for again.
+        """
+        return await self._ask(kind, method, self._url(path), request, parse, payload)
+
+    async def system(
+        self, kind: str, path: str, request: Request, parse: Callable[[Received], T], payload: bytes | None = None
+    ) -> T | Answer:
+        """Like ``ask``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
         method = "GET" if payload is None else "POST"
-        answer = await self._ask(kind, method, URL(self._base + path, encoded=True), request, payload)
-        self.cluster = self.cluster or cluster_of_index(answer.headers.get("X-Vault-Index"))
-        return answer
+        return await self._ask(kind, method, URL(self._base + path, encoded=True), request, parse, payload)
 
     async def health(self) -> bytes:
         """What the server says of itself to anybody who asks; empty where it does not answer. One attempt, no token."""
@@ -118,17 +147,32 @@ class Transport:
 
         return await self._gate("stat", attempt)
 
-    async def _ask(self, kind: str, method: str, url: URL, request: Request, payload: bytes | None) -> Answer:
+    def _url(self, path: str) -> URL:
+        return URL(self._mount_base + path, encoded=True)
+
+    async def _ask(
+        self,
+        kind: str,
+        method: str,
+        url: URL,
+        request: Request,
+        parse: Callable[[Received], T],
+        payload: bytes | None,
+    ) -> T | Answer:
         answer, unanswered = await self.authorised(
-            kind, lambda headers: self._attempt(method, url, request, headers, payload), lambda answer: answer.status
+            kind, lambda headers: self._attempt(method, url, request, headers, parse, payload), _status
         )
-        return answer._replace(unanswered=True) if unanswered else answer
+        return answer._replace(unanswered=True) if unanswered and isinstance(answer, Answer) else answer
 
     async def stream(
-        self, method: str, path: str, request: Request, receive: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+        self,
+        method: str,
+        path: str,
+        request: Request,
+        receive: Callable[[Request, aiohttp.ClientResponse], Awaitable[T]],
     ) -> tuple[int, T | None, bytes]:
         """One listing that may be large: its status, what ``receive`` makes of a 200's body, the body of a refusal."""
-        url = URL(self._mount_base + path, encoded=True)
+        url = self._url(path)
 
         async def attempt(headers: dict[str, str]) -> tuple[int, T | None, bytes]:
             try:
@@ -141,10 +185,10 @@ class Transport:
                     server_hostname=self._server_name,
                 ) as response:
                     if response.status == 200:
-                        return 200, await receive(response), b""
+                        return 200, await receive(request, response), b""
                     body = await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise self._unreachable(error) from None
+                raise self._unreachable(error, request) from None
             refused = refusal(request, response.status, body, response.headers)
             # 501 is how some proxies refuse a verb that they do not know.
             if response.status == 501 or (response.status in _FOR_THE_CALLER and not refused.retryable):
@@ -191,8 +235,14 @@ class Transport:
         return self._headers
 
     async def _attempt(
-        self, method: str, url: URL, request: Request, headers: dict[str, str], payload: bytes | None
-    ) -> Answer:
+        self,
+        method: str,
+        url: URL,
+        request: Request,
+        headers: dict[str, str],
+        parse: Callable[[Received], T],
+        payload: bytes | None,
+    ) -> T | Answer:
         if method == "PATCH":
             headers = {**headers, "Content-Type": "application/merge-patch+json"}
         try:
@@ -206,31 +256,20 @@ class Transport:
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(error, request) from None
         status = response.status
+        self.cluster = self.cluster or cluster_of_index(response.headers.get("X-Vault-Index"))
         if payload is not None or method == "DELETE":
             self._remember(response.headers.get("X-Vault-Index"))
         if status == 200:
-            return Answer(200, self.data_of(body, request.key), body, response.headers)
+            return parse(Received(request, body, response.headers))
         if status not in _FOR_THE_CALLER:
             raise refusal(request, status, body, response.headers)
         if status == 400:
             refused = refusal(request, status, body, response.headers)
             if refused.retryable:
                 raise refused
-        return Answer(status, {}, body, response.headers)
-
-    def data_of(self, body: bytes, key: str | None = None) -> dict[str, Any]:
-        """The ``data`` object of a successful answer. Raises StoreUnavailable for anything else."""
-        try:
-            data = orjson.loads(body)["data"]
-        except (ValueError, KeyError, TypeError):
-            raise nonsense(self.store, key) from None
-        if data is None:
-            return {}
-        if not isinstance(data, dict):
-            raise nonsense(self.store, key)
-        return data
+        return Answer(status, body, response.headers)
 
     def _remember(self, index: str | None) -> None:
         """Ask for reads at least as new as our latest write: a standby that lags would serve older ones."""
@@ -242,7 +281,7 @@ class Transport:
         self._headers["X-Vault-Index"] = index
         self._headers["X-Vault-Inconsistent"] = "forward-active-node"
 
-    def _unreachable(self, error: Exception) -> StoreError:
+    def _unreachable(self, error: Exception, request: Request) -> StoreError:
         if isinstance(error, StoreError):
             return error
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -262,8 +301,21 @@ class Transport:
         if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, OSError)):
             return unreachable(self.store, "the connection was cut")
         if isinstance(error, aiohttp.ClientResponseError):
-            return nonsense(self.store)
+            return malformed(request, "it is not HTTP")
         return unreachable(self.store, "the connection fails")
+
+
+def _status(answer: object) -> int:
+    return answer.status if isinstance(answer, Answer) else 200
+
+
+def _done(received: Received) -> Answer:
+    """A 200 that says no more than that it is done: ``data`` is there, and may be null."""
+    root = Part.of_body(received.request, received.body)
+    if "data" not in root.fields:
+        raise root.wrong("data", "an object or null")
+    root.part_or_none("data")
+    return Answer(200, received.body, received.headers)
 
 
 def _place(index: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from secretsync_core.errors import (
     AccessDenied,
     Conflict,
     InvalidSecret,
+    MalformedAnswer,
     RateLimited,
     SecretNotFound,
     StoreError,
@@ -186,9 +187,9 @@ SCRIPTED: list[tuple[tuple[int, bytes], type[StoreError], str]] = [
     (status(405), StoreError, "HTTP 405"),
     (status(415), StoreError, "HTTP 415"),
     (status(307), StoreUnavailable, "redirect"),
-    ((404, b"404 page not found\n"), StoreUnavailable, "not the Kubernetes API"),
-    ((200, b"<html>Log in</html>"), StoreUnavailable, "not the Kubernetes API"),
-    ((200, b'{"kind":"Secret","metadata":{"name":"a"}}'), StoreUnavailable, "not the Kubernetes API"),
+    ((404, b"404 page not found\n"), MalformedAnswer, "not the Kubernetes API"),
+    ((200, b"<html>Log in</html>"), MalformedAnswer, "not the Kubernetes API"),
+    ((200, b'{"kind":"Secret","metadata":{"name":"a"}}'), MalformedAnswer, "not the Kubernetes API"),
 ]
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 import pytest
 
-from secretsync_core.errors import StoreUnavailable
+from secretsync_core.errors import MalformedAnswer
 from secretsync_core.stores.vault.detect import kv_version
-from secretsync_core.stores.vault.transport import Answer, Transport
+from secretsync_core.stores.vault.transport import Received, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secretsync_core.stores.vault.answers import Request
 
 
 class _Says:
@@ -19,8 +25,8 @@ class _Says:
     def __init__(self, options: object) -> None:
         self._data: dict[str, Any] = {"type": "kv", "path": "kv/", "options": options}
 
-    async def system(self, *_: object) -> Answer:
-        return Answer(200, self._data, b"", {})
+    async def system(self, _kind: str, _path: str, request: Request, parse: Callable[[Received], Any]) -> Any:
+        return parse(Received(request, orjson.dumps({"data": self._data}), {}))
 
 
 @pytest.mark.parametrize(
@@ -36,5 +42,5 @@ async def test_the_version_that_the_server_tells(options: object, version: int) 
 )
 async def test_nonsense_is_no_version(options: object) -> None:
     """What makes no sense is an error of the store: 2 taken for 1 would see no secret and write beside them."""
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(MalformedAnswer):
         await kv_version(cast("Transport", _Says(options)))

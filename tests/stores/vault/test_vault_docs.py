@@ -168,6 +168,24 @@ async def test_without_a_delete_and_marks(life: Life) -> None:
     assert (await whole_life(life, deletionPolicy="Retain"))[:3] == WELL[:3]
 
 
+@pytest.mark.parametrize("undo", [True, False])
+async def test_the_policy_for_undo(life: Life, undo: bool) -> None:
+    """With the policy for undo a run that updated, created and deleted goes back whole; without it the delete stays."""
+    life.grant("src", *SOURCE)
+    life.grant("dst", *DEST[:2], *(["secretsync-destination-undo"] if undo else []))
+    for key in ("payments/a", "payments/b"):
+        life.put(key, "1")
+    await life.sync()
+    life.put("payments/a", "2")
+    life.put("payments/c", "2")
+    life.drop("payments/b")
+    run = (await life.sync()).run
+    expected = {"updated": 1, "deleted": 1, "created" if undo else "failed": 1}
+    assert counted(await life.world.undo(run)) == expected
+    back = {"x": "1"} if undo else None
+    assert [life.api.get(life.copies, f"payments/{name}") for name in "abc"] == [{"x": "1"}, back, None]
+
+
 @pytest.mark.parametrize("life", [1], indirect=True)
 async def test_the_policies_for_version_1(life: Life) -> None:
     """The same life in KV version 1, which has no marks."""

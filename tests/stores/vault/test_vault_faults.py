@@ -292,7 +292,7 @@ async def test_reads_after_writes_ask_for_fresh_data(vault_store_factory: VaultS
     def index(number: int) -> str:
         return base64.b64encode(f"v1:cluster:{number}:0:mac".encode()).decode()
 
-    written = b'{"data":{"version":1,"created_time":"t"}}'
+    written = b'{"data":{"version":1,"created_time":"2026-01-01T00:00:00Z"}}'
     async with FaultyHttp() as fake:
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         for number in (5, 7, 6):

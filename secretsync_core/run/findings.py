@@ -26,7 +26,19 @@ def findings(job: JobDocument, ledger: Ledger) -> Findings | None:
     """What is kept of ``job``; None where the ledger's tables are of a version that keeps no such thing."""
     if ledger.version < WITH_RUNS:
         return None
-    # No run will ever put right what the document has no longer.
-    names = {"", *(item.name for item in job.spec.plan)}
-    out = [each for each in ledger.items.out_of_sync(job.name) if each.item in names]
-    return Findings(out, ledger.drift.last_look(job.name))
+    return Findings(out_of_sync(job, ledger), ledger.drift.last_look(job.name))
+
+
+def out_of_sync(job: JobDocument, ledger: Ledger) -> list[OutOfSync]:
+    """What is out of sync of ``job`` as its document is now: items, and an empty name for the job as a whole.
+
+    What an earlier run left out stays out until a run has put it right, also if the runs between had other items. An
+    item that the document has no longer is left out here: no run will ever put it right.
+    """
+    names = names_of(job)
+    return [each for each in ledger.items.out_of_sync(job.name) if each.item in names]
+
+
+def names_of(job: JobDocument) -> set[str]:
+    """All of ``job`` that can be out of sync: its items, and an empty name for the job as a whole."""
+    return {"", *(item.name or "" for item in job.spec.plan)}

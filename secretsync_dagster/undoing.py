@@ -1,0 +1,129 @@
+"""What a run does that is asked to undo another: it shows the plan, or carries it out, in its first step alone.
+
+The other steps have nothing to do then: what is undone is not split into items, since an undo is rare and rarely large.
+"""
+
+# No deferred annotations here: Dagster reads those of its config, and takes none that are text.
+
+import dagster as dg
+from pydantic import Field
+
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.counting import plural
+from secretsync_core.errors import UsageError
+from secretsync_core.model.report import NOT_DONE, Result, may_heal
+from secretsync_core.run import steps, undo_steps
+from secretsync_core.run.shards import Manifest
+from secretsync_dagster import metadata
+from secretsync_dagster.event_loop import run_async
+
+
+class UndoConfig(dg.Config):
+    """Which run is to be undone, and whether it is done or only shown."""
+
+    run: str = Field(default="", description="Undo what this run wrote, instead of a sync; the plan of it is shown.")
+    # Not `keys` itself: what has an attribute of that name is a mapping to Python.
+    only: list[str] = Field(
+        default=[], alias="keys", description="Only these destination keys; all of them where it is empty."
+    )
+    apply: bool = Field(default=False, description="Do what the plan shows.")
+
+
+def check_undo(ledger: Ledger, job: str, config: UndoConfig, *, items: list[str], partitioned: bool) -> None:
+    """Raise UsageError where a call makes no sense, or the run was of another SyncJob."""
+    if partitioned:
+        raise UsageError("a run is undone by the job, not by partitions of its asset", hint="use the job's Launchpad")
+    if items:
+        raise UsageError("`items` says what to sync, and an undo syncs nothing", hint="name `keys` under `undo`")
+    if job not in undo_steps.find_jobs(ledger, config.run, config.only):
+        raise UsageError(
+            f"run {config.run} wrote nothing of that for SyncJob {job}", hint="undo it in the Launchpad of its own job"
+        )
+
+
+def show_plan(context: dg.OpExecutionContext, step: steps.Step, job: str, config: UndoConfig) -> Manifest:
+    """Show what undoing would do, as the plan of the step's output; gives what the other steps are to know."""
+    planned = run_async(
+        undo_steps.plan_undo(
+            step.documents.jobs[job],
+            step.documents,
+            step.ledger,
+            config.run,
+            keys=config.only,
+            environ=step.environ,
+            fingerprint_key=step.fingerprint_key,
+        )
+    )
+    told = (*planned.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in planned.errors))
+    context.add_output_metadata(
+        {
+            "plan": metadata.plan_table(planned.changes),
+            **{f"would {name}": count for name, count in metadata.counted(planned.changes).items()},
+            **metadata.warnings(told),
+        },
+        output_name="manifest",
+    )
+    context.log.info("this is the plan: nothing is written without undo.apply")
+    return _nothing_else(job)
+
+
+def apply(step: steps.Step, job: str, config: UndoConfig) -> steps.Done:
+    """Undo, as this run."""
+    return run_async(
+        undo_steps.undo(
+            step.documents.jobs[job],
+            step.documents,
+            step.ledger,
+            config.run,
+            keys=config.only,
+            environ=step.environ,
+            fingerprint_key=step.fingerprint_key,
+            name=step.run,
+            claim=step.claim,
+            stop=step.stop,
+        ),
+        step.stop,
+    )
+
+
+def show_done(context: dg.OpExecutionContext, job: str, done: steps.Done, config: UndoConfig) -> Manifest:
+    """Show what was undone, as the step's output; gives what the other steps are to know."""
+    context.add_output_metadata(
+        {
+            "undone": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
+            "undid run": config.run,
+            **metadata.warnings(done.report.warnings),
+            "ledger": f"secretsync audit log --run {done.report.run}",
+        },
+        output_name="manifest",
+    )
+    return _nothing_else(job)
+
+
+def moved(done: steps.Done) -> frozenset[str]:
+    """The items that are not as the plan wants them any more."""
+    return done.report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
+
+
+def failure_of(done: steps.Done, config: UndoConfig, *, last: bool) -> dg.Failure:
+    """What fails the step where not all could be undone, with a table of what could not and why."""
+    bad = [one for one in done.outcomes if one.result in NOT_DONE]
+    errors = done.report.errors
+    told = f"{plural(len(bad), 'secret')} of run {config.run} could not be undone"
+    if not bad:
+        told = errors[0].message if errors else "the undo was stopped"
+    return dg.Failure(
+        told,
+        metadata={
+            **({"not undone": metadata.outcome_table(bad)} if bad else {}),
+            **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
+            "ledger": f"secretsync audit log --run {done.report.run}",
+        },
+        allow_retries=not last
+        and any(may_heal(code) for code in [*(one.code for one in bad), *(error.code for error in errors)]),
+    )
+
+
+def _nothing_else(job: str) -> Manifest:
+    """Tells the audit that this run is no sync."""
+    return Manifest(job, (), dry_run=True)

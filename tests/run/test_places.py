@@ -1,0 +1,205 @@
+"""What the ledger knows of a destination goes by its place: stores may be renamed, and must not be mistaken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from run.world import counted
+from secretsync_core.audit.record import Draft, Event
+from secretsync_core.model.place import Place
+from secretsync_core.run.binding import judge
+
+if TYPE_CHECKING:
+    from run.world import World
+
+ALL = "- {name: all, query: {path: a, recursive: true}}"
+
+
+def files(world: World, name: str, folder: str) -> None:
+    """A store that is a folder of files, whatever it is called."""
+    (world.path / folder).mkdir(exist_ok=True)
+    world.store(name, f"file: {{path: ../{folder}}}")
+
+
+def at(root: str, *, server: str = "https://vault:8200", identity: str = "c1") -> Place:
+    """A place in a Vault."""
+    return Place("vault", server, root, identity)
+
+
+def test_a_place_that_is_new_is_to_be_recorded() -> None:
+    """Of a name that the ledger does not know, whatever else it knows."""
+    found = judge("job", {"dst": at("kv/")}, {"other": at("x/")})
+    assert (found.places, found.former, found.refused) == ({"dst": at("kv/")}, {}, {})
+
+
+def test_a_place_that_is_as_recorded_needs_nothing() -> None:
+    """Nothing is recorded, renamed or refused; a server that tells less of itself than before is no news."""
+    for now in (at("kv/"), at("kv/", identity="")):
+        found = judge("job", {"dst": now}, {"dst": at("kv/")})
+        assert (found.places, found.former, found.refused) == ({}, {}, {})
+
+
+def test_a_server_that_moved_to_another_address_is_followed() -> None:
+    """It calls itself what it did before."""
+    found = judge("job", {"dst": at("kv/", server="https://new:8200")}, {"dst": at("kv/")})
+    assert found.places == {"dst": at("kv/", server="https://new:8200")}
+    assert not found.refused
+
+
+def test_a_server_that_tells_its_identity_from_now_on_is_recorded_with_it() -> None:
+    """So that the next change of its address is understood."""
+    assert judge("job", {"dst": at("kv/")}, {"dst": at("kv/", identity="")}).places == {"dst": at("kv/")}
+
+
+def test_a_name_that_stands_for_another_place_is_refused() -> None:
+    """Nobody can tell a moved server from a typing error; the commands that say which are in the hint."""
+    for now in (at("other/"), at("kv/", identity="c2")):
+        found = judge("job", {"dst": now}, {"dst": at("kv/")})
+        assert list(found.refused) == ["dst"]
+        assert "secretsync rebind job dst --moved" in found.refused["dst"].hint
+        assert not found.places
+
+
+def test_two_names_for_one_place_are_refused() -> None:
+    """They would take turns in writing one key."""
+    found = judge("job", {"a": at("kv/"), "b": at("kv/", server="https://alias:8200")}, {})
+    assert {dest: error.message.partition(":")[0] for dest, error in found.refused.items()} == {
+        "a": "a and b are one place", "b": "b and a are one place",
+    }  # fmt: skip
+
+
+def test_names_that_were_exchanged_are_followed() -> None:
+    """Each place keeps its keys."""
+    found = judge("job", {"a": at("two/"), "b": at("one/")}, {"a": at("one/"), "b": at("two/")})
+    assert found.former == {"a": ("b",), "b": ("a",)}
+    assert not found.refused
+
+
+async def test_a_store_that_is_renamed_keeps_its_keys(world: World) -> None:
+    """Plan, check and sync find them as they were left, and one whose source goes is deleted under the new name."""
+    files(world, "dst", "copies")
+    world.job(ALL, dest="dst", deletionPolicy="Delete", maxDelete="5")
+    await world.seed("src", {"a/1": {"v": "1"}, "a/2": {"v": "2"}})
+    assert counted(await world.sync()) == {"created": 2}
+    (world.config / "store-dst.yaml").unlink()
+    files(world, "renamed", "copies")
+    world.job(ALL, dest="renamed", deletionPolicy="Delete", maxDelete="5")
+    before = len(world.records())
+    assert {change.reason.value for change in (await world.plan()).changes} == {"versions-match"}
+    assert counted(await world.check(verify=True)) == {"unchanged": 2}
+    assert len(world.records()) == before
+    assert counted(await world.sync()) == {"unchanged": 2}
+    assert {dest for dest, _ in world.state()} == {"renamed"}
+    assert world.sound()
+    assert counted(await world.check(verify=True)) == {"unchanged": 2}
+    await world.remove("src", "a/1")
+    assert counted(await world.sync()) == {"deleted": 1, "unchanged": 1}
+    assert list(await world.all("renamed")) == ["a/2"]
+    assert world.sound()
+
+
+async def test_a_store_whose_place_changed_is_left_alone(world: World) -> None:
+    """Nothing is written there or taken for removed; the other destination goes on."""
+    files(world, "dst", "copies")
+    files(world, "two", "two")
+    world.job(ALL, dest="[dst, two]")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    files(world, "dst", "elsewhere")
+    await world.seed("src", {"a/2": {"v": "2"}})
+    planned = await world.plan()
+    assert [error.code for error in planned.errors] == ["place-changed"]
+    report = await world.sync()
+    assert [error.code for error in report.errors] == ["place-changed"]
+    assert counted(report)["created"] == 1
+    assert list((world.path / "elsewhere").iterdir()) == []
+    assert [error.code for error in (await world.check()).errors] == ["place-changed"]
+
+
+async def test_the_place_of_a_destination_is_recorded_once(world: World) -> None:
+    """With the first run, in the chain; the next one has nothing to add."""
+    files(world, "dst", "copies")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    await world.sync()
+    placed = [record.draft for record in world.records() if record.draft.reason == "placed"]
+    assert [(draft.event, draft.dest) for draft in placed] == [(Event.SKIPPED, "dst")]
+
+
+@pytest.mark.parametrize("action", ["write", "delete"])
+async def test_what_a_dead_run_announced_is_settled_under_the_new_name(world: World, action: str) -> None:
+    """A store that was renamed after a run was killed is looked at all the same."""
+
+    files(world, "dst", "copies")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    kind = "update" if action == "write" else "delete"
+    world.ledger.runs.start("job", "dead")
+    state = world.state()["dst", "a/1"]
+    world.ledger.append(
+        "job", [Draft(Event.INTENDED, "dead", "dead:1", "all", "dst", "a/1", kind, dest_version=state.dest_version)]
+    )
+    (world.config / "store-dst.yaml").unlink()
+    files(world, "renamed", "copies")
+    world.job(ALL, dest="renamed")
+    await world.sync()
+    settled = [record.draft for record in world.records() if record.draft.intent == "dead:1"][1:]
+    assert [(draft.event, draft.dest) for draft in settled] == [(Event.FAILED, "renamed")]
+    assert world.ledger.runs.unsettled("job") == []
+    assert world.sound()
+
+
+# -- One holder a key -------------------------------------------------------------------------------------------------
+
+
+def other_job(world: World, dest: str, folder: str, *keys: str) -> None:
+    """Let the ledger say that a job ``other`` made these keys in a folder."""
+    from secretsync_core.audit.places import binding_of
+
+    place = Place("file", "", f"{(world.path / folder).resolve()}/")
+    found = binding_of("run-1", dest, place)
+    assert found is not None
+    done = Draft(Event.DONE, "run-1", item="all", dest=dest, action="create", dest_version="1", owned=True)
+    world.ledger.append("other", [found, *(done._replace(key=key) for key in keys)])
+
+
+async def test_a_key_that_another_job_holds_is_refused(world: World) -> None:
+    """By plan and sync alike, naming the job; the rest is copied, and the other job's hold stays."""
+    files(world, "dst", "copies")
+    other_job(world, "theirs", "copies", "a/1")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}, "a/2": {"v": "2"}})
+    refused = [change for change in (await world.plan()).changes if change.action.value == "refuse"]
+    assert [(change.key, change.reason.value) for change in refused] == [("a/1", "held")]
+    assert "job other holds it" in refused[0].detail
+    assert "secretsync rename other job" in refused[0].detail
+    assert counted(await world.sync()) == {"created": 1, "refused": 1}
+    assert list(await world.all("dst")) == ["a/2"]
+    assert len(list(world.ledger.state.keys("other"))) == 1
+
+
+async def test_a_key_is_held_wherever_the_other_job_begins_its_keys(world: World) -> None:
+    """A destination within the other's folder has the same secrets under shorter names."""
+    (world.path / "copies").mkdir()
+    files(world, "dst", "copies/a")
+    other_job(world, "theirs", "copies", "a/1")
+    world.job("- {name: all, query: {path: a}, keyTransform: [{regexp: {source: ^a/, target: ''}}]}", dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}, "a/2": {"v": "2"}})
+    assert counted(await world.sync()) == {"created": 1, "refused": 1}
+
+
+async def test_what_another_job_holds_is_taken_over_on_purpose(world: World) -> None:
+    """The other job's hold ends in its own chain, and the next run of this one finds nothing to do."""
+    files(world, "dst", "copies")
+    other_job(world, "theirs", "copies", "a/1", "b")
+    await world.put("dst", "a/1", b"theirs")
+    world.job(ALL, dest="dst", ownership="{adopt: true}")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    assert counted(await world.sync()) == {"updated": 1}
+    assert [place for place, _ in world.ledger.state.keys("other")] == [("theirs", "b")]
+    assert counted(await world.sync()) == {"unchanged": 1}
+    assert all(report.sound for report in world.ledger.verify())

@@ -1,0 +1,312 @@
+"""Answers of real servers that a relay spoils in one field: an error of the store, and never a fact."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from stores.altered import GONE, MALFORMED, REMOTE, altered, codes, with_value
+
+from secretsync_core.model.report import Result
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stores.altered import Altered
+
+
+class Case(NamedTuple):
+    """One field of one answer, by the store, a pattern for the request, the way to it and what it becomes."""
+
+    peer: str
+    match: str
+    path: tuple[str | int, ...]
+    value: object
+    hide: str = ""  # what the server seems not to know, so that it is asked in another way
+
+    @property
+    def name(self) -> str:
+        """What pytest calls it."""
+        way = ".".join(map(str, self.path)) or "all"
+        return f"{self.peer}: {self.match} {way} = {'missing' if self.value is GONE else json.dumps(self.value)}"
+
+
+DETAILS = "^SCAN .*detailed-metadata"
+MOUNT = "sys/internal/ui/mounts"
+K1 = ("data", "key_info", "k1")
+FIRST = (*K1, "versions", "1")
+PAGE = "Secrets|^GET /api/v1/namespaces/[^/]*/secrets.limit"
+FOUR = "^GET /api/v1/namespaces/[^/]*/secrets/k4"
+META = ("items", 0, "metadata")
+SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameters"
+STAGES = ("SecretList", 0, "SecretVersionsToStages")
+
+CASES = [
+    *(Case("vault-v2", DETAILS, (*FIRST, "destroyed"), value) for value in ("false", 0, None, GONE)),
+    *(Case("vault-v2", DETAILS, (*FIRST, "deletion_time"), value) for value in ("0", "2026-02-31", 0, None, GONE)),
+    *(Case("vault-v2", DETAILS, (*FIRST, "created_time"), value) for value in ("now", 5, GONE)),
+    *(Case("vault-v2", DETAILS, (*K1, "current_version"), value) for value in (7, 0, -1, "1", 1.0, True, None, GONE)),
+    *(Case("vault-v2", DETAILS, (*K1, "versions"), value) for value in ({}, [], None, {"1": None}, GONE)),
+    *(Case("vault-v2", DETAILS, K1, value) for value in (None, [], "x", {})),
+    *(Case("vault-v2", DETAILS, ("data", "key_info"), value) for value in (None, [], {}, GONE)),
+    *(Case("vault-v2", DETAILS, ("data",), value) for value in (None, [], "x", GONE)),
+    *(Case("vault-v2", DETAILS, (), value) for value in (None, [], {}, {"data": {}}, {"data": None})),
+    *(
+        Case("vault-v2", "^LIST .*/metadata/", path, value, hide="^SCAN|detailed")
+        for path, value in [
+            ((), {"data": None}),
+            ((), {"data": {}}),
+            (("data",), {}),
+            (("data", "keys"), None),
+            (("data", "keys"), {"k1": 1}),
+            (("data", "keys"), "k1"),
+            (("data", "keys", 0), 5),
+            (("data", "keys", 0), ""),
+        ]
+    ),
+    *(
+        Case("vault-v2", "^GET .*/metadata/k1", path, value, hide="^SCAN|detailed")
+        for path, value in [
+            (("data", "versions"), {}),
+            (("data", "versions", "1", "destroyed"), "true"),
+            (("data", "current_version"), 0),
+            (("data",), None),
+        ]
+    ),
+    *(
+        Case("vault-v2", "^GET .*/data/k4", path, value)
+        for path, value in [
+            (("data", "data"), []),
+            (("data", "data"), "x"),
+            (("data", "data"), GONE),
+            (("data", "metadata"), None),
+            (("data", "metadata", "version"), "2"),
+            (("data", "metadata", "version"), 0),
+            (("data", "metadata", "created_time"), "x"),
+            (("data",), None),
+        ]
+    ),
+    *(Case("vault-v2", MOUNT, ("data", "options", "version"), value) for value in (2, "3", None, True)),
+    *(Case("vault-v2", MOUNT, path, value) for path, value in [(("data", "options"), []), (("data", "type"), 5)]),
+    *(Case("vault-v1", "^SCAN ", path, value) for path, value in [((), {"data": None}), (("data", "keys"), None)]),
+    *(Case("vault-v1", "^SCAN ", ("data", "keys"), value) for value in ("k1", [5], {"k1": 1})),
+    *(Case("vault-v1", "^LIST ", ("data",), value, hide="^SCAN") for value in (None, {}, [])),
+    *(Case("vault-v1", "^GET .*/k[1-4]$", ("data",), value) for value in (None, {}, [], "x")),
+    *(Case("kubernetes", PAGE, ("metadata", "continue"), value) for value in (False, 0, [], {})),
+    *(Case("kubernetes", PAGE, ("metadata", "remainingItemCount"), value) for value in (3, "3", -1, False)),
+    *(Case("kubernetes", PAGE, ("items",), value) for value in (GONE, {}, "x", [None], [{}])),
+    *(Case("kubernetes", PAGE, ("kind",), value) for value in ("Status", 5, GONE)),
+    *(Case("kubernetes", PAGE, (*META, "uid"), value) for value in (5, "", None, GONE)),
+    *(Case("kubernetes", PAGE, (*META, "resourceVersion"), value) for value in (5, "", None, GONE)),
+    *(Case("kubernetes", PAGE, (*META, "name"), value) for value in (5, "", None, GONE)),
+    *(Case("kubernetes", PAGE, (*META, "labels"), value) for value in (["x"], "x", {"x": 5})),
+    *(Case("kubernetes", FOUR, ("data",), value) for value in ([], "x", {"password": 5}, {"password": "%%%"})),
+    *(Case("kubernetes", FOUR, ("metadata", "name"), value) for value in ("k1", 5, GONE)),
+    *(Case("kubernetes", FOUR, ("kind",), value) for value in ("ConfigMap", None)),
+    *(Case("secrets-manager", SECRETS, ("SecretList",), value) for value in (None, "x", {}, GONE)),
+    *(Case("secrets-manager", SECRETS, STAGES, value) for value in ("AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"})),
+    *(Case("secrets-manager", SECRETS, STAGES, value) for value in ({"v": None}, {"v": [5]}, {"v": {}})),
+    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), value) for value in ("x", [], -1, True)),
+    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "Name"), value) for value in (5, None, "", GONE)),
+    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), value) for value in ("x", [None], [{"Value": "x"}])),
+    *(Case("secrets-manager", SECRETS, ("NextToken",), value) for value in (5, [], "")),
+    *(Case("secrets-manager", SECRETS, (), value) for value in (None, [], "x", {})),
+    *(
+        Case("secrets-manager", "secretsmanager.GetSecretValue", path, value)
+        for path, value in [
+            (("SecretString",), 5),
+            (("SecretString",), GONE),
+            (("SecretBinary",), "%%%"),
+            (("VersionId",), None),
+            (("Name",), "another"),
+            ((), {}),
+        ]
+    ),
+    *(Case("parameter-store", PARAMETERS, ("Parameters",), value) for value in (None, "x", {}, GONE)),
+    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), value) for value in ("1", 0, 1.5, GONE)),
+    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "LastModifiedDate"), value) for value in ("x", -1, GONE)),
+    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), value) for value in (5, None, "", GONE)),
+    *(Case("parameter-store", PARAMETERS, ("NextToken",), value) for value in (5, [], "")),
+    *(Case("parameter-store", PARAMETERS, (), value) for value in (None, [], "x", {})),
+    *(
+        Case("parameter-store", "AmazonSSM.GetParameter", path, value)
+        for path, value in [
+            (("Parameter", "Value"), 5),
+            (("Parameter", "Value"), GONE),
+            (("Parameter", "Version"), "2"),
+            (("Parameter", "Name"), "another"),
+            (("Parameter",), None),
+            ((), {}),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("peer", REMOTE)
+async def test_a_field_that_makes_no_sense_at_the_source(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str
+) -> None:
+    """Whatever field is spoiled, the run says so, and no copy is deleted or overwritten; then all goes on."""
+    async with altered(request, monkeypatch, tmp_path, peer, role="src") as it:
+        await it.start()
+        newest = "k4-old"
+        for number, case in enumerate(each for each in CASES if each.peer == peer):
+            if (await it.contents())["k4"] == newest:  # so that there is something to read
+                await it.put("k4", newest := f"new-{number}")
+            if case.hide:
+                it.relay.answer(case.hide, 404)
+            it.relay.alter(case.match, partial(with_value, path=case.path, value=case.value))
+            report = await it.world.sync()
+            assert MALFORMED in codes(report), case.name
+            assert report.total(Result.DELETED) == 0, case.name
+            assert report.total(Result.CREATED) == 0, case.name
+            it.relay.heal()
+            await it.check_kept()
+        assert (await it.world.sync()).ok
+        assert (await it.contents())["k4"] == newest
+
+
+LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
+    "vault-v1": ("^(SCAN|LIST) ", ("data", "keys"), None),
+    "vault-v2": ("^GET .*/metadata/k4", ("data", "versions", "1", "destroyed"), "false"),
+    "kubernetes": (FOUR, ("metadata", "uid"), None),
+    "secrets-manager": ("secretsmanager.DescribeSecret", ("VersionIdsToStages",), "AWSCURRENT"),
+    "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
+}
+WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
+    "vault-v1": ("^POST ", (), None),
+    "vault-v2": ("^POST .*/data/k4", ("data", "version"), "2"),
+    "kubernetes": ("^PUT .*/secrets/k4", ("metadata", "uid"), None),
+    "secrets-manager": ("secretsmanager.PutSecretValue", ("VersionId",), 5),
+    "parameter-store": ("AmazonSSM.PutParameter", ("Version",), "2"),
+}
+
+
+@pytest.mark.parametrize("peer", REMOTE)
+async def test_a_field_that_makes_no_sense_at_the_destination(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str
+) -> None:
+    """A look that is spoiled writes nothing; a write whose answer is spoiled is settled by the next run."""
+    async with altered(request, monkeypatch, tmp_path, peer, role="dst") as it:
+        await it.start()
+        match, path, value = LOOKS[peer]
+        await it.put("k4", "once")
+        it.relay.alter(match, partial(with_value, path=path, value=value))
+        assert MALFORMED in codes(await it.world.sync())
+        it.relay.heal()
+        await it.check_kept()
+        assert (await it.contents())["k4"] == "k4-old"
+        assert (await it.world.sync()).ok
+        match, path, value = WRITES[peer]
+        await it.put("k4", "twice")
+        it.relay.alter(match, lambda body: with_value(body, path, value) if body else b"<html></html>")
+        await it.world.sync()
+        it.relay.heal()
+        await it.check_kept()
+        assert (await it.world.sync()).ok
+        assert (await it.contents())["k4"] == "twice"
+
+
+ODD = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    7,
+    1.5,
+    10**18,
+    "",
+    "x",
+    "0",
+    " ",
+    "\u0000",
+    "é",
+    [],
+    {},
+    [None],
+    ["x"],
+    {"x": "y"},
+    [{}],
+]
+BODIES = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"<html></html>",
+    b"\xff\xfe",
+    b'{"data":null}',
+    b'{"data":{}}',
+    b"[" * 3000,
+    b"9" * 5000,
+]
+
+
+class Spoiler:
+    """Spoils one answer of a run, by chance, or all from there on; what it did is told for a test that fails."""
+
+    def __init__(self, dice: random.Random, it: Altered) -> None:
+        self._dice = dice
+        self._it = it
+        self._left = dice.randrange(8)
+        self._once = dice.random() < 0.3
+        self.did: list[str] = []
+
+    def __call__(self, body: bytes) -> bytes:
+        self._left -= 1
+        if self._left >= 0 or (self._once and self.did):
+            return body
+        if not body or self._dice.random() < 0.2:
+            made = self._dice.choice([*BODIES, body[: len(body) // 2], body * 2])
+            self.did.append(f"{made[:40]!r}")
+            return made
+        whole = json.loads(body)
+        # What the value of a secret is, nobody can say.
+        ways = [way for way, part in parts(whole) if not way or not self._it.holds_value(part)]
+        way, value = self._dice.choice(ways), self._dice.choice([*ODD, GONE])
+        value = None if value is GONE and not way else value
+        self.did.append(f"{way} = {'missing' if value is GONE else value!r}")
+        return with_value(body, way, value)
+
+
+def parts(part: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every part of an answer, and the way to it."""
+    yield way, part
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for step, each in inner:
+        yield from parts(each, (*way, step))
+
+
+@pytest.mark.parametrize("role", ["src", "dst"])
+@pytest.mark.parametrize("peer", REMOTE)
+@pytest.mark.parametrize("rounds", [2, pytest.param(300, marks=pytest.mark.slow)])
+async def test_answers_that_are_spoiled_by_chance(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    dice: random.Random,
+    peer: str,
+    role: str,
+    rounds: int,
+) -> None:
+    """Whatever a server says, no copy is lost or gets a value that its source never had, and the next run goes on."""
+    async with altered(request, monkeypatch, tmp_path, peer, role=role) as it:
+        await it.start()
+        for number in range(rounds):
+            await it.put("k4", newest := f"new-{number}")
+            spoiler = Spoiler(dice, it)
+            it.relay.alter(".", spoiler)
+            report = await it.world.sync()
+            it.relay.heal()
+            said = f"{spoiler.did}: {[error.message for error in report.errors]}"
+            assert "unexpected" not in said, said
+            assert report.total(Result.DELETED) == 0, said
+            await it.check_kept()
+            assert (await it.world.sync()).ok, said
+            assert (await it.contents())["k4"] == newest, said
