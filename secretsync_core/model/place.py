@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 
 class Place(NamedTuple):
@@ -50,6 +50,23 @@ class Place(NamedTuple):
         """For people: ``vault https://vault:8200 team/secret/ (a1b2...)``."""
         told = " ".join(part for part in (self.service, self.server, self.root) if part)
         return f"{told} ({self.identity})" if self.identity else told
+
+
+MAX_TEXT = 2000
+"""How many characters a place's text has at the most."""
+
+
+def is_place(given: object) -> TypeGuard[Place]:
+    """Whether this is a place that can be told and kept: of printable texts, and bounded."""
+    if not isinstance(given, Place):
+        return False
+    parts: tuple[object, ...] = given  # its types are what its maker says
+    return all(isinstance(part, str) and part.isprintable() for part in parts) and len(text_of(given)) <= MAX_TEXT
+
+
+def place_of_name(name: str) -> Place:
+    """The place of a store that does not say where it is: the same as its own, and no other."""
+    return Place("", name, "")
 
 
 def text_of(place: Place) -> str:

@@ -21,7 +21,7 @@ from secretsync_core.key_rules import key_fault
 from secretsync_core.model.inventory import Gap
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.run.items import build_plan
-from secretsync_core.run.keys import folder
+from secretsync_core.schema.keys import folder
 from secretsync_core.stores.base import Lister, Reader, StoreContext
 from secretsync_core.stores.registry import open_store
 

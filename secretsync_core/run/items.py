@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from secretsync_core.errors import UsageError
-from secretsync_core.run.keys import KeyMapper
 from secretsync_core.schema.job import DeletionPolicy, WritePolicy
+from secretsync_core.schema.keys import KeyMapper
 from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.model.report import ItemError
 from secretsync_core.run.deletes import takes_away
-from secretsync_core.run.keys import QueryMatcher, folder
 from secretsync_core.run.listings import Listing, Question, Taker, ask
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.origins import Sources, read_sources
 from secretsync_core.run.seen import DestSeen, SourceSeen, Whereabouts
 from secretsync_core.run.targets import pinned_version
+from secretsync_core.schema.keys import QueryMatcher, folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

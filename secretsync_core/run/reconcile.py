@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import PlanRefused, SecretSyncError
 from secretsync_core.key_rules import key_fault
+from secretsync_core.model.place import place_of_name
 from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.compare import Comparer, find_fields
 from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies, without_missing
@@ -21,12 +22,13 @@ from secretsync_core.run.deletes import (
     spare_others,
     withhold,
 )
+from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination
-from secretsync_core.run.targets import make_targets
+from secretsync_core.run.targets import make_targets, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, KeysView, Mapping, Sequence
@@ -60,7 +62,8 @@ async def decide_changes(
     ``deleted`` are copies, by destination and key, that this run has deleted already: that their sources are missing is
     no error then.
 
-    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or two sources claim a key.
+    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, two sources
+    claim a key, or the job would read what it writes.
     """
     if impossible := find_impossible(plan, opened.facts, opened.abilities):
         raise PlanRefused(impossible, hint="nothing was read or written")
@@ -95,7 +98,10 @@ async def decide_changes(
 
     asked = verify or keep_unchanged
     standing = Standing(plan, [] if asked else dests)
-    targets = make_targets(sources, fields, plan.spec.dest, standing.holds)
+    targets = make_targets(sources, fields, standing.holds)
+    places = {name: facts.place or place_of_name(name) for name, facts in opened.facts.items()}
+    if fed := find_feeding(plan.items, places, plan.spec.dest, targets.claimed):
+        raise PlanRefused(shortened(fed), hint=HINT)
     dests, lost = await _look_at_new(opened, dests, targets)
     errors += lost
     held = await _find_holders(dests, targets, recorder) if recorder is not None else {}

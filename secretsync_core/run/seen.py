@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.model.inventory import Entry
-from secretsync_core.run.keys import folder
+from secretsync_core.schema.keys import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from secretsync_core.run.seen import Fields, SourceSeen
 
 
+SHOWN = 20
+"""How many clashes an error names."""
+
+
 class Impossible(NamedTuple):
     """A source secret that cannot become a target: its key transform failed, or its fields are not known.
 
@@ -47,14 +51,12 @@ class Targets:
     impossible: Sequence[Impossible]
 
 
-def make_targets(
-    seen: Sequence[SourceSeen], fields: Mapping[str, Fields], dests: Sequence[str], stands: Callable[[Target], bool]
-) -> Targets:
+def make_targets(seen: Sequence[SourceSeen], fields: Mapping[str, Fields], stands: Callable[[Target], bool]) -> Targets:
     """What all items together want. ``fields`` are by item; ``stands`` tells what needs no decision.
 
-    Raises PlanRefused where two of them claim one key, or a key is a source and a destination in one store.
+    Raises PlanRefused where two of them claim one key.
     """
-    claims = Claims(dests)
+    claims = Claims()
     standing: dict[str, int] = {}
     impossible: list[Impossible] = []
     for one in seen:
@@ -67,9 +69,8 @@ def make_targets(
                 standing[name] = standing.get(name, 0) + 1
             else:
                 claims.claim(made, keep=True)
-    if clashes := claims.clashes:
-        shown = clashes[:20] + ([f"and {len(clashes) - 20} more"] if len(clashes) > 20 else [])
-        raise PlanRefused(shown, hint="give each destination key one source; nothing was written")
+    if claims.clashes:
+        raise PlanRefused(shortened(claims.clashes), hint="give each destination key one source; nothing was written")
     return Targets(claims.kept, claims.keys, standing, impossible)
 
 
@@ -146,24 +147,19 @@ def joint_version(found: Sequence[tuple[SourceRef, str | None]]) -> str | None:
 
 
 class Claims:
-    """Which item claims which destination key. Two that claim one, and a key that is its own source, are clashes.
+    """Which item claims which destination key. Two that claim one are a clash."""
 
-    A key that is both a source and a destination in one store is ambiguous too: the next sync would copy its copy.
-    """
-
-    def __init__(self, dests: Sequence[str]) -> None:
-        self._dests = frozenset(dests)
+    def __init__(self) -> None:
         self._claimed: dict[str, str | Target] = {}
-        self._sources: list[SourceRef] = []  # those in a store that is a destination too
-        self._clashes: list[str] = []
+        self.clashes: list[str] = []
+        """What is ambiguous, one sentence each."""
 
     def claim(self, target: Target, *, keep: bool) -> None:
         """Note a target; only its item's name is remembered of one that is not to be kept."""
         if (other := self._claimed.get(target.key)) is not None:
-            self._clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
+            self.clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
         else:
             self._claimed[target.key] = target if keep else target.item
-        self._sources += [ref for ref in target.sources if ref.store in self._dests]
 
     @property
     def keys(self) -> KeysView[str]:
@@ -175,17 +171,11 @@ class Claims:
         """The targets that were kept, by key."""
         return {key: target for key, target in self._claimed.items() if isinstance(target, Target)}
 
-    @property
-    def clashes(self) -> list[str]:
-        """What is ambiguous, one sentence each."""
-        return [
-            *self._clashes,
-            *(
-                f"{ref.key}: both a source and a destination in store {ref.store}"
-                for ref in self._sources
-                if ref.key in self._claimed
-            ),
-        ]
+
+def shortened(clashes: Sequence[object]) -> list[str]:
+    """The first of many clashes, one sentence each, and how many more there are."""
+    more = len(clashes) - SHOWN
+    return [*map(str, clashes[:SHOWN]), *([f"and {more} more"] if more > 0 else [])]
 
 
 def _origin(target: Target | str) -> str:

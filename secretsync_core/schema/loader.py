@@ -9,6 +9,7 @@ from secretsync_core.schema import files
 from secretsync_core.schema.candidates import Candidate, candidate
 from secretsync_core.schema.checks import check_all
 from secretsync_core.schema.documents import Documents, JobDocument, StoreDocument
+from secretsync_core.schema.overlaps import check_overlaps
 from secretsync_core.schema.yaml_tree import RawDocument, read_documents
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[RawDocument], list[Problem]]:
 def _assemble(raws: Sequence[RawDocument], problems: list[Problem]) -> tuple[Documents, tuple[Problem, ...]]:
     candidates = [candidate(raw) for raw in raws]
     check_all(candidates)
+    check_overlaps(candidates)
     everything = sorted({*problems, *(problem for found in candidates for problem in found.problems)})
     whole = _whole(candidates)
     stores = {store.document.name: store.document for store in whole if isinstance(store.document, StoreDocument)}

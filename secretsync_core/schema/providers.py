@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from secretsync_core.model.place import is_place
 from secretsync_core.schema.plugins import BUILT_IN, installed_plugins
 from secretsync_core.schema.positions import shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from secretsync_core.model.place import Place
 
 
 class ProviderProblem(Exception):
@@ -42,6 +45,26 @@ def config_model(name: str) -> type[BaseModel]:
     if not found:
         raise _unknown(name)
     return _loaded(name, found[0])
+
+
+def place_of(name: str, config: BaseModel) -> Place | None:
+    """Where a store is by its document; None where its provider does not tell. Raises ProviderProblem where it fails.
+
+    The provider is one that :func:`config_model` has given the model of.
+    """
+    point = BUILT_IN.get(name) or next((point for point in installed_plugins() if point.name == name), None)
+    if point is None:
+        return None
+    try:
+        placing = getattr(point.load(), "place", None)
+        place = placing(config) if placing is not None else None
+    except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
+        why = f"fails to say where the store is ({type(error).__name__})"
+    else:
+        if place is None or is_place(place):
+            return place
+        why = "says of the store's place what is none"
+    raise ProviderProblem(f"the provider {shown(name)} {why}", "Report it to its maintainers.")
 
 
 def built_in_models() -> dict[str, type[BaseModel]]:

@@ -6,13 +6,10 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from secretsync_core.model.place import text_of
+from secretsync_core.model.place import is_place
 
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
-
-MAX_TEXT = 2000
-"""How many characters a place's text has at the most."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -45,9 +42,4 @@ def folders(*paths: str) -> str:
 
 def sound(place: Place) -> Place | None:
     """The place, if it can be told and kept as a line of text; None for one that is too long or not printable."""
-    return place if is_sound(place) else None
-
-
-def is_sound(place: Place) -> bool:
-    """Whether a place is short enough, and of printable characters alone."""
-    return len(text_of(place)) <= MAX_TEXT and all(part.isprintable() for part in place)
+    return place if is_place(place) else None

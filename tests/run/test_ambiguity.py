@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 BOTH_TO_ONE = "keyTransform: [{template: one}]"
 
 
-def _clashes(
-    plan: str, entries: list[Entry], found: tuple[str, ...] = (), dests: tuple[str, ...] = ("dst",)
-) -> list[str]:
+def _clashes(plan: str, entries: list[Entry], found: tuple[str, ...] = ()) -> list[str]:
     targets = [target for item in plan_of(plan).items for target in made(item, entries, found=found)]
-    claims = Claims(dests)
+    claims = Claims()
     for target in targets:
         if isinstance(target, Target):
             claims.claim(target, keep=True)
@@ -63,15 +61,6 @@ def test_a_combined_key_against_a_query() -> None:
     )
     (clash,) = _clashes(plan, listed("q/1", "q/2", "q/3", "q/4", "q/5"))
     assert clash.startswith("q/1: claimed by item a (src:q/1, src:q/2, src:q/3 and 2 more) and by item b")
-
-
-def test_a_key_that_is_source_and_destination() -> None:
-    """Within one store, no key may be both: the next sync would copy its own copy."""
-    chain = "[{name: a, query: {}, keyTransform: [{regexp: {source: ^x$, target: y}}]}]"
-    assert _clashes(chain, listed("x"), dests=("src",)) == []
-    (clash,) = _clashes("[{name: a, query: {}}]", listed("x"), dests=("src",))
-    assert clash == "x: both a source and a destination in store src"
-    assert _clashes("[{name: a, query: {}}]", listed("x"), dests=("other",)) == []
 
 
 @pytest.mark.parametrize(("count", "rest"), [(20, []), (21, ["and 1 more"]), (300, ["and 280 more"])])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from run.making import item_of, listed, made
 from secretsync_core.errors import TransformFailed
 from secretsync_core.model.plan import Target
-from secretsync_core.run.keys import KeyMapper
 from secretsync_core.run.targets import Impossible
+from secretsync_core.schema.keys import KeyMapper
 
 
 def _map(steps: str, key: str) -> str:

@@ -42,10 +42,12 @@ async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
     await pair.up()
     pair.kube.requests.clear()
     report = await pair.world.sync()
-    assert (counted(report), report.requests["k8s"]) == ({"unchanged": 20}, {"list": 1})
-    assert all("PartialObjectMetadataList" in request.headers["accept"] for request in pair.kube.requests)
+    assert (counted(report), report.requests["k8s"]) == ({"unchanged": 20}, {"stat": 1, "list": 1})
+    first, *listing = pair.kube.requests
+    assert first.path == "/api/v1/namespaces/kube-system"  # which cluster it is
+    assert all("PartialObjectMetadataList" in request.headers["accept"] for request in listing)
     await pair.down()
-    assert (await pair.world.sync()).requests["k8s"] == {"list": 1}
+    assert (await pair.world.sync()).requests["k8s"] == {"stat": 1, "list": 1}
 
 
 @pytest.mark.timeout(300)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from run.making import item_of, keys_of, listed
 from secretsync_core.model.inventory import Entry
-from secretsync_core.run.keys import folder
+from secretsync_core.schema.keys import folder
 
 KEYS = ("pay/api-1", "pay/api-test", "pay/db", "pay/deep/api-2")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ("- query: {path: payments/api/}", ["payments-api"]),
         ("- query: {}\n- query: {path: /}", ["all", "all-2"]),
         ("- key: app/env\n  combine: [{name: a, secret: {key: b}}]", ["app-env"]),
-        ("- secret: {key: a}\n- secret: {key: a}\n- {name: a, query: {}}", ["a-2", "a-3", "a"]),
+        ("- secret: {key: a}\n- secret: {key: a}\n  split: fields\n- {name: a, query: {}}", ["a-2", "a-3", "a"]),
         ("- secret: {key: ünï}", ["n"]),
         ("- secret: {key: 日本}", ["item"]),
     ],

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from yaml_samples import DESIGN, ITEM, STORES, job, load, problems, store, told, warnings, whole, write
+from yaml_samples import DESIGN, ELSEWHERE, ITEM, STORES, job, load, problems, store, told, warnings, whole, write
 
 from secretsync_core.errors import DocumentError, UsageError
 from secretsync_core.model.capabilities import Permissions
@@ -56,16 +56,18 @@ def test_relative_paths_start_at_the_document(tmp_path: Path) -> None:
 def test_small_freedoms(tmp_path: Path) -> None:
     """One destination or several, a version as a number, a count or a share, and null for what is left out."""
     more = "maxDelete: 5\nschedule:\nlimits:\n  rate: 30/m"
-    documents = load(tmp_path, STORES + job("- secret: {key: a, version: 3}", dest="[two, one]", more=more))
+    documents = load(
+        tmp_path, STORES + store("three") + job("- secret: {key: a, version: 3}", dest="[two, three]", more=more)
+    )
     spec = documents.jobs["job"].spec
-    assert (spec.dest, spec.max_delete.count, spec.schedule, spec.limits.rate) == (("two", "one"), 5, None, 0.5)
+    assert (spec.dest, spec.max_delete.count, spec.schedule, spec.limits.rate) == (("two", "three"), 5, None, 0.5)
     assert spec.plan[0].secret is not None
     assert spec.plan[0].secret.version == "3"
 
 
 def test_the_same_store_may_be_source_and_destination(tmp_path: Path) -> None:
-    """A copy within one store is fine as far as the documents go."""
-    assert "job" in load(tmp_path, STORES + job(dest="one")).jobs
+    """A copy within one store is fine as far as the documents go, under another key."""
+    assert "job" in load(tmp_path, STORES + job(ELSEWHERE, dest="one")).jobs
 
 
 def test_warnings_do_not_stand_in_the_way(tmp_path: Path) -> None:
@@ -176,7 +178,13 @@ def test_what_is_whole_is_given_although_other_documents_are_broken(tmp_path: Pa
 
 def test_of_two_with_one_name_neither_is_whole(tmp_path: Path) -> None:
     """Which of two documents of the same name was meant is not guessed, nor is a repeated field."""
-    text = STORES + store("two") + job(name="good", dest="one") + job(name="bad") + store("x").replace("spec", "kind")
+    text = (
+        STORES
+        + store("two")
+        + job(ELSEWHERE, name="good", dest="one")
+        + job(name="bad")
+        + store("x").replace("spec", "kind")
+    )
     assert whole(tmp_path, text) == ["one", "good"]
 
 
@@ -219,7 +227,7 @@ def test_a_job_may_name_the_stores_of_the_call(tmp_path: Path, dest: str) -> Non
 def test_source_and_destination_may_be_one_file(tmp_path: Path) -> None:
     """A copy within one store is called with its file twice."""
     source = write(tmp_path, store("one"), "one.yaml")
-    assert list(load_trio(source, source, write(tmp_path, job(dest="one"))).stores) == ["one"]
+    assert list(load_trio(source, source, write(tmp_path, job(ELSEWHERE, dest="one"))).stores) == ["one"]
 
 
 @pytest.mark.parametrize(

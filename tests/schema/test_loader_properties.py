@@ -112,6 +112,6 @@ def _written(directory: Path, text: str) -> Path:
 
 def test_a_large_configuration_loads_soon(tmp_path: Path) -> None:
     """Hundreds of jobs with several items each load in a moment."""
-    plan = "- query: {path: a/, key: {regexp: ^b}}\n- secret: {key: a}\n- secret: {key: b}"
-    text = STORES + "".join(job(plan, name=f"job-{number}") for number in range(500))
+    plan = "- query: {{path: a/, key: {{regexp: ^b}}}}\n- secret: {{key: a-{0}}}\n- secret: {{key: b-{0}}}"
+    text = STORES + "".join(job(plan.format(number), name=f"job-{number}") for number in range(500))
     assert len(load_files([_written(tmp_path, text)]).jobs) == 500

@@ -27,7 +27,7 @@ def test_names_that_repeat_are_told_at_both_places(tmp_path: Path) -> None:
         (job(dest="towo"), "17: spec.dest names the SecretStore towo, which does not exist"),
         (job(dest="[two, towo]"), "17: spec.dest[1] names the SecretStore towo, which does not exist"),
         (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names the SecretStore x, which does not exist"),
-        (job(dest="[two, one, two]"), "17: spec.dest names two twice"),
+        (job(dest="[two, two]"), "17: spec.dest names two twice"),
         (job("- {name: a, query: {}}\n- {name: a, query: {}}"), "20: another plan item is named a"),
     ],
 )

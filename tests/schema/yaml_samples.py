@@ -26,6 +26,7 @@ def store(name: str, *, permissions: str = "ReadWrite", provider: str = "memory:
 
 
 ITEM = "- secret: {key: a}"
+ELSEWHERE = f"{ITEM}\n  keyTransform: [{{prefix: copy/}}]"
 
 
 def job(plan: str = ITEM, *, name: str = "job", source: str = "one", dest: str = "two", more: str = "") -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.stores.kubernetes.config import KubernetesConfig
+from secretsync_core.stores.kubernetes.place import declared_place
 from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 async def open_store(config: KubernetesConfig, context: StoreContext) -> Store:
-    """Open the Secrets of the namespace that ``config`` names, or of all namespaces. No request is made yet.
+    """Open the Secrets of the namespace that ``config`` names, or of all namespaces.
+
+    One request is made, for what tells the cluster from others; it may fail.
 
     Raises StoreError where a credential or a file of the configuration cannot be used, and AccessDenied where an exec
     plugin gives no credential.
@@ -36,4 +39,5 @@ PROVIDER = Provider(
     ),
     extra="kubernetes",
     needs=("kubernetes",),
+    place=declared_place,
 )

@@ -13,6 +13,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
+from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, refusal
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from secretsync_core.errors import StoreError
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.kubernetes.access import Access, Proof
     from secretsync_core.stores.kubernetes.answers import Request
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
+
+GLANCE_SECONDS = 5.0  # a cluster that takes longer to say which one it is stays unknown
 
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _SUCCESS = frozenset({200, 201, 202})
@@ -94,11 +96,31 @@ class Client:
             raise doubt.on(refused)
         return answer._replace(unanswered=True) if doubt.unanswered and isinstance(answer, Answer) else answer
 
+    async def glance(self, request: Request) -> bytes:
+        """One request that is made once, and nothing to worry about where it fails: empty for anything but a 200."""
+
+        def blocking() -> bytes:
+            try:
+                answer = self._send(request, self._access.proof(), None, JSON, GLANCE_SECONDS)
+            except StoreError:
+                return b""
+            return answer.body if answer.status == 200 else b""
+
+        async def attempt() -> bytes:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+
+        try:
+            return await self._gate("stat", attempt)
+        except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
+            return b""
+
     async def _another(self, refused: Proof | None) -> bool:
         assert refused is not None  # noqa: S101  an answer came to what was sent
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._access.another, refused)
 
-    def _send(self, request: Request, proof: Proof, body: bytes | None, accept: str) -> Answer:
+    def _send(
+        self, request: Request, proof: Proof, body: bytes | None, accept: str, seconds: float | None = None
+    ) -> Answer:
         self._show(proof)
         headers = {"Accept": accept, "User-Agent": "secretsync"}
         if proof.header:
@@ -112,7 +134,7 @@ class Client:
                 self._access.server + request.path,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                timeout=urllib3.Timeout(connect=seconds or CONNECT_SECONDS, read=seconds or READ_SECONDS),
                 redirect=False,
                 retries=False,
             )

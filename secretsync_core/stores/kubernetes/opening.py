@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import orjson
+
 from secretsync_core.stores.kubernetes.access import GivenAccess, in_cluster
+from secretsync_core.stores.kubernetes.answers import Request
+from secretsync_core.stores.kubernetes.place import place_at
 from secretsync_core.stores.kubernetes.store import ClusterStore, NamespaceStore, Template
 from secretsync_core.stores.threads import in_thread
 
@@ -13,25 +18,45 @@ if TYPE_CHECKING:
 
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.kubernetes.access import Access
+    from secretsync_core.stores.kubernetes.client import Client
     from secretsync_core.stores.kubernetes.config import KubernetesConfig
+
+
+_UID = re.compile("[0-9A-Za-z-]{8,64}")
 
 
 async def open_secrets(config: KubernetesConfig, context: StoreContext) -> NamespaceStore | ClusterStore:
     """See ``open_store``."""
 
-    def blocking() -> NamespaceStore | ClusterStore:
+    def blocking() -> tuple[Client, str]:
         # Imported here: the package takes a second, in which the event loop has better things to do.
         from secretsync_core.stores.kubernetes.client import Client
 
         access = _access(config, context.environ, context.name)
         access.proof()  # a credential that cannot be had should fail here, and not at the first secret
-        client = Client(access, context)
-        template = Template(config.type, config.labels, config.annotations, context.mark)
-        if config.namespace is None:
-            return ClusterStore(client, template)
-        return NamespaceStore(client, template, config.namespace)
+        return Client(access, context), access.server
 
-    return await in_thread(blocking)
+    client, server = await in_thread(blocking)
+    try:
+        place = place_at(server, config.namespace, await _identity(client))
+    except BaseException:
+        await client.aclose()
+        raise
+    template = Template(config.type, config.labels, config.annotations, context.mark)
+    if config.namespace is None:
+        return ClusterStore(client, template, place)
+    return NamespaceStore(client, template, place, config.namespace)
+
+
+async def _identity(client: Client) -> str:
+    """The uid of the cluster's namespace kube-system; empty where we may not get it."""
+    path = "/api/v1/namespaces/kube-system"
+    request = Request(client.store, "GET", path, "get", "say which cluster it is", None, resource="namespaces")
+    try:
+        uid = orjson.loads(await client.glance(request))["metadata"]["uid"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return uid if isinstance(uid, str) and _UID.fullmatch(uid) else ""
 
 
 def _access(config: KubernetesConfig, environ: Mapping[str, str], store: str) -> Access:

@@ -42,6 +42,7 @@ from secretsync_core.stores.unanswered import Doubt
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
+    from secretsync_core.model.place import Place as StorePlace
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
     from secretsync_core.stores.kubernetes.names import Names
@@ -70,7 +71,7 @@ class SecretsStore:
 
     LIMITS: ClassVar[StoreLimits]
 
-    def __init__(self, client: Client, template: Template, names: Names) -> None:
+    def __init__(self, client: Client, template: Template, place: StorePlace | None, names: Names) -> None:
         self._client = client
         self._template = template
         self._names = names
@@ -82,6 +83,7 @@ class SecretsStore:
             versioned=True,
             idle_writes=True,
             limits=self.LIMITS,
+            place=place,
         )
 
     async def aclose(self) -> None:
@@ -269,8 +271,8 @@ class NamespaceStore(SecretsStore):
 
     LIMITS = _limits(NAME_LIMITS)
 
-    def __init__(self, client: Client, template: Template, namespace: str) -> None:
-        super().__init__(client, template, OneNamespace(namespace))
+    def __init__(self, client: Client, template: Template, place: StorePlace | None, namespace: str) -> None:
+        super().__init__(client, template, place, OneNamespace(namespace))
 
 
 class ClusterStore(SecretsStore):
@@ -278,5 +280,5 @@ class ClusterStore(SecretsStore):
 
     LIMITS = _limits(KEY_LIMITS)
 
-    def __init__(self, client: Client, template: Template) -> None:
-        super().__init__(client, template, AllNamespaces())
+    def __init__(self, client: Client, template: Template, place: StorePlace | None) -> None:
+        super().__init__(client, template, place, AllNamespaces())

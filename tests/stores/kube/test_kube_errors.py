@@ -210,6 +210,7 @@ async def test_refusals_of_a_write(
 async def test_how_long_to_wait(kube: KubeApi, kube_store: KubeStores) -> None:
     """A 429's Retry-After reaches the gate, and the request is not repeated by any library."""
     store = await kube_store(namespace="team-a")
+    kube.requests.clear()
     kube.answer("", 429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimited) as raised:
         await store.read("a")
@@ -248,6 +249,7 @@ async def test_no_answer(kube: KubeApi, kube_store: KubeStores, monkeypatch: pyt
 async def test_names(kube: KubeApi, kube_store: KubeStores) -> None:
     """Keys that no Secret can have are refused unsent, with the rule and the way out."""
     store, everywhere = await kube_store(namespace="team-a"), await kube_store()
+    kube.requests.clear()
     for key in ("Upper", "a_b", "a/b", "-a", "a.", "a..b", "x" * 254, ""):
         with pytest.raises(InvalidSecret, match="it is not the name of a Secret") as raised:
             await store.write(key, VALUE)

@@ -43,6 +43,7 @@ async def test_pages(kube: KubeApi, kube_store: KubeStores) -> None:
     names = fill(kube, 1200)
     kube.cluster.create("team-b", {"metadata": {"name": "other"}})
     store = await kube_store(namespace="team-a")
+    kube.requests.clear()
     assert [entry.key for entry in await listed(store)] == names
     assert kube.count(LIST) == 3
     assert all("limit=500" in request.path for request in kube.requests)
@@ -85,6 +86,7 @@ async def test_namespaces_one_by_one(kube: KubeApi, kube_store: KubeStores) -> N
     fill(kube, 20, "team-b")
     keys = [f"{namespace}/{name}" for namespace in ("team-a", "team-b") for name in names]
     everywhere = await kube_store()
+    kube.requests.clear()
     assert await seen(everywhere, keys[:20]) == keys[:20]
     assert [request.path.partition("?")[0] for request in kube.requests] == ["/api/v1/namespaces/team-a/secrets"]
     rights = [Rule({"get", "list"}, namespace) for namespace in ("team-a", "team-b")]
@@ -110,6 +112,7 @@ async def test_keys_that_are_none(kube: KubeApi, kube_store: KubeStores) -> None
     """A key that no Secret can have is a Gap of its own, and does not keep the others from being seen."""
     fill(kube, 1)
     store = await kube_store(namespace="team-a")
+    kube.requests.clear()
     found = [each async for each in store.stat(["s-00000", "Not/A Name"])]
     assert [each.prefix for each in found if isinstance(each, Gap)] == ["Not/A Name"]
     assert [each.key for each in found if isinstance(each, Entry)] == ["s-00000"]

@@ -30,10 +30,12 @@ class QueryMatcher:
     The expressions are matched, unanchored, against the key below the query's path.
     """
 
-    __slots__ = ("_exclude", "_include", "_metadata", "_prefix")
+    __slots__ = ("_exclude", "_folder", "_include", "_metadata", "_prefix", "_recursive")
 
     def __init__(self, query: QuerySelector) -> None:
-        self._prefix = len(folder(query.path))
+        self._folder = folder(query.path)
+        self._prefix = len(self._folder)
+        self._recursive = query.recursive
         self._include = compile_regexp(query.key.regexp) if query.key.regexp is not None else None
         self._exclude = [compile_regexp(pattern) for pattern in query.key.exclude]
         self._metadata = tuple(query.metadata.items())
@@ -52,6 +54,20 @@ class QueryMatcher:
             have = entry.metadata or {}
             return all(have.get(name) == value for name, value in self._metadata)
         return True
+
+    def reaches(self, key: str) -> bool:
+        """Whether the query would select a secret with this key, if it had the metadata that the query asks for.
+
+        It asks nothing that ``takes`` and the listing before it do not ask.
+        """
+        if not key.startswith(self._folder):
+            return False
+        relative = key[self._prefix :]
+        if not relative or (not self._recursive and "/" in relative):
+            return False
+        if self._include is not None and not self._include.found(relative):
+            return False
+        return not any(pattern.found(relative) for pattern in self._exclude)
 
 
 class KeyMapper:
