@@ -18,7 +18,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
-from secretsync_core.run.record import counts_of
+from secretsync_core.run.record import counts_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
