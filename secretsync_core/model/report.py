@@ -67,6 +67,7 @@ class Report:
         drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
         blocked: how many deletes were refused.
         returned: how many secrets that were deleted are there again, and stay.
+        orphans: how many copies that the job made nothing asks for any more.
         drift_unknown: how many destinations we may not read, so that nobody knows.
         warnings: sentences for people.
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
@@ -84,6 +85,7 @@ class Report:
     drifted_count: int = 0
     blocked: int = 0
     returned: int = 0
+    orphans: int = 0
     drift_unknown: int = 0
     warnings: list[str] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
@@ -151,6 +153,7 @@ class Report:
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked
         counts["returned"] = self.returned
+        counts["orphans"] = self.orphans
         return " ".join(f"{name}={count}" for name, count in counts.items() if count)
 
 

@@ -26,6 +26,7 @@ from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
 from secretsync_core.run.opening import job_error
+from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination
 from secretsync_core.run.targets import make_targets, shortened
@@ -110,14 +111,18 @@ async def decide_changes(
         copies = without_missing(copies, deleted)
     if recorder is None:
         return change_set(copies, [], errors)
+    incomplete = incomplete_items(sources, targets)
+    doubted = {*incomplete, *plan.names} if errors else incomplete
+    orphans = find_orphans(plan, state, targets.claimed, doubted)
+    copies.warnings.extend(told_of_orphans(plan.job, orphans))
     returned = await _find_returned(plan, opened, comparer, sources, targets, dests, gone, near)
     copies.warnings.extend(tell_returned(returned))
     if not (plan.deletes_gone or any(plan.deletes.values())):
-        return change_set(copies, returned, errors)
+        return replace(change_set(copies, returned, errors), orphans=orphans)
     deletes, told = await _decide_deletes(
         plan, opened, recorder, sources, fields, targets, dests, copies, deleted, returned, gone, failed=bool(errors)
     )
-    return change_set(copies, deletes, [*errors, *told])
+    return replace(change_set(copies, deletes, [*errors, *told]), orphans=orphans)
 
 
 async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder: Recorder) -> Holders:

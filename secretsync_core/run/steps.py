@@ -23,7 +23,7 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.adopting import told_of_refused
-from secretsync_core.run.binding import find_binding
+from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
@@ -31,7 +31,7 @@ from secretsync_core.run.deletes import (
     withhold,
 )
 from secretsync_core.run.drift import look_for_drift
-from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
@@ -91,7 +91,7 @@ async def plan(
     job_plan = build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
-        marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
+        marks = await marks_of(job.name, ledger, recorder, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
             names: dict[str, tuple[str, ...]] = {}
@@ -180,7 +180,7 @@ async def check(
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     recorder = Recorder(ledger, job.name)
     try:
-        marks = owner_marks(job.name, fingerprint_key)
+        marks = await marks_of(job.name, ledger, recorder, fingerprint_key)
         async with open_stores(
             job_plan, documents, environ=environ, retry=options.retry, sources=False, marks=marks
         ) as opened:
@@ -256,6 +256,7 @@ class Done:
     def begin(self, found: ChangeSet) -> None:
         """Take over what was decided before anything is transferred."""
         self.report.begin(found.unchanged, list(found.warnings), list(found.errors), found.unknown_drift)
+        self.report.orphans = len(found.orphans)
 
     def settled(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -346,6 +347,7 @@ async def expand(
             shown=settled,
             requests=run.opened.requests,
             adopt=tuple(adopt),
+            orphans=len(found.orphans),
         )
         return manifest, shards
 
@@ -452,6 +454,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             busy = done.report.items_with(*_MOVES)
         else:
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
+            done.report.orphans = manifest.orphans
             _tell_uncertain(run, ChangeSet(), done)
         mine = [one for one in moved if one.run == step.run]
         _credit(done.report, mine)
