@@ -166,9 +166,7 @@ def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
     failed = _gauge("last_run_failed_secrets", "Destination secrets that failed in the last finished run.")
     drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had drifted before the last finished run.")
     blocked = _gauge("last_run_blocked_deletes", "Deletes held back in the last finished run, by maxDelete or a doubt.")
-    orphans = _gauge(
-        "last_run_orphans", "Copies that nothing asked for any more in the last finished run."
-    )
+    orphans = _gauge("last_run_orphans", "Copies that nothing asked for any more in the last finished run.")
     errors = _gauge("last_run_errors", "Errors of items, stores or the whole job in the last finished run.")
     requests = _gauge("last_run_requests", "Requests of the last finished run to a store, retries included.", "store")
     for job, run in finished:

@@ -8,6 +8,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.counting import number
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.report import Result
+from secretsync_core.run.orphans import Why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,6 +125,14 @@ def reason(code: str) -> str:
 def drift(change: Change) -> str:
     """How a copy that had drifted was found."""
     return DRIFTS.get(change.drift) or reason(change.reason)
+
+
+ORPHANS = {
+    Why.DEST_GONE: "no destination of this job any more",
+    Why.ITEM_GONE: "its plan item was removed",
+    Why.NOT_WANTED: "its source is gone, or no longer selected",
+}
+"""Why nothing asks for a copy."""
 
 
 def why(change: Change) -> str:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.fingerprint import FingerprintKey
     from secretsync_core.run.lease import Claim
     from secretsync_core.run.options import Observer
+    from secretsync_core.run.orphans import Orphan
     from secretsync_core.run.run import Run
     from secretsync_core.schema.documents import Documents, JobDocument
     from secretsync_core.schema.job import SyncJobSpec
@@ -71,6 +72,7 @@ class Planned:
     warnings: list[str]
     errors: list[ItemError]
     requests: dict[str, dict[str, int]]
+    orphans: list[Orphan] = field(default_factory=list)
 
 
 async def plan(
@@ -117,7 +119,8 @@ async def plan(
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
             changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests)
+            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests,
+                           list(found.orphans))  # fmt: skip
     finally:
         if recorder is not None:
             await recorder.aclose()

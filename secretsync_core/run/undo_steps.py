@@ -14,8 +14,8 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import Report
-from secretsync_core.run.binding import find_binding
-from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.binding import find_binding, marks_of
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Silent
@@ -82,7 +82,12 @@ async def plan_undo(
     recorder = Recorder(ledger, job.name)
     try:
         async with open_stores(
-            plan, documents, environ=environ, retry=retry, sources=False, marks=owner_marks(job.name, fingerprint_key)
+            plan,
+            documents,
+            environ=environ,
+            retry=retry,
+            sources=False,
+            marks=await marks_of(job.name, ledger, recorder, fingerprint_key),
         ) as opened:
             observer.phase("comparing")
             binding = await find_binding(job.name, plan.spec.dest, ledger, recorder, opened)
