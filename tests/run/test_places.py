@@ -225,3 +225,20 @@ async def test_what_another_job_holds_is_taken_over_on_purpose(world: World) -> 
     assert [place for place, _ in world.ledger.state.keys("other")] == [("theirs", "b")]
     assert counted(await world.sync()) == {"unchanged": 1}
     assert all(report.sound for report in world.ledger.verify())
+
+
+async def test_a_renamed_job_knows_the_marks_that_it_made(world: World) -> None:
+    """A copy that carries the mark of what the job was called before is deleted when its source goes."""
+    from secretsync_core.run.rebinding import rename_job
+
+    world.job(ALL, deletionPolicy="Delete", maxDelete="5")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    assert (await (await world.handle("dst")).marks(["a/1"])) != {}
+    document = world.config / "job.yaml"
+    document.write_text(document.read_text().replace("{name: job}", "{name: other}"))
+    assert await rename_job("job", "other", world.documents, world.ledger) == 1
+    await world.remove("src", "a/1")
+    report = await world.sync(job="other")
+    assert counted(report) == {"deleted": 1}
+    assert await world.all("dst") == {}

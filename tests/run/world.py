@@ -181,11 +181,12 @@ class World:
         observer: Observer | None = None,
         max_delete: int | None = None,
         adopt: Collection[str] = (),
+        job: str = "job",
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
         return await steps.sync(
-            documents.jobs["job"], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
+            documents.jobs[job], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
             options=Options(frozenset(items), verify, retry, max_delete, frozenset(adopt)),
             stop=stop, observer=observer,
         )  # fmt: skip

@@ -1,0 +1,167 @@
+"""Orphans, places that changed and jobs that were renamed: told by every command, and ended on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.conftest import Cli
+
+STORE = """\
+apiVersion: secretsync.io/v1alpha1
+kind: SecretStore
+metadata: {{name: {name}}}
+spec: {{provider: {{file: {{path: ../{folder}}}}}}}
+---
+"""
+JOB = """\
+apiVersion: secretsync.io/v1alpha1
+kind: SyncJob
+metadata: {{name: {name}}}
+spec:
+  source: src
+  dest: [{dest}]
+  {more}
+  plan:
+  - {{name: all, query: {{path: a, recursive: true}}}}
+"""
+
+
+def write(cli: Cli, *, job: str = "job", dest: str = "dst", more: str = "", **stores: str) -> None:
+    """Write the documents: stores by name, each a folder, and one job."""
+    config = cli.directory / "secretsync"
+    config.mkdir(exist_ok=True)
+    for folder in ("src/a", *stores.values()):
+        (cli.directory / folder).mkdir(parents=True, exist_ok=True)
+    told = "".join(STORE.format(name=name, folder=folder) for name, folder in {"src": "src", **stores}.items())
+    (config / "all.yaml").write_text(told + JOB.format(name=job, dest=dest, more=more))
+
+
+def files(folder: Path) -> list[str]:
+    """The secrets in a folder of files."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def synced(cli: Cli) -> Cli:
+    """A job that has copied two secrets to two destinations."""
+    write(cli, dest="dst, old", dst="one", old="two")
+    for name in ("x", "y"):
+        (cli.directory / "src/a" / name).write_text(f"{name}\n")
+    assert cli("sync", "-q").code == 0
+    return cli
+
+
+def test_copies_in_a_destination_that_was_dropped_are_told(synced: Cli) -> None:
+    """By plan, sync, status and metrics; nothing happens to them."""
+    write(synced, dst="one", old="two")
+    for command in (["plan"], ["sync"]):
+        ran = synced(*command)
+        assert ran.code == 0
+        assert "2 orphans" in ran.err
+        assert "`secretsync orphans job`" in ran.err
+    assert "2 orphans" in synced("status").out
+    assert 'secretsync_job_last_run_orphans{syncjob="job"} 2.0' in synced("metrics").out
+    assert files(synced.directory / "two") == ["a/x", "a/y"]
+
+
+def test_orphans_are_listed_and_nothing_is_done_without_a_word(synced: Cli) -> None:
+    """Also with --delete, where nobody can be asked."""
+    write(synced, dst="one", old="two")
+    ran = synced("orphans")
+    assert (ran.code, "a/x" in ran.out, "no destination of this job any more" in ran.out) == (0, True, True)
+    ran = synced("orphans", "--delete")
+    assert (ran.code, "--yes does it" in ran.err) == (0, True)
+    assert files(synced.directory / "two") == ["a/x", "a/y"]
+
+
+def test_orphans_are_deleted_one_by_one_or_all(synced: Cli) -> None:
+    """The copies go, and the ledger knows them no more; what was changed since stays."""
+    write(synced, dst="one", old="two")
+    assert synced("orphans", "job", "--delete", "--yes", "--key", "a/x").code == 0
+    assert files(synced.directory / "two") == ["a/y"]
+    (synced.directory / "two/a/y").write_text("theirs\n")
+    ran = synced("orphans", "job", "--delete", "--yes", "--output", "json")
+    assert ran.code == 1
+    assert files(synced.directory / "two") == ["a/y"]
+    assert [one["key"] for one in synced("orphans", "--output", "json").json["jobs"][0]["orphans"]] == ["a/y"]
+    assert synced("audit", "verify").code == 0
+
+
+def test_orphans_are_deleted_through_whatever_store_leads_to_their_place(synced: Cli) -> None:
+    """The SecretStore is called otherwise by now; without any, that is an error."""
+    write(synced, dst="one")
+    ran = synced("orphans", "--delete", "--yes")
+    assert ran.code == 2
+    assert "no SecretStore of these documents leads to" in ran.err
+    write(synced, dst="one", other="two")
+    assert synced("orphans", "--delete", "--yes").code == 0
+    assert files(synced.directory / "two") == []
+    assert "no orphans" in synced("orphans").out
+
+
+def test_orphans_are_forgotten(synced: Cli) -> None:
+    """The copies stay, and nobody speaks of them any more."""
+    write(synced, dst="one", old="two")
+    assert synced("orphans", "--forget", "--yes").code == 0
+    assert "no orphans" in synced("orphans").out
+    assert files(synced.directory / "two") == ["a/x", "a/y"]
+    assert "orphan" not in synced("sync").err
+    assert synced("audit", "verify").code == 0
+
+
+def test_a_copy_that_is_retained_after_its_source_went_is_an_orphan(synced: Cli) -> None:
+    """It is told, and can be ended, as long as the source does not come back."""
+    (synced.directory / "src/a/x").unlink()
+    assert "2 orphans" in synced("sync").err
+    assert synced("orphans", "--delete", "--yes", "--key", "dst:a/x").code == 0
+    assert (files(synced.directory / "one"), files(synced.directory / "two")) == (["a/y"], ["a/x", "a/y"])
+
+
+def test_a_place_that_changed_is_refused_until_somebody_says_what_happened(synced: Cli) -> None:
+    """--moved: the copies are there, and nothing is to do."""
+    (synced.directory / "one").rename(synced.directory / "moved")
+    write(synced, dest="dst, old", dst="moved", old="two")
+    ran = synced("sync")
+    assert ran.code == 2
+    assert "secretsync rebind job dst --moved" in ran.err
+    assert synced("rebind", "job", "dst").code == 2
+    assert synced("rebind", "job", "dst", "--moved").code == 0
+    ran = synced("sync")
+    assert (ran.code, "4 unchanged" in ran.out) == (0, True)
+
+
+def test_a_place_that_is_new_begins_anew(synced: Cli) -> None:
+    """--new: the job copies everything there, and what it made at the old place are orphans."""
+    write(synced, dest="dst, old", dst="fresh", old="two", before="one")
+    assert synced("rebind", "job", "dst", "--new").code == 0
+    ran = synced("sync")
+    assert (ran.code, "2 created" in ran.out, "2 orphans" in ran.err) == (0, True, True)
+    assert synced("orphans", "--delete", "--yes").code == 0
+    assert files(synced.directory / "one") == []
+    assert files(synced.directory / "fresh") == ["a/x", "a/y"]
+    assert synced("audit", "verify").code == 0
+
+
+def test_a_renamed_job_takes_its_keys_along(synced: Cli) -> None:
+    """The refusal names the command; afterwards nothing is to do, and the old name holds nothing."""
+    write(synced, job="other", dest="dst, old", dst="one", old="two")
+    ran = synced("plan")
+    assert "`secretsync rename job other`" in ran.out
+    assert synced("sync").code == 1
+    assert synced("rename", "job", "nobody").code == 2
+    assert synced("rename", "job", "other").out == "4 keys of job are other's from now on\n"
+    ran = synced("sync")
+    assert (ran.code, "4 unchanged" in ran.out) == (0, True)
+    assert synced("rename", "job", "other").out == "0 keys of job are other's from now on\n"
+    assert synced("audit", "verify").code == 0
+
+
+def test_a_job_that_is_still_there_is_not_renamed(synced: Cli) -> None:
+    """Its keys are its own."""
+    ran = synced("rename", "job", "job")
+    assert (ran.code, "still in the documents" in ran.err) == (2, True)
