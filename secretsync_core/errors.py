@@ -19,7 +19,7 @@
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
-     |         +-- MalformedAnswer  3  its answer makes no sense, and decides nothing  retryable
+     |         +-- MalformedAnswer  3   its answer makes no sense, and decides nothing     retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
      |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)

@@ -13,6 +13,7 @@ import secretsync_dagster
 from secretsync_core import errors
 from secretsync_core.errors import (
     DocumentError,
+    MalformedAnswer,
     PlanRefused,
     Problem,
     RateLimited,
@@ -72,7 +73,7 @@ def test_codes_are_slugs_and_tell_classes_apart() -> None:
 
 def test_only_waiting_helps_the_retryable() -> None:
     """Nothing is retried but what may be otherwise the next time."""
-    assert {error for error in TREE if error.retryable} == {StoreUnavailable, RateLimited}
+    assert {error for error in TREE if error.retryable} == {StoreUnavailable, MalformedAnswer, RateLimited}
 
 
 def test_store_errors_say_where() -> None:

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import create_loader
+from botocore.utils import parse_timestamp
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
@@ -172,7 +173,13 @@ def _inner() -> botocore.session.Session:
     """The inside of a session. All of them share what is read from disk, which takes ten times as long as the rest."""
     inner = botocore.session.Session()
     inner.register_component("data_loader", _descriptions())
+    inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return inner
+
+
+def _moment(told: Any) -> datetime:
+    """A time in an answer. Those in JSON are seconds, and there are three of them for each secret in a listing."""
+    return datetime.fromtimestamp(told, UTC) if isinstance(told, int | float) else parse_timestamp(told)
 
 
 @cache

@@ -242,20 +242,23 @@ def _done(request: Request, answer: Mapping[str, Any]) -> None:
 
 
 def _seen(about: Part, stages: str) -> Seen:
-    labels = about.part_or_none(stages)
     current = None
-    if labels is not None:
-        current = next((version for version in labels.fields if CURRENT in labels.texts(version)), None)
+    if about.has(stages):
+        for version, found in about.part(stages).fields.items():
+            if type(found) is not list:
+                raise about.part(stages).wrong(version, "a list of texts")
+            if CURRENT in found:
+                current = version
     return Seen(
         current=current,
         deleted=about.has("DeletedDate") and about.date("DeletedDate") is not None,
         tags={tag.text("Key"): tag.text_or_none("Value") or "" for tag in _parts(about, "Tags")},
-        replicas=tuple(each.text("Region") for each in _parts(about, "ReplicationStatus")),
+        replicas=tuple([each.text("Region") for each in _parts(about, "ReplicationStatus")]),
     )
 
 
-def _parts(about: Part, name: str) -> list[Part]:
-    return about.parts(name) if about.has(name) else []
+def _parts(about: Part, name: str) -> Sequence[Part]:
+    return about.parts(name) if about.has(name) else ()
 
 
 def _secret(answer: Part, key: str | None) -> Secret:

@@ -204,7 +204,7 @@ async def test_refusals_of_a_write(
     with pytest.raises(StoreError, match=words) as raised:
         await store.write_if("a", OTHER, (await store.read("a")).version)
     assert type(raised.value) is error
-    assert raised.value.retryable == (error in (RateLimited, StoreUnavailable))
+    assert raised.value.retryable == (error in (RateLimited, StoreUnavailable, MalformedAnswer))
 
 
 async def test_how_long_to_wait(kube: KubeApi, kube_store: KubeStores) -> None:
