@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit import moving, state
+from secretsync_core.audit import deleted, moving, state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database
-    from secretsync_core.model.state import KeyState, Origin
+    from secretsync_core.model.state import Deleted, KeyState, Origin
 
 
 class LiveKeys:
@@ -51,6 +51,11 @@ class LiveKeys:
         """Stream (job, (dest, key), state) of every live key of several jobs, in that order, from one moment."""
         with self._database.read() as transaction:
             yield from state.states_of_jobs(transaction, jobs)
+
+    def deleted(self, job: str) -> dict[tuple[str, str], Deleted]:
+        """What ``job`` deleted last, by (dest, key), as far back as it is worth the look; no matter what came since."""
+        with self._database.read() as transaction:
+            return deleted.deleted(transaction, job)
 
     def fingerprints(self, job: str, dest: str, keys: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:
         """Stream (key, fingerprint, fields) as of the state of the live keys at ``dest``; of ``keys``, or of all."""

@@ -166,6 +166,7 @@ def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
     failed = _gauge("last_run_failed_secrets", "Destination secrets that failed in the last finished run.")
     drifted = _gauge("last_run_drifted_secrets", "Destination secrets that had drifted before the last finished run.")
     blocked = _gauge("last_run_blocked_deletes", "Deletes held back in the last finished run, by maxDelete or a doubt.")
+    orphans = _gauge("last_run_orphans", "Copies that nothing asked for any more in the last finished run.")
     errors = _gauge("last_run_errors", "Errors of items, stores or the whole job in the last finished run.")
     requests = _gauge("last_run_requests", "Requests of the last finished run to a store, retries included.", "store")
     for job, run in finished:
@@ -176,10 +177,11 @@ def _last_runs(finished: Sequence[tuple[str, RunSummary]]) -> Iterator[Metric]:
         failed.add_metric([job], run.failed_keys)
         drifted.add_metric([job], run.counts.get("drifted", 0))
         blocked.add_metric([job], run.counts.get("blocked", 0))
+        orphans.add_metric([job], run.counts.get("orphans", 0))
         errors.add_metric([job], run.counts.get("errors", 0))
         for store, count in run.requests.items():
             requests.add_metric([job, store], count)
-    yield from (ok, took, results, failed, drifted, blocked, errors, requests)
+    yield from (ok, took, results, failed, drifted, blocked, orphans, errors, requests)
 
 
 def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:

@@ -259,6 +259,67 @@ def undo(
     )
 
 
+@app.command(short_help="List copies that nothing asks for any more, and end them.")
+def orphans(
+    jobs: Jobs = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="Only this destination key, or DESTINATION:KEY; repeatable."),
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Let the ledger forget them; the copies stay.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the copies that are provably the job's.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """List copies that a job made and that nothing asks for any more, and end them on purpose.
+
+    Their destination or plan item left the document, or deletionPolicy Retain keeps them after their source went.
+    """
+    from secretsync_core.cli.commands import orphans as command
+
+    call = _call(config, jobs, None, None, None, None, ledger)
+    return launch(
+        lambda out: command.run(out, call, keys=tuple(keys or ()), forget=forget, delete=delete, yes=yes),
+        json=output is Form.json,
+        quiet=quiet,
+    )
+
+
+@app.command(short_help="Say what it means that a destination has another place.")
+def rebind(
+    job_name: Annotated[str, typer.Argument(metavar="JOB", help="The SyncJob.", autocompletion=job_names)],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="The SecretStore, a destination of the job.")],
+    moved: Annotated[bool, typer.Option("--moved", help="The same secrets stand at the new place.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="They do not: copies at the old place become orphans.")] = False,
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+) -> int:
+    """Bind a destination to the place where its SecretStore leads now, which is another than the ledger knows."""
+    from secretsync_core.cli.commands import rebind as command
+
+    call = _call(config, [job_name], None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, store, moved=moved, new=new), json=output is Form.json)
+
+
+@app.command(short_help="Let a renamed job keep its keys.")
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="What the job was called; no longer in the documents.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called now.", autocompletion=job_names)],
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+) -> int:
+    """Let the job NEW know every key that the ledger has of the job OLD, and no longer as OLD's."""
+    from secretsync_core.cli.commands import rename as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, old, new), json=output is Form.json)
+
+
 @app.command(short_help="Find drift: copies changed or removed outside SecretSync.")
 def check(
     jobs: Jobs = None,

@@ -8,8 +8,9 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang
 from secretsync_core.cli.paint import cells
 from secretsync_core.cli.times import duration
-from secretsync_core.cli.wording import RESULTS, drift, why_not
+from secretsync_core.cli.wording import RESULTS, drift, reason, why_not
 from secretsync_core.counting import number, plural
+from secretsync_core.model.change import Reason
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: 
     for change in shown:
         key = f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
         plain = f"  ~ {key}  "
-        output.line(hang(output.paint(plain, "yellow"), cells(plain), drift(change), output.columns, 6))
+        text = reason(change.reason) if change.reason is Reason.BACK_AGAIN else drift(change)
+        output.line(hang(output.paint(plain, "yellow"), cells(plain), text, output.columns, 6))
     if count > len(shown):
         output.line(f"    ... and {number(count - len(shown))} more; --output json lists them")
 

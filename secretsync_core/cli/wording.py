@@ -8,6 +8,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.counting import number
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.report import Result
+from secretsync_core.run.orphans import Why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ REASONS: dict[str, str] = {
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed outside SecretSync",
+    Reason.BACK_AGAIN: "there again, after this job had deleted it",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -47,7 +49,7 @@ REASONS: dict[str, str] = {
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.UNDONE: "as before the run",
     "undo": "undid another run",
-    Reason.RELEASED: "not a copy of this job any more",
+    "forgotten": "not a copy of this job any more",
     Reason.CHANGED_SINCE: "kept",
     Reason.NO_FORMER_VERSION: "cannot go back",
     Reason.NOT_RECORDED: "cannot go back",
@@ -125,6 +127,14 @@ def drift(change: Change) -> str:
     return DRIFTS.get(change.drift) or reason(change.reason)
 
 
+ORPHANS = {
+    Why.DEST_GONE: "no destination of this job any more",
+    Why.ITEM_GONE: "its plan item was removed",
+    Why.NOT_WANTED: "its source is gone, or no longer selected",
+}
+"""Why nothing asks for a copy."""
+
+
 def why(change: Change) -> str:
     """Why something is to be done, in words and on one line."""
     text = reason(change.reason)
@@ -135,7 +145,7 @@ def why(change: Change) -> str:
     if change.differs is not None:
         text = f"{text}: {in_fields(change.differs)}"
     drifted = DRIFTS.get(change.drift)
-    if drifted and drifted not in text:
+    if drifted and drifted not in text and change.reason is not Reason.BACK_AGAIN:
         text = f"{text} ({drifted})"
     return text
 

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     ITEM_GONE = "item-gone"
     NOT_FOUND = "not-found"
     CHANGED_OUTSIDE = "changed-outside"  # not deleted, because somebody changed it since
+    BACK_AGAIN = "back-again"  # this job deleted it, and it is there once more
     NOT_OURS = "not-ours"  # not deleted, because it carries another owner's mark
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
@@ -62,7 +63,6 @@ class Reason(StrEnum):
     SETTLED = "settled"  # a look at the destination told what became of a write that an earlier run had left uncertain
     STOPPED = "stopped"
     UNDONE = "undone"  # it goes back to what it was before a run
-    RELEASED = "released"  # no copy of this job any more: what stands there now is not
     CHANGED_SINCE = "changed-since"  # not undone, because a later run wrote it
     NO_FORMER_VERSION = "no-former-version"  # not undone, because the store does not keep what was there
     NOT_RECORDED = "not-recorded"  # not undone, because the ledger does not say what was there

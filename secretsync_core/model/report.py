@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.model.change import Change, Drift
+from secretsync_core.model.change import Change, Drift, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,8 @@ class Report:
         failures: the first KEPT outcomes that failed, were refused or are uncertain.
         drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
         blocked: how many deletes were refused.
+        returned: how many secrets that were deleted are there again, and stay.
+        orphans: how many copies that the job made nothing asks for any more.
         drift_unknown: how many destinations we may not read, so that nobody knows.
         warnings: sentences for people.
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
@@ -82,6 +84,8 @@ class Report:
     drifted: list[Change] = field(default_factory=list)
     drifted_count: int = 0
     blocked: int = 0
+    returned: int = 0
+    orphans: int = 0
     drift_unknown: int = 0
     warnings: list[str] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
@@ -96,6 +100,8 @@ class Report:
             self.failures.append(outcome)
         if outcome.result is Result.REFUSED and outcome.change.owned and not outcome.change.sources:
             self.blocked += 1  # only a delete has no source
+        if outcome.change.reason is Reason.BACK_AGAIN and outcome.result is not Result.DELETED:
+            self.returned += 1
         if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
             self.drifted_count += 1
             if len(self.drifted) < KEPT:
@@ -146,6 +152,8 @@ class Report:
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked
+        counts["returned"] = self.returned
+        counts["orphans"] = self.orphans
         return " ".join(f"{name}={count}" for name, count in counts.items() if count)
 
 

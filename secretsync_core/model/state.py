@@ -22,3 +22,19 @@ class Origin(NamedTuple):
     source_key: str
     version: str | None
     definition: str
+
+
+class Deleted(NamedTuple):
+    """A key that was deleted: its plan item, the version that went, and what it held and came of, by their names.
+
+    ``fields`` names those that went, where others of the secret stayed. ``fingerprint`` and ``source_key`` are empty
+    where an older version of this program deleted it.
+    """
+
+    item: str
+    version: str | None
+    definition: str
+    fingerprint: str
+    source: str
+    source_key: str
+    fields: str

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.places import binding_of
 from secretsync_core.errors import PlaceChanged
-from secretsync_core.model.place import text_of
+from secretsync_core.model.place import Place, text_of
+from secretsync_core.run.fingerprint import owner_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
     from secretsync_core.errors import SecretSyncError
-    from secretsync_core.model.place import Place
+    from secretsync_core.run.fingerprint import FingerprintKey
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
 
@@ -129,6 +130,24 @@ async def record_all(drafts: Sequence[Draft], recorder: Recorder) -> None:
     for draft in drafts:
         recorder.later(draft)
     await recorder.flush()
+
+
+_JOB = "job"
+"""The service of what is no place: a binding of this service says what a job was called before."""
+
+
+def former_name(old: str) -> tuple[str, Place]:
+    """The binding that says that a job was called ``old`` before. No SecretStore can have such a name."""
+    return f"{_JOB}:{old}", Place(_JOB, old, "")
+
+
+async def marks_of(job: str, ledger: Ledger | None, recorder: Recorder | None, key: FingerprintKey) -> tuple[str, ...]:
+    """The job's own mark, those that it had with former keys, and those of what it was called before."""
+    if ledger is None or recorder is None:
+        return owner_marks(job, key)
+    known = await recorder.call(lambda: ledger.places.of(job))
+    names = [job, *(place.server for place in known.values() if place.service == _JOB)]
+    return tuple(mark for name in names for mark in owner_marks(name, key))
 
 
 def parked_name(dest: str, place: Place) -> str:

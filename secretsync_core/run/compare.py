@@ -67,6 +67,11 @@ class Comparer:
         self._fingerprinter = fingerprinter
         self._recorder = recorder
 
+    @property
+    def fingerprinter(self) -> Fingerprinter | None:
+        """What names values; None in a plan that has no ledger."""
+        return self._fingerprinter
+
     async def want(self, item_name: str, sources: Sequence[SourceRef]) -> Wanted:
         """Read a target's sources and render what the destinations should hold."""
         item = self._items[item_name]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.state import KeyState
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
+    from secretsync_core.run.orphans import Orphan
     from secretsync_core.run.seen import Destination, SourceSeen
     from secretsync_core.run.targets import Targets
 
@@ -39,7 +40,7 @@ class ChangeSet:
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
     them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
     that were to be taken over and need not be: of use at a run's first look alone. ``taken`` is what is taken over
-    from other jobs, which hold it no longer then.
+    from other jobs, which hold it no longer then. ``orphans`` are copies that nothing asks for and that stay.
     """
 
     changes: Sequence[Change] = ()
@@ -50,6 +51,7 @@ class ChangeSet:
     errors: Sequence[ItemError] = ()
     idle: Sequence[str] = ()
     taken: Sequence[Holding] = ()
+    orphans: Sequence[Orphan] = ()
 
 
 class Standing:
@@ -325,7 +327,12 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         for dest, keys in spared.items()
     ]
     if kept:
-        copies = without_missing(copies, {(change.dest, change.key) for change in kept})
+        asked_for = {
+            (change.dest, change.key)
+            for change in kept
+            if change.action is Action.DELETE or change.reason is not Reason.BACK_AGAIN
+        }
+        copies = without_missing(copies, asked_for)
     return ChangeSet(
         copies.changes,
         kept,

@@ -55,7 +55,7 @@ def doubts_of(
         failed: whether a store as a whole was not seen.
     """
     # A missing source refuses a copy of its own, unless it is what has that copy deleted.
-    going = {(change.dest, change.key) for change in deletes}
+    going = {(change.dest, change.key) for change in deletes if asks_for_it(change)}
     refused = {
         change.item
         for change in changes
@@ -117,9 +117,11 @@ def guard(
     errors: list[ItemError] = []
     for dest in dests:
         before = sum(name == dest.name for name, _ in deleted)
+        here = [change for change in deletes if change.dest == dest.name]
         owned = sum(held.owned for held in dest.known.values()) + before
+        owned += sum(change.reason is Reason.BACK_AGAIN and takes_away(change) for change in here)
         allowed = max(0, plan.spec.max_delete.allowed(owned) - before)
-        mine = hold_to([change for change in deletes if change.dest == dest.name], allowed)
+        mine = hold_to(here, allowed)
         guarded += mine
         blocked = sum(change.reason is Reason.MAX_DELETE for change in mine)
         if blocked:
@@ -163,7 +165,8 @@ def judge_absences(
         if found is None or not takes_away(change):
             judged.append(change)
             continue
-        judged.append(change._replace(reason=found.reason))
+        keeps_its_reason = change.reason is Reason.BACK_AGAIN and found.error is None
+        judged.append(change if keeps_its_reason else change._replace(reason=found.reason))
         if (error := found.error) is not None:
             told = ItemError(change.item, error.code, f"{change.key} is kept: {error.message}", error.hint, 1)
             errors.setdefault((change.item, error.message), told)
@@ -228,6 +231,11 @@ def decide_delete(
     if entry.version is not None and entry.version != state.dest_version:
         return change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change
+
+
+def asks_for_it(change: Change) -> bool:
+    """Whether a change, refused or not, is what a missing source asks for. What is merely back is not."""
+    return change.action is Action.DELETE or change.reason is not Reason.BACK_AGAIN
 
 
 def takes_away(change: Change) -> bool:

@@ -10,6 +10,7 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.run.look import look_at_keys
 from secretsync_core.run.opening import job_error
+from secretsync_core.run.returned import find_returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
+    from secretsync_core.run.returned import Gone, Returned
     from secretsync_core.run.seen import State
 
 
@@ -33,8 +35,9 @@ async def look_for_drift(
     *,
     since: int,
     verify: bool,
+    gone: Gone,
 ) -> None:
-    """Look at every key that the ledger knows, and read those that versions cannot clear.
+    """Look at every key that the ledger knows, and read those that versions cannot clear; and at those that are gone.
 
     What stands as it was is only counted in the report; the rest goes to ``settled``. ``since`` is the recorder's
     position before ``state`` was read: what a sync writes from then on only looks like drift, and is left out.
@@ -48,6 +51,8 @@ async def look_for_drift(
             report.drift_unknown += len(known)
         else:
             await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, suspected, verify=verify)
+            if back := gone.get(dest):
+                suspected += [_back(dest, one) for one in await find_returned(plan, opened, fingerprinter, dest, back)]
     moving = await recorder.moving(since) if suspected else set()
     for outcome in suspected:
         if (outcome.change.dest, outcome.change.key) not in moving:
@@ -122,6 +127,14 @@ def _drifted(dest: str, key: str, held: KeyState, drift: Drift, version: str | N
     message = "it is gone" if drift is Drift.REMOVED else "it holds another value"
     change = _change(dest, key, held, reason, drift, version)
     return Outcome(change, Result.FAILED, reason, message, "a sync puts it right", version)
+
+
+def _back(dest: str, found: Returned) -> Outcome:
+    change = Change(found.deleted.item, dest, found.key, Action.COMPARE, Reason.BACK_AGAIN, dest_version=found.version,
+                    definition=found.deleted.definition, owned=True, drift=Drift.CHANGED)  # fmt: skip
+    message = "it is there again, and this job had deleted it"
+    hint = "with deletionPolicy Delete a sync deletes it again, where it is proven to be this job's"
+    return Outcome(change, Result.FAILED, Reason.BACK_AGAIN, message, hint, found.version)
 
 
 def _change(dest: str, key: str, held: KeyState, reason: Reason, drift: Drift, version: str | None) -> Change:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.change import Change
-    from secretsync_core.model.state import KeyState
+    from secretsync_core.model.state import Deleted, KeyState
     from secretsync_core.run.items import Item, JobPlan, Part
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
@@ -210,11 +210,12 @@ _GONE, _NOT_SELECTED = Whereabouts(Reason.SOURCE_GONE), Whereabouts(Reason.NOT_S
 
 async def find_whereabouts(
     plan: JobPlan, sources: Sequence[SourceSeen], opened: OpenStores, recorder: Recorder, fields: Mapping[str, Fields],
-    deletes: Iterable[Change],
+    deletes: Iterable[Change], gone: Mapping[str, Mapping[str, Deleted]],
 ) -> dict[tuple[str, str], Whereabouts]:  # fmt: skip
     """What became of the sources of what would be deleted, by destination and key, of items that are in the document.
 
-    ``fields`` are those of the secrets that an item splits, by item.
+    ``fields`` are those of the secrets that an item splits, by item; ``gone`` is what the ledger knows of keys that
+    were deleted before.
     """
     items = {one.item.name: one for one in sources}
     wanted: dict[str, dict[str, SourceSeen]] = defaultdict(dict)
@@ -232,7 +233,8 @@ async def find_whereabouts(
 
     for dest, keys in wanted.items():
         origins = await recorder.origins_of(dest, keys.keys())
-        texts = {key: origin.source_key for key, origin in origins.items()}
+        texts = {key: told.source_key for key, told in gone.get(dest, {}).items()}
+        texts |= {key: origin.source_key for key, origin in origins.items()}
         rows = iter([(dest, key, seen, texts.get(key, "")) for key, seen in keys.items()])
         async with asyncio.TaskGroup() as group:
             for _ in range(min(len(keys), plan.spec.limits.concurrency)):

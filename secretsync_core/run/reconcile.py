@@ -26,19 +26,24 @@ from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
 from secretsync_core.run.opening import job_error
+from secretsync_core.run.orphans import find_orphans, told_of_orphans
+from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination
 from secretsync_core.run.targets import make_targets, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, KeysView, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from secretsync_core.model.change import Change
+    from secretsync_core.model.inventory import Entry
     from secretsync_core.model.report import ItemError
     from secretsync_core.run.decide import Copies
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
+    from secretsync_core.run.returned import Gone
     from secretsync_core.run.seen import Fields, SourceSeen
     from secretsync_core.run.targets import Targets
 
@@ -64,10 +69,14 @@ async def decide_changes(
     if impossible := find_impossible(plan, opened.facts, opened.abilities):
         raise PlanRefused(impossible, hint="nothing was read or written")
     state = await recorder.state() if recorder is not None else {}
+    gone = gone_keys(plan, await recorder.deleted(), state) if recorder is not None else {}
+    near = {dest: beside(state.get(dest, {}).keys(), keys) for dest, keys in gone.items()}
     errors = [job_error(opened.failed[dest]) for dest in plan.spec.dest if dest in opened.failed]
     # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
     looks = {
-        dest: asyncio.create_task(look_at_destination(opened, dest, state.get(dest, {}).keys(), state.get(dest)))
+        dest: asyncio.create_task(
+            look_at_destination(opened, dest, _with(state.get(dest, {}).keys(), near.get(dest)), state.get(dest))
+        )
         for dest in plan.spec.dest
         if dest in opened.stores
     }
@@ -100,12 +109,20 @@ async def decide_changes(
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held)
     if deleted:
         copies = without_missing(copies, deleted)
-    if recorder is None or not (plan.deletes_gone or any(plan.deletes.values())):
+    if recorder is None:
         return change_set(copies, [], errors)
+    incomplete = incomplete_items(sources, targets)
+    doubted = {*incomplete, *plan.names} if errors else incomplete
+    orphans = find_orphans(plan, state, targets.claimed, doubted)
+    copies.warnings.extend(told_of_orphans(plan.job, orphans))
+    returned = await _find_returned(plan, opened, comparer, sources, targets, dests, gone, near)
+    copies.warnings.extend(tell_returned(returned))
+    if not (plan.deletes_gone or any(plan.deletes.values())):
+        return replace(change_set(copies, returned, errors), orphans=orphans)
     deletes, told = await _decide_deletes(
-        plan, opened, recorder, sources, fields, targets, dests, copies, deleted, failed=bool(errors)
+        plan, opened, recorder, sources, fields, targets, dests, copies, deleted, returned, gone, failed=bool(errors)
     )
-    return change_set(copies, deletes, [*errors, *told])
+    return replace(change_set(copies, deletes, [*errors, *told]), orphans=orphans)
 
 
 async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder: Recorder) -> Holders:
@@ -114,6 +131,46 @@ async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder
     asked = possible_holdings(dests, new, await recorder.bindings_of_others()) if new else {}
     held = await recorder.holders(asked) if asked else set()
     return {asked[holding]: holding for holding in sorted(held)}
+
+
+def _with(known: KeysView[str], more: AbstractSet[str] | None) -> Collection[str]:
+    return known | more if more else known
+
+
+async def _find_returned(
+    plan: JobPlan,
+    opened: OpenStores,
+    comparer: Comparer,
+    sources: Sequence[SourceSeen],
+    targets: Targets,
+    dests: Sequence[Destination],
+    gone: Gone,
+    near: Mapping[str, Collection[str]],
+) -> list[Change]:
+    """What is there again of what was deleted, and what to do about it. Of items not seen whole nobody can tell."""
+    incomplete = incomplete_items(sources, targets)
+    found: list[Change] = []
+    for dest in dests:
+        if comparer.fingerprinter is None or not dest.readable or dest.name not in gone:
+            continue
+        wanted = {
+            key: told
+            for key, told in gone[dest.name].items()
+            if key not in targets.claimed and told.item not in incomplete
+        }
+        looked_at = {key: told for key, told in wanted.items() if key in near[dest.name]}
+        others = {key: told for key, told in wanted.items() if key not in looked_at}
+        returned = await find_returned(
+            plan, opened, comparer.fingerprinter, dest.name, looked_at, _those(dest.seen.entries, looked_at)
+        )
+        if others:
+            returned += await find_returned(plan, opened, comparer.fingerprinter, dest.name, others)
+        found += decide_returned(plan, dest.name, returned)
+    return found
+
+
+def _those(entries: Mapping[str, Entry], keys: Iterable[str]) -> dict[str, Entry]:
+    return {key: entries[key] for key in keys if key in entries}
 
 
 async def _look_at_new(
@@ -143,17 +200,19 @@ async def _decide_deletes(
     dests: Sequence[Destination],
     copies: Copies,
     deleted: Collection[tuple[str, str]],
+    returned: Sequence[Change],
+    gone: Gone,
     *,
     failed: bool,
 ) -> tuple[list[Change], list[ItemError]]:
     """What is to be deleted, or why it is not, by the rule of :mod:`~secretsync_core.run.deletes`."""
-    deletes = find_deletes(plan, sources, targets, dests)
+    deletes = [*find_deletes(plan, sources, targets, dests), *returned]
     incomplete = incomplete_items(sources, targets)
     of_items = [change for change in deletes if change.item in plan.names]
     doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
     deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests, deleted)
     # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
-    whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes)
+    whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes, gone)
     deletes, unproven = judge_absences(deletes, whereabouts)
     if unproven:
         doubts = Doubts({*doubts.items, *(error.item for error in unproven)}, any=True)

@@ -6,6 +6,7 @@ While one batch is being made durable the next gathers, so that a record costs a
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.places import Binding, Holding
-    from secretsync_core.model.state import KeyState, Origin
+    from secretsync_core.model.state import Deleted, KeyState, Origin
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ class Recorder:
             return state
 
         return await self.call(work)
+
+    async def deleted(self) -> dict[tuple[str, str], Deleted]:
+        """What this job deleted last, by (dest, key); some of it may be live again."""
+        return await self.call(lambda: self._ledger.state.deleted(self._job))
 
     async def fingerprints(self, dest: str, keys: Collection[str]) -> dict[str, tuple[str, str]]:
         """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
@@ -232,10 +237,15 @@ def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str) -
     ledger.leases.release(job, holder)
     if run not in ledger.runs.unfinished(job):
         return False
-    return ledger.runs.finish(job, run, reason=reason, counts=_counts(ledger, job, run))
+    return ledger.runs.finish(job, run, reason=reason, counts=told(counts_of(ledger, job, run)))
 
 
-def _counts(ledger: Ledger, job: str, run: str) -> str:
+def told(counts: Mapping[Result, int]) -> str:
+    """Counts as the ledger has them."""
+    return " ".join(f"{result.value}={count}" for result, count in counts.items() if count)
+
+
+def counts_of(ledger: Ledger, job: str, run: str) -> Counter[Result]:
     """What the run's records say that it did, by the last word on each secret; nothing of what needed no write."""
     last: dict[tuple[str, str], Result | None] = {
         (record.draft.dest, record.draft.key): Result.UNCERTAIN
@@ -254,5 +264,4 @@ def _counts(ledger: Ledger, job: str, run: str) -> str:
         elif draft.event is Event.SKIPPED:
             last.setdefault((draft.dest, draft.key), None)
     results = list(last.values())
-    counts = {result: results.count(result) for result in (*_DONE.values(), Result.FAILED, Result.UNCERTAIN)}
-    return " ".join(f"{result.value}={count}" for result, count in counts.items() if count)
+    return Counter({result: results.count(result) for result in (*_DONE.values(), Result.FAILED, Result.UNCERTAIN)})

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.audit.record import UNDO, Draft, Event
 from secretsync_core.model.report import Result
-from secretsync_core.run.binding import find_binding, record_binding
+from secretsync_core.run.binding import find_binding, marks_of, record_binding
 from secretsync_core.run.compare import Comparer
-from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.holders import by_job
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
@@ -125,6 +125,10 @@ class Run:
             settle=settled,
         )
 
+    def name_now(self, name: str) -> str:
+        """What a destination of the ledger's is called now."""
+        return self._binding.name_now(name)
+
     async def look_and_decide(self, written: Sequence[Written]) -> tuple[list[Change], list[ItemError]]:
         """What this run does to undo what another one has ``written``, and the destinations that were not seen."""
         return await look_and_decide(written, self.opened, self._fingerprinter, self.name)
@@ -133,6 +137,12 @@ class Run:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
         known = [item for item in out if not item or item in self.plan.names]
         await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
+
+    async def finish_aside(self, report: Report) -> None:
+        """Record that this run, which was of no plan item, ended, and how: what is in sync stays so."""
+        await self.recorder.record(
+            Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
+        )
 
     async def finish_undo(self, report: Report) -> None:
         """Record that this run, which undid another, ended: what it moved is not as the plan wants it any more.
@@ -185,7 +195,7 @@ async def open_run(
                 retry=retry,
                 stop=stop,
                 sources=sources,
-                marks=owner_marks(plan.job, fingerprint_key),
+                marks=await marks_of(plan.job, ledger, recorder, fingerprint_key),
             ) as opened,  # fmt: skip
         ):
             binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.record import Draft, Event
@@ -17,6 +18,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.run.record import counts_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -148,8 +150,8 @@ async def settle(
         return settled
     made: dict[str, Counter[Result]] = defaultdict(Counter)
     records: list[Record] = await recorder.call(lambda: ledger.runs.unsettled(job))
-    told = [record.draft._replace(dest=name_now(record.draft.dest)) for record in records]
-    left_open = [draft for draft in told if only is None or only(draft)]
+    announced = [record.draft._replace(dest=name_now(record.draft.dest)) for record in records]
+    left_open = [draft for draft in announced if only is None or only(draft)]
     looks = await asyncio.gather(*(look_at(intended, opened, fingerprinter) for intended in left_open))
     for intended, found in zip(left_open, looks, strict=True):
         settled.fates[found.fate] += 1
@@ -160,13 +162,16 @@ async def settle(
             settled.theirs[intended.dest].append(intended.key)
         if found.fate is Fate.MADE:
             made[intended.run][_RESULTS[intended.action]] += 1
-        recorder.later(_told(intended, found, runs)._replace(run=run))
+        recorder.later(_record(intended, found, runs)._replace(run=run))
     still_open = {draft.run for draft in settled.left}
     for name, has_ended in runs.items():
         if only is None and name not in still_open and name != run:
-            counts = " ".join(f"{result.value}={count}" for result, count in made[name].items())
+            counts = made[name]
+            if not has_ended:  # its end is this one, and says all that it did
+                counts += await recorder.call(partial(counts_of, ledger, job, name))
+                del counts[Result.UNCERTAIN]
             reason = Reason.SETTLED if has_ended else Reason.INTERRUPTED
-            recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=reason, counts=counts))
+            recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=reason, counts=told(counts)))
     await recorder.flush()
     return settled
 
@@ -174,11 +179,11 @@ async def settle(
 _RESULTS = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DELETED}
 
 
-def _told(intended: Draft, found: Found, runs: Mapping[str, bool]) -> Draft:
+def _record(intended: Draft, found: Found, runs: Mapping[str, bool]) -> Draft:
     """The record of a look, for a write of an earlier run; ``runs`` has whether each has ended."""
     reason = Reason.SETTLED if runs[intended.run] else Reason.INTERRUPTED
-    told = outcome(intended, found, Reason.CANNOT_SEE if found.fate is Fate.NEVER_SEEN else reason)
-    return told._replace(reason=reason) if found.fate is Fate.MADE else told
+    record = outcome(intended, found, Reason.CANNOT_SEE if found.fate is Fate.NEVER_SEEN else reason)
+    return record._replace(reason=reason) if found.fate is Fate.MADE else record
 
 
 def outcome(intended: Draft, found: Found, code: str) -> Draft:
@@ -198,13 +203,13 @@ def uncertain(change: Change, why: str) -> Outcome:
 
 def still_uncertain(intended: Draft, change: Change | None) -> Outcome:
     """The outcome of what an earlier run announced and nobody can see yet; ``change`` is what would be done today."""
-    told = change or Change(
+    change = change or Change(
         intended.item, intended.dest, intended.key, _ACTIONS[intended.action], Reason.INTERRUPTED,
         source_version=intended.source_version, dest_version=intended.dest_version, definition=intended.definition,
         owned=intended.owned,
     )  # fmt: skip
     message = "an earlier run may have written it, and it cannot be looked at now: nothing is written there meanwhile"
-    return Outcome(told, Result.UNCERTAIN, CODE, message, NEXT)
+    return Outcome(change, Result.UNCERTAIN, CODE, message, NEXT)
 
 
 _ACTIONS = {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DELETE}

@@ -79,6 +79,7 @@ class Shard:
     settles: tuple[str, ...] = ()
     unchanged: int = 0
     adopt: tuple[str, ...] = ()
+    orphans: int = 0
 
     @property
     def covers(self) -> tuple[str, ...]:
@@ -121,6 +122,8 @@ class Manifest:
         shown: the items that needed nothing, and whose state was shown already.
         requests: requests by store and kind, to find out all this.
         adopt: the destination keys that the run takes over.
+        orphans: how many copies nothing asks for.
+        orphans: how many copies nothing asks for.
     """
 
     job: str
@@ -136,6 +139,7 @@ class Manifest:
     shown: tuple[str, ...] = ()
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
     adopt: tuple[str, ...] = ()
+    orphans: int = 0
 
 
 def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:

@@ -23,7 +23,7 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.adopting import told_of_refused
-from secretsync_core.run.binding import find_binding
+from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
@@ -31,12 +31,13 @@ from secretsync_core.run.deletes import (
     withhold,
 )
 from secretsync_core.run.drift import look_for_drift
-from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
+from secretsync_core.run.returned import gone_keys
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.settling import spare, still_uncertain, uncertain_writes
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.fingerprint import FingerprintKey
     from secretsync_core.run.lease import Claim
     from secretsync_core.run.options import Observer
+    from secretsync_core.run.orphans import Orphan
     from secretsync_core.run.run import Run
     from secretsync_core.schema.documents import Documents, JobDocument
     from secretsync_core.schema.job import SyncJobSpec
@@ -70,6 +72,7 @@ class Planned:
     warnings: list[str]
     errors: list[ItemError]
     requests: dict[str, dict[str, int]]
+    orphans: list[Orphan] = field(default_factory=list)
 
 
 async def plan(
@@ -90,7 +93,7 @@ async def plan(
     job_plan = build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt)
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
-        marks = owner_marks(job.name, fingerprint_key) if fingerprint_key is not None else ()
+        marks = await marks_of(job.name, ledger, recorder, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
             names: dict[str, tuple[str, ...]] = {}
@@ -116,7 +119,8 @@ async def plan(
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
             changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests)
+            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests,
+                           list(found.orphans))  # fmt: skip
     finally:
         if recorder is not None:
             await recorder.aclose()
@@ -179,11 +183,15 @@ async def check(
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     recorder = Recorder(ledger, job.name)
     try:
-        async with open_stores(job_plan, documents, environ=environ, retry=options.retry, sources=False) as opened:
+        marks = await marks_of(job.name, ledger, recorder, fingerprint_key)
+        async with open_stores(
+            job_plan, documents, environ=environ, retry=options.retry, sources=False, marks=marks
+        ) as opened:
             observer.phase("comparing")
             names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
             since = await recorder.position()
             state = await recorder.state()
+            gone = gone_keys(job_plan, await recorder.deleted(), state)
             selected = {item.name for item in job_plan.items}
             if job_plan.partial:
                 state = {
@@ -192,7 +200,7 @@ async def check(
                 }
             await look_for_drift(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
-                since=since, verify=options.verify,
+                since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
             done.report.requests = opened.requests
             done.report.finished = time.time()
@@ -251,6 +259,7 @@ class Done:
     def begin(self, found: ChangeSet) -> None:
         """Take over what was decided before anything is transferred."""
         self.report.begin(found.unchanged, list(found.warnings), list(found.errors), found.unknown_drift)
+        self.report.orphans = len(found.orphans)
 
     def settled(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -341,6 +350,7 @@ async def expand(
             shown=settled,
             requests=run.opened.requests,
             adopt=tuple(adopt),
+            orphans=len(found.orphans),
         )
         return manifest, shards
 
@@ -447,6 +457,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             busy = done.report.items_with(*_MOVES)
         else:
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
+            done.report.orphans = manifest.orphans
             _tell_uncertain(run, ChangeSet(), done)
         mine = [one for one in moved if one.run == step.run]
         _credit(done.report, mine)

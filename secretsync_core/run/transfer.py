@@ -12,6 +12,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.model.state import Deleted
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.origins import name_sources
@@ -307,6 +308,11 @@ class Transfer:
             if seen != change.dest_version:
                 return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE))
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(fields=ours)
+        if (last := await self._last_known(change)) is not None:
+            # With this the ledger knows it again, should it ever be back.
+            intended = intended._replace(
+                source=last.source, source_key=last.source_key, fingerprint=last.fingerprint if not ours else ""
+            )
         await self._recorder.record(intended)
         assert halves.deleter is not None  # noqa: S101  the survey refused stores that cannot delete
         try:
@@ -329,10 +335,24 @@ class Transfer:
 
     async def _is_ours(self, store: Reader, change: Change) -> bool:
         """Without versions only the value can say whether a secret is still as we left it."""
-        recorded = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key)
+        place = (change.dest, change.key)
+        fingerprint, ours = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key, ("", ""))
+        if change.reason is Reason.BACK_AGAIN and (last := await self._last_known(change)) is not None:
+            fingerprint = last.fingerprint
         current = (await store.read(change.key)).value
-        return recorded is not None and self._fingerprinter.is_value(
-            recorded[0], change.dest, change.key, current, recorded[1]
+        return bool(fingerprint) and self._fingerprinter.is_value(fingerprint, *place, current, ours)
+
+    async def _last_known(self, change: Change) -> Deleted | None:
+        """What the ledger has of a key that is to be deleted: what it came of, and the value that we left there."""
+        dest, key = change.dest, change.key
+        if change.reason is Reason.BACK_AGAIN:
+            return (await self._recorder.deleted()).get((dest, key))
+        origin = (await self._recorder.origins_of(dest, [key])).get(key)
+        if origin is None:
+            return None
+        fingerprint, _ = (await self._recorder.fingerprints(dest, [key])).get(key, ("", ""))
+        return Deleted(
+            change.item, change.dest_version, origin.definition, fingerprint, origin.store, origin.source_key, ""
         )
 
     def _next_intent(self) -> str:

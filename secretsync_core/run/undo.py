@@ -12,11 +12,12 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import display_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.run.written import Written
 
+_OPEN = "nobody knows yet what became of a write that was announced"
 _UNSAID = "the ledger does not say"
 
 
@@ -53,7 +54,7 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
     if run and written.since == run:
         return change._replace(action=Action.UNCHANGED)
     if written.done is None:
-        return change._replace(reason=Reason.INTERRUPTED, detail="nobody knows yet what became of this write")
+        return change._replace(reason=Reason.INTERRUPTED, detail=_OPEN)
     if written.since:
         return change._replace(reason=Reason.CHANGED_SINCE, detail=f"run {written.since} has written it since")
     if held.unseen:
@@ -65,6 +66,8 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
     left = written.done.dest_version
     if entry.version != left or (entry.version is None and not held.as_left):
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
+    if not written.managed:
+        return change._replace(reason=Reason.CHANGED_SINCE, detail="the ledger holds it for this job no longer")
     if written.action == "create":
         if not written.done.owned:
             return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} whether this job created it")
@@ -102,6 +105,16 @@ def _decide_undelete(written: Written, held: Held, change: Change) -> Change:
     if entry.version != written.before:
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change._replace(action=Action.CREATE, owned=written.former.owned, detail="brought back")
+
+
+def spare_uncertain(changes: Iterable[Change], places: Collection[tuple[str, str]]) -> list[Change]:
+    """Refuse what a run has announced to write, of which nobody knows yet whether it did; ``places`` are these."""
+    return [
+        change
+        if change.action is Action.REFUSE or (change.dest, change.key) not in places
+        else change._replace(action=Action.REFUSE, owned=False, reason=Reason.INTERRUPTED, detail=_OPEN)
+        for change in changes
+    ]
 
 
 def warn_of_next_sync(job: str, changes: Iterable[Change]) -> list[str]:

@@ -14,14 +14,15 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import Report
-from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
+from secretsync_core.run.binding import find_binding, marks_of
+from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Silent
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.steps import Done, Planned
-from secretsync_core.run.undo import warn_of_next_sync
+from secretsync_core.run.undo import spare_uncertain, warn_of_next_sync
 from secretsync_core.run.undoing import look_and_decide
 from secretsync_core.run.written import find_written, jobs_of
 
@@ -80,12 +81,23 @@ async def plan_undo(
     plan = build_plan(job)
     recorder = Recorder(ledger, job.name)
     try:
-        written = _chosen(await recorder.call(lambda: find_written(ledger, job.name, run)), keys)
         async with open_stores(
-            plan, documents, environ=environ, retry=retry, sources=False, marks=owner_marks(job.name, fingerprint_key)
+            plan,
+            documents,
+            environ=environ,
+            retry=retry,
+            sources=False,
+            marks=await marks_of(job.name, ledger, recorder, fingerprint_key),
         ) as opened:
             observer.phase("comparing")
-            changes, errors = await look_and_decide(written, opened, Fingerprinter(fingerprint_key))
+            binding = await find_binding(job.name, plan.spec.dest, ledger, recorder, opened)
+            found = await recorder.call(lambda: find_written(ledger, job.name, run, binding.name_now))
+            waiting = await recorder.call(lambda: ledger.runs.unsettled(job.name))
+            changes, errors = await look_and_decide(
+                _chosen(found, keys), opened, Fingerprinter(fingerprint_key, binding.names)
+            )
+            places = {(binding.name_now(record.draft.dest), record.draft.key) for record in waiting}
+            changes = spare_uncertain(changes, places)
             return Planned(job.name, changes, warn_of_next_sync(job.name, changes), errors, opened.requests)
     finally:
         await recorder.aclose()
@@ -143,8 +155,10 @@ async def undo(
     ) as held:  # fmt: skip
         await held.settle()
         observer.phase("comparing")
-        written = _chosen(await held.recorder.call(lambda: find_written(ledger, job.name, run)), keys)
+        found = await held.recorder.call(lambda: find_written(ledger, job.name, run, held.name_now))
+        written = _chosen(found, keys)
         changes, errors = await held.look_and_decide(written)
+        changes = spare_uncertain(changes, held.settled.places)
         await held.start(undoes=run)
         shown = [change for change in changes if _may(change, only)]
         late = len(changes) - len(shown)

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.schema import FORGOTTEN
 from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import display_version
@@ -181,8 +182,8 @@ class Undoing(Transfer):
             return _refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED)
         if outcome.result is Result.UPDATED and written.facts is None:
             # The ledger did not know it before the run, and is to know it no more.
-            gone = change._replace(action=Action.DELETE)
-            self._recorder.later(self._draft(Event.DONE, gone, "", reason=Reason.RELEASED))
+            item, dest, key = change.item, change.dest, change.key
+            self._recorder.later(Draft(Event.SKIPPED, self._run, item=item, dest=dest, key=key, reason=FORGOTTEN))
         return outcome
 
     async def _take_away(self, change: Change) -> Outcome:

@@ -5,14 +5,15 @@ One pass over the job's records tells it, however many keys there are: the ledge
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Event
+from secretsync_core.audit.schema import FORGOTTEN, MOVED, SAME_VALUE
 from secretsync_core.model.change import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft, Record
@@ -29,13 +30,15 @@ class Written:
         done: the record of the (last) write's outcome; its ``dest_version`` is what the run left, None after a delete.
             None while nobody knows what became of it: the run was killed there.
         former: the record that said what the key held before, where the ledger knew the key.
-        since: the run that has written the key since, or has ended what the ledger knew of it; empty where none has.
+        since: the run that has written the key since; empty where none has.
+        managed: whether the ledger still knows what the run wrote as this job's.
     """
 
     announced: Draft
     done: Draft | None
     former: Draft | None
     since: str = ""
+    managed: bool = True
 
     @property
     def place(self) -> tuple[str, str]:
@@ -71,37 +74,51 @@ def jobs_of(ledger: Ledger, run: str) -> list[str]:
     return sorted({record.job for record in ledger.records(run=run, events=[Event.RUN_STARTED])})
 
 
-def find_written(ledger: Ledger, job: str, run: str) -> list[Written]:
-    """What ``run`` wrote for ``job``, in the order of destination and key. Raises LedgerError."""
+def find_written(ledger: Ledger, job: str, run: str, name_now: Callable[[str], str] = str) -> list[Written]:
+    """What ``run`` wrote for ``job``, in the order of destination and key. Raises LedgerError.
+
+    ``name_now`` gives what a destination of then is called now, by which it is told here.
+    """
     announced = {
         record.draft.intent: record.draft for record in ledger.records(job=job, run=run, events=[Event.INTENDED])
     }
     if not announced:
         return []
-    return read_records(announced, run, ledger.records(job=job, events=_CONCERNING))
+    return read_records(announced, run, ledger.records(job=job, events=_CONCERNING), name_now)
 
 
-def read_records(announced: Mapping[str, Draft], run: str, records: Iterable[Record]) -> list[Written]:
+def read_records(
+    announced: Mapping[str, Draft], run: str, records: Iterable[Record], name_now: Callable[[str], str] = str
+) -> list[Written]:
     """The same, from what ``run`` announced, by intent, and every record of an outcome of the job, in their order."""
+    announced = {intent: draft._replace(dest=name_now(draft.dest)) for intent, draft in announced.items()}
     places = {(draft.dest, draft.key) for draft in announced.values()}
     known: dict[tuple[str, str], Draft | None] = {}
     found: dict[tuple[str, str], Written] = {}
+    ended: dict[tuple[str, str], str] = {}
     waiting = dict(announced)
     for record in records:
-        draft = record.draft
-        place = draft.dest, draft.key
-        if place not in places:
+        dest = name_now(record.draft.dest)
+        if (dest, record.draft.key) not in places:
             continue
+        draft = record.draft._replace(dest=dest)
+        place = dest, draft.key
         waiting.pop(draft.intent, None)
         if draft.event is Event.DONE:
             if draft.intent in announced:
                 found[place] = _next(found.get(place), announced[draft.intent], draft, known.get(place))
             elif place in found and _ends(draft, run):
-                before = found[place]
-                found[place] = Written(before.announced, before.done, before.former, draft.run)
+                found[place] = replace(found[place], since=draft.run)
             known[place] = None if draft.action == "delete" else draft
-        elif draft.event is Event.SKIPPED and draft.reason == Reason.SAME_VALUE:
+        elif draft.event is Event.SKIPPED and draft.reason in (SAME_VALUE, MOVED):
             known[place] = draft
+        elif draft.event is Event.SKIPPED and draft.reason == FORGOTTEN and dest == record.draft.dest:
+            # Under a former name of the destination it says only that the key has the present one.
+            known[place] = None
+            ended[place] = draft.run
+    for place, one in found.items():
+        if one.action != "delete" and known.get(place) is None and ended.get(place, run) != run:
+            found[place] = replace(one, managed=False)
     for draft in waiting.values():
         place = draft.dest, draft.key
         found[place] = Written(draft, None, known.get(place))

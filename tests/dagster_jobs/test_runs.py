@@ -102,6 +102,32 @@ def test_a_dry_run_writes_nothing_and_shows_its_plan(lab: Lab) -> None:
     assert outputs["would create"].value == 4
 
 
+def test_what_is_not_the_jobs_is_refused_until_it_is_adopted(lab: Lab) -> None:
+    """A dry run names the fields that differ and how to go on, a run fails, and ``adopt`` in the Launchpad mends it."""
+    lab.two_items()
+    lab.fill("dst", {"alpha/1": {"x": "theirs", "note": "keep"}})
+    result = lab.run(dryRun=True)
+    assert result.success
+    (outputs,) = [
+        event.step_output_data.metadata
+        for event in result.all_events
+        if event.is_successful_output and event.step_output_data.output_name == "manifest"
+    ]
+    (row,) = [row for row in rows(outputs["plan"].value) if row["key"] == "dst: alpha/1"]
+    assert row["would"] == "refuse"
+    assert row["why"].endswith("not managed by this job: a write would change x and drop note")
+    assert "--adopt alpha/1" in str(outputs["warnings"].value)
+    assert not lab.run().success
+    assert lab.held()["alpha/1"] == {"x": "theirs", "note": "keep"}
+    assert len(lab.held()) == len(ALL)
+    result = lab.run(adopt=["alpha/1"])
+    assert result.success
+    assert lab.held()["alpha/1"] == {"x": "alpha/1"}
+    told = [record.draft.reason for record in lab.records() if record.draft.key == "alpha/1"]
+    assert told[0] == "adopted"
+    assert not [event for event in result.all_events if "nothing to take over" in str(event.event_specific_data)]
+
+
 def test_a_dry_run_needs_no_lease(lab: Lab) -> None:
     """People may look while a run goes on."""
     lab.two_items()

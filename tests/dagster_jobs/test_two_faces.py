@@ -37,8 +37,8 @@ ITEMS = [
     "{name: a-but-x, query: {path: a, key: {exclude: [x$]}}}",
     "{name: b, query: {path: b}, keyTransform: [{prefix: moved/}]}",
     "{name: b2, query: {path: b, key: {regexp: 2$}}, keyTransform: [{regexp: {source: ^b, target: two}}]}",
-    "{name: c, secret: {key: c}}",
-    "{name: d, secret: {key: d}, keyTransform: [{prefix: static/}]}",
+    "{name: c, secret: {key: c}, writePolicy: Replace}",
+    "{name: d, secret: {key: d}, deletionPolicy: Retain, keyTransform: [{prefix: static/}]}",
     "{name: fields, query: {path: b}, split: fields, keyTransform: [{prefix: split/}]}",
     "{name: all, key: all, combine: [{name: p, query: {path: a, key: {regexp: '1$'}}}, {name: q, secret: {key: d}}]}",
     "{name: dsn, secret: {key: c}, keyTransform: [{prefix: t/}], valueTransform: [{template: {data: {u: '{{ x }}'}}}]}",
@@ -66,6 +66,7 @@ class Round:
     fails: list[tuple[str, str, str]] = field(default_factory=list)
     gap: str = ""
     verify: bool = False
+    adopt: list[str] = field(default_factory=list)
 
 
 def _story(seed: int) -> list[Round]:
@@ -73,7 +74,7 @@ def _story(seed: int) -> list[Round]:
     spec = {
         "deletionPolicy": draw.choice(["Delete", "Delete", "Retain"]),
         "maxDelete": draw.choice(["100%", "100%", "2"]),
-        "writePolicy": draw.choice(["Replace", "Replace", "Merge", "IfNotExists"]),
+        "writePolicy": draw.choice(["Managed", "Managed", "Replace", "Merge", "IfNotExists"]),
     }
     if draw.random() < 0.2:
         spec["ownership"] = "{adopt: true}"
@@ -90,8 +91,10 @@ def _story(seed: int) -> list[Round]:
                 one.put.append(("src", key, draw.choice(VALUES)))
             elif draw.random() < 0.3:
                 one.removed.append(("src", key))
-            if draw.random() < 0.1:
+            if draw.random() < 0.2:
                 one.put.append(("dst", draw.choice([key, f"moved/{key}"]), draw.choice(VALUES)))
+                if draw.random() < 0.4:
+                    one.adopt.append(one.put[-1][1])
             if number and draw.random() < 0.1:
                 one.removed.append(("dst", key))
             if draw.random() < 0.1:
@@ -102,7 +105,7 @@ def _story(seed: int) -> list[Round]:
     return rounds
 
 
-def _play(world: World, story: list[Round], run: Callable[[bool], bool]) -> list[dict[str, Any]]:
+def _play(world: World, story: list[Round], run: Callable[[Round], bool]) -> list[dict[str, Any]]:
     """Play a story on one face; gives what was there after each round."""
     told: list[dict[str, Any]] = []
     for one in story:
@@ -119,19 +122,19 @@ def _play(world: World, story: list[Round], run: Callable[[bool], bool]) -> list
                 world.fault(store).fail(operation, AccessDenied("no"), key=key)
         if one.gap:
             world.fault("src").gap("list", Gap(one.gap, "access-denied", "no"))
-        ok = run(one.verify)
+        ok = run(one)
         if one.fails or one.gap:
             told.append(_told(world, ok=ok))
             world.faults.clear()
-            ok = run(one.verify)
+            ok = run(one)
         told.append(_told(world, ok=ok))
     assert world.sound()
     return told
 
 
-def _in_dagster(lab: Lab, verify: bool) -> bool:
+def _in_dagster(lab: Lab, one: Round) -> bool:
     """Run the job, and close its books, as the executor of a run worker does."""
-    result = lab.run(verify=verify)
+    result = lab.run(verify=one.verify, adopt=one.adopt)
     close_run(lab.ledger, "job", result.run_id, holder_of(result.run_id), reason="failed")
     return result.success
 
@@ -187,10 +190,10 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tu
         for face in ("cli", "dagster"):
             (tmp_path / f"{number}-{face}").mkdir()
         world = World(tmp_path / f"{number}-cli", monkeypatch)
-        cli = _play(world, story, lambda verify: asyncio.run(world.sync(verify=verify)).ok)
+        cli = _play(world, story, lambda one: asyncio.run(world.sync(verify=one.verify, adopt=one.adopt)).ok)
         world.close()
         lab = Lab(tmp_path / f"{number}-dagster", monkeypatch)
-        dagster = _play(lab, story, lambda verify: _in_dagster(lab, verify))
+        dagster = _play(lab, story, lambda one: _in_dagster(lab, one))
         lab.close()
         lab.instance.dispose()
         memory.reset()

@@ -100,6 +100,28 @@ async def test_a_store_that_is_renamed_keeps_its_keys(world: World) -> None:
     assert world.sound()
 
 
+async def test_a_run_is_undone_under_the_new_name_of_its_store(world: World) -> None:
+    """What a run created in a store that is called otherwise now is undone, before and after its keys have moved."""
+    files(world, "dst", "copies")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    await world.seed("src", {"a/2": {"v": "2"}, "a/3": {"v": "3"}})
+    run = (await world.sync()).run
+    (world.config / "store-dst.yaml").unlink()
+    files(world, "renamed", "copies")
+    world.job(ALL, dest="renamed")
+    assert {(change.dest, change.action.value) for change in (await world.plan_undo(run)).changes} == {
+        ("renamed", "delete")
+    }
+    assert counted(await world.undo(run, "a/2")) == {"deleted": 1}
+    assert {key for _, key in world.state()} == {"a/1", "a/3"}
+    assert {dest for dest, _ in world.state()} == {"renamed"}
+    assert counted(await world.undo(run, "a/3")) == {"deleted": 1}
+    assert list(await world.all("renamed")) == ["a/1"]
+    assert world.sound()
+
+
 async def test_a_store_whose_place_changed_is_left_alone(world: World) -> None:
     """Nothing is written there or taken for removed; the other destination goes on."""
     files(world, "dst", "copies")

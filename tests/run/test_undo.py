@@ -151,6 +151,26 @@ async def test_what_a_later_run_wrote_stays(world: World) -> None:
     assert await world.get("dst", "app/a") == {"x": "a 2"}
 
 
+async def test_what_the_job_holds_no_longer_stays(world: World) -> None:
+    """A key that the ledger was told to forget since is not this job's to put back."""
+    run = await _rotated(world)
+    world.ledger.state.forget("job", "somebody", "dst", ["app/a", "app/d"])
+    assert _why(await world.plan_undo(run)) == {"app/a": "changed-since", "app/d": "changed-since"}
+
+
+async def test_what_a_later_run_left_open_waits(world: World) -> None:
+    """A key that another run may be writing is not touched before it is known whether it did: the undo looks first."""
+    run = await _rotated(world)
+    announced = Draft(
+        Event.INTENDED, "killed", "killed:1", "app", "dst", "app/a", "update", dest_version="x", fingerprint="0" * 64
+    )
+    world.ledger.append("job", [Draft(Event.RUN_STARTED, "killed"), announced])
+    assert _why(await world.plan_undo(run)) == {"app/a": "interrupted"}
+    world.fault("dst").fail("read", StoreUnavailable("down"), key="app/a", times=1)
+    assert counted(await world.undo(run, "app/a")) == {"refused": 1}
+    assert counted(await world.undo(run, "app/a")) == {"updated": 1}
+
+
 async def test_what_a_later_run_found_gone_is_told_as_gone(world: World) -> None:
     """Where a later run only noted that a copy was removed, it is told as removed, not as written by that run."""
     run = await _rotated(world)

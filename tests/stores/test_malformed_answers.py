@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from stores.altered import GONE, MALFORMED, REMOTE, altered, codes, with_value
+from support.altered import GONE, MALFORMED, REMOTE, altered, codes, with_value
 
 from secretsync_core.model.report import Result
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from stores.altered import Altered
+    from support.altered import Altered
 
 
 class Case(NamedTuple):
@@ -35,6 +35,11 @@ class Case(NamedTuple):
         return f"{self.peer}: {self.match} {way} = {'missing' if self.value is GONE else json.dumps(self.value)}"
 
 
+def each(peer: str, match: str, path: tuple[str | int, ...], *values: object, hide: str = "") -> list[Case]:
+    """The same field with each of these values in its place."""
+    return [Case(peer, match, path, value, hide) for value in values]
+
+
 DETAILS = "^SCAN .*detailed-metadata"
 MOUNT = "sys/internal/ui/mounts"
 K1 = ("data", "key_info", "k1")
@@ -46,15 +51,15 @@ SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameter
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
 
 CASES = [
-    *(Case("vault-v2", DETAILS, (*FIRST, "destroyed"), value) for value in ("false", 0, None, GONE)),
-    *(Case("vault-v2", DETAILS, (*FIRST, "deletion_time"), value) for value in ("0", "2026-02-31", 0, None, GONE)),
-    *(Case("vault-v2", DETAILS, (*FIRST, "created_time"), value) for value in ("now", 5, GONE)),
-    *(Case("vault-v2", DETAILS, (*K1, "current_version"), value) for value in (7, 0, -1, "1", 1.0, True, None, GONE)),
-    *(Case("vault-v2", DETAILS, (*K1, "versions"), value) for value in ({}, [], None, {"1": None}, GONE)),
-    *(Case("vault-v2", DETAILS, K1, value) for value in (None, [], "x", {})),
-    *(Case("vault-v2", DETAILS, ("data", "key_info"), value) for value in (None, [], {}, GONE)),
-    *(Case("vault-v2", DETAILS, ("data",), value) for value in (None, [], "x", GONE)),
-    *(Case("vault-v2", DETAILS, (), value) for value in (None, [], {}, {"data": {}}, {"data": None})),
+    *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
+    *each("vault-v2", DETAILS, (*FIRST, "deletion_time"), "0", "2026-02-31", 0, None, GONE),
+    *each("vault-v2", DETAILS, (*FIRST, "created_time"), "now", 5, GONE),
+    *each("vault-v2", DETAILS, (*K1, "current_version"), 7, 0, -1, "1", 1.0, True, None, GONE),
+    *each("vault-v2", DETAILS, (*K1, "versions"), {}, [], None, {"1": None}, GONE),
+    *each("vault-v2", DETAILS, K1, None, [], "x", {}),
+    *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
+    *each("vault-v2", DETAILS, ("data",), None, [], "x", GONE),
+    *each("vault-v2", DETAILS, (), None, [], {}, {"data": {}}, {"data": None}),
     *(
         Case("vault-v2", "^LIST .*/metadata/", path, value, hide="^SCAN|detailed")
         for path, value in [
@@ -90,31 +95,31 @@ CASES = [
             (("data",), None),
         ]
     ),
-    *(Case("vault-v2", MOUNT, ("data", "options", "version"), value) for value in (2, "3", None, True)),
+    *each("vault-v2", MOUNT, ("data", "options", "version"), 2, "3", None, True),
     *(Case("vault-v2", MOUNT, path, value) for path, value in [(("data", "options"), []), (("data", "type"), 5)]),
     *(Case("vault-v1", "^SCAN ", path, value) for path, value in [((), {"data": None}), (("data", "keys"), None)]),
-    *(Case("vault-v1", "^SCAN ", ("data", "keys"), value) for value in ("k1", [5], {"k1": 1})),
-    *(Case("vault-v1", "^LIST ", ("data",), value, hide="^SCAN") for value in (None, {}, [])),
-    *(Case("vault-v1", "^GET .*/k[1-4]$", ("data",), value) for value in (None, {}, [], "x")),
-    *(Case("kubernetes", PAGE, ("metadata", "continue"), value) for value in (False, 0, [], {})),
-    *(Case("kubernetes", PAGE, ("metadata", "remainingItemCount"), value) for value in (3, "3", -1, False)),
-    *(Case("kubernetes", PAGE, ("items",), value) for value in (GONE, {}, "x", [None], [{}])),
-    *(Case("kubernetes", PAGE, ("kind",), value) for value in ("Status", 5, GONE)),
-    *(Case("kubernetes", PAGE, (*META, "uid"), value) for value in (5, "", None, GONE)),
-    *(Case("kubernetes", PAGE, (*META, "resourceVersion"), value) for value in (5, "", None, GONE)),
-    *(Case("kubernetes", PAGE, (*META, "name"), value) for value in (5, "", None, GONE)),
-    *(Case("kubernetes", PAGE, (*META, "labels"), value) for value in (["x"], "x", {"x": 5})),
-    *(Case("kubernetes", FOUR, ("data",), value) for value in ([], "x", {"password": 5}, {"password": "%%%"})),
-    *(Case("kubernetes", FOUR, ("metadata", "name"), value) for value in ("k1", 5, GONE)),
-    *(Case("kubernetes", FOUR, ("kind",), value) for value in ("ConfigMap", None)),
-    *(Case("secrets-manager", SECRETS, ("SecretList",), value) for value in (None, "x", {}, GONE)),
-    *(Case("secrets-manager", SECRETS, STAGES, value) for value in ("AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"})),
-    *(Case("secrets-manager", SECRETS, STAGES, value) for value in ({"v": None}, {"v": [5]}, {"v": {}})),
-    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), value) for value in ("x", [], -1, True)),
-    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "Name"), value) for value in (5, None, "", GONE)),
-    *(Case("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), value) for value in ("x", [None], [{"Value": "x"}])),
-    *(Case("secrets-manager", SECRETS, ("NextToken",), value) for value in (5, [], "")),
-    *(Case("secrets-manager", SECRETS, (), value) for value in (None, [], "x", {})),
+    *each("vault-v1", "^SCAN ", ("data", "keys"), "k1", [5], {"k1": 1}),
+    *each("vault-v1", "^LIST ", ("data",), None, {}, [], hide="^SCAN"),
+    *each("vault-v1", "^GET .*/k[1-4]$", ("data",), None, {}, [], "x"),
+    *each("kubernetes", PAGE, ("metadata", "continue"), False, 0, [], {}),
+    *each("kubernetes", PAGE, ("metadata", "remainingItemCount"), 3, "3", -1, False),
+    *each("kubernetes", PAGE, ("items",), GONE, {}, "x", [None], [{}]),
+    *each("kubernetes", PAGE, ("kind",), "Status", 5, GONE),
+    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE),
+    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE),
+    *each("kubernetes", PAGE, (*META, "name"), 5, "", None, GONE),
+    *each("kubernetes", PAGE, (*META, "labels"), ["x"], "x", {"x": 5}),
+    *each("kubernetes", FOUR, ("data",), [], "x", {"password": 5}, {"password": "%%%"}),
+    *each("kubernetes", FOUR, ("metadata", "name"), "k1", 5, GONE),
+    *each("kubernetes", FOUR, ("kind",), "ConfigMap", None),
+    *each("secrets-manager", SECRETS, ("SecretList",), None, "x", {}, GONE),
+    *each("secrets-manager", SECRETS, STAGES, "AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"}),
+    *each("secrets-manager", SECRETS, STAGES, {"v": None}, {"v": [5]}, {"v": {}}),
+    *each("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), "x", [], -1, True),
+    *each("secrets-manager", SECRETS, ("SecretList", 0, "Name"), 5, None, "", GONE),
+    *each("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), "x", [None], [{"Value": "x"}]),
+    *each("secrets-manager", SECRETS, ("NextToken",), 5, [], ""),
+    *each("secrets-manager", SECRETS, (), None, [], "x", {}),
     *(
         Case("secrets-manager", "secretsmanager.GetSecretValue", path, value)
         for path, value in [
@@ -126,12 +131,12 @@ CASES = [
             ((), {}),
         ]
     ),
-    *(Case("parameter-store", PARAMETERS, ("Parameters",), value) for value in (None, "x", {}, GONE)),
-    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), value) for value in ("1", 0, 1.5, GONE)),
-    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "LastModifiedDate"), value) for value in ("x", -1, GONE)),
-    *(Case("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), value) for value in (5, None, "", GONE)),
-    *(Case("parameter-store", PARAMETERS, ("NextToken",), value) for value in (5, [], "")),
-    *(Case("parameter-store", PARAMETERS, (), value) for value in (None, [], "x", {})),
+    *each("parameter-store", PARAMETERS, ("Parameters",), None, "x", {}, GONE),
+    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), "1", 0, 1.5, GONE),
+    *each("parameter-store", PARAMETERS, ("Parameters", 0, "LastModifiedDate"), "x", -1, GONE),
+    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), 5, None, "", GONE),
+    *each("parameter-store", PARAMETERS, ("NextToken",), 5, [], ""),
+    *each("parameter-store", PARAMETERS, (), None, [], "x", {}),
     *(
         Case("parameter-store", "AmazonSSM.GetParameter", path, value)
         for path, value in [
@@ -154,7 +159,7 @@ async def test_a_field_that_makes_no_sense_at_the_source(
     async with altered(request, monkeypatch, tmp_path, peer, role="src") as it:
         await it.start()
         newest = "k4-old"
-        for number, case in enumerate(each for each in CASES if each.peer == peer):
+        for number, case in enumerate(one for one in CASES if one.peer == peer):
             if (await it.contents())["k4"] == newest:  # so that there is something to read
                 await it.put("k4", newest := f"new-{number}")
             if case.hide:
@@ -211,7 +216,7 @@ async def test_a_field_that_makes_no_sense_at_the_destination(
         assert (await it.contents())["k4"] == "twice"
 
 
-ODD = [
+ODD: list[object] = [
     None,
     True,
     False,
@@ -279,8 +284,8 @@ def parts(part: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[st
     """Every part of an answer, and the way to it."""
     yield way, part
     inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-    for step, each in inner:
-        yield from parts(each, (*way, step))
+    for step, found in inner:
+        yield from parts(found, (*way, step))
 
 
 @pytest.mark.parametrize("role", ["src", "dst"])

@@ -59,7 +59,7 @@ ITEMS_OF = {
     "trend": ("trend-own",),
 }
 LIMITS_OF = {"crash": SLOW, "stop": SLOW}
-JOBS = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again")
+JOBS = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again", "undo")
 
 
 def _schedule(job: str) -> str:

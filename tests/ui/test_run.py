@@ -69,6 +69,27 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(page: Page, stage: Stage) -
 
 
 @pytest.mark.slow
+def test_a_run_is_undone_after_its_plan_was_shown(page: Page, ui: WebUi, stage: Stage) -> None:
+    """A run named in the Launchpad is planned to be undone, and with ``apply`` it is: what it created is gone."""
+    wrong = ui.launch("undo")
+    assert ui.wait_for(wrong) == "SUCCESS"
+    open_launchpad(page, "undo")
+    type_config(page, f"undo: {{run: {wrong}}}")
+    launch(page)
+    see_end(page, "Success")
+    table = open_table(page, "step:expand", 'Yielded output "manifest"')
+    for item in ITEMS:
+        for number in range(PER_ITEM):
+            expect(row_of(table, f"undo-dest: {item}/key-{number}")).to_contain_text("delete")
+    assert len(stage.dest("undo")) == len(ITEMS) * PER_ITEM
+    open_launchpad(page, "undo")
+    type_config(page, f"undo: {{run: {wrong}, apply: true}}")
+    launch(page)
+    see_end(page, "Success")
+    assert stage.dest("undo") == {}
+
+
+@pytest.mark.slow
 def test_terminate_ends_a_run_in_order(page: Page, ui: WebUi, stage: Stage) -> None:
     """A run that is terminated in the middle starts no further step, and what it left the next one completes."""
     open_launchpad(page, "stop")

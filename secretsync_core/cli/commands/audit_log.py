@@ -97,10 +97,10 @@ def _words(record: Record) -> str:
         ended = f" ({reason(draft.reason)})" if draft.reason else ""
         return f"run {safe(draft.run)}: {', '.join(pairs) or 'nothing to do'}{ended}"
     words = [draft.action, f"{draft.dest}:{safe(draft.key)}"] if draft.dest else []
-    if draft.source_key:
+    if draft.source_key and draft.action != "delete":
         same = draft.source_key == draft.key
         words.append(f"<- {draft.source}" if same else f"<- {draft.source}:{safe(draft.source_key)}")
-    if draft.source_version is not None and draft.source_key:
+    if draft.source_version is not None and draft.source_key and draft.action != "delete":
         words.append(f"@{shown_version(draft.source_version)}")
     if draft.event is Event.DONE and draft.dest_version is not None:
         words.append(f"as {shown_version(draft.dest_version)}")

@@ -120,6 +120,11 @@ def _lines(standing: Standing, output: Output, now: float) -> Iterator[str]:
         yield output.paint(
             f"{name}: {plural(uncertain, 'secret')} uncertain: the next run looks and settles it", "yellow"
         )
+    if last is not None and (returned := last.counts.get("returned", 0)):
+        yield output.paint(f"{name}: {plural(returned, 'secret')} there again after this job had deleted it", "yellow")
+    if last is not None and (orphans := last.counts.get("orphans", 0)):
+        told = f"{plural(orphans, 'orphan')}: `secretsync orphans {name}` lists and ends them"
+        yield output.paint(f"{name}: {told}", "yellow")
     if standing.found is None:
         return
     out, look = standing.found

@@ -20,6 +20,8 @@ from secretsync_core.stores.http import Unhealable, retry_after
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.stores.answers import Part
+
 _LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
 
 CAS_MISMATCH = b"check-and-set parameter did not match"
@@ -112,3 +114,8 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
 
 def _too_large(request: Request) -> InvalidSecret:
     return InvalidSecret(f"{request.store} refuses {request.key}: too large", store=request.store, key=request.key)
+
+
+def says_nothing(root: Part) -> bool:
+    """Whether a SCAN has nothing to say, as of an empty folder: that is an answer of the server's own all the same."""
+    return not root.part("data").fields and bool(root.text("request_id"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.vault.answers import Request, refusal
+from secretsync_core.stores.vault.answers import Request, refusal, says_nothing
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -128,11 +128,6 @@ async def _names_of_scan(request: Request, response: aiohttp.ClientResponse) -> 
     """The names in the answer to a SCAN."""
     root = Part.of_body(request, await response.read())
     return [] if says_nothing(root) else root.part("data").texts("keys")
-
-
-def says_nothing(root: Part) -> bool:
-    """Whether a SCAN has nothing to say, as of an empty folder: that is an answer of the server's own all the same."""
-    return not root.part("data").fields and bool(root.text("request_id"))
 
 
 def absent(body: bytes) -> bool:

@@ -13,7 +13,7 @@ from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
 from secretsync_core.stores.answers import Part, is_text_map, is_time, malformed
 from secretsync_core.stores.http import date_of
-from secretsync_core.stores.vault.listing import says_nothing
+from secretsync_core.stores.vault.answers import says_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

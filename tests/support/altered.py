@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from matrix.peers import PEERS
 from run.world import World
-from support.faulty_http import FaultyHttp
 
 from secretsync_core.errors import MalformedAnswer
+from support.faulty_http import FaultyHttp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

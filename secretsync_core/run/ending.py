@@ -1,0 +1,165 @@
+"""Ending orphans on purpose: forgotten by the ledger, or deleted where they are provably the job's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.report import ItemError, Report
+from secretsync_core.run.deletes import decide_delete, spare_others
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.lease import claim_of_this_process, hold_lease
+from secretsync_core.run.look import look_at_keys, look_at_marks
+from secretsync_core.run.opening import job_error, open_named
+from secretsync_core.run.options import Silent
+from secretsync_core.run.record import Recorder
+from secretsync_core.run.run import new_run_id, open_run
+from secretsync_core.run.steps import Done
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.place import Place
+    from secretsync_core.model.state import KeyState
+    from secretsync_core.run.fingerprint import FingerprintKey
+    from secretsync_core.run.gate import RetryPolicy
+    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.options import Observer
+    from secretsync_core.run.orphans import Orphan
+    from secretsync_core.run.run import Run
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+async def forget_orphans(job: str, ledger: Ledger, orphans: Collection[Orphan]) -> int:
+    """Let the ledger know these copies no longer. They stay where they are; gives how many there were.
+
+    Raises LeaseHeld where a run of the job is going on.
+    """
+    claim, stop, run = claim_of_this_process(), asyncio.Event(), new_run_id()
+    recorder = Recorder(ledger, job, claim.holder)
+    try:
+        async with hold_lease(job, ledger, recorder, stop, claim):
+            count = 0
+            for dest in sorted({orphan.dest for orphan in orphans}):
+                keys = [orphan.key for orphan in orphans if orphan.dest == dest]
+                count += await recorder.call(lambda dest=dest, keys=keys: ledger.state.forget(job, run, dest, keys))  # type: ignore[misc]
+            return count
+    finally:
+        await recorder.aclose()
+
+
+async def delete_orphans(
+    job: JobDocument,
+    documents: Documents,
+    ledger: Ledger,
+    orphans: Sequence[Orphan],
+    *,
+    environ: Mapping[str, str],
+    fingerprint_key: FingerprintKey,
+    retry: RetryPolicy | None = None,
+    observer: Observer | None = None,
+    stop: asyncio.Event | None = None,
+) -> Done:
+    """Delete these copies, as a run of its own: each that is still as the job left it and carries nobody else's mark.
+
+    ``maxDelete`` does not hold here: they were named on purpose. Raises LeaseHeld and LedgerError before anything is
+    deleted; what becomes of single copies is in the report.
+    """
+    observer, stop = observer or Silent(), stop or asyncio.Event()
+    done = Done(Report(new_run_id(), job.name, time.time()), observer)
+    plan = build_plan(job)
+    reached = await _stores_of(plan, documents, ledger, orphans, environ=environ, retry=retry)
+    for dest in sorted({orphan.dest for orphan in orphans} - reached.keys()):
+        done.report.errors.append(_out_of_reach(dest))
+    dests = tuple(dict.fromkeys(reached.values()))
+    aside = replace(plan, spec=plan.spec.model_copy(update={"dest": dests}))
+    async with open_run(
+        aside, documents, ledger,
+        environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=retry, stop=stop, sources=False,
+    ) as held:  # fmt: skip
+        await held.settle()
+        await held.start()
+        mine = [orphan._replace(dest=reached[orphan.dest]) for orphan in orphans if orphan.dest in reached]
+        changes, errors = await _decide(held, mine)
+        done.report.errors += errors
+        observer.phase("deleting")
+        observer.planned(len(changes))
+        await held.transfer(done.settled).delete(changes)
+        done.report.errors += held.opened.losses
+        done.report.requests = held.opened.requests
+        done.report.stopped = stop.is_set()
+        done.report.finished = time.time()
+        await held.finish_aside(done.report)
+    return done
+
+
+async def _stores_of(
+    plan: JobPlan,
+    documents: Documents,
+    ledger: Ledger,
+    orphans: Sequence[Orphan],
+    *,
+    environ: Mapping[str, str],
+    retry: RetryPolicy | None,
+) -> dict[str, str]:
+    """By what the ledger calls a destination, the SecretStore that leads to its place."""
+    names = {orphan.dest for orphan in orphans}
+    found = {name: name for name in names if name in documents.stores}
+    if len(found) == len(names):
+        return found
+    known = {name: place for name, place in ledger.places.of(plan.job).items() if name in names - found.keys()}
+    services = {place.service for place in known.values()}
+    candidates = [name for name, store in documents.stores.items() if store.provider in services]
+    async with open_named(candidates, plan.spec.limits, documents, environ=environ, retry=retry) as opened:
+        for name, place in known.items():
+            now = next((store for store, halves in opened.stores.items() if _is_at(halves.facts.place, place)), None)
+            if now is not None:
+                found[name] = now
+    return found
+
+
+def _is_at(place: Place | None, known: Place) -> bool:
+    return place is not None and place.is_same(known)
+
+
+def _out_of_reach(dest: str) -> ItemError:
+    return ItemError(
+        "",
+        "out-of-reach",
+        f"no SecretStore of these documents leads to what the ledger calls {dest}",
+        "write a SecretStore that does, or --forget what is there",
+        2,
+    )
+
+
+async def _decide(run: Run, orphans: Sequence[Orphan]) -> tuple[list[Change], list[ItemError]]:
+    """What is to be done with each: deleted, or refused with why."""
+    state = await run.recorder.state()
+    changes: list[Change] = []
+    errors: list[ItemError] = []
+    for dest in sorted({orphan.dest for orphan in orphans}):
+        known: dict[str, KeyState] = {
+            orphan.key: state[dest][orphan.key]
+            for orphan in orphans
+            if orphan.dest == dest and orphan.key in state.get(dest, {})
+        }
+        try:
+            readable = run.opened.get(dest).reader is not None
+            seen = await look_at_keys(run.opened, dest, known.keys(), known) if readable else None
+        except SecretSyncError as error:
+            errors.append(job_error(error))
+            continue
+        changes += [
+            decide_delete(
+                key, held, dest, plan=run.plan, entry=seen.entry(key, held) if seen else None,
+                hidden=seen is not None and key in seen.hidden, readable=readable,
+            )
+            for key, held in sorted(known.items())
+        ]  # fmt: skip
+    marks = await look_at_marks(run.opened, changes)
+    return spare_others(changes, marks, {run.opened.mark, *run.opened.former_marks}), errors

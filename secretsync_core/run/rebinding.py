@@ -1,0 +1,118 @@
+"""What only people can say: that a destination has another place now, and that a job is called otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit.places import binding_of
+from secretsync_core.errors import LedgerError, StoreError, UsageError
+from secretsync_core.run.binding import former_name, parked_name, record_all
+from secretsync_core.run.lease import claim_of_this_process, hold_lease
+from secretsync_core.run.opening import open_named
+from secretsync_core.run.record import Recorder
+from secretsync_core.run.run import new_run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.model.place import Place
+    from secretsync_core.run.gate import RetryPolicy
+    from secretsync_core.schema.documents import Documents, JobDocument
+
+
+async def rebind(
+    job: JobDocument,
+    store: str,
+    documents: Documents,
+    ledger: Ledger,
+    *,
+    same_secrets: bool,
+    environ: Mapping[str, str],
+    retry: RetryPolicy | None = None,
+) -> tuple[Place | None, Place]:
+    """Bind a destination's name to the place where its SecretStore leads now; gives the place of before, and that one.
+
+    With ``same_secrets`` the keys that the ledger knows are at the new place. Otherwise they stay at the old one, as
+    orphans. Raises UsageError where ``store`` is no destination of the job, StoreError where it does not open or does
+    not say its place, LeaseHeld where a run is going on.
+    """
+    _needs_places(ledger)
+    if store not in job.spec.dest:
+        raise UsageError(
+            f"{store} is no destination of SyncJob {job.name}", hint=f"its destinations are: {', '.join(job.spec.dest)}"
+        )
+    async with open_named([store], job.spec.limits, documents, environ=environ, retry=retry) as opened:
+        place = opened.get(store).facts.place
+    if place is None:
+        raise StoreError(f"{store} does not say where it is", store=store)
+    known = ledger.places.of(job.name).get(store)
+    drafts = [binding_of(run := new_run_id(), store, place)]
+    async with _Hold(job.name, ledger) as recorder:
+        if known is not None and not same_secrets and not known.is_same(place):
+            parked = parked_name(store, known)
+            drafts.insert(0, binding_of(run, parked, known))
+            await recorder.call(lambda: ledger.state.rename(job.name, run, store, parked))
+        await record_all([draft for draft in drafts if draft is not None], recorder)
+    return known, place
+
+
+async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -> int:
+    """Let the job ``new`` know all that the job ``old`` knew; gives how many keys that were.
+
+    Secrets that carry the old job's mark are the new one's from now on. Raises UsageError where ``old`` is still in
+    the documents, ``new`` is not, or the ledger knows no ``old``; LeaseHeld where a run of either is going on.
+    """
+    _needs_places(ledger)
+    if old in documents.jobs:
+        raise UsageError(
+            f"SyncJob {old} is still in the documents",
+            hint=f"`secretsync sync {new} --adopt KEY` takes over single keys",
+        )
+    if new not in documents.jobs:
+        raise UsageError(f"there is no SyncJob {new}", hint="give the job's present name second")
+    if old not in ledger.jobs():
+        raise UsageError(f"the ledger knows no job {old}", hint="`secretsync status` names the jobs that it knows")
+    run = new_run_id()
+    async with AsyncExitStack() as stack:
+        recorders = {name: await stack.enter_async_context(_Hold(name, ledger)) for name in sorted((old, new))}
+        recorder = recorders[new]
+        if ledger.runs.unsettled(old):
+            raise UsageError(
+                f"runs of {old} left writes of which nobody knows yet what became of them",
+                hint=f"put SyncJob {old} back and run it once: that settles them",
+            )
+        mine = ledger.places.of(new)
+        theirs = [*ledger.places.of(old).items(), former_name(old)]
+        drafts = [binding_of(run, name, place) for name, place in theirs if name not in mine]
+        await record_all([draft for draft in drafts if draft is not None], recorder)
+        return await recorder.call(lambda: ledger.state.take(old, new, run))
+
+
+def _needs_places(ledger: Ledger) -> None:
+    if not ledger.places.are_kept:
+        raise LedgerError(
+            f"the ledger {ledger.name} has tables of version {ledger.version}, which keep no places",
+            hint="back it up, then run `secretsync audit migrate`",
+        )
+
+
+class _Hold:
+    """The lease of a job, and what writes to its chain meanwhile."""
+
+    def __init__(self, job: str, ledger: Ledger) -> None:
+        self._job = job
+        self._ledger = ledger
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Recorder:
+        claim = claim_of_this_process()
+        recorder = Recorder(self._ledger, self._job, claim.holder)
+        self._stack.push_async_callback(recorder.aclose)
+        await self._stack.enter_async_context(hold_lease(self._job, self._ledger, recorder, asyncio.Event(), claim))
+        return recorder
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._stack.aclose()
