@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.place import is_place
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
@@ -141,7 +142,7 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
-    if not isinstance(facts, StoreFacts):
+    if not isinstance(facts, StoreFacts) or not (facts.place is None or is_place(facts.place)):
         raise StoreError(
             f"the provider of the store {name} gave something that is not a store",
             store=name,

@@ -23,10 +23,14 @@ class Opening(Protocol):
 
 
 class Placing(Protocol):
-    """Tells where a store is, from its configuration alone: no file is read and nothing is asked."""
+    """Tells where a store is, from its configuration alone: no file is read and nothing is asked.
+
+    What it gives is compared with the places of other documents, and with no open store's. Its identity, where it has
+    one, is whatever tells apart what documents alone cannot know to be one.
+    """
 
     def __call__(self, config: Any) -> Place | None:
-        """The place, without an identity; None where only opening the store can tell."""
+        """The place; None where only opening the store can tell."""
         ...
 
 

@@ -42,6 +42,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
+from secretsync_core.model.place import is_place
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
     ConditionalWriter,
@@ -238,6 +239,14 @@ class StoreConformance:
         return None
 
     @pytest.fixture
+    def inner(self) -> Store | None:
+        """A store on a part of the data of ``store``, opened with ``context``: a folder in it, say. ``None``: no part.
+
+        A secret that is written through it is then one of ``store``'s, under the key that the two places say.
+        """
+        return None
+
+    @pytest.fixture
     def marked_context(self, gate: CountingGate) -> StoreContext:
         """What a store that is to mark what it creates is opened with."""
         return StoreContext("under-test", gate, os.environ, 8, mark=MARK, mark_at_a_cost=True)
@@ -271,6 +280,43 @@ class StoreConformance:
             assert facts.limits.field_rule, "a field pattern needs words for the error"
         assert _at(store).depths, "limits.key_pattern allows no plain key, such as 'a' or 'a/b'"
         assert abilities_of(store), "it can do nothing"
+
+    async def test_its_place_can_be_told(self, store: Store) -> None:
+        """A place is printable, bounded, and shows no user and no credential."""
+        place = store.facts.place
+        if place is None:
+            pytest.skip("the store does not say where it is")
+        assert is_place(place), "a place is four printable texts, 2,000 characters in all"
+        assert place.service, "a place without a service is like any other without one"
+        assert "@" not in place.server, "the server's address shows a user"
+        assert "@" not in place.identity, "the server's identity shows a user"
+
+    async def test_its_place_stays_the_same(self, store: Store, reopen: Reopen | None) -> None:
+        """Opened again, it is at the same place: what the ledger knows of it hangs on that."""
+        if reopen is None:
+            pytest.skip("the subclass does not reopen")
+        again = await reopen()
+        try:
+            assert again.facts.place == store.facts.place
+        finally:
+            await again.aclose()
+
+    async def test_a_part_of_it_is_within_its_place(self, store: Store, inner: Store | None) -> None:
+        """What is written through a part of it has there the key that the two places say."""
+        if inner is None:
+            pytest.skip("the subclass gives no part of it")
+        whole, part = store.facts.place, inner.facts.place
+        assert whole is not None
+        assert part is not None
+        assert whole.overlaps(part)
+        assert not whole.is_same(part)
+        key, value = _at(inner)("a/part"), sample(store.facts.shape)
+        await _writer(inner).write(key, value)
+        outer = whole.key_at(part, key)
+        assert outer is not None, "the part's keys are not within the whole"
+        await _assert_holds(store, outer, value)
+        assert part.key_at(whole, outer) == key
+        assert part.key_at(whole, _at(store)("beside")) is None
 
     async def test_it_can_do_what_is_promised_and_no_more(self, store: Store) -> None:
         """Its abilities are those that the subclass names."""

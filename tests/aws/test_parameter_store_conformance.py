@@ -44,6 +44,12 @@ class TestParameterStore(StoreConformance):
         return lambda: open_store(config, context)
 
     @pytest.fixture
+    async def inner(self, config: AwsParameterStoreConfig, context: StoreContext) -> AsyncIterator[Store]:
+        store = await open_store(config.model_copy(update={"path": "/team-a/part/"}), context)
+        yield store
+        await store.aclose()
+
+    @pytest.fixture
     async def marked(self, config: AwsParameterStoreConfig, marked_context: StoreContext) -> AsyncIterator[Store]:
         store = await open_store(config, marked_context)
         yield store

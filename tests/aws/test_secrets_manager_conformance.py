@@ -50,6 +50,12 @@ class TestSecretsManager(StoreConformance):
         return lambda: open_store(config, context)
 
     @pytest.fixture
+    async def inner(self, config: AwsSecretsManagerConfig, context: StoreContext) -> AsyncIterator[Store]:
+        store = await open_store(config.model_copy(update={"prefix": "team-a/part-"}), context)
+        yield store
+        await store.aclose()
+
+    @pytest.fixture
     async def marked(self, config: AwsSecretsManagerConfig, marked_context: StoreContext) -> AsyncIterator[Store]:
         store = await open_store(config, marked_context)
         yield store

@@ -417,6 +417,27 @@ WRONG = {
         """,
         ["test_versions_tell_every_write"],
     ),
+    "shows a password in its place": (
+        """
+        import dataclasses
+        from secretsync_core.model.place import Place
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                return dataclasses.replace(super().facts, place=Place("db", "db://user:secret@host", ""))
+        """,
+        ["test_its_place_can_be_told"],
+    ),
+    "says of its place what is none": (
+        """
+        import dataclasses
+        class Wrong(MemoryStore):
+            @property
+            def facts(self):
+                return dataclasses.replace(super().facts, place=("db", "host", "a/"))
+        """,
+        ["test_its_place_can_be_told"],
+    ),
     "forgets its limit": (
         """
         import dataclasses

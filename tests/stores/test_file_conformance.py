@@ -38,6 +38,12 @@ class TestFile(StoreConformance):
         return lambda: open_store(FileConfig(path=str(tmp_path)), context)
 
     @pytest.fixture
+    async def inner(self, context: StoreContext, tmp_path: Path) -> AsyncIterator[Store]:
+        store = await open_store(FileConfig(path=str(tmp_path / "folder" / "part")), context)
+        yield store
+        await store.aclose()
+
+    @pytest.fixture
     def faults(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Mapping[type[StoreError], Callable[[str], AbstractAsyncContextManager[None]]]:

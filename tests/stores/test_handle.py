@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions, Shape
+from secretsync_core.model.place import Place
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import (
@@ -34,6 +37,14 @@ METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "mar
 def store() -> memory.MemoryStore:
     memory.reset()
     return memory.MemoryStore(Shape.FIELDS, StoreContext("memory", CountingGate(), {}, 1))
+
+
+@pytest.mark.parametrize("place", [("db", "host", "a/", ""), Place("db", "host", "a\nb/"), Place("db", "x" * 2000, "")])
+def test_a_place_that_is_none_is_refused(store: memory.MemoryStore, place: Any) -> None:
+    """What cannot be told and kept in one line is a fault of the store's package, and named as such."""
+    store._facts = replace(store.facts, place=place)
+    with pytest.raises(StoreError, match="gave something that is not a store"):
+        hand_out(store, "one", Permissions.READ)
 
 
 async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> None:

@@ -76,3 +76,10 @@ class TestOneNamespace(_Kubernetes):
 
 class TestAllNamespaces(_Kubernetes):
     """Keys are namespace and name."""
+
+    @pytest.fixture
+    async def inner(self, api: KubeApi, context: StoreContext) -> AsyncIterator[Store]:
+        section = {"server": api.address, "auth": {"token": {"value": api.admin}}, "namespace": "team-a"}
+        store = await open_store(KubernetesConfig.model_validate(section), context)
+        yield store
+        await store.aclose()

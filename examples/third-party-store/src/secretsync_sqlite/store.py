@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, Stor
 from secretsync_core.key_rules import key_fault
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry
+from secretsync_core.model.place import Place, is_place
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.fit import check_key, json_fields_of
 
@@ -34,13 +36,23 @@ LIMITS = StoreLimits(
 )
 
 
+def place_of(path: str) -> Place | None:
+    """Where a file's secrets are: the same for every document that names it, and with no credential in it.
+
+    The last part is what stands before every key, so that a folder of the file would be a place within this one.
+    """
+    place = Place("sqlite", path, "")
+    return place if is_place(place) else None
+
+
 class SqliteStore:
     """Secrets of named fields, with versions and compare-and-set."""
 
     LIMITS = LIMITS
 
     def __init__(self, path: str, context: StoreContext) -> None:
-        self.facts = StoreFacts(context.name, "sqlite", Shape.FIELDS, versioned=True, limits=LIMITS)
+        place = place_of(os.path.realpath(path))
+        self.facts = StoreFacts(context.name, "sqlite", Shape.FIELDS, versioned=True, limits=LIMITS, place=place)
         self._path = path
         self._name = context.name
         # The one way out: it bounds, paces, counts, and repeats what fails with an error that says it may.
