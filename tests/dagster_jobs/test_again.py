@@ -63,7 +63,7 @@ def test_from_failure_looks_anew_at_what_it_writes(
     first, _ = execute()
     lab.faults["dst"].clear()
     lab.fill("src", {"alpha/1": {"x": "newer"}, "alpha/2": {"x": "newer"}})
-    lab.fill("dst", {"alpha/1": {"x": "theirs"}})
+    lab.fill("dst", {"alpha/2": {"x": "theirs"}})
     again, _ = execute(first.run_id)
     assert again.success
     assert lab.held()["alpha/1"] == lab.held()["alpha/2"] == {"x": "newer"}
