@@ -89,6 +89,7 @@ class Run:
             run=self.name,
             stop=self.stop,
             settle=settled,
+            late=self.settled.not_made,
         )
 
     async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:

@@ -68,7 +68,8 @@ async def test_what_a_cluster_without_quorum_did_not_answer(
     assert set(world.dest.versions().values()) == {1}  # nothing was written twice
     for key in world.source.contents():
         world.source.forget(key)
-    assert (await world.sync()).total(Result.DELETED) == 60
+    report = await world.sync()
+    assert report.total(Result.DELETED) == 60, {key: world.story(key) for key in world.dest.contents()}
     assert world.dest.contents() == {}
     world.assert_sound()
 
