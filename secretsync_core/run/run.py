@@ -123,6 +123,7 @@ class Run:
             run=self.name,
             stop=self.stop,
             settle=settled,
+            late=self.settled.not_made,
         )
 
     def name_now(self, name: str) -> str:

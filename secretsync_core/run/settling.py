@@ -105,11 +105,13 @@ class Settled:
         left: those that are still uncertain, oldest first.
         fates: how many had which fate.
         theirs: where somebody else's value stands, by destination.
+        not_made: the (destination, key) of what the look did not find. A server that hung may carry it out yet.
     """
 
     left: list[Draft] = field(default_factory=list)
     fates: Counter[Fate] = field(default_factory=Counter)
     theirs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    not_made: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def places(self) -> set[tuple[str, str]]:
@@ -158,6 +160,8 @@ async def settle(
         if found.fate is Fate.UNSEEN:
             settled.left.append(intended)
             continue
+        if found.fate is Fate.NOT_MADE:
+            settled.not_made.add((intended.dest, intended.key))
         if found.fate is Fate.THEIRS:
             settled.theirs[intended.dest].append(intended.key)
         if found.fate is Fate.MADE:

@@ -21,7 +21,7 @@ from secretsync_core.run.settling import Fate, Found, look_at, outcome, uncertai
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from secretsync_core.run.compare import Comparer, Verdict, Wanted
     from secretsync_core.run.fingerprint import Fingerprinter
@@ -41,7 +41,10 @@ _WRITTEN = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED}
 
 
 class Transfer:
-    """Carries out changes for one run. ``settle`` is told of each outcome as it falls."""
+    """Carries out changes for one run. ``settle`` is told of each outcome as it falls.
+
+    ``late`` are places, by destination and key, where an earlier write of ours may still be carried out.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Transfer:
         run: str,
         stop: asyncio.Event,
         settle: Callable[[Outcome], None],
+        late: Collection[tuple[str, str]] = (),
     ) -> None:
         self._job = plan.job
         self._dests = len(plan.spec.dest)
@@ -67,6 +71,7 @@ class Transfer:
         self._run = run
         self._stop = stop
         self._settle = settle
+        self._late = frozenset(late)
         self._intents = 0
         # Several steps of one run may each have a transfer of their own.
         self._serial = secrets.token_hex(4)
@@ -276,7 +281,9 @@ class Transfer:
         An attempt that got no answer may have been carried out, and a later one then met what it had written: the look
         decides, also where the error says Conflict. Where it fails too, nobody knows, and the announcement stays open.
         """
-        if not error.unanswered:
+        # So it is where an earlier run's write, which a look had not found, was carried out between that and ours.
+        was_late = isinstance(error, Conflict) and (intended.dest, intended.key) in self._late
+        if not (error.unanswered or was_late):
             return Found(Fate.NOT_MADE)
         return await look_at(intended, self._opened, self._fingerprinter)
 

@@ -226,6 +226,19 @@ async def test_the_source_is_gone_before_it_is_settled(world: World) -> None:
     assert (counted(await world.sync()), await world.all("dst")) == ({"deleted": 1}, {})
 
 
+async def test_a_write_that_is_carried_out_late(world: World) -> None:
+    """A server that hung may do it once the look has found nothing: the same value, met by our next write, is ours."""
+    await _first(world)
+    world.lose("k", done=False)
+    await world.sync()
+    world.fault("dst").clear()
+    world.fault("dst").run("write_if", lambda key: world.put("dst", key, {"x": "1"}))
+    assert counted(await world.sync()) == {"created": 1}
+    assert world.state()["dst", "k"].owned
+    await world.remove("src", "k")
+    assert counted(await world.sync()) == {"deleted": 1}
+
+
 async def test_somebody_else_wrote_there(world: World) -> None:
     """What is not what was announced is theirs: told, never counted as ours, and never deleted by us."""
     await _first(world)

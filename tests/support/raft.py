@@ -10,11 +10,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from secretsync_core.demo.openbao import OpenBaoServer, free_port
 from support.http import Api
@@ -166,6 +168,27 @@ class RaftCluster:
             self._until(lambda: api.ask("GET", f"{name}/config").status == 200, f"the mount {name} serves")
         api.close()
         return name
+
+    def snapshot(self) -> bytes:
+        """All that it holds now."""
+        return self._raft("GET")
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put it back to what a snapshot holds, as of before; it elects anew, and is usable when this returns."""
+        self._raft("POST", snapshot)
+        api = self.api(self.wait_active())
+        self._until(lambda: api.ask("GET", "sys/mounts").status == 200, "it serves again")
+        api.close()
+
+    def _raft(self, method: str, body: bytes | None = None) -> bytes:
+        parts = urlsplit(self.active().address)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_PATIENCE)
+        connection.request(method, "/v1/sys/storage/raft/snapshot", body, {"X-Vault-Token": self.root_token})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        assert answer.status in (200, 204), answer.status
+        return content
 
     def stop(self) -> None:
         """Stop every node."""

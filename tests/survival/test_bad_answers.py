@@ -265,19 +265,20 @@ async def test_write_whose_answers_are_all_lost(world: World, dest_proxy: Watche
 
 
 async def test_write_that_nobody_saw(world: World, dest_proxy: Watcher) -> None:
-    """A write of which nothing can be found out counts as failed; it is not repeated, and never taken for ours."""
+    """A write of which nothing can be found out is uncertain; once it is seen it is ours, and was not repeated."""
     keys = world.source.fill(4)
     world.spec |= DELETES
     dest_proxy.cut(f"(POST|GET) .*/data/{keys[0]}$", after=0)
     report = await world.sync()
-    assert failure(report, keys[0]).code == "unavailable"
+    assert failure(report, keys[0]).code == "uncertain"
     dest_proxy.heal()
     report = await world.sync()
     assert report.ok
     assert world.dest.versions() == dict.fromkeys(keys, 1)
     world.source.forget(keys[0])
     report = await world.sync()
-    assert report.total(Result.DELETED) == 0
+    assert report.total(Result.DELETED) == 1
+    assert keys[0] not in world.dest.contents()
     world.assert_sound()
 
 

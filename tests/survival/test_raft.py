@@ -68,6 +68,35 @@ async def test_what_a_cluster_without_quorum_did_not_answer(
     assert set(world.dest.versions().values()) == {1}  # nothing was written twice
     for key in world.source.contents():
         world.source.forget(key)
-    assert (await world.sync()).total(Result.DELETED) == 60
+    report = await world.sync()
+    assert report.total(Result.DELETED) == 60, {key: world.story(key) for key in world.dest.contents()}
     assert world.dest.contents() == {}
+    world.assert_sound()
+
+
+async def test_a_snapshot_that_brings_a_deleted_copy_back(
+    cluster: RaftCluster, openbao: OpenBaoServer, mount: Mount, tmp_path: Path
+) -> None:
+    """The destination is restored from before a delete: the copy is drift for a check, and the next sync deletes it."""
+    world = World(
+        tmp_path,
+        side_of(openbao.address, openbao.root_token, mount(openbao), "SOURCE_TOKEN"),
+        side_of(cluster.active().address, cluster.root_token, "secret", "DEST_TOKEN"),
+        spec={"deletionPolicy": "Delete", "ownership": {"mark": True}},
+        environ={"SOURCE_TOKEN": openbao.root_token, "DEST_TOKEN": cluster.root_token},
+    )
+    keys = world.source.fill(10)
+    await world.sync()
+    snapshot = cluster.snapshot()
+    world.source.forget(keys[0])
+    assert (await world.sync()).total(Result.DELETED) == 1
+    cluster.restore(snapshot)
+    world.dest = side_of(cluster.wait_active().address, cluster.root_token, "secret", "DEST_TOKEN")
+    assert keys[0] in world.dest.contents()
+    report = await world.check()
+    assert [(change.key, change.reason) for change in report.drifted] == [(keys[0], "back-again")]
+    report = await world.sync()
+    assert (report.ok, report.total(Result.DELETED)) == (True, 1)
+    assert world.dest.contents() == world.source.contents()
+    assert (await world.check()).ok
     world.assert_sound()
