@@ -201,19 +201,20 @@ def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
 
 
 def _previous_was_ok(instance: dg.DagsterInstance, ledger: Ledger, job: str, record: dg.RunRecord) -> bool | None:
-    """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later.
+    """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later."""
+    found = history.later(history.before(ledger, job, record.dagster_run.run_id), _run_before(instance, job, record))
+    return found.ok if found is not None else None
 
-    A run that fails before it could write anything is not in the ledger.
-    """
-    known = history.before(ledger, job, record.dagster_run.run_id)
+
+def _run_before(instance: dg.DagsterInstance, job: str, record: dg.RunRecord) -> history.Before | None:
+    """The run before as Dagster has it, dry runs left out."""
     wanted = dg.RunsFilter(tags={JOB_TAG: job}, statuses=_ENDED, created_before=record.create_timestamp)
     for other in instance.get_run_records(wanted, limit=20):
         if other.dagster_run.run_id == record.dagster_run.run_id or _is_dry_run(other.dagster_run):
             continue
-        if known is not None and known.started >= other.create_timestamp.timestamp():
-            break
-        return other.dagster_run.status is dg.DagsterRunStatus.SUCCESS
-    return known.ok if known is not None else None
+        ok = other.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+        return history.Before(ok, other.create_timestamp.timestamp())
+    return None
 
 
 class _Memory:

@@ -125,6 +125,11 @@ class Report:
         return {*self.items_with(*NOT_DONE), *(error.item for error in self.errors)}
 
     @property
+    def unseen(self) -> list[Outcome]:
+        """Of a look for drift, the keys among ``failures`` that could not be looked at; the others drifted."""
+        return [each for each in self.failures if each.change.drift not in (Drift.CHANGED, Drift.REMOVED)]
+
+    @property
     def verdict(self) -> str:
         """How it ended, in one word for the ledger; empty where all is well."""
         return "stopped" if self.stopped else ("" if self.ok else "failed")

@@ -92,8 +92,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     else:
         mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} checked"
     output.line(f"{plan_view.heading(job, output)}: {mark}, in {duration(report.finished - report.started)}")
-    others = [outcome for outcome in report.failures if not outcome.change.reason.value.startswith(_DRIFT)]
-    if report.total(Result.FAILED, Result.REFUSED) > drifted and others:
+    if report.total(Result.FAILED, Result.REFUSED) > drifted and report.unseen:
         report_view.show_failures(report, output)
     if not output.quiet:
         many = len(job.spec.dest) > 1
@@ -107,6 +106,3 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
             )
         )
     output.flush()
-
-
-_DRIFT = ("drifted", "removed-outside")
