@@ -82,17 +82,25 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) ->
     )
 
 
+_SHOWN = {
+    "copied": (Result.CREATED, Result.UPDATED),
+    "unchanged": (Result.UNCHANGED, Result.SKIPPED),
+    "deleted": (Result.DELETED,),
+    "failed": NOT_DONE,
+}
+"""The results that are shown as one number, under its name."""
+
+
+def _tally(counts: Mapping[Result, int]) -> dict[str, int]:
+    return {name: sum(counts.get(result, 0) for result in results) for name, results in _SHOWN.items()}
+
+
 def numbers(
     counts: Mapping[Result, int], *, drifted: int = 0, seconds: float | None = None
 ) -> dict[str, dg.MetadataValue]:
     """Counts as numeric metadata, under names that stay the same from run to run, so that Dagster plots them."""
-    copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
     shown: dict[str, dg.MetadataValue] = {
-        "copied": dg.MetadataValue.int(copied),
-        "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
-        "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
-        "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in NOT_DONE)),
-        "drifted": dg.MetadataValue.int(drifted),
+        name: dg.MetadataValue.int(count) for name, count in {**_tally(counts), "drifted": drifted}.items()
     }
     if seconds is not None:
         shown["seconds"] = dg.MetadataValue.float(round(seconds, 3))
@@ -101,15 +109,9 @@ def numbers(
 
 def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
     """A run in a few lines of Markdown."""
-    lines = [
-        "| item | copied | unchanged | deleted | failed |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    lines = [f"| item | {' | '.join(_SHOWN)} |", f"|---|{'---:|' * len(_SHOWN)}"]
     for item, counts in sorted(report.counts.items()):
-        copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
-        same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
-        bad = sum(counts.get(result, 0) for result in NOT_DONE)
-        lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
+        lines.append(f"| {item} | {' | '.join(map(str, _tally(counts).values()))} |")
     if healed:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
     lines += [f"- {warning}" for warning in report.warnings[:20]]

@@ -110,6 +110,11 @@ class Report:
         wanted = results or tuple(Result)
         return sum(counts.get(result, 0) for counts in self.counts.values() for result in wanted)
 
+    @property
+    def totals(self) -> dict[Result, int]:
+        """How many secrets had each of the results, those of none included."""
+        return {result: self.total(result) for result in Result}
+
     def items_with(self, *results: Result) -> frozenset[str]:
         """The items of which a secret had one of these results."""
         return frozenset(item for item, counts in self.counts.items() if any(counts.get(result) for result in results))
@@ -143,7 +148,7 @@ class Report:
     @property
     def counted(self) -> str:
         """The counts as one line, ``name=number`` separated by spaces, for the ledger."""
-        counts = {result.value: self.total(result) for result in Result}
+        counts = {result.value: count for result, count in self.totals.items()}
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked

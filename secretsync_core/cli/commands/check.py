@@ -60,11 +60,7 @@ def _check(
     try:
         report, outcomes = event_loop.run(check)
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-        error = results.job_error(raised)
-        output.line(plan_view.heading(job, output))
-        output.flush()
-        output.failure(error)
-        return error.exit_code, results.failed_job(job, error)
+        return report_view.show_failed_job(raised, job, output)
     _show(report, job, output)
     _keep(report, options, call, output)
     return results.of_check(report), report_object(report, outcomes, report.drifted)
