@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.model.change import Drift
-from secretsync_core.run.findings import out_of_sync
+from secretsync_core.run.findings import is_in_sync, out_of_sync
 from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
@@ -44,7 +43,7 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
                 out = {each.item for each in out_of_sync(runtime.documents.jobs[job], opened.ledger)}
             last = found.last_run
             yield dg.AssetCheckResult(
-                passed=last is not None and last.ok and not out,
+                passed=is_in_sync(last, out),
                 metadata={
                     **out_of_sync_metadata(out),
                     "last run": last.run if last is not None else "there was none",
@@ -80,9 +79,8 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
                     )
                 )
                 opened.ledger.drift.keep(job, context.run_id, report.drifted, report.drifted_count)
-            unread = [outcome for outcome in report.failures if outcome.change.drift is Drift.UNKNOWN]
             problems = [error.message for error in report.errors]
-            problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in unread]
+            problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in report.unseen]
             summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
             keys = (
                 {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}

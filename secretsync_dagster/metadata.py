@@ -88,19 +88,25 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) ->
     )
 
 
+_SHOWN = {
+    "copied": (Result.CREATED, Result.UPDATED),
+    "unchanged": (Result.UNCHANGED, Result.SKIPPED),
+    "deleted": (Result.DELETED,),
+    "failed": NOT_DONE,
+}
+"""The results that are shown as one number, under its name."""
+
+
+def _tally(counts: Mapping[Result, int]) -> dict[str, int]:
+    return {name: sum(counts.get(result, 0) for result in results) for name, results in _SHOWN.items()}
+
+
 def numbers(
     counts: Mapping[Result, int], *, drifted: int = 0, seconds: float | None = None
 ) -> dict[str, dg.MetadataValue]:
     """Counts as numeric metadata, under names that stay the same from run to run, so that Dagster plots them."""
-    copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
-    shown: dict[str, dg.MetadataValue] = {
-        "copied": dg.MetadataValue.int(copied),
-        "unchanged": dg.MetadataValue.int(counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)),
-        "deleted": dg.MetadataValue.int(counts.get(Result.DELETED, 0)),
-        "failed": dg.MetadataValue.int(sum(counts.get(result, 0) for result in NOT_DONE)),
-        "uncertain": dg.MetadataValue.int(counts.get(Result.UNCERTAIN, 0)),  # of the failed ones
-        "drifted": dg.MetadataValue.int(drifted),
-    }
+    told = {**_tally(counts), "uncertain": counts.get(Result.UNCERTAIN, 0), "drifted": drifted}
+    shown: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in told.items()}
     if seconds is not None:
         shown["seconds"] = dg.MetadataValue.float(round(seconds, 3))
     return shown
@@ -108,15 +114,9 @@ def numbers(
 
 def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
     """A run in a few lines of Markdown."""
-    lines = [
-        "| item | copied | unchanged | deleted | failed |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    lines = [f"| item | {' | '.join(_SHOWN)} |", f"|---|{'---:|' * len(_SHOWN)}"]
     for item, counts in sorted(report.counts.items()):
-        copied = counts.get(Result.CREATED, 0) + counts.get(Result.UPDATED, 0)
-        same = counts.get(Result.UNCHANGED, 0) + counts.get(Result.SKIPPED, 0)
-        bad = sum(counts.get(result, 0) for result in NOT_DONE)
-        lines.append(f"| {item} | {copied} | {same} | {counts.get(Result.DELETED, 0)} | {bad} |")
+        lines.append(f"| {item} | {' | '.join(map(str, _tally(counts).values()))} |")
     if uncertain := report.total(Result.UNCERTAIN):
         lines += ["", uncertain_words(uncertain)]
     if healed:

@@ -202,12 +202,17 @@ def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
 def _previous_was_ok(
     instance: dg.DagsterInstance, ledger: Ledger, catalog: Catalog, job: str, record: dg.RunRecord
 ) -> bool | None:
-    """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later.
-
-    A run that fails before it could write anything is not in the ledger.
-    """
-    location = location_of_run(record.dagster_run)
+    """Whether the run before went well: as the ledger has it, or Dagster, where that one is the later."""
     known = history.before(ledger, job, record.dagster_run.run_id)
+    found = history.later(known, _run_before(instance, catalog, job, record))
+    return found.ok if found is not None else None
+
+
+def _run_before(
+    instance: dg.DagsterInstance, catalog: Catalog, job: str, record: dg.RunRecord
+) -> history.Before | None:
+    """The run before as Dagster has it, dry runs and those of other code locations left out."""
+    location = location_of_run(record.dagster_run)
     wanted = dg.RunsFilter(
         tags={JOB_TAG: catalog.job_tag(job)}, statuses=_ENDED, created_before=record.create_timestamp
     )
@@ -216,10 +221,9 @@ def _previous_was_ok(
             continue
         if is_of_another(other.dagster_run, location):
             continue
-        if known is not None and known.started >= other.create_timestamp.timestamp():
-            break
-        return other.dagster_run.status is dg.DagsterRunStatus.SUCCESS
-    return known.ok if known is not None else None
+        ok = other.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+        return history.Before(ok, other.create_timestamp.timestamp())
+    return None
 
 
 class _Memory:

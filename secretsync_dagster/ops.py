@@ -319,7 +319,7 @@ def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> I
 
 def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
     """What a step did in all, in numbers."""
-    return metadata.numbers(_totals(done), drifted=done.report.drifted_count, seconds=_seconds(done))
+    return metadata.numbers(done.report.totals, drifted=done.report.drifted_count, seconds=_seconds(done))
 
 
 def _described(shard: Shard) -> str:
@@ -396,10 +396,6 @@ def _step_of(
             claim,
             again=context.retry_number > 0,
         )
-
-
-def _totals(done: steps.Done) -> dict[Result, int]:
-    return {result: done.report.total(result) for result in Result}
 
 
 def _seconds(done: steps.Done) -> float:

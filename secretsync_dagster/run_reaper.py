@@ -18,7 +18,7 @@ import dagster as dg
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.ledger import Lease
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.run.lease import LEASE_SECONDS
+from secretsync_core.run.lease import is_forgotten
 from secretsync_core.run.record import close_run
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.lease_holders import run_of
@@ -30,9 +30,6 @@ from secretsync_dagster.shared_assets import watch_shared
 NAME = "secretsync_run_reaper"
 
 _INTERVAL_SECONDS = 15
-_FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
-"""After so long without a lease a worker on another machine, which renews it all the time, counts as lost."""
-
 _REASONS = {dg.DagsterRunStatus.CANCELED: "stopped", dg.DagsterRunStatus.FAILURE: "failed"}
 
 
@@ -86,17 +83,17 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
 
 def _fail_lost_runs(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> list[str]:
     """Note as failed what has no worker any more; gives the ids of those runs."""
-    long_ago = (time.time() - _FORGOTTEN_SECONDS) * 1e6
-    forgotten = {run_of(lease.holder) for lease in leases if lease.expires < long_ago}
+    now = time.time()
+    forgotten = {run_of(lease.holder) for lease in leases if is_forgotten(lease, now)}
     found = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         run = record.dagster_run
         if lost_its_worker(run) or (has_worker(run) and run.run_id in forgotten):
             # A worker notes the end of its run before its own: what is still going on now never will.
-            now = instance.get_run_by_id(run.run_id)
-            if now is not None and now.status is dg.DagsterRunStatus.STARTED:
+            current = instance.get_run_by_id(run.run_id)
+            if current is not None and current.status is dg.DagsterRunStatus.STARTED:
                 instance.report_run_failed(
-                    now, "The run worker is gone: it was killed, or its machine was. What it did is in the ledger."
+                    current, "The run worker is gone: it was killed, or its machine was. What it did is in the ledger."
                 )
                 found.append(run.run_id)
     return found

@@ -7,12 +7,12 @@ import json
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.gate import RetryPolicy
+from secretsync_core.run.news import Acted, news, remember
 from secretsync_core.run.watch import Sight, Watch
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
@@ -36,9 +36,6 @@ _BUSY = [
 
 _GRACE_SECONDS = 10.0
 """At most so much earlier than a job's interval says may it be asked about again."""
-
-_AGAIN_SECONDS = 600.0
-"""What was acted on and is still not in place is tried again after so long, and not at every tick."""
 
 
 def make_sensors(catalog: Catalog, made: Mapping[str, dg.JobDefinition]) -> list[dg.SensorDefinition]:
@@ -112,11 +109,7 @@ def _look(
 
 def _run_request(catalog: Catalog, job: str, sight: Sight, memory: "_Memory") -> tuple[dg.RunRequest | None, str]:
     """A request for a run of the job's touched items; or None, and why."""
-    fresh = sorted(item for item, digest in sight.touched.items() if memory.is_news(job, item, digest))
-    for item in fresh:
-        memory.act(job, item, sight.touched[item])
-    if not sight.errors:
-        memory.settle(job, sight.touched)
+    fresh = memory.take(job, sight)
     if fresh:
         return (
             dg.RunRequest(
@@ -152,13 +145,13 @@ class _Memory:
 
     def __init__(self, cursor: str | None, jobs: Collection[str]) -> None:
         self._asked: dict[str, float] = {}  # by interval: jobs of one interval are asked about together
-        self._acted: dict[str, dict[str, list[Any]]] = {}  # by job and item
+        self._acted: dict[str, dict[str, Acted]] = {}  # by job and item
         # People may put anything into a cursor; what is not ours is begun anew.
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             held = json.loads(cursor or "{}")
             asked = {str(interval): float(at) for interval, at in held["asked"].items()} if held else {}
             acted = {
-                job: {str(item): [digest, float(at)] for item, (digest, at) in items.items()}
+                job: {str(item): Acted(digest, float(at)) for item, (digest, at) in items.items()}
                 for job, items in (held["acted"].items() if held else ())
                 if job in jobs
             }
@@ -174,20 +167,14 @@ class _Memory:
         self._asked = {str(each): self._now if each in over else self._asked[str(each)] for each in intervals}
         return over
 
-    def is_news(self, job: str, item: str, digest: str | None) -> bool:
-        """Whether this sight of an item was not acted on, or long enough ago."""
-        acted = self._acted.get(job, {}).get(item)
-        return digest is None or acted is None or acted[0] != digest or self._now - acted[1] > _AGAIN_SECONDS
-
-    def act(self, job: str, item: str, digest: str | None) -> None:
-        """Remember that this sight of an item is acted on."""
-        self._acted.setdefault(job, {})[item] = [digest, self._now]
-
-    def settle(self, job: str, touched: Collection[str]) -> None:
-        """Forget the items of a job that are in place: Dagster keeps a copy of the cursor with every tick."""
-        kept = {item: acted for item, acted in self._acted.pop(job, {}).items() if item in touched}
-        if kept:
+    def take(self, job: str, sight: Sight) -> list[str]:
+        """The items of a job that are to be synced now; remembers that they are."""
+        acted = self._acted.pop(job, {})
+        fresh = news(sight, acted, self._now)
+        # As little as can be: Dagster keeps a copy of the cursor with every tick.
+        if kept := remember(sight, acted, fresh, self._now):
             self._acted[job] = kept
+        return fresh
 
     def text(self) -> str:
         """The cursor for the next tick."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from secretsync_core.cli import plan_view, results
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang
 from secretsync_core.cli.paint import cells
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.cli.output import Output
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError, Outcome, Report
+    from secretsync_core.schema.documents import JobDocument
 
 SHOWN = 20
 """How many failures, and how many drifted keys, are shown."""
@@ -95,6 +97,15 @@ def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: 
         output.line(hang(output.paint(plain, "yellow"), cells(plain), text, output.columns, 6))
     if count > len(shown):
         output.line(f"    ... and {number(count - len(shown))} more; --output json lists them")
+
+
+def show_failed_job(raised: Exception, job: JobDocument, output: Output) -> tuple[int, dict[str, Any]]:
+    """What kept a whole job from being looked at; gives its exit code and its JSON. Raises what is no error of ours."""
+    error = results.job_error(raised)
+    output.line(plan_view.heading(job, output))
+    output.flush()
+    output.failure(error)
+    return error.exit_code, results.failed_job(job, error)
 
 
 def show_errors(errors: Sequence[ItemError], output: Output) -> None:

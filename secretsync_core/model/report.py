@@ -120,6 +120,11 @@ class Report:
         wanted = results or tuple(Result)
         return sum(counts.get(result, 0) for counts in self.counts.values() for result in wanted)
 
+    @property
+    def totals(self) -> dict[Result, int]:
+        """How many secrets had each of the results, those of none included."""
+        return {result: self.total(result) for result in Result}
+
     def items_with(self, *results: Result) -> frozenset[str]:
         """The items of which a secret had one of these results."""
         return frozenset(item for item, counts in self.counts.items() if any(counts.get(result) for result in results))
@@ -135,6 +140,11 @@ class Report:
         return {*self.items_with(*NOT_DONE), *(error.item for error in self.errors)}
 
     @property
+    def unseen(self) -> list[Outcome]:
+        """Of a look for drift, the keys among ``failures`` that could not be looked at; the others drifted."""
+        return [each for each in self.failures if each.change.drift not in (Drift.CHANGED, Drift.REMOVED)]
+
+    @property
     def verdict(self) -> str:
         """How it ended, in one word for the ledger; empty where all is well."""
         return "stopped" if self.stopped else ("" if self.ok else "failed")
@@ -148,7 +158,7 @@ class Report:
     @property
     def counted(self) -> str:
         """The counts as one line, ``name=number`` separated by spaces, for the ledger."""
-        counts = {result.value: self.total(result) for result in Result}
+        counts = {result.value: count for result, count in self.totals.items()}
         counts["errors"] = len(self.errors)
         counts["drifted"] = self.drifted_count
         counts["blocked"] = self.blocked

@@ -97,7 +97,7 @@ def of_report(report: Report) -> Ending:
         report.job,
         report.run,
         report.ok,
-        _without_zeros({result.value: report.total(result) for result in Result}),
+        _without_zeros(report.totals),
         _first(failed),
         report.total(Result.FAILED),
         _first(uncertain),
@@ -161,7 +161,7 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
         job,
         run,
         ok,
-        _without_zeros({result.value: counts[result] for result in Result}),
+        _without_zeros({result: counts[result] for result in Result}),
         _first(failed),
         len(failed),
         _first(uncertain),
@@ -173,8 +173,8 @@ def of_run(ledger: Ledger, job: str, run: str, *, ok: bool, errors: Sequence[str
     )
 
 
-def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+def _without_zeros(counts: Mapping[Result, int]) -> dict[str, int]:
+    return {result.value: count for result, count in counts.items() if count}
 
 
 def _first(keys: list[Key]) -> tuple[Key, ...]:

@@ -19,6 +19,16 @@ class Before(NamedTuple):
     started: float
 
 
+def later(known: Before | None, other: Before | None) -> Before | None:
+    """The later of two that may be the run before, ``known`` to the ledger and to whoever orchestrates runs.
+
+    A run that fails before it could write anything is not in the ledger.
+    """
+    if known is None or other is None:
+        return known or other
+    return known if known.started >= other.started else other
+
+
 _LOOKED_AT = 100
 
 

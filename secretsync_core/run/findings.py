@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.audit.schema import WITH_RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from secretsync_core.audit.drift import Look
     from secretsync_core.audit.items import OutOfSync
-    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.ledger import Ledger, RunSummary
     from secretsync_core.schema.documents import JobDocument
 
 
@@ -42,3 +42,11 @@ def out_of_sync(job: JobDocument, ledger: Ledger) -> list[OutOfSync]:
 def names_of(job: JobDocument) -> set[str]:
     """All of ``job`` that can be out of sync: its items, and an empty name for the job as a whole."""
     return {"", *(item.name or "" for item in job.spec.plan)}
+
+
+def is_in_sync(last: RunSummary | None, out: Collection[str]) -> bool:
+    """Whether a job is in sync, by its ``last`` run and what any run left ``out``: that one may have had other items.
+
+    A job that never ran is not, nor one whose last run was cut off: nobody knows what that one left behind.
+    """
+    return last is not None and last.ok and not out

@@ -17,11 +17,13 @@ from secretsync_core.run.record import LeaseLost
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.ledger import Lease, Ledger
     from secretsync_core.run.record import Recorder
 
 LEASE_SECONDS = 60.0
 """How long a lease lasts without being renewed: after so long a dead holder on another machine is taken over."""
+
+_FORGOTTEN_SECONDS = 2 * LEASE_SECONDS
 
 PATIENCE_SECONDS = 3600.0
 """How long a run waits for one that is worth waiting for."""
@@ -49,6 +51,14 @@ class Claim:
     is_dead: Callable[[str], bool]
     keep: bool = False
     is_worth_waiting_for: Callable[[str], bool] = _never
+
+
+def is_forgotten(lease: Lease, now: float) -> bool:
+    """Whether a lease ended so long before ``now``, in seconds since the epoch, that its holder counts as lost.
+
+    A holder that lives renews it three times as often as it has to, on whatever machine it is.
+    """
+    return now - lease.expires / 1e6 > _FORGOTTEN_SECONDS
 
 
 def claim_of_this_process() -> Claim:

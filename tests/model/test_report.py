@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secretsync_core import errors
-from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import NOT_DONE, ItemError, Outcome, Report, Result, may_heal
 
 
@@ -33,6 +33,15 @@ def test_errors_leave_their_items_out() -> None:
     report = _report(a=Result.CREATED)
     report.errors = [ItemError("b", "unavailable", "away", "", 3), ItemError("", "lost", "lost", "", 3)]
     assert report.out_of_sync == {"b", ""}
+
+
+def test_what_a_look_for_drift_could_not_see_is_told_apart() -> None:
+    """Drifted keys count as failed, too; the others could not be looked at."""
+    report = _report()
+    for drift in Drift:
+        change = Change("a", "dest", drift.value, Action.COMPARE, Reason.CANNOT_SEE, drift=drift)
+        report.add(Outcome(change, Result.FAILED))
+    assert [outcome.change.drift for outcome in report.unseen] == [Drift.NONE, Drift.UNKNOWN]
 
 
 def test_what_may_heal_is_what_trying_again_helps() -> None:

@@ -94,13 +94,34 @@ async def test_a_part_that_is_not_ok_leaves_its_item_out(world: World) -> None:
     assert [each.item for each in world.ledger.items.out_of_sync("job")] == ["alpha"]
 
 
+async def test_a_part_that_is_stopped_after_its_last_write_leaves_its_item_out(world: World) -> None:
+    """It did not get to its end; the audit, or the next run, finds that all is in place."""
+    world.job(TWO)
+    await _seed(world)
+    _, (alpha, _) = await _expand(world)
+    step = _step(world)
+
+    async def stop(_: str) -> None:
+        step.stop.set()
+
+    world.fault("dst").run("write_if", stop, times=None, after=True)
+    done = await steps.transfer(step, alpha)
+    assert done.report.out_of_sync == set()
+    assert (done.out, done.well) == (frozenset({"alpha"}), ())
+
+
 async def test_the_end_says_of_each_item_once_that_it_is_well(world: World) -> None:
     """Not again of what a step of this run said it of, unless the audit itself had to copy something of it."""
     world.job(TWO)
     await _seed(world)
-    manifest, (alpha, beta) = await _expand(world)
-    moved = [(await steps.transfer(_step(world), shard)).moved for shard in (alpha, beta)]
+    assert (await world.sync()).ok
     await world.put("src", "alpha/1", {"x": "new"})
+    manifest, (alpha,) = await _expand(world)
+    assert manifest.shown == ("beta",)
+    moved = [(await steps.transfer(_step(world), alpha)).moved]
+    done = await steps.audit(_step(world), manifest, moved)
+    assert (done.out, done.well, done.healed) == (frozenset(), (), 0)
+    await world.put("src", "alpha/2", {"x": "new"})
     done = await steps.audit(_step(world), manifest, moved)
     assert (done.out, done.well, done.healed) == (frozenset(), ("alpha",), 1)
     done = await steps.audit(_step(world, "another"), manifest, moved)

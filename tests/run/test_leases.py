@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from run.world import counted
+from secretsync_core.audit.ledger import Lease
 from secretsync_core.errors import LeaseHeld
 from secretsync_core.run import lease
 from secretsync_core.run.record import Recorder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from run.world import World
 
 ALL = "- {name: all, query: {}}"
+NOW = 1e9
 
 
 async def _two(world: World) -> None:
@@ -161,3 +163,9 @@ async def test_a_holder_that_is_worth_waiting_for(world: World, monkeypatch: pyt
                 pass
     finally:
         await recorder.aclose()
+
+
+@pytest.mark.parametrize(("seconds", "forgotten"), [(-60, False), (0, False), (119, False), (121, True)])
+def test_a_lease_that_ended_long_ago_is_forgotten(seconds: float, forgotten: bool) -> None:
+    """Nobody renews it any more: two whole leases long it was neither renewed nor given back."""
+    assert lease.is_forgotten(Lease("job", "elsewhere/1/2/abc", 0, int((NOW - seconds) * 1e6)), NOW) is forgotten

@@ -60,11 +60,7 @@ def _check(
     try:
         report, outcomes = event_loop.run(check)
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-        error = results.job_error(raised)
-        output.line(plan_view.heading(job, output))
-        output.flush()
-        output.failure(error)
-        return error.exit_code, results.failed_job(job, error)
+        return report_view.show_failed_job(raised, job, output)
     _show(report, job, output)
     _keep(report, options, call, output)
     return results.of_check(report), report_object(report, outcomes, report.drifted)
@@ -92,8 +88,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     else:
         mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} checked"
     output.line(f"{plan_view.heading(job, output)}: {mark}, in {duration(report.finished - report.started)}")
-    others = [outcome for outcome in report.failures if not outcome.change.reason.value.startswith(_DRIFT)]
-    if report.total(Result.FAILED, Result.REFUSED) > drifted and others:
+    if report.total(Result.FAILED, Result.REFUSED) > drifted and report.unseen:
         report_view.show_failures(report, output)
     if not output.quiet:
         many = len(job.spec.dest) > 1
@@ -107,6 +102,3 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
             )
         )
     output.flush()
-
-
-_DRIFT = ("drifted", "removed-outside")

@@ -31,12 +31,9 @@ def run(output: Output, call: Call, options: Options, *, show_all: bool, detaile
             try:
                 planned = _plan(job, documents, opened, workspace.fingerprint_key(call, opened), options, output)
             except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-                error = results.job_error(raised)
-                output.line(plan_view.heading(job, output))
-                output.flush()
-                output.failure(error)
-                codes.append(error.exit_code)
-                found.append(results.failed_job(job, error))
+                code, result = report_view.show_failed_job(raised, job, output)
+                codes.append(code)
+                found.append(result)
                 continue
             codes.append(results.of_plan(planned, detailed=detailed_exitcode))
             if output.json:

@@ -71,11 +71,7 @@ async def _sync(
                 stop=stop.event,
             )
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-        error = results.job_error(raised)
-        output.line(plan_view.heading(job, output))
-        output.flush()
-        output.failure(error)
-        return error.exit_code, results.failed_job(job, error), error
+        return *report_view.show_failed_job(raised, job, output), results.job_error(raised)
     _show(report, job, output)
     return results.of_sync(report), report_object(report, observer.outcomes, report.drifted), report
 
