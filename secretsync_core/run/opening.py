@@ -16,6 +16,7 @@ from secretsync_core.stores.base import (
     Deleter,
     Lister,
     Marker,
+    Positioned,
     Reader,
     StoreContext,
     Writer,
@@ -52,7 +53,18 @@ class Halves:
     Found out once: asking a protocol whether an object implements it is too slow to do for every secret.
     """
 
-    __slots__ = ("conditional", "creator", "deleter", "facts", "lister", "marker", "reader", "store", "writer")
+    __slots__ = (
+        "conditional",
+        "creator",
+        "deleter",
+        "facts",
+        "lister",
+        "marker",
+        "positioned",
+        "reader",
+        "store",
+        "writer",
+    )
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -64,6 +76,7 @@ class Halves:
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
+        self.positioned = store if isinstance(store, Positioned) else None
 
 
 @dataclass(slots=True)

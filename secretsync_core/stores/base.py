@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
 
 T = TypeVar("T")
@@ -165,6 +166,19 @@ class Marker(Store, Protocol):
 
     async def mark(self, key: str) -> None:
         """Put the context's mark on a secret that is there, in place of any other. Raises SecretNotFound."""
+        ...
+
+
+@runtime_checkable
+class Positioned(Store, Protocol):
+    """Knows from the answers that it had so far who answered, and how far that server had got.
+
+    A server that is behind (a standby, a cache, a restored snapshot) is told by it from one that is not. An answer
+    that may have come from such a server although the store could have asked for a better one does not count.
+    """
+
+    async def position(self) -> Position | None:
+        """The position so far; None where no answer has told any. Asks the server for nothing."""
         ...
 
 
