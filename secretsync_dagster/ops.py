@@ -45,6 +45,11 @@ class SyncConfig(dg.Config):
         description="Take over the secrets that exist at these destination keys; with several destinations also as "
         "DESTINATION:KEY.",
     )
+    restored: list[str] = Field(
+        default=[],
+        description="Take these stores as they are, though older than the ledger knows them: they were restored or "
+        "replaced.",
+    )
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -75,7 +80,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             if config.dryRun:
                 with _step_of(context, runtime) as step:
                     manifest, changes = run_async(
-                        steps.preview(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                        steps.preview(
+                            step, job, items=items, verify=config.verify, adopt=config.adopt, restored=config.restored
+                        )
                     )
                 context.add_output_metadata(
                     {
@@ -90,7 +97,14 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                 try:
                     with _step_of(context, runtime, waits=True) as step:
                         manifest, shards = run_async(
-                            steps.expand(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                            steps.expand(
+                                step,
+                                job,
+                                items=items,
+                                verify=config.verify,
+                                adopt=config.adopt,
+                                restored=config.restored,
+                            )
                         )
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item

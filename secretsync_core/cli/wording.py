@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     Reason.ITEM_GONE: "its plan item was removed",
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed by someone else",
+    Reason.OLDER_VERSION: "older than what this job knows",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -52,6 +53,9 @@ REASONS: dict[str, str] = {
     "access-denied": "access denied by the store",
     "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
+    "server-behind": "the store is behind what this job knows",
+    "other-server": "another server answers for the store",
+    "two-servers": "two servers answer for the store",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }

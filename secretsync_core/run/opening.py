@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.model.capabilities import Ability, StoreFacts
+    from secretsync_core.model.position import Position
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import Documents
@@ -84,13 +85,16 @@ class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open.
 
     ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
-    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with.
+    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with. ``reached``
+    is how far the servers had got, by the text of a place, when the run began; ``distrusted`` are older.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     aside: list[Store] = field(default_factory=list)
+    reached: dict[str, Position] = field(default_factory=dict)
+    distrusted: set[str] = field(default_factory=set)
     mark: str = ""
     former_marks: tuple[str, ...] = ()
 

@@ -18,6 +18,7 @@ from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter, owner_marks
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
+from secretsync_core.run.positions import keep_positions, known_positions
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
@@ -108,6 +109,11 @@ class Run:
         known = [item for item in out if not item or item in self.plan.names]
         await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
 
+    async def keep_positions(self) -> None:
+        """Keep in the ledger how far the servers have got that this run has asked."""
+        names = [*self.plan.sources, *self.plan.spec.dest]
+        await keep_positions(names, self.plan, self.opened, self._ledger, self.recorder)
+
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
         names = () if report.stopped else ("", *(item.name for item in self.plan.items))
@@ -137,12 +143,14 @@ async def open_run(
     stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
     recorder = Recorder(ledger, plan.job, claim.holder)
     try:
+        reached = await known_positions(ledger, recorder)
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),
             open_stores(
                 plan, documents, environ=environ, retry=retry, stop=stop, marks=owner_marks(plan.job, fingerprint_key)
             ) as opened,
         ):
+            opened.reached = reached
             binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)
             yield Run(
                 plan, ledger, recorder, opened, Fingerprinter(fingerprint_key, binding.names), name, stop, binding

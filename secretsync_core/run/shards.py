@@ -61,6 +61,7 @@ class Shard:
         settles: the items that are in sync once it is done.
         unchanged: how many secrets of the item need nothing; they are in no change.
         adopt: the destination keys that the run takes over.
+        restored: the stores that the run takes as they are.
     """
 
     job: str
@@ -79,6 +80,7 @@ class Shard:
     settles: tuple[str, ...] = ()
     unchanged: int = 0
     adopt: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
 
     @property
     def covers(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ class Manifest:
         shown: the items that needed nothing, and whose state was shown already.
         requests: requests by store and kind, to find out all this.
         adopt: the destination keys that the run takes over.
+        restored: the stores that the run takes as they are.
     """
 
     job: str
@@ -136,6 +139,7 @@ class Manifest:
     shown: tuple[str, ...] = ()
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
     adopt: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
 
 
 def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.inventory import Gap
+from secretsync_core.model.position import Position
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.kubernetes.answers import (
     METADATA,
@@ -62,6 +63,8 @@ class Listing:
         self._namespace = namespace
         self._confirmed = namespace is None
         self._denied: set[Scope] = set()  # what we may not list
+        self.position: Position | None = None
+        """How far the server was, by the ``resourceVersion`` of listings: numbers, as far as it gives numbers."""
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
@@ -109,7 +112,13 @@ class Listing:
         if "items" not in answer or not isinstance(token, str | None) or type(remaining) not in (int, NoneType):
             raise nonsense(store)
         token, remaining = token or "", remaining or 0
+        self._note(about.get("resourceVersion"))
         return [_kept(metadata_of(item, store)) for item in items or ()], token, remaining
+
+    def _note(self, version: object) -> None:
+        if isinstance(version, str) and version.isascii() and version.isdecimal() and (number := int(version)):
+            before = self.position or Position("", number, number)
+            self.position = Position("", min(number, before.lowest or number), max(number, before.highest or number))
 
     def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
         query: dict[str, str | int] = {"limit": PAGE}
