@@ -50,19 +50,19 @@ async def fault_of(name: str, plan: JobPlan, opened: OpenStores) -> SecretSyncEr
     if position is None or known is None:
         return None
     error: StoreError | None = None
-    hint = f"if it was truly restored or replaced, `secretsync sync {plan.job} --restored {name}` takes it as it is"
     if position.is_of_another_server(known):
         if name not in plan.spec.dest:
             error = OtherServer(
                 f"{name} is another server than the ledger knows: it was {known.server}, and {position.server} answers",
                 store=name,
-                hint=hint,
+                hint=f"if it was truly replaced, `secretsync sync {plan.job} --restored {name}` takes it as it is",
             )
     elif position.is_behind(known):
         error = ServerBehind(
             f"{name} is behind: it answers as of {position.lowest}, and the ledger has known it at {known.highest}",
             store=name,
-            hint=f"is it a standby that is cut off? {hint}",
+            hint="is it a standby that is cut off? if it was truly restored, `secretsync sync"
+            f" {plan.job} --restored {name}` takes it as it is",
         )
     if error is not None:
         opened.distrusted.add(name)

@@ -55,7 +55,7 @@ class Servers:
 
         patch.setattr(MemoryStore, "facts", property(facts))
         patch.setattr(MemoryStore, "position", position, raising=False)
-        patch.setattr(memory.secrets, "token_hex", self._moment)
+        patch.setattr("secretsync_core.stores.memory.secrets.token_hex", self._moment)
 
     def _moment(self, _: int) -> str:
         tick = next(self._ticks)

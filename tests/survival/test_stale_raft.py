@@ -11,7 +11,8 @@ from support.raft import RaftCluster
 
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.vault import VaultConfig, open_store
+from secretsync_core.stores.vault import open_store
+from secretsync_core.stores.vault.config import VaultConfig
 from secretsync_core.testing.gates import CountingGate
 from survival.world import World, side_of
 
@@ -53,7 +54,9 @@ async def test_a_standby_leaves_every_read_to_the_active_node(cluster: RaftClust
     """What was written a moment before is what is read at a standby, 60 times of 60, and listed there."""
     api, standby = cluster.api(), cluster.standbys()[0]
     there = cluster.api(standby)
-    while there.ask("GET", "secret/config").status != 200:  # it upgrades a new mount a little later than the leader
+    for _ in range(100):  # a standby upgrades a new mount a little later than the leader
+        if there.ask("GET", "secret/config").status == 200:
+            break
         await asyncio.sleep(0.1)
     section = {"address": standby.address, "auth": {"token": {"value": cluster.root_token}}}
     config = VaultConfig.model_validate({**section, **({"kvVersion": 2} if pinned else {})})
