@@ -17,6 +17,9 @@
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
+     |    +-- ServerBehind      3   the server is older than the ledger knows, and decides nothing
+     |    +-- OtherServer       3   it is another server than the ledger knows, and decides nothing
+     |    +-- TwoServers        3   answers of one store are of two servers
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
      |         +-- MalformedAnswer  3   its answer makes no sense, and decides nothing     retryable
@@ -193,6 +196,24 @@ class StoreLost(StoreUnavailable):
     code = "lost"
     retryable = False
     unanswered = False
+
+
+class ServerBehind(StoreError):
+    """The server's state is older than one that the ledger knows: a standby that is cut off, or a restored snapshot."""
+
+    code = "server-behind"
+
+
+class OtherServer(StoreError):
+    """Another server answers than the ledger knows: nothing that it says is of the secrets that were there."""
+
+    code = "other-server"
+
+
+class TwoServers(StoreError):
+    """Two servers, with secrets of their own, answer at one address."""
+
+    code = "two-servers"
 
 
 class RateLimited(StoreError):

@@ -47,6 +47,11 @@ class SyncConfig(dg.Config):
         "DESTINATION:KEY.",
     )
     undo: UndoConfig = UndoConfig()
+    restored: list[str] = Field(
+        default=[],
+        description="Take these stores as they are, though older than the ledger knows them: they were restored or "
+        "replaced.",
+    )
 
 
 _CONFIG_SCHEMA = SyncConfig.to_config_schema()
@@ -87,7 +92,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                     context.log.warning("%s; %s", refused.message, refused.hint)
                 with _step_of(context, runtime) as step:
                     manifest, changes = run_async(
-                        steps.preview(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                        steps.preview(
+                            step, job, items=items, verify=config.verify, adopt=config.adopt, restored=config.restored
+                        )
                     )
                 context.add_output_metadata(
                     {
@@ -102,7 +109,14 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                 try:
                     with _step_of(context, runtime, waits=True) as step:
                         manifest, shards = run_async(
-                            steps.expand(step, job, items=items, verify=config.verify, adopt=config.adopt)
+                            steps.expand(
+                                step,
+                                job,
+                                items=items,
+                                verify=config.verify,
+                                adopt=config.adopt,
+                                restored=config.restored,
+                            )
                         )
                 except (LeaseHeld, UsageError):
                     raise  # the other run will tell; and a call that is wrong says nothing of any item

@@ -67,6 +67,14 @@ class LiveKeys:
         with self._database.read() as transaction:
             yield from state.origins(transaction, job, item)
 
+    def overwritten(self, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:
+        """What the latest write of each of ``keys`` has replaced, by key: versions that stood at ``dest`` before it.
+
+        Only writes after ``since``, in microseconds since the epoch.
+        """
+        with self._database.read() as transaction:
+            return state.overwritten(transaction, job, dest, keys, since)
+
     def origins_of(self, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
         """Stream (key, what it came of) for those of ``keys`` that are live at ``dest``."""
         with self._database.read() as transaction:

@@ -114,6 +114,14 @@ class Places:
             row = transaction.one("SELECT position FROM positions WHERE place = ?", (text_of(place),))
             return str(row[0]) if row else ""
 
+    def positions(self) -> dict[str, str]:
+        """How far every server had got that a run has asked, by the text of its place."""
+        with self._database.read() as transaction:
+            if facts.version(transaction) < WITH_PLACES:
+                return {}
+            return {str(place): str(position) for place, position in
+                    transaction.rows("SELECT place, position FROM positions", ())}  # fmt: skip
+
     def reached(self, place: Place, position: str) -> None:
         """Keep how far the server at a place has got."""
         text = text_of(place)

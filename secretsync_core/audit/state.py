@@ -47,6 +47,7 @@ _SAYS = itemgetter(*(COLUMNS.index(name) for name in ("event", "action", "reason
 _FROM_RECORD = itemgetter(*(COLUMNS.index(name) for name in STATE))
 
 _IN = 500
+_ANNOUNCED_WITHIN = 20_000  # records
 
 
 def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
@@ -148,6 +149,35 @@ def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[s
         for seq, key, version, definition in rows:
             _, source, source_key = found[seq]
             yield key, Origin(str(source), str(source_key), version, intern(definition.hex()))
+
+
+def overwritten(transaction: Transaction, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:
+    """What stood at ``dest`` before the latest write of each of ``keys``: its version, where the write said one."""
+    found: dict[str, str] = {}
+    wanted = sorted(set(keys))
+    for start in range(0, len(wanted), _IN):
+        some = wanted[start : start + _IN]
+        places = ", ".join("?" * len(some))
+        live = f"SELECT seq FROM current WHERE job = ? AND dest = ? AND key IN ({places})"  # noqa: S608
+        numbers = [row[0] for row in transaction.rows(live, (job, dest, *some))]
+        marks = ", ".join("?" * len(numbers))
+        told = f"""SELECT intent, key, seq FROM ledger WHERE job = ? AND seq IN ({marks})
+                   AND event = 'done' AND time >= ?"""  # noqa: S608
+        writes = {
+            (str(intent), str(key)): cast("int", seq)
+            for intent, key, seq in (transaction.rows(told, (job, *numbers, since)) if numbers else ())
+        }
+        if not writes:
+            continue
+        # Each write was announced shortly before it was done.
+        first, last = min(writes.values()) - _ANNOUNCED_WITHIN, max(writes.values())
+        announced = transaction.rows(
+            "SELECT intent, key, dest_version FROM ledger WHERE job = ? AND seq BETWEEN ? AND ?"
+            " AND event = 'intended' AND dest = ? AND dest_version IS NOT NULL",
+            (job, first, last, dest),
+        )
+        found |= {str(key): str(version) for intent, key, version in announced if (intent, key) in writes}
+    return found
 
 
 def count(transaction: Transaction, job: str) -> int:

@@ -113,6 +113,13 @@ Adopt = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+Restored = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--restored", metavar="STORE",
+        help="Take STORE as it is, though older than known: it was restored or replaced.", show_default=False,
+    ),
+]  # fmt: skip
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
 
 
@@ -173,6 +180,7 @@ def plan(
     verify: Verify = False,
     max_delete: MaxDelete = None,
     adopt: Adopt = None,
+    restored: Restored = None,
     show_all: Annotated[
         bool, typer.Option("--all", "-a", "-v", help="Show every key, including unchanged ones.")
     ] = False,
@@ -184,14 +192,13 @@ def plan(
 ) -> int:
     """Show what a sync would do with each key, and why. Writes nothing."""
     from secretsync_core.cli.commands import plan as command
-    from secretsync_core.run.options import Options
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
         lambda out: command.run(
             out,
             call,
-            Options(frozenset(call.items), verify, max_delete=max_delete, adopt=frozenset(adopt or ())),
+            _options(call, verify, max_delete, adopt, restored),
             show_all=show_all,
             detailed_exitcode=detailed_exitcode,
         ),
@@ -212,18 +219,16 @@ def sync(
     verify: Verify = False,
     max_delete: MaxDelete = None,
     adopt: Adopt = None,
+    restored: Restored = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
     """Copy what differs, and record it. Ctrl-C finishes requests in flight; a second Ctrl-C stops at once."""
     from secretsync_core.cli.commands import sync as command
-    from secretsync_core.run.options import Options
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(
-            out, call, Options(frozenset(call.items), verify, max_delete=max_delete, adopt=frozenset(adopt or ()))
-        ),
+        lambda out: command.run(out, call, _options(call, verify, max_delete, adopt, restored)),
         json=output is Form.json,
         quiet=quiet,
     )
@@ -532,6 +537,20 @@ def _call(
     ledger: str | None,
 ) -> Call:
     return Call(config, tuple(jobs or ()), tuple(items or ()), source, dest, job, ledger)
+
+
+def _options(
+    call: Call, verify: bool, max_delete: int | None, adopt: list[str] | None, restored: list[str] | None
+) -> Any:
+    from secretsync_core.run.options import Options
+
+    return Options(
+        frozenset(call.items),
+        verify,
+        max_delete=max_delete,
+        adopt=frozenset(adopt or ()),
+        restored=frozenset(restored or ()),
+    )
 
 
 def run(arguments: list[str]) -> int:

@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed outside SecretSync",
     Reason.BACK_AGAIN: "there again, after this job had deleted it",
+    Reason.OLDER_VERSION: "older than what this job knows",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
@@ -62,6 +63,9 @@ REASONS: dict[str, str] = {
     "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
     "malformed-answer": "the store's answer made no sense",
+    "server-behind": "the store is behind what this job knows",
+    "other-server": "another server answers for the store",
+    "two-servers": "two servers answer for the store",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
 }

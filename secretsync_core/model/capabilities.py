@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from secretsync_core.model.versions import VersionOrder
+
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
 
@@ -102,6 +104,8 @@ class StoreFacts:
         limits: the bounds it sets.
         idle_writes: whether writing the very value that is there is no write, and leaves the version as it is.
         place: where its secrets are; None where it does not say, and it is then known by its name alone.
+        version_order: what its version tokens tell of which one is older.
+        lags: whether a look may for a while show the version that was there before our own write.
     """
 
     name: str
@@ -111,6 +115,8 @@ class StoreFacts:
     limits: StoreLimits = field(default_factory=StoreLimits)
     idle_writes: bool = False
     place: Place | None = None
+    version_order: VersionOrder = VersionOrder.NONE
+    lags: bool = False
 
     @property
     def is_particular(self) -> bool:

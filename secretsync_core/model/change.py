@@ -50,6 +50,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not-found"
     CHANGED_OUTSIDE = "changed-outside"  # not deleted, because somebody changed it since
     BACK_AGAIN = "back-again"  # this job deleted it, and it is there once more
+    OLDER_VERSION = "older-version"  # a source or a destination shows a version older than the ledger knows
     NOT_OURS = "not-ours"  # not deleted, because it carries another owner's mark
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed

@@ -6,9 +6,10 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError, ServerBehind
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.plan import SourceRef
+from secretsync_core.model.versions import is_older
 from secretsync_core.run.convert import VALUE, blob_to_fields, to_shape
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
@@ -100,6 +101,7 @@ class Comparer:
         facts = self._opened.stores[change.dest].facts
         shape = facts.shape
         if wanted.source_version != change.source_version:
+            self._check_age(change, wanted)
             change = change._replace(source_version=wanted.source_version, known=False)
         ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
         check_fits(ours_now, facts, change.key)
@@ -168,6 +170,20 @@ class Comparer:
         """Whether the ledger says that only some fields of a secret are ours, whatever its policy is by now."""
         recorded = await self._recorded(change)
         return recorded is not None and bool(recorded[1])
+
+    def _check_age(self, change: Change, wanted: Wanted) -> None:
+        """Raise ServerBehind where what was read of a source is older than what it has listed."""
+        if len(change.sources) != 1:
+            return
+        store, key = change.sources[0].store, change.sources[0].key
+        order = self._opened.get(store).facts.version_order
+        if is_older(wanted.source_version, change.source_version, order):
+            raise ServerBehind(
+                f"{store} gives an older version of {key} than it has listed",
+                store=store,
+                key=key,
+                hint="several servers may answer there, and one of them be behind; sync again",
+            )
 
     async def without_ours(self, change: Change) -> tuple[SecretValue | None, str, str | None]:
         """With Merge, what stands at a destination besides our fields (None: nothing), our fields, and its version."""

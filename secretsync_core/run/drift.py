@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
+from secretsync_core.model.versions import is_older
 from secretsync_core.run.look import look_at_keys
+from secretsync_core.run.older import trust_own_writes
 from secretsync_core.run.opening import job_error
+from secretsync_core.run.positions import fault_of
 from secretsync_core.run.returned import find_returned
 
 if TYPE_CHECKING:
@@ -82,9 +85,20 @@ async def _look_at(
         report.errors.append(job_error(error))
         return
 
+    if (fault := await fault_of(dest, plan, opened)) is not None:
+        report.errors.append(job_error(fault))
+        return
+    facts = opened.stores[dest].facts
+    view = await trust_own_writes(dest, view, known, recorder, lags=facts.lags)
     doubtful: list[str] = []
     for key, held in known.items():
+        if key in view.as_left:  # it shows what our own write has replaced a moment ago, so a read would too
+            _count_unchanged(report, held.item)
+            continue
         entry = view.entries.get(key)
+        if entry is not None and is_older(entry.version, held.dest_version, facts.version_order):
+            suspected.append(_behind(dest, key, held, entry.version))
+            continue
         if key not in view.hidden and (entry is None or entry.deleted):
             suspected.append(_drifted(dest, key, held, Drift.REMOVED, entry.version if entry else None))
         elif verify or entry is None or entry.version is None or entry.version != held.dest_version:
@@ -135,6 +149,15 @@ def _back(dest: str, found: Returned) -> Outcome:
     message = "it is there again, and this job had deleted it"
     hint = "with deletionPolicy Delete a sync deletes it again, where it is proven to be this job's"
     return Outcome(change, Result.FAILED, Reason.BACK_AGAIN, message, hint, found.version)
+
+
+def _behind(dest: str, key: str, held: KeyState, version: str | None) -> Outcome:
+    """No drift: what was asked does not know yet what this job has written, or a snapshot of it was restored."""
+    change = _change(dest, key, held, Reason.OLDER_VERSION, Drift.UNKNOWN, version)
+    message = f"{dest} shows a version older than the one that this job has left"
+    return Outcome(
+        change, Result.FAILED, Reason.OLDER_VERSION, message, "was it restored, or is it a standby?", version
+    )
 
 
 def _change(dest: str, key: str, held: KeyState, reason: Reason, drift: Drift, version: str | None) -> Change:

@@ -14,7 +14,7 @@ from secretsync_core.schema.keys import KeyMapper
 from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from secretsync_core.schema.documents import JobDocument
     from secretsync_core.schema.job import (
@@ -72,7 +72,8 @@ class Item:
 class JobPlan:
     """The whole job: its items in the order of the document, and the settings that the diff needs.
 
-    ``adopt`` are destination keys, or ``<destination>:<key>``, that this run takes over.
+    ``adopt`` are destination keys, or ``<destination>:<key>``, that this run takes over. ``restored`` are stores that
+    this run takes as they are, although the ledger knows a later state of them.
     """
 
     job: str
@@ -81,6 +82,7 @@ class JobPlan:
     partial: bool  # whether this run leaves items out
     spec: SyncJobSpec
     adopt: frozenset[str] = frozenset()
+    restored: frozenset[str] = frozenset()
 
     def adopts(self, dest: str, key: str) -> bool:
         """Whether this run takes over a key by its name."""
@@ -102,12 +104,29 @@ class JobPlan:
         return list(dict.fromkeys(part.store for item in self.items for part in item.parts))
 
 
+def check_restored(restored: Collection[str], jobs: Iterable[JobDocument]) -> None:
+    """Raise UsageError where a store that was restored, it is said, is none that these jobs read from or write to."""
+    specs = [job.spec for job in jobs]
+    known = {name for spec in specs for name in (spec.source, *(entry.source for entry in spec.plan), *spec.dest)}
+    if strange := sorted(set(restored) - known):
+        raise UsageError(
+            f"no SyncJob of this run has a store named {', '.join(strange)}",
+            hint=f"its stores are: {', '.join(sorted(name for name in known if name))}",
+        )
+
+
 def build_plan(
-    job: JobDocument, only: Collection[str] = (), *, max_delete: int | None = None, adopt: Collection[str] = ()
+    job: JobDocument,
+    only: Collection[str] = (),
+    *,
+    max_delete: int | None = None,
+    adopt: Collection[str] = (),
+    restored: Collection[str] = (),
 ) -> JobPlan:
     """Turn a checked SyncJob into items; ``only`` names the items to keep (empty: all).
 
-    ``max_delete``, a count, takes the place of the document's. ``adopt`` is as :class:`JobPlan` has it.
+    ``max_delete``, a count, takes the place of the document's. ``adopt`` and ``restored`` are as :class:`JobPlan` has
+    them.
 
     Raises UsageError where ``only`` names an item that the job does not have.
     """
@@ -120,7 +139,9 @@ def build_plan(
         )
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
     spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": Amount(count=max_delete)})
-    return JobPlan(job.name, items, frozenset(names), len(items) < len(names), spec, frozenset(adopt))
+    return JobPlan(
+        job.name, items, frozenset(names), len(items) < len(names), spec, frozenset(adopt), frozenset(restored)
+    )
 
 
 def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:

@@ -16,6 +16,7 @@ from secretsync_core.stores.base import (
     Deleter,
     Lister,
     Marker,
+    Positioned,
     Reader,
     StoreContext,
     Undeleter,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.model.capabilities import Ability, StoreFacts
+    from secretsync_core.model.position import Position
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import Documents
@@ -53,8 +55,19 @@ class Halves:
     Found out once: asking a protocol whether an object implements it is too slow to do for every secret.
     """
 
-    __slots__ = ("conditional", "creator", "deleter", "facts", "lister", "marker", "reader", "store",
-                 "undeleter", "writer")  # fmt: skip
+    __slots__ = (
+        "conditional",
+        "creator",
+        "deleter",
+        "facts",
+        "lister",
+        "marker",
+        "positioned",
+        "reader",
+        "store",
+        "undeleter",
+        "writer",
+    )
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -67,6 +80,7 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.positioned = store if isinstance(store, Positioned) else None
 
 
 @dataclass(slots=True)
@@ -74,13 +88,16 @@ class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open.
 
     ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
-    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with.
+    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with. ``reached``
+    is how far the servers had got, by the text of a place, when the run began; ``distrusted`` are older.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     aside: list[Store] = field(default_factory=list)
+    reached: dict[str, Position] = field(default_factory=dict)
+    distrusted: set[str] = field(default_factory=set)
     mark: str = ""
     former_marks: tuple[str, ...] = ()
 

@@ -21,6 +21,7 @@ class Options:
         retry: how often and how patiently failing requests are repeated.
         max_delete: how many deletes per destination this run allows, instead of the document's ``maxDelete``.
         adopt: destination keys, or ``<destination>:<key>``, that this run takes over.
+        restored: stores that this run takes as they are, although the ledger knows a later state of them.
     """
 
     items: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class Options:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_delete: int | None = None
     adopt: frozenset[str] = frozenset()
+    restored: frozenset[str] = frozenset()
 
 
 class Observer(Protocol):

@@ -25,8 +25,10 @@ from secretsync_core.run.deletes import (
 from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
+from secretsync_core.run.older import of_doubted, refuse_older, trust_own_writes
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.orphans import find_orphans, told_of_orphans
+from secretsync_core.run.positions import fault_of
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination
 from secretsync_core.run.targets import make_targets, shortened
@@ -82,15 +84,19 @@ async def decide_changes(
     }
     dests: list[Destination] = []
     try:
-        sources = await look_at_sources(plan, opened)
+        sources = await _without_distrusted(plan, opened, await look_at_sources(plan, opened))
         errors += [error for one in sources for error in one.errors]
         fields = await find_fields(plan, sources, comparer, recorder)
         for dest, look in looks.items():
             seen = await look
             if isinstance(seen, SecretSyncError):
                 errors.append(job_error(seen))
+            elif (fault := await fault_of(dest, plan, opened)) is not None:
+                errors.append(job_error(fault))
             else:
                 halves, known = opened.stores[dest], state.get(dest, {})
+                if recorder is not None:
+                    seen = await trust_own_writes(dest, seen, known, recorder, lags=halves.facts.lags)
                 tells = halves.conditional is not None or halves.creator is not None
                 dests.append(Destination(dest, halves.facts, opened.readable(dest), seen, known, tells))
     finally:
@@ -107,6 +113,9 @@ async def decide_changes(
     errors += lost
     held = await _find_holders(dests, targets, recorder) if recorder is not None else {}
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held)
+    older: frozenset[str] = frozenset()
+    if recorder is not None:
+        copies, older = await refuse_older(plan, opened, recorder, dests, copies)
     if deleted:
         copies = without_missing(copies, deleted)
     if recorder is None:
@@ -120,7 +129,19 @@ async def decide_changes(
     if not (plan.deletes_gone or any(plan.deletes.values())):
         return replace(change_set(copies, returned, errors), orphans=orphans)
     deletes, told = await _decide_deletes(
-        plan, opened, recorder, sources, fields, targets, dests, copies, deleted, returned, gone, failed=bool(errors)
+        plan,
+        opened,
+        recorder,
+        sources,
+        fields,
+        targets,
+        dests,
+        copies,
+        deleted,
+        returned,
+        gone,
+        doubted=of_doubted(sources, older),
+        failed=bool(errors),
     )
     return replace(change_set(copies, deletes, [*errors, *told]), orphans=orphans)
 
@@ -173,6 +194,18 @@ def _those(entries: Mapping[str, Entry], keys: Iterable[str]) -> dict[str, Entry
     return {key: entries[key] for key in keys if key in entries}
 
 
+async def _without_distrusted(plan: JobPlan, opened: OpenStores, sources: Sequence[SourceSeen]) -> list[SourceSeen]:
+    """What the sources said, less what a server says that is older than the ledger knows, or another one."""
+    names = [name for name in plan.sources if name in opened.stores]
+    faults = {name: fault for name in names if (fault := await fault_of(name, plan, opened)) is not None}
+    return [
+        one.blind(job_error(faults[store])._replace(item=one.item.name))
+        if (store := next((part.store for part in one.item.parts if part.store in faults), None)) is not None
+        else one
+        for one in sources
+    ]
+
+
 async def _look_at_new(
     opened: OpenStores, dests: Sequence[Destination], targets: Targets
 ) -> tuple[list[Destination], list[ItemError]]:
@@ -203,11 +236,12 @@ async def _decide_deletes(
     returned: Sequence[Change],
     gone: Gone,
     *,
+    doubted: Collection[str],
     failed: bool,
 ) -> tuple[list[Change], list[ItemError]]:
     """What is to be deleted, or why it is not, by the rule of :mod:`~secretsync_core.run.deletes`."""
     deletes = [*find_deletes(plan, sources, targets, dests), *returned]
-    incomplete = incomplete_items(sources, targets)
+    incomplete = incomplete_items(sources, targets).union(doubted)
     of_items = [change for change in deletes if change.item in plan.names]
     doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
     deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests, deleted)

@@ -6,6 +6,7 @@ While one batch is being made durable the next gathers, so that a record costs a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -118,6 +119,11 @@ class Recorder:
             }
 
         return await self.call(work)
+
+    async def overwritten(self, dest: str, keys: Collection[str], seconds: float) -> dict[str, str]:
+        """The versions that our latest writes of these keys have replaced, of writes in the last ``seconds``."""
+        since = int((time.time() - seconds) * 1_000_000)
+        return await self.call(lambda: self._ledger.state.overwritten(self._job, dest, keys, since))
 
     def _names(self, dest: str) -> tuple[str, ...]:
         """The names under which the ledger knows keys of a destination's place, the present one last."""

@@ -20,6 +20,7 @@ from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.holders import by_job
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
+from secretsync_core.run.positions import keep_positions, known_positions
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.settling import Settled, settle
 from secretsync_core.run.transfer import Transfer
@@ -157,6 +158,11 @@ class Run:
             Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
         )
 
+    async def keep_positions(self) -> None:
+        """Keep in the ledger how far the servers have got that this run has asked."""
+        names = [*self.plan.sources, *self.plan.spec.dest]
+        await keep_positions(names, self.plan, self.opened, self._ledger, self.recorder)
+
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
         names = () if report.stopped else ("", *(item.name for item in self.plan.items))
@@ -187,6 +193,7 @@ async def open_run(
     stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
     recorder = Recorder(ledger, plan.job, claim.holder)
     try:
+        reached = await known_positions(ledger, recorder)
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),
             open_stores(
@@ -199,6 +206,7 @@ async def open_run(
                 marks=await marks_of(plan.job, ledger, recorder, fingerprint_key),
             ) as opened,  # fmt: skip
         ):
+            opened.reached = reached
             binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)
             yield Run(
                 plan, ledger, recorder, opened, Fingerprinter(fingerprint_key, binding.names), name, stop, binding

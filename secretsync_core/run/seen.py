@@ -52,6 +52,11 @@ class SourceSeen:
         for ref, version in zip(self.refs, self.versions, strict=True):
             yield (ref if isinstance(ref, str) else ref.key), version
 
+    def blind(self, error: ItemError) -> SourceSeen:
+        """The same item, of which nothing that was said counts."""
+        item = self.item
+        return SourceSeen(item, (), (), matched=(0,) * len(item.parts), errors=[*self.errors, error])
+
     @property
     def empty_queries(self) -> list[str]:
         """A warning for each query that selected nothing."""

@@ -61,6 +61,7 @@ class Shard:
         settles: the items that are in sync once it is done.
         unchanged: how many secrets of the item need nothing; they are in no change.
         adopt: the destination keys that the run takes over.
+        restored: the stores that the run takes as they are.
     """
 
     job: str
@@ -79,7 +80,7 @@ class Shard:
     settles: tuple[str, ...] = ()
     unchanged: int = 0
     adopt: tuple[str, ...] = ()
-    orphans: int = 0
+    restored: tuple[str, ...] = ()
 
     @property
     def covers(self) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ class Manifest:
         requests: requests by store and kind, to find out all this.
         adopt: the destination keys that the run takes over.
         orphans: how many copies nothing asks for.
-        orphans: how many copies nothing asks for.
+        restored: the stores that the run takes as they are.
     """
 
     job: str
@@ -140,6 +141,7 @@ class Manifest:
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
     adopt: tuple[str, ...] = ()
     orphans: int = 0
+    restored: tuple[str, ...] = ()
 
 
 def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:

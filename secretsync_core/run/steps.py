@@ -32,9 +32,10 @@ from secretsync_core.run.deletes import (
 )
 from secretsync_core.run.drift import look_for_drift
 from secretsync_core.run.fingerprint import Fingerprinter
-from secretsync_core.run.items import build_plan
+from secretsync_core.run.items import build_plan, check_restored
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
+from secretsync_core.run.positions import known_positions
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.returned import gone_keys
@@ -90,12 +91,16 @@ async def plan(
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
     options, observer = options or Options(), observer or Silent()
-    job_plan = build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt)
+    job_plan = build_plan(
+        job, options.items, max_delete=options.max_delete, adopt=options.adopt, restored=options.restored
+    )
     recorder = Recorder(ledger, job.name) if ledger is not None else None
     try:
+        reached = await known_positions(ledger, recorder) if ledger is not None and recorder is not None else {}
         marks = await marks_of(job.name, ledger, recorder, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(job_plan, documents, environ=environ, retry=options.retry, marks=marks) as opened:
             observer.phase("listing")
+            opened.reached = reached
             names: dict[str, tuple[str, ...]] = {}
             if ledger is not None and recorder is not None:
                 names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
@@ -145,8 +150,11 @@ async def sync(
     """
     options, observer, stop = options or Options(), observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
+    job_plan = build_plan(
+        job, options.items, max_delete=options.max_delete, adopt=options.adopt, restored=options.restored
+    )
     async with open_run(
-        build_plan(job, options.items, max_delete=options.max_delete, adopt=options.adopt), documents, ledger,
+        job_plan, documents, ledger,
         environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=options.retry, stop=stop,
     ) as run:  # fmt: skip
         await run.settle()
@@ -183,11 +191,13 @@ async def check(
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     recorder = Recorder(ledger, job.name)
     try:
+        reached = await known_positions(ledger, recorder)
         marks = await marks_of(job.name, ledger, recorder, fingerprint_key)
         async with open_stores(
             job_plan, documents, environ=environ, retry=options.retry, sources=False, marks=marks
         ) as opened:
             observer.phase("comparing")
+            opened.reached = reached
             names = (await find_binding(job.name, job_plan.spec.dest, ledger, recorder, opened)).names
             since = await recorder.position()
             state = await recorder.state()
@@ -282,16 +292,25 @@ class Done:
 
 
 async def preview(
-    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+    step: Step,
+    job: str,
+    *,
+    items: Collection[str],
+    verify: bool,
+    adopt: Collection[str] = (),
+    restored: Collection[str] = (),
 ) -> tuple[Manifest, list[Change]]:
     """What a run would do. Needs no lease, and writes nothing, not even to the ledger."""
+    check_restored(restored, [_document(step.documents, job)])
     planned = await plan(
         _document(step.documents, job),
         step.documents,
         step.ledger,
         environ=step.environ,
         fingerprint_key=step.fingerprint_key,
-        options=Options(_chosen(step.documents, job, items), verify, adopt=frozenset(adopt)),
+        options=Options(
+            _chosen(step.documents, job, items), verify, adopt=frozenset(adopt), restored=frozenset(restored)
+        ),
     )
     if planned.errors and not planned.changes:
         raise _as_error(planned.errors[0])
@@ -300,13 +319,20 @@ async def preview(
 
 
 async def expand(
-    step: Step, job: str, *, items: Collection[str], verify: bool, adopt: Collection[str] = ()
+    step: Step,
+    job: str,
+    *,
+    items: Collection[str],
+    verify: bool,
+    adopt: Collection[str] = (),
+    restored: Collection[str] = (),
 ) -> tuple[Manifest, list[Shard]]:
     """Look at sources and destinations, and split what is to be done.
 
     Raises what kept every item from being seen, PlanRefused where the plan must not run, and LeaseHeld.
     """
-    async with _open(step, job, items, adopt=adopt) as run:
+    check_restored(restored, [_document(step.documents, job)])
+    async with _open(step, job, items, adopt=adopt, restored=restored) as run:
         await run.settle()
         found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
@@ -327,6 +353,7 @@ async def expand(
                 settles=_settles(shard, left),
                 unchanged=found.unchanged.get(shard.item, 0) if shard.siblings == 1 else 0,
                 adopt=tuple(adopt),
+                restored=tuple(restored),
             )
             for shard in shards
         ]
@@ -351,6 +378,7 @@ async def expand(
             requests=run.opened.requests,
             adopt=tuple(adopt),
             orphans=len(found.orphans),
+            restored=tuple(restored),
         )
         return manifest, shards
 
@@ -383,7 +411,9 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
-    async with _open(step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt) as run:
+    async with _open(
+        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored
+    ) as run:
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
         stale = step.again or shard.run != step.run
@@ -444,7 +474,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
     they are found and done.
     """
-    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt) as run:
+    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt, restored=manifest.restored) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         busy: Collection[str] = ()
         await run.settle()
@@ -499,9 +529,17 @@ def _credit(report: Report, moved: Collection[Moved]) -> None:
 
 @asynccontextmanager
 async def _open(
-    step: Step, job: str, items: Collection[str], *, share: int = 1, adopt: Collection[str] = ()
+    step: Step,
+    job: str,
+    items: Collection[str],
+    *,
+    share: int = 1,
+    adopt: Collection[str] = (),
+    restored: Collection[str] = (),
 ) -> AsyncIterator[Run]:
-    job_plan = build_plan(_document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt)
+    job_plan = build_plan(
+        _document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt, restored=restored
+    )
     if share > 1:
         job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
     async with open_run(
@@ -553,7 +591,9 @@ def _as_error(error: ItemError) -> StoreError:
 
 
 async def _look(run: Run, *, verify: bool, deleted: Collection[tuple[str, str]] = ()) -> ChangeSet:
-    return await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify, deleted=deleted)
+    found = await decide_changes(run.plan, run.opened, run.comparer, run.recorder, verify=verify, deleted=deleted)
+    await run.keep_positions()
+    return found
 
 
 def _without_uncertain(run: Run, found: ChangeSet) -> ChangeSet:
@@ -599,6 +639,7 @@ async def _close(run: Run, report: Report, of_steps: Collection[Mapping[str, Map
             counts = report.requests.setdefault(store, {})
             for kind, count in kinds.items():
                 counts[kind] = counts.get(kind, 0) + count
+    await run.keep_positions()
     await run.finish(report)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
 
 T = TypeVar("T")
@@ -183,6 +184,19 @@ class Undeleter(Store, Protocol):
 
     async def undelete(self, key: str, version: str) -> str | None:
         """Bring the deleted secret back; gives the version token that it has then."""
+        ...
+
+
+@runtime_checkable
+class Positioned(Store, Protocol):
+    """Knows from the answers that it had so far who answered, and how far that server had got.
+
+    A server that is behind (a standby, a cache, a restored snapshot) is told by it from one that is not. An answer
+    that may have come from such a server although the store could have asked for a better one does not count.
+    """
+
+    async def position(self) -> Position | None:
+        """The position so far; None where no answer has told any. Asks the server for nothing."""
         ...
 
 

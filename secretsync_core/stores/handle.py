@@ -15,8 +15,9 @@ from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.place import is_place
+from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Store, abilities_of
+from secretsync_core.stores.base import Positioned, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -114,6 +115,14 @@ class _Undeletes(_Handle):
         return token
 
 
+class _HasPosition(_Handle):
+    __slots__ = ()
+
+    async def position(self) -> Position | None:
+        found: Position | None = await self._boundary.call("position", _is_position)
+        return found
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -127,9 +136,10 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability]) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
-    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities) or (_Handle,)
+    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
+    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
     return type("StoreHandle", bases, {"__slots__": ()})
 
 
@@ -155,7 +165,8 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    return _handle_class(abilities & allowed)(Boundary(store, name), facts)
+    positioned = isinstance(store, Positioned)
+    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:
@@ -176,6 +187,15 @@ def _is(
 
 def _is_token(given: object) -> bool:
     return given is None or isinstance(given, str)
+
+
+def _is_position(given: object) -> bool:
+    if given is None:
+        return True
+    if not isinstance(given, Position):
+        return False
+    numbers = (given.lowest, given.highest)
+    return _is(given.server, str) and all(number is None or _is(number, int) for number in numbers)
 
 
 def _is_mapping(given: object) -> bool:

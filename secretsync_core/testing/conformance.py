@@ -43,6 +43,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.model.place import is_place
+from secretsync_core.model.versions import VersionOrder, is_older
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
     ConditionalWriter,
@@ -50,6 +51,7 @@ from secretsync_core.stores.base import (
     Deleter,
     Lister,
     Marker,
+    Positioned,
     Reader,
     Store,
     StoreContext,
@@ -660,6 +662,33 @@ class StoreConformance:
         if isinstance(store, Lister):
             assert (await _list(store))[key].version == token
         return token
+
+    async def test_a_newer_version_never_looks_older(self, store: Store) -> None:
+        """Where its versions have an order, what was written later is not the older one."""
+        order = store.facts.version_order
+        if order is VersionOrder.NONE:
+            pytest.skip("the store's versions have no order")
+        writer, key = _writer(store), _at(store)("a")
+        first, second = [await writer.write(key, sample(store.facts.shape, number)) for number in (0, 1)]
+        assert not is_older(second, first, order), "facts.version_order takes the newer of two versions for the older"
+
+    async def test_its_position_never_goes_back(self, store: Store, gate: CountingGate) -> None:
+        """Where it tells how far its server has got: of one server, never less than before, and without a request."""
+        if not isinstance(store, Positioned):
+            pytest.skip("the store tells no position")
+        writer, key = _writer(store), _at(store)("a")
+        await _keys(store)
+        first = await store.position()
+        await writer.write(key, sample(store.facts.shape))
+        await _keys(store)
+        asked = gate.total
+        then = await store.position()
+        assert gate.total == asked, "position() asks the server for something"
+        if first is None or then is None:
+            return
+        assert first.server == then.server, "one server calls itself by two names"
+        assert (first.highest or 0) <= (then.highest or 0), "a write made its position lower"
+        assert then.lowest is None or (then.highest is not None and then.lowest <= then.highest)
 
     async def test_old_versions_can_be_pinned(self, store: Store) -> None:
         """A pin reads the version that it names, or raises; it never gives another one."""

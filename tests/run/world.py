@@ -182,23 +182,31 @@ class World:
         max_delete: int | None = None,
         adopt: Collection[str] = (),
         job: str = "job",
+        restored: Collection[str] = (),
     ) -> Report:
         """Sync the job as its document now is."""
         documents = self.documents
         return await steps.sync(
             documents.jobs[job], documents, self.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(items), verify, retry, max_delete, frozenset(adopt)),
+            options=Options(frozenset(items), verify, retry, max_delete, frozenset(adopt), frozenset(restored)),
             stop=stop, observer=observer,
         )  # fmt: skip
 
     async def plan(
-        self, *items: str, verify: bool = False, ledger: bool = True, adopt: Collection[str] = ()
+        self,
+        *items: str,
+        verify: bool = False,
+        ledger: bool = True,
+        adopt: Collection[str] = (),
+        restored: Collection[str] = (),
     ) -> Planned:
         """Plan the job."""
         documents = self.documents
         return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
-            fingerprint_key=FINGERPRINT_KEY, options=Options(frozenset(items), verify, FAST, adopt=frozenset(adopt)),
+            fingerprint_key=FINGERPRINT_KEY, options=Options(
+                frozenset(items), verify, FAST, adopt=frozenset(adopt), restored=frozenset(restored)
+            ),
         )  # fmt: skip
 
     async def check(self, *items: str, verify: bool = False) -> Report:

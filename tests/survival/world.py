@@ -22,7 +22,7 @@ from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from secretsync_core.audit.record import Record
@@ -149,13 +149,14 @@ class World:
         stop: asyncio.Event | None = None,
         observer: Observer | None = None,
         verify: bool = False,
+        restored: Collection[str] = (),
     ) -> Report:
         """Sync one job."""
         documents = self.documents()
         with self.ledger() as (ledger, key):
             return await steps.sync(
                 documents.jobs[name], documents, ledger, environ=self.environ, fingerprint_key=key,
-                options=Options(retry=retry, verify=verify), stop=stop, observer=observer,
+                options=Options(retry=retry, verify=verify, restored=frozenset(restored)), stop=stop, observer=observer,
             )  # fmt: skip
 
     async def plan(self, name: str = "job") -> Planned:

@@ -10,6 +10,7 @@ from secretsync_core.cli.json_output import plan_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
 from secretsync_core.run import steps
+from secretsync_core.run.items import check_restored
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -24,6 +25,7 @@ def run(output: Output, call: Call, options: Options, *, show_all: bool, detaile
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
     workspace.check_adopt(options.adopt, jobs)
+    check_restored(options.restored, jobs)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
     with workspace.ledger_if_any(call) as opened:

@@ -13,6 +13,7 @@ from secretsync_core.cli.signals import Stop
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
+from secretsync_core.run.items import check_restored
 
 if TYPE_CHECKING:
     from secretsync_core.audit.opening import OpenLedger
@@ -28,6 +29,7 @@ def run(output: Output, call: Call, options: Options) -> int:
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
     workspace.check_adopt(options.adopt, jobs)
+    check_restored(options.restored, jobs)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 

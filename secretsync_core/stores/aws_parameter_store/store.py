@@ -14,6 +14,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.aws.answers import Mismatch
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
@@ -92,6 +93,8 @@ class ParameterStore:
                 reserved=names.limits.reserved,
             ),
             place=place,
+            version_order=VersionOrder.NUMBER_AND_TIME,
+            lags=True,
         )
 
     @classmethod

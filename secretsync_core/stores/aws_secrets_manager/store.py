@@ -73,6 +73,7 @@ class SecretsManagerStore:
             versioned=True,
             limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes),
             place=place,
+            lags=True,
         )
         self._writing = Writing(self._calls, config, context, self.facts)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.model.inventory import Gap
+from secretsync_core.model.position import Position
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.kubernetes.answers import (
@@ -47,6 +48,7 @@ class _Page(NamedTuple):
     items: list[Metadata]
     token: str  # where it goes on; empty at the end
     remaining: int  # what the server says is still to come; 0 where it does not say
+    version: str | None  # the ``resourceVersion`` of the listing
 
 
 def _page(received: Received) -> _Page:
@@ -60,7 +62,8 @@ def _page(received: Received) -> _Page:
     # Go writes an empty list as null here and there.
     found = [] if "items" in answer.fields and not answer.has("items") else answer.items("items")
     request = received.request
-    return _Page([_kept(metadata_of(request, item, None, "items.*")) for item in found], token, remaining)
+    items = [_kept(metadata_of(request, item, None, "items.*")) for item in found]
+    return _Page(items, token, remaining, about.text_or_none("resourceVersion"))
 
 
 class _ExpiredError(Exception):
@@ -76,6 +79,8 @@ class Listing:
         self._namespace = namespace
         self._confirmed = namespace is None
         self._denied: set[Scope] = set()  # what we may not list
+        self.position: Position | None = None
+        """How far the server was, by the ``resourceVersion`` of listings: numbers, as far as it gives numbers."""
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
@@ -108,10 +113,16 @@ class Listing:
                 raise refusal(request, page)
             if page.token and page.token == token:
                 raise malformed(request, "the listing does not go on: metadata.continue is what it was")
+            self._note(page.version)
             yield page
             token = page.token
             if not token:
                 return
+
+    def _note(self, version: str | None) -> None:
+        if version is not None and version.isascii() and version.isdecimal() and (number := int(version)):
+            before = self.position or Position("", number, number)
+            self.position = Position("", min(number, before.lowest or number), max(number, before.highest or number))
 
     def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
         query: dict[str, str | int] = {"limit": PAGE}

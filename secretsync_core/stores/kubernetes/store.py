@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from secretsync_core.model.place import Place as StorePlace
+    from secretsync_core.model.position import Position
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
     from secretsync_core.stores.kubernetes.names import Names
@@ -84,7 +86,12 @@ class SecretsStore:
             idle_writes=True,
             limits=self.LIMITS,
             place=place,
+            version_order=VersionOrder.NUMBER_OF_ONE,
         )
+
+    async def position(self) -> Position | None:
+        """How far the API server was by the ``resourceVersion`` of its listings; asks for nothing."""
+        return self._listing.position
 
     async def aclose(self) -> None:
         """Close every connection."""

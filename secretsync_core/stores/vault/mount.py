@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.detect import kv_version
@@ -16,6 +17,7 @@ from secretsync_core.stores.vault.listing import absent
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
+    from secretsync_core.model.position import Position
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Answer, Transport
 
@@ -39,7 +41,12 @@ class KvMount:
             versioned=self.version == 2,
             limits=self.LIMITS,
             place=place,
+            version_order=VersionOrder.NUMBER_AND_TIME if self.version == 2 else VersionOrder.NONE,
         )
+
+    async def position(self) -> Position | None:
+        """Which cluster answered, and how far its active node had got; asks for nothing."""
+        return self._transport.course.position
 
     async def aclose(self) -> None:
         """Give the token back, where we logged in for it, and close every connection."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +17,7 @@ from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, refusal
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
+from secretsync_core.stores.vault.position import INDEX, Course
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +36,9 @@ SCAN_SECONDS = 300  # a server may think this long before it sends the metadata 
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
 _SCAN_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SCAN_SECONDS)
+
+# Requests that only look; the mount, which ``system`` looks at, is the same on every node.
+_LOOKS = frozenset({"read", "list", "stat"})
 
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({200, 204, 400, 403, 404, 405})
@@ -81,13 +83,14 @@ class Transport:
         self.mount = config.mount.strip("/")
         self.namespace = config.namespace
         self.width = context.concurrency
-        self.cluster = ""  # its id, once an answer of the system has told
+        self.cluster = ""  # its id, once an answer has told
         self._gate = context.gate
         self._auth = auth
         self._base = f"{config.address.rstrip('/')}/v1/"
         self._mount_base = f"{self._base}{encoded(self.mount)}/"
         self._server_name = config.tls.server_name
-        self._index: str | None = None
+        self.course = Course(context.name)
+        self._course_of: Mapping[str, str] = {}
         self._headers: dict[str, str] = {}
         self._headers_for: str | None = None
         self._session = aiohttp.ClientSession(
@@ -129,7 +132,8 @@ class Transport:
     ) -> T | Answer:
         """Like ``ask``, for a path that does not stand below the mount: a GET, or a POST of ``payload``."""
         method = "GET" if payload is None else "POST"
-        return await self._ask(kind, method, URL(self._base + path, encoded=True), request, parse, payload)
+        url = URL(self._base + path, encoded=True)
+        return await self._ask(kind, method, url, request, parse, payload, again=False)
 
     async def health(self) -> bytes:
         """What the server says of itself to anybody who asks; empty where it does not answer. One attempt, no token."""
@@ -158,9 +162,14 @@ class Transport:
         request: Request,
         parse: Callable[[Received], T],
         payload: bytes | None,
+        *,
+        again: bool = True,
     ) -> T | Answer:
         answer, unanswered = await self.authorised(
-            kind, lambda headers: self._attempt(method, url, request, headers, parse, payload), _status
+            kind,
+            lambda headers: self._attempt(method, url, request, headers, parse, payload),
+            _status,
+            again=again,
         )
         return answer._replace(unanswered=True) if unanswered and isinstance(answer, Answer) else answer
 
@@ -184,6 +193,7 @@ class Transport:
                     allow_redirects=False,
                     server_hostname=self._server_name,
                 ) as response:
+                    self._heed(response, headers)
                     if response.status == 200:
                         return 200, await receive(request, response), b""
                     body = await response.read()
@@ -199,20 +209,26 @@ class Transport:
         return answer
 
     async def authorised(
-        self, kind: str, attempt: Callable[[dict[str, str]], Awaitable[T]], status: Callable[[T], int]
+        self,
+        kind: str,
+        attempt: Callable[[dict[str, str]], Awaitable[T]],
+        status: Callable[[T], int],
+        *,
+        again: bool = True,
     ) -> tuple[T, bool]:
         """Run one attempt through the gate; once more with another token, where the first one turns out dead.
 
+        What was read before any answer had named the cluster is read once more: a standby may have told of old times.
         Gives the answer, and for one that refuses whether an earlier attempt may have been carried out.
         """
         await self._auth.token()
         doubt = Doubt()
-        sent = ""
+        sent, asked = "", False
 
         async def now() -> T:
             # Taken when its turn has come: a request may wait at the gate for longer than a token lives.
-            nonlocal sent
-            sent = await self._auth.token()
+            nonlocal sent, asked
+            sent, asked = await self._auth.token(), self.course.asks
             return await attempt(self._with(sent))
 
         def refuses(answer: T) -> bool:
@@ -222,16 +238,17 @@ class Transport:
         if status(answer) == 403 and await doubt.of(self._auth.instead_of(sent)) is not None:
             answer, unanswered = await doubt.of(ask(self._gate, kind, now, refuses))
             doubt.unanswered = doubt.unanswered or unanswered
+        if kind in _LOOKS and again and self.course.asks and not asked:
+            answer, _ = await ask(self._gate, kind, now, refuses)
         return answer, doubt.unanswered
 
     def _with(self, token: str) -> dict[str, str]:
-        if token is not self._headers_for:
-            self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+        self.course.check()
+        if token is not self._headers_for or self._course_of is not self.course.headers:
+            self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true", **self.course.headers}
             if self.namespace is not None:
                 self._headers["X-Vault-Namespace"] = self.namespace
-            if self._index is not None:
-                self._ask_for(self._index)
-            self._headers_for = token
+            self._headers_for, self._course_of = token, self.course.headers
         return self._headers
 
     async def _attempt(
@@ -258,9 +275,7 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(error, request) from None
         status = response.status
-        self.cluster = self.cluster or cluster_of_index(response.headers.get("X-Vault-Index"))
-        if payload is not None or method == "DELETE":
-            self._remember(response.headers.get("X-Vault-Index"))
+        self._heed(response, headers, wrote=payload is not None or method == "DELETE")
         if status == 200:
             return parse(Received(request, body, response.headers))
         if status not in _FOR_THE_CALLER:
@@ -271,15 +286,9 @@ class Transport:
                 raise refused
         return Answer(status, body, response.headers)
 
-    def _remember(self, index: str | None) -> None:
-        """Ask for reads at least as new as our latest write: a standby that lags would serve older ones."""
-        if index is not None and (self._index is None or _place(index) >= _place(self._index)):
-            self._index = index
-            self._ask_for(index)
-
-    def _ask_for(self, index: str) -> None:
-        self._headers["X-Vault-Index"] = index
-        self._headers["X-Vault-Inconsistent"] = "forward-active-node"
+    def _heed(self, response: aiohttp.ClientResponse, sent: Mapping[str, str], *, wrote: bool = False) -> None:
+        self.cluster = self.cluster or cluster_of_index(response.headers.get(INDEX))
+        self.course.heed(response.headers.get(INDEX), asked=INDEX in sent and self.course.asks, wrote=wrote)
 
     def _unreachable(self, error: Exception, request: Request) -> StoreError:
         if isinstance(error, StoreError):
@@ -316,12 +325,3 @@ def _done(received: Received) -> Answer:
         raise root.wrong("data", "an object or null")
     root.part_or_none("data")
     return Answer(200, received.body, received.headers)
-
-
-def _place(index: str) -> tuple[int, int]:
-    """How far an X-Vault-Index is: ``v1:<cluster>:<local>:<replicated>:<mac>`` in base64; zeros for another form."""
-    try:
-        parts = base64.b64decode(index).split(b":")
-        return int(parts[2]), int(parts[3])
-    except (binascii.Error, ValueError, IndexError):
-        return 0, 0
