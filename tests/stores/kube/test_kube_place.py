@@ -14,8 +14,9 @@ from secretsync_core.stores.kubernetes.config import KubernetesConfig
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
-    from stores.kube.conftest import KubeStores
     from support.kube_api import KubeApi
+
+    from kube.conftest import KubeStores
 
 
 def _declared(**config: Any) -> Place:
