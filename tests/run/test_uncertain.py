@@ -72,8 +72,8 @@ def test_what_a_look_says(
     assert found.version == expected
 
 
-async def _first(world: World, value: str = "1") -> None:
-    world.job(ONE, deletionPolicy="Delete", maxDelete="100%")
+async def _first(world: World, value: str = "1", **settings: str) -> None:
+    world.job(ONE, deletionPolicy="Delete", maxDelete="100%", **settings)
     await world.put("src", "k", {"x": value})
 
 
@@ -272,7 +272,7 @@ async def test_another_owners_mark(world: World) -> None:
 async def test_a_destination_that_we_may_only_write(world: World) -> None:
     """Where nobody may ever look, a lost answer is a failure, and the next run writes again, as it does anyhow."""
     world.store("dst", permissions="Write")
-    await _first(world)
+    await _first(world, writePolicy="Replace")
     world.lose("k", done=True)
     assert counted(await world.sync()) == {"failed": 1}
     world.fault("dst").clear()
