@@ -8,7 +8,7 @@ import pytest
 from audit.lab import intended
 
 from run.dying import Dying
-from run.world import FINGERPRINT_KEY, counted, wrote
+from run.world import FINGERPRINT_KEY, counted, reasons, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.cli.results import of_sync
 from secretsync_core.errors import AccessDenied, Conflict, LedgerError, SecretNotFound, StoreUnavailable
@@ -279,6 +279,19 @@ async def test_a_destination_that_we_may_only_write(world: World) -> None:
     assert (await world.sync()).ok
     assert await world.get("dst", "k") == {"x": "1"}
     assert not world.state()["dst", "k"].owned
+
+
+async def test_a_destination_that_we_may_only_write_and_not_replace(world: World) -> None:
+    """There what a lost answer left is refused as anybody's, with the policy that would write it."""
+    world.store("dst", permissions="Write")
+    await _first(world)
+    world.lose("k", done=True)
+    assert counted(await world.sync()) == {"failed": 1}
+    world.fault("dst").clear()
+    report = await world.sync()
+    assert reasons(report.failures) == {"k": "not-managed"}
+    assert "writePolicy: Replace" in report.failures[0].hint
+    assert ("dst", "k") not in world.state()
 
 
 async def test_the_whole_destination_is_away(world: World) -> None:
