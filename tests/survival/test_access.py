@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("side", ["source", "dest"])
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_wrong_document(world: World, side: str, wrong: str) -> None:
-    """What is wrong with a store is said, soon, with exit code 3; nothing is written and nothing deleted."""
+    """What is wrong with a store is said, soon, by the exit code too; nothing is written and nothing deleted."""
     keys = world.source.fill(5)
     world.spec |= DELETES
     await world.sync()
@@ -57,7 +57,8 @@ async def test_wrong_document(world: World, side: str, wrong: str) -> None:
     host = section["address"].partition("//")[2]
     section |= {name: value.format(host) if isinstance(value, str) else value for name, value in change.items()}
     report = await world.sync()
-    assert exit_code(report) == 3
+    # A destination's mount that no request had to name yet is another place than the ledger knows, before all else.
+    assert exit_code(report) == (2 if (side, wrong) == ("dest", "pinned mount") else 3)
     told = " ".join(f"{error.message} {error.hint}" for error in report.errors)
     assert said in told
     assert side in told

@@ -75,7 +75,7 @@ async def test_copy_that_somebody_changed(world: World) -> None:
 
 
 async def test_two_jobs_one_destination(world: World) -> None:
-    """Two jobs that delete in one destination never delete each other's keys, nor a key that both copy."""
+    """Two jobs that delete in one destination never delete each other's keys; one that both want is the first one's."""
     world.source.fill(4, "a/")
     world.source.fill(4, "b/")
     world.source.put("shared/key", {"password": "shared"})
@@ -83,16 +83,21 @@ async def test_two_jobs_one_destination(world: World) -> None:
     match = {name: {"regexp": f"^({name}|shared)/"} for name in "ab"}
     for name, spec in (("a", world.spec), ("b", world.jobs.setdefault("other", {}))):
         spec |= policy | {"plan": [{"name": "all", "query": {"path": "", "recursive": True, "key": match[name]}}]}
+    refused = {"job": {}, "other": {"shared/key": "held"}}
     for name in ("job", "other", "job"):
-        assert (await world.sync(name)).ok
+        report = await world.sync(name)
+        assert {failure.change.key: failure.change.reason.value for failure in report.failures} == refused[name]
+        assert report.errors == []
     assert len(world.dest.contents()) == 9
     # The first job wants nothing of it any more: what it created goes, and what the other one created stays.
     for number in range(4):
         world.source.forget(f"a/{number:04}")
     for name in ("job", "other", "job"):
-        assert (await world.sync(name)).ok
+        report = await world.sync(name)
+        assert {failure.change.key: failure.change.reason.value for failure in report.failures} == refused[name]
+        assert report.errors == []
     assert {key[0] for key in world.dest.contents()} == {"b", "s"}
-    # The other one did not create the shared key, so it is not the one to delete it.
+    # The other one does not hold the shared key, so it is not the one to delete it.
     world.jobs["other"]["plan"][0]["query"]["key"] = {"regexp": "^b/"}
     assert (await world.sync("other")).ok
     assert world.dest.get("shared/key") == {"password": "shared"}
