@@ -61,7 +61,7 @@ class Standing:
         self._definitions = {item.name: item.definition for item in plan.items}
         self._dests = [(dest.name, dest.seen, dest.known) for dest in dests]
         self._all = len(dests) == len(plan.spec.dest)
-        self._plan = plan
+        self._plan, self._named = plan, bool(plan.adopt)  # asked for every key of every run
         self._adopting = {item.name for item in plan.items if item.adopt}
 
     def holds(self, target: Target) -> bool:
@@ -71,7 +71,7 @@ class Standing:
             target.key in seen.as_left
             and stands(
                 target, definition, seen.entry(target.key, known.get(target.key)), known.get(target.key),
-                adopt=adopt or self._plan.adopts(name, target.key),
+                adopt=adopt or (self._named and self._plan.adopts(name, target.key)),
             )
             for name, seen, known in self._dests
         )  # fmt: skip

@@ -44,7 +44,12 @@ class Fate(Enum):
     NOT_MADE = "not made"
     THEIRS = "theirs"  # something else stands there than what was before, and than what was announced
     UNSEEN = "unseen"  # it cannot be looked at now
+    REFUSED = "refused"  # the store answered, and said no
     NEVER_SEEN = "never seen"  # it can never be looked at: we may only write there, or the documents have it no more
+
+
+UNKNOWN = (Fate.UNSEEN, Fate.NOT_MADE)
+"""The fates that tell nothing for sure right after a request that got no answer."""
 
 
 class Found(NamedTuple):
@@ -200,9 +205,10 @@ def outcome(intended: Draft, found: Found, code: str) -> Draft:
 # -- What stays uncertain ---------------------------------------------------------------------------------------------
 
 
-def uncertain(change: Change, why: str) -> Outcome:
-    """The outcome of a change that may have been made."""
-    return Outcome(change, Result.UNCERTAIN, CODE, f"it may have been written, and cannot be looked at: {why}", NEXT)
+def uncertain(change: Change, fate: Fate, why: str) -> Outcome:
+    """The outcome of a change that may have been made, or may be yet; ``why`` says how its request ended."""
+    seen = "cannot be looked at" if fate is Fate.UNSEEN else "cannot be seen there so far"
+    return Outcome(change, Result.UNCERTAIN, CODE, f"it may have been written, and {seen}: {why}", NEXT)
 
 
 def still_uncertain(intended: Draft, change: Change | None) -> Outcome:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreLost
+from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreError, StoreLost
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.model.state import Deleted
@@ -17,7 +17,7 @@ from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.record import LeaseLost
-from secretsync_core.run.settling import Fate, Found, look_at, outcome, uncertain
+from secretsync_core.run.settling import UNKNOWN, Fate, Found, look_at, outcome, uncertain
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -245,8 +245,8 @@ class Transfer:
             version = await self._put(change, value)
         except SecretSyncError as error:
             found = await self._found(intended, error)
-            if found.fate is Fate.UNSEEN:
-                return uncertain(change, error.message)
+            if found.fate in UNKNOWN:
+                return uncertain(change, found.fate, error.message)
             self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
                 if isinstance(error, Conflict):
@@ -280,12 +280,16 @@ class Transfer:
 
         An attempt that got no answer may have been carried out, and a later one then met what it had written: the look
         decides, also where the error says Conflict. Where it fails too, nobody knows, and the announcement stays open.
+        So it does where the look finds nothing: a server that hangs, or has lost its quorum, answers a read by what was
+        before, and may carry the write out once it is well again. (Not so a store whose own code failed.)
         """
         # So it is where an earlier run's write, which a look had not found, was carried out between that and ours.
         was_late = isinstance(error, Conflict) and (intended.dest, intended.key) in self._late
         if not (error.unanswered or was_late):
-            return Found(Fate.NOT_MADE)
-        return await look_at(intended, self._opened, self._fingerprinter)
+            return Found(Fate.REFUSED)
+        found = await look_at(intended, self._opened, self._fingerprinter)
+        is_over = isinstance(error, Conflict) or error.code == StoreError.code
+        return Found(Fate.REFUSED) if is_over and found.fate is Fate.NOT_MADE else found
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
@@ -331,8 +335,8 @@ class Transfer:
                 await halves.deleter.delete(change.key)
         except SecretSyncError as error:
             found = await self._found(intended, error)
-            if found.fate is Fate.UNSEEN:
-                return uncertain(change, error.message)
+            if found.fate in UNKNOWN:
+                return uncertain(change, found.fate, error.message)
             self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
                 return Outcome(change, Result.FAILED, error.code, error.message, error.hint)

@@ -20,7 +20,7 @@ from secretsync_core.run.compare import Verdict
 from secretsync_core.run.deletes import spare_others
 from secretsync_core.run.look import look_at_keys, look_at_marks
 from secretsync_core.run.opening import job_error
-from secretsync_core.run.settling import Fate, uncertain
+from secretsync_core.run.settling import UNKNOWN, Fate, uncertain
 from secretsync_core.run.transfer import Transfer
 from secretsync_core.run.undo import Held, decide_undo
 
@@ -208,8 +208,8 @@ class Undoing(Transfer):
             version = await undeleter.undelete(change.key, change.dest_version or "")
         except SecretSyncError as error:
             found = await self._found(intended, error)
-            if found.fate is Fate.UNSEEN:
-                return uncertain(change, error.message)
+            if found.fate in UNKNOWN:
+                return uncertain(change, found.fate, error.message)
             if found.fate is not Fate.MADE:
                 self._recorder.later(intended._replace(event=Event.FAILED, reason=error.code))
                 return Outcome(change, Result.FAILED, error.code, error.message, error.hint)

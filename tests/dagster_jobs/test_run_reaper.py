@@ -120,7 +120,7 @@ def test_a_worker_on_another_machine(
 
 
 def test_a_write_of_unknown_end_is_left_to_the_next_run(lab: Lab) -> None:
-    """The lease is freed, and the run stays open, for the next one to look at the destination."""
+    """The lease is freed, the run ends with one write uncertain, and the next one looks at the destination."""
     lab.two_items()
     run = _run(lab, FAILURE)
     lab.ledger.leases.acquire("job", holder_of(run), 60)
@@ -129,9 +129,9 @@ def test_a_write_of_unknown_end_is_left_to_the_next_run(lab: Lab) -> None:
     lab.ledger.append("job", [intended])
     _tick(lab)
     assert lab.ledger.leases.held() == []
-    assert lab.ledger.runs.unfinished("job") == [run]
+    assert lab.ledger.runs.unsettled_runs("job") == {run: True}
     assert lab.run().success
-    assert lab.ledger.runs.unfinished("job") == []
+    assert lab.ledger.runs.unsettled_runs("job") == {}
 
 
 def test_no_ledger_is_made_to_find_nothing(lab: Lab) -> None:

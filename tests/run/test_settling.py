@@ -25,7 +25,7 @@ async def _killed(world: World, *, written: bool) -> None:
     if not written:
         for operation in ("write_if", "delete"):
             faults.fail(operation, StoreUnavailable("killed"))
-    world.ledger = Dying(whole, Event.DONE if written else Event.FAILED)  # type: ignore[assignment]
+    world.ledger = Dying(whole, Event.DONE if written else Event.RUN_FINISHED)  # type: ignore[assignment]
     with contextlib.suppress(LedgerError):
         await world.sync()
     world.ledger = whole

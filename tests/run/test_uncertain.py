@@ -188,6 +188,24 @@ async def test_a_conflict_after_a_lost_answer_is_not_tried_again_blindly(world: 
     assert world.state()["dst", "k"].owned
 
 
+@pytest.mark.parametrize("operation", ["write_if", "delete"])
+async def test_a_look_that_finds_nothing_is_no_proof(world: World, operation: str) -> None:
+    """A server without its quorum reads what was before, and carries the write out once it is whole: it is ours."""
+    await _first(world)
+    if operation == "delete":
+        await world.sync()
+        await world.remove("src", "k")
+    world.fault("dst").fail(operation, StoreUnavailable("no answer"), times=1)
+    assert counted(await world.sync()) == {"uncertain": 1}
+    if operation == "delete":
+        await world.remove("dst", "k")
+    else:
+        await world.put("dst", "k", {"x": "1"})
+    report = await world.sync()
+    assert (report.ok, wrote(report), report.drifted_count) == (True, 0, 0)
+    assert [held.owned for held in world.state().values()] == ([] if operation == "delete" else [True])
+
+
 async def test_what_was_refused_is_no_uncertainty(world: World) -> None:
     """A request that was answered failed, whether or not the destination can be looked at."""
     await _first(world)

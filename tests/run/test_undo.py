@@ -8,7 +8,7 @@ import pytest
 
 from run.world import FINGERPRINT_KEY, actions, counted, reasons, wrote
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.errors import LeaseHeld, StoreUnavailable, UsageError
+from secretsync_core.errors import AccessDenied, LeaseHeld, StoreUnavailable, UsageError
 from secretsync_core.model.change import Action
 from secretsync_core.run import undo_steps
 from secretsync_core.run.fingerprint import Fingerprinter
@@ -391,7 +391,7 @@ async def test_an_undo_that_was_done_in_part(world: World) -> None:
     """The same run may try again after a failure: what it has undone already counts as done."""
     run = await _rotated(world)
     documents = world.documents
-    world.fault("dst").fail("undelete", StoreUnavailable("down"), times=1)
+    world.fault("dst").fail("undelete", AccessDenied("no"), times=1)
 
     async def attempt() -> dict[str, int]:
         done = await undo_steps.undo(

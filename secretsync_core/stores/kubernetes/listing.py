@@ -120,7 +120,7 @@ class Listing:
                 return
 
     def _note(self, version: str | None) -> None:
-        if version is not None and version.isascii() and version.isdecimal() and (number := int(version)):
+        if version and version.isascii() and version.isdecimal() and len(version) < 20 and (number := int(version)):
             before = self.position or Position("", number, number)
             self.position = Position("", min(number, before.lowest or number), max(number, before.highest or number))
 

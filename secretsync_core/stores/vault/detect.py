@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from secretsync_core.stores.vault.transport import Received, Transport
 
 
-async def kv_version(transport: Transport) -> Literal[1, 2]:
+class Kv(NamedTuple):
+    """The version of a mount. ``stated``: the server names it; where it does not, the mount is of the first one."""
+
+    version: Literal[1, 2]
+    stated: bool = True
+
+
+async def kv_version(transport: Transport) -> Kv:
     """The KV version of the transport's mount, by one request that any token with a policy on the mount may make.
 
     Raises AccessDenied where there is no such mount or we may not see it (the server does not tell which), and
@@ -37,9 +44,9 @@ async def kv_version(transport: Transport) -> Literal[1, 2]:
             store=store,
             hint="put the mount in the SecretStore, and the folder in the SyncJob's paths",
         )
-    if found.version is None:
+    if found.kv is None:
         raise StoreError(f"{store} has {found.kind!r} mounted at {mount!r}, and not KV", store=store)
-    return found.version
+    return found.kv
 
 
 class _Mount(NamedTuple):
@@ -47,7 +54,7 @@ class _Mount(NamedTuple):
 
     kind: str
     path: str
-    version: Literal[1, 2] | None
+    kv: Kv | None
 
 
 def _mount(received: Received) -> _Mount:
@@ -55,11 +62,9 @@ def _mount(received: Received) -> _Mount:
     kind, path = data.text("type"), data.text("path")
     if kind not in ("kv", "generic"):
         return _Mount(kind, path, None)
-    options = data.part_or_none("options")
-    if options is None or "version" not in options.fields:
-        return _Mount(kind, path, 1)  # a mount from before there were versions
-    version = options.text("version")
-    if version not in ("1", "2"):
+    version = data.text_map("options").get("version")
+    if version not in (None, "1", "2"):
         # Version 2 taken for 1 would write beside the secrets, and see none of them.
-        raise options.wrong("version", "1 or 2, as a text")
-    return _Mount(kind, path, 2 if version == "2" else 1)
+        raise data.part("options").wrong("version", "1 or 2, as a text")
+    # Without options it is a mount from before there were versions.
+    return _Mount(kind, path, Kv(2 if version == "2" else 1, version is not None))

@@ -36,9 +36,36 @@ class Kv1Store(KvMount):
     # Measured: version 1 gives a number back as it was sent.
     LIMITS = replace(KEY_LIMITS, max_bytes=MAX_BYTES, empty=False)
 
-    def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool = True) -> None:
+    def __init__(
+        self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool = True, stated: bool = True
+    ) -> None:
+        """``stated``: the document or the server names the version; else it is this one for want of any other."""
         super().__init__(transport, auth, place, confirmed=confirmed)
         self._listing = Listing(transport, "")
+        self._stated = stated
+
+    async def _confirm(self) -> None:
+        """As for a pin; and before it is believed of a mount that names no version, look for the folder of version 2.
+
+        A mount of version 2 whose version is left out would look empty, and what was copied from it as gone.
+        """
+        await super()._confirm()
+        if self._stated:
+            return
+        store, mount = self.facts.name, self._transport.mount
+        try:
+            found = await self._listing.folder("metadata/")
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            found = None  # nor could it be listed by version 2
+        if found is not None and (found.keys or found.folders):
+            raise StoreError(
+                f"{store} does not say which version of KV it runs at {mount!r}, and it looks like version 2",
+                store=store,
+                hint="set kvVersion in the SecretStore",
+            )
+        self._stated = True
 
     async def read(self, key: str, version: str | None = None) -> Secret:
         """The secret's fields. A ``version`` is a StoreError: there are none."""
@@ -68,6 +95,8 @@ class Kv1Store(KvMount):
                 raise
             except AccessDenied as error:
                 return [Gap(key, error.code, error.message) for key in wanted[folder]], []
+            if not there:
+                await self._confirm()
             return [Entry(key) for key in there if key in wanted[folder]], []
 
         async for found in spread(wanted, look, width=self._transport.width):

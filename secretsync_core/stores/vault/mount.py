@@ -84,7 +84,7 @@ class KvMount:
             if self._confirmed:
                 return
             try:
-                found = await kv_version(self._transport)
+                found = (await kv_version(self._transport)).version
             except AccessDenied:
                 found = None  # we may not know, which may be why it is pinned
             if found not in (None, self.version):

@@ -8,7 +8,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
 from secretsync_core.stores.vault.cluster import cluster_of_health, openbao_of_health
-from secretsync_core.stores.vault.detect import kv_version
+from secretsync_core.stores.vault.detect import Kv, kv_version
 from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
@@ -28,7 +28,7 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
     auth = Auth(config, context, Logins(config, context, tls))
     transport = Transport(config, context, tls, auth)
     try:
-        version = config.kv_version or await kv_version(transport)
+        kv = Kv(config.kv_version) if config.kv_version else await kv_version(transport)
         # A login that fails should fail here, and not at the first secret.
         await auth.token()
         place = await _place(config, transport)
@@ -37,8 +37,8 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
         await transport.aclose()
         raise
     confirmed = config.kv_version is None
-    if version == 1:
-        return Kv1Store(transport, auth, place, confirmed=confirmed)
+    if kv.version == 1:
+        return Kv1Store(transport, auth, place, confirmed=confirmed, stated=kv.stated)
     marking = Marking(transport, context.mark, always=context.mark_at_a_cost)
     return Kv2Store(transport, auth, place, confirmed=confirmed, marking=marking)
 

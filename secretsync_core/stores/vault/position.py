@@ -47,7 +47,8 @@ def read_index(header: str) -> Index | None:
         return None
     if not (isinstance(cluster, str) and isinstance(value, str)):
         return None
-    return Index(cluster, int(value) if value.isascii() and value.isdecimal() else None)
+    is_number = value.isascii() and value.isdecimal() and len(value) <= len(_UNREACHED)
+    return Index(cluster, int(value) if is_number else None)
 
 
 class Course:

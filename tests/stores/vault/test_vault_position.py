@@ -12,6 +12,7 @@ from support.faulty_http import FaultyHttp
 from secretsync_core.errors import TwoServers
 from secretsync_core.model.position import Position
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.position import Course, read_index
 
 if TYPE_CHECKING:
@@ -147,3 +148,17 @@ def test_clusters_of_vault_are_not_compared() -> None:
 def test_any_other_index_is_none(header: str) -> None:
     """A form that is not known says nothing, and ends nothing."""
     assert read_index(header) is None
+
+
+@pytest.mark.parametrize("header", ["\udcff", "é", "x", "9" * 6000, base64.b64encode(b'{"cluster":5}').decode()])
+def test_an_index_that_makes_no_sense_names_nothing(header: str) -> None:
+    """Any other form of the header is left aside, and never an error."""
+    assert cluster_of_index(header) == ""
+    assert read_index(header) is None
+
+
+def test_an_index_beyond_all_numbers_is_no_position() -> None:
+    """A number that no server counts to, and that no ledger holds, is none."""
+    index = read_index(base64.b64encode(b'{"cluster":"abcdefgh","value":"%s"}' % (b"9" * 5000)).decode())
+    assert index is not None
+    assert index.value is None
