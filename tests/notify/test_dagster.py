@@ -94,6 +94,7 @@ def test_what_a_tick_has_no_time_for_the_next_one_tells(
     """One run of two jobs, and time for one message a tick: each job is told of once, in one tick or the next."""
     text = (place.directory / "docs.yaml").read_text()
     job = text[text.rindex("apiVersion") :].replace("name: copy", "name: other")
+    job = job.replace("query: {recursive: true}", "query: {recursive: true}, keyTransform: [{prefix: other/}]")
     (place.directory / "other.yaml").write_text(job)
     place.definitions = compile_documents(load_directory(place.directory), directory=place.directory)
     place.tick()
