@@ -166,7 +166,7 @@ def in_fields(differs: Difference) -> str:
         return "formatting only"
     done = {"add": differs.added, "change": differs.changed, "drop": differs.dropped}
     parts = [f"{verb} {_listed(names)}" for verb, names in done.items() if names]
-    return f"a write would {' and '.join(parts)}"
+    return f"a write would {' and '.join(part for part in (', '.join(parts[:-1]), parts[-1]) if part)}"
 
 
 def _listed(names: Sequence[str]) -> str:

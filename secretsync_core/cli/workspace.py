@@ -190,4 +190,6 @@ def fingerprint_key(call: Call, opened: OpenLedger | None) -> tuple[bytes, ...] 
 def check_adopt(adopt: Collection[str], jobs: Sequence[JobDocument]) -> None:
     """Raise UsageError where keys are to be taken over and it is not said by which job."""
     if adopt and len(jobs) != 1:
-        raise UsageError("--adopt takes over keys for one job", hint="name the job before it")
+        raise UsageError(
+            "--adopt takes over keys for one job", hint="name the job, as in `secretsync sync JOB --adopt KEY`"
+        )

@@ -51,6 +51,7 @@ def told_of_refused(job: str, changes: Sequence[Change], dests: Sequence[str]) -
             more = f" (and {len(refused) - _SHOWN} more)" if len(refused) > _SHOWN else ""
             what = f"{dest} holds {plural(len(refused), 'secret')} with another value that this job does not manage"
             told.append(
-                f"{what}: `{command}`{more} takes over what you name; ownership.adopt on a plan item, all of it"
+                f"{what}: `{command}`{more} takes over what it names,"
+                " `ownership: {adopt: true}` on a plan item all that the item finds"
             )
     return told

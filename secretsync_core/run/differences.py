@@ -23,7 +23,8 @@ def difference(theirs: SecretValue, wanted: SecretValue) -> Difference | None:
     """
     old, new = theirs.reveal(), wanted.reveal()
     if not isinstance(old, bytes) and not isinstance(new, bytes):
-        return _of_fields(_named(old), _named(new))
+        found = _of_fields(_named(old), _named(new))
+        return found if any(found) else None
     if not isinstance(old, bytes) or not isinstance(new, bytes):
         return None
     written_old, written_new = _object(old), _object(new)

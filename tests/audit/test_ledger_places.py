@@ -11,7 +11,7 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.places import Holding, binding_of
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import VERSION
-from secretsync_core.model.place import Place
+from secretsync_core.model.place import Place, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,26 @@ def test_how_far_a_server_had_got_is_kept_by_place(ledger: Ledger) -> None:
     ledger.places.reached(HERE, "9")
     assert (ledger.places.position(HERE), ledger.places.position(THERE)) == ("9", "")
     assert ledger.jobs() == []
+
+
+def test_the_positions_of_all_places_are_read_together(ledger: Ledger) -> None:
+    """By the text of a place: a run reads them before it knows which stores will open."""
+    ledger.places.reached(HERE, "7")
+    ledger.places.reached(THERE, "8")
+    assert ledger.places.positions() == {text_of(HERE): "7", text_of(THERE): "8"}
+
+
+def test_what_the_latest_write_of_a_key_has_replaced(ledger: Ledger) -> None:
+    """The version that its announcement names, of young writes at that destination alone."""
+    for number, before in ((1, None), (2, "v1"), (3, "v2")):
+        told = done("k", dest="dst")._replace(intent=f"i{number}", dest_version=f"v{number}")
+        ledger.append("a", [told._replace(event=Event.INTENDED, dest_version=before), told])
+    new = done("new", dest="dst")._replace(intent="i4", dest_version="v1")
+    ledger.append("a", [new._replace(event=Event.INTENDED, dest_version=None), new])
+    asked = [f"k{number}" for number in range(600)] + ["k", "new"]
+    assert ledger.state.overwritten("a", "dst", asked, 0) == {"k": "v2"}
+    assert ledger.state.overwritten("a", "other", asked, 0) == {}
+    assert ledger.state.overwritten("a", "dst", asked, 2**60) == {}
 
 
 def test_a_place_that_another_hand_changed_is_found(url: str, ledger: Ledger) -> None:

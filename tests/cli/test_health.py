@@ -8,6 +8,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from secretsync_core.audit.schema import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -49,7 +51,7 @@ def test_it_leaves_no_trace(started: Cli) -> None:
     assert started("health").code == 0
     assert _snapshot(started.directory / "secretsync") == before
     assert started("audit", "verify", "--output", "json").json["chains"] == [
-        {"job": "example", "records": 10, "seq": 10, "head": head, "sound": True, "faults": [], "unnamedFaults": 0}
+        {"job": "example", "records": 11, "seq": 11, "head": head, "sound": True, "faults": [], "unnamedFaults": 0}
     ]
 
 
@@ -65,7 +67,7 @@ def test_in_json(started: Cli) -> None:
         ("example-source", True, "Read"),
     ]
     assert found["key"] == {"where": "secretsync/.secretsync/ledger.key", "ok": True, "error": None}
-    assert (found["ledger"]["exists"], found["ledger"]["ok"], found["ledger"]["version"]) == (True, True, 3)
+    assert (found["ledger"]["exists"], found["ledger"]["ok"], found["ledger"]["version"]) == (True, True, VERSION)
 
 
 def test_a_store_that_refuses_is_3(troubled: Callable[..., Cli]) -> None:
@@ -157,10 +159,10 @@ def test_a_chain_whose_end_was_changed_is_1(started: Cli) -> None:
     with sqlite3.connect(started.directory / "secretsync/.secretsync/ledger.db") as database:
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f"DROP TRIGGER {name}")
-        database.execute("DELETE FROM ledger WHERE seq = 10")
+        database.execute("DELETE FROM ledger WHERE seq = 11")
     ran = started("health", "--output", "json")
     assert (ran.code, ran.json["ledger"]["ok"]) == (1, False)
-    assert "missing: the end of the chain, up to 10" in ran.err
+    assert "missing: the end of the chain, up to 11" in ran.err
 
 
 def test_wrong_documents_are_2(started: Cli) -> None:

@@ -178,7 +178,7 @@ def test_a_ledger_that_is_broken_or_out_of_reach(started: Cli) -> None:
     assert asked(started)["secretsync_ledger_sound"] == {("heads",): 1}
     assert asked(started, "--verify")["secretsync_ledger_sound"] == {("heads",): 1, ("records",): 0}
     with sqlite3.connect(started.directory / "secretsync/.secretsync/ledger.db") as database:
-        database.execute("DELETE FROM ledger WHERE seq = 10")
+        database.execute("DELETE FROM ledger WHERE seq = 11")
     assert asked(started)["secretsync_ledger_sound"] == {("heads",): 0}
     ran = started("metrics", "--ledger", "postgresql://app:hunter2-canary@127.0.0.1:1/l", SECRETSYNC_KEY="00" * 32)
     assert ran.code == 3

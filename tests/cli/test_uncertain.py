@@ -17,6 +17,9 @@ TROUBLE = {"write key-001": "unavailable", "read key-001": "unavailable"}
 def test_it_is_told_until_it_is_settled(troubled: Callable[..., Cli]) -> None:
     """By sync, plan, status and metrics, with what comes next; the next sync that can look ends all of it."""
     cli = troubled(2, fail=TROUBLE)
+    # What may not be replaced would be read before the write, and is not written where that fails.
+    job = cli.directory / "secretsync/job.yaml"
+    job.write_text(job.read_text().replace("spec:", "spec:\n  writePolicy: Replace"))
     ran = cli("sync")
     assert ran.code == 1
     assert "1 created, 0 updated, 0 unchanged, 1 uncertain in" in ran.out

@@ -49,5 +49,6 @@ def test_what_may_heal_is_what_trying_again_helps() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SecretSyncError)
     ]
-    assert {kind.code for kind in kinds if may_heal(kind.code)} == {"unavailable", "rate-limited", "lost", "conflict"}
+    healing = {"unavailable", "rate-limited", "malformed-answer", "lost", "conflict"}
+    assert {kind.code for kind in kinds if may_heal(kind.code)} == healing
     assert all(may_heal(kind.code) for kind in kinds if kind.retryable)

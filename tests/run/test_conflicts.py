@@ -222,6 +222,7 @@ async def test_a_failure_is_told_in_the_ledger(world: World) -> None:
     events = [(record.draft.event.value, record.draft.reason) for record in world.records()]
     assert events == [
         ("run-started", ""),
+        ("skipped", "placed"),
         ("intended", "new"),
         ("failed", "access-denied"),
         ("run-finished", "failed"),

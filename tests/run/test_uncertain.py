@@ -8,7 +8,7 @@ import pytest
 from audit.lab import intended
 
 from run.dying import Dying
-from run.world import FINGERPRINT_KEY, counted, wrote
+from run.world import FINGERPRINT_KEY, counted, reasons, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.cli.results import of_sync
 from secretsync_core.errors import AccessDenied, Conflict, LedgerError, SecretNotFound, StoreUnavailable
@@ -72,8 +72,8 @@ def test_what_a_look_says(
     assert found.version == expected
 
 
-async def _first(world: World, value: str = "1") -> None:
-    world.job(ONE, deletionPolicy="Delete", maxDelete="100%")
+async def _first(world: World, value: str = "1", **settings: str) -> None:
+    world.job(ONE, deletionPolicy="Delete", maxDelete="100%", **settings)
     await world.put("src", "k", {"x": value})
 
 
@@ -272,13 +272,26 @@ async def test_another_owners_mark(world: World) -> None:
 async def test_a_destination_that_we_may_only_write(world: World) -> None:
     """Where nobody may ever look, a lost answer is a failure, and the next run writes again, as it does anyhow."""
     world.store("dst", permissions="Write")
-    await _first(world)
+    await _first(world, writePolicy="Replace")
     world.lose("k", done=True)
     assert counted(await world.sync()) == {"failed": 1}
     world.fault("dst").clear()
     assert (await world.sync()).ok
     assert await world.get("dst", "k") == {"x": "1"}
     assert not world.state()["dst", "k"].owned
+
+
+async def test_a_destination_that_we_may_only_write_and_not_replace(world: World) -> None:
+    """There what a lost answer left is refused as anybody's, with the policy that would write it."""
+    world.store("dst", permissions="Write")
+    await _first(world)
+    world.lose("k", done=True)
+    assert counted(await world.sync()) == {"failed": 1}
+    world.fault("dst").clear()
+    report = await world.sync()
+    assert reasons(report.failures) == {"k": "not-managed"}
+    assert "writePolicy: Replace" in report.failures[0].hint
+    assert ("dst", "k") not in world.state()
 
 
 async def test_the_whole_destination_is_away(world: World) -> None:

@@ -269,8 +269,9 @@ async def test_together_is_as_by_itself(world: World, monkeypatch: pytest.Monkey
         return f"{{path: '{rng.choice(folders)}', recursive: {recursive}{metadata}}}"
 
     plans = [
-        f"[{{name: one, query: {query()}}}, {{name: two, query: {query()}}}, {{name: three, secret: {{key: a/k}}}}]"
-        for _ in range(rng.randrange(2, 15))
+        f"[{{name: one, query: {query()}}}, {{name: two, query: {query()}}}, {{name: three, secret: {{key: a/k}},"
+        f" keyTransform: [{{prefix: j{number}-}}]}}]"
+        for number in range(rng.randrange(2, 15))
     ]
     jobs = _jobs(world, plans)
     world.job(f"- {{query: {query()}}}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
 from secretsync_core.audit.record import UNDO, Event
+from secretsync_core.audit.schema import PLACED
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.layout import hang, widest
@@ -17,6 +18,7 @@ from secretsync_core.cli.times import clock, moment
 from secretsync_core.cli.wording import reason
 from secretsync_core.counting import number
 from secretsync_core.errors import UsageError
+from secretsync_core.model.place import place_of_text
 
 if TYPE_CHECKING:
     from secretsync_core.audit.record import Record
@@ -96,6 +98,8 @@ def _words(record: Record) -> str:
         pairs = [f"{number(count)} {name}" for name, count in results_of(draft.counts).items()]
         ended = f" ({reason(draft.reason)})" if draft.reason else ""
         return f"run {safe(draft.run)}: {', '.join(pairs) or 'nothing to do'}{ended}"
+    if draft.event is Event.SKIPPED and draft.reason == PLACED:
+        return f"{draft.dest} is {safe(str(place_of_text(draft.key) or draft.key))}"
     words = [draft.action, f"{draft.dest}:{safe(draft.key)}"] if draft.dest else []
     if draft.source_key and draft.action != "delete":
         same = draft.source_key == draft.key

@@ -29,6 +29,15 @@ def cluster_of_health(body: bytes) -> str:
     return _id_in(body, "cluster_id")
 
 
+def openbao_of_health(body: bytes) -> str:
+    """The same of OpenBao alone: HashiCorp Vault also says whether it is the edition for enterprises."""
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return ""
+    return _id_in(body, "cluster_id") if isinstance(said, dict) and "enterprise" not in said else ""
+
+
 def _id_in(body: bytes, field: str) -> str:
     try:
         found = orjson.loads(body)[field]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
-from secretsync_core.stores.vault.cluster import cluster_of_health
+from secretsync_core.stores.vault.cluster import cluster_of_health, openbao_of_health
 from secretsync_core.stores.vault.detect import Kv, kv_version
 from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
@@ -49,6 +49,11 @@ async def _place(config: VaultConfig, transport: Transport) -> Place | None:
     if place is None:
         return None
     try:
-        return place._replace(identity=transport.cluster or cluster_of_health(await transport.health()))
+        if transport.cluster:
+            return place._replace(identity=transport.cluster)
+        health = await transport.health()
+        if openbao := openbao_of_health(health):
+            transport.course.ask_active_node(openbao)
+        return place._replace(identity=cluster_of_health(health))
     except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
         return place

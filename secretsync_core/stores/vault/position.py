@@ -85,6 +85,11 @@ class Course:
                 hint="let the address lead to one cluster; what was written since is in the ledger",
             )
 
+    def ask_active_node(self, cluster: str) -> None:
+        """Ask the active node of a cluster of OpenBao from now on. Another server, or an older one, ignores it."""
+        ours = orjson.dumps({"cluster": cluster, "value": _UNREACHED})
+        self.headers, self.asks = {INDEX: base64.b64encode(ours).decode(), **_FORWARD}, True
+
     def heed(self, header: str | None, *, asked: bool, wrote: bool = False) -> None:
         """Take what an answer says; ``asked``: its request carried headers that ask for the active node.
 
@@ -110,8 +115,7 @@ class Course:
                 self.headers = {INDEX: header, **_FORWARD}
             return
         if not self.asks:
-            ours = orjson.dumps({"cluster": index.cluster, "value": _UNREACHED})
-            self.headers, self.asks = {INDEX: base64.b64encode(ours).decode(), **_FORWARD}, True
+            self.ask_active_node(index.cluster)
         if asked:
             value = index.value
             self._lowest = value if self._lowest is None else min(value, self._lowest)

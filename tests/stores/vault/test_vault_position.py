@@ -65,6 +65,20 @@ async def test_what_was_read_before_the_cluster_was_known_is_read_again(vault_st
         assert fake.count("/kv/data/k") == 3
 
 
+@pytest.mark.parametrize(("enterprise", "asks"), [("", True), (',"enterprise":false', False)], ids=["OpenBao", "Vault"])
+async def test_its_health_names_the_cluster_where_the_version_is_pinned(
+    vault_store_factory: VaultStores, enterprise: str, asks: bool
+) -> None:
+    """A 404 names none, and may come from a standby: so OpenBao is asked for the active node from the first read on."""
+    health = f'{{"cluster_id":"cluster-one"{enterprise}}}'.encode()
+    async with FaultyHttp() as fake:
+        fake.answer("GET .*/sys/health", 200, health)
+        store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
+        assert bool(sent(store)) is asks
+        assert not asks or sent(store)["said"]["cluster"] == "cluster-one"
+        assert await store.position() is None
+
+
 async def test_a_server_that_names_nothing_is_asked_once(vault_store_factory: VaultStores) -> None:
     """A server in memory, or an older one, sends no index: no header, no repeat, no position."""
     async with FaultyHttp() as fake:
