@@ -47,10 +47,10 @@ async def test_fields_become_json_and_come_back(world: World, in_aws: InAws, reg
     assert value(region, "/copy/app/db") == '{"port":5432,"user":"u"}'
     assert value(region, "/copy/plain") == "text"
     in_aws("src", STORE, path="/copy")
-    world.store("dst")
-    world.job(ALL)
+    world.store("back")
+    world.job(ALL, dest="back")
     assert (await world.sync()).ok
-    assert await world.all("dst") == {"app/db": {"user": "u", "port": 5432}, "plain": {"value": "text"}}
+    assert await world.all("back") == {"app/db": {"user": "u", "port": 5432}, "plain": {"value": "text"}}
 
 
 async def test_changes_drift_and_deletes(world: World, in_aws: InAws, region: Region) -> None:

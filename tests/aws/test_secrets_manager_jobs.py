@@ -55,10 +55,10 @@ async def test_fields_become_json_and_come_back(world: World, in_aws: InAws, reg
     assert value(region, "copy/app/db") == '{"nested":{"a":[1,null]},"port":5432,"user":"u"}'
     assert value(region, "copy/app/plain") == "text"
     in_aws("src", STORE, prefix="copy/")
-    world.store("dst")
-    world.job(ALL)
+    world.store("back")
+    world.job(ALL, dest="back")
     assert (await world.sync()).ok
-    assert await world.all("dst") == {
+    assert await world.all("back") == {
         "app/db": {"user": "u", "port": 5432, "nested": {"a": [1, None]}},
         "app/plain": {"value": "text"},
     }

@@ -178,7 +178,7 @@ def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     """Every built-in kind is there with the abilities of its class, the two versions of KV apart."""
     infos = {(info.provider, info.variant): info for info in installed()}
     basic = frozenset({Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE})
-    assert infos["file", ""].abilities == basic
+    assert infos["file", ""].abilities == basic | {Ability.CREATE}
     assert infos["memory", ""].abilities == frozenset(Ability)
     assert infos["vault", "KV version 1"].abilities == basic
     assert infos["vault", "KV version 2"].abilities == ALL
