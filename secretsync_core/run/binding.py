@@ -122,7 +122,6 @@ async def record_binding(job: str, run: str, binding: Binding, ledger: Ledger, r
     for now, names in binding.former.items():
         for name in names:
             await recorder.call(lambda name=name, now=now: ledger.state.rename(job, run, name, now))  # type: ignore[misc]
-    recorder.former = {}
 
 
 async def record_all(drafts: Sequence[Draft], recorder: Recorder) -> None:

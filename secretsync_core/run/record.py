@@ -82,7 +82,8 @@ class Recorder:
 
     async def deleted(self) -> dict[tuple[str, str], Deleted]:
         """What this job deleted last, by (dest, key); some of it may be live again."""
-        return await self.call(lambda: self._ledger.state.deleted(self._job))
+        found = await self.call(lambda: self._ledger.state.deleted(self._job))
+        return {(self._name_now(dest), key): told for (dest, key), told in found.items()} if self.former else found
 
     async def fingerprints(self, dest: str, keys: Collection[str]) -> dict[str, tuple[str, str]]:
         """The fingerprint and the fields of ours that the ledger holds of each of these keys, as far as it does."""
@@ -101,9 +102,8 @@ class Recorder:
 
         def work() -> dict[str, list[Origin]]:
             found: dict[str, list[Origin]] = {}
-            now = {name: dest for dest, names in self.former.items() for name in names}
             for dest, origin in self._ledger.state.origins(self._job, item):
-                found.setdefault(now.get(dest, dest), []).append(origin)
+                found.setdefault(self._name_now(dest), []).append(origin)
             return found
 
         return await self.call(work)
@@ -124,6 +124,10 @@ class Recorder:
         """The versions that our latest writes of these keys have replaced, of writes in the last ``seconds``."""
         since = int((time.time() - seconds) * 1_000_000)
         return await self.call(lambda: self._ledger.state.overwritten(self._job, dest, keys, since))
+
+    def _name_now(self, name: str) -> str:
+        """What a destination that the ledger calls ``name`` is called now."""
+        return next((dest for dest, names in self.former.items() if name in names), name)
 
     def _names(self, dest: str) -> tuple[str, ...]:
         """The names under which the ledger knows keys of a destination's place, the present one last."""
@@ -150,7 +154,8 @@ class Recorder:
         """The (dest, key) of all that a run has written since a position, or may be writing now."""
 
         def work() -> set[tuple[str, str]]:
-            found = {(record.draft.dest, record.draft.key) for record in self._ledger.runs.unsettled(self._job)}
+            unsettled = [record.draft for record in self._ledger.runs.unsettled(self._job)]
+            found = {(self._name_now(draft.dest), draft.key) for draft in unsettled}
             for record in self._ledger.records(job=self._job, newest_first=True):
                 if record.seq <= since:
                     break
