@@ -119,7 +119,7 @@ def test_what_cannot_be_undone_fails_the_step_and_is_listed(lab: Lab) -> None:
     told = failures(result)["expand"]
     assert told["told"] == f"1 secret of run {run} could not be undone"
     assert [(row["key"], row["why"]) for row in rows(told["not undone"].value)] == [
-        ("dst: alpha/1", "kept: changed by someone else")
+        ("dst: alpha/1", "kept: changed outside SecretSync")
     ]
     assert lab.held() == {**BEFORE, "alpha/1": {"x": "theirs"}}
     assert lab.ledger.runs.unfinished("job") == []
