@@ -301,6 +301,7 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(old: str, monkeypatc
         assert ledger.migrate() == 1
 
 
+@pytest.mark.slow
 def test_many_migrate_at_once_while_others_append(old: str) -> None:
     """One of them does it, the others find it done, and whoever appends meanwhile loses nothing."""
     ours, theirs = FORKSERVER.Pipe(duplex=False)

@@ -76,6 +76,7 @@ def test_jobs_and_items(started: Cli) -> None:
     assert offered(started, "secretsync audit log --job ex") == ["example", "extra"]
 
 
+@pytest.mark.slow
 def test_where_the_documents_are(cli: Cli) -> None:
     """The directory is that of --config, of SECRETSYNC_CONFIG, or the file of --job."""
     assert cli("init", "elsewhere", "--quiet").code == 0
@@ -85,6 +86,7 @@ def test_where_the_documents_are(cli: Cli) -> None:
     assert "mail" in offered(cli, "secretsync plan --job elsewhere/jobs.yaml --item ")
 
 
+@pytest.mark.slow
 def test_documents_with_errors_are_no_reason_to_speak(started: Cli, tmp_path: Path) -> None:
     """Whatever lies in the directory, TAB offers what it can make out, and prints nothing else."""
     started.write("secretsync/broken.yaml", "kind: SyncJob\nmetadata: {name: half}\nspec: [")

@@ -123,6 +123,7 @@ def test_a_bug_outside_of_every_command(started: Cli) -> None:
     assert ran.err.count("internal error: ValueError at sitecustomize.py") + ran.err.count("sitecustomize.py:2") >= 3
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet(started: Cli) -> None:
     """``| head`` gets what it wants, and nobody complains."""
     for number in range(3000):

@@ -49,7 +49,14 @@ def _play(commands: list[str], cli: Cli) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+LONG = {"adopt", "max-delete", "paper-form", "suspended", "undo", "wrong-calls"}
+"""Sessions whose single commands other tests hold as well: played by `make test-slow`."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, id=file.stem, marks=pytest.mark.slow if file.stem in LONG else ()) for file in FILES],
+)
 def test_transcript(file: Path, cli: Cli) -> None:
     """A session gives what its transcript says."""
     title, _, session = file.read_text().partition("\n\n")

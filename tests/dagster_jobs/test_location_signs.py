@@ -86,6 +86,7 @@ def test_what_is_loaded_now_replaces_what_was(instance: dg.DagsterInstance) -> N
     assert len(instance.get_dynamic_partitions(ASSETS)) == 3
 
 
+@pytest.mark.slow
 def test_nothing_piles_up(instance: dg.DagsterInstance, clock: Clock) -> None:
     """A thousand renewals leave one sign and its assets; a location that is gone is cleared away after a day."""
     _renew(instance, "r@gone", A)

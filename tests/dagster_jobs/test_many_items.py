@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dagster_jobs.lab import KEY, failures, moved, rows, succeeded
 from secretsync_core.errors import AccessDenied
 from secretsync_core.run import shards
 from secretsync_dagster import metadata
 
 if TYPE_CHECKING:
-    import pytest
-
     from dagster_jobs.lab import Lab
 
 COUNT = 120
@@ -69,6 +69,7 @@ def test_items_that_cannot_be_seen_share_steps_as_well(lab: Lab, monkeypatch: py
     assert len(lab.held()) == COUNT
 
 
+@pytest.mark.slow
 def test_tables_end_and_say_how_many_there_are(lab: Lab) -> None:
     """Of 5,000 secrets a table shows a hundred, and says how many more there are; of 20 it shows all."""
     lab.job("- {name: few, query: {path: few}}\n- {name: many, query: {path: many}}")

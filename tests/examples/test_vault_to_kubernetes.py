@@ -87,6 +87,7 @@ def test_it_is_valid() -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_runs(example: tuple[Copy, str], api: Api, kube: KubeApi) -> None:
     """It does what its README says, through a life of changes, and uses every right that it asks for."""
     copy, mount = example

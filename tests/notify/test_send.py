@@ -10,13 +10,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from secretsync_core.notify import send
 from secretsync_core.notify.ending import Ending, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from notify.servers import Hook, Mailbox
     from secretsync_core.schema.documents import JobDocument
@@ -142,6 +142,7 @@ def test_a_server_that_stumbles_is_asked_again(make_job: MakeJob, hook: Hook) ->
         assert len(hook.posts) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the message and then says a byte now and then is given up in time."""
     monkeypatch.setattr(send, "PATIENCE_SECONDS", 5.0)

@@ -68,6 +68,7 @@ def writer(root: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.slow
 async def test_a_killed_writer_leaves_one_whole_value(store: FileStore, tmp_path: Path) -> None:
     """However a writer is killed, the secret is a whole old or a whole new value; the next write tidies up."""
     left = 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.servers import ConfiguredServer
+from support.slow import one_in
 
 from secretsync_core.audit.record import Event
 from secretsync_core.model.report import Result
@@ -95,7 +96,7 @@ def _assert_true(world: World) -> None:
         assert record.draft.reason == "interrupted"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), one_in(2, [(signal.SIGTERM, 143), (signal.SIGINT, 130)]))
 async def test_stop_signal(world: World, number: signal.Signals, code: int) -> None:
     """A signal ends a sync within seconds, with what was in flight finished and recorded; the next one completes it."""
     world.source.fill(120)

@@ -220,6 +220,7 @@ async def test_no_server(vault_store_factory: VaultStores) -> None:
         await store.aclose()
 
 
+@pytest.mark.slow
 async def test_slow_server(vault_store_factory: VaultStores, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not answer in time is StoreUnavailable."""
     monkeypatch.setattr(transport, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.1))
