@@ -118,7 +118,8 @@ def test_a_full_disk(lab: Lab) -> None:
 @pytest.mark.slow
 def test_from_sqlite_to_postgresql(lab: Lab) -> None:
     """With the same key a ledger in PostgreSQL takes over what the one in SQLite knew, and deletes from then on."""
-    commands = re.findall(r"^ +(secretsync audit .+)$", page_text(), re.MULTILINE)
+    section = page_text().partition("## Move the ledger from SQLite")[2].partition("\n## ")[0]
+    commands = re.findall(r"^ +(secretsync audit .+)$", section, re.MULTILINE)
     assert commands == ["secretsync audit verify", "secretsync audit export --file ledger-archive.jsonl"]
     for command in commands:
         assert lab.cli.shell(command).code == 0
@@ -137,9 +138,9 @@ def test_a_renamed_item(lab: Lab) -> None:
 
 
 def test_a_renamed_job(lab: Lab) -> None:
-    """A job of another name adopts the copies, and the old chain can still be verified."""
+    """A job of another name takes its keys along, and the old chain can still be verified."""
     lab.edit("name: job", "name: renamed")
-    adopt(lab)
+    assert lab.well("rename", "job", "renamed").out == "5 keys of job are renamed's from now on\n"
     (source(lab) / "key-0").unlink()
     assert lab.sync() == "0 created, 0 updated, 1 deleted, 4 unchanged"
     assert "2 chains sound." in lab.well("audit", "verify").out
