@@ -293,12 +293,12 @@ def orphans(
     )
 
 
-@app.command(short_help="Say what it means that a destination has another place.")
+@app.command(short_help="Say why a destination leads to another place.")
 def rebind(
     job_name: Annotated[str, typer.Argument(metavar="JOB", help="The SyncJob.", autocompletion=job_names)],
     store: Annotated[str, typer.Argument(metavar="STORE", help="The SecretStore, a destination of the job.")],
-    moved: Annotated[bool, typer.Option("--moved", help="The same secrets stand at the new place.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="They do not: copies at the old place become orphans.")] = False,
+    moved: Annotated[bool, typer.Option("--moved", help="The same secrets are at the new place.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="They are not: copies at the old place become orphans.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,

@@ -226,11 +226,26 @@ def test_a_renamed_job_takes_its_keys_along(synced: Cli) -> None:
     assert synced("rename", "job", "other").out == "4 keys of job are other's from now on\n"
     ran = synced("sync")
     assert (ran.code, "4 unchanged" in ran.out) == (0, True)
-    assert synced("rename", "job", "other").out == "0 keys of job are other's from now on\n"
+    assert synced("rename", "job", "other").out == "job has no keys: nothing to do\n"
     assert synced("audit", "verify").code == 0
 
 
 def test_a_job_that_is_still_there_is_not_renamed(synced: Cli) -> None:
-    """Its keys are its own."""
+    """Its keys are its own; the hint says which name comes first, or what else is to be done."""
     ran = synced("rename", "job", "job")
-    assert (ran.code, "still in the documents" in ran.err) == (2, True)
+    assert (ran.code, "still in the documents" in ran.err, "former name first" in ran.err) == (2, True, True)
+    second = JOB.format(name="second", dest="dst", more="").replace("path: a,", "path: b,")
+    (synced.directory / "secretsync/second.yaml").write_text(second)
+    ran = synced("rename", "job", "second")
+    assert (ran.code, "`secretsync sync second --adopt KEY`" in ran.err) == (2, True)
+    ran = synced("rename", "job", "nobody")
+    assert (ran.code, "the documents define no SyncJob nobody" in ran.err) == (2, True)
+
+
+def test_a_store_that_leads_where_the_ledger_knows_is_not_rebound(synced: Cli) -> None:
+    """Neither flag changes anything, and the command says so."""
+    for flag in ("--moved", "--new"):
+        ran = synced("rebind", "job", "dst", flag)
+        assert (ran.code, ran.out.strip().endswith("as the ledger knows: nothing to do")) == (0, True)
+    ran = synced("sync")
+    assert (ran.code, "4 unchanged" in ran.out, "orphan" in ran.err) == (0, True, False)

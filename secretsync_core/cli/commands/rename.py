@@ -21,6 +21,10 @@ def run(output: Output, call: Call, old: str, new: str) -> int:
     if output.json:
         output.document({"from": old, "job": new, "keys": count, "exitCode": 0})
         return exits.OK
+    if not count:
+        output.line(f"{old} has no keys: nothing to do")
+        output.flush()
+        return exits.OK
     output.line(f"{plural(count, 'key')} of {old} {'is' if count == 1 else 'are'} {new}'s from now on")
     output.flush()
     return exits.OK
