@@ -83,6 +83,7 @@ def test_copies_in_a_destination_that_was_dropped_are_told(synced: Cli) -> None:
         assert "2 orphans" in ran.err
         assert "`secretsync orphans job`" in ran.err
     assert "2 orphans" in synced("status").out
+    assert "2 orphans" in synced("audit", "log").out
     assert 'secretsync_job_last_run_orphans{syncjob="job"} 2.0' in synced("metrics").out
     assert files(synced.directory / "two") == ["a/x", "a/y"]
 
@@ -249,3 +250,21 @@ def test_a_store_that_leads_where_the_ledger_knows_is_not_rebound(synced: Cli) -
         assert (ran.code, ran.out.strip().endswith("as the ledger knows: nothing to do")) == (0, True)
     ran = synced("sync")
     assert (ran.code, "4 unchanged" in ran.out, "orphan" in ran.err) == (0, True, False)
+
+
+def test_a_run_that_wrote_nothing_has_nothing_to_undo(synced: Cli) -> None:
+    """And that is said."""
+    synced("sync")
+    run = synced("audit", "log", "--event", "run-started", "--output", "json").json["records"][-1]["run"]
+    ran = synced("undo", run)
+    assert (ran.code, "note: the run wrote nothing of job that could be undone" in ran.err) == (0, True)
+
+
+def test_a_failure_names_its_destination_where_there_are_several(synced: Cli) -> None:
+    """The same key may fail in each."""
+    for folder in ("one", "two"):
+        (synced.directory / folder / "a/new").write_text("theirs\n")
+    (synced.directory / "src/a/new").write_text("ours\n")
+    out = synced("sync").out
+    assert "! dst: a/new  exists" in out
+    assert "! old: a/new  exists" in out

@@ -146,7 +146,7 @@ def _delete(
         return done, observer.outcomes
 
     done, outcomes = event_loop.run(end)
-    report_view.show_failures(done.report, output)
+    report_view.show_failures(done.report, output, dests=len({one.dest for one in chosen}) > 1)
     report_view.show_errors(done.report.errors, output)
     output.line(f"{job.name}: {report_view.counts_line(done.report, output)}")
     output.flush()
