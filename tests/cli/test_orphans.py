@@ -166,6 +166,7 @@ def test_a_list_of_orphans_that_is_incomplete_says_so(synced: Cli) -> None:
     ran = synced("orphans")
     assert (ran.code, "the list is incomplete: 1 error above" in ran.err) == (2, True)
     assert "no orphans found so far" in ran.out
+    assert synced("orphans", "--output", "json").json["jobs"][0]["errors"][0]["code"] == "place-changed"
 
 
 def test_orphans_are_either_forgotten_or_deleted(synced: Cli) -> None:
@@ -241,6 +242,22 @@ def test_a_job_that_is_still_there_is_not_renamed(synced: Cli) -> None:
     assert (ran.code, "`secretsync sync second --adopt KEY`" in ran.err) == (2, True)
     ran = synced("rename", "job", "nobody")
     assert (ran.code, "the documents define no SyncJob nobody" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rename", "before", "job"],
+        ["rebind", "job", "dst", "--moved"],
+        ["orphans", "--forget", "--yes"],
+        ["undo", "run", "--yes"],
+    ],
+)
+def test_a_ledger_that_is_not_there_is_not_made(synced: Cli, command: list[str]) -> None:
+    """What changes what a ledger knows says so of a mistyped name."""
+    ran = synced(*command, "--ledger", "mistyped.db")
+    assert (ran.code, "there is no ledger at mistyped.db yet" in ran.err) == (3, True)
+    assert not (synced.directory / "mistyped.db").exists()
 
 
 def test_a_store_that_leads_where_the_ledger_knows_is_not_rebound(synced: Cli) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.json_output import report_object
+from secretsync_core.cli.json_output import item_error_object, report_object
 from secretsync_core.cli.paint import is_terminal
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.tables import show, table
@@ -39,7 +39,7 @@ def run(output: Output, call: Call, *, keys: tuple[str, ...], forget: bool, dele
     jobs = workspace.jobs(call, documents, output, suspended=True)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
-    with workspace.ledger(call, write=forget or delete) as opened:
+    with workspace.ledger_there(call, write=forget or delete) as opened:
         looks = [_look(job, documents, opened, keys) for job in jobs]
         _check_keys(keys, looks)
         for job, look in zip(jobs, looks, strict=True):
@@ -111,6 +111,8 @@ def _told(job: JobDocument, look: _Look) -> dict[str, Any]:
     return {
         "job": job.name,
         "orphans": [{"dest": one.dest, "key": one.key, "item": one.item, "why": one.why.value} for one in look.orphans],
+        "errors": [item_error_object(error) for error in look.errors],
+        "error": None,
     }
 
 

@@ -23,7 +23,7 @@ def run(output: Output, call: Call, store: str, *, moved: bool, new: bool) -> in
         )
     documents = workspace.load(call, output)
     job = workspace.jobs(call, documents, output, suspended=True)[0]
-    with workspace.ledger(call, write=True) as opened:
+    with workspace.ledger_there(call) as opened:
         before, now = event_loop.run(
             lambda: rebind(job, store, documents, opened.ledger, same_secrets=moved, environ=os.environ)
         )

@@ -38,7 +38,7 @@ class _Undo(NamedTuple):
 def run(output: Output, call: Call, name: str, *, keys: tuple[str, ...], yes: bool) -> int:
     """Show what undoing the run ``name`` does, and do it: with ``yes``, or where somebody at a terminal says so."""
     documents = workspace.load(call, output)
-    with workspace.ledger(call, write=yes or _may_ask(output)) as opened:
+    with workspace.ledger_there(call, write=yes or _may_ask(output)) as opened:
         undo = _Undo(name, keys, documents, opened, output)
         jobs = _jobs(undo)
         planned, found, codes = _plan(undo, jobs)
