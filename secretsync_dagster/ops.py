@@ -79,7 +79,7 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
-            if config.undo.run:
+            if config.undo.is_asked:
                 yield from _undo(context, runtime, job, config)
                 return
             refused = why_refused(context, ours, job)
@@ -155,11 +155,17 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
     )
 
 
+def _of_a_sync(config: SyncConfig) -> list[str]:
+    """The fields that were given and say how to sync."""
+    fields = {"items": config.items, "adopt": config.adopt, "restored": config.restored, "verify": config.verify}
+    return [name for name, given in fields.items() if given]
+
+
 def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, config: SyncConfig) -> Iterator[Any]:
     """Undo what another run wrote, or show what that would do: then nothing is left for the other steps."""
     undo = config.undo
     with runtime.ledger(write=False) as opened:
-        check_undo(opened.ledger, job, undo, items=config.items, partitioned=_partitioned(context))
+        check_undo(opened.ledger, job, undo, others=_of_a_sync(config), partitioned=_partitioned(context))
     if config.dryRun or not undo.apply:
         with _step_of(context, runtime) as step:
             manifest = show_plan(context, step, job, undo)

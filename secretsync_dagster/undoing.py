@@ -5,6 +5,8 @@ The other steps have nothing to do then: what is undone is not split into items,
 
 # No deferred annotations here: Dagster reads those of its config, and takes none that are text.
 
+from collections.abc import Sequence
+
 import dagster as dg
 from pydantic import Field
 
@@ -28,13 +30,24 @@ class UndoConfig(dg.Config):
     )
     apply: bool = Field(default=False, description="Do what the plan shows.")
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether an undo is meant, also where the run is missing: that must not become a sync."""
+        return bool(self.run or self.only or self.apply)
 
-def check_undo(ledger: Ledger, job: str, config: UndoConfig, *, items: list[str], partitioned: bool) -> None:
+
+def check_undo(ledger: Ledger, job: str, config: UndoConfig, *, others: Sequence[str], partitioned: bool) -> None:
     """Raise UsageError where a call makes no sense, or the run was of another SyncJob."""
     if partitioned:
         raise UsageError("a run is undone by the job, not by partitions of its asset", hint="use the job's Launchpad")
-    if items:
-        raise UsageError("`items` says what to sync, and an undo syncs nothing", hint="name `keys` under `undo`")
+    if others:
+        raise UsageError(
+            f"{', '.join(f'`{name}`' for name in others)} {'says' if len(others) == 1 else 'say'} how to sync, and an"
+            " undo syncs nothing",
+            hint="leave it out; `keys` under `undo` picks keys",
+        )
+    if not config.run:
+        raise UsageError("`undo` names no run", hint="its id is on its page, and in `secretsync audit log`")
     if job not in undo_steps.find_jobs(ledger, config.run, config.only):
         raise UsageError(
             f"run {config.run} wrote nothing of that for SyncJob {job}", hint="undo it in the Launchpad of its own job"

@@ -57,6 +57,20 @@ outcome::
 
     {"undoes": run, "applied": true | false, "jobs": [...], "warnings": [problem], "exitCode"}
 
+``orphans`` (``jobs`` is as of ``sync`` and with ``orphans`` where they were deleted)::
+
+    {"jobs": [{"job", "orphans": [{"dest", "key", "item", "why": "destination-gone"|"item-gone"|"not-wanted"}],
+               "errors": [itemError], "forgotten"?: number, "error": null | error}],
+     "warnings": [problem], "exitCode"}
+
+``rebind``::
+
+    {"job", "store", "before": place | "", "now": place, "exitCode"}
+
+``rename``::
+
+    {"from", "job", "keys": number, "exitCode"}
+
 ``status``::
 
     {"jobs": [{"job", "source", "dest": [name], "schedule", "timezone", "suspended", "running", "onChangeSeconds",

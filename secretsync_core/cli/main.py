@@ -67,6 +67,10 @@ Jobs = Annotated[
         metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all that are not suspended]"
     ),
 ]
+AllJobs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all]"),
+]
 Items = Annotated[
     list[str] | None,
     typer.Option("--item", metavar="NAME", autocompletion=item_names, help="Only this plan item; repeatable."),
@@ -117,7 +121,7 @@ Restored = Annotated[
     list[str] | None,
     typer.Option(
         "--restored", metavar="STORE",
-        help="Take STORE as it is, though older than known: it was restored or replaced.", show_default=False,
+        help="STORE was restored or replaced: accept a state older than the ledger knows.", show_default=False,
     ),
 ]  # fmt: skip
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
@@ -153,7 +157,7 @@ def init(
 
 @app.command(short_help="Check the documents and list every problem.")
 def validate(
-    jobs: Jobs = None,
+    jobs: AllJobs = None,
     config: Config = None,
     source: Source = None,
     dest: Dest = None,
@@ -249,10 +253,9 @@ def undo(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Put back what a run wrote: former versions, and what it deleted; what it created goes.
+    """Put back what a run wrote: updated secrets get their former version, deleted ones come back, created ones go.
 
-    Only what is still as the run left it is touched. Shows the plan, asks on a terminal, and elsewhere does nothing
-    without --yes.
+    Touches only what is still as the run left it. Shows the plan, then asks; without a terminal it needs --yes.
     """
     from secretsync_core.cli.commands import undo as command
 
@@ -264,24 +267,24 @@ def undo(
     )
 
 
-@app.command(short_help="List copies that nothing asks for any more, and end them.")
+@app.command(short_help="List copies that a job no longer asks for, and end them.")
 def orphans(
-    jobs: Jobs = None,
+    jobs: AllJobs = None,
     keys: Annotated[
         list[str] | None,
         typer.Option("--key", metavar="KEY", help="Only this destination key, or DESTINATION:KEY; repeatable."),
     ] = None,
-    forget: Annotated[bool, typer.Option("--forget", help="Let the ledger forget them; the copies stay.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the copies that are provably the job's.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Let the ledger forget them. The copies stay.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete those that are as the job left them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """List copies that a job made and that nothing asks for any more, and end them on purpose.
+    """List copies that a job made and no longer asks for. --delete and --forget end them.
 
-    Their destination or plan item left the document, or deletionPolicy Retain keeps them after their source went.
+    Their destination or plan item left the document, or their source is gone and deletionPolicy is Retain.
     """
     from secretsync_core.cli.commands import orphans as command
 
@@ -293,17 +296,17 @@ def orphans(
     )
 
 
-@app.command(short_help="Say what it means that a destination has another place.")
+@app.command(short_help="Say why a destination leads to another place.")
 def rebind(
     job_name: Annotated[str, typer.Argument(metavar="JOB", help="The SyncJob.", autocompletion=job_names)],
     store: Annotated[str, typer.Argument(metavar="STORE", help="The SecretStore, a destination of the job.")],
-    moved: Annotated[bool, typer.Option("--moved", help="The same secrets stand at the new place.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="They do not: copies at the old place become orphans.")] = False,
+    moved: Annotated[bool, typer.Option("--moved", help="The same secrets are at the new place.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="They are not: copies at the old place become orphans.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
 ) -> int:
-    """Bind a destination to the place where its SecretStore leads now, which is another than the ledger knows."""
+    """Say why a destination leads to another place than the ledger knows; the job refuses it until then."""
     from secretsync_core.cli.commands import rebind as command
 
     call = _call(config, [job_name], None, None, None, None, ledger)
@@ -312,13 +315,13 @@ def rebind(
 
 @app.command(short_help="Let a renamed job keep its keys.")
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="What the job was called; no longer in the documents.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called now.", autocompletion=job_names)],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The job's former name, no longer in the documents.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its present name.", autocompletion=job_names)],
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
 ) -> int:
-    """Let the job NEW know every key that the ledger has of the job OLD, and no longer as OLD's."""
+    """Give the job NEW all keys that the ledger has for OLD, which it was called before."""
     from secretsync_core.cli.commands import rename as command
 
     call = _call(config, None, None, None, None, None, ledger)
@@ -347,7 +350,7 @@ def check(
 
 @app.command(short_help="Show each job's schedule, last run and failures.")
 def status(
-    jobs: Jobs = None, config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
+    jobs: AllJobs = None, config: Config = None, ledger: Ledger = None, output: Output = Form.text, quiet: Quiet = False
 ) -> int:
     """Show each job's schedule, last run, number of keys and failures."""
     from secretsync_core.cli.commands import status as command
@@ -358,7 +361,7 @@ def status(
 
 @app.command(short_help="Check that every store and the ledger can be used.")
 def health(
-    jobs: Jobs = None,
+    jobs: AllJobs = None,
     config: Config = None,
     source: Source = None,
     dest: Dest = None,

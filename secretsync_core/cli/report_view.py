@@ -56,27 +56,29 @@ def requests_line(report: Report) -> str:
     return f"Requests: {'; '.join(stores) or 'none'}"
 
 
-def show_failures(report: Report, output: Output) -> None:
-    """The first failures, and the first secrets of which nobody knows, each with why and what to do."""
-    _show_some("Failed", (Result.FAILED, Result.REFUSED), report, output)
-    _show_some("Uncertain", (Result.UNCERTAIN,), report, output)
+def show_failures(report: Report, output: Output, *, dests: bool) -> None:
+    """The first failures, and the first secrets of which nobody knows, each with why and what to do.
+
+    ``dests`` is whether to name destinations, because there are several.
+    """
+    _show_some("Failed", (Result.FAILED, Result.REFUSED), report, output, dests=dests)
+    _show_some("Uncertain", (Result.UNCERTAIN,), report, output, dests=dests)
 
 
-def _show_some(title: str, results: Sequence[Result], report: Report, output: Output) -> None:
+def _show_some(title: str, results: Sequence[Result], report: Report, output: Output, *, dests: bool) -> None:
     count = report.total(*results)
     kept = [outcome for outcome in report.failures if outcome.result in results]
     if count and kept:
         output.line()
         output.line(f"  {title} ({number(count)}):")
-        for outcome in sorted(kept, key=lambda outcome: outcome.change.key)[:SHOWN]:
-            _show_failure(outcome, output)
+        for outcome in sorted(kept, key=lambda outcome: (outcome.change.key, outcome.change.dest))[:SHOWN]:
+            _show_failure(outcome, output, dests=dests)
         if count > SHOWN:
             output.line(f"    ... and {number(count - SHOWN)} more")
 
 
-def _show_failure(outcome: Outcome, output: Output) -> None:
-    change = outcome.change
-    plain = f"  ! {safe(change.key)}  "
+def _show_failure(outcome: Outcome, output: Output, *, dests: bool) -> None:
+    plain = f"  ! {_key(outcome.change, dests=dests)}  "
     output.line(hang(output.paint(plain, "bold red"), cells(plain), why_not(outcome), output.columns, 6))
     if outcome.hint:
         output.line(hang(output.paint("      hint: ", "cyan"), 12, safe(outcome.hint), output.columns, 12))
@@ -91,12 +93,15 @@ def show_drift(drifted: Sequence[Change], count: int, output: Output, *, title: 
     shown = sorted(drifted, key=lambda change: (change.key, change.dest))
     shown = shown if output.columns is None else shown[:SHOWN]
     for change in shown:
-        key = f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
-        plain = f"  ~ {key}  "
+        plain = f"  ~ {_key(change, dests=dests)}  "
         text = reason(change.reason) if change.reason is Reason.BACK_AGAIN else drift(change)
         output.line(hang(output.paint(plain, "yellow"), cells(plain), text, output.columns, 6))
     if count > len(shown):
         output.line(f"    ... and {number(count - len(shown))} more; --output json lists them")
+
+
+def _key(change: Change, *, dests: bool) -> str:
+    return f"{change.dest}: {safe(change.key)}" if dests else safe(change.key)
 
 
 def show_failed_job(raised: Exception, job: JobDocument, output: Output) -> tuple[int, dict[str, Any]]:

@@ -50,7 +50,7 @@ REASONS: dict[str, str] = {
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.UNDONE: "as before the run",
     "undo": "undid another run",
-    "forgotten": "not a copy of this job any more",
+    "forgotten": "no longer a copy of this job",
     Reason.CHANGED_SINCE: "kept",
     Reason.NO_FORMER_VERSION: "cannot go back",
     Reason.NOT_RECORDED: "cannot go back",
@@ -149,7 +149,9 @@ def why(change: Change) -> str:
     if change.differs is not None:
         text = f"{text}: {in_fields(change.differs)}"
     drifted = DRIFTS.get(change.drift)
-    if drifted and drifted not in text and change.reason is not Reason.BACK_AGAIN:
+    # What could not be checked, and why not, says all about its drift.
+    told = change.reason is Reason.BACK_AGAIN or (change.reason is Reason.CANNOT_SEE and change.detail)
+    if drifted and drifted not in text and not told:
         text = f"{text} ({drifted})"
     return text
 

@@ -153,6 +153,16 @@ def ledger(
     )
 
 
+@contextlib.contextmanager
+def ledger_there(call: Call, *, write: bool = True) -> Iterator[OpenLedger]:
+    """The ledger of a call, to change what it knows: it must be there. Raises LedgerMissing where it is not."""
+    if write:
+        with ledger(call):  # to write would make one where the name is mistyped
+            pass
+    with ledger(call, write=write) as opened:
+        yield opened
+
+
 def note_outdated(opened: OpenLedger | None, output: Output) -> None:
     """Say that a ledger's tables could be brought up to date, where they could."""
     if opened is not None and opened.ledger.outdated:

@@ -41,17 +41,20 @@ def told_of_refused(job: str, changes: Sequence[Change], dests: Sequence[str]) -
     """A warning for each destination that holds what the job does not manage, for a plan."""
     told = []
     for dest in dests:
-        refused = [
-            change
-            for change in changes
-            if change.dest == dest and change.action is Action.REFUSE and change.reason is Reason.NOT_MANAGED
-        ]
+        refused = sorted(
+            (
+                change
+                for change in changes
+                if change.dest == dest and change.action is Action.REFUSE and change.reason is Reason.NOT_MANAGED
+            ),
+            key=lambda change: change.key,
+        )
         if refused:
             command = adopt_command(job, refused[:_SHOWN], dests=len(dests))
-            more = f" (and {len(refused) - _SHOWN} more)" if len(refused) > _SHOWN else ""
+            which = f"the first {_SHOWN}" if len(refused) > _SHOWN else "them" if len(refused) > 1 else "it"
             what = f"{dest} holds {plural(len(refused), 'secret')} with another value that this job does not manage"
             told.append(
-                f"{what}: `{command}`{more} takes over what it names,"
-                " `ownership: {adopt: true}` on a plan item all that the item finds"
+                f"{what}: `{command}` takes {which} over;"
+                " `ownership: {adopt: true}` on a plan item takes over all that the item finds"
             )
     return told

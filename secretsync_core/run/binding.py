@@ -88,9 +88,9 @@ def judge(job: str, dests: Mapping[str, Place], known: Mapping[str, Place]) -> B
 
 def _changed(job: str, dest: str, before: Place, now: Place) -> PlaceChanged:
     return PlaceChanged(
-        f"{dest} is another place than the ledger knows it as: it was {before}, and is {now}",
+        f"{dest} leads to another place than the ledger knows: it was {before}, and is {now}",
         store=dest,
-        hint=f"if the same secrets stand there, `secretsync rebind {job} {dest} --moved`; if not, `--new` leaves what"
+        hint=f"if the same secrets are there, `secretsync rebind {job} {dest} --moved`; if not, `--new` leaves what"
         " the job made at the old place as orphans. Two installations that share a ledger need jobs of different names",
     )
 

@@ -78,9 +78,11 @@ async def delete_orphans(
     observer, stop = observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
     plan = build_plan(job)
-    reached = await _stores_of(plan, documents, ledger, orphans, environ=environ, retry=retry)
+    known = ledger.places.of(plan.job)
+    reached, live = await _stores_of(plan, documents, ledger, known, orphans, environ=environ, retry=retry)
     for dest in sorted({orphan.dest for orphan in orphans} - reached.keys()):
-        done.report.errors.append(_out_of_reach(dest))
+        done.report.errors.append(_out_of_reach(dest, known.get(dest)))
+    done.report.errors += [_held(orphan, dest, key) for orphan, (dest, key) in sorted(live.items())]
     dests = tuple(dict.fromkeys(reached.values()))
     aside = replace(plan, spec=plan.spec.model_copy(update={"dest": dests}))
     async with open_run(
@@ -90,7 +92,8 @@ async def delete_orphans(
     ) as held:  # fmt: skip
         await held.settle()
         await held.start()
-        mine = [orphan._replace(dest=reached[orphan.dest]) for orphan in orphans if orphan.dest in reached]
+        ours = [orphan for orphan in orphans if orphan.dest in reached and orphan not in live]
+        mine = [orphan._replace(dest=reached[orphan.dest]) for orphan in ours]
         changes, errors = await _decide(held, mine)
         done.report.errors += errors
         observer.phase("deleting")
@@ -108,38 +111,63 @@ async def _stores_of(
     plan: JobPlan,
     documents: Documents,
     ledger: Ledger,
+    known: Mapping[str, Place],
     orphans: Sequence[Orphan],
     *,
     environ: Mapping[str, str],
     retry: RetryPolicy | None,
-) -> dict[str, str]:
-    """By what the ledger calls a destination, the SecretStore that leads to its place."""
+) -> tuple[dict[str, str], dict[Orphan, tuple[str, str]]]:
+    """By what the ledger calls a destination, the SecretStore that leads to its place; and the orphans that are none.
+
+    The second are secrets that the job holds under another name, of a destination that it has: such as those that
+    the ledger knew before it knew of places, when the SecretStore was renamed.
+    """
     names = {orphan.dest for orphan in orphans}
     found = {name: name for name in names if name in documents.stores}
-    if len(found) == len(names):
-        return found
-    known = {name: place for name, place in ledger.places.of(plan.job).items() if name in names - found.keys()}
-    services = {place.service for place in known.values()}
+    services = {place.service for name, place in known.items() if name in names - found.keys()}
     candidates = [name for name, store in documents.stores.items() if store.provider in services]
-    async with open_named(candidates, plan.spec.limits, documents, environ=environ, retry=retry) as opened:
-        for name, place in known.items():
-            now = next((store for store, halves in opened.stores.items() if _is_at(halves.facts.place, place)), None)
-            if now is not None:
-                found[name] = now
-    return found
+    wanted = dict.fromkeys([*plan.spec.dest, *found.values(), *candidates])
+    async with open_named(wanted, plan.spec.limits, documents, environ=environ, retry=retry) as opened:
+        told = {store: halves.facts.place for store, halves in opened.stores.items()}
+    # Of a destination that cannot be opened now, the ledger may know where it is.
+    places = {name: place for name, place in {**known, **told}.items() if place is not None}
+    for name in names - found.keys():
+        now = next((store for store in candidates if _is_at(places.get(store), known.get(name))), None)
+        if now is not None:
+            found[name] = now
+    kept = {where for where, _ in ledger.state.keys(plan.job)}
+    live: dict[Orphan, tuple[str, str]] = {}
+    for orphan in orphans:
+        there = places.get(found.get(orphan.dest, ""))
+        for dest in plan.spec.dest:
+            key = places[dest].key_at(there, orphan.key) if there is not None and dest in places else None
+            if key is not None and (dest, key) != (orphan.dest, orphan.key) and (dest, key) in kept:
+                live[orphan] = (dest, key)
+    return found, live
 
 
-def _is_at(place: Place | None, known: Place) -> bool:
-    return place is not None and place.is_same(known)
+def _is_at(place: Place | None, known: Place | None) -> bool:
+    return place is not None and known is not None and place.is_same(known)
 
 
-def _out_of_reach(dest: str) -> ItemError:
+def _out_of_reach(dest: str, place: Place | None) -> ItemError:
+    where = f", {place}" if place is not None else ""
     return ItemError(
         "",
         "out-of-reach",
-        f"no SecretStore of these documents leads to what the ledger calls {dest}",
+        f"no SecretStore of these documents leads to what the ledger calls {dest}{where}",
         "write a SecretStore that does, or --forget what is there",
         2,
+    )
+
+
+def _held(orphan: Orphan, dest: str, key: str) -> ItemError:
+    return ItemError(
+        orphan.item,
+        "held",
+        f"{orphan.key} in {orphan.dest} is the same secret as {key} in {dest}, which this job keeps: it is not deleted",
+        f"`secretsync orphans --forget --key {orphan.dest}:{orphan.key}` ends the orphan; the secret stays",
+        1,
     )
 
 

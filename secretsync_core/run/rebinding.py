@@ -66,13 +66,20 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
     the documents, ``new`` is not, or the ledger knows no ``old``; LeaseHeld where a run of either is going on.
     """
     _needs_places(ledger)
+    if new not in documents.jobs:
+        raise UsageError(
+            f"the documents define no SyncJob {new}",
+            hint="rename it in its document first; the former name comes first, the present one second",
+        )
+    still = f"SyncJob {old} is still in the documents, so its keys stay its own"
+    if old == new:
+        raise UsageError(still, hint="give the job's former name first")
     if old in documents.jobs:
         raise UsageError(
-            f"SyncJob {old} is still in the documents",
-            hint=f"`secretsync sync {new} --adopt KEY` takes over single keys",
+            still,
+            hint=f"remove it, if {new} is what it is called now; or take over single keys:"
+            f" `secretsync sync {new} --adopt KEY`",
         )
-    if new not in documents.jobs:
-        raise UsageError(f"there is no SyncJob {new}", hint="give the job's present name second")
     if old not in ledger.jobs():
         raise UsageError(f"the ledger knows no job {old}", hint="`secretsync status` names the jobs that it knows")
     run = new_run_id()

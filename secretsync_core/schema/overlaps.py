@@ -104,6 +104,8 @@ def check_overlaps(candidates: Sequence[Candidate]) -> None:
         for found in candidates
         if isinstance(found.document, JobDocument)
     ]
+    for job in jobs:
+        _check_twins(job, places)
     known = {job.found: _known_writes(job, places) for job in jobs}
     _written_twice([write for writes in known.values() for write in writes], places)
     read = {_server(places[name]) for job in jobs for name in _sources(job) if name in places}
@@ -193,7 +195,7 @@ def _written_twice(writes: Iterable[_Write], places: Mapping[str, Place]) -> Non
         by_address[_server(place), place.root + write.key].append(write)
     for same in by_address.values():
         if len(same) > 1:
-            _within_jobs(same)
+            _within_jobs(same, places)
             _between_jobs(same)
 
 
@@ -215,7 +217,20 @@ def _between_jobs(same: Sequence[_Write]) -> None:
             )
 
 
-def _within_jobs(same: Sequence[_Write]) -> None:
+def _check_twins(job: _Job, places: Mapping[str, Place]) -> None:
+    """Note at a destination that one before it is the same place."""
+    dests = [dest for dest in dict.fromkeys(job.spec.dest) if dest in places]
+    for index, dest in enumerate(dests):
+        twin = next((before for before in dests[:index] if places[before].is_same(places[dest])), None)
+        if twin is not None:
+            job.found.problem(
+                ("spec", "dest", job.spec.dest.index(dest)),
+                f"spec.dest names {twin} and {dest}, which are one place: {places[dest]._replace(identity='')}",
+                "Name one of them.",
+            )
+
+
+def _within_jobs(same: Sequence[_Write], places: Mapping[str, Place]) -> None:
     """Note at each second item or destination of a job that the first one writes the same."""
     first: dict[Candidate, _Write] = {}
     for write in same:
@@ -224,7 +239,7 @@ def _within_jobs(same: Sequence[_Write]) -> None:
             line = job.found.raw.positions.line(("spec", "plan", before.item))
             message = f"{write.key} in {write.dest} is written by item {_name(job, before.item)} too"
             job.found.problem(("spec", "plan", write.item), message, f"Give each key one item; see line {line}.")
-        elif write.dest != before.dest:
+        elif write.dest != before.dest and not places[write.dest].is_same(places[before.dest]):
             job.found.problem(
                 ("spec", "dest", job.spec.dest.index(write.dest)),
                 f"spec.dest names {before.dest} and {write.dest}, where {before.key} and {write.key} are one secret",

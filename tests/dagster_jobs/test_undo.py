@@ -140,7 +140,10 @@ def test_a_step_that_failed_goes_on_where_it_was(lab: Lab) -> None:
     [
         ({"undo": {"run": "nope"}}, "the ledger has no run 'nope'"),
         ({"undo": {"run": "RUN", "keys": ["gamma"]}}, "did not write gamma"),
-        ({"undo": {"run": "RUN"}, "items": ["alpha"]}, "`items` says what to sync"),
+        ({"undo": {"run": "RUN"}, "items": ["alpha"]}, "`items` says how to sync"),
+        ({"undo": {"run": "RUN"}, "adopt": ["a"], "verify": True}, "`adopt`, `verify` say how to sync"),
+        ({"undo": {"run": "", "apply": True}}, "`undo` names no run"),
+        ({"undo": {"run": "", "keys": ["gamma"]}}, "`undo` names no run"),
     ],
 )
 def test_a_call_that_is_wrong(lab: Lab, config: dict[str, Any], told: str) -> None:

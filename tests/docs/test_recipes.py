@@ -178,7 +178,7 @@ def test_take_over(recipe: Recipe, moto: Moto) -> None:
         r"exists with another value.*", under("Take over an account that already has half of the secrets", "", PAGE)
     ):
         assert sum(told in line for line in lines) == 1
-    assert "`secretsync sync take-over --adopt payments/b --adopt payments/c` takes over" in ran.err
+    assert "`secretsync sync take-over --adopt payments/b --adopt payments/c` takes them over" in ran.err
     ran = recipe.cli("sync", "--adopt", "payments/c")
     assert (ran.code, "1 created, 1 updated, 1 unchanged, 1 refused" in ran.out) == (1, True)
     recipe.edit("adopt: false", "adopt: true")

@@ -167,8 +167,23 @@ def test_two_items_or_destinations_for_one_key(tmp_path: Path) -> None:
     ]
     text = STORES + vault("three") + vault("four", address="https://vault/") + job(dest="[three, four]")
     assert told(tmp_path, text) == [
-        "27: spec.dest names three and four, where a and a are one secret",
+        "27: spec.dest names three and four, which are one place: vault https://vault:443 secret/",
     ]
+
+
+def test_two_destinations_of_a_query_that_are_one_place(tmp_path: Path) -> None:
+    """Told also where no key is known; not where one is within the other, which a query's keys may keep apart."""
+    plan = "- {name: q, query: {path: x, recursive: true}}"
+    text = STORES + vault("three") + vault("four", address="https://vault/") + job(plan, dest="[three, four]")
+    assert told(tmp_path, text) == [
+        "27: spec.dest names three and four, which are one place: vault https://vault:443 secret/",
+    ]
+    assert (
+        errors(
+            tmp_path, STORES + vault("three") + vault("four", more=", mount: other") + job(plan, dest="[three, four]")
+        )
+        == []
+    )
 
 
 def test_opposite_jobs_are_warned_of(tmp_path: Path) -> None:

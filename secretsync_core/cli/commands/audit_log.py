@@ -16,7 +16,7 @@ from secretsync_core.cli.paint import cells, pad
 from secretsync_core.cli.plan_view import shown_version
 from secretsync_core.cli.times import clock, moment
 from secretsync_core.cli.wording import reason
-from secretsync_core.counting import number
+from secretsync_core.counting import number, plural
 from secretsync_core.errors import UsageError
 from secretsync_core.model.place import place_of_text
 
@@ -87,6 +87,12 @@ def _show(records: list[Record], output: Output) -> None:
         output.line(hang(before, cells(plain), _words(record), output.columns, 6))
 
 
+def _count(name: str, count: int) -> str:
+    if name == "orphans":
+        return plural(count, "orphan")
+    return f"{number(count)} {'there again' if name == 'returned' else name}"
+
+
 def _words(record: Record) -> str:
     """What a record says besides when, whose and which kind."""
     draft = record.draft
@@ -95,7 +101,7 @@ def _words(record: Record) -> str:
     if draft.event is Event.RUN_STARTED:
         return f"run {safe(draft.run)}"
     if draft.event is Event.RUN_FINISHED:
-        pairs = [f"{number(count)} {name}" for name, count in results_of(draft.counts).items()]
+        pairs = [_count(name, count) for name, count in results_of(draft.counts).items()]
         ended = f" ({reason(draft.reason)})" if draft.reason else ""
         return f"run {safe(draft.run)}: {', '.join(pairs) or 'nothing to do'}{ended}"
     if draft.event is Event.SKIPPED and draft.reason == PLACED:

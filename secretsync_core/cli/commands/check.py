@@ -88,10 +88,10 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     else:
         mark = f"{output.paint('no drift', 'bold green')}, {plural(checked, 'key')} checked"
     output.line(f"{plan_view.heading(job, output)}: {mark}, in {duration(report.finished - report.started)}")
+    many = len(job.spec.dest) > 1
     if report.total(Result.FAILED, Result.REFUSED) > drifted and report.unseen:
-        report_view.show_failures(report, output)
+        report_view.show_failures(report, output, dests=many)
     if not output.quiet:
-        many = len(job.spec.dest) > 1
         report_view.show_drift(report.drifted, drifted, output, title="Drifted", dests=many)
     if report.drift_unknown:
         output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: the destination is write-only")

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.json_output import report_object
+from secretsync_core.cli.json_output import item_error_object, report_object
 from secretsync_core.cli.paint import is_terminal
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.wording import ORPHANS
 from secretsync_core.counting import plural
-from secretsync_core.errors import UsageError
+from secretsync_core.errors import SecretSyncError, UsageError
 from secretsync_core.run import ending, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
+    from secretsync_core.model.report import ItemError
     from secretsync_core.run.orphans import Orphan
     from secretsync_core.schema.documents import Documents, JobDocument
 
@@ -28,33 +31,54 @@ if TYPE_CHECKING:
 def run(output: Output, call: Call, *, keys: tuple[str, ...], forget: bool, delete: bool, yes: bool) -> int:
     """Show the orphans of the call's jobs; with ``forget`` or ``delete`` end them, if ``yes`` or somebody agrees."""
     if forget and delete:
-        raise UsageError("--forget and --delete exclude each other")
+        raise UsageError(
+            "--forget and --delete exclude each other",
+            hint="--forget: the copies stay, and are no longer the job's; --delete: they go",
+        )
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output, suspended=True)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
-    with workspace.ledger(call, write=forget or delete) as opened:
-        for job in jobs:
-            code, result = _of_job(job, documents, opened, output, keys=keys, forget=forget, delete=delete, yes=yes)
+    with workspace.ledger_there(call, write=forget or delete) as opened:
+        looks = [_look(job, documents, opened, keys) for job in jobs]
+        _check_keys(keys, looks)
+        for job, look in zip(jobs, looks, strict=True):
+            if isinstance(look, SecretSyncError):
+                output.line(plan_view.heading(job, output))
+                output.flush()
+                output.failure(look)
+                codes.append(look.exit_code)
+                found.append(results.failed_job(job, look))
+                continue
+            _show(job, look, output, only_some=bool(keys))
+            code = exits.gravest([error.exit_code for error in look.errors])
+            told = _told(job, look)
+            if look.orphans and (forget or delete) and _agreed(output, look.orphans, delete=delete, yes=yes):
+                try:
+                    code, more = (_delete if delete else _forget)(job, documents, opened, look.orphans, output, code)
+                    told |= more
+                except Exception as raised:  # noqa: BLE001  what is not ours is raised again
+                    error = results.job_error(raised)
+                    output.failure(error)
+                    code = error.exit_code
+                    told |= results.failed_job(job, error)
             codes.append(code)
-            found.append(result)
+            found.append(told)
     code = exits.gravest(codes)
     if output.json:
         output.document(results.frame(found, documents, code))
     return code
 
 
-def _of_job(
-    job: JobDocument,
-    documents: Documents,
-    opened: OpenLedger,
-    output: Output,
-    *,
-    keys: tuple[str, ...],
-    forget: bool,
-    delete: bool,
-    yes: bool,
-) -> tuple[int, dict[str, Any]]:
+class _Look(NamedTuple):
+    """The orphans of a job that were asked for, and why there may be more."""
+
+    orphans: list[Orphan]
+    errors: list[ItemError]
+
+
+def _look(job: JobDocument, documents: Documents, opened: OpenLedger, keys: tuple[str, ...]) -> _Look | SecretSyncError:
+    """Look for the orphans of a job; gives the error that kept it from being looked at."""
     try:
         planned = event_loop.run(
             lambda: steps.plan(
@@ -62,32 +86,44 @@ def _of_job(
             )
         )
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-        error = results.job_error(raised)
-        output.line(plan_view.heading(job, output))
-        output.flush()
-        output.failure(error)
-        return error.exit_code, results.failed_job(job, error)
-    chosen = [one for one in planned.orphans if not keys or {one.key, f"{one.dest}:{one.key}"} & set(keys)]
-    if missing := sorted(key for key in keys if not any(key in (one.key, f"{one.dest}:{one.key}") for one in chosen)):
-        raise UsageError(
-            f"{job.name} has no orphan {', '.join(map(safe, missing))}", hint="`secretsync orphans` lists them"
-        )
-    told: dict[str, Any] = {
+        return results.job_error(raised)
+    chosen = [one for one in planned.orphans if not keys or not _names(one).isdisjoint(keys)]
+    return _Look(chosen, planned.errors)
+
+
+def _names(orphan: Orphan) -> set[str]:
+    """What ``--key`` may call it."""
+    return {orphan.key, f"{orphan.dest}:{orphan.key}"}
+
+
+def _check_keys(keys: tuple[str, ...], looks: Sequence[_Look | SecretSyncError]) -> None:
+    """Raise UsageError where a key is no orphan of any job; of a job that could not be looked at nobody knows."""
+    seen = [look for look in looks if isinstance(look, _Look)]
+    if len(seen) < len(looks) or any(look.errors for look in seen):
+        return
+    known = {name for look in seen for one in look.orphans for name in _names(one)}
+    if missing := sorted(set(keys) - known):
+        whose = "this job has" if len(looks) == 1 else "these jobs have"
+        raise UsageError(f"{whose} no orphan {', '.join(map(safe, missing))}", hint="`secretsync orphans` lists them")
+
+
+def _told(job: JobDocument, look: _Look) -> dict[str, Any]:
+    return {
         "job": job.name,
-        "orphans": [{"dest": one.dest, "key": one.key, "item": one.item, "why": one.why.value} for one in chosen],
+        "orphans": [{"dest": one.dest, "key": one.key, "item": one.item, "why": one.why.value} for one in look.orphans],
+        "errors": [item_error_object(error) for error in look.errors],
+        "error": None,
     }
-    _show(job, chosen, output)
-    report_view.show_errors(planned.errors, output)
+
+
+def _forget(
+    job: JobDocument, _: Documents, opened: OpenLedger, chosen: list[Orphan], output: Output, code: int
+) -> tuple[int, dict[str, Any]]:
+    count = event_loop.run(lambda: ending.forget_orphans(job.name, opened.ledger, chosen))
+    stay, are = ("it stays", "is") if count == 1 else ("they stay", "are")
+    output.line(f"{job.name}: {plural(count, 'copy', 'copies')} forgotten: {stay}, and {are} no longer this job's")
     output.flush()
-    code = exits.gravest([error.exit_code for error in planned.errors])
-    if not chosen or not (forget or delete) or not _agreed(output, chosen, delete=delete, yes=yes):
-        return code, told
-    if forget:
-        count = event_loop.run(lambda: ending.forget_orphans(job.name, opened.ledger, chosen))
-        output.line(f"{job.name}: {plural(count, 'copy', 'copies')} forgotten: they stay, and are no longer this job's")
-        output.flush()
-        return code, {**told, "forgotten": count}
-    return _delete(job, documents, opened, chosen, output, told)
+    return code, {"forgotten": count}
 
 
 def _delete(
@@ -96,7 +132,7 @@ def _delete(
     opened: OpenLedger,
     chosen: list[Orphan],
     output: Output,
-    told: dict[str, Any],
+    code: int,
 ) -> tuple[int, dict[str, Any]]:
     async def end() -> tuple[steps.Done, list[dict[str, Any]]]:
         with watching(output, job.name, collect=output.json) as observer:
@@ -112,22 +148,31 @@ def _delete(
         return done, observer.outcomes
 
     done, outcomes = event_loop.run(end)
-    report_view.show_failures(done.report, output)
+    report_view.show_failures(done.report, output, dests=len({one.dest for one in chosen}) > 1)
     report_view.show_errors(done.report.errors, output)
     output.line(f"{job.name}: {report_view.counts_line(done.report, output)}")
     output.flush()
-    return results.of_sync(done.report), {**told, **report_object(done.report, outcomes, done.report.drifted)}
+    return exits.gravest([code, results.of_sync(done.report)]), report_object(
+        done.report, outcomes, done.report.drifted
+    )
 
 
-def _show(job: JobDocument, orphans: list[Orphan], output: Output) -> None:
-    if not orphans:
+def _show(job: JobDocument, look: _Look, output: Output, *, only_some: bool) -> None:
+    orphans, errors = look
+    if orphans:
+        output.line(f"{job.name}: {plural(len(orphans), 'orphan')}")
+        grid = table("DESTINATION", "KEY", "ITEM", "WHY")
+        for one in orphans:
+            grid.add_row(safe(one.dest), safe(one.key), safe(one.item), ORPHANS[one.why])
+        show(grid, output)
+    elif errors:
+        output.line(f"{job.name}: no orphans found so far")
+    elif not only_some:
         output.line(f"{job.name}: no orphans")
-        return
-    output.line(f"{job.name}: {plural(len(orphans), 'orphan')}")
-    grid = table("DESTINATION", "KEY", "ITEM", "WHY")
-    for one in orphans:
-        grid.add_row(safe(one.dest), safe(one.key), safe(one.item), ORPHANS[one.why])
-    show(grid, output)
+    output.flush()
+    report_view.show_errors(errors, output)
+    if errors:
+        output.error(f"the list is incomplete: {plural(len(errors), 'error')} above")
 
 
 def _agreed(output: Output, orphans: list[Orphan], *, delete: bool, yes: bool) -> bool:
@@ -138,4 +183,7 @@ def _agreed(output: Output, orphans: list[Orphan], *, delete: bool, yes: bool) -
         return False
     output.write(f"{'Delete' if delete else 'Forget'} {plural(len(orphans), 'copy', 'copies')}? [y/N] ")
     output.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    output.note("nothing was changed")
+    return False

@@ -19,18 +19,21 @@ def run(output: Output, call: Call, store: str, *, moved: bool, new: bool) -> in
     if moved == new:
         raise UsageError(
             "say what happened: --moved or --new",
-            hint="--moved: the same secrets stand at the new place; --new: they do not",
+            hint="--moved: the same secrets are at the new place; --new: they are not",
         )
     documents = workspace.load(call, output)
     job = workspace.jobs(call, documents, output, suspended=True)[0]
-    with workspace.ledger(call, write=True) as opened:
+    with workspace.ledger_there(call) as opened:
         before, now = event_loop.run(
             lambda: rebind(job, store, documents, opened.ledger, same_secrets=moved, environ=os.environ)
         )
     if output.json:
         output.document({"job": job.name, "store": store, "before": str(before or ""), "now": str(now), "exitCode": 0})
         return exits.OK
-    what = "with the same secrets" if moved else "and begins anew there"
-    output.line(f"{job.name}: {store} is {now} from now on, {what}" + (f"; it was {before}" if before else ""))
+    if before is not None and before.is_same(now):
+        output.line(f"{job.name}: {store} is {now}, as the ledger knows: nothing to do")
+    else:
+        what = "with the same secrets" if moved else "and begins anew there"
+        output.line(f"{job.name}: {store} is {now} from now on, {what}" + (f"; it was {before}" if before else ""))
     output.flush()
     return exits.OK

@@ -101,7 +101,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     output.line(f"  {report_view.counts_line(report, output)}")
     if not output.quiet or not report.ok:
         many = len(job.spec.dest) > 1
-        report_view.show_failures(report, output)
+        report_view.show_failures(report, output, dests=many)
         title = "Drift since the last sync"
         report_view.show_drift(report.drifted, report.drifted_count, output, title=title, dests=many)
         if report.drift_unknown:

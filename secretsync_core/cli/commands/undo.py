@@ -38,7 +38,7 @@ class _Undo(NamedTuple):
 def run(output: Output, call: Call, name: str, *, keys: tuple[str, ...], yes: bool) -> int:
     """Show what undoing the run ``name`` does, and do it: with ``yes``, or where somebody at a terminal says so."""
     documents = workspace.load(call, output)
-    with workspace.ledger(call, write=yes or _may_ask(output)) as opened:
+    with workspace.ledger_there(call, write=yes or _may_ask(output)) as opened:
         undo = _Undo(name, keys, documents, opened, output)
         jobs = _jobs(undo)
         planned, found, codes = _plan(undo, jobs)
@@ -116,6 +116,8 @@ def _show_plan(planned: Planned, job: JobDocument, output: Output) -> None:
     report_view.show_errors(planned.errors, output)
     output.line(output.paint(plan_view.counts_line(planned.changes), "bold"))
     output.flush()
+    if not planned.changes and not planned.errors:
+        output.note(f"the run wrote nothing of {job.name} that could be undone")
 
 
 def _may_ask(output: Output) -> bool:
@@ -183,7 +185,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     output.line(f"{plan_view.heading(job, output)}: {mark}")
     output.line(f"  {report_view.counts_line(report, output)}")
     if not output.quiet or not report.ok:
-        report_view.show_failures(report, output)
+        report_view.show_failures(report, output, dests=len(job.spec.dest) > 1)
         output.line(output.paint(f"  {report_view.requests_line(report)}", "dim"))
         output.line(output.paint(f"  Details: secretsync audit log --run {report.run}", "dim"))
     output.flush()
