@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database
+    from secretsync_core.audit.record import Draft
     from secretsync_core.model.state import Deleted, KeyState, Origin
 
 
@@ -39,6 +40,14 @@ class LiveKeys:
         """
         with self._database.write() as transaction:
             return moving.take(transaction, self._chains, source, job, run, names)
+
+    def hand_over(self, job: str, draft: Draft, source: str, dest: str, key: str) -> None:
+        """Append what ``job`` has done with a key, which the job ``source`` holds no longer from then on.
+
+        ``dest`` and ``key`` are what ``source`` calls it. Both or neither.
+        """
+        with self._database.write() as transaction:
+            moving.hand_over(transaction, self._chains, job, draft, source, dest, key)
 
     def forget(self, job: str, run: str, dest: str, keys: Collection[str]) -> int:
         """Know these keys of a destination no longer; gives how many of them were known."""

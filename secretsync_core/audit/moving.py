@@ -59,6 +59,18 @@ def take(transaction: Transaction, chains: Chains, source: str, job: str, run: s
     return count
 
 
+def hand_over(
+    transaction: Transaction, chains: Chains, job: str, draft: Draft, source: str, dest: str, key: str
+) -> None:
+    """Append what ``job`` has done with a key, and with it that the job ``source`` holds it no longer.
+
+    ``dest`` and ``key`` are what ``source`` calls it.
+    """
+    held = _held(transaction, f"{_HELD} AND current.dest = ? AND current.key = ?", (source, dest, key))
+    for name, drafts in sorted([(job, [draft]), (source, [_goodbye(one, draft.run) for one in held])]):
+        _append(transaction, chains, name, drafts)
+
+
 def forget(transaction: Transaction, chains: Chains, job: str, run: str, dest: str, keys: Collection[str]) -> int:
     """Know these keys of a destination no longer; gives how many of them were known."""
     count, wanted = 0, sorted(set(keys))
@@ -92,4 +104,9 @@ def _moved(draft: Draft, run: str) -> Draft:
 
 
 def _goodbye(draft: Draft, run: str) -> Draft:
-    return Draft(Event.SKIPPED, run, item=draft.item, dest=draft.dest, key=draft.key, reason=FORGOTTEN)
+    return goodbye(run, draft.item, draft.dest, draft.key)
+
+
+def goodbye(run: str, item: str, dest: str, key: str) -> Draft:
+    """The record that a key is known no longer."""
+    return Draft(Event.SKIPPED, run, item=item, dest=dest, key=key, reason=FORGOTTEN)

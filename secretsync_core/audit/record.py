@@ -13,7 +13,7 @@ import orjson
 
 from secretsync_core.model.state import KeyState
 
-__all__ = ["GENESIS", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
+__all__ = ["ASIDE", "GENESIS", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
 
 Requests = tuple[tuple[str, str, int], ...]
 """Store, kind and how many requests of the kind were made to it, repeats included; sorted."""
@@ -21,6 +21,9 @@ Requests = tuple[tuple[str, str, int], ...]
 
 UNDO = "undo"
 """The reason in the first record of a run that undoes another, and in its last one where all went well."""
+
+ASIDE = "orphans"
+"""The reason in the first and the last record of a run that ends orphans: it says nothing of how the job stands."""
 
 
 class Event(StrEnum):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit import rows
 from secretsync_core.audit.counts import leaves_open
-from secretsync_core.audit.record import UNDO, Draft, Event, Record
+from secretsync_core.audit.record import ASIDE, UNDO, Draft, Event, Record
 from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
 from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
 
@@ -27,16 +27,17 @@ class Runs:
         self._database = database
         self._chains = chains
 
-    def start(self, job: str, run: str, *, undoes: str = "") -> bool:
+    def start(self, job: str, run: str, *, undoes: str = "", aside: bool = False) -> bool:
         """Record that ``run`` began, unless it is going on already; gives whether that was new.
 
-        Steps of one run in several processes may each call it. ``undoes`` is the run that this one undoes.
+        Steps of one run in several processes may each call it. ``undoes`` is the run that this one undoes; one that is
+        ``aside`` says nothing of how the job stands.
         """
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
             if _is_open(transaction, job, run):
                 return False
-            reason = UNDO if undoes else ""
+            reason = UNDO if undoes else ASIDE if aside else ""
             self._chains.append(transaction, job, head, [Draft(Event.RUN_STARTED, run, intent=undoes, reason=reason)])
             return True
 

@@ -33,7 +33,7 @@ JOB = "syncjob"
 
 __all__ = ["JOB", "Facts", "generate_latest", "registry", "write_to_textfile"]
 
-_OUTCOMES = ("ok", "failed", "stopped", "interrupted", "undo")
+_OUTCOMES = ("ok", "failed", "stopped", "interrupted", "undo", "orphans")
 
 
 class Facts(NamedTuple):

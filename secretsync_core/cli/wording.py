@@ -50,6 +50,7 @@ REASONS: dict[str, str] = {
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.UNDONE: "as before the run",
     "undo": "undid another run",
+    "orphans": "ended orphans",
     "forgotten": "no longer a copy of this job",
     Reason.CHANGED_SINCE: "kept",
     Reason.NO_FORMER_VERSION: "cannot go back",

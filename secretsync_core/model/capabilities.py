@@ -103,6 +103,7 @@ class StoreFacts:
         versioned: whether entries carry versions that change with every write (and so tell a change without a read).
         limits: the bounds it sets.
         idle_writes: whether writing the very value that is there is no write, and leaves the version as it is.
+        lasting_marks: whether a mark stays on a key when its secret is deleted, and so proves nothing of the next one.
         place: where its secrets are; None where it does not say, and it is then known by its name alone.
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
@@ -115,6 +116,7 @@ class StoreFacts:
     limits: StoreLimits = field(default_factory=StoreLimits)
     idle_writes: bool = False
     place: Place | None = None
+    lasting_marks: bool = False
     version_order: VersionOrder = VersionOrder.NONE
     lags: bool = False
 

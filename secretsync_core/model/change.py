@@ -69,6 +69,7 @@ class Reason(StrEnum):
     NOT_RECORDED = "not-recorded"  # not undone, because the ledger does not say what was there
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     HELD = "held"  # another job holds it
+    RELEASED = "released"  # an undo gives it back to its former owner
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 
@@ -107,3 +108,4 @@ class Change(NamedTuple):
     known: bool = False  # the ledger's record of this key says the same already, so there is nothing to add to it
     foreign: bool = False  # the ledger knows nothing of the key
     differs: Difference | None = None  # at first sight: in what, where that can be said
+    holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from

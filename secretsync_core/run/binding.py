@@ -15,7 +15,7 @@ from secretsync_core.model.place import Place, text_of
 from secretsync_core.run.fingerprint import owner_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
@@ -36,7 +36,7 @@ class Binding(NamedTuple):
 
     places: Mapping[str, Place]
     former: Mapping[str, tuple[str, ...]]
-    refused: Mapping[str, SecretSyncError]
+    refused: dict[str, SecretSyncError]
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
@@ -61,29 +61,31 @@ def judge(job: str, dests: Mapping[str, Place], known: Mapping[str, Place]) -> B
         twin = next((other for other in dests if other != dest and dests[other].is_same(place)), None)
         if twin is not None:
             refused[dest] = PlaceChanged(
-                f"{dest} and {twin} are one place: {place}",
-                store=dest,
-                hint="name one of the two in spec.dest",
+                f"{dest} and {twin} are one place: {place}", store=dest, hint="name one of the two in spec.dest"
             )
+    went = {
+        name: now
+        for name, place in known.items()
+        if (now := next((dest for dest in dests if dests[dest].is_same(place)), None)) is not None and now != name
+    }
+    changed = {dest: before for dest, before in known.items() if dest in dests and not before.is_same(dests[dest])}
+    # A name that has lost its place to one that is refused has nowhere to give its keys, and is refused as well.
+    while more := [dest for dest in changed if dest not in refused and went.get(dest, dest) in (dest, *refused)]:
+        refused |= {dest: _changed(job, dest, changed[dest], dests[dest]) for dest in more}
     former: dict[str, list[str]] = defaultdict(list)
-    moved: set[str] = set()
-    for name, place in known.items():
-        now = next((dest for dest in dests if dests[dest].is_same(place)), None)
-        if now is not None and now != name:
+    for name, now in went.items():
+        if now not in refused:
             former[now].append(name)
-            moved.add(name)
     places: dict[str, Place] = {}
     for dest, place in dests.items():
         before = known.get(dest)
-        if dest in refused:
-            continue
-        if before is not None and not before.is_same(place) and dest not in moved:
-            refused[dest] = _changed(job, dest, before, place)
-        elif before is None or not before.is_same(place):
-            places[dest] = place
-        elif before != (told := place if place.identity else place._replace(identity=before.identity)):
-            places[dest] = told  # the same server at another address, or one that tells more of itself now
-    return Binding(places, {now: tuple(names) for now, names in former.items() if now not in refused}, refused)
+        # The same server at another address, or one that tells more of itself now, is news too.
+        told = place
+        if before is not None and dest not in changed and not place.identity:
+            told = place._replace(identity=before.identity)
+        if dest not in refused and told != before:
+            places[dest] = told
+    return Binding(places, {now: tuple(names) for now, names in former.items()}, refused)
 
 
 def _changed(job: str, dest: str, before: Place, now: Place) -> PlaceChanged:
@@ -92,6 +94,14 @@ def _changed(job: str, dest: str, before: Place, now: Place) -> PlaceChanged:
         store=dest,
         hint=f"if the same secrets are there, `secretsync rebind {job} {dest} --moved`; if not, `--new` leaves what"
         " the job made at the old place as orphans. Two installations that share a ledger need jobs of different names",
+    )
+
+
+def _silent(job: str, dest: str, before: Place) -> PlaceChanged:
+    return PlaceChanged(
+        f"{dest} does not say where it is any more, and the ledger knows it as {before}",
+        store=dest,
+        hint=f"SyncJob {job} does nothing there until it does; which version of the store's package is installed?",
     )
 
 
@@ -106,15 +116,22 @@ async def find_binding(
 ) -> Binding:
     """Ask the ledger, and keep out of the run what must not be touched: such a destination counts as not open."""
     known = await recorder.call(lambda: ledger.places.of(job))
-    found = judge(job, places_of(opened, dests), known)
+    told = places_of(opened, dests)
+    found = judge(job, told, known)
+    silent = {dest: known[dest] for dest in dests if dest in opened.stores and dest in known and dest not in told}
+    found.refused.update({dest: _silent(job, dest, before) for dest, before in silent.items()})
     for dest, error in found.refused.items():
         opened.set_aside(dest, error)
     recorder.former = found.former
     return found
 
 
-async def record_binding(job: str, run: str, binding: Binding, ledger: Ledger, recorder: Recorder) -> None:
+async def record_binding(
+    job: str, run: str, binding: Binding, ledger: Ledger, recorder: Recorder, reached: Collection[str]
+) -> None:
     """Record new places, and bring keys that the ledger has under a former name of a place to its present one.
+
+    Of destinations that have been ``reached``: where a first address is wrong, nothing is to be bound to it.
 
     A name that is another place's now gives its keys away first, to a name that nobody has: at no moment does the
     ledger say of a key that it is where it is not, also where two names were exchanged, and whoever dies in between.
@@ -133,10 +150,11 @@ async def record_binding(job: str, run: str, binding: Binding, ledger: Ledger, r
             await record_all([binding_of(run, parked, known[name])], recorder)
             await rename(name, parked)
             names.append(parked)
-    await record_all([binding_of(run, dest, place) for dest, place in binding.places.items()], recorder)
+    bound = {dest: place for dest, place in binding.places.items() if dest in known or dest in reached}
+    await record_all([binding_of(run, dest, place) for dest, place in bound.items()], recorder)
     for now, names in former.items():
         for name in names:
-            if name not in binding.places:
+            if name not in binding.places and (now in known or now in bound):
                 await rename(name, now)
     recorder.former = {
         now: tuple(name for name in names if name not in binding.places) for now, names in former.items()

@@ -67,6 +67,7 @@ class Comparer:
         self._opened = opened
         self._fingerprinter = fingerprinter
         self._recorder = recorder
+        self._deleted: frozenset[tuple[str, str]] | None = None
 
     @property
     def fingerprinter(self) -> Fingerprinter | None:
@@ -159,12 +160,22 @@ class Comparer:
         marker, ours = self._opened.get(change.dest).marker, {self._opened.mark, *self._opened.former_marks} - {""}
         if marker is None or not ours:
             return False
+        if self._opened.get(change.dest).facts.lasting_marks and await self._was_deleted(change):
+            return False
         try:
             return (await marker.marks([change.key])).get(change.key) in ours
         except CredentialsRefused:
             raise
         except AccessDenied:  # a mark that we may not see proves nothing
             return False
+
+    async def _was_deleted(self, change: Change) -> bool:
+        """Whether the ledger says that this job deleted what it had there: what stands there now is another's."""
+        if self._recorder is None:
+            return False
+        if self._deleted is None:
+            self._deleted = frozenset(await self._recorder.deleted())
+        return (change.dest, change.key) in self._deleted
 
     async def is_merged(self, change: Change) -> bool:
         """Whether the ledger says that only some fields of a secret are ours, whatever its policy is by now."""

@@ -21,7 +21,6 @@ from secretsync_core.schema.job import WritePolicy
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from secretsync_core.audit.places import Holding
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.plan import SourceRef, Target
     from secretsync_core.model.report import ItemError
@@ -39,8 +38,8 @@ class ChangeSet:
 
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
     them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
-    that were to be taken over and need not be: of use at a run's first look alone. ``taken`` is what is taken over
-    from other jobs, which hold it no longer then. ``orphans`` are copies that nothing asks for and that stay.
+    that were to be taken over and need not be: of use at a run's first look alone. ``orphans`` are copies
+    that nothing asks for and that stay.
     """
 
     changes: Sequence[Change] = ()
@@ -50,7 +49,6 @@ class ChangeSet:
     warnings: Sequence[str] = ()
     errors: Sequence[ItemError] = ()
     idle: Sequence[str] = ()
-    taken: Sequence[Holding] = ()
     orphans: Sequence[Orphan] = ()
 
 
@@ -88,7 +86,6 @@ class Copies(NamedTuple):
     unknown_drift: int
     warnings: list[str]
     idle: list[str]
-    taken: list[Holding]
 
 
 def decide_copies(
@@ -102,7 +99,6 @@ def decide_copies(
     holders: Holders,
 ) -> Copies:
     """Decide about every target in every destination that was seen; ``holders`` are the other jobs that hold keys."""
-    taken: list[Holding] = []
     unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
     changes = [*_impossible(plan, targets), *(change for one in seen for change in _missing(plan, one))]
     blurred = {made.item for made in targets.impossible}
@@ -134,7 +130,7 @@ def decide_copies(
             )
             if (holding := holders.get((dest.name, key))) is not None and change.action in _MAY_WRITE:
                 if item.adopt or by_name:
-                    taken.append(holding)
+                    change = change._replace(holder=(holding.job, holding.dest, holding.key))
                 else:
                     why = held_by(holding, plan.job)
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
@@ -157,7 +153,7 @@ def decide_copies(
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
-    return Copies(changes, unchanged, unknown, warnings, idle, taken)
+    return Copies(changes, unchanged, unknown, warnings, idle)
 
 
 def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
@@ -343,5 +339,4 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         [*copies.warnings, *told],
         errors,
         copies.idle,
-        copies.taken,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from secretsync_core.audit.places import Binding
+    from secretsync_core.model.place import Place
     from secretsync_core.run.seen import Destination
     from secretsync_core.run.targets import Targets
 
@@ -27,19 +28,19 @@ def new_keys(dests: Sequence[Destination], targets: Targets) -> dict[str, list[s
 
 
 def possible_holdings(
-    dests: Sequence[Destination], new: Mapping[str, Sequence[str]], others: Sequence[Binding]
+    places: Mapping[str, Place], keys: Mapping[str, Sequence[str]], others: Sequence[Binding]
 ) -> dict[Holding, tuple[str, str]]:
-    """What other jobs would call these keys, if they held them; and by that, our destination and key."""
+    """What other jobs would call these keys, if they held them; and by that, our destination and key.
+
+    ``places`` and ``keys`` are by destination.
+    """
     found: dict[Holding, tuple[str, str]] = {}
-    for dest in dests:
-        place = dest.facts.place
-        if place is None or dest.name not in new:
-            continue
-        for other in others:
+    for dest, place in places.items():
+        for other in others if keys.get(dest) else ():
             if other.place.overlaps(place):
-                for key in new[dest.name]:
+                for key in keys[dest]:
                     if (theirs := other.place.key_at(place, key)) is not None:
-                        found[Holding(other.job, other.dest, theirs)] = (dest.name, key)
+                        found[Holding(other.job, other.dest, theirs)] = (dest, key)
     return found
 
 
@@ -49,11 +50,3 @@ def held_by(holding: Holding, job: str) -> str:
         f"job {holding.job} holds it: --adopt takes it over;"
         f" if {holding.job} is what {job} was called, `secretsync rename {holding.job} {job}` takes all its keys along"
     )
-
-
-def by_job(taken: Sequence[Holding]) -> Mapping[tuple[str, str], list[str]]:
-    """Keys by job and destination."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for job, dest, key in sorted(taken):
-        groups.setdefault((job, dest), []).append(key)
-    return groups

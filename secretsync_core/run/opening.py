@@ -96,6 +96,7 @@ class OpenStores:
     failed: dict[str, SecretSyncError] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     aside: list[Store] = field(default_factory=list)
+    looked: set[str] = field(default_factory=set)
     reached: dict[str, Position] = field(default_factory=dict)
     distrusted: set[str] = field(default_factory=set)
     mark: str = ""
@@ -166,14 +167,16 @@ async def open_stores(
     stop: asyncio.Event | None = None,
     sources: bool = True,
     dests: bool = True,
+    also: Iterable[str] = (),
     marks: tuple[str, ...] = (),
 ) -> AsyncIterator[OpenStores]:
     """Open every store that the plan needs, all at once, or only those it reads from or those it writes to.
 
-    A store that does not open is in ``failed``: what does not need it goes on. ``marks`` are the job's own: the
-    first is put on what destinations create, as far as the document wants it, and the former ones are known.
+    ``also`` are others. A store that does not open is in ``failed``: what does not need it goes on. ``marks`` are the
+    job's own: the first is put on what destinations create, as far as the document wants it, and the former ones are
+    known.
     """
-    names = [*(plan.sources if sources else ()), *(plan.spec.dest if dests else ())]
+    names = [*(plan.sources if sources else ()), *(plan.spec.dest if dests else ()), *also]
     limits = plan.spec.limits
     mark, former = (marks[0], marks[1:]) if marks else ("", ())
     wanted = plan.spec.ownership.mark

@@ -7,17 +7,23 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.places import binding_of
+from secretsync_core.audit.record import Event
+from secretsync_core.counting import plural
 from secretsync_core.errors import LedgerError, StoreError, UsageError
+from secretsync_core.model.change import Reason
+from secretsync_core.model.place import place_of_name
 from secretsync_core.run.binding import former_name, parked_name, record_all
+from secretsync_core.run.holders import possible_holdings
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_named
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
+    from secretsync_core.audit.record import Draft
     from secretsync_core.model.place import Place
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.schema.documents import Documents, JobDocument
@@ -51,12 +57,33 @@ async def rebind(
     known = ledger.places.of(job.name).get(store)
     drafts = [binding_of(run := new_run_id(), store, place)]
     async with _Hold(job.name, ledger) as recorder:
-        if known is not None and not same_secrets and not known.is_same(place):
-            parked = parked_name(store, known)
-            drafts.insert(0, binding_of(run, parked, known))
+        keys = [key for (dest, key), _ in ledger.state.keys(job.name) if dest == store]
+        if same_secrets:
+            _check_holders(job.name, store, place, keys, ledger)
+        elif (known is None and keys) or (known is not None and not known.is_same(place)):
+            # Of a place that is not known only the name is: what stood there is at no place that anybody can open.
+            before = known if known is not None else place_of_name(store)
+            parked = parked_name(store, before)
+            await record_all([*_given_up(job.name, store, run, ledger), binding_of(run, parked, before)], recorder)
             await recorder.call(lambda: ledger.state.rename(job.name, run, store, parked))
         await record_all(drafts, recorder)
     return known, place
+
+
+def _given_up(job: str, store: str, run: str, ledger: Ledger) -> list[Draft]:
+    """The end of writes to the old place of which nobody knows what became of them: nobody will look there any more."""
+    waiting = [record.draft for record in ledger.runs.unsettled(job) if record.draft.dest == store]
+    return [draft._replace(event=Event.FAILED, run=run, reason=Reason.CANNOT_SEE) for draft in waiting]
+
+
+def _check_holders(job: str, store: str, place: Place, keys: Sequence[str], ledger: Ledger) -> None:
+    """Raise UsageError where another job holds a key that would be this job's as well."""
+    asked = possible_holdings({store: place}, {store: keys}, ledger.places.of_others(job))
+    if held := sorted(ledger.places.holders(asked)) if asked else []:
+        raise UsageError(
+            f"job {held[0].job} holds {plural(len(held), 'key')} of {store} at {place}, such as {held[0].key}",
+            hint=f"--new leaves them to it; `secretsync sync {job} --adopt KEY` takes over single keys",
+        )
 
 
 async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -> int:

@@ -98,6 +98,7 @@ async def decide_changes(
                 if recorder is not None:
                     seen = await trust_own_writes(dest, seen, known, recorder, lags=halves.facts.lags)
                 tells = halves.conditional is not None or halves.creator is not None
+                opened.looked.add(dest)
                 dests.append(Destination(dest, halves.facts, opened.readable(dest), seen, known, tells))
     finally:
         for look in looks.values():
@@ -121,10 +122,11 @@ async def decide_changes(
     if recorder is None:
         return change_set(copies, [], errors)
     incomplete = incomplete_items(sources, targets)
-    doubted = {*incomplete, *plan.names} if errors else incomplete
-    orphans = find_orphans(plan, state, targets.claimed, doubted)
+    # A destination that was not seen may be one that is called otherwise now, so nothing is an orphan for sure.
+    doubted = incomplete | of_doubted(sources, older)
+    orphans = [] if errors else find_orphans(plan, state, targets.claimed, doubted)
     copies.warnings.extend(told_of_orphans(plan.job, orphans))
-    returned = await _find_returned(plan, opened, comparer, sources, targets, dests, gone, near)
+    returned = await _find_returned(plan, opened, comparer, recorder, sources, targets, dests, gone, near)
     copies.warnings.extend(tell_returned(returned))
     if not (plan.deletes_gone or any(plan.deletes.values())):
         return replace(change_set(copies, returned, errors), orphans=orphans)
@@ -148,10 +150,18 @@ async def decide_changes(
 
 async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder: Recorder) -> Holders:
     """What other jobs hold of the keys that are new to this one."""
-    new = new_keys(dests, targets)
-    asked = possible_holdings(dests, new, await recorder.bindings_of_others()) if new else {}
-    held = await recorder.holders(asked) if asked else set()
-    return {asked[holding]: holding for holding in sorted(held)}
+    return await _held_by_others(dests, new_keys(dests, targets), recorder)
+
+
+async def _held_by_others(
+    dests: Sequence[Destination], keys: Mapping[str, Sequence[str]], recorder: Recorder
+) -> Holders:
+    """What other jobs hold of these keys, by destination."""
+    if not any(keys.values()):
+        return {}
+    places = {dest.name: place for dest in dests if (place := dest.facts.place) is not None}
+    asked = possible_holdings(places, keys, await recorder.bindings_of_others())
+    return {asked[holding]: holding for holding in sorted(await recorder.holders(asked))} if asked else {}
 
 
 def _with(known: KeysView[str], more: AbstractSet[str] | None) -> Collection[str]:
@@ -162,6 +172,7 @@ async def _find_returned(
     plan: JobPlan,
     opened: OpenStores,
     comparer: Comparer,
+    recorder: Recorder,
     sources: Sequence[SourceSeen],
     targets: Targets,
     dests: Sequence[Destination],
@@ -186,7 +197,9 @@ async def _find_returned(
         )
         if others:
             returned += await find_returned(plan, opened, comparer.fingerprinter, dest.name, others)
-        found += decide_returned(plan, dest.name, returned)
+        # What another job holds by now is that one's, whatever it looks like.
+        held = await _held_by_others([dest], {dest.name: [one.key for one in returned]}, recorder)
+        found += decide_returned(plan, dest.name, [one for one in returned if (dest.name, one.key) not in held])
     return found
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from secretsync_core.audit.places import Holding
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.audit.places import Binding, Holding
+    from secretsync_core.audit.places import Binding
     from secretsync_core.model.state import Deleted, KeyState, Origin
 
 T = TypeVar("T")
@@ -148,6 +149,15 @@ class Recorder:
     async def holders(self, asked: Collection[Holding]) -> set[Holding]:
         """Those of ``asked`` that the ledger holds."""
         return await self.call(lambda: self._ledger.places.holders(asked))
+
+    async def knows(self, dest: str, key: str) -> bool:
+        """Whether the ledger says now that this job holds a key: another one may have taken it over meanwhile."""
+        return bool(await self.holders([Holding(self._job, dest, key)]))
+
+    async def hand_over(self, draft: Draft, holder: tuple[str, str, str]) -> None:
+        """Append what was done with a key that another job held, and with it the end of that; durable on return."""
+        await self.flush()
+        await self.call(lambda: self._ledger.state.hand_over(self._job, draft, *holder))
 
     async def position(self) -> int:
         """The number of the last record: a moment for :meth:`moving`."""

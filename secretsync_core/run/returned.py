@@ -106,6 +106,7 @@ async def find_returned(
         if there and marker is not None and opened.mark and plan.spec.ownership.mark is not False:
             marks = await marker.marks(list(there))
         found = []
+        lasting = opened.get(dest).facts.lasting_marks
         ours = {opened.mark, *opened.former_marks}
         for key, entry in there.items():
             mark, told = marks.get(key), gone[key]
@@ -118,6 +119,8 @@ async def find_returned(
             if told.fields and not fingerprinter.holds(dest, key, value, told.fields):
                 continue  # only our fields went, and they are not back
             same = fingerprinter.is_value(told.fingerprint, dest, key, value) if told.fingerprint else None
+            if lasting and _is_another(entry, told):
+                mark = None  # it stands there since before the delete, whoever has written since
             if (one := weigh(key, told, entry, mark=mark, ours=ours, same=same)) is not None:
                 found.append(one)
     except SecretSyncError:

@@ -12,12 +12,11 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.audit.record import UNDO, Draft, Event
+from secretsync_core.audit.record import ASIDE, UNDO, Draft, Event
 from secretsync_core.model.report import Result
 from secretsync_core.run.binding import find_binding, marks_of, record_binding
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter
-from secretsync_core.run.holders import by_job
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.positions import keep_positions, known_positions
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
-    from secretsync_core.audit.places import Holding
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError, Outcome, Report
     from secretsync_core.run.binding import Binding
@@ -94,17 +92,13 @@ class Run:
             name_now=self._binding.name_now,
         )
 
-    async def start(self, undoes: str = "") -> None:
-        """Record that this run began, unless a step of it did so already and it goes on; ``undoes``: which run."""
-        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes))
-        await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder)
+    async def start(self, undoes: str = "", *, aside: bool = False) -> None:
+        """Record that this run began, unless a step of it did so already and it goes on.
 
-    async def take_over(self, taken: Sequence[Holding]) -> None:
-        """Record that other jobs hold keys no longer, which this one is about to take over."""
-        for (job, dest), keys in by_job(taken).items():
-            await self.recorder.call(
-                lambda job=job, dest=dest, keys=keys: self._ledger.state.forget(job, self.name, dest, keys)  # type: ignore[misc]
-            )
+        ``undoes`` is the run that it undoes; ``aside``: it is of no plan item, and says nothing of how the job stands.
+        """
+        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes, aside=aside))
+        await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder, self.opened.looked)
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
         """What carries out changes; ``settled`` is told of each outcome."""
@@ -140,10 +134,14 @@ class Run:
         known = [item for item in out if not item or item in self.plan.names]
         await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
 
+    async def forget(self, dest: str, keys: Collection[str]) -> int:
+        """Let the ledger know these keys no longer; gives how many it knew."""
+        return await self.recorder.call(lambda: self._ledger.state.forget(self.plan.job, self.name, dest, keys))
+
     async def finish_aside(self, report: Report) -> None:
-        """Record that this run, which was of no plan item, ended, and how: what is in sync stays so."""
+        """Record that this run, which was of no plan item, ended: it says nothing of how the job stands."""
         await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
+            Draft(Event.RUN_FINISHED, self.name, reason=ASIDE, counts=report.counted, requests=report.asked)
         )
 
     async def finish_undo(self, report: Report) -> None:
@@ -185,8 +183,11 @@ async def open_run(
     stop: asyncio.Event | None = None,
     claim: Claim | None = None,
     sources: bool = True,
+    also: Sequence[str] = (),
 ) -> AsyncIterator[Run]:
     """Take the job's lease and open its stores, ``sources`` too; give both back at the end.
+
+    ``also`` are stores that lead to where destinations were that the job has no longer.
 
     Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
     """
@@ -203,11 +204,13 @@ async def open_run(
                 retry=retry,
                 stop=stop,
                 sources=sources,
+                also=also,
                 marks=await marks_of(plan.job, ledger, recorder, fingerprint_key),
             ) as opened,  # fmt: skip
         ):
             opened.reached = reached
-            binding = await find_binding(plan.job, plan.spec.dest, ledger, recorder, opened)
+            dests = tuple(dict.fromkeys((*plan.spec.dest, *also)))
+            binding = await find_binding(plan.job, dests, ledger, recorder, opened)
             yield Run(
                 plan, ledger, recorder, opened, Fingerprinter(fingerprint_key, binding.names), name, stop, binding
             )

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.audit.moving import goodbye
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretNotFound, SecretSyncError
@@ -172,6 +173,8 @@ async def settle(
         if found.fate is Fate.MADE:
             made[intended.run][_RESULTS[intended.action]] += 1
         recorder.later(_record(intended, found, runs)._replace(run=run))
+        if found.fate is Fate.MADE and intended.reason == Reason.RELEASED:
+            recorder.later(goodbye(run, intended.item, intended.dest, intended.key))
     still_open = {draft.run for draft in settled.left}
     for name, has_ended in runs.items():
         if only is None and name not in still_open and name != run:

@@ -336,7 +336,6 @@ async def expand(
         await run.settle()
         found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
-        await run.take_over(found.taken)
         shards = _shards(run, job, found)
         together = min(AT_ONCE[run.plan.spec.executor], max(1, len(shards)))
         # What the shards do not delete comes last, and may say otherwise of its items.
@@ -619,7 +618,6 @@ async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     """The copies, and then the deletes of items of which every copy is in place."""
     _tell_uncertain(run, found, done)
     found = _without_uncertain(run, found)
-    await run.take_over(found.taken)
     transfer = run.transfer(done.settled)
     done.observer.phase("transferring")
     done.observer.planned(len(found.changes))

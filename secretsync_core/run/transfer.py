@@ -15,6 +15,7 @@ from secretsync_core.model.report import Outcome, Result
 from secretsync_core.model.state import Deleted
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
+from secretsync_core.run.look import look_at_keys
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.record import LeaseLost
 from secretsync_core.run.settling import UNKNOWN, Fate, Found, look_at, outcome, uncertain
@@ -23,6 +24,7 @@ from secretsync_core.schema.job import WritePolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
+    from secretsync_core.model.inventory import Entry
     from secretsync_core.run.compare import Comparer, Verdict, Wanted
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import JobPlan
@@ -174,8 +176,13 @@ class Transfer:
             except Conflict:
                 conflicts += 1
                 if self._opened.readable(change.dest):
-                    # Look again: what stands there now may be what we want, or somebody else's last word.
-                    change = first._replace(action=Action.COMPARE, owned=first.owned and first.action != Action.CREATE)
+                    # Look again: what stands there now may be what we want, or somebody else's last word. It may be
+                    # another job's, which has taken the key over since.
+                    change = first._replace(
+                        action=Action.COMPARE,
+                        owned=first.owned and first.action != Action.CREATE,
+                        foreign=first.foreign or not await self._recorder.knows(change.dest, change.key),
+                    )
                 elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
                     return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
                 elif self._policies[change.item] is WritePolicy.MANAGED and change.foreign:
@@ -221,11 +228,8 @@ class Transfer:
             fingerprint = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
             if change.known and await self._is_named(change, fingerprint):
                 return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
-            self._recorder.later(
-                self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)._replace(
-                    fingerprint=fingerprint, fields=verdict.ours
-                )
-            )
+            told = self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)
+            await self._tell(change, told._replace(fingerprint=fingerprint, fields=verdict.ours))
         return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
 
     async def _is_named(self, change: Change, fingerprint: str) -> bool:
@@ -247,15 +251,21 @@ class Transfer:
             found = await self._found(intended, error)
             if found.fate in UNKNOWN:
                 return uncertain(change, found.fate, error.message)
-            self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
+                self._recorder.later(outcome(intended, found, error.code))
                 if isinstance(error, Conflict):
                     raise
                 return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
             version = found.version
-        else:
-            self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
+        await self._tell(change, intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _tell(self, change: Change, draft: Draft) -> None:
+        """Record that a key is ours as it stands now. What another job held it holds no longer, by the same word."""
+        if change.holder is not None:
+            await self._recorder.hand_over(draft, change.holder)
+        else:
+            self._recorder.later(draft)
 
     async def _look_before_creating(self, change: Change) -> None:
         """Look once more where a store cannot be told to create only, and what others made meanwhile is to stay.
@@ -311,6 +321,15 @@ class Transfer:
         halves = self._opened.get(change.dest)
         if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
             return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
+        if change.dest_version is not None and halves.reader is not None:
+            # Once more, for the copies may have taken long since that look.
+            entry = await self._entry(change)
+            if entry is None or entry.deleted:
+                return await self._delete_one(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
+            if entry.version != change.dest_version:
+                return _refused(
+                    change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
+                )
         rest, ours, seen = None, "", None
         if await self._comparer.is_merged(change):
             if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
@@ -343,6 +362,13 @@ class Transfer:
         else:
             self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
         return Outcome(change, Result.DELETED, change.reason)
+
+    async def _entry(self, change: Change) -> Entry | None:
+        """What stands at a key now. Raises where that cannot be seen."""
+        seen = await look_at_keys(self._opened, change.dest, [change.key])
+        if change.key in seen.hidden:
+            raise SecretSyncError(f"{change.dest}:{change.key} may not be looked at")
+        return seen.entries.get(change.key)
 
     async def _is_ours(self, store: Reader, change: Change) -> bool:
         """Without versions only the value can say whether a secret is still as we left it."""

@@ -10,8 +10,8 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.audit.moving import goodbye
 from secretsync_core.audit.record import Draft, Event
-from secretsync_core.audit.schema import FORGOTTEN
 from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import display_version
@@ -27,7 +27,6 @@ from secretsync_core.run.undo import Held, decide_undo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from secretsync_core.model.inventory import Entry
     from secretsync_core.model.report import ItemError
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
@@ -79,6 +78,7 @@ async def _look(
         seen = await look_at_keys(opened, dest, [one.announced.key for one in written])
     except SecretSyncError as error:
         return [Held(unseen=error.message)] * len(written), job_error(error)
+    opened.looked.add(dest)
     reader = halves.reader
     held = Held(
         keeps_versions=halves.facts.limits.pins is not None,
@@ -171,7 +171,7 @@ class Undoing(Transfer):
         if change.action is Action.UNCHANGED:
             return Outcome(change, Result.UNCHANGED, change.reason, dest_version=change.dest_version)
         if change.action is Action.DELETE:
-            return await self._take_away(change)
+            return await self._delete_one(change)
         if change.action is Action.CREATE:
             return await self._bring_back(change, written)
         former = await read_former(self._opened.reader(change.dest), written)
@@ -180,19 +180,13 @@ class Undoing(Transfer):
             outcome = await self._write(Verdict(change, former.value, ours))
         except Conflict:
             return _refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED)
-        if outcome.result is Result.UPDATED and written.facts is None:
-            # The ledger did not know it before the run, and is to know it no more.
-            item, dest, key = change.item, change.dest, change.key
-            self._recorder.later(Draft(Event.SKIPPED, self._run, item=item, dest=dest, key=key, reason=FORGOTTEN))
+        if outcome.result is Result.UPDATED and self._is_released(change):
+            self._recorder.later(goodbye(self._run, change.item, change.dest, change.key))
         return outcome
 
-    async def _take_away(self, change: Change) -> Outcome:
-        entry = await self._entry(change)
-        if entry is None or entry.deleted:
-            return _refused(change, Reason.REMOVED_OUTSIDE, Drift.REMOVED)
-        if entry.version != change.dest_version:
-            return _refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED)
-        return await self._delete_one(change)
+    def _is_released(self, change: Change) -> bool:
+        """Whether the ledger did not know the key before the run, and is to know it no more."""
+        return self.written[change.dest, change.key].facts is None
 
     async def _bring_back(self, change: Change, written: Written) -> Outcome:
         undeleter, facts = self._opened.get(change.dest).undeleter, written.facts
@@ -225,16 +219,11 @@ class Undoing(Transfer):
                 raise Conflict(f"{change.key} in {change.dest} changed meanwhile", store=change.dest, key=change.key)
         return await super()._put(change, value)
 
-    async def _entry(self, change: Change) -> Entry | None:
-        """What stands at a key now. Raises where that cannot be seen."""
-        seen = await look_at_keys(self._opened, change.dest, [change.key])
-        if change.key in seen.hidden:
-            raise SecretSyncError(f"{change.dest}:{change.key} may not be looked at")
-        return seen.entries.get(change.key)
-
     def _draft(self, event: Event, change: Change, intent: str, *, reason: str = "") -> Draft:
         """A record that names what the key is made of afterwards, as the record of before the run has it."""
         draft = super()._draft(event, change, intent, reason=reason)
+        if event is Event.INTENDED and change.action is Action.UPDATE and self._is_released(change):
+            draft = draft._replace(reason=Reason.RELEASED)
         written = self.written[change.dest, change.key]
         origin = written.done if change.action is Action.DELETE else written.facts
         if origin is None:

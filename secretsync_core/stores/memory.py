@@ -283,8 +283,8 @@ class MemoryStore:
         stored = self._data.secrets.get(key)
         if stored is None:
             stored = self._data.secrets[key] = _Stored()
-        if self._mark and (stored.deleted or not stored.count):
-            stored.metadata[MARK_KEY] = self._mark
+        if stored.deleted or not stored.count:
+            stored.metadata = {MARK_KEY: self._mark} if self._mark else {}
         stored.count += 1
         stored.deleted = False
         # The nonce keeps tokens apart from those of another process, or of a purged secret, with the same number.

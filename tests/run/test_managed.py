@@ -48,7 +48,7 @@ async def test_what_is_not_ours_is_refused_and_the_rest_is_copied(world: World) 
     planned = await world.plan()
     assert actions(planned) == {"a": "refuse", "b": "unchanged", "c": "create"}
     assert of_plan(planned, detailed=False) == 1
-    assert any("`secretsync sync job --adopt a` takes over" in warning for warning in planned.warnings)
+    assert any("`secretsync sync job --adopt a` takes it over" in warning for warning in planned.warnings)
     report = await world.sync()
     assert (counted(report), of_sync(report)) == ({"refused": 1, "unchanged": 1, "created": 1}, 1)
     assert reasons(report.failures) == {"a": "not-managed"}

@@ -15,7 +15,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import LedgerError, UsageError
 from secretsync_core.model.place import Place
 from secretsync_core.run.binding import judge
-from secretsync_core.run.ending import delete_orphans
+from secretsync_core.run.ending import end_orphans
 from secretsync_core.run.rebinding import rename_job
 from secretsync_core.run.record import Recorder
 from secretsync_core.stores.memory import MemoryStore
@@ -394,9 +394,10 @@ async def test_an_orphan_is_deleted_only_if_its_source_says_that_it_is_gone(worl
     orphans = await retained(world)
     assert {orphan.key for orphan in orphans} == {"a/1", "a/2"}
     documents = world.documents
-    done = await delete_orphans(
-        documents.jobs["job"], documents, world.ledger, orphans, environ={}, fingerprint_key=FINGERPRINT_KEY
-    )
-    assert counted(done.report) == {"deleted": 1, "refused": 1}
+    ended = await end_orphans(
+        documents.jobs["job"], documents, world.ledger, orphans, delete=True, environ={},
+        fingerprint_key=FINGERPRINT_KEY,
+    )  # fmt: skip
+    assert counted(ended.done.report) == {"deleted": 1, "refused": 1}
     assert await world.get("dst", "a/1") is None
     assert await world.get("dst", "a/2") == {"v": "2"}

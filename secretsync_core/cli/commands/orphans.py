@@ -11,6 +11,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import item_error_object, report_object
 from secretsync_core.cli.paint import is_terminal
 from secretsync_core.cli.progress import watching
+from secretsync_core.cli.signals import Stop
 from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.wording import ORPHANS
 from secretsync_core.counting import plural
@@ -53,9 +54,12 @@ def run(output: Output, call: Call, *, keys: tuple[str, ...], forget: bool, dele
             _show(job, look, output, only_some=bool(keys))
             code = exits.gravest([error.exit_code for error in look.errors])
             told = _told(job, look)
-            if look.orphans and (forget or delete) and _agreed(output, look.orphans, delete=delete, yes=yes):
+            if look.errors and (forget or delete):
+                output.note("nothing was ended: what looks like an orphan may be wanted")
+            elif look.orphans and (forget or delete) and _agreed(output, look.orphans, delete=delete, yes=yes):
                 try:
-                    code, more = (_delete if delete else _forget)(job, documents, opened, look.orphans, output, code)
+                    ended, more = _end(job, documents, opened, look.orphans, output, delete=delete)
+                    code = exits.gravest([code, ended])
                     told |= more
                 except Exception as raised:  # noqa: BLE001  what is not ours is raised again
                     error = results.job_error(raised)
@@ -116,45 +120,47 @@ def _told(job: JobDocument, look: _Look) -> dict[str, Any]:
     }
 
 
-def _forget(
-    job: JobDocument, _: Documents, opened: OpenLedger, chosen: list[Orphan], output: Output, code: int
-) -> tuple[int, dict[str, Any]]:
-    count = event_loop.run(lambda: ending.forget_orphans(job.name, opened.ledger, chosen))
-    stay, are = ("it stays", "is") if count == 1 else ("they stay", "are")
-    output.line(f"{job.name}: {plural(count, 'copy', 'copies')} forgotten: {stay}, and {are} no longer this job's")
-    output.flush()
-    return code, {"forgotten": count}
-
-
-def _delete(
+def _end(
     job: JobDocument,
     documents: Documents,
     opened: OpenLedger,
     chosen: list[Orphan],
     output: Output,
-    code: int,
+    *,
+    delete: bool,
 ) -> tuple[int, dict[str, Any]]:
-    async def end() -> tuple[steps.Done, list[dict[str, Any]]]:
-        with watching(output, job.name, collect=output.json) as observer:
-            done = await ending.delete_orphans(
+    stop = Stop(output)
+
+    async def end() -> tuple[ending.Ended, list[dict[str, Any]]]:
+        with stop.listening(), watching(output, job.name, collect=output.json) as observer:
+            ended = await ending.end_orphans(
                 job,
                 documents,
                 opened.ledger,
                 chosen,
+                delete=delete,
                 environ=os.environ,
                 fingerprint_key=opened.fingerprint_key,
                 observer=observer,
+                stop=stop.event,
             )
-        return done, observer.outcomes
+        return ended, observer.outcomes
 
-    done, outcomes = event_loop.run(end)
-    report_view.show_failures(done.report, output, dests=len({one.dest for one in chosen}) > 1)
-    report_view.show_errors(done.report.errors, output)
-    output.line(f"{job.name}: {report_view.counts_line(done.report, output)}")
+    (done, forgotten), outcomes = event_loop.run(end)
+    report = done.report
+    report_view.show_warnings(report.warnings, output)
+    report_view.show_failures(report, output, dests=len({one.dest for one in chosen}) > 1)
+    report_view.show_errors(report.errors, output)
+    if delete:
+        output.line(f"{job.name}: {report_view.counts_line(report, output)}")
+    else:
+        stay, are = ("it stays", "is") if forgotten == 1 else ("they stay", "are")
+        what = plural(forgotten, "copy", "copies")
+        output.line(f"{job.name}: {what} forgotten: {stay}, and {are} no longer this job's")
     output.flush()
-    return exits.gravest([code, results.of_sync(done.report)]), report_object(
-        done.report, outcomes, done.report.drifted
-    )
+    told = report_object(report, outcomes, report.drifted)
+    code = exits.gravest([results.of_sync(report), stop.code])
+    return code, told if delete else {**told, "forgotten": forgotten}
 
 
 def _show(job: JobDocument, look: _Look, output: Output, *, only_some: bool) -> None:

@@ -41,6 +41,7 @@ class KvMount:
             versioned=self.version == 2,
             limits=self.LIMITS,
             place=place,
+            lasting_marks=self.version == 2,
             version_order=VersionOrder.NUMBER_AND_TIME if self.version == 2 else VersionOrder.NONE,
         )
 
