@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit import deleted, moving, state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database
@@ -32,10 +32,13 @@ class LiveKeys:
         with self._database.write() as transaction:
             return moving.rename(transaction, self._chains, job, run, old, new)
 
-    def take(self, source: str, job: str, run: str) -> int:
-        """Know all keys of the job ``source`` as those of ``job``; gives how many there were."""
+    def take(self, source: str, job: str, run: str, names: Mapping[str, str]) -> int:
+        """Know all keys of the job ``source`` as those of ``job``; gives how many there were.
+
+        ``names`` has what ``job`` calls a destination of ``source``, where that is another name.
+        """
         with self._database.write() as transaction:
-            return moving.take(transaction, self._chains, source, job, run)
+            return moving.take(transaction, self._chains, source, job, run, names)
 
     def forget(self, job: str, run: str, dest: str, keys: Collection[str]) -> int:
         """Know these keys of a destination no longer; gives how many of them were known."""

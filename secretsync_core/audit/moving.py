@@ -14,7 +14,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import COLUMNS, FORGOTTEN, MOVED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Transaction
@@ -38,18 +38,20 @@ def rename(transaction: Transaction, chains: Chains, job: str, run: str, old: st
     return count
 
 
-def take(transaction: Transaction, chains: Chains, source: str, job: str, run: str) -> int:
+def take(transaction: Transaction, chains: Chains, source: str, job: str, run: str, names: Mapping[str, str]) -> int:
     """Know the keys of the job ``source`` as those of ``job``, and no longer as its own; gives how many there were.
 
-    Of a key that both know, ``job`` keeps what it knows.
+    ``names`` has what ``job`` calls a destination of ``source``, where that is another name. Of a key that both know,
+    ``job`` keeps what it knows.
     """
     count = 0
     while held := _held(transaction, f"{_HELD} ORDER BY current.dest, current.key LIMIT {_BATCH}", (source,)):
         moved: list[Draft] = []
         for dest, group in groupby(held, attrgetter("dest")):
             mine = list(group)
-            known = _known(transaction, job, dest, [draft.key for draft in mine])
-            moved += [_moved(draft, run) for draft in mine if draft.key not in known]
+            now = names.get(dest, dest)
+            known = _known(transaction, job, now, [draft.key for draft in mine])
+            moved += [_moved(draft, run)._replace(dest=now) for draft in mine if draft.key not in known]
         # Always in one order, so that two that do this at once wait for each other and not in a circle.
         for name, drafts in sorted([(job, moved), (source, [_goodbye(draft, run) for draft in held])]):
             _append(transaction, chains, name, drafts)

@@ -8,12 +8,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LONGEST_TOKEN = 232
+"""How long a version token may be: 24 characters less than the ledger takes, for what we add to some."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can be a version token: some printable ASCII, as the ledger takes it."""
+    return 0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable()
+
+
 class Entry(NamedTuple):
     """One secret as a listing or a look at its metadata shows it.
 
-    ``version`` is an opaque token that changes whenever the secret is written and is never given twice for the same
-    key (``None``: the store has no versions, or does not let us see them). What stands before the first ``@`` is
-    what people call the version. ``deleted`` says that the key is known but holds no current value.
+    ``version`` is an opaque token (see :func:`is_token`) that changes whenever the secret is written and is never given
+    twice for the same key (``None``: the store has no versions, or does not let us see them). What stands before the
+    first ``@`` is what people call the version. ``deleted`` says that the key is known but holds no current value.
     """
 
     key: str

@@ -114,20 +114,40 @@ async def find_binding(
 
 
 async def record_binding(job: str, run: str, binding: Binding, ledger: Ledger, recorder: Recorder) -> None:
-    """Record new places, and bring keys that the ledger has under a former name of a place to its present one."""
+    """Record new places, and bring keys that the ledger has under a former name of a place to its present one.
+
+    A name that is another place's now gives its keys away first, to a name that nobody has: at no moment does the
+    ledger say of a key that it is where it is not, also where two names were exchanged, and whoever dies in between.
+    """
     if not (binding.places or binding.former) or not await recorder.call(lambda: ledger.places.are_kept):
         return
-    drafts = [binding_of(run, dest, place) for dest, place in binding.places.items()]
-    await record_all([draft for draft in drafts if draft is not None], recorder)
-    for now, names in binding.former.items():
+    known = await recorder.call(lambda: ledger.places.of(job))
+
+    async def rename(old: str, new: str) -> None:
+        await recorder.call(lambda: ledger.state.rename(job, run, old, new))
+
+    former = {now: list(names) for now, names in binding.former.items()}
+    for names in former.values():
+        for name in [name for name in names if name in binding.places]:
+            parked = parked_name(name, known[name])
+            await record_all([binding_of(run, parked, known[name])], recorder)
+            await rename(name, parked)
+            names.append(parked)
+    await record_all([binding_of(run, dest, place) for dest, place in binding.places.items()], recorder)
+    for now, names in former.items():
         for name in names:
-            await recorder.call(lambda name=name, now=now: ledger.state.rename(job, run, name, now))  # type: ignore[misc]
+            if name not in binding.places:
+                await rename(name, now)
+    recorder.former = {
+        now: tuple(name for name in names if name not in binding.places) for now, names in former.items()
+    }
 
 
-async def record_all(drafts: Sequence[Draft], recorder: Recorder) -> None:
-    """Append records, and wait until they are durable."""
+async def record_all(drafts: Sequence[Draft | None], recorder: Recorder) -> None:
+    """Append those records that can be, and wait until they are durable."""
     for draft in drafts:
-        recorder.later(draft)
+        if draft is not None:
+            recorder.later(draft)
     await recorder.flush()
 
 

@@ -77,6 +77,9 @@ class Standing:
         )  # fmt: skip
 
 
+_MAY_WRITE = (Action.CREATE, Action.UPDATE, Action.COMPARE)
+
+
 class Copies(NamedTuple):
     """What is to be copied, or cannot be."""
 
@@ -96,7 +99,7 @@ def decide_copies(
     *,
     verify: bool,
     keep_unchanged: bool,
-    holders: Holders | None = None,
+    holders: Holders,
 ) -> Copies:
     """Decide about every target in every destination that was seen; ``holders`` are the other jobs that hold keys."""
     taken: list[Holding] = []
@@ -129,11 +132,10 @@ def decide_copies(
                 verify=verify,
                 tells=dest.tells,
             )
-            if holders and (holding := holders.get((dest.name, key))) is not None:
+            if (holding := holders.get((dest.name, key))) is not None and change.action in _MAY_WRITE:
                 if item.adopt or by_name:
-                    change = change._replace(owned=True, adopt=True)
                     taken.append(holding)
-                elif change.action is not Action.SKIP:
+                else:
                     why = held_by(holding, plan.job)
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
             if change.adopt and by_name:

@@ -8,16 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import ItemError, Report
-from secretsync_core.run.deletes import decide_delete, spare_others
+from secretsync_core.run.compare import find_fields
+from secretsync_core.run.deletes import decide_delete, judge_absences, spare_others, takes_away
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
-from secretsync_core.run.look import look_at_keys, look_at_marks
+from secretsync_core.run.look import find_whereabouts, look_at_keys, look_at_marks, look_at_sources
 from secretsync_core.run.opening import job_error, open_named
 from secretsync_core.run.options import Silent
+from secretsync_core.run.orphans import Why
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.steps import Done
+from secretsync_core.run.targets import make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -67,8 +71,9 @@ async def delete_orphans(
 ) -> Done:
     """Delete these copies, as a run of its own: each that is still as the job left it and carries nobody else's mark.
 
-    ``maxDelete`` does not hold here: they were named on purpose. Raises LeaseHeld and LedgerError before anything is
-    deleted; what becomes of single copies is in the report.
+    Of an item that is still in the document the sources are asked once more: a listing that hides a secret makes no
+    orphan. ``maxDelete`` does not hold here: they were named on purpose. Raises LeaseHeld and LedgerError before
+    anything is deleted; what becomes of single copies is in the report.
     """
     observer, stop = observer or Silent(), stop or asyncio.Event()
     done = Done(Report(new_run_id(), job.name, time.time()), observer)
@@ -82,7 +87,8 @@ async def delete_orphans(
     aside = replace(plan, spec=plan.spec.model_copy(update={"dest": dests}))
     async with open_run(
         aside, documents, ledger,
-        environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=retry, stop=stop, sources=False,
+        environ=environ, fingerprint_key=fingerprint_key, name=done.report.run, retry=retry, stop=stop,
+        sources=any(orphan.why is Why.NOT_WANTED for orphan in orphans),
     ) as held:  # fmt: skip
         await held.settle()
         await held.start()
@@ -189,5 +195,28 @@ async def _decide(run: Run, orphans: Sequence[Orphan]) -> tuple[list[Change], li
             )
             for key, held in sorted(known.items())
         ]  # fmt: skip
+    changes, unproven = await _prove(run, orphans, changes)
     marks = await look_at_marks(run.opened, changes)
-    return spare_others(changes, marks, {run.opened.mark, *run.opened.former_marks}), errors
+    return spare_others(changes, marks, {run.opened.mark, *run.opened.former_marks}), [*errors, *unproven]
+
+
+async def _prove(run: Run, orphans: Sequence[Orphan], changes: list[Change]) -> tuple[list[Change], list[ItemError]]:
+    """Ask the sources of what their items seem to want no more; refused is what is wanted, or cannot be seen."""
+    asked = {(orphan.dest, orphan.key) for orphan in orphans if orphan.why is Why.NOT_WANTED}
+    of_items = [change for change in changes if (change.dest, change.key) in asked]
+    if not of_items:
+        return changes, []
+    sources = await look_at_sources(run.plan, run.opened)
+    fields = await find_fields(run.plan, sources, run.comparer, run.recorder)
+    wanted = make_targets(sources, fields, lambda _: False).claimed
+    whereabouts = await find_whereabouts(run.plan, sources, run.opened, run.recorder, fields, of_items, {})
+    judged, errors = judge_absences(changes, whereabouts)
+    unseen = {error.item for one in sources for error in one.errors}
+    return [
+        change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE)
+        if (change.dest, change.key) in asked
+        and takes_away(change)
+        and (change.key in wanted or change.item in unseen or change.reason is Reason.CANNOT_SEE)
+        else change
+        for change in judged
+    ], [*(error for one in sources for error in one.errors), *errors]

@@ -55,7 +55,7 @@ async def rebind(
             parked = parked_name(store, known)
             drafts.insert(0, binding_of(run, parked, known))
             await recorder.call(lambda: ledger.state.rename(job.name, run, store, parked))
-        await record_all([draft for draft in drafts if draft is not None], recorder)
+        await record_all(drafts, recorder)
     return known, place
 
 
@@ -91,11 +91,31 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
                 f"runs of {old} left writes of which nobody knows yet what became of them",
                 hint=f"put SyncJob {old} back and run it once: that settles them",
             )
-        mine = ledger.places.of(new)
-        theirs = [*ledger.places.of(old).items(), former_name(old)]
-        drafts = [binding_of(run, name, place) for name, place in theirs if name not in mine]
-        await record_all([draft for draft in drafts if draft is not None], recorder)
-        return await recorder.call(lambda: ledger.state.take(old, new, run))
+        names = _names(ledger, old, new)
+        known = ledger.places.of(new)
+        theirs = [*((names.get(name, name), place) for name, place in ledger.places.of(old).items()), former_name(old)]
+        await record_all([binding_of(run, name, place) for name, place in theirs if name not in known], recorder)
+        return await recorder.call(lambda: ledger.state.take(old, new, run, names))
+
+
+def _names(ledger: Ledger, old: str, new: str) -> dict[str, str]:
+    """What the job ``new`` is to call those destinations of ``old`` whose name is another place to it.
+
+    Raises UsageError where nobody can tell whether they are one place.
+    """
+    mine, theirs = ledger.places.of(new), ledger.places.of(old)
+    used = {dest for (dest, _), _ in ledger.state.keys(old)}
+    untold = sorted(dest for dest in used if dest in mine and dest not in theirs)
+    if untold:
+        raise UsageError(
+            f"the ledger does not say where {', '.join(untold)} was when {old} ran last",
+            hint=f"put SyncJob {old} back and run it once: that records it",
+        )
+    return {
+        name: parked_name(name, place)
+        for name, place in theirs.items()
+        if name in mine and not mine[name].is_same(place)
+    }
 
 
 def _needs_places(ledger: Ledger) -> None:

@@ -73,10 +73,7 @@ class Recorder:
             state: dict[str, dict[str, KeyState]] = {}
             for (dest, key), held in self._ledger.state.keys(self._job):
                 state.setdefault(dest, {})[key] = held
-            for now, names in self.former.items():
-                for name in names:
-                    state[now] = {**state.pop(name, {}), **state.get(now, {})}
-            return state
+            return self._by_present_names(state) if self.former else state
 
         return await self.call(work)
 
@@ -130,8 +127,19 @@ class Recorder:
         return next((dest for dest, names in self.former.items() if name in names), name)
 
     def _names(self, dest: str) -> tuple[str, ...]:
-        """The names under which the ledger knows keys of a destination's place, the present one last."""
-        return (*self.former.get(dest, ()), dest)
+        """The names under which the ledger knows keys of a destination's place, the present one last.
+
+        That is none of them where it was another's before: what the ledger has under it is that one's.
+        """
+        former = self.former.get(dest, ())
+        return (*former, dest) if self._name_now(dest) == dest else former
+
+    def _by_present_names(self, state: dict[str, dict[str, KeyState]]) -> dict[str, dict[str, KeyState]]:
+        """The state by what destinations are called now; what is known under the present name counts."""
+        found: dict[str, dict[str, KeyState]] = {}
+        for name in sorted(state, key=lambda name: self._name_now(name) == name):
+            found.setdefault(self._name_now(name), {}).update(state[name])
+        return found
 
     async def bindings_of_others(self) -> list[Binding]:
         """The places that the destinations of other jobs are bound to."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from secretsync_core.errors import MalformedAnswer
+from secretsync_core.model.inventory import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,13 @@ class Part:
         if isinstance(found, str) and found:
             return found
         raise self.wrong(name, "a text")
+
+    def token(self, name: str) -> str:
+        """A text that can be a version token, or a part of one."""
+        found = self.fields.get(name)
+        if isinstance(found, str) and is_token(found):
+            return found
+        raise self.wrong(name, "a version, which is short and printable")
 
     def text_or_none(self, name: str) -> str | None:
         """A text, perhaps an empty one; ``None`` where the field is absent or null."""

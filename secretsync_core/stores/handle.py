@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
-from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
@@ -186,7 +186,7 @@ def _is(
 
 
 def _is_token(given: object) -> bool:
-    return given is None or isinstance(given, str)
+    return given is None or (isinstance(given, str) and is_token(given))
 
 
 def _is_position(given: object) -> bool:
@@ -195,7 +195,8 @@ def _is_position(given: object) -> bool:
     if not isinstance(given, Position):
         return False
     numbers = (given.lowest, given.highest)
-    return _is(given.server, str) and all(number is None or _is(number, int) for number in numbers)
+    told = _is(given.server, str) and (not given.server or is_token(given.server))
+    return told and all(number is None or _is(number, int) for number in numbers)
 
 
 def _is_mapping(given: object) -> bool:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.world import counted
+from run.world import FINGERPRINT_KEY, counted
+from secretsync_core.audit.ledger import Ledger
+from secretsync_core.audit.live_keys import LiveKeys
+from secretsync_core.audit.places import binding_of
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.errors import LedgerError, UsageError
 from secretsync_core.model.place import Place
 from secretsync_core.run.binding import judge
+from secretsync_core.run.ending import delete_orphans
+from secretsync_core.run.rebinding import rename_job
 from secretsync_core.run.record import Recorder
+from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from run.world import World
+    from secretsync_core.run.orphans import Orphan
 
 ALL = "- {name: all, query: {path: a, recursive: true}}"
 
@@ -195,8 +204,6 @@ async def test_what_was_deleted_is_known_under_the_new_name(world: World) -> Non
 
 def other_job(world: World, dest: str, folder: str, *keys: str) -> None:
     """Let the ledger say that a job ``other`` made these keys in a folder."""
-    from secretsync_core.audit.places import binding_of
-
     place = Place("file", "", f"{(world.path / folder).resolve()}/")
     found = binding_of("run-1", dest, place)
     assert found is not None
@@ -244,8 +251,6 @@ async def test_what_another_job_holds_is_taken_over_on_purpose(world: World) -> 
 
 async def test_a_renamed_job_knows_the_marks_that_it_made(world: World) -> None:
     """A copy that carries the mark of what the job was called before is deleted when its source goes."""
-    from secretsync_core.run.rebinding import rename_job
-
     world.job(ALL, deletionPolicy="Delete", maxDelete="5")
     await world.seed("src", {"a/1": {"v": "1"}})
     await world.sync()
@@ -257,3 +262,141 @@ async def test_a_renamed_job_knows_the_marks_that_it_made(world: World) -> None:
     report = await world.sync(job="other")
     assert counted(report) == {"deleted": 1}
     assert await world.all("dst") == {}
+
+
+async def test_a_key_that_is_left_alone_stays_the_other_jobs(world: World) -> None:
+    """IfNotExists with adopt writes nothing there, so the other job's hold does not end."""
+    files(world, "dst", "copies")
+    other_job(world, "theirs", "copies", "a/1")
+    await world.put("dst", "a/1", b"theirs")
+    world.job(ALL, dest="dst", ownership="{adopt: true}", writePolicy="IfNotExists")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    assert counted(await world.sync()) == {"skipped": 1}
+    assert len(list(world.ledger.state.keys("other"))) == 1
+
+
+# -- Names that were exchanged ----------------------------------------------------------------------------------------
+
+
+async def exchanged(world: World) -> None:
+    """Two stores that have exchanged their names after they got other secrets of one key."""
+    files(world, "one", "first")
+    files(world, "two", "second")
+    world.job(ALL, dest="[one, two]")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    (world.path / "second/a/1").unlink()
+    await world.sync()  # the copies have versions of their own
+    files(world, "one", "second")
+    files(world, "two", "first")
+
+
+async def test_stores_that_exchange_their_names_keep_their_keys(world: World) -> None:
+    """Plan, check and sync find each copy as it was left, and so does the next run."""
+    await exchanged(world)
+    assert {change.reason.value for change in (await world.plan()).changes} == {"versions-match"}
+    assert counted(await world.check(verify=True)) == {"unchanged": 2}
+    for _ in range(2):
+        assert counted(await world.sync(verify=True)) == {"unchanged": 2}
+    assert {place for place, _ in world.state()} == {"one", "two"}
+    assert counted(await world.check(verify=True)) == {"unchanged": 2}
+    assert world.sound()
+
+
+@pytest.mark.parametrize("after", range(6))
+async def test_a_run_that_dies_while_names_are_exchanged_mixes_nothing_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Wherever it dies, the next run finds each copy where it is."""
+    await exchanged(world)
+    left = [after]
+
+    def dying(real: Any) -> Any:
+        def call(*args: Any) -> Any:
+            if left[0] == 0:
+                raise LedgerError("killed")
+            left[0] -= 1
+            return real(*args)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveKeys, "rename", dying(LiveKeys.rename))
+        append = Ledger.append
+
+        def appending(ledger: Ledger, job: str, drafts: Any, **more: Any) -> Any:
+            if any(draft.reason == "placed" for draft in drafts):
+                return dying(append)(ledger, job, drafts)
+            return append(ledger, job, drafts, **more)
+
+        patch.setattr(Ledger, "append", appending)
+        with contextlib.suppress(LedgerError):
+            await world.sync()
+    assert {change.reason.value for change in (await world.plan()).changes} == {"versions-match"}
+    assert counted(await world.sync(verify=True)) == {"unchanged": 2}
+    assert world.sound()
+
+
+# -- A job that was renamed -------------------------------------------------------------------------------------------
+
+
+async def test_a_renamed_job_confuses_no_places(world: World) -> None:
+    """What the old job had at a destination of one name is not taken for the new job's, which is another place."""
+    files(world, "dst", "copies")
+    other_job(world, "dst", "elsewhere", "a/1")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"b": {"v": "1"}})
+    await world.sync()
+    (world.path / "elsewhere").mkdir()
+    assert await rename_job("other", "job", world.documents, world.ledger) == 1
+    assert [dest.partition("@")[0] for dest, _ in world.state()] == ["dst"]
+    assert ("dst", "a/1") not in world.state()
+    await world.put("dst", "a/1", b"theirs")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    assert counted(await world.sync()) == {"refused": 1}
+    assert world.sound()
+
+
+async def test_a_renamed_job_whose_places_are_not_known_is_refused(world: World) -> None:
+    """The old job never ran since the ledger keeps places: nobody can tell whether its destination is the new one's."""
+    files(world, "dst", "copies")
+    world.ledger.append("other", [Draft(Event.DONE, "r", item="i", dest="dst", key="k", action="create", owned=True)])
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    with pytest.raises(UsageError, match="does not say where dst was"):
+        await rename_job("other", "job", world.documents, world.ledger)
+    assert len(list(world.ledger.state.keys("other"))) == 1
+
+
+# -- Orphans ----------------------------------------------------------------------------------------------------------
+
+
+async def retained(world: World) -> list[Orphan]:
+    """Two copies whose sources no listing shows any more; one of the two is there all the same."""
+    world.job(ALL)
+    await world.seed("src", {"a/1": {"v": "1"}, "a/2": {"v": "2"}})
+    await world.sync()
+    await world.remove("src", "a/1")
+    real = MemoryStore.list
+
+    async def listed(store: MemoryStore, *args: Any, **more: Any) -> Any:
+        async for entry in real(store, *args, **more):
+            if getattr(entry, "key", "") != "a/2":
+                yield entry
+
+    world.patch.setattr(MemoryStore, "list", listed)
+    return (await world.plan()).orphans
+
+
+async def test_an_orphan_is_deleted_only_if_its_source_says_that_it_is_gone(world: World) -> None:
+    """A listing that hides a secret makes no orphan of its copy, however it looks."""
+    orphans = await retained(world)
+    assert {orphan.key for orphan in orphans} == {"a/1", "a/2"}
+    documents = world.documents
+    done = await delete_orphans(
+        documents.jobs["job"], documents, world.ledger, orphans, environ={}, fingerprint_key=FINGERPRINT_KEY
+    )
+    assert counted(done.report) == {"deleted": 1, "refused": 1}
+    assert await world.get("dst", "a/1") is None
+    assert await world.get("dst", "a/2") == {"v": "2"}

@@ -60,6 +60,7 @@ class World:
         self._handles: dict[str, Store] = {}
         self.store("src")
         self.store("dst")
+        self.patch = patch
         patch.setattr(opening, "open_store", self._open)
 
     def another_ledger(self) -> Ledger:

@@ -109,3 +109,16 @@ async def test_a_handle_is_a_store_until_its_end(store: memory.MemoryStore) -> N
     await handle.aclose()
     await handle.aclose()
     assert store._closed
+
+
+@pytest.mark.parametrize("token", ["", "\0", "é", "x" * 233, 5])
+async def test_a_version_that_the_ledger_cannot_hold_is_none(store: memory.MemoryStore, token: Any) -> None:
+    """The ledger would refuse the record of the write and end the run; so the store is what is refused."""
+
+    async def write(key: str, value: SecretValue) -> Any:
+        return token
+
+    store.write = write  # type: ignore[method-assign]
+    handle: Any = hand_out(store, "mem", Permissions.READ_WRITE)
+    with pytest.raises(StoreError, match="something else than write is to give"):
+        await handle.write("a", SecretValue({"value": "x"}))

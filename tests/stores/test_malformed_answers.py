@@ -48,6 +48,8 @@ PAGE = "Secrets|^GET /api/v1/namespaces/[^/]*/secrets.limit"
 FOUR = "^GET /api/v1/namespaces/[^/]*/secrets/k4"
 META = ("items", 0, "metadata")
 SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameters"
+NO_TOKENS = ("\0", "é", "x" * 300)
+"""Texts that the ledger takes for no version."""
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
 
 CASES = [
@@ -105,8 +107,8 @@ CASES = [
     *each("kubernetes", PAGE, ("metadata", "remainingItemCount"), 3, "3", -1, False),
     *each("kubernetes", PAGE, ("items",), GONE, {}, "x", [None], [{}]),
     *each("kubernetes", PAGE, ("kind",), "Status", 5, GONE),
-    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE),
-    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE),
+    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS),
+    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS),
     *each("kubernetes", PAGE, (*META, "name"), 5, "", None, GONE),
     *each("kubernetes", PAGE, (*META, "labels"), ["x"], "x", {"x": 5}),
     *each("kubernetes", FOUR, ("data",), [], "x", {"password": 5}, {"password": "%%%"}),
@@ -115,6 +117,7 @@ CASES = [
     *each("secrets-manager", SECRETS, ("SecretList",), None, "x", {}, GONE),
     *each("secrets-manager", SECRETS, STAGES, "AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"}),
     *each("secrets-manager", SECRETS, STAGES, {"v": None}, {"v": [5]}, {"v": {}}),
+    *each("secrets-manager", SECRETS, STAGES, *({text: ["AWSCURRENT"]} for text in NO_TOKENS)),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), "x", [], -1, True),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Name"), 5, None, "", GONE),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), "x", [None], [{"Value": "x"}]),
@@ -127,6 +130,7 @@ CASES = [
             (("SecretString",), GONE),
             (("SecretBinary",), "%%%"),
             (("VersionId",), None),
+            *((("VersionId",), text) for text in NO_TOKENS),
             (("Name",), "another"),
             ((), {}),
         ]
@@ -290,7 +294,7 @@ def parts(part: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[st
 
 @pytest.mark.parametrize("role", ["src", "dst"])
 @pytest.mark.parametrize("peer", REMOTE)
-@pytest.mark.parametrize("rounds", [2, pytest.param(300, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(300, marks=pytest.mark.slow)])
 async def test_answers_that_are_spoiled_by_chance(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Mount
+    from support.raft import RaftNode
 
     from secretsync_core.demo.openbao import OpenBaoServer
 
@@ -53,11 +54,7 @@ def world(cluster: RaftCluster, openbao: OpenBaoServer, mount: Mount, tmp_path: 
 async def test_a_standby_leaves_every_read_to_the_active_node(cluster: RaftCluster, pinned: bool) -> None:
     """What was written a moment before is what is read at a standby, 60 times of 60, and listed there."""
     api, standby = cluster.api(), cluster.standbys()[0]
-    there = cluster.api(standby)
-    for _ in range(100):  # a standby upgrades a new mount a little later than the leader
-        if there.ask("GET", "secret/config").status == 200:
-            break
-        await asyncio.sleep(0.1)
+    await _serves(cluster, standby)
     section = {"address": standby.address, "auth": {"token": {"value": cluster.root_token}}}
     config = VaultConfig.model_validate({**section, **({"kvVersion": 2} if pinned else {})})
     store = await open_store(config, StoreContext("s", CountingGate(), {}, 4))
@@ -94,8 +91,18 @@ async def test_a_standby_that_is_cut_off_decides_nothing(cluster: RaftCluster, w
     for node in cluster.nodes:
         node.thaw()
     cluster.wait_active()
+    await _serves(cluster, standby)
     assert (await world.sync()).ok
     assert world.dest.contents() == now
+
+
+async def _serves(cluster: RaftCluster, node: RaftNode) -> None:
+    """Wait until a node answers for the mount: a standby knows a leader or a mount a little later than the leader."""
+    there = cluster.api(node)
+    for _ in range(300):
+        if there.ask("GET", "secret/config").status == 200:
+            return
+        await asyncio.sleep(0.1)
 
 
 def _snapshot(cluster: RaftCluster, body: bytes | None = None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.model.inventory import is_token
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
@@ -76,7 +77,7 @@ class Calls:
         def ask(client: SecretsManagerClient) -> Secret:
             answer = _part(request, client.get_secret_value(SecretId=name, **pinned))
             _check_name(answer, name)
-            if answer.text("VersionId") != pin.get("VersionId", answer.text("VersionId")):
+            if answer.token("VersionId") != pin.get("VersionId", answer.token("VersionId")):
                 raise malformed(request, "it is another version")
             return _secret(answer, key)
 
@@ -148,7 +149,7 @@ class Calls:
         doubt = Doubt()
 
         def ask(client: SecretsManagerClient) -> str:
-            return _part(request, client.create_secret(**options)).text("VersionId")
+            return _part(request, client.create_secret(**options)).token("VersionId")
 
         try:
             return await doubt.of(self._service.call("write", request, ask))
@@ -171,7 +172,7 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> bool:
             answer = _part(request, client.put_secret_value(**options))
-            answer.text("VersionId")
+            answer.token("VersionId")
             return CURRENT in (answer.texts("VersionStages") if answer.has("VersionStages") else ())
 
         return await self._service.call("write", request, ask)
@@ -245,8 +246,8 @@ def _seen(about: Part, stages: str) -> Seen:
     current = None
     if about.has(stages):
         for version, found in about.part(stages).fields.items():
-            if type(found) is not list:
-                raise about.part(stages).wrong(version, "a list of texts")
+            if type(found) is not list or not is_token(version):
+                raise about.wrong(stages, "an object of lists, by version")
             if CURRENT in found:
                 current = version
     return Seen(
@@ -262,7 +263,7 @@ def _parts(about: Part, name: str) -> Sequence[Part]:
 
 
 def _secret(answer: Part, key: str | None) -> Secret:
-    version = answer.text("VersionId")
+    version = answer.token("VersionId")
     binary = answer.fields.get("SecretBinary")
     if isinstance(binary, bytes):
         return Secret(SecretValue(binary), version)

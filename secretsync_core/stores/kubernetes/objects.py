@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import MalformedAnswer
+from secretsync_core.model.inventory import is_token
 from secretsync_core.stores.answers import Part, is_text_map, malformed
 from secretsync_core.stores.fit import binary_fields_of
 
@@ -82,7 +83,7 @@ def metadata_of(request: Request, thing: object, place: Place | None = None, pat
         name, namespace = metadata.get("name"), metadata.get("namespace")
         uid, version, labels = metadata.get("uid"), metadata.get("resourceVersion"), metadata.get("labels")
         if type(name) is str and type(namespace) is str and type(uid) is str and type(version) is str:
-            fits = name and namespace and uid and version and (not labels or is_text_map(labels))
+            fits = name and namespace and is_token(uid) and is_token(version) and (not labels or is_text_map(labels))
             if fits and (place is None or (name == place.name and namespace == place.namespace)):
                 return metadata
     raise _wrong(request, thing, path)
@@ -92,8 +93,10 @@ def _wrong(request: Request, thing: object, path: str) -> MalformedAnswer:
     """What is wrong with an object that ``metadata_of`` does not take."""
     try:
         metadata = Part.of(request, path, thing).part("metadata")
-        for name in ("name", "namespace", "uid", "resourceVersion"):
+        for name in ("name", "namespace"):
             metadata.text(name)
+        for name in ("uid", "resourceVersion"):
+            metadata.token(name)
         metadata.text_map("labels")
     except MalformedAnswer as error:
         return error
