@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,21 +12,25 @@ from secretsync_core.model.place import is_place
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
 
+_ADDRESS = re.compile(r"https?://[^?#@\s\\]+", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
 def address(url: str) -> str:
     """The address of a server in one form: no user, no trailing slash, in lower case, and always with its port.
 
-    A path stays, for several servers may share a host. What is no URL stays as it is.
+    A path stays, for several servers may share a host. Empty for what is no such URL, or holds more than an address,
+    such as a user: nobody can tell then which part of it is a password.
     """
+    if _ADDRESS.fullmatch(url) is None:
+        return ""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return url.rpartition("@")[2].lower()
+        return ""
     if not host:
-        return url.rpartition("@")[2].lower()
+        return ""
     port = port or _PORTS.get(parts.scheme)
     try:
         ip = ipaddress.ip_address(host)

@@ -84,17 +84,23 @@ async def test_a_role_names_its_account(secrets_manager: OpenStore, gate: Counti
     assert inside.facts.place.is_same(outside.facts.place)
 
 
-async def test_who_does_not_tell_leaves_it_unknown(
+async def test_who_does_not_tell_is_known_by_how_one_logs_in(
     secrets_manager: OpenStore, gate: CountingGate, region: Region
 ) -> None:
-    """An STS that refuses, or talks nonsense, is no error; and with an endpoint of one's own nobody else is asked."""
+    """An STS that refuses, or talks nonsense, is no error, and its account is none that is known.
+
+    With an endpoint of one's own nobody else is asked.
+    """
     for status, body in ((403, b"<ErrorResponse/>"), (200, b"<html>"), (500, b"")):
         async with FaultyHttp() as sts:
             sts.answer("POST", status, body)
             opened = await secrets_manager(stsEndpointUrl=sts.address)
-            assert opened.facts.place.identity == ""
+            assert opened.facts.place.identity.startswith(f"aws:{region.name}:by ")
             assert sts.count() == 1
     gate.counts.clear()
     opened = await secrets_manager()
-    assert opened.facts.place == Place("awsSecretsManager", f"{region.name} {region.address}", "")
+    assert opened.facts.place.server == f"{region.name} {region.address}"
+    assert opened.facts.place.identity.startswith(f"aws:{region.name}:by ")
     assert gate.counts == {}
+    told = await secrets_manager(stsEndpointUrl=region.address)
+    assert not opened.facts.place.is_same(told.facts.place)

@@ -1,7 +1,7 @@
 """Where the secrets of an AWS store are: the region, the endpoint where it is one of our own, and the account.
 
 An account is told by the role that the document names, else by STS, which answers everybody about themselves. With an
-``endpointUrl`` and no ``stsEndpointUrl`` nobody else is asked, so that the account stays unknown.
+``endpointUrl`` and no ``stsEndpointUrl`` nobody else is asked, so that how one authenticates stands for the account.
 
 What is one secret to AWS in two regions, the replicas of Secrets Manager, counts as two.
 """
@@ -42,14 +42,14 @@ def server_of(config: AwsConfig, region: str) -> str:
 
 
 def identity_of(config: AwsConfig, partition: str, region: str, account: str) -> str:
-    """What a region of an account calls itself; empty where the account is not known.
+    """What a region of an account calls itself.
 
-    An endpoint of one's own is a part of it, for an emulator has the account's number and none of its secrets. Those of
-    AWS in a VPC lead to the same place.
+    Where the account is not known, how one authenticates stands in its place, as in a document: one region has the
+    secrets of every account. An endpoint of one's own is a part of it, for an emulator has the account's number and
+    none of its secrets. Those of AWS in a VPC lead to the same place.
     """
-    if not account:
-        return ""
-    whole = f"{partition}:{region}:{account}"
+    who = account or f"by {_way_in(config.auth)}"
+    whole = f"{partition}:{region}:{who}"
     return f"{whole} {address(config.endpoint_url)}" if config.endpoint_url and not _is_aws(config) else whole
 
 

@@ -12,6 +12,7 @@ import binascii
 import contextlib
 import hashlib
 import os
+import re
 import ssl
 import threading
 import time
@@ -29,6 +30,7 @@ EXPIRY_SLACK_SECONDS = 60.0
 """A plugin's credential is fetched anew this long before it expires, or halfway where it lives but shortly."""
 
 _TRY_AGAIN_SECONDS = 10.0
+_SERVER = re.compile(r"https?://[^?#@\s\\]+")
 _MAX_PEM = 60_000  # bytes; what a pipe holds without anybody reading
 
 
@@ -124,6 +126,8 @@ class KubeconfigAccess:
         server = cluster.get("server")
         if not isinstance(server, str) or not server.startswith(("https://", "http://")):
             self._refuse(f"the cluster of its context {name} has no server")
+        if not _SERVER.fullmatch(server):
+            self._refuse(f"the server of its context {name} holds more than an address: a user, a query or a space")
         if cluster.get("insecure-skip-tls-verify"):
             self._refuse(
                 "it turns the verification of the server off, and whoever answers would get every secret",

@@ -30,7 +30,8 @@ def declared_place(config: KubernetesConfig) -> Place | None:
 
 def place_at(server: str, namespace: str | None, identity: str = "") -> Place | None:
     """The place of one namespace, or of all, at a server."""
-    return sound(Place("kubernetes", address(server), _root(namespace), identity))
+    where = address(server)
+    return sound(Place("kubernetes", where, _root(namespace), identity)) if where else None
 
 
 def _root(namespace: str | None) -> str:

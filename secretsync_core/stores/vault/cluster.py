@@ -16,6 +16,11 @@ import orjson
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be a cluster's id: what a server sends back of a request, a token say, mostly cannot."""
+    return _ID.fullmatch(text) is not None
+
+
 def cluster_of_index(index: str | None) -> str:
     """The cluster that an ``X-Vault-Index`` names; empty for one of another form."""
     try:

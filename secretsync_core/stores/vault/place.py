@@ -19,4 +19,5 @@ def declared_place(config: VaultConfig) -> Place | None:
     namespace = folders(config.namespace or "")
     if namespace == "root/":
         namespace = ""  # another name of the one that has none
-    return sound(Place("vault", address(config.address), namespace + folders(config.mount)))
+    where = address(config.address)
+    return sound(Place("vault", where, namespace + folders(config.mount))) if where else None

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from secretsync_core.errors import TwoServers
-from secretsync_core.model.inventory import is_token
 from secretsync_core.model.position import Position
+from secretsync_core.stores.vault.cluster import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def read_index(header: str) -> Index | None:
         cluster, value = said["cluster"], said["value"]
     except (binascii.Error, ValueError, KeyError, TypeError):
         return None
-    if not (isinstance(cluster, str) and is_token(cluster) and isinstance(value, str)):
+    if not (isinstance(cluster, str) and is_id(cluster) and isinstance(value, str)):
         return None
     is_number = value.isascii() and value.isdecimal() and len(value) <= len(_UNREACHED)
     return Index(cluster, int(value) if is_number else None)

@@ -287,8 +287,12 @@ class Transport:
         return Answer(status, body, response.headers)
 
     def _heed(self, response: aiohttp.ClientResponse, sent: Mapping[str, str], *, wrote: bool = False) -> None:
-        self.cluster = self.cluster or cluster_of_index(response.headers.get(INDEX))
-        self.course.heed(response.headers.get(INDEX), asked=INDEX in sent and self.course.asks, wrote=wrote)
+        header = response.headers.get(INDEX)
+        named = cluster_of_index(header)
+        if named and named == sent.get("X-Vault-Token"):
+            return  # whoever sends our token back is not to have it printed or kept as a name
+        self.cluster = self.cluster or named
+        self.course.heed(header, asked=INDEX in sent and self.course.asks, wrote=wrote)
 
     def _unreachable(self, error: Exception, request: Request) -> StoreError:
         if isinstance(error, StoreError):

@@ -297,6 +297,17 @@ async def test_kubeconfig_with_certificates(
     assert "authorization" not in https.requests[-1].headers
 
 
+@pytest.mark.parametrize("server", ["https://admin:1/CANARY@host", "https://CANARY#en@host", "https://host/?k=CANARY"])
+async def test_kubeconfig_whose_server_holds_more_than_an_address(
+    kubeconfig: Kubeconfig, kube_store: KubeStores, server: str
+) -> None:
+    """Nobody can tell which part of it is a password, so none of it is told, kept or asked."""
+    kubeconfig.cluster["server"] = server
+    with pytest.raises(StoreError, match="holds more than an address") as caught:
+        await opened(kube_store, kubeconfig.auth())
+    assert "CANARY" not in f"{caught.value.message} {caught.value.hint}"
+
+
 async def test_kubeconfig_with_a_proxy(
     kube: KubeApi, kube_store: KubeStores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,6 @@ def _root(**more: object) -> str:
         ("http://vault.example.com.", "http://vault.example.com:80"),
         ("http://[::1]:8200", "http://[::1]:8200"),
         ("http://[0:0:0:0:0:0:0:1]:8200/", "http://[::1]:8200"),
-        ("http://vault:port", "http://vault:port"),
     ],
 )
 def test_an_address_has_one_form(address: str, server: str) -> None:
@@ -62,6 +61,12 @@ def test_an_address_has_one_form(address: str, server: str) -> None:
     place = PROVIDER.place(_config(address))
     assert place is not None
     assert (place.service, place.server, place.root, place.identity) == ("vault", server, "secret/", "")
+
+
+def test_an_address_that_is_none_is_no_place() -> None:
+    """Opening the store will say so; two of them are not one place."""
+    assert PROVIDER.place is not None
+    assert PROVIDER.place(_config("http://vault:port")) is None
 
 
 def test_a_namespace_is_the_same_before_the_mount() -> None:

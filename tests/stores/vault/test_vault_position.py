@@ -162,3 +162,22 @@ def test_an_index_beyond_all_numbers_is_no_position() -> None:
     index = read_index(base64.b64encode(b'{"cluster":"abcdefgh","value":"%s"}' % (b"9" * 5000)).decode())
     assert index is not None
     assert index.value is None
+
+
+@pytest.mark.parametrize("cluster", ["hvs.CANARY", "s.canary", "x", "a b", "a" * 65, "caf\u00e9-caf\u00e9"])
+def test_what_no_cluster_is_called_is_no_index(cluster: str) -> None:
+    """It would be printed and kept as a name: a server that sends a token back is not believed."""
+    said = json.dumps({"cluster": cluster, "value": "7"}).encode()
+    assert read_index(base64.b64encode(said).decode()) is None
+
+
+async def test_a_server_that_sends_our_token_back_names_no_cluster(vault_store_factory: VaultStores) -> None:
+    """A token may look like an id; as a name it would be printed, and kept in the ledger."""
+    token = "canary00-0000-4000-8000-000000000000"
+    async with FaultyHttp() as fake:
+        fake.answer("GET .*/sys/internal/ui/mounts/kv", 200, MOUNT, headers=index(3, token))
+        fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7, token))
+        store = await vault_store_factory(mount="kv", address=fake.address, auth={"token": {"value": token}})
+        await store.read("k")
+        assert await store.position() is None
+        assert token not in str(store.facts.place)
