@@ -88,8 +88,9 @@ class OpenStores:
     """The stores of one run: those that are open, and the errors of those that would not open.
 
     ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
-    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with. ``reached``
-    is how far the servers had got, by the text of a place, when the run began; ``distrusted`` are older.
+    that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with. ``looked``
+    names the destinations that answered, so that they may be bound to their places. ``reached`` is how far the servers
+    had got, by the text of a place, when the run began; ``distrusted`` are older.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)

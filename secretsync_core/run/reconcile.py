@@ -98,7 +98,6 @@ async def decide_changes(
                 if recorder is not None:
                     seen = await trust_own_writes(dest, seen, known, recorder, lags=halves.facts.lags)
                 tells = halves.conditional is not None or halves.creator is not None
-                opened.looked.add(dest)
                 dests.append(Destination(dest, halves.facts, opened.readable(dest), seen, known, tells))
     finally:
         for look in looks.values():
@@ -112,6 +111,7 @@ async def decide_changes(
         raise PlanRefused(shortened(fed), hint=HINT)
     dests, lost = await _look_at_new(opened, dests, targets)
     errors += lost
+    opened.looked.update(dest.name for dest in dests)
     held = await _find_holders(dests, targets, recorder) if recorder is not None else {}
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held)
     older: frozenset[str] = frozenset()

@@ -337,6 +337,52 @@ async def test_a_run_that_dies_while_names_are_exchanged_mixes_nothing_up(
     assert world.sound()
 
 
+async def test_a_name_whose_place_was_taken_by_one_that_is_refused_is_refused_too(world: World) -> None:
+    """One name leads where another did, and that one to a new place: the keys of the second have nowhere to go."""
+    files(world, "one", "first")
+    files(world, "two", "second")
+    world.job(ALL, dest="[one, two]")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    await world.sync()
+    (world.path / "third/a").mkdir(parents=True)
+    (world.path / "third/a/1").write_text("theirs")
+    files(world, "one", "second")
+    files(world, "two", "third")
+    report = await world.sync()
+    assert [error.code for error in report.errors] == ["place-changed", "place-changed"]
+    assert (world.path / "third/a/1").read_text() == "theirs"
+    assert {dest for dest, _ in world.state()} == {"one", "two"}
+
+
+async def test_names_that_move_up_take_their_keys_along(world: World) -> None:
+    """The first store is called as the second was, and the second has a new name."""
+    files(world, "one", "first")
+    files(world, "two", "second")
+    world.job(ALL, dest="[one, two]")
+    await world.put("two", "a/1", b"theirs")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    assert counted(await world.sync()) == {"created": 1, "refused": 1}
+    (world.config / "store-one.yaml").unlink()
+    files(world, "two", "first")
+    files(world, "three", "second")
+    world.job(ALL, dest="[two, three]")
+    for _ in range(2):
+        assert counted(await world.sync()) == {"unchanged": 1, "refused": 1}
+    assert (world.path / "second/a/1").read_text() == "theirs"
+    assert set(world.state()) == {("two", "a/1")}
+
+
+async def test_an_address_that_was_never_reached_is_not_bound(world: World) -> None:
+    """A typing error in the first documents is no place that the ledger would hold against the right one."""
+    world.store("dst", "file: {path: ../nowhere}")
+    world.job(ALL, dest="dst")
+    await world.seed("src", {"a/1": {"v": "1"}})
+    assert not (await world.sync()).ok
+    assert world.ledger.places.of("job") == {}
+    files(world, "dst", "copies")
+    assert counted(await world.sync()) == {"created": 1}
+
+
 # -- A job that was renamed -------------------------------------------------------------------------------------------
 
 
