@@ -13,7 +13,7 @@ from pydantic import Field
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
-from secretsync_core.model.report import NOT_DONE, Result, may_heal
+from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps, undo_steps
 from secretsync_core.run.shards import Manifest
 from secretsync_dagster import metadata
@@ -132,8 +132,7 @@ def failure_of(done: steps.Done, config: UndoConfig, *, last: bool) -> dg.Failur
             **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
-        allow_retries=not last
-        and any(may_heal(code) for code in [*(one.code for one in bad), *(error.code for error in errors)]),
+        allow_retries=not last and done.may_heal,
     )
 
 

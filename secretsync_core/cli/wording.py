@@ -49,6 +49,7 @@ REASONS: dict[str, str] = {
     Reason.SETTLED: "uncertain until a later run looked",
     Reason.STOPPED: "not reached: the run was stopped",
     Reason.UNDONE: "as before the run",
+    Reason.RELEASED: "given back to its former owner",
     "undo": "undid another run",
     "orphans": "ended orphans",
     "forgotten": "no longer a copy of this job",

@@ -80,12 +80,8 @@ def _plan(undo: _Undo, jobs: list[JobDocument]) -> tuple[dict[str, Planned], dic
         try:
             plan = event_loop.run(lambda job=job: _plan_one(undo, job))  # type: ignore[misc]
         except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-            error = results.job_error(raised)
-            output.line(plan_view.heading(job, output))
-            output.flush()
-            output.failure(error)
-            codes.append(error.exit_code)
-            found[job.name] = results.failed_job(job, error)
+            code, found[job.name] = report_view.show_failed_job(raised, job, output)
+            codes.append(code)
             continue
         planned[job.name] = plan
         found[job.name] = plan_object(plan, job)
@@ -164,10 +160,8 @@ async def _undo_all(
                         stop=stop.event,
                     )
             except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-                error = results.job_error(raised)
-                output.failure(error)
-                codes.append(error.exit_code)
-                found[job.name] = results.failed_job(job, error)
+                code, found[job.name] = report_view.show_failed_job(raised, job, output)
+                codes.append(code)
                 continue
             report = done.report
             _show(report, job, output)
