@@ -7,12 +7,16 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from secretsync_dagster.watchdog import TURNS, watch_this_process
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_TURN_SECONDS = 2.0
 
 STOP_SECONDS = 10.0
 """How long a coroutine that was asked to stop may take to finish what is in flight."""
@@ -34,7 +38,8 @@ def run_async(work: Coroutine[Any, Any, T], stop: asyncio.Event | None = None) -
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         if threading.current_thread() is not threading.main_thread():
-            return runner.run(work)  # only the main thread is sent signals
+            return runner.run(_counted(work))  # only the main thread is sent signals
+        watch_this_process()
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         received: list[signal.Signals] = []
 
@@ -55,7 +60,7 @@ def run_async(work: Coroutine[Any, Any, T], stop: asyncio.Event | None = None) -
             for number in _SIGNALS:
                 loop.add_signal_handler(number, interrupt, number)
             try:
-                return await work
+                return await _counted(work)
             finally:
                 for number in _SIGNALS:
                     loop.remove_signal_handler(number)
@@ -69,3 +74,8 @@ def run_async(work: Coroutine[Any, Any, T], stop: asyncio.Event | None = None) -
                 handler = before[number]
                 if callable(handler):
                     handler(number, None)
+
+
+async def _counted(work: Coroutine[Any, Any, T]) -> T:
+    with TURNS.counted(_TURN_SECONDS):
+        return await work

@@ -23,6 +23,7 @@ from secretsync_core.schema.job import Executor
 from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, starts_pods
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.run_workers import sign_as_worker
+from secretsync_dagster.watchdog import watch_this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -116,6 +117,7 @@ class _ByDocument(dg.Executor):
         said = {job.spec.executor for job in jobs} & self._inner.keys()
         # The one that takes most processes is named last.
         chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))
+        watch_this_process()
         sign_as_worker(instance, run.run_id)
         reason = "failed"
         try:

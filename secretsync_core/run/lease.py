@@ -86,11 +86,12 @@ async def hold_lease(
             ledger.leases.acquire(job, holder, LEASE_SECONDS)
         except LeaseHeld:
             current = ledger.leases.find(job)
-            if current is not None and not claim.is_dead(current.holder):
+            if current is not None:
+                # In this order: a holder that ends between the two questions is dead by the second.
                 if time.monotonic() < until and not holds_another() and claim.is_worth_waiting_for(current.holder):
                     return False
-                raise
-            if current is not None:
+                if not claim.is_dead(current.holder):
+                    raise
                 ledger.leases.release(job, current.holder)
             # It was given back meanwhile, or is by now.
             ledger.leases.acquire(job, holder, LEASE_SECONDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from secretsync_core.schema.loader import examine
+from secretsync_dagster import watchdog
 from secretsync_dagster.compile import compile_documents
 
 QUIET = {"telemetry": {"enabled": False}}
@@ -33,6 +34,7 @@ def execute(instance: dg.DagsterInstance, config: str, options: dg.ReexecutionOp
 
 def work(config: str, home: str, parent: str, how: str) -> None:
     """Execute the job in the instance at ``home``: afresh, or after ``parent``, from its failure or all of it."""
+    watchdog.STILL_SECONDS = 20.0
     with dg.DagsterInstance.local_temp(home, overrides=QUIET) as instance:
         options = None
         if parent and how == "from failure":

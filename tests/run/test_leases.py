@@ -165,6 +165,26 @@ async def test_a_holder_that_is_worth_waiting_for(world: World, monkeypatch: pyt
         await recorder.aclose()
 
 
+async def test_a_holder_that_ends_while_it_is_asked_about_is_taken_over(world: World) -> None:
+    """Going on at the first question and over at the second: what was true of it at no moment refuses nobody."""
+    ended: list[str] = []
+
+    def ends_now(holder: str) -> bool:
+        ended.append(holder)
+        return False
+
+    recorder = Recorder(world.ledger, "job", "mine")
+    claim = lease.Claim("mine", lambda holder: holder in ended, is_worth_waiting_for=ends_now)
+    try:
+        world.ledger.leases.acquire("job", "other", 600)
+        async with lease.hold_lease("job", world.ledger, recorder, asyncio.Event(), claim):
+            held = world.ledger.leases.find("job")
+            assert held is not None
+            assert held.holder == "mine"
+    finally:
+        await recorder.aclose()
+
+
 @pytest.mark.parametrize(("seconds", "forgotten"), [(-60, False), (0, False), (119, False), (121, True)])
 def test_a_lease_that_ended_long_ago_is_forgotten(seconds: float, forgotten: bool) -> None:
     """Nobody renews it any more: two whole leases long it was neither renewed nor given back."""

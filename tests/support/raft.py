@@ -151,9 +151,18 @@ class RaftCluster:
         return [node for node in self.nodes if node.health() in STANDBYS]
 
     def wait_active(self) -> RaftNode:
-        """Wait until some node leads: after one was killed the others elect one, and only while most are there."""
-        self._until(lambda: any(node.health() == ACTIVE for node in self.nodes), "a node leads")
-        return self.active()
+        """Wait until just one node leads: after one was killed the others elect one, and only while most are there.
+
+        A leader that was frozen takes itself for one still, for a moment.
+        """
+        found: list[RaftNode] = []
+
+        def one_leads() -> bool:
+            found[:] = [node for node in self.nodes if node.health() == ACTIVE]
+            return len(found) == 1
+
+        self._until(one_leads, "just one node leads")
+        return found[0]
 
     def api(self, node: RaftNode | None = None) -> Api:
         """A connection with the root token: to the active node, or to this one. Standbys forward writes."""
