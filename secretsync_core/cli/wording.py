@@ -40,6 +40,7 @@ REASONS: dict[str, str] = {
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
     Reason.INVALID_KEY: "the destination cannot hold this key",
+    Reason.NO_KEY: "the source has this name, and it is no key there",
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
     Reason.CANNOT_SEE: "could not be checked",
     Reason.CANNOT_COMPARE: "could not be compared",

@@ -67,6 +67,7 @@ class StoreLimits:
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
+        slash_hint: what to do about a name that begins with a slash, which no key does.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
@@ -85,6 +86,7 @@ class StoreLimits:
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""
+    slash_hint: str = "leave out the slash in front"
     reserved: str | None = None
     reserved_rule: str = ""
     exact_numbers: bool = True

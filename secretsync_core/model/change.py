@@ -55,6 +55,7 @@ class Reason(StrEnum):
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
     INVALID_KEY = "invalid-key"
+    NO_KEY = "no-key"  # the source has a secret of a name that is no key there, and the plan item selects it
     CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value
     TRANSFORM_FAILED = "transform-failed"
     CANNOT_SEE = "cannot-see"

@@ -32,11 +32,16 @@ class Entry(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A part of a store that a listing could not see: everything below ``prefix`` (or just that key) is unknown."""
+    """A part of a store that a listing could not see: everything below ``prefix`` (or just that key) is unknown.
+
+    ``is_key`` says that it is that one name and nothing below it. With the code of InvalidSecret, something has this
+    name for which there is no key: ``prefix`` is then the name as it is, less what stands before every key.
+    """
 
     prefix: str
     code: str  # the code of the error that hid it
     message: str
+    is_key: bool = False
 
 
 def display_version(token: str | None) -> str:

@@ -14,6 +14,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import TransformFailed
 from secretsync_core.key_rules import new_key_fault
 from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.plan import SourceRef
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
 from secretsync_core.schema.job import WritePolicy
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.inventory import Entry
-    from secretsync_core.model.plan import SourceRef, Target
+    from secretsync_core.model.plan import Target
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
     from secretsync_core.run.holders import Holders
@@ -100,7 +101,10 @@ def decide_copies(
 ) -> Copies:
     """Decide about every target in every destination that was seen; ``holders`` are the other jobs that hold keys."""
     unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
-    changes = [*_impossible(plan, targets), *(change for one in seen for change in _missing(plan, one))]
+    changes = [
+        *_impossible(plan, targets),
+        *(change for one in seen for change in (*_missing(plan, one), *_nameless(plan, one))),
+    ]
     blurred = {made.item for made in targets.impossible}
     warnings = [
         warning
@@ -169,6 +173,14 @@ def _impossible(plan: JobPlan, targets: Targets) -> Iterable[Change]:
         reason = Reason.TRANSFORM_FAILED if made.code == TransformFailed.code else Reason.CANNOT_SEE
         for dest in plan.spec.dest:
             yield Change(made.item, dest, made.sources[0].key, Action.REFUSE, reason, made.sources, detail=made.message)
+
+
+def _nameless(plan: JobPlan, seen: SourceSeen) -> Iterable[Change]:
+    for gap in seen.nameless:
+        name = gap.prefix or "/"
+        source = SourceRef(seen.item.parts[0].store, name)
+        for dest in plan.spec.dest:
+            yield Change(seen.item.name, dest, name, Action.REFUSE, Reason.NO_KEY, (source,), detail=gap.message)
 
 
 def _missing(plan: JobPlan, seen: SourceSeen) -> Iterable[Change]:

@@ -10,18 +10,21 @@ mark a secret carries.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
-from secretsync_core.model.report import ItemError
+from secretsync_core.model.report import NOT_DONE, ItemError
+from secretsync_core.run.targets import nameless_claims
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.report import Report
     from secretsync_core.model.state import KeyState
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.seen import Destination, SourceSeen, Whereabouts
@@ -29,10 +32,17 @@ if TYPE_CHECKING:
 
 
 class Doubts(NamedTuple):
-    """What keeps a run from deleting: items of which something was not seen or cannot be done, and whether any was."""
+    """What keeps a run from deleting.
+
+    Attributes:
+        items: items of which something was not seen or cannot be done.
+        any: whether there is any doubt at all.
+        hidden: of other items, where some of their sources were not seen: how the keys begin that may be made of them.
+    """
 
     items: Collection[str]
     any: bool
+    hidden: Mapping[str, tuple[str, ...]] = {}
 
     def spare(self, change: Change, names: Collection[str]) -> bool:
         """Whether a delete has to wait; ``names`` are the items of the document.
@@ -40,16 +50,26 @@ class Doubts(NamedTuple):
         An item that was renamed leaves its keys to its successor, which may be any: while anything is in doubt, they
         might be its.
         """
-        return change.item in self.items or (self.any and change.item not in names)
+        return (
+            change.item in self.items
+            or (self.any and change.item not in names)
+            or change.key.startswith(self.hidden.get(change.item, ()))
+        )
 
 
 def doubts_of(
-    incomplete: Collection[str], changes: Iterable[Change], deletes: Iterable[Change], *, failed: bool
+    incomplete: Collection[str],
+    changes: Iterable[Change],
+    deletes: Iterable[Change],
+    *,
+    failed: bool,
+    hidden: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Doubts:
     """The doubts of a run that has only looked.
 
     Args:
         incomplete: items whose sources were not seen whole.
+        hidden: of some of these, as :class:`Doubts` has it: these items are in doubt for such keys alone.
         changes: what is to be copied, and what is refused.
         deletes: what is to be deleted of items that are still in the document.
         failed: whether a store as a whole was not seen.
@@ -60,10 +80,12 @@ def doubts_of(
         change.item
         for change in changes
         if change.action is Action.REFUSE
+        and change.reason is not Reason.NO_KEY  # nothing was ever made of it, nor will be
         and not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
     }
-    items = {*incomplete, *refused}
-    return Doubts(items, failed or bool(items))
+    hidden = {item: keys for item, keys in (hidden or {}).items() if item not in refused}
+    items = {*incomplete, *refused} - hidden.keys()
+    return Doubts(items, failed or bool(items or hidden), hidden)
 
 
 def find_deletes(
@@ -73,6 +95,7 @@ def find_deletes(
     incomplete = incomplete_items(seen, targets)
     # A missing part of a combined secret must not delete the whole of it.
     wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
+    wanted |= nameless_claims(seen)
     goes = plan.deletes  # of an item that left the document by the job's policy
     return [
         decide_delete(
@@ -90,6 +113,30 @@ def incomplete_items(seen: Sequence[SourceSeen], targets: Targets) -> set[str]:
     return {
         *(one.item.name for one in seen if one.errors or (one.item.combined and one.missing)),
         *(made.item for made in targets.impossible),
+    }
+
+
+def hidden_keys(seen: Iterable[SourceSeen], targets: Targets) -> dict[str, tuple[str, ...]]:
+    """How the keys begin that may be made of what a listing could not see, of items that are whole but for that.
+
+    Only of items whose keys stay what they are behind a prefix: of any other, what is hidden might become any key.
+    """
+    impossible = {made.item for made in targets.impossible}
+    return {
+        one.item.name: tuple(one.item.keys.map(prefix) if prefix else "" for prefix in one.hidden)
+        for one in seen
+        if one.errors and one.hidden is not None and one.item.keys.adds_only
+        and not (one.item.combined or one.item.split or one.item.name in impossible)
+    }  # fmt: skip
+
+
+def undone_items(report: Report, changes: Iterable[Change]) -> set[str]:
+    """The items of which something that was to be copied is not in place; a name that is no key does not count."""
+    nameless = Counter(change.item for change in changes if change.reason is Reason.NO_KEY)
+    return {
+        item
+        for item in report.items_with(*NOT_DONE)
+        if sum(report.counts[item].get(result, 0) for result in NOT_DONE) > nameless[item]
     }
 
 

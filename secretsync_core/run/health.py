@@ -21,7 +21,7 @@ from secretsync_core.key_rules import key_fault
 from secretsync_core.model.inventory import Gap
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.run.items import build_plan
-from secretsync_core.schema.keys import folder
+from secretsync_core.schema.keys import QueryMatcher
 from secretsync_core.stores.base import Lister, Reader, StoreContext
 from secretsync_core.stores.registry import open_store
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.run.items import Item
     from secretsync_core.schema.documents import Documents, JobDocument
+    from secretsync_core.selection import Pattern
 from secretsync_core.stores.base import Store
 
 NAME = "secretsync-health"
@@ -79,12 +80,20 @@ def places(jobs: Iterable[JobDocument]) -> dict[str, Places]:
             for part in item.parts:
                 at = found.setdefault(part.store, Places())
                 if part.query is not None:
-                    at.folders.append(folder(part.query.path))
+                    _add_query(at, QueryMatcher(part.query).rule.pattern)
                 elif part.secret is not None:
                     at.keys.append(part.secret.key)
             for dest in plan.spec.dest:
                 found.setdefault(dest, Places()).keys.extend(_destinations(item))
     return found
+
+
+def _add_query(at: Places, pattern: Pattern) -> None:
+    """Where a query lists; below a glob's fixed folders as if one of its choices were called as nothing is."""
+    if pattern.name.literal is None:
+        at.folders.append(pattern.folder_with(NAME))
+    else:
+        at.keys.append(pattern.key_with(NAME))
 
 
 def _destinations(item: Item) -> Iterable[str]:
@@ -93,7 +102,9 @@ def _destinations(item: Item) -> Iterable[str]:
         yield item.key
         return
     part = item.parts[0]
-    source = part.secret.key if part.secret is not None else f"{folder(part.query.path) if part.query else ''}{NAME}"
+    source = part.secret.key if part.secret is not None else NAME
+    if part.query is not None:
+        source = QueryMatcher(part.query).rule.pattern.folder_with(NAME) + NAME
     # A transform may have no place for a name of ours; another item's will.
     with suppress(TransformFailed):
         yield item.keys.map(f"{source}/{NAME}" if item.split else source)
@@ -163,7 +174,8 @@ async def _list(store: Lister, prefix: str, health: StoreHealth, gate: Gate) -> 
     health.asked.append(f"list {prefix or 'its top folder'}")
     before = sum(gate.requests.values())
     # Below the folder, where nothing is: permissions are those of the folder, and the answer is empty.
-    async for seen in store.list(f"{prefix}{NAME}/", recursive=False, metadata=False):
+    nowhere = prefix if NAME in prefix else f"{prefix}{NAME}/"
+    async for seen in store.list(nowhere, recursive=False, metadata=False):
         _raise_gap(seen, store.facts)
     if sum(gate.requests.values()) > before:
         return

@@ -177,7 +177,7 @@ def _definition(entry: PlanItem, parts: tuple[Part, ...], policy: WritePolicy) -
                 part.store,
                 [part.secret.key, part.secret.property, part.secret.version] if part.secret else None,
                 # Which keys a query selects matters to the value only where they are combined into one.
-                part.query.model_dump(mode="json") if part.query and entry.combine is not None else None,
+                _query_facts(part.query) if part.query and entry.combine is not None else None,
             ]
             for part in parts
         ],
@@ -187,3 +187,8 @@ def _definition(entry: PlanItem, parts: tuple[Part, ...], policy: WritePolicy) -
         "merge": policy is WritePolicy.MERGE,
     }
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _query_facts(query: QuerySelector) -> dict[str, object]:
+    """All of a query. What is newer than ledgers counts only where it is set: their hashes stay what they are."""
+    return query.model_dump(mode="json", exclude=None if query.exclude else {"exclude"})

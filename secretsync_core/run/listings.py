@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from secretsync_core.errors import RateLimited, SecretSyncError, StoreError
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from secretsync_core.run.opening import OpenStores
+    from secretsync_core.selection import Rule
 
 
 class Taking(Protocol):
@@ -22,20 +24,24 @@ class Taking(Protocol):
     def offer(self, part: int, entry: Entry, /) -> None:
         """A secret is there."""
 
-    def gap(self, gap: Gap, /) -> None:
-        """A part could not be seen."""
+    def gap(self, part: int, gap: Gap, /) -> None:
+        """A part of what is there could not be seen."""
 
     def fail(self, error: SecretSyncError, /) -> None:
         """There is no answer."""
 
+    def rule(self, part: int, /) -> Rule:
+        """What the item's query says of names."""
+
 
 class Listing(NamedTuple):
-    """What a store is asked for."""
+    """What a store is asked for; where it is ``selective``, only for what those want who ask, folder by folder."""
 
     store: str
     prefix: str
     recursive: bool
     metadata: bool
+    selective: bool = False
 
     def holds(self, key: str) -> bool:
         """Whether the key of a secret is among what is asked for."""
@@ -46,6 +52,7 @@ class Listing(NamedTuple):
         return (
             self.store == other.store
             and self.recursive
+            and not self.selective
             and other.prefix.startswith(self.prefix)
             and (self.metadata or not other.metadata)
         )
@@ -77,8 +84,8 @@ class Question:
     def tell(self, seen: Entry | Gap) -> None:
         """Pass on what the store says."""
         if isinstance(seen, Gap):
-            for item, _ in self.takers:
-                item.gap(seen)
+            for item, part in self.takers:
+                item.gap(part, seen)
         else:
             for item, part in self.takers:
                 item.offer(part, seen)
@@ -122,10 +129,21 @@ async def ask(opened: OpenStores, question: Question) -> None:
     await asyncio.gather(*(ask(opened, other) for other in others))
 
 
+def _said(opened: OpenStores, question: Question) -> AsyncIterator[Entry | Gap]:
+    store, prefix, recursive, metadata, _ = question.listing
+    selecting = opened.get(store).selecting
+    if selecting is None or question.inner:
+        return opened.lister(store).list(prefix, recursive=recursive, metadata=metadata)
+    wanted = Selection(item.rule(part) for item, part in question.takers)
+    return selecting.select(wanted, metadata=metadata)
+
+
 async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> None:
-    store, prefix, recursive, metadata = question.listing
-    said = opened.lister(store).list(prefix, recursive=recursive, metadata=metadata)
+    store = question.listing.store
+    said = _said(opened, question)
     async for seen in said:
+        if isinstance(seen, Entry) and not question.listing.holds(seen.key):
+            continue
         question.tell(seen)
         question.useful += answers.take(seen)
         question.entries += 1
@@ -162,12 +180,15 @@ class _Answers:
         """Answer the questions whose answer is whole; gives the others."""
         others = []
         for question, entries in self._inner.items():
-            if not complete or any(_touch(gap.prefix, question.listing.prefix) for gap in self._gaps):
+            if not complete or any(_touch(gap, question.listing.prefix) for gap in self._gaps):
                 others.append(question)
                 continue
             try:
                 for entry in entries:
                     question.tell(entry)
+                for gap in self._gaps:  # single names, each of its own
+                    if gap.is_key:
+                        question.tell(gap)
             except SecretSyncError as error:  # the others have to be told too
                 question.fail(error)
             question.entries = len(entries)
@@ -183,10 +204,13 @@ def _folders(key: str) -> Iterator[str]:
         at = key.find("/", at + 1)
 
 
-def _touch(gap: str, prefix: str) -> bool:
-    """Whether what a gap hides may be below a prefix."""
-    folder = gap if not gap or gap.endswith("/") else f"{gap}/"
-    return gap.startswith(prefix) or prefix.startswith(folder)
+def _touch(gap: Gap, prefix: str) -> bool:
+    """Whether what a gap hides may be below a prefix. A single name is told of, for asking again tells no more."""
+    if gap.is_key:
+        return False
+    hidden = gap.prefix
+    folder = hidden if not hidden or hidden.endswith("/") else f"{hidden}/"
+    return hidden.startswith(prefix) or prefix.startswith(folder)
 
 
 def nested(questions: Mapping[Listing, Question]) -> list[Question]:

@@ -7,28 +7,32 @@ from collections import defaultdict
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.errors import InvalidSecret, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Reason
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.plan import SourceRef
-from secretsync_core.model.report import ItemError
 from secretsync_core.run.deletes import takes_away
+from secretsync_core.run.gaps import told_of_gaps
 from secretsync_core.run.listings import Listing, Question, Taker, ask
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.origins import Sources, read_sources
 from secretsync_core.run.seen import DestSeen, SourceSeen, Whereabouts
 from secretsync_core.run.targets import pinned_version
 from secretsync_core.schema.keys import QueryMatcher, folder
+from secretsync_core.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.change import Change
+    from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import Deleted, KeyState
     from secretsync_core.run.items import Item, JobPlan, Part
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.seen import Fields
+    from secretsync_core.schema.job import QuerySelector
+    from secretsync_core.selection import Rule
 
 
 class Taking:
@@ -37,6 +41,8 @@ class Taking:
     def __init__(self, item: Item) -> None:
         self.item = item
         self.errors: list[ItemError] = []
+        self._gaps: list[Gap] = []
+        self._nameless: list[Gap] = []
         self._missing: list[SourceRef] = []
         self._matched = [0] * len(item.parts)
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
@@ -66,9 +72,20 @@ class Taking:
         """Note that a part of it was not seen."""
         self.errors.append(job_error(error)._replace(item=self.item.name))
 
-    def gap(self, gap: Gap) -> None:
-        """Note that a listing has a hole."""
-        self.errors.append(ItemError(self.item.name, gap.code, gap.message, "", 1))
+    def rule(self, index: int) -> Rule:
+        """What the query of part ``index`` says of names."""
+        matcher = self._matchers[index]
+        assert matcher is not None  # noqa: S101  only queries ask for listings
+        return matcher.rule
+
+    def gap(self, index: int, gap: Gap) -> None:
+        """Note that a listing has a hole, where something that part ``index`` selects may be in it."""
+        if not Selection([self.rule(index)]).concerns(gap):
+            return
+        if gap.is_key and gap.code == InvalidSecret.code and not (self.item.combined or self.item.split):
+            self._nameless.append(gap)
+        else:
+            self._gaps.append(gap)
 
     def _take(self, part: Part, key: str, version: str | None, prefix: int | None) -> None:
         # Mostly the very version that the ledger holds of it: kept once, not twice.
@@ -82,7 +99,17 @@ class Taking:
     def seen(self) -> SourceSeen:
         """All that was said."""
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
-        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, self.errors)
+        errors = [*self.errors, *told_of_gaps(self.item.name, self._gaps)]
+        hidden = None if self.errors else [gap.prefix for gap in self._gaps]
+        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, errors, self._nameless, hidden)
+
+
+def listing_of(store: str, query: QuerySelector) -> Listing:
+    """What a query asks a store for. All that choose folders at one place are one question, and one walk."""
+    rule = QueryMatcher(query).rule
+    if rule.is_selective:
+        return Listing(store, rule.pattern.folder, rule.pattern.recursive, bool(query.metadata), selective=True)
+    return Listing(store, folder(query.path), query.recursive, bool(query.metadata))
 
 
 async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:
@@ -107,7 +134,7 @@ async def fill(
         for index, part in enumerate(one.item.parts):
             if part.query is not None:
                 query = part.query
-                listing = Listing(part.store, folder(query.path), query.recursive, bool(query.metadata))
+                listing = listing_of(part.store, query)
                 question = questions.setdefault(listing, Question(listing))
                 question.takers.append(Taker(one, index))
             elif part.secret is not None:
@@ -318,10 +345,10 @@ class _Search:
         if part.query is None:
             return part.secret is not None and part.secret.key == key
         matcher = QueryMatcher(part.query)
-        if not Listing(part.store, folder(part.query.path), part.query.recursive, metadata=False).holds(key):
+        if not matcher.reaches(key):
             return False
         if not part.query.metadata:
-            return matcher.takes(Entry(key))
+            return True
         listing = self._opened.lister(part.store).list(folder(key.rpartition("/")[0]), recursive=False, metadata=True)
         async for entry in listing:
             if isinstance(entry, Entry) and entry.key == key:

@@ -18,6 +18,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    SelectiveLister,
     StoreContext,
     Undeleter,
     Writer,
@@ -64,6 +65,7 @@ class Halves:
         "marker",
         "positioned",
         "reader",
+        "selecting",
         "store",
         "undeleter",
         "writer",
@@ -74,6 +76,7 @@ class Halves:
         self.facts = store.facts
         self.reader = store if isinstance(store, Reader) else None
         self.lister = store if isinstance(store, Lister) else None
+        self.selecting = store if isinstance(store, SelectiveLister) else None
         self.writer = store if isinstance(store, Writer) else None
         self.conditional = store if isinstance(store, ConditionalWriter) else None
         self.creator = store if isinstance(store, Creator) else None

@@ -13,10 +13,10 @@ from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.compare import Comparer, find_fields
 from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies, without_missing
 from secretsync_core.run.deletes import (
-    Doubts,
     doubts_of,
     find_deletes,
     guard,
+    hidden_keys,
     incomplete_items,
     judge_absences,
     spare_others,
@@ -31,7 +31,7 @@ from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.positions import fault_of
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination
-from secretsync_core.run.targets import make_targets, shortened
+from secretsync_core.run.targets import make_targets, nameless_claims, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, KeysView, Mapping, Sequence
@@ -124,7 +124,8 @@ async def decide_changes(
     incomplete = incomplete_items(sources, targets)
     # A destination that was not seen may be one that is called otherwise now, so nothing is an orphan for sure.
     doubted = incomplete | of_doubted(sources, older)
-    orphans = [] if errors else find_orphans(plan, state, targets.claimed, doubted)
+    claimed = targets.claimed | nameless_claims(sources)
+    orphans = [] if errors else find_orphans(plan, state, claimed, doubted)
     copies.warnings.extend(told_of_orphans(plan.job, orphans))
     returned = await _find_returned(plan, opened, comparer, recorder, sources, targets, dests, gone, near)
     copies.warnings.extend(tell_returned(returned))
@@ -256,13 +257,15 @@ async def _decide_deletes(
     deletes = [*find_deletes(plan, sources, targets, dests), *returned]
     incomplete = incomplete_items(sources, targets).union(doubted)
     of_items = [change for change in deletes if change.item in plan.names]
-    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
+    # Who doubts a version doubts it whole; a hole in a listing casts doubt on what may come from there.
+    hidden = {item: keys for item, keys in hidden_keys(sources, targets).items() if item not in doubted}
+    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed, hidden=hidden)
     deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests, deleted)
     # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
     whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes, gone)
     deletes, unproven = judge_absences(deletes, whereabouts)
     if unproven:
-        doubts = Doubts({*doubts.items, *(error.item for error in unproven)}, any=True)
+        doubts = doubts._replace(items={*doubts.items, *(error.item for error in unproven)}, any=True)
         deletes = withhold(deletes, doubts, plan.names)
     marks = await look_at_marks(opened, deletes)
     return spare_others(deletes, marks, {opened.mark, *opened.former_marks}), [*errors, *unproven]

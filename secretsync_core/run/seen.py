@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.keys import folder
+from secretsync_core.selection import names_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.change import Reason
+    from secretsync_core.model.inventory import Gap
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
     from secretsync_core.run.items import Item
+    from secretsync_core.schema.job import QuerySelector
 
 State = dict[str, dict[str, "KeyState"]]
 """What the ledger knows: by destination, by key."""
@@ -38,6 +41,9 @@ class SourceSeen:
         missing: single secrets that the store says do not exist.
         matched: how many secrets each part takes.
         errors: what could not be seen. Where there is any, absence proves nothing.
+        nameless: what it selects by a name that is no key. Nothing can be made of it, and nothing else depends on it.
+        hidden: where ``errors`` are holes in listings and nothing else, what these hide: folders and keys. None where
+            more may be hidden.
     """
 
     item: Item
@@ -46,6 +52,8 @@ class SourceSeen:
     missing: Sequence[SourceRef] = ()
     matched: Sequence[int] = ()
     errors: Sequence[ItemError] = ()
+    nameless: Sequence[Gap] = ()
+    hidden: Sequence[str] | None = None
 
     def sources(self) -> Iterator[tuple[str, str | None]]:
         """Key and version of every secret that the item takes."""
@@ -61,11 +69,23 @@ class SourceSeen:
     def empty_queries(self) -> list[str]:
         """A warning for each query that selected nothing."""
         return [
-            f"item {self.item.name}: the query for {folder(part.query.path) or 'all keys'} in {part.store}"
-            " matches nothing"
+            f"item {self.item.name}: the query for {_asked(part.query)} in {part.store} matches nothing"
+            f"{_other_reading(part.query)}"
             for part, count in zip(self.item.parts, self.matched, strict=True)
-            if part.query is not None and not count
+            if part.query is not None and not count and not self.nameless
         ]
+
+
+def _asked(query: QuerySelector) -> str:
+    """A query's path in a sentence: as it is written where it is a glob."""
+    return query.path if any(sign in query.path for sign in "*?") else folder(query.path) or "all keys"
+
+
+def _other_reading(query: QuerySelector) -> str:
+    """What somebody may have meant whose path names keys, and found none."""
+    if not names_keys(query.path):
+        return ""
+    return "; its path names keys: end it with / for what is in such folders, or with /** for all that is below them"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
     Doubts,
+    undone_items,
     withhold,
 )
 from secretsync_core.run.drift import look_for_drift
@@ -623,7 +624,7 @@ async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
     done.observer.planned(len(found.changes))
     await transfer.copy(found.changes)
     if found.deletes:
-        undone = done.report.items_with(*NOT_DONE)
+        undone = undone_items(done.report, found.changes)
         done.observer.phase("deleting")
         done.observer.planned(len(found.deletes))
         await transfer.delete(withhold(found.deletes, Doubts(undone, bool(undone)), run.plan.names))

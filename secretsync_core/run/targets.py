@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from secretsync_core.model.plan import SourceRef, Target
 from secretsync_core.run.origins import split_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 
     from secretsync_core.run.items import Item, Part
     from secretsync_core.run.seen import Fields, SourceSeen
@@ -95,6 +96,16 @@ def targets_of(
             yield from _split(item, ref, version, (fields or {}).get(key, ()))
         else:
             yield _target(item, ref, key, version)
+
+
+def nameless_claims(seen: Iterable[SourceSeen]) -> set[str]:
+    """The destination keys that would be made of what has a name and no key, as far as a transform gives one."""
+    found: set[str] = set()
+    for one in seen:
+        for gap in one.nameless:
+            with suppress(TransformFailed):
+                found.add(one.item.keys.map(gap.prefix))
+    return found
 
 
 def _in_order(seen: SourceSeen) -> Iterator[tuple[str, str | None]]:

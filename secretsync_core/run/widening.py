@@ -42,7 +42,12 @@ class Widening:
         for question in nested(questions):
             by_store.setdefault(question.listing.store, []).append(question)
         arranged: list[Question] = []
-        for store, members in by_store.items():
+        for store, asked in by_store.items():
+            # Who asks for chosen folders may have no right to more, and has said that nobody is to look at more.
+            members = [question for question in asked if not question.listing.selective]
+            arranged += [question for question in asked if question.listing.selective]
+            if not members:
+                continue
             folder = common_folder(question.listing.prefix for question in members)
             if len(members) < _MANY or time.monotonic() < self._apart_until.get((store, folder), 0.0):
                 arranged += members

@@ -29,7 +29,7 @@ def _derived(item: PlanItem) -> str:
     if item.secret is not None:
         return slug(item.secret.key)
     if item.query is not None:
-        return slug(item.query.path) if item.query.path.strip("/") else "all"
+        return slug(item.query.path) if item.query.path.strip("/*") else "all"
     return slug(item.key or "")
 
 

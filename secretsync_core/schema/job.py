@@ -11,7 +11,8 @@ from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
 from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
-from secretsync_core.schema.texts import KeyTemplate, RegExp, RegExpTarget, ValueTemplate
+from secretsync_core.schema.texts import Glob, GlobToExclude, KeyTemplate, RegExp, RegExpTarget, ValueTemplate
+from secretsync_core.selection import names_keys
 
 
 class WritePolicy(StrEnum):
@@ -61,7 +62,10 @@ class SecretSelector(Spec):
 
 
 class KeyMatch(Spec):
-    """Which keys below ``path`` to take: ``regexp`` must match, none of ``exclude`` may."""
+    """Which keys below ``path`` to take: ``regexp`` must match, none of ``exclude`` may.
+
+    With a glob in ``path`` they see what follows the folders before its first ``*`` or ``?``.
+    """
 
     regexp: RegExp | None = None
     exclude: tuple[RegExp, ...] = Field(default=(), description="Leave out keys that match any of these.")
@@ -70,10 +74,26 @@ class KeyMatch(Spec):
 class QuerySelector(Spec):
     """Every secret below a path that matches."""
 
-    path: str = Field(default="", description="The folder to search. Default: the whole store.")
+    path: Glob = Field(
+        default="",
+        description="The folder to search, or a glob: `*` and `?` within one part, `**` for any number of "
+        "folders, `\\` before one of them to take it as it is. Default: the whole store.",
+    )
+    exclude: tuple[GlobToExclude, ...] = Field(
+        default=(), description="What to leave out, neither listed nor looked at: globs of keys, or of whole folders."
+    )
     key: KeyMatch = KeyMatch()
     metadata: dict[str, str] = Field(default_factory=dict, description="Custom metadata that must be equal.")
-    recursive: bool = Field(default=False, description="Search the folders below it too.")
+    recursive: bool = Field(default=False, description="Search the folders below it too; `/**` in path does the same.")
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> QuerySelector:
+        if self.recursive and names_keys(self.path):
+            raise ValueError(
+                "recursive goes with folders, and this path names keys: end it with / for what is in such folders, or"
+                " with /** for all that is below them, without recursive"
+            )
+        return self
 
 
 class RegExpRewrite(Spec):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import TransformFailed
 from secretsync_core.expression.errors import RenderError
+from secretsync_core.expression.glob import parts_of
 from secretsync_core.expression.regexp import Rewrite, compile_regexp
 from secretsync_core.expression.template import compile_template
 from secretsync_core.schema.job import Case
+from secretsync_core.selection import Exclusion, Rule, pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,37 +22,38 @@ if TYPE_CHECKING:
 
 
 def folder(path: str) -> str:
-    """A query's path as a listing prefix: no slash in front, one behind; empty for the whole store."""
-    inner = path.strip("/")
-    return f"{inner}/" if inner else ""
+    """The folder that holds all that a query may take: no slash in front, one behind; empty for the whole store.
+
+    With a glob in the path it is that of the folders before it.
+    """
+    literals = takewhile(lambda part: part.literal is not None, parts_of(path))
+    return "".join(f"{part.literal}/" for part in literals)
 
 
 class QueryMatcher:
     """Says whether a listed secret belongs to a query.
 
-    The expressions are matched, unanchored, against the key below the query's path.
+    The expressions are matched, unanchored, against the key below the query's :func:`folder`.
     """
 
-    __slots__ = ("_exclude", "_folder", "_include", "_metadata", "_prefix", "_recursive")
+    __slots__ = ("_metadata", "_whole", "rule")
 
     def __init__(self, query: QuerySelector) -> None:
-        self._folder = folder(query.path)
-        self._prefix = len(self._folder)
-        self._recursive = query.recursive
-        self._include = compile_regexp(query.key.regexp) if query.key.regexp is not None else None
-        self._exclude = [compile_regexp(pattern) for pattern in query.key.exclude]
+        self.rule = Rule(
+            pattern_of(query.path, recursive=query.recursive),
+            tuple(Exclusion(text) for text in query.exclude),
+            compile_regexp(query.key.regexp) if query.key.regexp is not None else None,
+            tuple(compile_regexp(pattern) for pattern in query.key.exclude),
+        )
+        self._whole = self.rule.pattern.chooses  # else the listing has answered for the folder, and for nothing else
         self._metadata = tuple(query.metadata.items())
 
     def takes(self, entry: Entry) -> bool:
         """Whether the query selects this secret; a deleted one never is."""
-        if entry.deleted:
+        if entry.deleted or not self.rule.admits(entry.key):
             return False
-        relative = entry.key[self._prefix :]
-        if self._include is not None and not self._include.found(relative):
+        if self._whole and not self.rule.pattern.matches(entry.key):
             return False
-        for pattern in self._exclude:
-            if pattern.found(relative):
-                return False
         if self._metadata:
             have = entry.metadata or {}
             return all(have.get(name) == value for name, value in self._metadata)
@@ -60,23 +64,18 @@ class QueryMatcher:
 
         It asks nothing that ``takes`` and the listing before it do not ask.
         """
-        if not key.startswith(self._folder):
-            return False
-        relative = key[self._prefix :]
-        if not relative or (not self._recursive and "/" in relative):
-            return False
-        if self._include is not None and not self._include.found(relative):
-            return False
-        return not any(pattern.found(relative) for pattern in self._exclude)
+        return not key.endswith("/") and self.rule.takes(key)
 
 
 class KeyMapper:
     """Maps source keys to destination keys: the steps of ``keyTransform`` one after the other."""
 
-    __slots__ = ("_item", "_steps")
+    __slots__ = ("_item", "_steps", "adds_only")
 
     def __init__(self, steps: Sequence[KeyTransform], *, item: str) -> None:
         self._item = item
+        self.adds_only = all(step.prefix is not None for step in steps)
+        """Whether a key stays what it is behind what is put in front, so that no two become one."""
         self._steps: list[Callable[[str], str]] = [self._compile(step) for step in steps]
 
     def _compile(self, step: KeyTransform) -> Callable[[str], str]:

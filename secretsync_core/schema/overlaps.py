@@ -269,7 +269,7 @@ def _sample_writes(job: _Job, index: int, places: Mapping[str, Place]) -> list[_
     if item.query is None or here is None:
         return []
     matcher, writes = QueryMatcher(item.query), []
-    for sample in (folder(item.query.path) + each for each in _SAMPLES):
+    for sample in _samples(item.query, matcher):
         source = f"{sample}/x" if item.split is not None else sample
         key = _mapped(item, source) if matcher.reaches(sample) else None
         if not key:
@@ -282,6 +282,17 @@ def _sample_writes(job: _Job, index: int, places: Mapping[str, Place]) -> list[_
         ]
         writes += [_Write(job, index, dest, key, sample) for dest in told]
     return writes
+
+
+def _samples(query: QuerySelector, matcher: QueryMatcher) -> list[str]:
+    """Keys that the query's path stands for."""
+    pattern = matcher.rule.pattern
+    if not pattern.chooses:
+        return [folder(query.path) + each for each in _SAMPLES]
+    keys = [pattern.key_with(letter) for letter in ("x", "y")]
+    if any(part.deep for part in pattern.folders):
+        keys += [f"{pattern.folder_with('x')}x/{pattern.name.filled('y')}"]
+    return list(dict.fromkeys(key for key in keys if pattern.matches(key)))
 
 
 def _mapped(item: PlanItem, key: str) -> str | None:

@@ -9,12 +9,24 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from secretsync_core.expression.glob import parts_of
 from secretsync_core.expression.regexp import compile_regexp, parse_target
 from secretsync_core.expression.template import compile_key_template, compile_template
 
 
 def _regexp(value: str) -> str:
     compile_regexp(value)
+    return value
+
+
+def _glob(value: str) -> str:
+    parts_of(value)
+    return value
+
+
+def _named(value: str) -> str:
+    if not parts_of(value):
+        raise ValueError("it names nothing; name a key or a folder, or use ** for all")
     return value
 
 
@@ -37,6 +49,15 @@ RegExp = Annotated[
     str,
     AfterValidator(_regexp),
     Field(description="RE2, found anywhere in the key unless anchored by ^ and $."),
+]
+Glob = Annotated[str, AfterValidator(_glob)]
+"""A path in which ``*`` and ``?`` stand for characters of one part, and ``**`` for any number of folders."""
+
+GlobToExclude = Annotated[
+    str,
+    AfterValidator(_glob),
+    AfterValidator(_named),
+    Field(description="A glob as in path: a key, or a folder with all that is below it."),
 ]
 RegExpTarget = Annotated[
     str,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.selection import Selection
 
 T = TypeVar("T")
 
@@ -110,6 +111,20 @@ class Lister(Store, Protocol):
         Deleted secrets are yielded with ``deleted`` set. Without ``recursive``, only those directly in the folder.
         ``metadata`` asks for custom metadata on each entry. A folder that does not exist yields nothing. A part that
         cannot be listed is a Gap; if nothing can be listed at all the error is raised.
+        """
+        ...
+
+
+@runtime_checkable
+class SelectiveLister(Lister, Protocol):
+    """Lists only what is wanted: for stores in which a folder that is not listed is a request less, or a right less."""
+
+    def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield every secret that ``wanted`` takes, as ``list`` would.
+
+        What lies elsewhere in a folder that had to be listed may be yielded as well: the caller chooses again. A
+        folder that ``wanted`` does not enter is neither listed nor told of. If ``wanted.folder`` cannot be listed the
+        error is raised.
         """
         ...
 

@@ -17,11 +17,13 @@ from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Positioned, Store, abilities_of
+from secretsync_core.stores.base import Positioned, SelectiveLister, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
+
+    from secretsync_core.selection import Selection
 
 READING = frozenset({Ability.READ, Ability.LIST})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
@@ -60,6 +62,13 @@ class _Lists(_Handle):
 
     def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata)
+
+
+class _Selects(_Handle):
+    __slots__ = ()
+
+    def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        return self._boundary.each("select", _is_found, wanted, metadata=metadata)
 
 
 class _Writes(_Handle):
@@ -136,11 +145,12 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], *, positioned: bool, selects: bool) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
     bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
-    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
-    return type("StoreHandle", bases, {"__slots__": ()})
+    bases += (_HasPosition,) if positioned else ()
+    bases += (_Selects,) if selects and Ability.LIST in abilities else ()
+    return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
 def hand_out(store: object, name: str, permissions: Permissions) -> Store:
@@ -166,7 +176,8 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
     positioned = isinstance(store, Positioned)
-    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
+    selects = isinstance(store, SelectiveLister)
+    return _handle_class(abilities & allowed, positioned=positioned, selects=selects)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:

@@ -45,6 +45,7 @@ from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.selection import Exclusion, Rule, Selection, pattern_of
 from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
@@ -53,6 +54,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    SelectiveLister,
     Store,
     StoreContext,
     Undeleter,
@@ -564,6 +566,21 @@ class StoreConformance:
             assert await _keys(store, prefix) == below
             directly = [key for key in below if "/" not in key[len(prefix) :]]
             assert await _keys(store, prefix, recursive=False) == directly
+
+    async def test_selecting_gives_all_that_is_wanted(self, store: Store, seed: Seed) -> None:
+        """Where a store lists only what is wanted, nothing that is wanted is left out, or given twice."""
+        if not isinstance(store, SelectiveLister):
+            pytest.skip("it lists whole folders, and what is not wanted is left out by whoever asks")
+        keys = sorted(map(_at(store), ("top", "a/1", "a/b/2", "a/b/c/3", "ab/4", "a-b/5", "z/b/6")))
+        for key in keys:
+            await seed(key, sample(store.facts.shape))
+        for glob in ("**", "*", "a/*", "*/b/**", "a*/?", "**/3", "*/b/2", "a/**/c/*", "missing/*/x"):
+            for exclude in ((), ("a/b/c",), ("**/b/",)):
+                wanted = Selection([Rule(pattern_of(glob, recursive=False), tuple(map(Exclusion, exclude)))])
+                found = [each async for each in store.select(wanted, metadata=False)]
+                assert all(isinstance(each, Entry) for each in found)
+                taken = sorted(each.key for each in found if isinstance(each, Entry) and wanted.takes(each.key))
+                assert taken == [key for key in keys if wanted.takes(key)]
 
     async def test_a_secret_may_share_its_name_with_a_folder(self, store: Store) -> None:
         """``a`` and ``a/b`` are both there, or the second is refused with InvalidSecret and the first unharmed."""

@@ -194,8 +194,12 @@ class _Faulty:
         for gap in gaps:
             yield gap
         async for each in found:
-            if isinstance(each, Gap) or not any(each.key.startswith(gap.prefix) for gap in gaps):
+            if isinstance(each, Gap) or not any(_hides(gap, each.key) for gap in gaps):
                 yield each
+
+
+def _hides(gap: Gap, key: str) -> bool:
+    return key == gap.prefix if gap.is_key else key.startswith(gap.prefix)
 
 
 class _Reads(_Faulty):

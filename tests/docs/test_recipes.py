@@ -117,7 +117,7 @@ def policy(mount: str, *, scan: bool) -> str:
 
 @pytest.mark.parametrize("scan", [False, True])
 def test_production(recipe: Recipe, make_token: MakeToken, openbao: OpenBaoServer, scan: bool) -> None:
-    """With the policies of the page just the production secrets are copied, and the token reads no other."""
+    """With the policies of the page just the production secrets are copied, and the token sees no other."""
     recipe.documents(under("Every team's production secrets", "yaml", PAGE))
     for key in ("teams/a/prod/db", "teams/a/prod/deep/api", "teams/b/prod/db", "teams/a/dev/db", "teams/b/notes"):
         recipe.put(key, value=key)
@@ -128,20 +128,20 @@ def test_production(recipe: Recipe, make_token: MakeToken, openbao: OpenBaoServe
     own = type(recipe.api)(openbao.address, token)
     assert own.ask("GET", f"{recipe.apps}/data/teams/a/prod/db").status == 200
     assert own.ask("GET", f"{recipe.apps}/data/teams/a/dev/db").status == 403
+    assert own.ask("LIST", f"{recipe.apps}/metadata/teams/a/").status == 403
     own.close()
 
 
 def test_production_without_the_right_to_list(recipe: Recipe, make_token: MakeToken, openbao: OpenBaoServer) -> None:
     """Where a folder may not be listed the run says so and fails, and what it could see is copied."""
     recipe.documents(under("Every team's production secrets", "yaml", PAGE))
-    for key in ("teams/a/prod/db", "teams/a/dev/db"):
+    for key in ("teams/a/prod/db", "teams/b/prod/db"):
         recipe.put(key, value=key)
-    narrow = policy(recipe.apps, scan=False).replace("/metadata/teams/*", "/metadata/teams/+/")
-    narrow += f'path "{recipe.apps}/metadata/teams/" {{ capabilities = ["list"] }}\n'
+    narrow = policy(recipe.apps, scan=False).replace("/metadata/teams/+/", "/metadata/teams/a/")
     recipe.cli.environ["SOURCE_TOKEN"] = make_token(openbao, narrow)
     ran = recipe.cli("sync")
     assert ran.code == 1
-    assert "teams/a/dev/" in ran.err
+    assert "teams/b/prod/" in ran.err
     assert recipe.api.get(recipe.copies, "teams/a/prod/db") == {"value": "teams/a/prod/db"}
 
 

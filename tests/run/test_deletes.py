@@ -95,11 +95,11 @@ def test_what_is_refused_is_a_doubt() -> None:
     missing = Change("a", "dst", "k", Action.REFUSE, Reason.NOT_FOUND)
     mistyped = Change("b", "dst", "kk", Action.REFUSE, Reason.NOT_FOUND)
     held = Change("a", "dst", "other", Action.UPDATE, Reason.SOURCE_CHANGED)
-    assert doubts_of((), [missing, held], [_decide(_held(), PRESENT)], failed=False) == (set(), False)
-    assert doubts_of((), [missing, mistyped], [_decide(_held(), PRESENT)], failed=False) == ({"b"}, True)
-    assert doubts_of((), [missing], [], failed=False) == ({"a"}, True)
-    assert doubts_of({"a"}, [], [], failed=False) == ({"a"}, True)
-    assert doubts_of((), [], [], failed=True) == (set(), True)
+    assert doubts_of((), [missing, held], [_decide(_held(), PRESENT)], failed=False) == Doubts(set(), any=False)
+    assert doubts_of((), [missing, mistyped], [_decide(_held(), PRESENT)], failed=False) == Doubts({"b"}, any=True)
+    assert doubts_of((), [missing], [], failed=False) == Doubts({"a"}, any=True)
+    assert doubts_of({"a"}, [], [], failed=False) == Doubts({"a"}, any=True)
+    assert doubts_of((), [], [], failed=True) == Doubts(set(), any=True)
 
 
 def _delete(number: int, action: Action, reason: Reason) -> Change:

@@ -225,6 +225,15 @@ WRONG = {
         """,
         ["test_listing_keeps_to_its_folder"],
     ),
+    "leaves out what is wanted": (
+        """
+        class Wrong(MemoryStore):
+            async def select(self, wanted, *, metadata):
+                async for entry in self.list(wanted.folder, recursive=False, metadata=metadata):
+                    yield entry
+        """,
+        ["test_selecting_gives_all_that_is_wanted"],
+    ),
     "goes around the gate": (
         """
         class Wrong(MemoryStore):

@@ -171,7 +171,7 @@ class Listing:
                 raise
             except AccessDenied as error:
                 # A query may select by tags, and we cannot tell whether it would select this one.
-                return [Gap(entry.key, error.code, error.message)], ()
+                return [Gap(entry.key, error.code, error.message, is_key=True)], ()
             except SecretNotFound:
                 return [], ()  # deleted since it was listed
 

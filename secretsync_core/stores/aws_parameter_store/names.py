@@ -88,7 +88,8 @@ class Names(Keys):
         key = whole[len(self._root) + 1 :]
         if self.holds(key):
             return key
-        return Gap(key, InvalidSecret.code, f"{self.store} has the name {name!r}, for which there is no key")
+        message = f"{self.store} has the name {name!r}, for which there is no key"
+        return Gap(key, InvalidSecret.code, message, is_key=True)
 
 
 def root_of(path: str) -> str:

@@ -18,6 +18,7 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from secretsync_core.selection import Selection
     from secretsync_core.stores.aws_secrets_manager.calls import Calls, Seen
     from secretsync_core.stores.aws_secrets_manager.names import Names
 
@@ -38,7 +39,16 @@ class Listing:
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every secret of a folder."""
-        folder = self._names.folder(prefix)
+        async for found in self._below(self._names.folder(prefix), recursive=recursive, metadata=metadata):
+            yield found
+
+    async def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Every secret whose key begins as what is wanted does."""
+        beginning = self._names.beginning(wanted.beginning)
+        async for found in self._below(beginning, recursive=wanted.recursive, metadata=metadata):
+            yield found
+
+    async def _below(self, folder: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         given: set[str] = set()
         async for name, seen in self._listed(folder):
             # The filter of the service is taken for a help, not for a promise.

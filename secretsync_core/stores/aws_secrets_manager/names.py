@@ -18,6 +18,7 @@ KEY_LIMITS = StoreLimits(
     max_key_bytes=MAX_BYTES,
     key_pattern=rf"{_SEGMENT}(?:/{_SEGMENT})*",
     key_rule="letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'",
+    slash_hint="to reach names that begin with '/', give the SecretStore prefix: /, and leave out the slash in front",
     reserved=".*!.*",
     reserved_rule="only services of AWS make names with a '!'",
 )
@@ -27,7 +28,8 @@ class Names(Keys):
     """The names below one prefix."""
 
     def __init__(self, prefix: str, store: str) -> None:
-        super().__init__(store, replace(KEY_LIMITS, max_key_bytes=MAX_BYTES - len(prefix)))
+        limits = replace(KEY_LIMITS, max_key_bytes=MAX_BYTES - len(prefix))
+        super().__init__(store, replace(limits, slash_hint=StoreLimits().slash_hint) if prefix[:1] == "/" else limits)
         self._prefix = prefix
 
     def name(self, key: str) -> str:
@@ -43,7 +45,11 @@ class Names(Keys):
     def folder(self, prefix: str) -> str:
         """How the names of a folder begin."""
         self.check_folder(prefix)
-        return self._prefix + prefix
+        return self.beginning(prefix)
+
+    def beginning(self, text: str) -> str:
+        """How the names of keys begin that begin like this."""
+        return self._prefix + text
 
     def key(self, name: str) -> str | Gap:
         """The key of a secret by its name, or a Gap for a name that no key stands for."""
@@ -55,4 +61,5 @@ class Names(Keys):
             InvalidSecret.code,
             f"{self.store} has the name {name!r}, for which there is no key"
             + ("; give the SecretStore a prefix that begins with '/'" if name.startswith("/") else ""),
+            is_key=True,
         )

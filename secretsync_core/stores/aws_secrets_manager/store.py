@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
+    from secretsync_core.selection import Selection
     from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
     from secretsync_core.stores.base import StoreContext
 
@@ -71,7 +72,7 @@ class SecretsManagerStore:
             provider="awsSecretsManager",
             shape=Shape.BLOB,
             versioned=True,
-            limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes),
+            limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes, slash_hint=names.limits.slash_hint),
             place=place,
             lags=True,
         )
@@ -167,6 +168,10 @@ class SecretsManagerStore:
     def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield every secret below ``prefix``, up to five minutes late; ``metadata`` are its tags."""
         return self._listing.all(prefix, recursive=recursive, metadata=metadata)
+
+    def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield every secret whose key begins as those do that are wanted."""
+        return self._listing.select(wanted, metadata=metadata)
 
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         """The marks of those of ``keys`` that carry one: a tag. Raises AccessDenied where we may not look at one."""

@@ -17,6 +17,7 @@ from secretsync_core.stores.fit import check_folder
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from secretsync_core.selection import Selection
     from secretsync_core.stores.file.folders import Folders
 
 BATCH = 1000  # entries that one request of a listing or a look gives
@@ -38,13 +39,20 @@ class Listing:
         except SecretNotFound:
             return None
 
-    def walk(self, prefix: str, descriptor: int, *, recursive: bool) -> Generator[Entry | Gap]:
-        """Yield what is below an open folder, and close it. Raises nothing: what cannot be seen is a Gap."""
-        pending = [prefix]
+    def walk(self, wanted: Selection, descriptor: int) -> Generator[Entry | Gap]:
+        """Yield what is wanted below the open folder ``wanted.folder``, and close it.
+
+        Raises nothing: what cannot be seen is a Gap. Folders of which ``wanted`` names all that it goes on in need not
+        be readable, and are not read.
+        """
+        pending = [wanted.folder]
         opened: int | None = descriptor
         while pending:
             folder = pending.pop()
             try:
+                if opened is None and not wanted.needs_list(folder) and not wanted.named_keys(folder):
+                    pending += wanted.named_folders(folder)
+                    continue
                 if opened is None:
                     opened = self.open(folder)
                 if opened is None:  # removed since its parent was listed
@@ -52,7 +60,7 @@ class Listing:
                 # A folder that goes away meanwhile is gone; the root that does is a fault, never an empty store.
                 with self._folders.errors(folder or None, absent=bool(folder)), os.scandir(opened) as entries:
                     for entry in entries:
-                        yield from self._visit(folder, entry, pending if recursive else None)
+                        yield from self._visit(folder, entry, wanted, pending)
             except SecretNotFound:
                 continue
             except StoreError as error:
@@ -62,30 +70,37 @@ class Listing:
                     os.close(opened)
                     opened = None
 
-    def _visit(self, folder: str, entry: os.DirEntry[str], pending: list[str] | None) -> Iterator[Entry | Gap]:
+    def _visit(
+        self, folder: str, entry: os.DirEntry[str], wanted: Selection, pending: list[str]
+    ) -> Iterator[Entry | Gap]:
         key = folder + entry.name
         try:
             key.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(key).decode(errors="replace")
-            yield Gap(shown, InvalidSecret.code, f"the name of {shown} is not UTF-8")
+            if wanted.takes(shown) or wanted.enters(f"{shown}/"):
+                # Whatever it is: what is below a folder of such a name has no key either.
+                yield Gap(shown, InvalidSecret.code, f"the name of {shown} is not UTF-8", is_key=wanted.takes(shown))
             return
         try:
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
-                if pending is not None:
-                    pending.append(key + "/")
+                if wanted.enters(f"{key}/"):
+                    pending.append(f"{key}/")
+                return
+            takes = wanted.takes(key)
+            if not (takes or wanted.enters(f"{key}/")):  # a link may stand where a folder was
                 return
             info = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # removed since the folder was read
             return
         except OSError as error:
             failed = self._folders.failure(error, key)
-            yield Gap(key, failed.code, failed.message)
+            yield Gap(key, failed.code, failed.message, is_key=True)
             return
         kind = kind_of(info.st_mode)
         if kind:
-            yield Gap(key, InvalidSecret.code, f"{key} is {kind}")
-        elif not entry.name.startswith(TEMPORARY):
+            yield Gap(key, InvalidSecret.code, f"{key} is {kind}", is_key=takes)
+        elif takes and not entry.name.startswith(TEMPORARY):
             yield Entry(key, token_of(info))
 
 

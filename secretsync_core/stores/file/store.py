@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import InvalidSecret, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.file.folders import Folders
 from secretsync_core.stores.file.listing import BATCH, Listing, Turns
 from secretsync_core.stores.file.names import LIMITS
 from secretsync_core.stores.file.place import place_of_directory
 from secretsync_core.stores.file.reading import Reading
 from secretsync_core.stores.file.writing import Writing
-from secretsync_core.stores.fit import blob_of
+from secretsync_core.stores.fit import blob_of, check_folder
 from secretsync_core.stores.threads import close_threads
 
 if TYPE_CHECKING:
@@ -81,11 +82,17 @@ class FileStore:
 
         Links, pipes, devices, names that are not UTF-8 and folders that may not be read are Gaps.
         """
-        descriptor = await self._run("list", lambda: self._listing.open(prefix))
+        check_folder(prefix, self._name)
+        async for found in self.select(Selection([folder_rule(prefix, recursive=recursive)]), metadata=metadata):
+            yield found
+
+    async def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """The same of what is wanted, and of no folder besides."""
+        descriptor = await self._run("list", lambda: self._listing.open(wanted.folder))
         if descriptor is None:
             return
         # A step raises nothing, so the gate never makes one again: nothing is listed twice and nothing is left out.
-        listing = Turns(self._listing.walk(prefix, descriptor, recursive=recursive), descriptor)
+        listing = Turns(self._listing.walk(wanted, descriptor), descriptor)
         try:
             while batch := await self._run("list", listing.step):
                 for found in batch:

@@ -30,19 +30,25 @@ KEY_LIMITS = StoreLimits(key_pattern=KEY_PATTERN, key_rule=KEY_RULE)
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
 
-def _holds(key: str) -> bool:
+def holds(key: str) -> bool:
+    """Whether there can be such a key."""
     return bool(_PLAIN.fullmatch(key)) or not key_fault(key, KEY_LIMITS)
+
+
+def fault_of(key: str) -> str:
+    """Why there can be no such key; empty where there can."""
+    return key_fault(key, KEY_LIMITS)
 
 
 def check(key: str, store: str) -> None:
     """Raise InvalidSecret for a key that the server would refuse or take for another one."""
-    if not _holds(key):
+    if not holds(key):
         raise _invalid(key, store)
 
 
 def sort_out(keys: Collection[str], store: str) -> tuple[Collection[str], list[Gap]]:
     """The keys that the server can hold, and a Gap for each of the others: nothing is asked about those."""
-    gaps = [Gap(key, InvalidSecret.code, _invalid(key, store).message) for key in keys if not _holds(key)]
+    gaps = [Gap(key, InvalidSecret.code, _invalid(key, store).message) for key in keys if not holds(key)]
     if not gaps:
         return keys, gaps
     refused = {gap.prefix for gap in gaps}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
@@ -18,6 +19,7 @@ from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.transport import Answer
+from secretsync_core.stores.vault.walk import Found, Way, Ways, walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Received, Transport
-
-Found: TypeAlias = list[Entry | Gap]
 
 
 class Kv1Store(KvMount):
@@ -104,28 +104,23 @@ class Kv1Store(KvMount):
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every key, by one SCAN where the server has it, else folder by folder. There is no metadata."""
-        if recursive and (keys := await self._listing.all_keys(prefix)) is not None:
-            if not keys:
-                await self._confirm()
-            for key in keys:
-                yield Entry(key)
-            return
+        wanted = Selection([folder_rule(prefix, recursive=recursive)])
+        async for found in self.select(wanted, metadata=metadata):
+            yield found
 
-        async def look(folder: str) -> tuple[Found, list[str]]:
-            try:
-                found = await self._listing.folder(folder)
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                if folder == prefix:
-                    raise
-                return [Gap(folder, error.code, error.message)], []
-            if folder == prefix and not (found.keys or found.folders):
-                await self._confirm()
-            return [Entry(key) for key in found.keys], found.folders if recursive else []
+    async def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """The same of what is wanted, and of no folder besides."""
 
-        async for entry in spread([prefix], look, width=self._transport.width):
-            yield entry
+        async def tree(folder: str) -> list[Entry] | None:
+            keys = await self._listing.all_keys(folder)
+            return None if keys is None else [Entry(key) for key in reversed(keys)]
+
+        async def shown(key: str, _: bool) -> Found:
+            return [Entry(key)]
+
+        ways = Ways(Way(tree, self._listing.scan_is_closed), None, shown, self._confirm, looks=False)
+        async for found in walk(wanted, self._listing, ways, width=self._transport.width):
+            yield found
 
     async def write(self, key: str, value: SecretValue) -> None:
         """Create or replace the secret, whole. Raises InvalidSecret where it has no fields."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
@@ -22,6 +23,7 @@ from secretsync_core.stores.vault.listing import Listing, absent
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_time
 from secretsync_core.stores.vault.transport import Answer
+from secretsync_core.stores.vault.walk import Found, Way, Ways, walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -34,15 +36,7 @@ if TYPE_CHECKING:
 SCAN_FROM = 65
 """From this many keys on, a look at them is one SCAN of the folder that holds them all, and not a request for each."""
 
-Found: TypeAlias = list[Entry | Gap]
 Entries: TypeAlias = list[Entry]
-
-
-class _Step(NamedTuple):
-    """One request of a walk through folders: a folder to list, or a key whose metadata to get."""
-
-    path: str
-    is_folder: bool
 
 
 class Kv2Store(KvMount):
@@ -163,45 +157,32 @@ class Kv2Store(KvMount):
 
         A key whose metadata we may not see has no version; its value then has to tell whether it changed.
         """
-        found = await (self._scan if recursive else self._one_level)(prefix, metadata=metadata)
-        if found is not None:
-            if not found:
-                await self._confirm()
-            while found:
-                yield found.pop()
-            return
+        wanted = Selection([folder_rule(prefix, recursive=recursive)])
+        async for found in self.select(wanted, metadata=metadata):
+            yield found
 
-        async def look(step: _Step) -> tuple[Found, list[_Step]]:
-            path, is_folder = step
-            if not is_folder:
-                return await self._entry(path, metadata=metadata), []
-            try:
-                folder = await self._listing.folder(path)
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                if path == prefix:
-                    raise
-                return [Gap(path, error.code, error.message)], []
-            if path == prefix and not (folder.keys or folder.folders):
-                await self._confirm()
-            more = [_Step(key, is_folder=False) for key in folder.keys]
-            if recursive:
-                more += [_Step(name, is_folder=True) for name in folder.folders]
-            return [], more
+    async def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """The same of what is wanted, and of no folder besides."""
+        listing = self._listing
+        ways = Ways(
+            Way(lambda folder: self._scan(folder, metadata=metadata), listing.scan_is_closed),
+            Way(lambda folder: self._one_level(folder, metadata=metadata), listing.details_are_closed),
+            lambda key, listed: self._entry(key, metadata=metadata, listed=listed),
+            self._confirm,
+            looks=True,
+        )
+        async for found in walk(wanted, listing, ways, width=self._transport.width):
+            yield found
 
-        async for result in spread([_Step(prefix, is_folder=True)], look, width=self._transport.width):
-            yield result
-
-    async def _entry(self, key: str, *, metadata: bool) -> Found:
+    async def _entry(self, key: str, *, metadata: bool, listed: bool) -> Found:
         try:
             entry = await self._look(key, metadata=metadata)
         except CredentialsRefused:
             raise
         except AccessDenied as error:
-            if metadata:
-                # A query may select by metadata, and we cannot tell whether it would select this one.
-                return [Gap(key, error.code, error.message)]
+            if metadata or not listed:
+                # A query may select by metadata, and we cannot tell whether it would select this one, or it is there.
+                return [Gap(key, error.code, error.message, is_key=True)]
             return [Entry(key)]
         return [entry] if entry is not None else []
 

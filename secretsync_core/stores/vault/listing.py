@@ -67,6 +67,19 @@ class Listing:
         self._without_details = False
         self._details_denied: set[str] = set()
 
+    @property
+    def store(self) -> str:
+        """The SecretStore's name."""
+        return self._transport.store
+
+    def scan_is_closed(self, folder: str) -> bool:
+        """Whether a SCAN of this folder is known to be of no use, because the server has none or denies it."""
+        return self._without_scan or folder in self._scan_denied
+
+    def details_are_closed(self, folder: str) -> bool:
+        """The same of a listing with details."""
+        return self._without_details or folder in self._details_denied
+
     def _request(self, folder: str) -> Request:
         transport = self._transport
         action = f"list {folder}" if folder else "list its top folder"
