@@ -149,12 +149,17 @@ class Rule:
 
     def admits(self, key: str) -> bool:
         """The same for a key that the path is known to stand for."""
-        if any(glob.covers(key) for glob in self.globs):
-            return False
+        # Asked for every key of every run: loops are twice as quick as generators here.
+        for glob in self.globs:
+            if glob.covers(key):
+                return False
         relative = key[len(self.pattern.folder) :]
         if self.include is not None and not self.include.found(relative):
             return False
-        return not any(each.found(relative) for each in self.exclude)
+        for each in self.exclude:  # noqa: SIM110
+            if each.found(relative):
+                return False
+        return True
 
     def enters(self, folder: str) -> bool:
         """Whether it may select something in this folder (ending in ``/``; empty for the top) or below it."""

@@ -209,3 +209,24 @@ async def test_a_kubernetes_source_is_really_asked(tmp_path: Path, kube: KubeApi
     assert health["well"].requests["list"] == 1
     assert isinstance(health["refused"].error, AccessDenied)
     assert isinstance(health["gone"].error, StoreUnavailable)
+
+
+async def test_a_glob_is_asked_along_its_way(
+    tmp_path: Path, openbao: OpenBaoServer, api: Api, mount: Mount, make_token: MakeToken
+) -> None:
+    """A token that may list and look at what a query's globs lead to, and nothing between, is healthy."""
+    name = mount(openbao)
+    api.put(name, "teams/a/prod/db", {"v": "1"})
+    policy = f"""
+path "{name}/metadata/teams/+/prod/*" {{ capabilities = ["list", "read"] }}
+path "{name}/data/teams/+/prod/*" {{ capabilities = ["read"] }}
+path "{name}/metadata/apps/+/db" {{ capabilities = ["read"] }}
+"""
+    token = make_token(openbao, policy)
+    for path in ("teams/*/prod/**", "teams/*/prod/*", "apps/*/db"):
+        stores = {"source": vault(openbao, name, token), "dest": {"memory": {}}}
+        health = await look(documents(tmp_path, stores, {"query": {"path": path}}))
+        assert health["source"].error is None, (path, health["source"].error)
+    stores = {"source": vault(openbao, name, token), "dest": {"memory": {}}}
+    health = await look(documents(tmp_path, stores, {"query": {"path": "teams/*/dev/**"}}))
+    assert isinstance(health["source"].error, AccessDenied)

@@ -13,7 +13,12 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.run import widening
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.run.items import build_plan
+from secretsync_core.run.listings import Question
+from secretsync_core.run.look import listing_of
+from secretsync_core.run.opening import OpenStores
 from secretsync_core.run.watch import Sight, Watch
+from secretsync_core.run.widening import Widening
+from secretsync_core.schema.job import QuerySelector
 from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -266,6 +271,10 @@ async def test_together_is_as_by_itself(world: World, monkeypatch: pytest.Monkey
     def query() -> str:
         recursive = rng.choice(["true", "false"])
         metadata = rng.choice(["", ", metadata: {team: x}"]) if rng.random() < 0.3 else ""
+        if rng.random() < 0.25:
+            glob = rng.choice(["a/*", "*/a/**", "**/b/k", "?/", "b/*/l"])
+            exclude = rng.choice(["", ", exclude: ['c/a']", ", exclude: ['**/k']"])
+            return f"{{path: '{glob}'{exclude}{metadata}}}"
         return f"{{path: '{rng.choice(folders)}', recursive: {recursive}{metadata}}}"
 
     plans = [
@@ -284,3 +293,11 @@ async def test_together_is_as_by_itself(world: World, monkeypatch: pytest.Monkey
         alone = (await _look(world, [name]))[name]
         assert together[name].touched == alone.touched
         assert sorted(together[name].errors) == sorted(alone.errors)
+
+
+def test_who_asks_for_chosen_folders_is_not_asked_for_more() -> None:
+    """However many queries with globs there are, no listing of the folder above them takes their place."""
+    asked = [listing_of("src", QuerySelector(path=f"team-{number}/*/prod/**")) for number in range(20)]
+    assert all(listing.selective for listing in asked)
+    arranged = Widening().arrange({listing: Question(listing) for listing in asked}, OpenStores())
+    assert sorted(question.listing for question in arranged) == sorted(asked)

@@ -204,3 +204,21 @@ def test_opposite_jobs_are_warned_of(tmp_path: Path) -> None:
         "}}\n", "}, keyTransform: [{prefix: y/}]}\n"
     )
     assert warnings(tmp_path, stores + there + one_way) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "transform", "feeds"),
+    [
+        ("path: 'teams/*/prod/**'", "prefix: copy/", False),
+        ("path: '**/prod/**'", "prefix: copy/", True),
+        ("path: '**/prod/**', exclude: [copy]", "prefix: copy/", False),
+        ("path: 'teams/*/*'", "regexp: {source: '^teams/([^/]*)/', target: 'teams/copy/$1-'}", True),
+        ("path: 'teams/team-*/*'", "regexp: {source: '^teams/([^/]*)/', target: 'teams/copy/$1-'}", False),
+        ("path: 'teams/*/db'", "replace: {characters: d, with: x}", False),
+    ],
+)
+def test_globs_are_tried_with_keys_that_they_take(tmp_path: Path, query: str, transform: str, feeds: bool) -> None:
+    """What a query with globs would make of keys that it takes is looked for among what it takes."""
+    plan = f"- {{name: q, query: {{{query}}}, keyTransform: [{{{transform}}}]}}"
+    found = errors(tmp_path, vault("one") + vault("two") + job(plan, source="one", dest="two"))
+    assert any(FEEDS in message for message in found) is feeds

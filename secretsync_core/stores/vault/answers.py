@@ -73,6 +73,8 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         return _client_error(request, status, text)
     if b"too large" in text and b"value" in text:
         return _too_large(request)
+    if b"relative path" in text and key is not None and ".." in key:  # HashiCorp Vault, of a key in KV version 1
+        return InvalidSecret(f"{store} refuses the key {key!r}", store=store, key=key, hint="it takes no '..' in a key")
     if b"sealed" in text:
         return StoreUnavailable(f"{store} is sealed", store=store, key=key, hint="unseal it")
     return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
