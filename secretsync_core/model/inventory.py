@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.errors import InvalidSecret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,6 +44,11 @@ class Gap(NamedTuple):
     code: str  # the code of the error that hid it
     message: str
     is_key: bool = False
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it is something that has a name and no key."""
+        return self.is_key and self.code == InvalidSecret.code
 
 
 def display_version(token: str | None) -> str:

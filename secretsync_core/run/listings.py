@@ -186,8 +186,8 @@ class _Answers:
             try:
                 for entry in entries:
                     question.tell(entry)
-                for gap in self._gaps:  # single names, each of its own
-                    if gap.is_key:
+                for gap in self._gaps:
+                    if gap.is_nameless:
                         question.tell(gap)
             except SecretSyncError as error:  # the others have to be told too
                 question.fail(error)
@@ -205,8 +205,8 @@ def _folders(key: str) -> Iterator[str]:
 
 
 def _touch(gap: Gap, prefix: str) -> bool:
-    """Whether what a gap hides may be below a prefix. A single name is told of, for asking again tells no more."""
-    if gap.is_key:
+    """Whether what a gap hides may be below a prefix. Of a name that is no key nobody is told more by asking again."""
+    if gap.is_nameless:
         return False
     hidden = gap.prefix
     folder = hidden if not hidden or hidden.endswith("/") else f"{hidden}/"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import InvalidSecret, SecretNotFound, SecretSyncError
+from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Reason
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.plan import SourceRef
@@ -82,7 +82,7 @@ class Taking:
         """Note that a listing has a hole, where something that part ``index`` selects may be in it."""
         if not Selection([self.rule(index)]).concerns(gap):
             return
-        if gap.is_key and gap.code == InvalidSecret.code and not (self.item.combined or self.item.split):
+        if gap.is_nameless and not (self.item.combined or self.item.split):
             self._nameless.append(gap)
         else:
             self._gaps.append(gap)

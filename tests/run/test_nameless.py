@@ -9,6 +9,7 @@ import pytest
 
 from run.world import actions, counted, reasons
 from secretsync_core.model.inventory import Gap
+from secretsync_core.run.watch import Watch
 
 if TYPE_CHECKING:
     from run.world import World
@@ -131,3 +132,19 @@ async def test_folders_of_files_are_passed_without_being_read(world: World) -> N
     finally:
         (root / "a").chmod(0o700)
         (root / "b" / "dev").chmod(0o700)
+
+
+async def test_sensors_ask_no_more_for_it(world: World) -> None:
+    """An odd name is told along with the answer that others share: no folder is asked for again because of it."""
+    await world.seed("src", {"prod/ok": {"v": "1"}})
+    world.job(
+        "- {name: all, query: {recursive: true}}\n- {name: prod, query: {path: prod}, keyTransform: [{prefix: p/}]}"
+    )
+    world.fault("src").gap("list", ODD)
+    await world.sync()
+    faults = world.fault("src")
+    before = faults.calls["list"]
+    documents = world.documents
+    sights = await Watch().look([documents.jobs["job"]], documents, world.ledger, environ={})
+    assert (sights["job"].touched, sights["job"].errors) == ({}, [])
+    assert faults.calls["list"] == before + 1
