@@ -67,6 +67,8 @@ class StoreLimits:
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
+        misnomers: an RE2 expression for whole texts that name a secret there in another way, and are no keys.
+        misnomers_rule: what to write in their place, for the error.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
@@ -85,6 +87,8 @@ class StoreLimits:
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""
+    misnomers: str | None = None
+    misnomers_rule: str = ""
     reserved: str | None = None
     reserved_rule: str = ""
     exact_numbers: bool = True
