@@ -12,6 +12,7 @@ from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     ConditionalWriter,
+    CreationChecker,
     Creator,
     Deleter,
     Lister,
@@ -57,6 +58,7 @@ class Halves:
 
     __slots__ = (
         "conditional",
+        "creation",
         "creator",
         "deleter",
         "facts",
@@ -81,6 +83,7 @@ class Halves:
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.positioned = store if isinstance(store, Positioned) else None
+        self.creation = store if isinstance(store, CreationChecker) else None
 
 
 @dataclass(slots=True)

@@ -87,14 +87,14 @@ def unauthorized() -> Refused:
     return Refused(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, resource: str, namespace: str | None, name: str) -> Refused:
+def forbidden(user: str, verb: str, resource: str, namespace: str | None, name: str, group: str = "") -> Refused:
     """403 of what RBAC does not grant."""
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     what = f'{resource} "{name}"' if name else resource
     return Refused(
         403,
         "Forbidden",
-        f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "" {where}',
+        f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" {where}',
         details={"kind": resource, **({"name": name} if name else {})},
     )
 

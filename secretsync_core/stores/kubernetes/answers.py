@@ -23,6 +23,7 @@ from secretsync_core.errors import (
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import retry_after
 from secretsync_core.stores.kubernetes.denials import NOT_SAID, By, Denial, denial_in
+from secretsync_core.stores.kubernetes.types import NEEDED
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -232,10 +233,11 @@ def no_namespace(store: str, namespace: str, key: str | None = None) -> StoreErr
     )
 
 
-def namespace_ending(store: str, namespace: str, key: str | None = None) -> StoreError:
-    """The error for a namespace that is on its way out."""
+def namespace_ending(store: str, namespace: str, key: str | None = None, *, empty: bool = False) -> StoreError:
+    """The error for a namespace that is on its way out; ``empty``: nothing was found there."""
+    what = "shows nothing" if empty else "takes nothing new"
     return StoreError(
-        f"{store} takes nothing new in the namespace {namespace}: it is being deleted",
+        f"{store} {what} in the namespace {namespace}: it is being deleted",
         store=store,
         key=key,
         hint="wait until it is gone and create it anew, or "
@@ -248,7 +250,7 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
     store, key = request.store, request.key
     blamed = {cause.field: cause.reason for cause in said.causes}
     required = [field for field, reason in blamed.items() if reason == "FieldValueRequired"]
-    missing = sorted(name for name in _NEEDED if any(field.endswith(f"[{name}]") for field in required))
+    missing = sorted(name for name in NEEDED if any(field.endswith(f"[{name}]") for field in required))
     if blamed.get("data") == "FieldValueTooLong":
         why, hint = "it is too large", "leave fields out by a valueTransform, or split it"
     elif "FieldValueForbidden" in (blamed.get("data"), blamed.get("immutable")):
@@ -272,10 +274,6 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
         if blamed and not any(blamed):
             hint = "it names no field, so it is an admission policy: the audit log of the cluster says which"
     return InvalidSecret(f"{store} refuses {key}: {why}", store=store, key=key, hint=hint)
-
-
-_NEEDED = frozenset({"tls.crt", "tls.key", ".dockerconfigjson", ".dockercfg", "ssh-privatekey", "username", "password"})
-"""What the API server insists on in Secrets of the types that it knows."""
 
 
 def immutable(store: str, key: str | None) -> InvalidSecret:
