@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import RateLimited, SecretSyncError, StoreLost, StoreUnavailable
 from secretsync_core.stores.boundary import unexpected
-from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,8 +28,7 @@ class RetryPolicy:
         longest_wait: no backoff is longer than this.
         longest_retry_after: a store that asks us to wait longer than this is given up.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
-            store counts as lost: what follows fails at once instead of waiting its own turns out. So it does after so
-            many refusals of our credentials in a row that no other login could help.
+            store counts as lost: what follows fails at once instead of waiting its own turns out.
         time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
             long as it takes.
     """
@@ -68,20 +66,12 @@ class Gate:
         self._stop = stop
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
         self._served = 0
-        self._refused_in_a_row = 0
-        self._refusal: CredentialsRefused | None = None
         limit = self._policy.time_limit
         self._until = None if limit is None else asyncio.get_running_loop().time() + limit
 
     @property
     def lost(self) -> StoreLost | None:
         """Why the store counts as lost; ``None`` while it does not."""
-        if self._refusal is not None:
-            return StoreLost(
-                f"{self._refusal.message}, again and again: store {self._store} is given up in this run",
-                store=self._store,
-                hint=f"{self._refusal.hint or 'put it right'}; then sync again: what is done stays done",
-            )
         failed = max(self._failed_in_a_row.values(), default=0)
         if failed < self._policy.lost_after:
             return None
@@ -90,16 +80,6 @@ class Gate:
             store=self._store,
             hint="sync again when it answers; what is done stays done",
         )
-
-    def hear(self, failure: BaseException) -> None:
-        """Take note of what the store raised in the end, after whatever it tried.
-
-        Credentials that are refused then are not this secret's affair, and asking for the next one is of no use.
-        """
-        if isinstance(failure, CredentialsRefused):
-            self._refused_in_a_row += 1
-            if self._refused_in_a_row >= self._policy.lost_after:
-                self._refusal = failure  # for good: an answer to an older request may be under way still
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request within the limits; again, a bounded number of times, where its error is retryable.
@@ -142,8 +122,6 @@ class Gate:
             ahead = kind == "login"
             async with nullcontext() if ahead else self._slots:
                 await self._wait_for_turn(ahead=ahead)
-                if self.lost is not None:  # by now: many wait here at once
-                    continue
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 try:
                     result = await attempt()
@@ -152,8 +130,6 @@ class Gate:
                 else:
                     self._failed_in_a_row[kind] = 0
                     self._served += 1
-                    if not ahead:  # a login proves nothing of what it gives
-                        self._refused_in_a_row = 0
                     return result
             unanswered = unanswered or failure.unanswered or isinstance(failure, StoreUnavailable)
             failure.unanswered = unanswered

@@ -211,7 +211,7 @@ async def open_named(
         gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
         opened.gates[name] = gate
         try:
-            context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost, gate.hear)
+            context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost)
             async with gate.in_time():
                 opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except SecretSyncError as error:

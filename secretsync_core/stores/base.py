@@ -58,7 +58,6 @@ class StoreContext:
         mark: what a secret that this store creates is to carry under :data:`MARK_KEY`, as a tag, a label or custom
             metadata: who created it. Empty: no mark is wanted. At most 63 letters, digits, ``-``, ``_`` and ``.``.
         mark_at_a_cost: marks are wanted also where one costs a request of its own.
-        hear: told by the registry of whatever the open store raises in the end. Nothing for a store to call.
     """
 
     name: str
@@ -67,7 +66,6 @@ class StoreContext:
     concurrency: int
     mark: str = ""
     mark_at_a_cost: bool = False
-    hear: Callable[[BaseException], None] | None = None
 
 
 @runtime_checkable

@@ -23,13 +23,11 @@ class Boundary:
     """
 
     # Any: a store is what its class says, and here that is not taken on trust.
-    __slots__ = ("_hear", "_name", "_store")
+    __slots__ = ("_name", "_store")
 
-    def __init__(self, store: Any, name: str, hear: Callable[[BaseException], None] | None = None) -> None:
-        """``hear`` is told of everything that is raised."""
+    def __init__(self, store: Any, name: str) -> None:
         self._store = store
         self._name = name
-        self._hear = hear
 
     async def call(self, method: str, is_right: Callable[[Any], bool], /, *args: Any) -> Any:
         """Await a method of the store, and give what it gives."""
@@ -41,7 +39,6 @@ class Boundary:
             if is_right(given):
                 return given
             failure = self._misfit(method)
-        self._tell(failure)
         try:
             raise failure
         finally:
@@ -71,7 +68,6 @@ class Boundary:
                         yield found
                     else:
                         failure = self._misfit(method)
-            self._tell(failure)
             raise failure
         finally:
             del failure
@@ -89,10 +85,6 @@ class Boundary:
         # What it listed is listed, and who left it does not wait for more.
         if not isinstance(failure, SecretSyncError):
             raise failure
-
-    def _tell(self, failure: BaseException) -> None:
-        if self._hear is not None:
-            self._hear(failure)
 
     def _misfit(self, method: str) -> StoreError:
         error = StoreError(f"store {self._name} gave something else than {method} is to give", store=self._name)

@@ -160,14 +160,12 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
     return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
-def hand_out(
-    store: object, name: str, permissions: Permissions, hear: Callable[[BaseException], None] | None = None
-) -> Store:
+def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
     The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, and what is brought back is looked at first, so these need both. ``hear`` is told of whatever the
-    handle raises. Raises StoreError for what is no store, and whatever looking at it raises.
+    and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is no
+    store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -186,7 +184,7 @@ def hand_out(
         allowed |= {Ability.MARK, Ability.UNDELETE}
     optional = ((Positioned, _HasPosition), (AccessChecker, _ChecksAccess), (CreationChecker, _ChecksCreation))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
-    return _handle_class(abilities & allowed, more)(Boundary(store, name, hear), facts)
+    return _handle_class(abilities & allowed, more)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:

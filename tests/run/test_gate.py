@@ -10,7 +10,6 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
 from secretsync_core.run.gate import Gate, RetryPolicy
-from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.canaries import canary, find_in
 
 if TYPE_CHECKING:
@@ -134,53 +133,6 @@ async def test_a_store_is_lost_after_some_failures_in_a_row() -> None:
         await gate("read", attempt)
     assert calls == []
     assert gate.lost is not None
-
-
-def _refusing(gate: Gate, times: int) -> None:
-    for _ in range(times):
-        gate.hear(CredentialsRefused("s refuses our credentials", hint="get new ones"))
-
-
-async def test_a_store_is_lost_when_credentials_are_refused_in_the_end() -> None:
-    """Three refusals that no other login could help, and nothing more is asked, whatever old answers still come in."""
-    gate = _gate()
-    _refusing(gate, 2)
-    gate.hear(AccessDenied("a policy denies this one"))
-    assert gate.lost is None
-    await gate("login", _failing()[1])  # which proves nothing
-    _refusing(gate, 1)
-    assert gate.lost is not None
-    assert gate.lost.message.startswith("s refuses our credentials, again and again")
-    assert gate.lost.hint.startswith("get new ones")
-    calls, attempt = _failing()
-    with pytest.raises(StoreLost):
-        await gate("read", attempt)
-    assert calls == []
-
-
-async def test_credentials_that_work_in_between_are_not_given_up() -> None:
-    """A request that succeeds shows that credentials are taken, and the count begins anew."""
-    gate = _gate()
-    _refusing(gate, 2)
-    await gate("read", _failing()[1])
-    _refusing(gate, 2)
-    assert gate.lost is None
-
-
-async def test_a_request_in_the_line_of_a_store_that_is_lost_meanwhile_is_not_made() -> None:
-    """Those that wait for their turn when the store is given up are refused when it comes."""
-    gate = _gate(concurrency=1)
-    calls, attempt = _failing()
-
-    async def last() -> str:
-        await asyncio.sleep(0)
-        _refusing(gate, 3)
-        raise AccessDenied("no")
-
-    first, second = await asyncio.gather(gate("read", last), gate("read", attempt), return_exceptions=True)
-    assert isinstance(first, AccessDenied)
-    assert isinstance(second, StoreLost)
-    assert calls == []
 
 
 @pytest.mark.parametrize("answer", [None, AccessDenied("no")])
