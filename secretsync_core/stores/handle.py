@@ -7,21 +7,22 @@ or gives passes the :mod:`~secretsync_core.stores.boundary` on its way out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
+from secretsync_core.model.access import Access, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Positioned, Store, abilities_of
+from secretsync_core.stores.base import AccessChecker, Positioned, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
 READING = frozenset({Ability.READ, Ability.LIST})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
@@ -123,6 +124,16 @@ class _HasPosition(_Handle):
         return found
 
 
+class _ChecksAccess(_Handle):
+    __slots__ = ()
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        # What nobody asked for is not to decide about anything.
+        asked = frozenset(wanted)
+        found: Sequence[Missing] = await self._boundary.call("check_access", _is_missing_of(asked), wanted)
+        return found
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -136,11 +147,10 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
-    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
-    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
-    return type("StoreHandle", bases, {"__slots__": ()})
+    bases = (*(_MIXINS[ability] for ability in Ability if ability in abilities), *more)
+    return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
 def hand_out(store: object, name: str, permissions: Permissions) -> Store:
@@ -165,8 +175,9 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    positioned = isinstance(store, Positioned)
-    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
+    optional = ((Positioned, _HasPosition), (AccessChecker, _ChecksAccess))
+    more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
+    return _handle_class(abilities & allowed, more)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:
@@ -197,6 +208,16 @@ def _is_position(given: object) -> bool:
     numbers = (given.lowest, given.highest)
     told = _is(given.server, str) and (not given.server or is_token(given.server))
     return told and all(number is None or _is(number, int) for number in numbers)
+
+
+def _is_missing_of(asked: frozenset[Access]) -> Callable[[object], bool]:
+    def is_missing(given: object) -> bool:
+        return isinstance(given, Sequence) and all(
+            isinstance(each, Missing) and each.access in asked and _is(each.grant, str) and each.grant.isprintable()
+            for each in given
+        )
+
+    return is_missing
 
 
 def _is_mapping(given: object) -> bool:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from secretsync_core.errors import StoreError
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape
 from secretsync_core.model.place import Place
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -28,6 +30,7 @@ from secretsync_core.stores.handle import READING, WRITING, hand_out
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark", "undelete"}
@@ -122,3 +125,38 @@ async def test_a_version_that_the_ledger_cannot_hold_is_none(store: memory.Memor
     handle: Any = hand_out(store, "mem", Permissions.READ_WRITE)
     with pytest.raises(StoreError, match="something else than write is to give"):
         await handle.write("a", SecretValue({"value": "x"}))
+
+
+@pytest.mark.parametrize("permissions", Permissions)
+async def test_what_is_missing_can_be_asked_whatever_is_permitted(
+    store: memory.MemoryStore, permissions: Permissions
+) -> None:
+    """A store that tells what it would refuse does so behind every handle; others have no such method."""
+    assert not isinstance(hand_out(store, "mem", permissions), AccessChecker)
+    asked = [Access(Act.UPDATE, "a")]
+    handle = hand_out(_Telling([Missing(asked[0], "update on a")]), "mem", permissions)
+    assert isinstance(handle, AccessChecker)
+    assert await handle.check_access(asked) == [Missing(asked[0], "update on a")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, [Missing(Access(Act.UPDATE, "b"), "x")], [Missing(Access(Act.UPDATE, "a"), "two\nlines")], ["update"]],
+    ids=["nothing", "not asked for", "two lines", "a text"],
+)
+async def test_what_is_missing_is_what_was_asked(store: memory.MemoryStore, given: Any) -> None:
+    """A store that names something else as missing, or in another form, is told as a fault of the store."""
+    handle: Any = hand_out(_Telling(given), "mem", Permissions.READ_WRITE)
+    with pytest.raises(StoreError, match="something else than check_access is to give"):
+        await handle.check_access([Access(Act.UPDATE, "a")])
+
+
+class _Telling(memory.MemoryStore):
+    """A store that tells what it would refuse."""
+
+    def __init__(self, missing: Any) -> None:
+        super().__init__(Shape.FIELDS, StoreContext("memory", CountingGate(), {}, 1))
+        self._missing = missing
+
+    async def check_access(self, wanted: Sequence[Access]) -> Any:
+        return self._missing

@@ -13,6 +13,7 @@ from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import demands_of_kv1
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
@@ -20,9 +21,11 @@ from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
+    from secretsync_core.model.access import Access
     from secretsync_core.model.place import Place
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Received, Transport
 
@@ -135,6 +138,9 @@ class Kv1Store(KvMount):
         answer = await self._transport.call("write", "POST", path, request, encode(fields, self.facts, key))
         if answer.status not in (200, 204):
             self._refused(request, answer)
+
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        return demands_of_kv1(wanted)
 
     async def delete(self, key: str) -> None:
         """Delete the secret for good."""

@@ -15,6 +15,7 @@ from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import demands_of_kv2
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
@@ -24,9 +25,11 @@ from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_ti
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
+    from secretsync_core.model.access import Access
     from secretsync_core.model.place import Place
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.marks import Marking
     from secretsync_core.stores.vault.transport import Received, Transport
@@ -265,6 +268,9 @@ class Kv2Store(KvMount):
         if isinstance(answer, Answer):
             self._refused(request, answer)
         return answer
+
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        return demands_of_kv2(wanted, marks=self._marking.on_creation)
 
     async def delete(self, key: str) -> None:
         """Delete the latest version; ``undelete`` on the server brings it back."""

@@ -9,15 +9,20 @@ from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.vault.access import missing
 from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.detect import kv_version
-from secretsync_core.stores.vault.keys import check, encoded
+from secretsync_core.stores.vault.keys import can_hold, check, encoded
 from secretsync_core.stores.vault.listing import absent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.model.position import Position
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Answer, Transport
 
@@ -48,6 +53,15 @@ class KvMount:
     async def position(self) -> Position | None:
         """Which cluster answered, and how far its active node had got; asks for nothing."""
         return self._transport.course.position
+
+    async def check_access(self, wanted: Sequence[Access]) -> list[Missing]:
+        """What our token's policies would refuse, by one request; nothing where it may not ask."""
+        held = [access for access in wanted if can_hold(access.key.rstrip("/"))]
+        return await missing(self._transport, list(self._demands(held)))
+
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        """What accesses take in this version."""
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Give the token back, where we logged in for it, and close every connection."""
