@@ -164,7 +164,7 @@ async def test_a_mount_in_a_namespace_below(
     api.namespace = f"{above}/{below}"
     api.call("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "1"}})
     api.call("POST", "sys/mounts/kv2", {"type": "kv", "options": {"version": "2"}})
-    pinned = {} if version is None else {"kvVersion": version}
+    pinned: Any = {} if version is None else {"kvVersion": version}
     for namespace in (above, f"/{above}/"):
         store = await vault_store_factory(mount=f"{below}/kv2", namespace=namespace, **pinned)
         await _until_ready(store)
