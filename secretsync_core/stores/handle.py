@@ -160,11 +160,12 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
     return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
-def hand_out(store: object, name: str, permissions: Permissions) -> Store:
+def hand_out(store: object, name: str, permissions: Permissions, gate: object = None) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
     The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is no
+    and written, and what is brought back is looked at first, so these need both. ``gate`` is what the store was opened
+    with: it is told where the store refuses our credentials. Raises StoreError for what is no
     store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
@@ -184,7 +185,7 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= {Ability.MARK, Ability.UNDELETE}
     optional = ((Positioned, _HasPosition), (AccessChecker, _ChecksAccess), (CreationChecker, _ChecksCreation))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
-    return _handle_class(abilities & allowed, more)(Boundary(store, name), facts)
+    return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
 
 def _is_secret(given: object) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape
 from secretsync_core.model.place import Place
@@ -27,6 +27,7 @@ from secretsync_core.stores.base import (
 )
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import READING, WRITING, hand_out
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
@@ -160,3 +161,24 @@ class _Telling(memory.MemoryStore):
 
     async def check_access(self, wanted: Sequence[Access]) -> Any:
         return self._missing
+
+
+async def test_refused_credentials_reach_the_gate(store: memory.MemoryStore) -> None:
+    """A gate that can give up is told, by any method, that the store refuses our credentials, and of nothing else."""
+    told: list[SecretSyncError] = []
+
+    class Gate(CountingGate):
+        def give_up(self, why: SecretSyncError) -> None:
+            told.append(why)
+
+    gate = Gate()
+    handle: Any = hand_out(
+        memory.MemoryStore(Shape.FIELDS, StoreContext("mem", gate, {}, 1)), "mem", Permissions.READ, gate
+    )
+    for error in (AccessDenied("no"), CredentialsRefused("expired")):
+        gate.close(error)
+        with pytest.raises(AccessDenied):
+            await handle.read("a")
+        with pytest.raises(AccessDenied):
+            await anext(handle.list("", recursive=True, metadata=False))
+    assert [each.message for each in told] == ["expired", "expired"]

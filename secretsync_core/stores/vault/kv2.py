@@ -15,7 +15,7 @@ from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
-from secretsync_core.stores.vault.access import demands_of_kv2
+from secretsync_core.stores.vault.access import ANY_NAME, demands_of_kv2
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
@@ -84,6 +84,7 @@ class Kv2Store(KvMount):
             if found.status == 404:
                 await self._gone(request, found)
             self._refused(request, found)
+        self._pin.prove()
         if version is not None and found.version is not None and found.version.partition("@")[0] != str(int(version)):
             raise malformed(request, f"it gave another version than {version}")
         return found
@@ -156,9 +157,10 @@ class Kv2Store(KvMount):
         found = await self._transport.ask("stat", "GET", path, request, parse)
         if isinstance(found, Answer):
             if found.status == 404 and absent(found.body):
-                await self._confirm()
+                await self._confirm(key)
                 return None
             self._refused(request, found)
+        self._pin.prove()
         return found
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
@@ -169,7 +171,7 @@ class Kv2Store(KvMount):
         found = await (self._scan if recursive else self._one_level)(prefix, metadata=metadata)
         if found is not None:
             if not found:
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             while found:
                 yield found.pop()
             return
@@ -187,7 +189,7 @@ class Kv2Store(KvMount):
                     raise
                 return [Gap(path, error.code, error.message)], []
             if path == prefix and not (folder.keys or folder.folders):
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             more = [_Step(key, is_folder=False) for key in folder.keys]
             if recursive:
                 more += [_Step(name, is_folder=True) for name in folder.folders]
@@ -262,6 +264,7 @@ class Kv2Store(KvMount):
         if options:
             body["options"] = options
         path = self._path("data/", key)
+        await self._pin.before_write(key)
         return await self._transport.ask("write", "POST", path, request, _token, encode(body, self.facts, key))
 
     def _written(self, request: Request, answer: str | Answer) -> str:
@@ -275,7 +278,9 @@ class Kv2Store(KvMount):
     async def delete(self, key: str) -> None:
         """Delete the latest version; ``undelete`` on the server brings it back."""
         request = self._request("delete", key)
-        answer = await self._transport.call("delete", "DELETE", self._path("data/", key), request)
+        path = self._path("data/", key)
+        await self._pin.before_write(key)
+        answer = await self._transport.call("delete", "DELETE", path, request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
-from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.errors import SecretNotFound
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.vault.access import missing
 from secretsync_core.stores.vault.answers import Request
-from secretsync_core.stores.vault.detect import kv_version
 from secretsync_core.stores.vault.keys import can_hold, check, encoded
 from secretsync_core.stores.vault.listing import absent
+from secretsync_core.stores.vault.pin import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,15 +29,14 @@ if TYPE_CHECKING:
 class KvMount:
     """A KV engine at one mount, opened. Implements none of the abilities."""
 
-    version: ClassVar[int]
+    version: ClassVar[Literal[1, 2]]
     LIMITS: ClassVar[StoreLimits]
 
     def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
         self._transport = transport
         self._auth = auth
-        self._confirmed = confirmed
-        self._confirming = asyncio.Lock()
+        self._pin = Pin(transport, self.version, confirmed=confirmed)
         self.facts = StoreFacts(
             name=transport.store,
             provider="vault",
@@ -85,28 +83,9 @@ class KvMount:
         """Raise SecretNotFound for a 404 that says just that, and what fits for any other."""
         if not absent(answer.body):
             self._refused(request, answer)
-        await self._confirm()
+        await self._confirm(request.key or "")
         raise SecretNotFound(f"{request.key} is not in {request.store}", store=request.store, key=request.key)
 
-    async def _confirm(self) -> None:
-        """Before "nothing there" is believed of a pinned mount, make sure once that it runs the version of the pin.
-
-        The API of one version answers paths of the other with the same 404 as for a secret that never was.
-        """
-        if self._confirmed:
-            return
-        async with self._confirming:
-            if self._confirmed:
-                return
-            try:
-                found = (await kv_version(self._transport)).version
-            except AccessDenied:
-                found = None  # we may not know, which may be why it is pinned
-            if found not in (None, self.version):
-                raise StoreError(
-                    f"{self._transport.store} runs KV version {found} at {self._transport.mount!r},"
-                    f" and kvVersion pins {self.version}",
-                    store=self._transport.store,
-                    hint="leave kvVersion out, or correct it",
-                )
-            self._confirmed = True
+    async def _confirm(self, key: str) -> None:
+        """Before "nothing there" is believed of a pinned mount, make sure once that it runs the version of the pin."""
+        await self._pin.before_absence(key)
