@@ -12,6 +12,7 @@ from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     ConditionalWriter,
+    CreationChecker,
     Creator,
     Deleter,
     Lister,
@@ -57,6 +58,7 @@ class Halves:
 
     __slots__ = (
         "conditional",
+        "creation",
         "creator",
         "deleter",
         "facts",
@@ -81,6 +83,7 @@ class Halves:
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.positioned = store if isinstance(store, Positioned) else None
+        self.creation = store if isinstance(store, CreationChecker) else None
 
 
 @dataclass(slots=True)
@@ -147,10 +150,14 @@ class OpenStores:
         """The abilities of every open store, as its permissions leave them."""
         return {name: abilities_of(halves.store) for name, halves in self.stores.items()}
 
-    @property
-    def losses(self) -> list[ItemError]:
-        """The stores that were lost on the way, as errors of the job as a whole."""
-        return [job_error(gate.lost) for gate in self.gates.values() if gate.lost is not None]
+    def losses(self, told: Iterable[ItemError]) -> list[ItemError]:
+        """The stores that were lost on the way, as errors of the job as a whole, unless ``told`` says the same."""
+        said = {error.message for error in told}
+        return [
+            job_error(gate.lost)
+            for gate in self.gates.values()
+            if gate.lost is not None and not (gate.refused is not None and job_error(gate.refused).message in said)
+        ]
 
     @property
     def requests(self) -> dict[str, dict[str, int]]:

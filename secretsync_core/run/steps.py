@@ -124,7 +124,8 @@ async def plan(
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
             changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
             changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests,
+            errors = [*found.errors, *opened.losses(found.errors)]
+            return Planned(job.name, changes, [*told, *found.idle, *refused], errors, opened.requests,
                            list(found.orphans))  # fmt: skip
     finally:
         if recorder is not None:
@@ -212,6 +213,7 @@ async def check(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
                 since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
+            done.report.errors += opened.losses(done.report.errors)
             done.report.requests = opened.requests
             done.report.finished = time.time()
     finally:
@@ -642,7 +644,7 @@ async def _close(run: Run, report: Report, of_steps: Collection[Mapping[str, Map
 
 
 def _sum_up(run: Run, report: Report) -> None:
-    report.errors += run.opened.losses
+    report.errors += run.opened.losses(report.errors)
     report.requests = run.opened.requests
     report.stopped = run.stop.is_set()
     report.finished = time.time()

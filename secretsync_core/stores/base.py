@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from secretsync_core.model.capabilities import Ability, StoreFacts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
+    from secretsync_core.errors import SecretSyncError
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
@@ -42,6 +44,15 @@ class RequestGate(Protocol):
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request, again if it may be, and give what it gave."""
+        ...
+
+
+@runtime_checkable
+class GivesUp(Protocol):
+    """A gate that can be told that its store refused our credentials for good. Stores need not know of it."""
+
+    def give_up(self, why: SecretSyncError) -> None:
+        """Let no request through any more: each would be refused like this one."""
         ...
 
 
@@ -188,6 +199,18 @@ class Undeleter(Store, Protocol):
 
 
 @runtime_checkable
+class CreationChecker(Store, Protocol):
+    """Knows what would keep a secret from being created, besides its value and our rights. Optional: ``plan`` asks."""
+
+    async def check_create(self, key: str) -> None:
+        """Raise what a write would raise that creates this secret: that its namespace is not there, say.
+
+        Changes nothing. Called for each secret that a plan would create, so what holds for many is asked once.
+        """
+        ...
+
+
+@runtime_checkable
 class Positioned(Store, Protocol):
     """Knows from the answers that it had so far who answered, and how far that server had got.
 
@@ -197,6 +220,25 @@ class Positioned(Store, Protocol):
 
     async def position(self) -> Position | None:
         """The position so far; None where no answer has told any. Asks the server for nothing."""
+        ...
+
+
+@runtime_checkable
+class AccessChecker(Store, Protocol):
+    """Knows what it would let us do, without our doing it. Optional: ``health`` and ``plan`` ask, where it is there."""
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Those of ``wanted`` that the store would refuse, and what to grant; empty where it would refuse none.
+
+        Reads no value and changes nothing. Only what the store says for sure is Missing: what it does not tell, because
+        we may not ask, or because it has no such question, is left out. So an empty answer is no promise.
+
+        ``wanted`` has up to 100 accesses, the most telling first, and each goes with an ability that the store has. A
+        store that asks for all of them in one request does so; one that must ask one by one asks for some, such as the
+        first of each act in each folder, in no more than ten requests. Counted by the gate as ``stat``.
+
+        Raises what keeps us from asking at all: StoreUnavailable, or credentials that are refused.
+        """
         ...
 
 

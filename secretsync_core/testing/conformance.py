@@ -40,12 +40,14 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -138,6 +140,10 @@ def _deleter(store: Store) -> Deleter:
 
 def _undeleter(store: Store) -> Undeleter:
     return store if isinstance(store, Undeleter) else pytest.skip("the store keeps nothing that was deleted")
+
+
+def _checker(store: Store) -> AccessChecker:
+    return store if isinstance(store, AccessChecker) else pytest.skip("the store does not say what it would permit")
 
 
 def _at(store: Store) -> Layout:
@@ -256,6 +262,14 @@ class StoreConformance:
     @pytest.fixture
     def marked(self) -> Store | None:
         """Another handle on the data of ``store``, opened with ``marked_context``; ``None``: there are no marks."""
+        return None
+
+    @pytest.fixture
+    def read_only(self) -> Store | None:
+        """Another handle on the data of ``store``, whose credentials may list, look and read, and no more.
+
+        For stores with ``check_access``. ``None``: such credentials are not to be had.
+        """
         return None
 
     @pytest.fixture
@@ -836,6 +850,51 @@ class StoreConformance:
         with pytest.raises(SecretNotFound):
             await marker.mark(_at(store)("absent"))
 
+    # -- what it would permit
+
+    async def test_what_it_permits_is_not_missing(self, store: Store, seed: Seed, gate: CountingGate) -> None:
+        """Asked for all that it can do, a store that permits it misses nothing; it changes nothing and asks little."""
+        checker, at = _checker(store), _at(store)
+        await seed(at("a/b"), sample(store.facts.shape))
+        before = await _stat(store, [at("a/b"), at("new")]) if isinstance(store, Reader) else {}
+        asked = gate.total
+        assert list(await checker.check_access(_accesses(store))) == []
+        assert gate.total - asked <= 10, "check_access makes more than ten requests"
+        assert list(await checker.check_access([])) == []
+        if isinstance(store, Reader):
+            assert await _stat(store, [at("a/b"), at("new")]) == before
+            await _assert_holds(store, at("a/b"), sample(store.facts.shape))
+
+    async def test_what_it_would_refuse_is_missing(self, store: Store, seed: Seed, read_only: Store | None) -> None:
+        """What it says to be missing it refuses, and says what to grant; what it permits is not missing."""
+        _checker(store)
+        if read_only is None:
+            pytest.skip("the subclass gives no fixture 'read_only'")
+        checker, key = _checker(read_only), _at(store)("a/b")
+        await seed(key, sample(store.facts.shape))
+        wanted = _accesses(read_only)
+        missing = list(await checker.check_access(wanted))
+        assert all(type(each) is Missing for each in missing)
+        assert {each.access for each in missing} <= set(wanted)
+        assert all(each.grant and each.grant.isprintable() for each in missing), "it does not say what to grant"
+        acts = {each.access.act for each in missing}
+        assert acts == {each.act for each in wanted} - {Act.LIST, Act.LOOK, Act.READ}
+        with pytest.raises(AccessDenied):
+            await _writer(read_only).write(key, sample(store.facts.shape, 1))
+        if isinstance(read_only, Deleter):
+            with pytest.raises(AccessDenied):
+                await read_only.delete(key)
+        if isinstance(store, Reader):
+            await _assert_holds(store, key, sample(store.facts.shape))
+
+    async def test_a_store_that_cannot_be_asked_says_so(self, store: Store, gate: CountingGate) -> None:
+        """Where it cannot be reached, check_access raises: nothing missing would say that all is well."""
+        checker = _checker(store)
+        gate.close(StoreUnavailable("down"))
+        with pytest.raises(StoreUnavailable):
+            await checker.check_access(_accesses(store))
+        gate.reopen()
+
     # -- deleting
 
     async def test_what_was_deleted_is_gone(self, store: Store, seed: Seed) -> None:
@@ -1138,6 +1197,21 @@ def _of_fields(shape: Shape, count: int) -> SecretValue:
 async def _none_or_written(writer: Writer, key: str) -> str | None:
     """Write the key named ``known``, and leave others absent."""
     return await writer.write(key, sample(writer.facts.shape)) if key.endswith("known") else None
+
+
+def _accesses(store: Store) -> list[Access]:
+    """Everything that a store with these abilities can be asked for."""
+    key, new, wanted = _at(store)("a/b"), _at(store)("new"), list[Access]()
+    folder = f"{key.rpartition('/')[0]}/" if "/" in key else ""
+    if isinstance(store, Lister):
+        wanted += [Access(Act.LIST, folder), Access(Act.LOOK, folder)]
+    if isinstance(store, Reader):
+        wanted += [Access(Act.LOOK, key), Access(Act.READ, key)]
+    if isinstance(store, Writer):
+        wanted += [Access(Act.UPDATE, key), Access(Act.CREATE, new)]
+    if isinstance(store, Deleter):
+        wanted.append(Access(Act.DELETE, key))
+    return wanted
 
 
 def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:

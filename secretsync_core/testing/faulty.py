@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.base import abilities_of
+from secretsync_core.stores.base import GivesUp, abilities_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
+    from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry
     from secretsync_core.secret import Secret, SecretValue
@@ -166,6 +167,11 @@ class FaultyGate:
             return result
 
         return await self._gate(kind, struck)
+
+    def give_up(self, why: SecretSyncError) -> None:
+        """Hand on that the store refuses our credentials."""
+        if isinstance(self._gate, GivesUp):
+            self._gate.give_up(why)
 
 
 class _Faulty:

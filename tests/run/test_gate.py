@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.model.report import may_heal
 from secretsync_core.run.gate import Gate, RetryPolicy
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.canaries import canary, find_in
 
 if TYPE_CHECKING:
@@ -133,6 +135,21 @@ async def test_a_store_is_lost_after_some_failures_in_a_row() -> None:
         await gate("read", attempt)
     assert calls == []
     assert gate.lost is not None
+
+
+async def test_a_store_that_refuses_our_credentials_is_lost() -> None:
+    """No request of any kind is made from then on; the error says what the first one said, and that no retry helps."""
+    gate = _gate()
+    gate.give_up(CredentialsRefused("s does not know our token", hint="put a new one in its place"))
+    gate.give_up(CredentialsRefused("another word"))
+    for kind in ("read", "login"):
+        calls, attempt = _failing()
+        with pytest.raises(StoreLost, match="store s is lost: s does not know our token") as raised:
+            await gate(kind, attempt)
+        assert calls == []
+        assert raised.value.hint == "put a new one in its place"
+        assert not may_heal(raised.value.code)
+    assert gate.requests == {}
 
 
 @pytest.mark.parametrize("answer", [None, AccessDenied("no")])

@@ -169,7 +169,9 @@ class World:
         store = await open_store(document, context)
         above = self.faults.get(document.name)
         # As the registry hands out a third party's store: whatever it raises comes out as an error of ours.
-        return hand_out(faulty(store, above), document.name, document.permissions) if above else store
+        if not above:
+            return store
+        return hand_out(faulty(store, above), document.name, document.permissions, context.gate)
 
     # -- Runs -----------------------------------------------------------------------------------------------------
 

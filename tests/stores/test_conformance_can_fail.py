@@ -123,6 +123,61 @@ WRONG = {
         """,
         ["test_what_was_deleted_comes_back_as_it_was"],
     ),
+    "misses what it permits": (
+        """
+        from secretsync_core.model.access import Missing
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                await self._run("stat", lambda: None)
+                return [Missing(each, "more") for each in wanted]
+        """,
+        ["test_what_it_permits_is_not_missing"],
+    ),
+    "takes an outage for permission": (
+        """
+        from secretsync_core.errors import StoreError
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                try:
+                    await self._run("stat", lambda: None)
+                except StoreError:
+                    pass
+                return []
+        """,
+        ["test_a_store_that_cannot_be_asked_says_so"],
+    ),
+    "tries what it is asked about": (
+        """
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                for act, key in wanted:
+                    if act == "create":
+                        await self.write(key, SecretValue({"a": "b"}))
+                return []
+        """,
+        ["test_what_it_permits_is_not_missing"],
+    ),
+    "permits nothing and does not say so": (
+        """
+        from secretsync_core.errors import AccessDenied
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                await self._run("stat", lambda: None)
+                return []
+        class TestReadOnly(StoreConformance):
+            @pytest.fixture
+            async def store(self, context):
+                memory.reset()
+                return Wrong(SHAPE, context)
+            @pytest.fixture
+            async def read_only(self, store, context):
+                class ReadOnly(Wrong):
+                    async def write(self, key, value):
+                        raise AccessDenied("no", key=key)
+                return ReadOnly(SHAPE, context)
+        """,
+        ["test_what_it_would_refuse_is_missing"],
+    ),
     "deletes by prefix": (
         """
         class Wrong(MemoryStore):

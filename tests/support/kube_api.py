@@ -1,8 +1,9 @@
 """A fake Kubernetes API server for Secrets and namespaces, because no real one can be had from a package registry.
 
 It was written after what a real apiserver 1.36 was seen to answer: versions, conflicts, refusals with their causes,
-pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``,
-which knows a real server. What it lacks: watches, server-side apply, dry runs, and every other resource::
+pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``, which
+knows a real server. It tells users their rights too. What it lacks: watches, server-side apply, dry runs, and every
+other resource::
 
     with KubeApi() as api:
         api.cluster.create_namespace("team-a")
@@ -30,7 +31,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from support.kube_cluster import Cluster
 from support.kube_discovery import PATHS
 from support.kube_forms import chosen, shown, shown_list
-from support.kube_protobuf import secret_of
+from support.kube_protobuf import object_of
+from support.kube_reviews import GROUP, REVIEWS, reviewed
 from support.kube_status import (
     Refused,
     bad_request,
@@ -82,6 +84,10 @@ class Rule:
 class _User:
     name: str
     rules: tuple[Rule, ...] | None  # None: everything
+
+    def may(self, verb: str, resource: str, namespace: str | None) -> bool:
+        """Whether a rule grants it."""
+        return self.rules is None or any(rule.grants(verb, resource, namespace) for rule in self.rules)
 
 
 @dataclass
@@ -218,6 +224,12 @@ class KubeApi:
         user = self._user(seen, common_name)
         if url.path == "/version" or (url.path in PATHS and user.rules != ()):
             return 200, PATHS[url.path]
+        if url.path == REVIEWS:
+            if seen.method != "POST":
+                raise no_method()
+            if user.rules == ():  # system:basic-user is for who is authenticated
+                raise forbidden(user.name, "create", "selfsubjectaccessreviews", None, "", GROUP)
+            return 201, reviewed(self._body(seen), user.may)
         route = _ROUTE.fullmatch(url.path)
         if route is None:
             raise no_path()
@@ -227,7 +239,7 @@ class KubeApi:
         resource = "namespaces" if "namespaces" in part else "secrets"
         namespace = part.get("namespace", part.get("itself"))
         name = part.get("name", part.get("itself", ""))
-        if user.rules is not None and not any(rule.grants(verb, resource, namespace) for rule in user.rules):
+        if not user.may(verb, resource, namespace):
             raise forbidden(user.name, verb, resource, namespace, name)
         form = chosen(seen.headers.get("accept", ""), listing=listing, partial=self.partial)
         given = self._body(seen)
@@ -252,7 +264,7 @@ class KubeApi:
         if len(body) > MAX_REQUEST:
             raise too_large()
         if kind == "application/vnd.kubernetes.protobuf":
-            return secret_of(body)
+            return object_of(body)
         if seen.method != "PATCH" and kind != "application/json":
             raise unsupported(kind)
         try:

@@ -12,6 +12,7 @@ from secretsync_core.model.place import Place
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.place import identity_of, role_of, server_of
 from secretsync_core.stores.aws.quiet import quiet
+from secretsync_core.stores.aws.surroundings import login_failure
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.places import sound
 from secretsync_core.stores.threads import close_threads
@@ -129,6 +130,11 @@ class Account:
                     return _Sealed(step())
                 except failures() as error:
                     failed = failure(request, error)
+                except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
+                    told = login_failure(self.store, error)
+                    if told is None:
+                        raise
+                    failed = told
             raise failed
 
         return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given

@@ -5,7 +5,7 @@ A body is looked at for a few known phrases and is never copied: some servers an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from secretsync_core.errors import (
     AccessDenied,
@@ -29,6 +29,10 @@ TOO_COMPLEX = b"due to high complexity"
 CAS_REQUIRED = b"check-and-set parameter required"
 NO_ROUTE = b"no handler for route"
 NO_NAMESPACE = b"namespace not found"
+VERSIONED = b"nvalid path for a versioned"  # what version 2 says of a path that only version 1 has
+NO_FIELDS = b"missing data fields"  # what version 1 says of a write of nothing
+NO_DATA = b"no data provided"  # what version 2 says of it
+NO_SUCH_NUMBER = b"ield validation failed"  # what version 2 says of a version that is no number
 
 
 class Request(NamedTuple):
@@ -44,6 +48,17 @@ class Request(NamedTuple):
     def protocol(self) -> str:
         """What the answer is to be."""
         return "Vault's protocol"
+
+
+def wrong_version(request: Request, found: Literal[1, 2] | None, *, pinned: bool) -> StoreError:
+    """The error for a mount that runs another version than it was asked by."""
+    said = f"kvVersion pins {1 if found == 2 else 2}" if pinned else "it was asked as version 1"
+    return StoreError(
+        f"{request.store} runs KV version {found} at {request.mount!r}, and {said}",
+        store=request.store,
+        key=request.key,
+        hint=f"leave kvVersion out of the SecretStore, or set it to {found}",
+    )
 
 
 def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
@@ -95,7 +110,9 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
             key=key,
             hint="split the secret, or raise max_request_json_strings in the server's listener",
         )
-    if b"missing data fields" in text:
+    if VERSIONED in text:
+        return wrong_version(request, 2, pinned=False)
+    if NO_FIELDS in text:
         return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
     if NO_ROUTE in text:
         return StoreError(

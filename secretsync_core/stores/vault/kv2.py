@@ -15,6 +15,7 @@ from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import ANY_NAME, demands_of_kv2
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
@@ -24,9 +25,11 @@ from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_ti
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
+    from secretsync_core.model.access import Access
     from secretsync_core.model.place import Place
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.marks import Marking
     from secretsync_core.stores.vault.transport import Received, Transport
@@ -81,6 +84,7 @@ class Kv2Store(KvMount):
             if found.status == 404:
                 await self._gone(request, found)
             self._refused(request, found)
+        self._pin.prove()
         if version is not None and found.version is not None and found.version.partition("@")[0] != str(int(version)):
             raise malformed(request, f"it gave another version than {version}")
         return found
@@ -153,9 +157,10 @@ class Kv2Store(KvMount):
         found = await self._transport.ask("stat", "GET", path, request, parse)
         if isinstance(found, Answer):
             if found.status == 404 and absent(found.body):
-                await self._confirm()
+                await self._confirm(key)
                 return None
             self._refused(request, found)
+        self._pin.prove()
         return found
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
@@ -166,7 +171,7 @@ class Kv2Store(KvMount):
         found = await (self._scan if recursive else self._one_level)(prefix, metadata=metadata)
         if found is not None:
             if not found:
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             while found:
                 yield found.pop()
             return
@@ -184,7 +189,7 @@ class Kv2Store(KvMount):
                     raise
                 return [Gap(path, error.code, error.message)], []
             if path == prefix and not (folder.keys or folder.folders):
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             more = [_Step(key, is_folder=False) for key in folder.keys]
             if recursive:
                 more += [_Step(name, is_folder=True) for name in folder.folders]
@@ -259,6 +264,7 @@ class Kv2Store(KvMount):
         if options:
             body["options"] = options
         path = self._path("data/", key)
+        await self._pin.before_write(key)
         return await self._transport.ask("write", "POST", path, request, _token, encode(body, self.facts, key))
 
     def _written(self, request: Request, answer: str | Answer) -> str:
@@ -266,10 +272,15 @@ class Kv2Store(KvMount):
             self._refused(request, answer)
         return answer
 
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        return demands_of_kv2(wanted, marks=self._marking.on_creation)
+
     async def delete(self, key: str) -> None:
         """Delete the latest version; ``undelete`` on the server brings it back."""
         request = self._request("delete", key)
-        answer = await self._transport.call("delete", "DELETE", self._path("data/", key), request)
+        path = self._path("data/", key)
+        await self._pin.before_write(key)
+        answer = await self._transport.call("delete", "DELETE", path, request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
 

@@ -30,12 +30,21 @@ SECONDS = (10, 60)  # to connect, to answer
 _BARE_DENIAL = b'["permission denied"]'  # what a token that is unknown gets; a policy's denial says "1 error occurred"
 
 
+def knows_no_token(body: bytes) -> bool:
+    """Whether a 403 is said of a token that the server does not know, or not any more, and not of a policy."""
+    return _BARE_DENIAL in body or b"invalid token" in body
+
+
 class Lease(NamedTuple):
-    """A token, the seconds it still lives (0: for ever), and whether it can be renewed."""
+    """A token, the seconds it still lives (0: for ever), whether it can be renewed, and for how many requests it is.
+
+    ``uses`` is None where their number is not limited.
+    """
 
     token: str
     seconds: float
     renewable: bool
+    uses: int | None = None
 
 
 class Logins:
@@ -86,7 +95,7 @@ class Logins:
         if status == 200:
             return self._lease("look up our token", body, "data")
         if status == 403:
-            if _BARE_DENIAL in body or b"invalid token" in body:
+            if knows_no_token(body):
                 return None
             return Lease(token, 0, renewable=False)  # it lives, and may not look at itself
         raise refusal(self._request("look up our token"), status, body, headers)
@@ -118,6 +127,7 @@ class Logins:
             found.text("client_token" if login else "id"),
             found.number("lease_duration" if login else "ttl"),
             "renewable" in found.fields and found.flag("renewable"),
+            (found.number("num_uses") or None) if login and "num_uses" in found.fields else None,
         )
 
     async def _call(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:
