@@ -11,6 +11,7 @@ from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -56,6 +57,7 @@ class Halves:
     """
 
     __slots__ = (
+        "checker",
         "conditional",
         "creator",
         "deleter",
@@ -80,6 +82,7 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.checker = store if isinstance(store, AccessChecker) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 
