@@ -58,6 +58,7 @@ REASONS: dict[str, str] = {
     Reason.NOT_RECORDED: "cannot go back",
     Reason.ADOPTED: "existed already, adopted",
     Reason.HELD: "held by another job",
+    Reason.NOT_PERMITTED: "would be refused",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.
@@ -70,6 +71,7 @@ REASONS: dict[str, str] = {
     "two-servers": "two servers answer for the store",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
+    "locked-out": "the store refuses our credentials",
 }
 
 DRIFTS: dict[Drift, str] = {

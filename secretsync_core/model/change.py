@@ -70,6 +70,7 @@ class Reason(StrEnum):
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     HELD = "held"  # another job holds it
     RELEASED = "released"  # an undo gives it back to its former owner
+    NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.orphans import Orphan
-    from secretsync_core.run.seen import Destination, SourceSeen
+    from secretsync_core.run.seen import Destination, SourceSeen, Unversioned
     from secretsync_core.run.targets import Targets
 
 
@@ -39,7 +39,7 @@ class ChangeSet:
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
     them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
     that were to be taken over and need not be: of use at a run's first look alone. ``orphans`` are copies
-    that nothing asks for and that stay.
+    that nothing asks for and that stay. ``unversioned`` are sources that hide versions; found for a plan alone.
     """
 
     changes: Sequence[Change] = ()
@@ -50,6 +50,7 @@ class ChangeSet:
     errors: Sequence[ItemError] = ()
     idle: Sequence[str] = ()
     orphans: Sequence[Orphan] = ()
+    unversioned: Sequence[Unversioned] = ()
 
 
 class Standing:

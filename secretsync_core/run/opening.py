@@ -11,6 +11,7 @@ from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     CreationChecker,
     Creator,
@@ -57,6 +58,7 @@ class Halves:
     """
 
     __slots__ = (
+        "checker",
         "conditional",
         "creation",
         "creator",
@@ -82,6 +84,7 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.checker = store if isinstance(store, AccessChecker) else None
         self.positioned = store if isinstance(store, Positioned) else None
         self.creation = store if isinstance(store, CreationChecker) else None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.model.access import Access, Act
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.keys import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from secretsync_core.errors import SecretSyncError
@@ -121,3 +123,26 @@ class Whereabouts(NamedTuple):
 
     reason: Reason
     error: SecretSyncError | None = None
+
+
+class Unversioned(NamedTuple):
+    """Secrets of one source whose versions it does not show: how many, and what would show them."""
+
+    store: str
+    secrets: int
+    looks: Sequence[Access]
+
+
+def find_unversioned(seen: Iterable[SourceSeen], facts: Mapping[str, StoreFacts]) -> list[Unversioned]:
+    """The sources that have versions and do not show some of them, so that every run has to read those values."""
+    counts: dict[str, int] = defaultdict(int)
+    looks: dict[str, dict[Access, None]] = defaultdict(dict)
+    for one in seen:
+        store = one.item.parts[0].store  # the parts of an item are of one store
+        hidden = sum(version is None for version in one.versions)
+        if hidden and store in facts and facts[store].versioned:
+            counts[store] += hidden
+            for part in one.item.parts:
+                key = folder(part.query.path) if part.query is not None else part.secret.key if part.secret else ""
+                looks[store][Access(Act.LOOK, key)] = None
+    return [Unversioned(store, counts[store], list(looks[store])) for store in looks]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
+from secretsync_core.run.access import ask_before
 from secretsync_core.run.adopting import told_of_refused
 from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.compare import Comparer, foresee
@@ -123,9 +124,14 @@ async def plan(
             # As the sync will: where a copy is refused, nothing of its item goes.
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
             changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
-            changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            errors = [*found.errors, *opened.losses(found.errors)]
-            return Planned(job.name, changes, [*told, *found.idle, *refused], errors, opened.requests,
+            merged = [(change.dest, change.key) for change in changes
+                      if change.action is Action.DELETE and await comparer.is_merged(change)]  # fmt: skip
+            asked = await ask_before(changes, found.unversioned, merged, opened)
+            changes = sorted(asked.changes, key=lambda change: (change.item, change.key, change.dest))
+            told += [*found.idle, *refused, *asked.warnings]
+            errors = [*found.errors, *asked.errors]
+            errors += opened.losses(errors)
+            return Planned(job.name, changes, told, errors, opened.requests,
                            list(found.orphans))  # fmt: skip
     finally:
         if recorder is not None:

@@ -331,7 +331,7 @@ async def test_a_value_that_does_not_fit(world: World, in_aws: InAws, region: Re
 
 
 async def test_a_session_that_expires(world: World, in_aws: InAws, region: Region, burst: Microburst) -> None:
-    """The token expires in the middle: what was done stays done, and after three refusals AWS is asked no more."""
+    """The token expires in the middle: what was done stays done, and AWS is asked no more."""
     in_aws("dst", STORE, endpointUrl=burst.address)
     world.job(ALL, deletionPolicy="Delete", maxDelete="100%", limits="{concurrency: 1}")
     await seed(world, 12)
@@ -339,13 +339,16 @@ async def test_a_session_that_expires(world: World, in_aws: InAws, region: Regio
     late = [f"app/{number:03}" for number in range(3, 12)]
     burst.rules({"operation": "CreateSecret", "body": f"contains(`{json.dumps(late)}`, Name)", "error": expired})
     report = await world.sync()
-    assert counted(report) == {"created": 3, "failed": 3, "not-reached": 6}
+    found = counted(report)
+    # One request is made between the refusal and the word that no other login helps.
+    assert found == {"created": 3, "failed": found["failed"], "not-reached": 9 - found["failed"]}
+    assert 1 <= found["failed"] <= 2
     assert set(codes(report).values()) == {"access-denied"}
     assert "expired" in report.failures[0].hint
-    assert burst.fired() <= 4
+    assert burst.fired() == found["failed"]
     (error,) = report.errors
     assert error.exit_code == 3
-    assert error.message == "dst refuses our credentials, again and again: store dst is given up in this run"
+    assert error.message == "store dst is lost: dst refuses our credentials"
     assert "expired" in error.hint
     burst.rules({"error": expired})
     report = await world.sync()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.kube_api import Rule
 
 from run.pair import UP
 from run.world import actions, counted
+from secretsync_core.errors import AccessDenied
 from secretsync_core.model.change import Reason
+from secretsync_core.run.health import check_stores, places
 
 if TYPE_CHECKING:
     from run.pair import Pair
@@ -113,3 +116,32 @@ async def test_a_source_namespace_that_is_being_deleted_deletes_nothing(pair: Pa
     report = await pair.down(**delete)
     assert "it is being deleted" in report.errors[0].message
     assert pair.get("back/a") == {"x": "1"}
+
+
+async def test_rights_that_a_destination_lacks(pair: Pair) -> None:
+    """A service account that may only get and list is told in plan and health what to grant, and writes nothing."""
+    for name in ("a", "b", "c"):
+        pair.put(f"app/{name}", {"x": "1"})
+    pair.create("app-c", {"x": b"1"})
+    pair.k8s(auth=f"{{token: {{value: {pair.kube.token(Rule({'get', 'list'}, 'team-a'))}}}}}")
+    pair.world.job(UP, source="bao", dest="k8s")
+    planned = await pair.world.plan()
+    refused = {change.key: change.detail for change in planned.changes if change.reason is Reason.NOT_PERMITTED}
+    assert refused == dict.fromkeys(("app-a", "app-b"), "grant create on secrets in the namespace team-a in k8s")
+    documents = pair.world.documents
+    (job,) = documents.jobs.values()
+    found = await check_stores(documents, {"k8s": places([job])["k8s"]}, environ={}, seconds=30)
+    (error,) = [each.error for each in found]
+    assert isinstance(error, AccessDenied)
+    assert "create on secrets in the namespace team-a" in f"{error.message} {error.hint}"
+    assert pair.kube.count("(POST|PUT|DELETE) /api/v1/") == 0
+
+
+async def test_a_plan_that_changes_nothing_asks_for_no_rights(pair: Pair) -> None:
+    """Where nothing is to be written, no review is asked for."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up()
+    pair.kube.requests.clear()
+    await pair.world.plan()
+    assert pair.kube.count("POST ") == 0
+    assert pair.kube.count("/api/v1/namespaces/team-a$") == 0

@@ -32,7 +32,7 @@ from support.kube_cluster import Cluster
 from support.kube_discovery import PATHS
 from support.kube_forms import chosen, shown, shown_list
 from support.kube_protobuf import object_of
-from support.kube_reviews import GROUP, REVIEWS, reviewed
+from support.kube_reviews import GROUP, REVIEWS, RULES, reviewed, rules_of
 from support.kube_status import (
     Refused,
     bad_request,
@@ -69,15 +69,17 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a user may do: verbs on a resource, in one namespace or (``None``) in all."""
+    """What a user may do: verbs on a resource, in one namespace or (``None``) in all; of some names, or of all."""
 
     verbs: frozenset[str] | set[str]
     namespace: str | None = None
     resource: str = "secrets"
+    names: frozenset[str] = frozenset()
 
-    def grants(self, verb: str, resource: str, namespace: str | None) -> bool:
+    def grants(self, verb: str, resource: str, namespace: str | None, name: str = "") -> bool:
         """Whether this is enough."""
-        return verb in self.verbs and resource == self.resource and self.namespace in (None, namespace)
+        named = not self.names or name in self.names
+        return named and verb in self.verbs and resource == self.resource and self.namespace in (None, namespace)
 
 
 @dataclass
@@ -85,9 +87,16 @@ class _User:
     name: str
     rules: tuple[Rule, ...] | None  # None: everything
 
-    def may(self, verb: str, resource: str, namespace: str | None) -> bool:
+    def may(self, verb: str, resource: str, namespace: str | None, name: str = "") -> bool:
         """Whether a rule grants it."""
-        return self.rules is None or any(rule.grants(verb, resource, namespace) for rule in self.rules)
+        return self.rules is None or any(rule.grants(verb, resource, namespace, name) for rule in self.rules)
+
+    def told(self, namespace: str) -> list[tuple[list[str], str, list[str]]]:
+        """The rules that count in a namespace: verbs, resource and names."""
+        if self.rules is None:
+            return [(["*"], "*", [])]
+        here = [rule for rule in self.rules if rule.namespace in (None, namespace)]
+        return [(sorted(rule.verbs), rule.resource, sorted(rule.names)) for rule in here]
 
 
 @dataclass
@@ -224,12 +233,15 @@ class KubeApi:
         user = self._user(seen, common_name)
         if url.path == "/version" or (url.path in PATHS and user.rules != ()):
             return 200, PATHS[url.path]
-        if url.path == REVIEWS:
+        if url.path in (REVIEWS, RULES):
             if seen.method != "POST":
                 raise no_method()
             if user.rules == ():  # system:basic-user is for who is authenticated
                 raise forbidden(user.name, "create", "selfsubjectaccessreviews", None, "", GROUP)
-            return 201, reviewed(self._body(seen), user.may)
+            given = self._body(seen)
+            if url.path == RULES:
+                return 201, rules_of(given, user.told(given.get("spec", {}).get("namespace", "")))
+            return 201, reviewed(given, user.may)
         route = _ROUTE.fullmatch(url.path)
         if route is None:
             raise no_path()
@@ -239,7 +251,7 @@ class KubeApi:
         resource = "namespaces" if "namespaces" in part else "secrets"
         namespace = part.get("namespace", part.get("itself"))
         name = part.get("name", part.get("itself", ""))
-        if not user.may(verb, resource, namespace):
+        if not user.may(verb, resource, namespace, name):
             raise forbidden(user.name, verb, resource, namespace, name)
         form = chosen(seen.headers.get("accept", ""), listing=listing, partial=self.partial)
         given = self._body(seen)

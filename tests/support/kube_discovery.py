@@ -59,7 +59,14 @@ _REVIEWS = {
             "namespaced": False,
             "kind": "SelfSubjectAccessReview",
             "verbs": ["create"],
-        }
+        },
+        {
+            "name": "selfsubjectrulesreviews",
+            "singularName": "selfsubjectrulesreview",
+            "namespaced": False,
+            "kind": "SelfSubjectRulesReview",
+            "verbs": ["create"],
+        },
     ],
 }
 

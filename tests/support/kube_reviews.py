@@ -1,4 +1,4 @@
-"""SelfSubjectAccessReviews of the fake API server: what a user may do, by the rules that every request goes by.
+"""Reviews of the fake API server: what a user may do, by the rules that every request goes by.
 
 Fields and their types are those of ``io.k8s.api.authorization.v1`` in the API's OpenAPI description.
 """
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 GROUP = "authorization.k8s.io"
 REVIEWS = f"/apis/{GROUP}/v1/selfsubjectaccessreviews"
 
+RULES = f"/apis/{GROUP}/v1/selfsubjectrulesreviews"
+
 _TEXTS = frozenset({"group", "name", "namespace", "resource", "subresource", "verb", "version"})
 _SELECTORS = frozenset({"fieldSelector", "labelSelector"})
 
 
-def reviewed(given: Any, may: Callable[[str, str, str | None], bool]) -> dict[str, Any]:
-    """The review with its status, as the answer to a POST. ``may`` takes verb, resource and namespace."""
+def reviewed(given: Any, may: Callable[[str, str, str | None, str], bool]) -> dict[str, Any]:
+    """The review with its status, as the answer to a POST. ``may`` takes verb, resource, namespace and name."""
     if not isinstance(given, dict) or given.get("kind") != "SelfSubjectAccessReview":
         raise bad_request("the object provided is unrecognized (must be of type SelfSubjectAccessReview)")
     if given.get("apiVersion") != f"{GROUP}/v1":
@@ -40,13 +42,34 @@ def reviewed(given: Any, may: Callable[[str, str, str | None], bool]) -> dict[st
     }
 
 
-def _is_allowed(attributes: Mapping[str, Any], may: Callable[[str, str, str | None], bool]) -> bool:
+def rules_of(given: Any, rules: list[tuple[list[str], str, list[str]]]) -> dict[str, Any]:
+    """A SelfSubjectRulesReview with its status. ``rules`` are verbs, resource and names that count in its namespace."""
+    if not isinstance(given, dict) or given.get("kind") != "SelfSubjectRulesReview":
+        raise bad_request("the object provided is unrecognized (must be of type SelfSubjectRulesReview)")
+    if not (given.get("spec") or {}).get("namespace"):
+        raise bad_request("no namespace on request")
+    found = [
+        {"verbs": verbs, "apiGroups": [""], "resources": [resource], **({"resourceNames": names} if names else {})}
+        for verbs, resource, names in rules
+    ]
+    status = {"resourceRules": found, "nonResourceRules": [], "incomplete": False}
+    return {
+        "kind": "SelfSubjectRulesReview",
+        "apiVersion": f"{GROUP}/v1",
+        "metadata": {"creationTimestamp": None},
+        "spec": {},
+        "status": status,
+    }
+
+
+def _is_allowed(attributes: Mapping[str, Any], may: Callable[[str, str, str | None, str], bool]) -> bool:
     for field, value in attributes.items():
         if field not in _TEXTS | _SELECTORS or (field in _TEXTS and not isinstance(value, str)):
             raise bad_request(f"SelfSubjectAccessReview cannot be handled: json: cannot unmarshal {field}")
     if attributes.get("group", ""):
         return False
-    return may(attributes.get("verb", ""), attributes.get("resource", ""), attributes.get("namespace") or None)
+    namespace, name = attributes.get("namespace") or None, attributes.get("name", "")
+    return may(attributes.get("verb", ""), attributes.get("resource", ""), namespace, name)
 
 
 def _invalid(cause: Cause) -> Refused:

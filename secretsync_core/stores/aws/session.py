@@ -9,7 +9,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
 from boto3.session import Session
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
 
     Metadata = dict[str, Any]
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
-ACCOUNT_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
+GLANCE_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
 
 
 class Identity:
@@ -83,14 +85,14 @@ class Identity:
         mine, theirs = self._credentials.get_frozen_credentials(), other._credentials.get_frozen_credentials()
         return mine[:3] == theirs[:3]
 
-    def account(self, endpoint: str | None) -> str:
-        """The number of the account, by STS, which answers everybody. Raises what boto3 raises."""
-        quick = _config(1).merge(Config(connect_timeout=ACCOUNT_SECONDS, read_timeout=ACCOUNT_SECONDS))
-        sts = _client(self._session, self._store, "sts", endpoint, quick)
+    def glance(self, service: str, endpoint: str | None, ask: Callable[[Any], T]) -> T:
+        """Ask a service something that nobody waits long for, by a client of its own. Raises what boto3 raises."""
+        quick = _config(1).merge(Config(connect_timeout=GLANCE_SECONDS, read_timeout=GLANCE_SECONDS))
+        client = _client(self._session, self._store, service, endpoint, quick)
         try:
-            return str(sts.get_caller_identity()["Account"])
+            return ask(client)
         finally:
-            sts.close()
+            client.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -145,7 +145,7 @@ class SecretsStore:
         return marks
 
     async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
-        """Which of ``wanted`` our rights do not allow, by up to ten reviews. Admission policies are not asked."""
+        """Which of ``wanted`` our rights do not allow, by up to ten requests. Admission policies are not asked."""
         return await missing_rights(self._client, self._names, wanted)
 
     # -- Writing --------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import orjson
+
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -50,11 +52,19 @@ class Request(NamedTuple):
         return "Vault's protocol"
 
 
-def wrong_version(request: Request, found: Literal[1, 2] | None, *, pinned: bool) -> StoreError:
+def is_vaults(body: bytes) -> bool:
+    """Whether a refusal has the form that Vault's have: a proxy's are pages, or empty."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and ("errors" in answer or "request_id" in answer)
+
+
+def wrong_version(request: Request, found: Literal[1, 2]) -> StoreError:
     """The error for a mount that runs another version than it was asked by."""
-    said = f"kvVersion pins {1 if found == 2 else 2}" if pinned else "it was asked as version 1"
     return StoreError(
-        f"{request.store} runs KV version {found} at {request.mount!r}, and {said}",
+        f"{request.store} runs KV version {found} at {request.mount!r}, and not version {3 - found}",
         store=request.store,
         key=request.key,
         hint=f"leave kvVersion out of the SecretStore, or set it to {found}",
@@ -68,6 +78,14 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     if status == 429:
         return RateLimited(
             f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after(headers.get("Retry-After"))
+        )
+    if status in (401, 403) and not is_vaults(body):
+        forms = " (LIST and SCAN, or GET with ?list=true and ?scan=true)" if action.startswith("list ") else ""
+        return AccessDenied(
+            f"{store} refuses to {action} (HTTP {status}), and the answer is not Vault's",
+            store=store,
+            key=key,
+            hint=f"a proxy or firewall in front of it must let this request through{forms}",
         )
     if status in (401, 403):
         return AccessDenied(
@@ -111,7 +129,7 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
             hint="split the secret, or raise max_request_json_strings in the server's listener",
         )
     if VERSIONED in text:
-        return wrong_version(request, 2, pinned=False)
+        return wrong_version(request, 2)
     if NO_FIELDS in text:
         return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
     if NO_ROUTE in text:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.vault.answers import Request, refusal, says_nothing
+from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _UNKNOWN_VERB = (400, 405, 501)
 
 
+def _refuses_verb(status: int, body: bytes) -> bool:
+    """Whether an answer may be a refusal of the verb alone: a proxy's, or of a server that does not know it."""
+    return status in _UNKNOWN_VERB or (400 <= status < 500 and not is_vaults(body))
+
+
 class Verb:
     """LIST or SCAN, in the form that gets through: some proxies refuse the verb, and let ``?list=true`` pass."""
 
@@ -38,11 +43,11 @@ class Verb:
         path = encoded(path)
         if not self._as_query:
             answer = await self._transport.stream(self._name, path, request, receive)
-            if self._as_query is False or answer[0] not in _UNKNOWN_VERB:
+            if self._as_query is False or not _refuses_verb(answer[0], answer[2]):
                 self._as_query = False
                 return answer
         answer = await self._transport.stream("GET", f"{path}?{self._name.lower()}=true", request, receive)
-        if answer[0] not in _UNKNOWN_VERB:
+        if not _refuses_verb(answer[0], answer[2]):
             self._as_query = True
         return answer
 

@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from secretsync_core.credentials import resolve
+from secretsync_core.credentials import describe, resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part
@@ -19,6 +19,7 @@ from secretsync_core.stores.vault.answers import (
     Request,
     refusal,
 )
+from secretsync_core.stores.vault.wrapping import Unwrapping, looks_wrapped, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,10 @@ class Logins:
     async def login(self) -> Lease:
         """A new token by the configured method. Credential files are read anew. Raises CredentialsRefused."""
         method, credentials = self.method, self._credentials()
+        app_role = self._config.auth.app_role
+        wrapped = app_role is not None and app_role.wrapped
+        if wrapped:
+            credentials["secret_id"] = await self._unwrap(credentials["secret_id"])
 
         def ask(client: Any) -> Any:
             return _ASK[method](client, self._config, credentials)
@@ -75,14 +80,27 @@ class Logins:
         if status not in (400, 401, 403, 404) or NO_NAMESPACE in body:
             raise refusal(request, status, body, headers)
         mount = getattr(getattr(self._config.auth, _FIELD[method]), "mount", method)
-        missing = status == 404 or NO_ROUTE in body
+        hint = f"check the credentials and the role at auth/{mount}"
+        if status == 404 or NO_ROUTE in body:
+            hint = f"is {method} mounted at auth/{mount}?"
+        elif not wrapped and looks_wrapped(credentials.get("secret_id", "")):
+            hint = "the secretId looks like a token: if it is a wrapping token, set wrapped: true next to it"
         raise CredentialsRefused(
-            f"{self._context.name} refuses to log us in by {method}",
-            store=self._context.name,
-            hint=f"is {method} mounted at auth/{mount}?"
-            if missing
-            else f"check the credentials and the role at auth/{mount}",
+            f"{self._context.name} refuses to log us in by {method}", store=self._context.name, hint=hint
         )
+
+    async def _unwrap(self, token: str) -> str:
+        """The secret id that a wrapping token gives; from memory where this process has it already."""
+        app_role = self._config.auth.app_role
+        assert app_role is not None  # noqa: S101
+        assert app_role.secret_id is not None  # noqa: S101
+        request = self._request("unwrap our secretId")
+        unwrapping = Unwrapping(request, self._config.address, describe(app_role.secret_id))
+
+        def ask(wrapping_token: str) -> tuple[int, bytes, dict[str, str]]:
+            return self._blocking(wrapping_token, lambda client: client.sys.unwrap())
+
+        return await self._context.gate("login", lambda: in_thread(lambda: unwrapped(token, unwrapping, ask)))
 
     async def renew(self, token: str) -> Lease | None:
         """The token with a longer life; ``None`` where the server does not renew it."""

@@ -92,8 +92,8 @@ class Pin:
             raise self._unknown(key)
 
     def _fits(self, found: Literal[1, 2] | None) -> bool:
-        if found not in (None, self._version):
-            raise wrong_version(self._request("", None), found, pinned=True)
+        if found is not None and found != self._version:
+            raise wrong_version(self._request("", None), found)
         return found is not None
 
     def _request(self, action: str, key: str | None) -> Request:

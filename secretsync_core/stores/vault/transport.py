@@ -14,7 +14,7 @@ from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
-from secretsync_core.stores.vault.answers import Request, refusal
+from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.position import INDEX, Course
@@ -201,8 +201,9 @@ class Transport:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise self._unreachable(error, request) from None
             refused = refusal(request, response.status, body, response.headers)
-            # 501 is how some proxies refuse a verb that they do not know.
-            if response.status == 501 or (response.status in _FOR_THE_CALLER and not refused.retryable):
+            # 501 is how some proxies refuse a verb that they do not know; others have any status for it.
+            told = response.status in _FOR_THE_CALLER or (response.status < 500 and not is_vaults(body))
+            if response.status == 501 or (told and not refused.retryable):
                 return response.status, None, body
             raise refused
 
