@@ -69,6 +69,7 @@ class StoreLimits:
         key_rule: the same in words, for the error.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
+        folders_are_keys: whether a secret may have the name of a folder (``a`` beside ``a/b``).
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
         pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
         custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
@@ -87,6 +88,7 @@ class StoreLimits:
     key_rule: str = ""
     reserved: str | None = None
     reserved_rule: str = ""
+    folders_are_keys: bool = True
     exact_numbers: bool = True
     pins: str | None = None
     custom_metadata: bool = False
@@ -119,13 +121,3 @@ class StoreFacts:
     lasting_marks: bool = False
     version_order: VersionOrder = VersionOrder.NONE
     lags: bool = False
-
-    @property
-    def is_particular(self) -> bool:
-        """Whether it refuses values that most stores hold, so that a plan should look at what it would create."""
-        limits = self.limits
-        small = limits.max_bytes is not None and limits.max_bytes < _ROOMY
-        return small or limits.text_only or not limits.empty or limits.field_pattern is not None
-
-
-_ROOMY = 512 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError, ServerBehind
@@ -22,13 +21,12 @@ from secretsync_core.stores.fit import check_fits
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from secretsync_core.model.capabilities import Shape
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.opening import OpenStores
-    from secretsync_core.run.options import Observer
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.seen import Fields, SourceSeen
     from secretsync_core.secret import FieldValue
@@ -243,54 +241,6 @@ def read_together(change: Change) -> tuple[str, str]:
     """What changes that are made of the same reads have in common: item and key, or the source that is split."""
     split = bool(change.sources) and change.sources[0].field is not None
     return change.item, change.sources[0].key if split else change.key
-
-
-async def foresee(
-    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render: Collection[str]
-) -> list[Change]:
-    """Decide every ``compare``; for the destinations ``render`` also make what would be written, to see if it can be.
-
-    A secret that cannot be read or rendered is refused, with the error's code and text as its detail.
-    """
-
-    def is_open(change: Change) -> bool:
-        written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
-        return written or change.action is Action.COMPARE
-
-    decided = [change for change in changes if not is_open(change)]
-    open_ones = [change for change in changes if is_open(change)]
-    observer.planned(len(open_ones))
-    groups = groupby(open_ones, key=read_together)
-
-    async def worker() -> None:
-        for _, group in groups:
-            members = list(group)
-            try:
-                wanted = await comparer.want(members[0].item, members[0].sources)
-            except SecretSyncError as error:
-                decided.extend(_refused(change, error) for change in members)
-                continue
-            for change in members:
-                try:
-                    decided.append((await comparer.decide(change, wanted)).change)
-                except SecretSyncError as error:
-                    decided.append(_refused(change, error))
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(2 * plan.spec.limits.concurrency):
-            tasks.create_task(worker())
-    return decided
-
-
-def _refused(change: Change, error: SecretSyncError) -> Change:
-    reason = {
-        "not-found": Reason.NOT_FOUND,
-        "transform-failed": Reason.TRANSFORM_FAILED,
-        "invalid-secret": Reason.CANNOT_HOLD,
-    }.get(error.code)
-    return change._replace(
-        action=Action.REFUSE, reason=reason or Reason.CANNOT_COMPARE, detail=f"{error.code}: {error.message}"
-    )
 
 
 async def find_fields(

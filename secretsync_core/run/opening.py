@@ -14,6 +14,7 @@ from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
     Deleter,
+    Foreseer,
     Lister,
     Marker,
     Positioned,
@@ -60,6 +61,7 @@ class Halves:
         "creator",
         "deleter",
         "facts",
+        "foreseer",
         "lister",
         "marker",
         "positioned",
@@ -80,6 +82,7 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.foreseer = store if isinstance(store, Foreseer) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 

@@ -188,6 +188,23 @@ class Undeleter(Store, Protocol):
 
 
 @runtime_checkable
+class Foreseer(Store, Protocol):
+    """Knows of a value, before it is written, what would keep it from being written there.
+
+    A plan asks it. What only a write can tell (rights, quotas, policies) it leaves to the write.
+    """
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what writing ``value`` would raise, with the same text, as far as that can be known. Changes nothing.
+
+        ``expected`` is the version token that the write is to replace; ``None`` where it creates the secret, or where
+        the store has no versions. Whether the token is still the current one is not what is asked. May make the reads
+        that the write itself would make, and none for each key beyond them.
+        """
+        ...
+
+
+@runtime_checkable
 class Positioned(Store, Protocol):
     """Knows from the answers that it had so far who answered, and how far that server had got.
 

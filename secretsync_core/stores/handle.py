@@ -17,7 +17,7 @@ from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Positioned, Store, abilities_of
+from secretsync_core.stores.base import Foreseer, Positioned, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -115,6 +115,13 @@ class _Undeletes(_Handle):
         return token
 
 
+class _Foresees(_Handle):
+    __slots__ = ()
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        await self._boundary.call("check_write", _is_anything, key, value, expected)
+
+
 class _HasPosition(_Handle):
     __slots__ = ()
 
@@ -136,19 +143,18 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], others: tuple[type[_Handle], ...]) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
-    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
-    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
-    return type("StoreHandle", bases, {"__slots__": ()})
+    bases = (*(_MIXINS[ability] for ability in Ability if ability in abilities), *others)
+    return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
 def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is no
-    store, and whatever looking at it raises.
+    The reading half is read, stat and list; the writing half is write, write_if, create, delete and check_write. Marks
+    are read and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is
+    no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -165,8 +171,10 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    positioned = isinstance(store, Positioned)
-    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
+    others: tuple[type[_Handle], ...] = (_HasPosition,) if isinstance(store, Positioned) else ()
+    if isinstance(store, Foreseer) and permissions.may_write:
+        others = (*others, _Foresees)
+    return _handle_class(abilities & allowed, others)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:

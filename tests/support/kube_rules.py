@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -112,11 +113,21 @@ def _faults(secret: Mapping[str, Any]) -> Iterator[Cause]:
     if size > MAX_BYTES:
         yield Cause("FieldValueTooLong", "data", f"Too long: may not be more than {MAX_BYTES} bytes")
     for field in _TYPES.get(secret["type"], ()):
-        if field[5:].rpartition("[")[2].rstrip("]") not in data:
+        name = field[5:].rpartition("[")[2].rstrip("]")
+        if name not in data or (name == "ssh-privatekey" and not data[name]):
             yield Cause("FieldValueRequired", field, "Required value")
+        elif name in (".dockerconfigjson", ".dockercfg") and not _is_object(_decoded(data[name])):
+            yield Cause("FieldValueInvalid", field, 'Invalid value: "<secret contents redacted>": ...')
     if secret["type"] == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
         for field in ("username", "password"):
             yield Cause("FieldValueRequired", f"data[%s][{field}]", "Required value")
+
+
+def _is_object(blob: bytes) -> bool:
+    try:
+        return isinstance(json.loads(blob), (dict, type(None)))
+    except ValueError:
+        return False
 
 
 def check_update(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

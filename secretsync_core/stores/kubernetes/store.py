@@ -13,7 +13,9 @@ from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import binary_fields_of
 from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Answer, Request, immutable, refusal
+from secretsync_core.stores.kubernetes.foretelling import Namespaces, check_type
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
@@ -78,6 +80,7 @@ class SecretsStore:
         self._template = template
         self._names = names
         self._listing = Listing(client, names.namespace)
+        self._namespaces = Namespaces(client)
         self.facts = StoreFacts(
             name=client.store,
             provider="kubernetes",
@@ -165,6 +168,22 @@ class SecretsStore:
             raise self._changed(key)
         return await self._replace(place, key, current, with_data(current, data))
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what the API server would say to the value: for the Secret that it replaces, or for a new one."""
+        place, fields = self._place(key), binary_fields_of(value, self.facts, key)
+        if expected is None:
+            request = self._create_request(place, key)
+            await self._namespaces.check(request)
+            check_type(request, self._template.kind, fields)
+            return
+        current = await self._get("read", place, key)
+        if current is None:
+            return
+        if current.get("immutable") and current.get("data") != data_of(value, self.facts, key):
+            raise immutable(self.facts.name, key)
+        request = self._request("PUT", "update", f"write {key}", place, key)
+        check_type(request, current.get("type", ""), fields)
+
     async def mark(self, key: str) -> None:
         """Put our mark on the Secret, as a label."""
         place = self._place(key)
@@ -207,8 +226,7 @@ class SecretsStore:
         template = self._template
         labels = {**template.labels, MARK_KEY: template.mark} if template.mark else template.labels
         secret = new_secret(place.name, data, kind=template.kind, labels=labels, annotations=template.annotations)
-        path = secrets_path(place.namespace) + _MANAGER
-        request = Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
+        request = self._create_request(place, key)
         return self._written(request, await self._write(request, place, secret))
 
     async def _replace(self, place: Place, key: str, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -257,6 +275,10 @@ class SecretsStore:
     def _request(self, method: str, verb: str, action: str, place: Place, key: str, query: str = "") -> Request:
         path = secrets_path(place.namespace, place.name) + query
         return Request(self.facts.name, method, path, verb, action, place.namespace, key)
+
+    def _create_request(self, place: Place, key: str) -> Request:
+        path = secrets_path(place.namespace) + _MANAGER
+        return Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
 
     def _changed(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
