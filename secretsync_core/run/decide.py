@@ -168,7 +168,8 @@ def _apart(changes: Sequence[Change]) -> list[Change]:
 
 
 def _in_the_way(change: Change, other: str) -> Change:
-    why = f"{change.dest} has no secret with the name of a folder, and of {change.key} and {other} one is in the other"
+    folder, inner = sorted((change.key, other), key=len)
+    why = f"a folder is no secret in {change.dest}, and {inner} would be in the folder {folder}"
     failure = Failure(Reason.INVALID_KEY, why, "map one of the two to another key by a keyTransform")
     return change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=why, failure=failure)
 

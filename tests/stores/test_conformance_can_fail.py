@@ -53,6 +53,29 @@ WRONG = {
         """,
         ["test_write_if_writes_only_what_was_seen", "test_of_two_writers_one_wins"],
     ),
+    "foretells what it then takes": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                raise InvalidSecret("no", key=key)
+        """,
+        ["test_what_it_would_refuse_is_foretold", "test_to_foretell_changes_nothing"],
+    ),
+    "foretells nothing": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected): ...
+        """,
+        ["test_what_it_would_refuse_is_foretold"],
+    ),
+    "writes to foretell": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                await self.write(key, value)
+        """,
+        ["test_to_foretell_changes_nothing"],
+    ),
     "compares, then writes": (
         """
         import asyncio
