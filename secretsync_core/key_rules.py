@@ -39,6 +39,23 @@ def new_key_fault(key: str, limits: StoreLimits) -> str:
     return ""
 
 
+def folders_of(key: str) -> list[str]:
+    """The folders that a key is in, from the outermost on, without a slash at their end: ``a`` and ``a/b`` of a/b/c."""
+    parts = key.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def in_the_way(keys: Collection[str]) -> dict[str, str]:
+    """The keys of which one is a folder of the other, each with (one of) those that it excludes."""
+    wanted, found = frozenset(keys), dict[str, str]()
+    for key in wanted:
+        for folder in folders_of(key):
+            if folder in wanted:
+                found.setdefault(key, folder)
+                found[folder] = min(key, found.get(folder, key))
+    return found
+
+
 def whole(pattern: str, text: str) -> bool:
     """Whether an RE2 expression matches all of ``text``. It never matches what is not valid Unicode."""
     return compile_regexp(f"^(?:{pattern})$").found(text)

@@ -43,6 +43,7 @@ REASONS: dict[str, str] = {
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
     Reason.CANNOT_SEE: "could not be checked",
     Reason.CANNOT_COMPARE: "could not be compared",
+    Reason.WOULD_FAIL: "would fail",
     Reason.TRANSFORM_FAILED: "a transform failed",
     Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
@@ -146,7 +147,9 @@ ORPHANS = {
 def why(change: Change) -> str:
     """Why something is to be done, in words and on one line."""
     text = reason(change.reason)
-    if change.detail:
+    if change.failure is not None and change.failure.message:
+        text = safe(change.failure.message)
+    elif change.detail:
         text = f"{text}: {safe(change.detail)}"
     if change.foreign and change.reason is Reason.SAME_VALUE:
         text = f"{text}, managed from now on"

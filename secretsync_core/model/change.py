@@ -57,6 +57,7 @@ class Reason(StrEnum):
     INVALID_KEY = "invalid-key"
     CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value
     TRANSFORM_FAILED = "transform-failed"
+    WOULD_FAIL = "would-fail"  # the plan has found what keeps a sync from writing it: the change's failure says what
     CANNOT_SEE = "cannot-see"
     CANNOT_COMPARE = "cannot-compare"
     KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
@@ -90,6 +91,14 @@ class Difference(NamedTuple):
     formatting_only: bool = False
 
 
+class Failure(NamedTuple):
+    """Why a secret is not written, as its outcome tells it."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
 class Change(NamedTuple):
     """One destination secret and what is to be done with it. Holds references and versions, never a value."""
 
@@ -110,3 +119,4 @@ class Change(NamedTuple):
     foreign: bool = False  # the ledger knows nothing of the key
     differs: Difference | None = None  # at first sight: in what, where that can be said
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
+    failure: Failure | None = None  # of what is refused: what the outcome says, where reason and detail are not all

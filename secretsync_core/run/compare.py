@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError, ServerBehind
@@ -18,17 +17,16 @@ from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.fit import check_fits, check_new, check_over
+from secretsync_core.stores.fit import check_fits
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from secretsync_core.model.capabilities import Shape
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.opening import OpenStores
-    from secretsync_core.run.options import Observer
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.seen import Fields, SourceSeen
     from secretsync_core.secret import FieldValue
@@ -107,8 +105,6 @@ class Comparer:
         ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
         check_fits(ours_now, facts, change.key)
         if change.action is not Action.COMPARE:
-            if change.action is Action.CREATE:
-                check_new(ours_now, facts, change.key)
             return Verdict(change, ours_now, self._names(change, ours_now))
         try:
             current = await self._opened.reader(change.dest).read(change.key)
@@ -116,7 +112,6 @@ class Comparer:
             # What was there when we looked is gone, or is there as a deleted version: its token says from where on.
             seen = [entry async for entry in self._opened.reader(change.dest).stat([change.key])]
             token = getattr(seen[0], "version", None) if seen else None
-            check_new(ours_now, facts, change.key)
             change = change._replace(action=Action.CREATE, dest_version=token, owned=True)
             if change.reason in (Reason.NEW, Reason.FIRST_SIGHT, Reason.CANNOT_SEE):
                 change = change._replace(reason=Reason.NEW)
@@ -156,15 +151,7 @@ class Comparer:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
-        check_over(whole, current.standing, facts, change.key)
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
-
-    async def foresee(self, change: Change, wanted: Wanted) -> Change:
-        """The same for a plan, which also asks what would keep a secret from being created."""
-        change = (await self.decide(change, wanted)).change
-        if change.action is Action.CREATE and (creation := self._opened.get(change.dest).creation) is not None:
-            await creation.check_create(change.key)
-        return change
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
@@ -254,54 +241,6 @@ def read_together(change: Change) -> tuple[str, str]:
     """What changes that are made of the same reads have in common: item and key, or the source that is split."""
     split = bool(change.sources) and change.sources[0].field is not None
     return change.item, change.sources[0].key if split else change.key
-
-
-async def foresee(
-    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render: Collection[str]
-) -> list[Change]:
-    """Decide every ``compare``; for the destinations ``render`` also make what would be written, to see if it can be.
-
-    A secret that cannot be read or rendered is refused, with the error's code and text as its detail.
-    """
-
-    def is_open(change: Change) -> bool:
-        written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
-        return written or change.action is Action.COMPARE
-
-    decided = [change for change in changes if not is_open(change)]
-    open_ones = [change for change in changes if is_open(change)]
-    observer.planned(len(open_ones))
-    groups = groupby(open_ones, key=read_together)
-
-    async def worker() -> None:
-        for _, group in groups:
-            members = list(group)
-            try:
-                wanted = await comparer.want(members[0].item, members[0].sources)
-            except SecretSyncError as error:
-                decided.extend(_refused(change, error) for change in members)
-                continue
-            for change in members:
-                try:
-                    decided.append(await comparer.foresee(change, wanted))
-                except SecretSyncError as error:
-                    decided.append(_refused(change, error))
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(2 * plan.spec.limits.concurrency):
-            tasks.create_task(worker())
-    return decided
-
-
-def _refused(change: Change, error: SecretSyncError) -> Change:
-    reason = {
-        "not-found": Reason.NOT_FOUND,
-        "transform-failed": Reason.TRANSFORM_FAILED,
-        "invalid-secret": Reason.CANNOT_HOLD,
-    }.get(error.code)
-    return change._replace(
-        action=Action.REFUSE, reason=reason or Reason.CANNOT_COMPARE, detail=f"{error.code}: {error.message}"
-    )
 
 
 async def find_fields(

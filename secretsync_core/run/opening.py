@@ -13,9 +13,9 @@ from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalWriter,
-    CreationChecker,
     Creator,
     Deleter,
+    Foreseer,
     Lister,
     Marker,
     Positioned,
@@ -60,10 +60,10 @@ class Halves:
     __slots__ = (
         "checker",
         "conditional",
-        "creation",
         "creator",
         "deleter",
         "facts",
+        "foreseer",
         "lister",
         "marker",
         "positioned",
@@ -85,8 +85,8 @@ class Halves:
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.checker = store if isinstance(store, AccessChecker) else None
+        self.foreseer = store if isinstance(store, Foreseer) else None
         self.positioned = store if isinstance(store, Positioned) else None
-        self.creation = store if isinstance(store, CreationChecker) else None
 
 
 @dataclass(slots=True)

@@ -199,13 +199,18 @@ class Undeleter(Store, Protocol):
 
 
 @runtime_checkable
-class CreationChecker(Store, Protocol):
-    """Knows what would keep a secret from being created, besides its value and our rights. Optional: ``plan`` asks."""
+class Foreseer(Store, Protocol):
+    """Knows of a value, before it is written, what would keep it from being written there.
 
-    async def check_create(self, key: str) -> None:
-        """Raise what a write would raise that creates this secret: that its namespace is not there, say.
+    A plan asks it. What only a write can tell (rights, quotas, policies) it leaves to the write.
+    """
 
-        Changes nothing. Called for each secret that a plan would create, so what holds for many is asked once.
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what writing ``value`` would raise, with the same text, as far as that can be known. Changes nothing.
+
+        ``expected`` is the version token that the write is to replace; ``None`` where it creates the secret, or where
+        the store has no versions. Whether the token is still the current one is not what is asked. May make the reads
+        that the write itself would make, and none for each key beyond them.
         """
         ...
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.model.access import Access, Missing
-from secretsync_core.model.capabilities import Ability, Permissions, Standing, StoreFacts
+from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import AccessChecker, CreationChecker, Positioned, Store, abilities_of
+from secretsync_core.stores.base import AccessChecker, Foreseer, Positioned, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ class _Undeletes(_Handle):
         return token
 
 
-class _ChecksCreation(_Handle):
+class _Foresees(_Handle):
     __slots__ = ()
 
-    async def check_create(self, key: str) -> None:
-        await self._boundary.call("check_create", _is_anything, key)
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        await self._boundary.call("check_write", _is_anything, key, value, expected)
 
 
 class _HasPosition(_Handle):
@@ -163,10 +163,10 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
 def hand_out(store: object, name: str, permissions: Permissions, gate: object = None) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, and what is brought back is looked at first, so these need both. ``gate`` is what the store was opened
-    with: it is told where the store refuses our credentials. Raises StoreError for what is no
-    store, and whatever looking at it raises.
+    The reading half is read, stat and list; the writing half is write, write_if, create, delete and check_write. Marks
+    are read and written, and what is brought back is looked at first, so these need both. ``gate`` is what the store
+    was opened with: it is told where the store refuses our credentials. Raises StoreError for what is no store, and
+    whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -183,15 +183,15 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    optional = ((Positioned, _HasPosition), (AccessChecker, _ChecksAccess), (CreationChecker, _ChecksCreation))
+    optional = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
+    if permissions.may_write:
+        optional.append((Foreseer, _Foresees))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
     return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
 
 def _is_secret(given: object) -> bool:
-    if not isinstance(given, Secret) or not _is(given.value, SecretValue) or not _is_token(given.version):
-        return False
-    return given.standing is None or _is(given.standing, Standing)
+    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
 
 
 def _is_found(given: object) -> bool:

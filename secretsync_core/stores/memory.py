@@ -193,6 +193,11 @@ class MemoryStore:
 
         return await self._run("write", attempt)
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being written there, whatever stands there."""
+        self._check_key(key)
+        check_fits(value, self._facts, key)
+
     async def delete(self, key: str) -> None:
         """Delete the secret: its entry stays, and its older versions can still be pinned."""
 

@@ -51,6 +51,7 @@ from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
     Deleter,
+    Foreseer,
     Lister,
     Marker,
     Positioned,
@@ -93,6 +94,8 @@ if TYPE_CHECKING:
 
 MARK = "under-test.0123456789abcdef"
 """The mark that the fixture ``marked`` is to open its store with."""
+
+OTHER = "of another shape"
 
 LARGEST = 8 * 1024 * 1024
 """Limits up to this many bytes are tested by writing that much."""
@@ -144,6 +147,31 @@ def _undeleter(store: Store) -> Undeleter:
 
 def _checker(store: Store) -> AccessChecker:
     return store if isinstance(store, AccessChecker) else pytest.skip("the store does not say what it would permit")
+
+
+def _foreseer(store: Store) -> Foreseer:
+    return store if isinstance(store, Foreseer) else pytest.skip("the store foretells nothing")
+
+
+_LOOKS = frozenset({"read", "read-many", "stat", "list", "tags", "login"})
+
+
+async def _token(store: Store, key: str) -> str | None:
+    """The version token of a secret that is there; None also where the store has none."""
+    seen = [each async for each in store.stat([key])] if isinstance(store, Reader) else []
+    return next((each.version for each in seen if isinstance(each, Entry) and not each.deleted), None)
+
+
+async def _raised(call: Awaitable[object]) -> SecretSyncError | None:
+    try:
+        await call
+    except SecretSyncError as error:
+        return error
+    return None
+
+
+def _text(error: SecretSyncError | None) -> tuple[str, str, str] | None:
+    return None if error is None else (error.code, error.message, error.hint)
 
 
 def _at(store: Store) -> Layout:
@@ -430,6 +458,33 @@ class StoreConformance:
             if isinstance(store, ConditionalWriter):
                 with pytest.raises(InvalidSecret):
                     await store.write_if(key, sample(other_shape(store.facts.shape)), before)
+        await _assert_holds(store, at("known"), sample(store.facts.shape))
+        assert not await _live(store, at("new"))
+
+    async def test_what_it_would_refuse_is_foretold(self, store: Store) -> None:
+        """``check_write`` raises what a write raises, with its text, and nothing for what a write takes.
+
+        It may leave to the write what only the server knows, but not that a value has another shape.
+        """
+        foreseer, writer, at = _foreseer(store), _writer(store), _at(store)
+        values = {**samples_of(store.facts.shape), OTHER: sample(other_shape(store.facts.shape))}
+        await writer.write(at("known"), sample(store.facts.shape))
+        for number, (name, value) in enumerate(values.items()):
+            for key in map(at, (f"new-{number}", "known")):
+                foretold = await _raised(foreseer.check_write(key, value, await _token(store, key)))
+                told = await _raised(writer.write(key, value))
+                if foretold is not None or name == OTHER:
+                    assert _text(foretold) == _text(told), f"{name}: {foretold!r}, and then {told!r}"
+
+    async def test_to_foretell_changes_nothing(self, store: Store, gate: CountingGate) -> None:
+        """``check_write`` writes nothing, deletes nothing, and makes no secret of what is absent."""
+        foreseer, writer, at = _foreseer(store), _writer(store), _at(store)
+        await writer.write(at("known"), sample(store.facts.shape))
+        before = dict(gate.counts)
+        for key in map(at, ("new", "known")):
+            await foreseer.check_write(key, sample(store.facts.shape, 1), await _token(store, key))
+        changed = {kind for kind, count in gate.counts.items() if count != before.get(kind, 0)}
+        assert not changed - _LOOKS, "it makes more than looks"
         await _assert_holds(store, at("known"), sample(store.facts.shape))
         assert not await _live(store, at("new"))
 

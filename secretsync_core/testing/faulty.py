@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.base import GivesUp, abilities_of
+from secretsync_core.stores.base import Foreseer, GivesUp, abilities_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -263,6 +263,11 @@ class _Undeletes(_Faulty):
         return await self._around("undelete", key, lambda: self._store.undelete(key, version))
 
 
+class _Foresees(_Faulty):
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        await self._around("check_write", key, lambda: self._store.check_write(key, value, expected))
+
+
 _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -276,10 +281,11 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
 
 
 @cache
-def _faulty_class(abilities: frozenset[Ability]) -> type[_Faulty]:
-    return type("FaultyStore", tuple(_MIXINS[ability] for ability in Ability if ability in abilities), {})
+def _faulty_class(abilities: frozenset[Ability], *others: type[_Faulty]) -> type[_Faulty]:
+    return type("FaultyStore", (*(_MIXINS[ability] for ability in Ability if ability in abilities), *others), {})
 
 
 def faulty(store: Store, faults: Faults) -> Store:
     """Wrap a store with faults; the wrapper can do exactly what the store can."""
-    return _faulty_class(abilities_of(store))(store, faults)
+    others = [_Foresees] if isinstance(store, Foreseer) else []
+    return _faulty_class(abilities_of(store), *others)(store, faults)

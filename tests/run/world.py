@@ -202,13 +202,14 @@ class World:
         ledger: bool = True,
         adopt: Collection[str] = (),
         restored: Collection[str] = (),
+        render: bool = True,
     ) -> Planned:
         """Plan the job."""
         documents = self.documents
         return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
             fingerprint_key=FINGERPRINT_KEY, options=Options(
-                frozenset(items), verify, FAST, adopt=frozenset(adopt), restored=frozenset(restored)
+                frozenset(items), verify, FAST, adopt=frozenset(adopt), restored=frozenset(restored), render=render
             ),
         )  # fmt: skip
 

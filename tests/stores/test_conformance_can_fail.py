@@ -42,6 +42,10 @@ SUITE = """
         @pytest.fixture
         async def marked(self, store, marked_context):
             return Wrong(SHAPE, marked_context)
+
+        @pytest.fixture
+        async def read_only(self, store, context):
+            return ReadOnly(SHAPE, context) if "ReadOnly" in globals() else None
 """
 
 WRONG = {
@@ -52,6 +56,29 @@ WRONG = {
                 return await self.write(key, value)
         """,
         ["test_write_if_writes_only_what_was_seen", "test_of_two_writers_one_wins"],
+    ),
+    "foretells what it then takes": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                raise InvalidSecret("no", key=key)
+        """,
+        ["test_what_it_would_refuse_is_foretold", "test_to_foretell_changes_nothing"],
+    ),
+    "foretells nothing": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected): ...
+        """,
+        ["test_what_it_would_refuse_is_foretold"],
+    ),
+    "writes to foretell": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                await self.write(key, value)
+        """,
+        ["test_to_foretell_changes_nothing"],
     ),
     "compares, then writes": (
         """
@@ -164,17 +191,9 @@ WRONG = {
             async def check_access(self, wanted):
                 await self._run("stat", lambda: None)
                 return []
-        class TestReadOnly(StoreConformance):
-            @pytest.fixture
-            async def store(self, context):
-                memory.reset()
-                return Wrong(SHAPE, context)
-            @pytest.fixture
-            async def read_only(self, store, context):
-                class ReadOnly(Wrong):
-                    async def write(self, key, value):
-                        raise AccessDenied("no", key=key)
-                return ReadOnly(SHAPE, context)
+        class ReadOnly(Wrong):
+            async def write(self, key, value):
+                raise AccessDenied("no", key=key)
         """,
         ["test_what_it_would_refuse_is_missing"],
     ),

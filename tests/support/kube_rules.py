@@ -124,7 +124,8 @@ def _faults(secret: Mapping[str, Any]) -> Iterator[Cause]:
     if size > MAX_BYTES:
         yield Cause("FieldValueTooLong", "data", f"Too long: may not be more than {MAX_BYTES} bytes")
     for field in _TYPES.get(secret["type"], ()):
-        if field[5:].rpartition("[")[2].rstrip("]") not in data:
+        name = field[5:].rpartition("[")[2].rstrip("]")
+        if name not in data or (name == "ssh-privatekey" and not data[name]):
             yield Cause("FieldValueRequired", field, "Required value")
     for kind, key in _JSON.items():
         if secret["type"] == kind and key in data and not _is_object(_decoded(data[key])):

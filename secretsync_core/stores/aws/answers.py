@@ -6,6 +6,7 @@ and values that they do not like.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from secretsync_core.stores.aws.surroundings import NeedsPersonError, SettingErr
 from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class Request(NamedTuple):
@@ -187,12 +188,7 @@ def _about(request: Request, told: Refusal) -> StoreError:
     if told.code in _THERE:
         return Conflict(f"{key} is in {store} already", store=store, key=key)
     if told.code == "HierarchyTypeMismatchException":
-        return InvalidSecret(
-            f"{store} refuses to {action}: a parameter of another type stands there",
-            store=store,
-            key=key,
-            hint="give the SecretStore its type, or delete that parameter first",
-        )
+        return another_type(request)
     if told.code == "InvalidRequestException":
         deleted = any(phrase in told.text for phrase in _TO_BE_DELETED)
         return WrongState(
@@ -203,15 +199,43 @@ def _about(request: Request, told: Refusal) -> StoreError:
             deleted=deleted,
         )
     if told.code in _MISFITS and "downgrade" in told.text:
-        return InvalidSecret(
-            f"{store} refuses to {action}: it is an Advanced parameter, and stays one",
-            store=store,
-            key=key,
-            hint="set tier: Advanced or IntelligentTiering in the SecretStore",
-        )
+        return stays_advanced(request)
     if told.code in _MISFITS:
         return Mismatch(f"{store} refuses to {action} ({told.code})", store=store, key=key)
     return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store, key=key)
+
+
+@contextmanager
+def no_version(store: str, key: str, version: str) -> Iterator[None]:
+    """Name the version where a read of one version does not find it: the secret may be there all the same."""
+    try:
+        yield
+    except SecretNotFound as error:
+        found = error
+    else:
+        return
+    said = found.message.removeprefix(f"{key} ")
+    raise SecretNotFound(f"version {version} of {key} {said}", store=store, key=key, hint=found.hint)
+
+
+def another_type(request: Request) -> InvalidSecret:
+    """The error for a parameter that is a String, say, where a SecureString is to be written."""
+    return InvalidSecret(
+        f"{request.store} refuses to {request.action}: a parameter of another type stands there",
+        store=request.store,
+        key=request.key,
+        hint="give the SecretStore its type, or delete that parameter first",
+    )
+
+
+def stays_advanced(request: Request) -> InvalidSecret:
+    """The error for an Advanced parameter that a Standard one is to replace."""
+    return InvalidSecret(
+        f"{request.store} refuses to {request.action}: it is an Advanced parameter, and stays one",
+        store=request.store,
+        key=request.key,
+        hint="set tier: Advanced or IntelligentTiering in the SecretStore",
+    )
 
 
 def _denied(request: Request, text: str) -> AccessDenied:

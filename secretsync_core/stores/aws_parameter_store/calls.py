@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from secretsync_core.errors import SecretNotFound
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.aws.answers import Request
+from secretsync_core.stores.aws.answers import Request, another_type, stays_advanced
 from secretsync_core.stores.aws_parameter_store.names import plain
 
 if TYPE_CHECKING:
@@ -30,10 +31,25 @@ BATCH = 10
 _TIERS = {"Standard": "Standard", "Advanced": "Advanced", "IntelligentTiering": "Intelligent-Tiering"}
 
 
-class Page(NamedTuple):
-    """A part of a listing: names with their version tokens, and where it goes on."""
+class Misfit(Enum):
+    """What keeps a parameter from being replaced by one of ours."""
 
-    found: list[tuple[str, str]]
+    TYPE = "type"
+    TIER = "tier"
+
+
+class Found(NamedTuple):
+    """A parameter that there is: its name, its version token, and what keeps it from being replaced."""
+
+    name: str
+    version: str
+    misfit: Misfit | None = None
+
+
+class Page(NamedTuple):
+    """A part of a listing, and where it goes on."""
+
+    found: list[Found]
     token: str | None
 
 
@@ -94,15 +110,15 @@ class Calls:
             frozenset(key for name, key in by_name.items() if name in absent),
         )
 
-    async def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The version tokens of some keys, without decrypting anything."""
+    async def versions(self, keys: Sequence[str]) -> dict[str, Found]:
+        """What there is at some keys, without decrypting anything."""
         request = Request(self.store, "look at what was written", None, "ssm:GetParameters")
         by_name = {self._names.name(key): key for key in keys}
         asked = list(by_name)
 
-        def ask(client: SSMClient) -> dict[str, str]:
+        def ask(client: SSMClient) -> dict[str, Found]:
             answer = _part(request, client.get_parameters(Names=asked, WithDecryption=False))
-            return {plain(each.text("Name")): version_of(each) for each in answer.parts("Parameters")}
+            return {plain(each.text("Name")): self._found(each) for each in answer.parts("Parameters")}
 
         found = await self._service.call("stat", request, ask)
         return {key: found[name] for name, key in by_name.items() if name in found}
@@ -125,7 +141,7 @@ class Calls:
             answer = client.get_parameters_by_path(
                 Path=folder or "/", Recursive=recursive, WithDecryption=False, MaxResults=BATCH, **options
             )
-            return _found(_part(request, answer))
+            return self._page(_part(request, answer))
 
         return await self._service.call("list", request, ask)
 
@@ -143,9 +159,28 @@ class Calls:
             options["ParameterFilters"] = filters
 
         def ask(client: SSMClient) -> Page:
-            return _found(_part(request, client.describe_parameters(MaxResults=PAGE, **options)))
+            return self._page(_part(request, client.describe_parameters(MaxResults=PAGE, **options)))
 
         return await self._service.call(kind, request, ask)
+
+    def _page(self, answer: Part) -> Page:
+        found = [self._found(each) for each in answer.parts("Parameters")]
+        return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+
+    def _found(self, about: Part) -> Found:
+        kind = about.text("Type") if about.has("Type") else self._config.type
+        tier = about.text("Tier") if about.has("Tier") else "Standard"
+        misfit: Misfit | None = None
+        if kind != self._config.type:
+            misfit = Misfit.TYPE
+        elif tier == "Advanced" and self._config.tier == "Standard":
+            misfit = Misfit.TIER
+        return Found(about.text("Name"), version_of(about), misfit)
+
+    def refuse(self, key: str, misfit: Misfit) -> NoReturn:
+        """Raise what the service would say to a write over such a parameter."""
+        request = self._request("write", key, "PutParameter")
+        raise another_type(request) if misfit is Misfit.TYPE else stays_advanced(request)
 
     # -- writing
 
@@ -248,11 +283,6 @@ def version_of(about: Part) -> str:
 
 def _part(request: Request, answer: Mapping[str, Any]) -> Part:
     return Part(request, "", answer)
-
-
-def _found(answer: Part) -> Page:
-    found = [(each.text("Name"), version_of(each)) for each in answer.parts("Parameters")]
-    return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
 
 def _secret(about: Part) -> Secret:

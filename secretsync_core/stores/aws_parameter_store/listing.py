@@ -18,7 +18,7 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
-    from secretsync_core.stores.aws_parameter_store.calls import Calls, Page
+    from secretsync_core.stores.aws_parameter_store.calls import Calls, Found, Misfit, Page
     from secretsync_core.stores.aws_parameter_store.names import Names
 
 FRUITLESS = 20
@@ -36,6 +36,8 @@ class Listing:
         self._names = names
         self._width = width
         self._may_describe = not names.is_public
+        self.misfits: dict[str, Misfit] = {}
+        """What was looked at by its name and cannot be replaced: few, if any."""
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every parameter of a folder."""
@@ -58,7 +60,7 @@ class Listing:
                     self._may_describe = describes = False
             return await self._calls.page_by_path(folder, token, recursive=recursive)
 
-        async for name, version in self._pages(ask):
+        async for name, version, _ in self._pages(ask):
             key = self._names.key(name)
             if key is None or isinstance(key, Gap):
                 if key is not None and key.prefix.startswith(prefix):
@@ -100,10 +102,10 @@ class Listing:
 
         if self._may_describe:
             try:
-                async for name, version in self._pages(ask):
-                    key = self._names.key(name)
+                async for each in self._pages(ask):
+                    key = self._names.key(each.name)
                     if isinstance(key, str) and key in wanted:
-                        found[key] = Entry(key, version)
+                        found[key] = self._entry(key, each)
             except CredentialsRefused:
                 raise
             except AccessDenied:
@@ -113,14 +115,22 @@ class Listing:
         if len(keys) > BATCH:
             return [], _parts(keys, BATCH)
         try:
-            versions = await self._calls.versions(keys)
+            seen = await self._calls.versions(keys)
         except CredentialsRefused:
             raise
         except AccessDenied as error:
             if len(keys) > 1:  # it may be about one of them
                 return [], _parts(keys, 1)
             return [Gap(keys[0], error.code, f"{self._calls.store} does not let us look at {keys[0]}")], []
-        return [Entry(key, version) for key, version in versions.items()], []
+        return [self._entry(key, each) for key, each in seen.items()], []
+
+    def _entry(self, key: str, found: Found) -> Entry:
+        """The entry of a key that was looked at by its name; what keeps it from being replaced is remembered."""
+        if found.misfit is not None:
+            self.misfits[key] = found.misfit
+        else:
+            self.misfits.pop(key, None)
+        return Entry(key, found.version)
 
     async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
         """What a listing shows of the keys in ``rest``, which are taken out of it; None at the end of it all."""
@@ -137,12 +147,12 @@ class Listing:
                 self._may_describe = False
                 return
             pages += 1
-            for name, version in page.found:
-                key = self._names.key(name)
+            for each in page.found:
+                key = self._names.key(each.name)
                 if isinstance(key, str) and key in rest:
                     del rest[key]
                     findings += 1
-                    yield Entry(key, version)
+                    yield self._entry(key, each)
             if page.token is None:
                 yield None
                 return
@@ -151,7 +161,7 @@ class Listing:
                 return
             token = page.token
 
-    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[tuple[str, str]]:
+    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Found]:
         token: str | None = None
         while True:
             page = await ask(token)

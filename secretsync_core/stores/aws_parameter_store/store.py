@@ -16,7 +16,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
-from secretsync_core.stores.aws.answers import Mismatch
+from secretsync_core.stores.aws.answers import Mismatch, no_version
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws.rights import Need, Rights
@@ -135,7 +135,8 @@ class ParameterStore:
         self._names.check(key)
         if version is None:
             return await self._reads.get(key)
-        return await self._calls.get(key, version)
+        with no_version(self.facts.name, key, version):
+            return await self._calls.get(key, version)
 
     async def _read_one(self, key: str) -> Secret:
         return await self._calls.get(key, None)
@@ -194,6 +195,13 @@ class ParameterStore:
         """Create the parameter, with its tags; raises Conflict where there is one."""
         return await self._token(key, await self._put(key, value, overwrite=False))
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being sent, or the parameter that was seen there from being replaced."""
+        self._names.new_name(key)
+        blob_of(value, self.facts, key)
+        if expected is not None and (misfit := self._listing.misfits.get(key)) is not None:
+            self._calls.refuse(key, misfit)
+
     async def _put(self, key: str, value: SecretValue, *, overwrite: bool) -> int:
         self._names.new_name(key)
         text, doubt = blob_of(value, self.facts, key).decode(), Doubt()
@@ -219,7 +227,7 @@ class ParameterStore:
             found = await self._calls.versions(keys)
         except StoreError:  # the writes are done, and without their tokens the next run compares the values
             found = {}
-        return {key: found.get(key) for key in keys}
+        return {key: found[key].version if key in found else None for key in keys}
 
     async def delete(self, key: str) -> None:
         """Delete the parameter with all its versions, for good."""

@@ -11,7 +11,7 @@ from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, St
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, refusal
+from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, no_version, refusal
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws.rights import Need, Rights
@@ -20,6 +20,7 @@ from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
 from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS, Names
 from secretsync_core.stores.aws_secrets_manager.writing import Writing
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class SecretsManagerStore:
         if version is None:
             return await self._reads.get(key)
         pin = {"VersionId" if _VERSION_ID.fullmatch(version) else "VersionStage": version}
-        return await self._read_one(key, pin)
+        with no_version(self.facts.name, key, version):
+            return await self._read_one(key, pin)
 
     async def _read_one(self, key: str, pin: Mapping[str, str] | None = None) -> Secret:
         try:
@@ -196,6 +198,11 @@ class SecretsManagerStore:
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
         """Write if ``expected`` is still the current version (``None``: if there is no value); else raise Conflict."""
         return await self._writing.write_if(key, value, expected)
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being sent: its name, or its size."""
+        self._names.name(key)
+        blob_of(value, self.facts, key)
 
     async def delete(self, key: str) -> None:
         """Delete the secret: it can be restored for as many days as the document says."""

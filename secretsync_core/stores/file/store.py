@@ -106,6 +106,11 @@ class FileStore:
         payload = blob_of(value, self._facts, key)
         return await self._run("write", lambda: self._writing.create(key, payload))
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the file from being written: its size, or a folder, a file or a link in its way."""
+        blob_of(value, self._facts, key)
+        await self._run("stat", lambda: self._writing.check(key))
+
     async def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""
         await self._run("delete", lambda: self._writing.delete(key))

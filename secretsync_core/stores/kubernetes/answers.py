@@ -267,6 +267,8 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
         hint = "set it by annotations in the SecretStore; a ServiceAccount of that name must exist"
     elif any(field.startswith("metadata.") for field in blamed):
         why, hint = "its labels or annotations are not allowed", "correct labels and annotations in the SecretStore"
+    elif named := sorted(name for name in NEEDED if f"data[{name}]" in blamed):
+        why, hint = f"what is in {', '.join(named)} does not fit", "a Secret of its type must hold a JSON object there"
     elif any(field.startswith("data[") for field in blamed):
         why, hint = "a field does not fit", "its name, or what a Secret of its type must hold there"
     else:

@@ -13,7 +13,9 @@ from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import binary_fields_of
 from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Answer, Request, immutable, refusal
+from secretsync_core.stores.kubernetes.foretelling import check_type
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
@@ -39,7 +41,6 @@ from secretsync_core.stores.kubernetes.objects import (
     with_label,
 )
 from secretsync_core.stores.kubernetes.rights import missing_rights
-from secretsync_core.stores.kubernetes.types import needs_of, standing_of
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class SecretsStore:
             shape=Shape.BINARY_FIELDS,
             versioned=True,
             idle_writes=True,
-            limits=replace(self.LIMITS, needs=needs_of(template.kind)),
+            limits=self.LIMITS,
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
         )
@@ -113,7 +114,7 @@ class SecretsStore:
             await self._listing.confirm()
             raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
         fields = fields_of(self._request("GET", "get", f"read {key}", place, key), found)
-        return Secret(SecretValue(fields), token_of(found["metadata"]), standing_of(found))
+        return Secret(SecretValue(fields), token_of(found["metadata"]))
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``, by listings where they are many and one by one where they are few."""
@@ -172,9 +173,20 @@ class SecretsStore:
             raise self._changed(key)
         return await self._replace(place, key, current, with_data(current, data))
 
-    async def check_create(self, key: str) -> None:
-        """Raise what keeps the namespace from taking a new Secret: that it is not there, or is being deleted."""
-        await self._listing.check_namespace(self._place(key).namespace, key)
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what the API server would say to the value: for the Secret that it replaces, or for a new one."""
+        place, fields = self._place(key), binary_fields_of(value, self.facts, key)
+        if expected is None:
+            await self._listing.check_namespace(place.namespace, key)
+            check_type(self._create_request(place, key), self._template.kind, fields)
+            return
+        current = await self._get("read", place, key)
+        if current is None:
+            return
+        if current.get("immutable") and current.get("data") != data_of(value, self.facts, key):
+            raise immutable(self.facts.name, key)
+        request = self._request("PUT", "update", f"write {key}", place, key)
+        check_type(request, current.get("type", ""), fields)
 
     async def mark(self, key: str) -> None:
         """Put our mark on the Secret, as a label."""
@@ -218,8 +230,7 @@ class SecretsStore:
         template = self._template
         labels = {**template.labels, MARK_KEY: template.mark} if template.mark else template.labels
         secret = new_secret(place.name, data, kind=template.kind, labels=labels, annotations=template.annotations)
-        path = secrets_path(place.namespace) + _MANAGER
-        request = Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
+        request = self._create_request(place, key)
         return self._written(request, await self._write(request, place, secret))
 
     async def _replace(self, place: Place, key: str, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -268,6 +279,10 @@ class SecretsStore:
     def _request(self, method: str, verb: str, action: str, place: Place, key: str, query: str = "") -> Request:
         path = secrets_path(place.namespace, place.name) + query
         return Request(self.facts.name, method, path, verb, action, place.namespace, key)
+
+    def _create_request(self, place: Place, key: str) -> Request:
+        path = secrets_path(place.namespace) + _MANAGER
+        return Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
 
     def _changed(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)

@@ -5,35 +5,33 @@ The fields, and that a Docker configuration is a JSON object. What is in a certi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
-from secretsync_core.model.capabilities import Needs, Standing
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+class Rule(NamedTuple):
+    """The fields that a Secret of a type must have, whatever else it has.
 
-_TYPES = {
-    "kubernetes.io/tls": Needs(all_of=("tls.crt", "tls.key")),
-    "kubernetes.io/dockerconfigjson": Needs(all_of=(".dockerconfigjson",), objects=(".dockerconfigjson",)),
-    "kubernetes.io/dockercfg": Needs(all_of=(".dockercfg",), objects=(".dockercfg",)),
-    "kubernetes.io/ssh-auth": Needs(all_of=("ssh-privatekey",), filled=("ssh-privatekey",)),
-    "kubernetes.io/basic-auth": Needs(any_of=("password", "username")),
+    Attributes:
+        all_of: each of these.
+        any_of: one of these at the least; none where it is empty.
+        filled: those that cannot be empty.
+        objects: those that must hold a JSON object.
+    """
+
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+
+RULES = {
+    "kubernetes.io/tls": Rule(all_of=("tls.crt", "tls.key")),
+    "kubernetes.io/dockerconfigjson": Rule(all_of=(".dockerconfigjson",), objects=(".dockerconfigjson",)),
+    "kubernetes.io/dockercfg": Rule(all_of=(".dockercfg",), objects=(".dockercfg",)),
+    "kubernetes.io/ssh-auth": Rule(all_of=("ssh-privatekey",), filled=("ssh-privatekey",)),
+    "kubernetes.io/basic-auth": Rule(any_of=("password", "username")),
 }
+"""By type. A type that is not here is free."""
 
-NEEDED = frozenset(name for needs in _TYPES.values() for name in (*needs.all_of, *needs.any_of))
+NEEDED = frozenset(name for rule in RULES.values() for name in (*rule.all_of, *rule.any_of))
 """Every field that some type needs."""
-
-
-def needs_of(kind: str) -> Needs | None:
-    """What a Secret of a type needs; ``None`` where it is free."""
-    needs = _TYPES.get(kind)
-    return needs.of(f"a Secret of type {kind}") if needs is not None else None
-
-
-def standing_of(secret: Mapping[str, Any]) -> Standing | None:
-    """What a Secret says of the data that can be put in the place of its own; ``None`` where it says nothing."""
-    kind = secret.get("type")
-    needs = needs_of(kind) if isinstance(kind, str) else None
-    if secret.get("immutable") is True:
-        return Standing("that Secret is immutable", "delete it there, and the next sync creates it anew", needs)
-    return Standing(needs=needs) if needs is not None else None

@@ -143,6 +143,11 @@ class Kv1Store(KvMount):
     def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
         return demands_of_kv1(wanted)
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the secret from being sent: its key, its fields, and their size as JSON."""
+        self._path("", key)
+        encode(json_fields_of(value, self.facts, key), self.facts, key)
+
     async def delete(self, key: str) -> None:
         """Delete the secret for good."""
         request = self._request("delete", key)

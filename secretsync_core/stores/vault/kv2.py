@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
@@ -82,19 +83,22 @@ class Kv2Store(KvMount):
         found = await self._transport.ask("read", "GET", path, request, _secret)
         if isinstance(found, Answer):
             if found.status == 404:
-                await self._gone(request, found)
+                await self._gone(request, found, version)
             self._refused(request, found)
         self._pin.prove()
         if version is not None and found.version is not None and found.version.partition("@")[0] != str(int(version)):
             raise malformed(request, f"it gave another version than {version}")
         return found
 
-    async def _gone(self, request: Request, answer: Answer) -> NoReturn:
+    async def _gone(self, request: Request, answer: Answer, version: str | None) -> NoReturn:
         """Raise what a 404 stands for: a deleted or destroyed version comes with its metadata."""
         state = _state(request, answer.body)
-        if state is None:
+        what = f"{request.key}" if version is None else f"version {int(version)} of {request.key}"
+        if state is not None:
+            raise SecretNotFound(f"{what} is {state} in {request.store}", store=request.store, key=request.key)
+        with contextlib.suppress(SecretNotFound):
             await self._not_found(request, answer)
-        raise SecretNotFound(f"{request.key} is {state} in {request.store}", store=request.store, key=request.key)
+        raise SecretNotFound(f"{what} is not in {request.store}", store=request.store, key=request.key)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``: by one SCAN where they are many and the server has it, else one by one."""
@@ -257,15 +261,24 @@ class Kv2Store(KvMount):
             answer = await self._send(request, value, {})
         return self._written(request, answer)
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the secret from being sent: its key, its fields, and their size as JSON."""
+        request = self._request("write", key)
+        self._path("data/", key)
+        self._body(key, value, {"cas": _number(expected, request)})
+
     async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> str | Answer:
         """Write a version; gives its token, or the refusal."""
         key = request.key or ""
+        path, body = self._path("data/", key), self._body(key, value, options)
+        await self._pin.before_write(key)
+        return await self._transport.ask("write", "POST", path, request, _token, body)
+
+    def _body(self, key: str, value: SecretValue, options: dict[str, int]) -> bytes:
         body: dict[str, Any] = {"data": json_fields_of(value, self.facts, key)}
         if options:
             body["options"] = options
-        path = self._path("data/", key)
-        await self._pin.before_write(key)
-        return await self._transport.ask("write", "POST", path, request, _token, encode(body, self.facts, key))
+        return encode(body, self.facts, key)
 
     def _written(self, request: Request, answer: str | Answer) -> str:
         if isinstance(answer, Answer):
