@@ -17,7 +17,7 @@ from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Positioned, Store, abilities_of
+from secretsync_core.stores.base import Positioned, Recreator, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class _Reads(_Handle):
 class _Lists(_Handle):
     __slots__ = ()
 
-    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata)
+    def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        more = {"kind": kind} if kind else {}  # which not every store knows
+        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata, **more)
 
 
 class _Writes(_Handle):
@@ -123,6 +124,14 @@ class _HasPosition(_Handle):
         return found
 
 
+class _Recreates(_Handle):
+    __slots__ = ()
+
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
+        token: str | None = await self._boundary.call("recreate", _is_token, key, value, expected)
+        return token
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -136,11 +145,10 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
-    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
-    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
-    return type("StoreHandle", bases, {"__slots__": ()})
+    bases = (*(_MIXINS[ability] for ability in Ability if ability in abilities), *more)
+    return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
 def hand_out(store: object, name: str, permissions: Permissions) -> Store:
@@ -165,12 +173,15 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    positioned = isinstance(store, Positioned)
-    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
+    more: tuple[type[_Handle], ...] = (_Recreates,) if isinstance(store, Recreator) and permissions.may_write else ()
+    if isinstance(store, Positioned):
+        more = (*more, _HasPosition)
+    return _handle_class(abilities & allowed, more)(Boundary(store, name), facts)
 
 
 def _is_secret(given: object) -> bool:
-    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    told = isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    return told and isinstance(given, Secret) and _is(given.value.kind, str)
 
 
 def _is_found(given: object) -> bool:

@@ -13,6 +13,7 @@ import orjson
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import retry_after
+from secretsync_core.stores.kubernetes.types import NEEDED
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
     store, key = request.store, request.key
     blamed = {cause.field: cause.reason for cause in said.causes}
     required = [field for field, reason in blamed.items() if reason == "FieldValueRequired"]
-    missing = sorted(name for name in _NEEDED if any(field.endswith(f"[{name}]") for field in required))
+    missing = sorted(name for name in NEEDED if any(field.endswith(f"[{name}]") for field in required))
     if blamed.get("data") == "FieldValueTooLong":
         why, hint = "it is too large", "leave fields out by a valueTransform, or split it"
     elif "FieldValueForbidden" in (blamed.get("data"), blamed.get("immutable")):
@@ -207,10 +208,6 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
     else:
         why, hint = "the API server finds it invalid", ""
     return InvalidSecret(f"{store} refuses {key}: {why}", store=store, key=key, hint=hint)
-
-
-_NEEDED = frozenset({"tls.crt", "tls.key", ".dockerconfigjson", ".dockercfg", "ssh-privatekey", "username", "password"})
-"""What the API server insists on in Secrets of the types that it knows."""
 
 
 def immutable(store: str, key: str | None) -> InvalidSecret:
