@@ -46,3 +46,28 @@ async def test_the_same_value_put_back_by_hand_is_not_deleted(world: World, api:
     api.put(deleted, "k", {"x": "1"})
     assert counted(await world.sync()) == {"skipped": 1, "unchanged": 1}
     assert api.get(deleted, "k") == {"x": "1"}
+
+
+@pytest.mark.parametrize("history", ["deleted", "destroyed", "metadata only", "none"])
+async def test_what_is_created_is_marked_whatever_the_key_has_been_through(
+    world: World, openbao: OpenBaoServer, api: Api, mount: Mount, history: str
+) -> None:
+    """A key that somebody deleted or destroyed, or of which there is metadata alone, carries the mark once we write."""
+    name = mount(openbao)
+    vault = f"address: '{api.address}', mount: {name}, auth: {{token: {{value: {api.token}}}}}"
+    world.store("dst", f"vault: {{{vault}}}")
+    if history == "metadata only":
+        api.call("POST", f"{name}/metadata/k", {"custom_metadata": {"team": "x"}})
+    elif history != "none":
+        api.put(name, "k", {"x": "old"})
+        api.call(*(("DELETE", f"{name}/data/k") if history == "deleted" else ("PUT", f"{name}/destroy/k")),
+                 *([] if history == "deleted" else [{"versions": [1]}]))  # fmt: skip
+    await world.put("src", "k", {"x": "1"})
+    world.job("- {name: all, query: {recursive: true}}", ownership="{mark: true}")
+    report = await world.sync()
+    assert counted(report) == {"created": 1}
+    custom = api.call("GET", f"{name}/metadata/k")["data"]["custom_metadata"]
+    assert custom["secretsync.io/owner"].startswith("job.")
+    assert custom.get("team") == ("x" if history == "metadata only" else None)
+    await world.put("src", "k", {"x": "2"})
+    assert "mark" not in (await world.sync()).requests["dst"]  # an update costs no more than without marks
