@@ -109,7 +109,7 @@ class StoreFacts:
         place: where its secrets are; None where it does not say, and it is then known by its name alone.
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
-        kinds: whether a secret there is of a kind, which a read gives and a write keeps (see
+        kinds: whether a secret is written with the kind of its value, and read with that kind again (see
             :class:`~secretsync_core.secret.SecretValue`).
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 _SHOWN, _LONGEST = 5, 80
 
@@ -15,8 +15,13 @@ def quoted(name: str) -> str:
     return repr(name if len(name) <= _LONGEST else name[:_LONGEST] + "…")
 
 
-def listed(names: Collection[str]) -> str:
-    """``the field 'a'``, ``the fields 'a', 'b'``, or the first few of them and how many more there are."""
-    shown = ", ".join(quoted(name) for name in sorted(names)[:_SHOWN])
+def listed(names: Collection[str], about: Mapping[str, str] | None = None) -> str:
+    """``the field 'a'``, ``the fields 'a', 'b'``, or the first few of them and how many more there are.
+
+    ``about`` says something of each: ``the field 'a' (a number)``.
+    """
+    shown = ", ".join(
+        quoted(name) if about is None else f"{quoted(name)} ({about[name]})" for name in sorted(names)[:_SHOWN]
+    )
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"the field{'s' if len(names) > 1 else ''} {shown}{more}"

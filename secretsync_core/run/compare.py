@@ -21,7 +21,7 @@ from secretsync_core.model.versions import is_older
 from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to_split, is_object, to_shape
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
-from secretsync_core.run.kinds import kept_by, of_the_kind_there
+from secretsync_core.run.kinds import kept_by, of_the_kind_there, type_kept
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version
@@ -172,7 +172,8 @@ class Comparer:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
-        return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+        detail = type_kept(ours_now, current.value) or change.detail
+        return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift, detail=detail), whole, ours)
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
@@ -224,7 +225,8 @@ class Comparer:
             return None, ours, current.version
         fields = _fields(current.value, Encoding.UTF_8)
         held = self._fingerprinter.named_by(change.dest, change.key, ours, fields)
-        rest = SecretValue({name: value for name, value in fields.items() if name not in held}, OBJECT)
+        kind = _kind_of_merged(current.value, Encoding.UTF_8)
+        rest = SecretValue({name: value for name, value in fields.items() if name not in held}, kind)
         shape = self._opened.stores[change.dest].facts.shape
         kept = of_the_kind_there(to_shape(rest, shape, Encoding.UTF_8), current.value)
         return (kept if fields.keys() - held else None), ours, current.version
@@ -256,7 +258,7 @@ class Comparer:
         merged = {name: value for name, value in old.items() if name not in dropped} | new
         if same(SecretValue(merged), SecretValue(old)):
             return current, ours  # as it is written there, whatever the order and spaces of its JSON
-        return to_shape(SecretValue(merged, OBJECT if is_object(current) else ""), shape, encoding), ours
+        return to_shape(SecretValue(merged, _kind_of_merged(current, encoding)), shape, encoding), ours
 
 
 def read_together(change: Change) -> tuple[str, str]:
@@ -367,6 +369,11 @@ def _field_of(whole: Wanted, name: str, change: Change, encoding: Encodings) -> 
         field = Base64(field)  # and stays it under its new name
     made = SecretValue(field if isinstance(field, dict) and field else {VALUE: field})
     return Wanted(made, split_version(whole.source_version, len(fields)))
+
+
+def _kind_of_merged(there: SecretValue, encoding: Encodings) -> str:
+    """The kind of fields that take the place of others: what was a JSON object stays one, whatever is left in it."""
+    return OBJECT if encoding_of(encoding, VALUE) is not Encoding.BASE64 and is_object(there) else ""
 
 
 def _fields(value: SecretValue, encoding: Encodings) -> dict[str, FieldValue]:

@@ -32,6 +32,7 @@ from secretsync_core.model.capabilities import Shape
 from secretsync_core.model.field_names import listed, quoted
 from secretsync_core.schema.encoding import Encoding, encoding_of
 from secretsync_core.secret import OBJECT, SecretValue
+from secretsync_core.stores.answers import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,23 +171,25 @@ def binary_fields(fields: Mapping[str, FieldValue], encoding: Encodings) -> dict
 
 
 def _no_text(fields: Mapping[str, FieldValue], names: list[str]) -> InvalidSecret:
-    """The error for fields that bytes cannot hold, each by its name."""
+    """The error for fields that bytes cannot hold: each by its name, with what it is."""
+    told = f"the secret has what is not text, and the destination holds bytes: {listed(names, _words(fields))}"
     nulls = [name for name in names if fields[name] is None]
-    if len(nulls) == len(names):
+    if not nulls:
+        return InvalidSecret(told, hint="make it text by valueTransform: [{fields: {asText: true}}]")
+    if len(nulls) < len(names):
         return InvalidSecret(
-            f"{listed(names)} of the secret: null, and the destination holds bytes",
-            hint="drop what is null by valueTransform: [{fields: {dropNull: true}}], "
-            "or write the text null by asText: true",
-        )
-    if nulls:
-        return InvalidSecret(
-            f"{listed(names)} of the secret: not text (null: {listed(nulls)}), and the destination holds bytes",
+            told,
             hint="make it text by valueTransform: [{fields: {dropNull: true, asText: true}}], which drops what is null",
         )
     return InvalidSecret(
-        f"{listed(names)} of the secret: not text, and the destination holds bytes",
-        hint="make it text by valueTransform: [{fields: {asText: true}}]",
+        told,
+        hint="drop what is null by valueTransform: [{fields: {dropNull: true}}], "
+        "or write the text null by asText: true",
     )
+
+
+def _words(fields: Mapping[str, FieldValue]) -> dict[str, str]:
+    return {name: kind_of(field) for name, field in fields.items()}
 
 
 def blob_to_binary(blob: bytes, encoding: Encodings) -> dict[str, bytes]:
@@ -239,7 +242,8 @@ def fields_to_blob(given: Mapping[str, FieldValue], encoding: Encodings, *, as_o
             f"encoding: base64 is set, and the secret has more to it than the field 'value': {listed(fields)}"
             if fields
             else "encoding: base64 is set, and the secret has no fields",
-            hint="name the fields that are base64, as encoding: {base64: [NAME]}, or pick one by secret.property",
+            hint="name the fields that are base64, as encoding: {base64: [NAME]}, or leave only one and rename it to "
+            "value by a valueTransform",
         )
     if isinstance(only, str) and json_object(only) is None:
         text = only

@@ -29,3 +29,10 @@ def of_the_kind_there(value: SecretValue, there: SecretValue) -> SecretValue:
     elif value.kind == there.kind:
         return value
     return SecretValue(payload, there.kind)
+
+
+def type_kept(value: SecretValue, there: SecretValue) -> str:
+    """One sentence where an update leaves a secret of another type than its source; empty where it does not."""
+    if value.is_blob or not value.kind or not there.kind or value.kind == there.kind:
+        return ""
+    return f"its type stays {there.kind}, and at the source it is {value.kind}"

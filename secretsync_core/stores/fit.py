@@ -127,7 +127,7 @@ def _fields(fields: dict[str, FieldValue], facts: StoreFacts) -> tuple[str, str]
     changed = [name for name, field in fields.items() if not _is_kept(field, exact_numbers=limits.exact_numbers)]
     if changed:
         return (
-            f"a number in it would be changed, in {listed(changed)}",
+            f"a number in it would be changed: {listed(changed)}",
             "make that number a text: valueTransform: [{fields: {asText: true}}]",
         )
     if limits.field_pattern is not None:
@@ -135,7 +135,7 @@ def _fields(fields: dict[str, FieldValue], facts: StoreFacts) -> tuple[str, str]
         if unfit:
             rule = limits.field_rule or "its characters are not allowed there"
             hint = "rename it by valueTransform: [{fields: {rename: ...}}]"
-            return f"the name of a field does not fit: {rule}; that of {listed(unfit)}", hint
+            return f"the name of a field does not fit, that of {listed(unfit)}: {rule}", hint
     size = sum(len(field) for field in fields.values() if isinstance(field, bytes))
     if limits.max_bytes is not None and size > limits.max_bytes:
         return _too_large(size, limits.max_bytes)

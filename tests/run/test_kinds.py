@@ -162,6 +162,8 @@ async def test_a_type_that_is_there_stays(bytes_: World) -> None:
     bytes_.job("- {name: all, query: {}}")
     assert counted(await bytes_.sync()) == {"unchanged": 1}
     await put(bytes_, "src", "a", {**CERTIFICATE, "tls.crt": b"new"}, "kubernetes.io/tls")
+    (change,) = (await bytes_.plan()).changes
+    assert change.detail == "its type stays Opaque, and at the source it is kubernetes.io/tls"
     assert counted(await bytes_.sync()) == {"updated": 1}
     assert await kind(bytes_, "dst", "a") == "Opaque"
 
@@ -265,3 +267,16 @@ async def test_merging_leaves_an_object_an_object(world: World) -> None:
     await world.put("src", "a", {})
     await world.sync()
     assert await world.get("dst", "a") == ONLY
+
+
+async def test_merging_leaves_plain_text_plain(world: World) -> None:
+    """Somebody made plain text of the secret that we had merged into: taking our fields back does not touch it."""
+    world.store("dst", BLOB)
+    await world.put("dst", "a", b'{"note":"n"}')
+    await world.put("src", "a", {"token": "t"})
+    world.job(ALL, writePolicy="Merge", deletionPolicy="Delete", maxDelete="100%")
+    await world.sync()
+    await world.put("dst", "a", b"theirs")
+    await world.remove("src", "a")
+    await world.sync()
+    assert await world.get("dst", "a") == b"theirs"

@@ -88,7 +88,7 @@ class SecretsStore:
             shape=Shape.BINARY_FIELDS,
             versioned=True,
             idle_writes=True,
-            kinds=True,
+            kinds=template.kind is None,  # else all that is created is of the document's type
             limits=self.LIMITS,
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
