@@ -65,8 +65,14 @@ def to_shape(value: SecretValue, shape: Shape, encoding: Encodings) -> SecretVal
             return SecretValue(blob_to_binary(payload, encoding))
         return SecretValue(binary_fields(payload, encoding), "" if value.kind == OBJECT else value.kind)
     if isinstance(payload, bytes):
-        return SecretValue(blob_to_fields(payload, encoding))
-    return SecretValue(json_fields(payload)) if value.kind or _has_bytes(payload) else value
+        return SecretValue(_plain(blob_to_fields(payload, encoding)))
+    as_it_is = not value.kind and not any(isinstance(field, (bytes, Base64)) for field in payload.values())
+    return value if as_it_is else SecretValue(_plain(json_fields(payload)))
+
+
+def _plain(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Fields as a store of JSON has them, which does not know what is base64."""
+    return {name: str(field) if isinstance(field, Base64) else field for name, field in fields.items()}
 
 
 def opened(value: SecretValue, encoding: Encodings) -> SecretValue:

@@ -36,6 +36,8 @@ async def test_an_encoding_for_each_field(world: World) -> None:
     world.job(f"- {{name: all, {ENCODED}, query: {{}}}}", source="bytes", dest="back")
     assert (await world.sync()).ok
     assert await world.all("back") == {"a": MIXED}
+    kept: Any = await world.get("back", "a")
+    assert {type(field) for field in kept.values()} == {str}, "a store of JSON does not know what is base64"
 
 
 @pytest.mark.parametrize("shape", ["fields", "binary-fields"])
