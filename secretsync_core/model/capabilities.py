@@ -75,6 +75,7 @@ class StoreLimits:
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
         pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
         custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
+        types: whether a query can select by the kind of a secret: ``list`` takes ``kind``.
     """
 
     max_bytes: int | None = None
@@ -96,6 +97,7 @@ class StoreLimits:
     exact_numbers: bool = True
     pins: str | None = None
     custom_metadata: bool = False
+    types: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class StoreFacts:
         place: where its secrets are; None where it does not say, and it is then known by its name alone.
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
+        kinds: whether a secret is written with the kind of its value, and read with that kind again (see
+            :class:`~secretsync_core.secret.SecretValue`).
     """
 
     name: str
@@ -125,3 +129,4 @@ class StoreFacts:
     lasting_marks: bool = False
     version_order: VersionOrder = VersionOrder.NONE
     lags: bool = False
+    kinds: bool = False

@@ -37,6 +37,8 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} cannot be listed, so it takes no query"
         if part.query is not None and part.query.metadata and not limits.custom_metadata:
             yield f"{where} has no custom metadata to select by"
+        if part.query is not None and part.query.type is not None and not limits.types:
+            yield f"{where} has no types of secrets to select by (query.type)"
         if part.secret is not None and part.secret.version is not None:
             if limits.pins is None:
                 yield f"{where} keeps no old versions, so version cannot be pinned"

@@ -36,6 +36,8 @@ class Listing(NamedTuple):
     prefix: str
     recursive: bool
     metadata: bool
+    kind: str = ""
+    """The one kind of secrets that is asked for; empty: all."""
 
     def holds(self, key: str) -> bool:
         """Whether the key of a secret is among what is asked for."""
@@ -45,6 +47,7 @@ class Listing(NamedTuple):
         """Whether the answer to this one holds that to another one."""
         return (
             self.store == other.store
+            and self.kind == other.kind  # an answer does not tell the kinds of what it holds
             and self.recursive
             and other.prefix.startswith(self.prefix)
             and (self.metadata or not other.metadata)
@@ -123,8 +126,8 @@ async def ask(opened: OpenStores, question: Question) -> None:
 
 
 async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> None:
-    store, prefix, recursive, metadata = question.listing
-    said = opened.lister(store).list(prefix, recursive=recursive, metadata=metadata)
+    store, prefix, recursive, metadata, kind = question.listing
+    said = opened.listed(store, prefix, recursive=recursive, metadata=metadata, kind=kind)
     async for seen in said:
         question.tell(seen)
         question.useful += answers.take(seen)
@@ -205,7 +208,7 @@ def _wider(listing: Listing, questions: Mapping[Listing, Question]) -> Question 
     """The question about the most, of those whose answers hold that to ``listing``."""
     for prefix in _folders(listing.prefix):
         for metadata in (True, False):
-            other = Listing(listing.store, prefix, True, metadata)
+            other = Listing(listing.store, prefix, True, metadata, listing.kind)
             if other != listing and other in questions and other.covers(listing):
                 return questions[other]
     return None

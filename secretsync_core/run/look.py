@@ -107,7 +107,9 @@ async def fill(
         for index, part in enumerate(one.item.parts):
             if part.query is not None:
                 query = part.query
-                listing = Listing(part.store, folder(query.path), query.recursive, bool(query.metadata))
+                listing = Listing(
+                    part.store, folder(query.path), query.recursive, bool(query.metadata), query.type or ""
+                )
                 question = questions.setdefault(listing, Question(listing))
                 question.takers.append(Taker(one, index))
             elif part.secret is not None:
@@ -320,10 +322,19 @@ class _Search:
         matcher = QueryMatcher(part.query)
         if not Listing(part.store, folder(part.query.path), part.query.recursive, metadata=False).holds(key):
             return False
-        if not part.query.metadata:
+        kind = part.query.type or ""
+        if not part.query.metadata and not kind:
             return matcher.takes(Entry(key))
-        listing = self._opened.lister(part.store).list(folder(key.rpartition("/")[0]), recursive=False, metadata=True)
-        async for entry in listing:
+        entry = await self._listed(part.store, key, kind)
+        if entry is not None:
+            return matcher.takes(entry)
+        # Not shown there either; but shown among all, it is of another kind.
+        return not kind or await self._listed(part.store, key, "") is None
+
+    async def _listed(self, store: str, key: str, kind: str) -> Entry | None:
+        """What a listing of its folder shows of a key."""
+        above = folder(key.rpartition("/")[0])
+        async for entry in self._opened.listed(store, above, recursive=False, metadata=True, kind=kind):
             if isinstance(entry, Entry) and entry.key == key:
-                return matcher.takes(entry)
-        return True  # not shown there either
+                return entry
+        return None

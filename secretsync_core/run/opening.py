@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
@@ -20,6 +20,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    Recreator,
     StoreContext,
     Undeleter,
     Writer,
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.model.capabilities import Ability, StoreFacts
+    from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.position import Position
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import Documents
     from secretsync_core.schema.job import Limits
-    from secretsync_core.stores.base import Store
+    from secretsync_core.stores.base import KindLister, Store
 
 
 _GOODBYE_SECONDS = 2.0
@@ -68,6 +70,7 @@ class Halves:
         "marker",
         "positioned",
         "reader",
+        "recreator",
         "store",
         "undeleter",
         "writer",
@@ -80,6 +83,7 @@ class Halves:
         self.lister = store if isinstance(store, Lister) else None
         self.writer = store if isinstance(store, Writer) else None
         self.conditional = store if isinstance(store, ConditionalWriter) else None
+        self.recreator = store if isinstance(store, Recreator) else None
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
@@ -134,6 +138,15 @@ class OpenStores:
         if lister is None:
             raise StoreError(f"store {name} may not be listed", store=name)
         return lister
+
+    def listed(
+        self, name: str, prefix: str, *, recursive: bool, metadata: bool, kind: str
+    ) -> AsyncIterator[Entry | Gap]:
+        """What an open store lists, of one ``kind`` or (empty) of all: see :class:`KindLister`."""
+        lister = self.lister(name)
+        if not kind:
+            return lister.list(prefix, recursive=recursive, metadata=metadata)
+        return cast("KindLister", lister).list(prefix, recursive=recursive, metadata=metadata, kind=kind)
 
     def in_time(self, name: str) -> AbstractAsyncContextManager[None]:
         """Raise StoreUnavailable where the block takes longer than the store's requests may take in all."""

@@ -60,6 +60,7 @@ class Transfer:
         self._dests = len(plan.spec.dest)
         self._policies = {item.name: item.write_policy for item in plan.items}
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
+        self._marks_at_a_cost = bool(opened.mark) and plan.spec.ownership.mark is True
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
         self._recorder = recorder
@@ -240,8 +241,15 @@ class Transfer:
                     raise
                 return Outcome(change, _failed(error), error.code, error.message, error.hint)
             version = found.version
+            await self._mark_made(change)
         await self._tell(change, intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _mark_made(self, change: Change) -> None:
+        """Mark a secret whose creation got no answer, and was made: a mark that is a request of its own was not put."""
+        marker = self._opened.get(change.dest).marker
+        if self._marks_at_a_cost and change.action is Action.CREATE and marker is not None:
+            await marker.mark(change.key)
 
     async def _tell(self, change: Change, draft: Draft) -> None:
         """Record that a key is ours as it stands now. What another job held it holds no longer, by the same word."""
@@ -271,6 +279,8 @@ class Transfer:
         halves = self._opened.get(change.dest)
         blind = halves.reader is None
         known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
+        if halves.recreator is not None and change.action is Action.CREATE and change.dest_version and not blind:
+            return await halves.recreator.recreate(change.key, value, change.dest_version)
         if halves.conditional is not None and known:
             return await halves.conditional.write_if(change.key, value, None if blind else change.dest_version)
         if halves.creator is not None and change.action is Action.CREATE:

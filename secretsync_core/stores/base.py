@@ -125,6 +125,14 @@ class Lister(Store, Protocol):
         ...
 
 
+class KindLister(Lister, Protocol):
+    """Lists the secrets of one kind, as ``facts.limits.types`` says of it. It is asked so only where that is wanted."""
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        """Like :meth:`Lister.list`, of the secrets whose values have this ``kind``; empty: of all."""
+        ...
+
+
 @runtime_checkable
 class Writer(Store, Protocol):
     """Writes whole secrets."""
@@ -143,6 +151,15 @@ class ConditionalWriter(Writer, Protocol):
 
         Raises Conflict, having written nothing, where it is not.
         """
+        ...
+
+
+@runtime_checkable
+class Recreator(ConditionalWriter, Protocol):
+    """Has to be told that a write is to create a secret: it cannot tell by itself, and marks only what it creates."""
+
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
+        """Like ``write_if``, where ``expected`` is the token of a deleted secret, or of one that had no value yet."""
         ...
 
 
@@ -168,7 +185,8 @@ class Deleter(Store, Protocol):
 class Marker(Store, Protocol):
     """Knows who created a secret, by a mark (see :attr:`StoreContext.mark`) that it carries.
 
-    A secret is marked by ``write``, ``write_if`` and ``create`` themselves where they create it.
+    A secret is marked by ``write``, ``write_if`` and ``create`` themselves where they create it, also in the place of
+    one that was deleted. A store whose ``write_if`` cannot tell that is a :class:`Recreator`.
     """
 
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:

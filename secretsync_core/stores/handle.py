@@ -18,7 +18,7 @@ from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import AccessChecker, Foreseer, Positioned, Store, abilities_of
+from secretsync_core.stores.base import AccessChecker, Foreseer, Positioned, Recreator, Store, abilities_of
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ class _Reads(_Handle):
 class _Lists(_Handle):
     __slots__ = ()
 
-    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata)
+    def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        more = {"kind": kind} if kind else {}  # which not every store knows
+        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata, **more)
 
 
 class _Writes(_Handle):
@@ -141,6 +142,14 @@ class _ChecksAccess(_Handle):
         return found
 
 
+class _Recreates(_Handle):
+    __slots__ = ()
+
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
+        token: str | None = await self._boundary.call("recreate", _is_token, key, value, expected)
+        return token
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -185,13 +194,14 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         allowed |= {Ability.MARK, Ability.UNDELETE}
     optional = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
-        optional.append((Foreseer, _Foresees))
+        optional += [(Foreseer, _Foresees), (Recreator, _Recreates)]
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
     return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
 
 def _is_secret(given: object) -> bool:
-    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    told = isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    return told and isinstance(given, Secret) and _is(given.value.kind, str)
 
 
 def _is_found(given: object) -> bool:

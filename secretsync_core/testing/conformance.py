@@ -25,7 +25,7 @@ import inspect
 import logging
 import os
 import traceback
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import pytest
 import re2
@@ -45,7 +45,7 @@ from secretsync_core.model.capabilities import Ability, Permissions, Shape, Stor
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
-from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalWriter,
@@ -56,6 +56,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    Recreator,
     Store,
     StoreContext,
     Undeleter,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.secret import JsonValue
+    from secretsync_core.stores.base import KindLister
 
     Seed: TypeAlias = Callable[[str, SecretValue], Awaitable[object]]
     Reopen: TypeAlias = Callable[[], Awaitable[Store]]
@@ -447,6 +449,38 @@ class StoreConformance:
             return False
         await _assert_holds(store, key, value)
         return True
+
+    @pytest.mark.parametrize("kind", [TEXT, BINARY, "example.com/kind"])
+    async def test_a_kind_is_kept_where_the_facts_say_so(self, store: Store, kind: str) -> None:
+        """With ``facts.kinds`` a secret has the kind that it was written with, also after an update.
+
+        Text is written, which bytes may be too.
+        """
+        shape = store.facts.shape
+        if (shape is Shape.BLOB) is (kind not in (TEXT, BINARY)):
+            pytest.skip("a kind of another shape")
+        key, writer, reader = _at(store)("kind"), _writer(store), _reader(store)
+        for number in range(2):
+            await writer.write(key, SecretValue(sample(shape, number).reveal(), kind))
+            found = (await reader.read(key)).value.kind
+            assert found == kind or not store.facts.kinds
+
+    async def test_a_listing_of_one_kind_has_no_others(self, store: Store) -> None:
+        """With ``facts.limits.types`` a listing can be asked for one kind, and shows all of it and nothing else."""
+        if not store.facts.limits.types:
+            pytest.skip("no query selects by kind there")
+        lister, at = cast("KindLister", _lister(store)), _at(store)
+        kinds = (TEXT, BINARY) if store.facts.shape is Shape.BLOB else ("example.com/kind", "example.com/kinds")
+        for number, kind in enumerate(kinds):
+            await _writer(store).write(at(f"of-{number}"), SecretValue(sample(store.facts.shape).reveal(), kind))
+        await _writer(store).write(at("of-none"), sample(store.facts.shape))
+        for number, kind in enumerate(kinds):
+            entries, gaps = await _drain(lister.list("", recursive=True, metadata=False, kind=kind))
+            assert [entry.key for entry in entries] == [at(f"of-{number}")]
+            assert not gaps
+        entries, gaps = await _drain(lister.list("", recursive=True, metadata=False, kind="example.com/no"))
+        assert not entries
+        assert not gaps
 
     async def test_the_other_shape_is_refused(self, store: Store) -> None:
         """Fields for a blob store, or a blob for a fields store, raise InvalidSecret and write nothing."""
@@ -890,6 +924,29 @@ class StoreConformance:
         await writer.write(first, sample(shape, 1))
         assert await marker.marks([first]) == {first: MARK}
         assert await marker.marks([]) == {}
+
+    async def test_what_it_creates_in_place_of_a_deleted_secret_carries_the_mark(
+        self, store: Store, marked: Store | None
+    ) -> None:
+        """Whatever a key has been through: what is created there is marked, by every way of writing."""
+        _marker(store)
+        again = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
+        marker, writer, shape = _marker(again), _writer(again), store.facts.shape
+        first, second = map(_at(store), ("by-write", "by-recreate"))
+        for key in (first, second):
+            await _writer(store).write(key, sample(shape))
+            await _deleter(store).delete(key)
+        await writer.write(first, sample(shape, 1))
+        keys = [first]
+        if isinstance(again, ConditionalWriter):
+            entries = [entry async for entry in _reader(again).stat([second]) if isinstance(entry, Entry)]
+            expected = entries[0].version if entries else None
+            if isinstance(again, Recreator) and expected is not None:
+                await again.recreate(second, sample(shape, 1), expected)
+            else:
+                await again.write_if(second, sample(shape, 1), expected)
+            keys.append(second)
+        assert await marker.marks(keys) == dict.fromkeys(keys, MARK)
 
     async def test_what_others_created_is_marked_only_on_demand(self, store: Store, marked: Store | None) -> None:
         """A secret that came without a mark is not marked by a write, only by mark(), which refuses what is absent."""

@@ -219,10 +219,11 @@ class _Reads(_Faulty):
 
 
 class _Lists(_Faulty):
-    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool, **kind: str) -> AsyncIterator[Entry | Gap]:
         self._faults.note("list", prefix)
         await self._faults.strike("list", prefix)
-        async for each in self._found("list", self._store.list(prefix, recursive=recursive, metadata=metadata)):
+        said = self._store.list(prefix, recursive=recursive, metadata=metadata, **kind)
+        async for each in self._found("list", said):
             yield each
         await self._faults.strike("list", prefix, after=True)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from secretsync_core.errors import SecretNotFound
+from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.aws.answers import Request, another_type, stays_advanced
+from secretsync_core.stores.aws.answers import Request, another_type
 from secretsync_core.stores.aws_parameter_store.names import plain
+from secretsync_core.stores.aws_parameter_store.settings import options_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.aws.connection import Service
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.aws_parameter_store.names import Names
+    from secretsync_core.stores.aws_parameter_store.settings import Settings
 
 PAGE = 50
 """How many parameters one page of descriptions holds, and how many can be asked for by name."""
@@ -28,22 +29,13 @@ PAGE = 50
 BATCH = 10
 """How many parameters one request reads, and one page of a listing by path holds."""
 
-_TIERS = {"Standard": "Standard", "Advanced": "Advanced", "IntelligentTiering": "Intelligent-Tiering"}
-
-
-class Misfit(Enum):
-    """What keeps a parameter from being replaced by one of ours."""
-
-    TYPE = "type"
-    TIER = "tier"
-
 
 class Found(NamedTuple):
-    """A parameter that there is: its name, its version token, and what keeps it from being replaced."""
+    """A parameter that there is: its name, its version token, and whether it is of our type."""
 
     name: str
     version: str
-    misfit: Misfit | None = None
+    fits: bool
 
 
 class Page(NamedTuple):
@@ -168,33 +160,54 @@ class Calls:
         return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
     def _found(self, about: Part) -> Found:
-        kind = about.text("Type") if about.has("Type") else self._config.type
-        tier = about.text("Tier") if about.has("Tier") else "Standard"
-        misfit: Misfit | None = None
-        if kind != self._config.type:
-            misfit = Misfit.TYPE
-        elif tier == "Advanced" and self._config.tier == "Standard":
-            misfit = Misfit.TIER
-        return Found(about.text("Name"), version_of(about), misfit)
+        fits = not about.has("Type") or about.text("Type") == self._config.type
+        return Found(about.text("Name"), version_of(about), fits)
 
-    def refuse(self, key: str, misfit: Misfit) -> NoReturn:
-        """Raise what the service would say to a write over such a parameter."""
-        request = self._request("write", key, "PutParameter")
-        raise another_type(request) if misfit is Misfit.TYPE else stays_advanced(request)
+    def refuse_type(self, key: str) -> NoReturn:
+        """Raise what the service would say to a write over a parameter of another type."""
+        raise another_type(self._request("write", key, "PutParameter"))
+
+    async def settings(self, keys: Sequence[str]) -> dict[str, Settings]:
+        """What those of some parameters that there are have besides their values."""
+        by_name = {self._names.name(key): key for key in keys}
+        request = Request(self.store, "look at parameters", None, "ssm:DescribeParameters")
+        filters: Any = [{"Key": "Name", "Option": "Equals", "Values": list(by_name)}]
+        found: dict[str, Settings] = {}
+        options: Any = {}
+        while True:
+
+            def ask(client: SSMClient, given: Any = options) -> tuple[dict[str, Settings], str]:
+                answer = _part(request, client.describe_parameters(MaxResults=PAGE, ParameterFilters=filters, **given))
+                told = {plain(each.text("Name")): settings_of(each) for each in answer.parts("Parameters")}
+                return told, answer.text_or_none("NextToken") or ""
+
+            told, token = await self._service.call("stat", request, ask)
+            found |= {by_name[name]: each for name, each in told.items() if name in by_name}
+            if not token:
+                return found
+            if options.get("NextToken") == token:
+                raise StoreError(f"{self.store} gives the same page again and again", store=self.store)
+            options = {"NextToken": token}
 
     # -- writing
 
-    async def put(self, key: str, text: str, *, overwrite: bool, tags: Mapping[str, str] | None = None) -> int:
+    async def put(
+        self,
+        key: str,
+        text: str,
+        *,
+        overwrite: bool,
+        there: Settings | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
         """Write a parameter; gives the number of its version. Without ``overwrite``, raises Conflict where it exists.
 
-        Only what is created can be given tags.
+        ``there`` is what is known of the one that is overwritten. Only what is created can be given tags.
         """
         config = self._config
         request = self._request("write", key, "PutParameter, ssm:AddTagsToResource" if tags else "PutParameter")
-        options: Any = {"Name": self._names.new_name(key), "Value": text, "Type": config.type, "Overwrite": overwrite}
-        options["Tier"] = _TIERS[config.tier]
-        if config.kms_key_id:
-            options["KeyId"] = config.kms_key_id
+        options: Any = {"Name": self._names.new_name(key), "Value": text, "Overwrite": overwrite}
+        options |= options_of(config, there)
         if not overwrite and config.description:
             options["Description"] = config.description
         if tags:

@@ -18,7 +18,7 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
-    from secretsync_core.stores.aws_parameter_store.calls import Calls, Found, Misfit, Page
+    from secretsync_core.stores.aws_parameter_store.calls import Calls, Found, Page
     from secretsync_core.stores.aws_parameter_store.names import Names
 
 FRUITLESS = 20
@@ -35,9 +35,9 @@ class Listing:
         self._calls = calls
         self._names = names
         self._width = width
-        self._may_describe = not names.is_public
-        self.misfits: dict[str, Misfit] = {}
-        """What was looked at by its name and cannot be replaced: few, if any."""
+        self.may_describe = not names.is_public
+        self.other_types: set[str] = set()
+        """What was looked at and is of another type than ours, so that it cannot be replaced: few, if any."""
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every parameter of a folder."""
@@ -45,7 +45,7 @@ class Listing:
         waiting: list[Entry] = []
         given: set[str] = set()
 
-        describes = self._may_describe
+        describes = self.may_describe
 
         async def ask(token: str | None) -> Page:
             nonlocal describes
@@ -57,7 +57,7 @@ class Listing:
                 except AccessDenied:
                     if token is not None:  # which goes on in this way alone
                         raise
-                    self._may_describe = describes = False
+                    self.may_describe = describes = False
             return await self._calls.page_by_path(folder, token, recursive=recursive)
 
         async for name, version, _ in self._pages(ask):
@@ -84,7 +84,7 @@ class Listing:
         for gap in gaps:
             yield gap
         rest = dict.fromkeys(good)
-        if len(rest) > PAGE and self._may_describe:
+        if len(rest) > PAGE and self.may_describe:
             async for found in self._of_folder(rest):
                 if found is None:
                     return
@@ -100,7 +100,7 @@ class Listing:
         async def ask(token: str | None) -> Page:
             return await self._calls.some(keys, token)
 
-        if self._may_describe:
+        if self.may_describe:
             try:
                 async for each in self._pages(ask):
                     key = self._names.key(each.name)
@@ -109,7 +109,7 @@ class Listing:
             except CredentialsRefused:
                 raise
             except AccessDenied:
-                self._may_describe = False
+                self.may_describe = False
             else:
                 return list(found.values()), []
         if len(keys) > BATCH:
@@ -126,10 +126,10 @@ class Listing:
 
     def _entry(self, key: str, found: Found) -> Entry:
         """The entry of a key that was looked at by its name; what keeps it from being replaced is remembered."""
-        if found.misfit is not None:
-            self.misfits[key] = found.misfit
+        if not found.fits:
+            self.other_types.add(key)
         else:
-            self.misfits.pop(key, None)
+            self.other_types.discard(key)
         return Entry(key, found.version)
 
     async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
@@ -144,7 +144,7 @@ class Listing:
             except CredentialsRefused:
                 raise
             except AccessDenied:
-                self._may_describe = False
+                self.may_describe = False
                 return
             pages += 1
             for each in page.found:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
     InvalidSecret,
     RateLimited,
     SecretNotFound,
@@ -20,7 +22,7 @@ from secretsync_core.stores.aws.answers import Mismatch, no_version
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws.rights import Need, Rights
-from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
+from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names, root_of
 from secretsync_core.stores.base import MARK_KEY
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
+    from secretsync_core.stores.aws_parameter_store.settings import Settings
     from secretsync_core.stores.base import StoreContext
 
 STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
@@ -82,6 +85,10 @@ class ParameterStore:
         lanes = lanes_for(context.concurrency)
         self._reads: Gathered[Secret] = Gathered(self._read_one, self._read_many, size=BATCH, lanes=lanes)
         self._looks: Gathered[str | None] = Gathered(self._version_of, self._versions_of, size=BATCH, lanes=lanes)
+        self._settings: Gathered[Settings | None] = Gathered(
+            self._settings_of, self._settings_of_several, size=PAGE, lanes=lanes
+        )
+        self._needs_key = config.type == "SecureString" and config.kms_key_id is None
         self.facts = StoreFacts(
             name=context.name,
             provider="awsParameterStore",
@@ -126,6 +133,7 @@ class ParameterStore:
         """Give up reads that nobody waits for any more, and close every connection."""
         await self._reads.aclose()
         await self._looks.aclose()
+        await self._settings.aclose()
         await self._account.aclose()
 
     # -- reading
@@ -186,7 +194,15 @@ class ParameterStore:
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace the parameter; gives the new version token."""
-        number = await self._put(key, value, overwrite=True)
+        self._names.new_name(key)
+        try:
+            there = await self._settings.get(key)
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            number = await self._put_unseen(key, value)
+        else:
+            number = await self._put(key, value, overwrite=True, there=there)
         if number == 1 and self._tags_at_a_cost:  # it is new, and an overwriting request can bring no tags
             await self._calls.add_tags(key, self._tags_at_a_cost)
         return await self._token(key, number)
@@ -199,15 +215,46 @@ class ParameterStore:
         """Raise what keeps the value from being sent, or the parameter that was seen there from being replaced."""
         self._names.new_name(key)
         blob_of(value, self.facts, key)
-        if expected is not None and (misfit := self._listing.misfits.get(key)) is not None:
-            self._calls.refuse(key, misfit)
+        if expected is None:
+            return
+        if key in self._listing.other_types:
+            self._calls.refuse_type(key)
+        if self._needs_key and not self._listing.may_describe:
+            raise self._unseen_key(key)
 
-    async def _put(self, key: str, value: SecretValue, *, overwrite: bool) -> int:
+    async def _put_unseen(self, key: str, value: SecretValue) -> int:
+        """Write where we may not see what is there: nothing is encrypted by another key than before by accident."""
+        if not self._needs_key:
+            return await self._put(key, value, overwrite=True)
+        doubt = Doubt()
+        try:
+            return await doubt.of(self._put(key, value, overwrite=False))
+        except Conflict:
+            pass
+        raise doubt.on(self._unseen_key(key))
+
+    def _unseen_key(self, key: str) -> AccessDenied:
+        return AccessDenied(
+            f"{self.facts.name} does not let us see which KMS key encrypts {key}, and an update must name it",
+            store=self.facts.name,
+            key=key,
+            hint="grant us ssm:DescribeParameters, or set kmsKeyId in the SecretStore (alias/aws/ssm is the "
+            "account's default key)",
+        )
+
+    async def _settings_of(self, key: str) -> Settings | None:
+        return (await self._settings_of_several([key]))[key]
+
+    async def _settings_of_several(self, keys: Sequence[str]) -> dict[str, Settings | None]:
+        found = await self._calls.settings(keys)
+        return {key: found.get(key) for key in keys}
+
+    async def _put(self, key: str, value: SecretValue, *, overwrite: bool, there: Settings | None = None) -> int:
         self._names.new_name(key)
         text, doubt = blob_of(value, self.facts, key).decode(), Doubt()
         tags = None if overwrite else self._tags
         try:
-            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, tags=tags))
+            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, there=there, tags=tags))
         except Mismatch as error:
             message = error.message
         hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"

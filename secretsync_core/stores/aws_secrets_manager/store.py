@@ -77,6 +77,7 @@ class SecretsManagerStore:
             limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes),
             place=place,
             lags=True,
+            kinds=True,
         )
         self._writing = Writing(self._calls, config, context, self.facts)
 

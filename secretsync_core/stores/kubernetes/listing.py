@@ -89,8 +89,8 @@ class Listing:
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
-    async def everything(self, scope: Scope) -> list[Metadata]:
-        """The metadata of every Secret of a scope.
+    async def everything(self, scope: Scope, kind: str = "") -> list[Metadata]:
+        """The metadata of every Secret of a scope, or of those of one type.
 
         Nothing is given before the listing is whole, so that one that is cut or begun anew never looks shorter or
         longer than it is.
@@ -98,7 +98,7 @@ class Listing:
         for _ in range(RESTARTS):
             found: list[Metadata] = []
             try:
-                async for page in self._pages(scope, ""):
+                async for page in self._pages(scope, "", kind):
                     found += page.items
             except _ExpiredError:
                 continue
@@ -107,10 +107,10 @@ class Listing:
             return found
         raise self._expired()
 
-    async def _pages(self, scope: Scope, selector: str) -> AsyncIterator[_Page]:
+    async def _pages(self, scope: Scope, selector: str, kind: str = "") -> AsyncIterator[_Page]:
         token = ""
         while True:
-            request = self._list_request(scope, selector, token)
+            request = self._list_request(scope, selector, kind, token)
             page = await self._client.call("list", request, _page, accept=METADATA_LIST)
             if isinstance(page, Answer):
                 if page.status == 410:
@@ -129,10 +129,12 @@ class Listing:
             before = self.position or Position("", number, number)
             self.position = Position("", min(number, before.lowest or number), max(number, before.highest or number))
 
-    def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
+    def _list_request(self, scope: Scope, selector: str, kind: str, token: str) -> Request:
         query: dict[str, str | int] = {"limit": PAGE}
         if selector:
             query["labelSelector"] = selector
+        if kind:
+            query["fieldSelector"] = f"type={kind}"
         if token:
             query["continue"] = token
         where = f"in the namespace {scope.namespace}" if scope.namespace else "in all namespaces"

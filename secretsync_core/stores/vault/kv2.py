@@ -242,6 +242,13 @@ class Kv2Store(KvMount):
             return await self._marked(request, key, value, None)
         return await self._write_if(request, key, value, expected)
 
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str:
+        """The same over a version that is deleted or destroyed, or over metadata alone: what is created is marked."""
+        request = self._request("write", key)
+        if self._marking.on_creation:
+            return await self._marked(request, key, value, expected)
+        return await self._write_if(request, key, value, expected)
+
     async def _marked(self, request: Request, key: str, value: SecretValue, expected: str | None) -> str:
         """Create a secret and mark it: it is ours for sure once the write has gone through."""
         await self._marking.permitted(key)
