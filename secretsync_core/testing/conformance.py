@@ -49,6 +49,7 @@ from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalWriter,
+    CreationChecker,
     Creator,
     Deleter,
     Foreseer,
@@ -1006,6 +1007,16 @@ class StoreConformance:
         with pytest.raises(StoreUnavailable):
             await checker.check_access(_accesses(store))
         gate.reopen()
+
+    async def test_what_it_would_create_it_creates(self, store: Store) -> None:
+        """Asked whether a secret can be created it creates nothing, and where it says nothing against it, it can."""
+        if not isinstance(store, CreationChecker):
+            pytest.skip("the store does not say what keeps a secret from being created")
+        key = _at(store)("new")
+        await store.check_create(key)
+        if isinstance(store, Reader):
+            assert await _stat(store, [key]) == {}
+        await _writer(store).write(key, sample(store.facts.shape))
 
     # -- deleting
 

@@ -13,7 +13,7 @@ from support.aws import KEYS
 
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.access import Access, Act, Missing
-from secretsync_core.stores.aws.rights import principal_of
+from secretsync_core.stores.aws.principal import principal_of
 from secretsync_core.stores.base import AccessChecker
 
 if TYPE_CHECKING:

@@ -43,8 +43,8 @@ class Cluster:
     """Every method holds the lock for as long as it takes, and raises Refused as a real API server would answer.
 
     Attributes:
-        any_namespace: create namespaces as they are written to, which no real cluster does: for suites that write to
-            many.
+        any_namespace: create namespaces as they are written to or looked at, which no real cluster does: for suites
+            that write to many.
         admission: what is asked before each write, with its operation and the Secret; it refuses by raising Refused.
     """
 
@@ -78,6 +78,8 @@ class Cluster:
         """A namespace."""
         with self._lock:
             if name not in self._namespaces:
+                if self.any_namespace:
+                    return self.create_namespace(name)
                 raise not_found("namespaces", name)
             return self._namespaces[name]
 

@@ -11,8 +11,8 @@ from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.place import Place
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.place import identity_of, is_aws, role_of, server_of
+from secretsync_core.stores.aws.principal import principal_of
 from secretsync_core.stores.aws.quiet import quiet
-from secretsync_core.stores.aws.rights import principal_of
 from secretsync_core.stores.aws.surroundings import login_failure
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.places import sound

@@ -7,7 +7,6 @@ the simulation has not the facts for. IAM is asked once and without patience, si
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.model.access import Access, Act, Missing
@@ -23,9 +22,6 @@ MOST = 5
 """How many simulations are asked for at the most: one for each resource."""
 
 _REFUSALS = ("implicitDeny", "explicitDeny")
-_USER = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:user/[\x21-\x7e]+")
-_ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]+")
-_SESSION = re.compile(r"arn:([a-z-]+):sts::([0-9]{12}):assumed-role/([\x21-\x2e\x30-\x7e]+)/[\x21-\x7e]+")
 
 
 class Need(NamedTuple):
@@ -88,15 +84,3 @@ class Rights:
 
 def _is_sure(result: Part) -> bool:
     return not (result.has("MissingContextValues") and result.items("MissingContextValues"))
-
-
-def principal_of(caller: str) -> str | None:
-    """The user or role that a caller is, by the ARN that STS tells of it; ``None`` for one without policies of its own.
-
-    A role below a path is called without it there. IAM does not know it then, and says so.
-    """
-    if _USER.fullmatch(caller) or _ROLE.fullmatch(caller):
-        return caller
-    if session := _SESSION.fullmatch(caller):
-        return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"
-    return None
