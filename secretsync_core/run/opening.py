@@ -19,6 +19,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    ShowsFolders,
     StoreContext,
     Undeleter,
     Writer,
@@ -62,6 +63,7 @@ class Halves:
         "creator",
         "deleter",
         "facts",
+        "folders",
         "lister",
         "marker",
         "positioned",
@@ -83,6 +85,7 @@ class Halves:
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.checker = store if isinstance(store, AccessChecker) else None
+        self.folders = store if isinstance(store, ShowsFolders) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 

@@ -55,6 +55,7 @@ from secretsync_core.stores.base import (
     Marker,
     Positioned,
     Reader,
+    ShowsFolders,
     Store,
     StoreContext,
     Undeleter,
@@ -596,6 +597,18 @@ class StoreConformance:
                 await _assert_holds(store, key, sample(store.facts.shape, number))
         if isinstance(store, Lister):
             assert await _keys(store) == expected
+
+    async def test_folders_are_shown_by_a_listing(self, store: Store, seed: Seed) -> None:
+        """A store that tells of folders does so after a listing of just their folder, and of no other."""
+        if not isinstance(store, ShowsFolders):
+            pytest.skip("the store does not tell of folders")
+        at = _at(store)
+        if 3 not in at.depths:
+            pytest.skip("the store has no folders in folders")
+        await seed(at("a/b/c"), sample(store.facts.shape))
+        for prefix, shows in (("a/", True), ("a/b/", False), ("none/", False)):
+            await _list(store, prefix, recursive=False)
+            assert await store.shows_folders(prefix) is shows
 
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
         """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""

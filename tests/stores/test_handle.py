@@ -62,7 +62,9 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
     assert (await handle.read("a")).value.reveal() == {"value": "x"}
     assert [each.key async for each in handle.stat(["a", "b"])] == ["a"]  # type: ignore[union-attr]
     assert [each.key async for each in handle.list("", recursive=True, metadata=True)] == ["a"]  # type: ignore[union-attr]
-    assert {name for name in dir(handle) if not name.startswith("_")} == {"read", "stat", "list", "facts", "aclose"}
+    assert {name for name in dir(handle) if not name.startswith("_")} == {
+        "read", "stat", "list", "shows_folders", "facts", "aclose",
+    }  # fmt: skip
 
 
 async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:

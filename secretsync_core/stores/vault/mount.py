@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.position import Position
     from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.listing import Listing
     from secretsync_core.stores.vault.transport import Answer, Transport
 
 
@@ -31,6 +32,7 @@ class KvMount:
 
     version: ClassVar[Literal[1, 2]]
     LIMITS: ClassVar[StoreLimits]
+    _listing: Listing
 
     def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
@@ -51,6 +53,10 @@ class KvMount:
     async def position(self) -> Position | None:
         """Which cluster answered, and how far its active node had got; asks for nothing."""
         return self._transport.course.position
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it; asks for nothing."""
+        return self._listing.shows_folders(prefix)
 
     async def check_access(self, wanted: Sequence[Access]) -> list[Missing]:
         """What our token's policies would refuse, by one request; nothing where it may not ask."""
