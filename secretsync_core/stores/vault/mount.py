@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from secretsync_core.errors import SecretNotFound
+from secretsync_core.model.access import Act
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
@@ -59,8 +60,14 @@ class KvMount:
         return self._listing.shows_folders(prefix)
 
     async def check_access(self, wanted: Sequence[Access]) -> list[Missing]:
-        """What our token's policies would refuse, by one request; nothing where it may not ask."""
+        """What our token's policies would refuse, by one request; nothing where it may not ask.
+
+        Raises StoreError for a mount that does not run the version that is pinned: all writes to it would fail.
+        """
         held = [access for access in wanted if can_hold(access.key.rstrip("/"))]
+        written = next((key for act, key in held if act in (Act.CREATE, Act.UPDATE, Act.DELETE)), None)
+        if written is not None:
+            await self._pin.before_plan(written)
         return await missing(self._transport, list(self._demands(held)))
 
     def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
