@@ -140,7 +140,7 @@ class FaultyHttp:
                     await asyncio.sleep(fault.delay)
                 if fault and fault.body is not None:
                     answer = _plain(fault.status, fault.body + (body if fault.echo else b""), fault.headers)
-                elif not path.startswith(f"{self._prefix}/"):
+                elif self._prefix and not path.startswith(f"{self._prefix}/"):
                     answer = _plain(404, b"<html>no such page</html>", {})
                 elif self._upstream is None:
                     answer = _plain(404, b'{"errors":[]}', {})
