@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 def key_fault(key: str, limits: StoreLimits) -> str:
     """Why a store cannot hold a key; empty where it can."""
+    if fault := misnomer(key, limits):
+        return fault
     if limits.max_key_bytes is not None and len(key.encode(errors="surrogatepass")) > limits.max_key_bytes:
         return f"longer than {limits.max_key_bytes} bytes"
     if limits.key_pattern is not None and not whole(limits.key_pattern, key):
         return limits.key_rule or "its characters are not allowed there"
+    return ""
+
+
+def misnomer(key: str, limits: StoreLimits) -> str:
+    """What to write in place of a text that names a secret in another way than a key does; empty where it does not."""
+    if limits.misnomers is not None and whole(limits.misnomers, key):
+        return limits.misnomers_rule or "that is no key there"
     return ""
 
 

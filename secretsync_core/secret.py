@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias, Union
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.model.capabilities import Standing
+
 JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
 """What a field may hold in most stores: whatever JSON can."""
 
@@ -61,7 +63,11 @@ class SecretValue:
 
 
 class Secret(NamedTuple):
-    """What reading one secret gives: its value, and the version that was read where the store has versions."""
+    """What reading one secret gives: its value, and the version that was read where the store has versions.
+
+    ``standing`` is what it says of the values that may take the place of its own, where it says anything.
+    """
 
     value: SecretValue
     version: str | None
+    standing: Standing | None = None

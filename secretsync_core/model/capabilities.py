@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,45 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """Which fields a secret must have, whatever else it has, in a store of binary fields.
+
+    Attributes:
+        what: such a secret, for the error: ``a Secret of type kubernetes.io/tls``.
+        all_of: each of these.
+        any_of: one of these at the least; none where it is empty.
+        filled: those that cannot be empty.
+        objects: those that must hold a JSON object.
+    """
+
+    what: str = "such a secret"
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    def of(self, what: str) -> Needs:
+        """The same of a secret that is called so."""
+        return replace(self, what=what)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a secret that is there says of the value that may be written in its place.
+
+    Attributes:
+        fixed: why there can be no other, to continue the sentence ``<store> cannot write <key>:``; empty where there
+            can.
+        way_out: what to do about that.
+        needs: what it must have as well.
+    """
+
+    fixed: str = ""
+    way_out: str = ""
+    needs: Needs | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreLimits:
     """The bounds a store sets; ``None`` where it sets none.
 
@@ -67,8 +106,11 @@ class StoreLimits:
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
+        misnomers: an RE2 expression for whole texts that name a secret there in another way, and are no keys.
+        misnomers_rule: what to write in their place, for the error.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
+        needs: the fields that a secret must have where it is created.
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
         pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
         custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
@@ -85,8 +127,11 @@ class StoreLimits:
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""
+    misnomers: str | None = None
+    misnomers_rule: str = ""
     reserved: str | None = None
     reserved_rule: str = ""
+    needs: Needs | None = None
     exact_numbers: bool = True
     pins: str | None = None
     custom_metadata: bool = False

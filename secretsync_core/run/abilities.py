@@ -43,7 +43,7 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             elif not whole(limits.pins, part.secret.version):
                 yield f"{where} has no versions of that form (version: of {part.secret.key})"
         if part.secret is not None and (fault := key_fault(part.secret.key, limits)):
-            yield f"{where} cannot hold the key {part.secret.key!r}: {fault}"
+            yield f"{where} cannot have the key {part.secret.key!r}: {fault}"
 
 
 def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version
 from secretsync_core.schema.job import Encoding, WritePolicy
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.fit import check_fits
+from secretsync_core.stores.fit import check_fits, check_new, check_over
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class Comparer:
         ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
         check_fits(ours_now, facts, change.key)
         if change.action is not Action.COMPARE:
+            if change.action is Action.CREATE:
+                check_new(ours_now, facts, change.key)
             return Verdict(change, ours_now, self._names(change, ours_now))
         try:
             current = await self._opened.reader(change.dest).read(change.key)
@@ -114,6 +116,7 @@ class Comparer:
             # What was there when we looked is gone, or is there as a deleted version: its token says from where on.
             seen = [entry async for entry in self._opened.reader(change.dest).stat([change.key])]
             token = getattr(seen[0], "version", None) if seen else None
+            check_new(ours_now, facts, change.key)
             change = change._replace(action=Action.CREATE, dest_version=token, owned=True)
             if change.reason in (Reason.NEW, Reason.FIRST_SIGHT, Reason.CANNOT_SEE):
                 change = change._replace(reason=Reason.NEW)
@@ -153,7 +156,15 @@ class Comparer:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
+        check_over(whole, current.standing, facts, change.key)
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+
+    async def foresee(self, change: Change, wanted: Wanted) -> Change:
+        """The same for a plan, which also asks what would keep a secret from being created."""
+        change = (await self.decide(change, wanted)).change
+        if change.action is Action.CREATE and (creation := self._opened.get(change.dest).creation) is not None:
+            await creation.check_create(change.key)
+        return change
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
@@ -272,7 +283,7 @@ async def foresee(
                 continue
             for change in members:
                 try:
-                    decided.append((await comparer.decide(change, wanted)).change)
+                    decided.append(await comparer.foresee(change, wanted))
                 except SecretSyncError as error:
                     decided.append(_refused(change, error))
 

@@ -135,6 +135,8 @@ class Gate:
             ahead = kind == "login"
             async with nullcontext() if ahead else self._slots:
                 await self._wait_for_turn(ahead=ahead)
+                if self.lost is not None:  # by now: many wait here at once
+                    continue
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 try:
                     result = await attempt()

@@ -13,6 +13,7 @@ from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalWriter,
+    CreationChecker,
     Creator,
     Deleter,
     Lister,
@@ -60,6 +61,7 @@ class Halves:
     __slots__ = (
         "checker",
         "conditional",
+        "creation",
         "creator",
         "deleter",
         "facts",
@@ -87,6 +89,7 @@ class Halves:
         self.checker = store if isinstance(store, AccessChecker) else None
         self.folders = store if isinstance(store, ShowsFolders) else None
         self.positioned = store if isinstance(store, Positioned) else None
+        self.creation = store if isinstance(store, CreationChecker) else None
 
 
 @dataclass(slots=True)

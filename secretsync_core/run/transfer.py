@@ -255,7 +255,7 @@ class Transfer:
                 self._recorder.later(outcome(intended, found, error.code))
                 if isinstance(error, Conflict):
                     raise
-                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+                return Outcome(change, _failed(error), error.code, error.message, error.hint)
             version = found.version
         await self._tell(change, intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
@@ -358,7 +358,7 @@ class Transfer:
                 return uncertain(change, found.fate, error.message)
             self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
-                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+                return Outcome(change, _failed(error), error.code, error.message, error.hint)
         else:
             self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
         return Outcome(change, Result.DELETED, change.reason)
@@ -416,6 +416,11 @@ class Transfer:
 
 
 _ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
+
+
+def _failed(error: SecretSyncError) -> Result:
+    """What it comes to where a write was announced and not made: a store that was given up was not even asked."""
+    return Result.NOT_REACHED if isinstance(error, StoreLost) else Result.FAILED
 
 
 def _refused(change: Change) -> Outcome:

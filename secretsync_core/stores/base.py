@@ -199,6 +199,18 @@ class Undeleter(Store, Protocol):
 
 
 @runtime_checkable
+class CreationChecker(Store, Protocol):
+    """Knows what would keep a secret from being created, besides its value and our rights. Optional: ``plan`` asks."""
+
+    async def check_create(self, key: str) -> None:
+        """Raise what a write would raise that creates this secret: that its namespace is not there, say.
+
+        Changes nothing. Called for each secret that a plan would create, so what holds for many is asked once.
+        """
+        ...
+
+
+@runtime_checkable
 class Positioned(Store, Protocol):
     """Knows from the answers that it had so far who answered, and how far that server had got.
 

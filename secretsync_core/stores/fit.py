@@ -6,6 +6,7 @@ The stores ask again when they send, by the same facts: who calls them need not 
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from secretsync_core.key_rules import key_fault, whole
 from secretsync_core.model.capabilities import Shape
 
 if TYPE_CHECKING:
-    from secretsync_core.model.capabilities import StoreFacts, StoreLimits
+    from secretsync_core.model.capabilities import Needs, Standing, StoreFacts, StoreLimits
     from secretsync_core.secret import FieldValue, JsonValue, SecretValue
 
 _EXACT = 2**53  # every integer up to here is a float64
@@ -63,6 +64,48 @@ def check_fits(value: SecretValue, facts: StoreFacts, key: str) -> None:
         fault, hint = (_SHAPES[facts.shape], "") if facts.shape is Shape.BLOB else _fields(payload, facts)
     if fault:
         raise InvalidSecret(f"{facts.name} cannot hold {key}: {fault}", store=facts.name, key=key, hint=hint)
+
+
+def check_new(value: SecretValue, facts: StoreFacts, key: str) -> None:
+    """Raise InvalidSecret where a secret that is created lacks what the store needs in it."""
+    if facts.limits.needs is not None and (fault := _lack(value, facts.limits.needs)):
+        hint = "make them by a valueTransform, or write to a SecretStore of another type"
+        raise InvalidSecret(f"{facts.name} cannot hold {key}: {fault}", store=facts.name, key=key, hint=hint)
+
+
+def check_over(value: SecretValue, standing: Standing | None, facts: StoreFacts, key: str) -> None:
+    """Raise InvalidSecret where a value cannot take the place of the one that a secret has."""
+    if standing is None:
+        return
+    if standing.fixed:
+        message = f"{facts.name} cannot write {key}: {standing.fixed}"
+        raise InvalidSecret(message, store=facts.name, key=key, hint=standing.way_out)
+    if standing.needs is not None and (fault := _lack(value, standing.needs)):
+        hint = "make them by a valueTransform, or delete it there, and the next sync creates it anew"
+        raise InvalidSecret(f"{facts.name} cannot write {key}: {fault}", store=facts.name, key=key, hint=hint)
+
+
+def _lack(value: SecretValue, needs: Needs) -> str:
+    fields = value.reveal()
+    if isinstance(fields, bytes):
+        return ""
+    if missing := [name for name in needs.all_of if name not in fields]:
+        return f"{needs.what} needs the field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    if needs.any_of and not fields.keys() & set(needs.any_of):
+        return f"{needs.what} needs one of the fields {', '.join(needs.any_of)}"
+    if empty := [name for name in needs.filled if not fields[name]]:
+        return f"{needs.what} needs something in the field {', '.join(empty)}"
+    if wrong := [name for name in needs.objects if not _is_object(fields[name])]:
+        return f"{needs.what} needs a JSON object in the field {', '.join(wrong)}"
+    return ""
+
+
+def _is_object(field: FieldValue) -> bool:
+    try:
+        found = json.loads(field) if isinstance(field, (bytes, str)) else field
+    except (ValueError, RecursionError):  # nothing of it hangs on to anything: it ends here
+        return False
+    return found is None or isinstance(found, dict)
 
 
 def blob_of(value: SecretValue, facts: StoreFacts, key: str) -> bytes:

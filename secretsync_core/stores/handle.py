@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.model.access import Access, Missing
-from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
+from secretsync_core.model.capabilities import Ability, Permissions, Standing, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import AccessChecker, Positioned, ShowsFolders, Store, abilities_of
+from secretsync_core.stores.base import (
+    AccessChecker,
+    CreationChecker,
+    Positioned,
+    ShowsFolders,
+    Store,
+    abilities_of,
+)
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -116,6 +123,13 @@ class _Undeletes(_Handle):
         return token
 
 
+class _ChecksCreation(_Handle):
+    __slots__ = ()
+
+    async def check_create(self, key: str) -> None:
+        await self._boundary.call("check_create", _is_anything, key)
+
+
 class _HasPosition(_Handle):
     __slots__ = ()
 
@@ -184,15 +198,21 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    optional: tuple[tuple[type, type[_Handle]], ...] = ((Positioned, _HasPosition), (AccessChecker, _ChecksAccess))
+    optional: list[tuple[type, type[_Handle]]] = [
+        (Positioned, _HasPosition),
+        (AccessChecker, _ChecksAccess),
+        (CreationChecker, _ChecksCreation),
+    ]
     if permissions.may_read:
-        optional = (*optional, (ShowsFolders, _ShowsFolders))
+        optional.append((ShowsFolders, _ShowsFolders))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
     return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
 
 def _is_secret(given: object) -> bool:
-    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    if not isinstance(given, Secret) or not _is(given.value, SecretValue) or not _is_token(given.version):
+        return False
+    return given.standing is None or _is(given.standing, Standing)
 
 
 def _is_found(given: object) -> bool:

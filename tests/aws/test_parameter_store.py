@@ -346,7 +346,7 @@ async def test_a_listing_that_does_not_pay_is_given_up(
 async def test_without_the_right_to_describe(
     parameter_store: OpenStore, region: Region, burst: Microburst, gate: CountingGate
 ) -> None:
-    """stat makes do with GetParameters, undecrypted; what that may not see is a Gap. A listing says what it needs."""
+    """stat makes do with GetParameters, undecrypted, and what that may not see is a Gap."""
     keys = [f"k{number:02}" for number in range(60)]
     fill(region, *keys)
     store = await parameter_store(endpointUrl=burst.address)
@@ -359,9 +359,48 @@ async def test_without_the_right_to_describe(
     assert sorted(each.key for each in found if isinstance(each, Entry)) == [key for key in keys if key != "k33"]
     assert [each.prefix for each in found if isinstance(each, Gap)] == ["k33"]
     assert gate.counts == {"list": 1, "stat": 6 + 10}
+
+
+async def test_a_listing_without_the_right_to_describe(
+    parameter_store: OpenStore, region: Region, burst: Microburst, gate: CountingGate
+) -> None:
+    """Folders are listed by their paths then, undecrypted, ten parameters a request, with the same versions."""
+    fill(region, *(f"/p/k{number:02}" for number in range(12)), *(f"/p/f/k{number}" for number in range(9)), "/q/x")
+    store = await parameter_store(path="/p", endpointUrl=burst.address)
+    known = {each.key: each async for each in store.list("", recursive=True, metadata=False)}
+    burst.rules(
+        {"operation": "DescribeParameters", "error": DENIED},
+        {"operation": "GetParametersByPath", "body": "WithDecryption", "error": {"code": "InternalServerError"}},
+    )
+    gate.counts.clear()
+    assert {each.key: each async for each in store.list("", recursive=True, metadata=False)} == known
+    assert gate.counts == {"list": 1 + 3}
+    assert [each.key async for each in store.list("f/", recursive=False, metadata=False)] == sorted(
+        key for key in known if key.startswith("f/")
+    )
+    assert {each.key async for each in store.list("", recursive=False, metadata=False)} == {
+        key for key in known if "/" not in key
+    }
+    assert gate.counts == {"list": 1 + 3 + 1 + 2}
+    assert burst.fired("DescribeParameters") == 1
+
+
+async def test_a_listing_that_is_denied_in_both_ways(parameter_store: OpenStore, burst: Microburst) -> None:
+    """Then it says what either way needs; it is never taken for an empty folder."""
+    store = await parameter_store(path="/p", endpointUrl=burst.address)
+    burst.rules({"error": DENIED})
     with pytest.raises(AccessDenied) as caught:
         await listed(store)
-    assert "ssm:DescribeParameters" in caught.value.hint
+    assert "ssm:GetParametersByPath on the path, or ssm:DescribeParameters on *" in caught.value.hint
+
+
+async def test_what_aws_publishes(parameter_store: OpenStore, burst: Microburst, gate: CountingGate) -> None:
+    """Public parameters, which DescribeParameters does not show, are listed by their path at once."""
+    store = await parameter_store(path="/aws/service/canonical", endpointUrl=burst.address)
+    burst.rules({"operation": "DescribeParameters", "error": {"code": "ValidationException"}})
+    assert await listed(store) == []
+    assert [each async for each in store.stat(["a"])] == []
+    assert gate.counts == {"list": 1, "stat": 1}
 
 
 async def test_a_page_that_fails_is_never_the_end(

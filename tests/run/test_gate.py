@@ -152,6 +152,22 @@ async def test_a_store_that_refuses_our_credentials_is_lost() -> None:
     assert gate.requests == {}
 
 
+async def test_a_request_in_the_line_of_a_store_that_is_lost_meanwhile_is_not_made() -> None:
+    """Those that wait for their turn when the store is given up are refused when it comes."""
+    gate = _gate(concurrency=1)
+    calls, attempt = _failing()
+
+    async def last() -> str:
+        await asyncio.sleep(0)
+        gate.give_up(CredentialsRefused("no"))
+        raise AccessDenied("no")
+
+    first, second = await asyncio.gather(gate("read", last), gate("read", attempt), return_exceptions=True)
+    assert isinstance(first, AccessDenied)
+    assert isinstance(second, StoreLost)
+    assert calls == []
+
+
 @pytest.mark.parametrize("answer", [None, AccessDenied("no")])
 async def test_any_answer_means_that_the_store_is_there(answer: StoreError | None) -> None:
     """One answer in between, be it a refusal, and the count begins anew."""

@@ -1,4 +1,8 @@
-"""What is there, without any value: fifty descriptions a request, of a folder or of names."""
+"""What is there, without any value: fifty descriptions a request, of a folder or of names.
+
+DescribeParameters knows no resource but ``*``, which many accounts do not grant, and does not show the parameters that
+AWS publishes. Where it may not be asked, folders are listed by GetParametersByPath, ten parameters a request.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ class Listing:
         self._calls = calls
         self._names = names
         self._width = width
-        self._may_describe = True
+        self._may_describe = not names.is_public
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every parameter of a folder."""
@@ -39,8 +43,20 @@ class Listing:
         waiting: list[Entry] = []
         given: set[str] = set()
 
+        describes = self._may_describe
+
         async def ask(token: str | None) -> Page:
-            return await self._calls.page(folder, token, recursive=recursive)
+            nonlocal describes
+            if describes:
+                try:
+                    return await self._calls.page(folder, token, recursive=recursive)
+                except CredentialsRefused:
+                    raise
+                except AccessDenied:
+                    if token is not None:  # which goes on in this way alone
+                        raise
+                    self._may_describe = describes = False
+            return await self._calls.page_by_path(folder, token, recursive=recursive)
 
         async for name, version in self._pages(ask):
             key = self._names.key(name)

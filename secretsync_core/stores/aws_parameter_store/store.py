@@ -13,11 +13,13 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.aws.answers import Mismatch
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
+from secretsync_core.stores.aws.rights import Need, Rights
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names, root_of
@@ -113,7 +115,12 @@ class ParameterStore:
         if config.tagging_endpoint_url or not config.endpoint_url:
             tagging = Service(account, "resourcegroupstaggingapi", config.tagging_endpoint_url)
         names = Names(config.path, context.name, partition=meta.partition, region=meta.region_name)
-        return cls(service, tagging, names, config, context, place)
+        if (principal := account.principal()) is None:
+            return cls(service, tagging, names, config, context, place)
+        asking = AskingParameterStore(service, tagging, names, config, context, place)
+        before = f"arn:{meta.partition}:ssm:{meta.region_name}"
+        asking.ask_about(principal, before, tags=bool(config.tags or context.mark))
+        return asking
 
     async def aclose(self) -> None:
         """Give up reads that nobody waits for any more, and close every connection."""
@@ -224,3 +231,29 @@ class ParameterStore:
     async def mark(self, key: str) -> None:
         """Put this store's mark on a parameter that is there, as a tag."""
         await self._calls.add_tags(key, self._mark)
+
+
+class AskingParameterStore(ParameterStore):
+    """The same where IAM can be asked what our identity may do."""
+
+    _rights: Rights
+
+    def ask_about(self, principal: str, before: str, *, tags: bool) -> None:
+        """Say who we are, how ARNs begin, and whether what is created gets tags."""
+        put = Need("ssm:PutParameter")
+        needs = {
+            Act.READ: (Need("ssm:GetParameter"),),
+            Act.CREATE: (put, Need("ssm:AddTagsToResource")) if tags else (put,),
+            Act.UPDATE: (put,),
+            Act.DELETE: (Need("ssm:DeleteParameter"),),
+        }
+        self._rights = Rights(
+            self._account,
+            principal,
+            needs,
+            lambda key, number: f"{before}:{number}:parameter/{self._names.name(key).lstrip('/')}",
+        )
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Which of ``wanted`` the policies of our identity do not allow, where we may ask for that."""
+        return await self._rights.missing(access for access in wanted if self._names.holds(access.key))

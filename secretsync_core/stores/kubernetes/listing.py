@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -17,6 +19,7 @@ from secretsync_core.stores.kubernetes.answers import (
     METADATA_LIST,
     Answer,
     Request,
+    namespace_ending,
     no_namespace,
     refusal,
     status_of,
@@ -79,6 +82,8 @@ class Listing:
         self._namespace = namespace
         self._confirmed = namespace is None
         self._denied: set[Scope] = set()  # what we may not list
+        self._namespaces: dict[str, _State] = {}
+        self._lock = asyncio.Lock()
         self.position: Position | None = None
         """How far the server was, by the ``resourceVersion`` of listings: numbers, as far as it gives numbers."""
 
@@ -227,27 +232,55 @@ class Listing:
         if self._confirmed:
             return
         assert self._namespace is not None  # noqa: S101  all namespaces need no confirmation
-        store, path = self._client.store, f"/api/v1/namespaces/{quote(self._namespace)}"
-        action = f"look at the namespace {self._namespace}"
-        request = Request(store, "GET", path, "get", action, self._namespace, resource="namespaces")
+        state = await self._state(self._namespace)
+        if state is _State.ABSENT:
+            raise no_namespace(self._client.store, self._namespace)
+        if state is _State.ENDING:
+            raise namespace_ending(self._client.store, self._namespace, empty=True)
+        self._confirmed = True
+
+    async def check_namespace(self, namespace: str, key: str) -> None:
+        """Raise what keeps a namespace from taking a new Secret, as far as we may see it. Each is looked at once."""
+        async with self._lock:
+            if namespace not in self._namespaces:
+                self._namespaces[namespace] = await self._state(namespace)
+        if self._namespaces[namespace] is _State.ABSENT:
+            raise no_namespace(self._client.store, namespace, key)
+        if self._namespaces[namespace] is _State.ENDING:
+            raise namespace_ending(self._client.store, namespace, key)
+
+    async def _state(self, namespace: str) -> _State:
+        """How a namespace is; one that we may not look at counts as one that is there."""
+        store, path = self._client.store, f"/api/v1/namespaces/{quote(namespace)}"
+        action = f"look at the namespace {namespace}"
+        request = Request(store, "GET", path, "get", action, namespace, resource="namespaces")
         try:
-            answer = await self._client.call("stat", request, _namespace, accept=METADATA)
+            answer = await self._client.call("stat", request, _named, accept=METADATA)
         except CredentialsRefused:
             raise
         except AccessDenied:
-            self._confirmed = True
-            return
+            return _State.THERE
         if isinstance(answer, Answer):
             if answer.status == 404 and status_of(answer).kind == "namespaces":
-                raise no_namespace(store, self._namespace)
+                return _State.ABSENT
             raise refusal(request, answer)
-        if answer != self._namespace:
+        name, state = answer
+        if name != namespace:
             raise malformed(request, "it is another namespace")
-        self._confirmed = True
+        return state
 
 
-def _namespace(received: Received) -> str:
-    return received.object("Namespace", "PartialObjectMetadata").part("metadata").text("name")
+class _State(Enum):
+    """How a namespace is."""
+
+    THERE = auto()
+    ENDING = auto()
+    ABSENT = auto()
+
+
+def _named(received: Received) -> tuple[str, _State]:
+    metadata = received.object("Namespace", "PartialObjectMetadata").part("metadata")
+    return metadata.text("name"), _State.ENDING if metadata.has("deletionTimestamp") else _State.THERE
 
 
 def _kept(metadata: Metadata) -> Metadata:

@@ -38,11 +38,14 @@ from secretsync_core.stores.kubernetes.objects import (
     with_data,
     with_label,
 )
+from secretsync_core.stores.kubernetes.rights import missing_rights
+from secretsync_core.stores.kubernetes.types import needs_of, standing_of
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.place import Place as StorePlace
     from secretsync_core.model.position import Position
     from secretsync_core.stores.kubernetes.answers import Received
@@ -84,7 +87,7 @@ class SecretsStore:
             shape=Shape.BINARY_FIELDS,
             versioned=True,
             idle_writes=True,
-            limits=self.LIMITS,
+            limits=replace(self.LIMITS, needs=needs_of(template.kind)),
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
         )
@@ -110,7 +113,7 @@ class SecretsStore:
             await self._listing.confirm()
             raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
         fields = fields_of(self._request("GET", "get", f"read {key}", place, key), found)
-        return Secret(SecretValue(fields), token_of(found["metadata"]))
+        return Secret(SecretValue(fields), token_of(found["metadata"]), standing_of(found))
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``, by listings where they are many and one by one where they are few."""
@@ -141,6 +144,10 @@ class SecretsStore:
                 marks[key] = mark
         return marks
 
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Which of ``wanted`` our rights do not allow, by up to ten requests. Admission policies are not asked."""
+        return await missing_rights(self._client, self._names, wanted)
+
     # -- Writing --------------------------------------------------------------------------------------------------
 
     async def write(self, key: str, value: SecretValue) -> str:
@@ -164,6 +171,10 @@ class SecretsStore:
         if current is None or token_of(current["metadata"]) != expected:
             raise self._changed(key)
         return await self._replace(place, key, current, with_data(current, data))
+
+    async def check_create(self, key: str) -> None:
+        """Raise what keeps the namespace from taking a new Secret: that it is not there, or is being deleted."""
+        await self._listing.check_namespace(self._place(key).namespace, key)
 
     async def mark(self, key: str) -> None:
         """Put our mark on the Secret, as a label."""
