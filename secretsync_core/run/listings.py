@@ -22,6 +22,9 @@ class Taking(Protocol):
     def offer(self, part: int, entry: Entry, /) -> None:
         """A secret is there."""
 
+    def more_below(self, part: int, /) -> None:
+        """The folder that was listed has folders in it, which were not."""
+
     def gap(self, gap: Gap, /) -> None:
         """A part could not be seen."""
 
@@ -136,6 +139,10 @@ async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> 
             if isinstance(said, AsyncGenerator):
                 await said.aclose()
             raise StoreError("to ask it for this is more work than to ask it for the parts", store=store)
+    folders = opened.get(store).folders
+    if not recursive and folders is not None and await folders.shows_folders(prefix):
+        for item, part in question.takers:
+            item.more_below(part)
 
 
 class _Answers:

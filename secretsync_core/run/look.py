@@ -41,6 +41,7 @@ class Taking:
         self._matched = [0] * len(item.parts)
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
         self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
+        self._below: set[int] = set()
         self._refs: list[SourceRef] = []  # of an item that combines
         self._keys: list[str] = []  # of any other
         self._versions: list[str | None] = []
@@ -66,6 +67,10 @@ class Taking:
         """Note that a part of it was not seen."""
         self.errors.append(job_error(error)._replace(item=self.item.name))
 
+    def more_below(self, index: int) -> None:
+        """Note that the folder of part ``index`` has folders, which its query does not search."""
+        self._below.add(index)
+
     def gap(self, gap: Gap) -> None:
         """Note that a listing has a hole."""
         self.errors.append(ItemError(self.item.name, gap.code, gap.message, "", 1))
@@ -82,7 +87,7 @@ class Taking:
     def seen(self) -> SourceSeen:
         """All that was said."""
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
-        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, self.errors)
+        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, self.errors, self._below)
 
 
 async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:

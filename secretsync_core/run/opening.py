@@ -21,6 +21,7 @@ from secretsync_core.stores.base import (
     Positioned,
     Reader,
     Recreator,
+    ShowsFolders,
     StoreContext,
     Undeleter,
     Writer,
@@ -65,6 +66,7 @@ class Halves:
         "creator",
         "deleter",
         "facts",
+        "folders",
         "foreseer",
         "lister",
         "marker",
@@ -90,6 +92,7 @@ class Halves:
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.checker = store if isinstance(store, AccessChecker) else None
         self.foreseer = store if isinstance(store, Foreseer) else None
+        self.folders = store if isinstance(store, ShowsFolders) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 

@@ -39,6 +39,7 @@ class SourceSeen:
             there may be very many), else references.
         missing: single secrets that the store says do not exist.
         matched: how many secrets each part takes.
+        below: the parts whose folder has folders in it that their query does not search.
         errors: what could not be seen. Where there is any, absence proves nothing.
     """
 
@@ -48,6 +49,7 @@ class SourceSeen:
     missing: Sequence[SourceRef] = ()
     matched: Sequence[int] = ()
     errors: Sequence[ItemError] = ()
+    below: AbstractSet[int] = frozenset()
 
     def sources(self) -> Iterator[tuple[str, str | None]]:
         """Key and version of every secret that the item takes."""
@@ -65,7 +67,8 @@ class SourceSeen:
         return [
             f"item {self.item.name}: the query for {folder(part.query.path) or 'all keys'} in {part.store}"
             " matches nothing"
-            for part, count in zip(self.item.parts, self.matched, strict=True)
+            + (": there are folders below, which recursive: true searches too" if index in self.below else "")
+            for index, (part, count) in enumerate(zip(self.item.parts, self.matched, strict=True))
             if part.query is not None and not count
         ]
 

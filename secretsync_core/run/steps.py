@@ -134,8 +134,7 @@ async def plan(
                 last_look = LastLook(opened, recorder, fingerprinter, comparer)
                 deletes = await foresee_deletes(job_plan, opened, deletes, last_look)
             changes += deletes
-            merged = [(change.dest, change.key) for change in changes
-                      if change.action is Action.DELETE and await comparer.is_merged(change)]  # fmt: skip
+            merged = await _merged(changes, recorder) if recorder is not None else set()
             asked = await ask_before(changes, found.unversioned, merged, opened)
             changes = sorted(asked.changes, key=lambda change: (change.item, change.key, change.dest))
             told += [*found.idle, *refused, *asked.warnings]
@@ -145,6 +144,16 @@ async def plan(
     finally:
         if recorder is not None:
             await recorder.aclose()
+
+
+async def _merged(changes: Collection[Change], recorder: Recorder) -> set[tuple[str, str]]:
+    """The deletes, by destination and key, that leave others' fields in place, as the ledger knows."""
+    keys: dict[str, list[str]] = {}
+    for change in changes:
+        if change.action is Action.DELETE:
+            keys.setdefault(change.dest, []).append(change.key)
+    known = {dest: await recorder.fingerprints(dest, of_dest) for dest, of_dest in keys.items()}
+    return {(dest, key) for dest, found in known.items() for key, (_, ours) in found.items() if ours}
 
 
 async def sync(

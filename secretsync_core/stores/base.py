@@ -247,6 +247,15 @@ class Positioned(Store, Protocol):
 
 
 @runtime_checkable
+class ShowsFolders(Store, Protocol):
+    """Knows from a listing of one folder whether there is more below it. Optional: a warning says so."""
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of ``prefix`` without ``recursive`` showed folders in it. Asks for nothing."""
+        ...
+
+
+@runtime_checkable
 class AccessChecker(Store, Protocol):
     """Knows what it would let us do, without our doing it. Optional: ``health`` and ``plan`` ask, where it is there."""
 

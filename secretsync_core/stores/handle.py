@@ -18,7 +18,15 @@ from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import AccessChecker, Foreseer, Positioned, Recreator, Store, abilities_of
+from secretsync_core.stores.base import (
+    AccessChecker,
+    Foreseer,
+    Positioned,
+    Recreator,
+    ShowsFolders,
+    Store,
+    abilities_of,
+)
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
@@ -132,6 +140,14 @@ class _HasPosition(_Handle):
         return found
 
 
+class _ShowsFolders(_Handle):
+    __slots__ = ()
+
+    async def shows_folders(self, prefix: str) -> bool:
+        shown: bool = await self._boundary.call("shows_folders", _is_flag, prefix)
+        return shown
+
+
 class _ChecksAccess(_Handle):
     __slots__ = ()
 
@@ -192,9 +208,11 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE}
-    optional = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
+    optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
         optional += [(Foreseer, _Foresees), (Recreator, _Recreates)]
+    if permissions.may_read:
+        optional.append((ShowsFolders, _ShowsFolders))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
     return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
@@ -238,6 +256,10 @@ def _is_missing_of(asked: frozenset[Access]) -> Callable[[object], bool]:
         )
 
     return is_missing
+
+
+def _is_flag(given: object) -> bool:
+    return isinstance(given, bool)
 
 
 def _is_mapping(given: object) -> bool:

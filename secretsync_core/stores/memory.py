@@ -165,6 +165,11 @@ class MemoryStore:
         for entry in await self._run("list", look):
             yield entry
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether there is a secret in a folder below this one."""
+        with self._data.lock:
+            return any(key.startswith(prefix) and "/" in key[len(prefix) :] for key in self._data.secrets)
+
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace the secret; gives the new version token."""
         return await self._run("write", lambda: self._write(key, value))

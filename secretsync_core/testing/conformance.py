@@ -49,7 +49,6 @@ from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalWriter,
-    CreationChecker,
     Creator,
     Deleter,
     Foreseer,
@@ -58,6 +57,7 @@ from secretsync_core.stores.base import (
     Positioned,
     Reader,
     Recreator,
+    ShowsFolders,
     Store,
     StoreContext,
     Undeleter,
@@ -687,6 +687,18 @@ class StoreConformance:
         if isinstance(store, Lister):
             assert await _keys(store) == expected
 
+    async def test_folders_are_shown_by_a_listing(self, store: Store, seed: Seed) -> None:
+        """A store that tells of folders does so after a listing of just their folder, and of no other."""
+        if not isinstance(store, ShowsFolders):
+            pytest.skip("the store does not tell of folders")
+        at = _at(store)
+        if 3 not in at.depths:
+            pytest.skip("the store has no folders in folders")
+        await seed(at("a/b/c"), sample(store.facts.shape))
+        for prefix, shows in (("a/", True), ("a/b/", False), ("none/", False)):
+            await _list(store, prefix, recursive=False)
+            assert await store.shows_folders(prefix) is shows
+
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
         """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""
         _lister(store)
@@ -1007,16 +1019,6 @@ class StoreConformance:
         with pytest.raises(StoreUnavailable):
             await checker.check_access(_accesses(store))
         gate.reopen()
-
-    async def test_what_it_would_create_it_creates(self, store: Store) -> None:
-        """Asked whether a secret can be created it creates nothing, and where it says nothing against it, it can."""
-        if not isinstance(store, CreationChecker):
-            pytest.skip("the store does not say what keeps a secret from being created")
-        key = _at(store)("new")
-        await store.check_create(key)
-        if isinstance(store, Reader):
-            assert await _stat(store, [key]) == {}
-        await _writer(store).write(key, sample(store.facts.shape))
 
     # -- deleting
 

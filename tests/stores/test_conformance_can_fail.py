@@ -184,14 +184,6 @@ WRONG = {
         """,
         ["test_what_it_permits_is_not_missing"],
     ),
-    "creates what it is asked about": (
-        """
-        class Wrong(MemoryStore):
-            async def check_create(self, key):
-                await self.write(key, SecretValue({"a": "b"}))
-        """,
-        ["test_what_it_would_create_it_creates"],
-    ),
     "permits nothing and does not say so": (
         """
         from secretsync_core.errors import AccessDenied

@@ -9,9 +9,9 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
 from secretsync_core.model.access import Access, Act, Missing
-from secretsync_core.model.capabilities import Ability, Permissions, Shape, Standing
+from secretsync_core.model.capabilities import Ability, Permissions, Shape
 from secretsync_core.model.place import Place
-from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import (
     AccessChecker,
@@ -62,7 +62,9 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
     assert (await handle.read("a")).value.reveal() == {"value": "x"}
     assert [each.key async for each in handle.stat(["a", "b"])] == ["a"]  # type: ignore[union-attr]
     assert [each.key async for each in handle.list("", recursive=True, metadata=True)] == ["a"]  # type: ignore[union-attr]
-    assert {name for name in dir(handle) if not name.startswith("_")} == {"read", "stat", "list", "facts", "aclose"}
+    assert {name for name in dir(handle) if not name.startswith("_")} == {
+        "read", "stat", "list", "shows_folders", "facts", "aclose",
+    }  # fmt: skip
 
 
 async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:
@@ -150,26 +152,6 @@ async def test_what_is_missing_is_what_was_asked(store: memory.MemoryStore, give
     handle: Any = hand_out(_Telling(given), "mem", Permissions.READ_WRITE)
     with pytest.raises(StoreError, match="something else than check_access is to give"):
         await handle.check_access([Access(Act.UPDATE, "a")])
-
-
-async def test_what_a_secret_says_of_its_place_is_of_that_kind(store: memory.MemoryStore) -> None:
-    """What a read says of the values that may follow is handed on, and anything else in its place is a fault."""
-    said: list[Any] = [Standing("it is immutable"), "immutable"]
-
-    class Fixed(memory.MemoryStore):
-        async def read(self, key: str, version: str | None = None) -> Secret:
-            return Secret(SecretValue({}), "1", said.pop(0))
-
-        async def check_create(self, key: str) -> None:
-            raise StoreError(f"no place for {key}")
-
-    fixed = Fixed(Shape.FIELDS, StoreContext("memory", CountingGate(), {}, 1))
-    handle: Any = hand_out(fixed, "mem", Permissions.READ_WRITE)
-    assert (await handle.read("a")).standing == Standing("it is immutable")
-    with pytest.raises(StoreError, match="something else than read is to give"):
-        await handle.read("a")
-    with pytest.raises(StoreError, match="no place for a"):
-        await handle.check_create("a")
 
 
 class _Telling(memory.MemoryStore):

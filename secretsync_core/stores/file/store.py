@@ -96,6 +96,10 @@ class FileStore:
             except RuntimeError:  # the store is closed, and every step over with it
                 listing.close()
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it."""
+        return prefix in self._listing.with_folders
+
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace a file; gives its version token. Creates the folders that it needs, the root too."""
         payload = blob_of(value, self._facts, key)

@@ -80,12 +80,13 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after(headers.get("Retry-After"))
         )
     if status in (401, 403) and not is_vaults(body):
-        forms = " (LIST and SCAN, or GET with ?list=true and ?scan=true)" if action.startswith("list ") else ""
         return AccessDenied(
             f"{store} refuses to {action} (HTTP {status}), and the answer is not Vault's",
             store=store,
             key=key,
-            hint=f"a proxy or firewall in front of it must let this request through{forms}",
+            hint="a proxy or firewall in front of it must let LIST and SCAN through, or GET with ?list=true and ?scan"
+            if action.startswith("list ")
+            else "a proxy or firewall in front of it must let this request through",
         )
     if status in (401, 403):
         return AccessDenied(

@@ -71,6 +71,7 @@ class Listing:
         self._scan_denied: set[str] = set()
         self._without_details = False
         self._details_denied: set[str] = set()
+        self._with_folders: set[str] = set()
 
     def _request(self, folder: str) -> Request:
         transport = self._transport
@@ -89,7 +90,9 @@ class Listing:
         if status != 200 or names is None:
             raise refusal(request, status, body, {})
         keys = [folder + name for name in names if not name.endswith("/")]
-        return Folder(keys, [folder + name for name in names if name.endswith("/")])
+        folders = [folder + name for name in names if name.endswith("/")]
+        self._note(folder, has_folders=bool(folders))
+        return Folder(keys, folders)
 
     async def all_keys(self, prefix: str) -> list[str] | None:
         """Every key below ``prefix`` by one SCAN; ``None`` where the server has none or denies it."""
@@ -108,9 +111,18 @@ class Listing:
         status, found, _ = await self._list.ask(path, self._request(folder), details.receive)
         if status == 403:
             self._details_denied.add(folder)
+        elif found is not None:
+            self._note(folder, has_folders=details.has_folders)
         elif status not in (200, 404):  # a 404 may be an empty folder as well: a plain LIST will tell
             self._without_details = True
         return found
+
+    def shows_folders(self, folder: str) -> bool:
+        """Whether the last listing of ``folder`` alone showed folders in it."""
+        return folder in self._with_folders
+
+    def _note(self, folder: str, *, has_folders: bool) -> None:
+        (self._with_folders.add if has_folders else self._with_folders.discard)(folder)
 
     async def _scanned(self, path: str, prefix: str, receive: Receive[T]) -> T | None:
         if self._without_scan or prefix in self._scan_denied:

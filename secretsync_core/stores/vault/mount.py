@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from secretsync_core.errors import SecretNotFound
+from secretsync_core.model.access import Act
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.position import Position
     from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.listing import Listing
     from secretsync_core.stores.vault.transport import Answer, Transport
 
 
@@ -31,6 +33,7 @@ class KvMount:
 
     version: ClassVar[Literal[1, 2]]
     LIMITS: ClassVar[StoreLimits]
+    _listing: Listing
 
     def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
@@ -52,9 +55,19 @@ class KvMount:
         """Which cluster answered, and how far its active node had got; asks for nothing."""
         return self._transport.course.position
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it; asks for nothing."""
+        return self._listing.shows_folders(prefix)
+
     async def check_access(self, wanted: Sequence[Access]) -> list[Missing]:
-        """What our token's policies would refuse, by one request; nothing where it may not ask."""
+        """What our token's policies would refuse, by one request; nothing where it may not ask.
+
+        Raises StoreError for a mount that does not run the version that is pinned: all writes to it would fail.
+        """
         held = [access for access in wanted if can_hold(access.key.rstrip("/"))]
+        written = next((key for act, key in held if act in (Act.CREATE, Act.UPDATE, Act.DELETE)), None)
+        if written is not None:
+            await self._pin.before_plan(written)
         return await missing(self._transport, list(self._demands(held)))
 
     def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:

@@ -34,6 +34,7 @@ class Pin:
         self._transport = transport
         self._version = version
         self._believed = self._confirmed = confirmed
+        self._found: Literal[1, 2] | None = None  # another version than the pin's
         self._asking = asyncio.Lock()
 
     def prove(self) -> None:
@@ -47,6 +48,13 @@ class Pin:
                 if not self._believed:
                     self._confirmed = self._confirmed or await self._ask(key)
                     self._believed = True
+
+    async def before_plan(self, key: str) -> None:
+        """Before anything is said of writes to the mount, as far as looks alone tell. Raises as ``before_write``."""
+        if not self._confirmed:
+            async with self._asking:
+                if await self._ask(key):
+                    self.prove()
 
     async def before_write(self, key: str) -> None:
         """Once, before anything is written to the mount.
@@ -62,7 +70,7 @@ class Pin:
 
     async def _ask(self, key: str) -> bool:
         """Whether the version of the pin is confirmed; ``False`` where nobody tells."""
-        found = await version_for_pin(self._transport, self._version)
+        found = self._found or await version_for_pin(self._transport, self._version)
         if found is None and self._version == 2:
             found = await self._read_what_is_no_version(key)
         return self._fits(found)
@@ -82,17 +90,18 @@ class Pin:
         if self._version == 1 and key.partition("/")[0] in _OF_VERSION_2:
             raise self._unknown(key)
         answer = await self._transport.call("stat", "POST", encoded(path), request, b"{}")
-        if answer.status == 400 and NO_DATA in answer.body:
+        if VERSIONED in answer.body or (answer.status == 400 and NO_DATA in answer.body):
             self._fits(2)
         elif answer.status == 400 and NO_FIELDS in answer.body:
             self._fits(1)
-        elif answer.status in (403, 404) or VERSIONED in answer.body:
+        elif answer.status in (403, 404):
             raise answer.refusal(request)
         else:
             raise self._unknown(key)
 
     def _fits(self, found: Literal[1, 2] | None) -> bool:
         if found is not None and found != self._version:
+            self._found = found
             raise wrong_version(self._request("", None), found)
         return found is not None
 

@@ -76,6 +76,31 @@ async def test_every_way_gives_the_same(
         assert proxy.count(r"GET .*\?(scan|list)=true")
 
 
+@pytest.mark.parametrize("kv_version", [1, 2])
+@pytest.mark.parametrize("may_scan", [True, False])
+async def test_folders_that_a_listing_showed(
+    vault_store_factory: VaultStores,
+    openbao: OpenBaoServer,
+    api: Api,
+    mount: Mount,
+    make_token: MakeToken,
+    kv_version: int,
+    may_scan: bool,
+) -> None:
+    """However a folder was listed, it is known whether folders are in it, and nobody is asked again."""
+    name, gate = mount(openbao, kv_version), CountingGate()
+    fill(api, name, version=kv_version)
+    scan = ', "scan"' if may_scan else ""
+    root = f"{name}/*" if may_scan or kv_version == 1 else f"{name}/metadata/*"
+    token = make_token(openbao, f'path "{root}" {{ capabilities = ["read", "list"{scan}] }}')
+    store = await vault_store_factory(kv_version, mount=name, auth={"token": {"value": token}}, gate=gate)
+    for prefix, shows in (("", True), ("a/", True), ("a/deep/er/", False), ("none/", False)):
+        await everything(store.list(prefix, recursive=False, metadata=False))
+        asked = gate.counts.total()
+        assert await store.shows_folders(prefix) is shows
+        assert gate.counts.total() == asked
+
+
 PAGE = b"<html><body>Request blocked.</body></html>"
 
 

@@ -63,7 +63,22 @@ async def test_a_wrong_pin_writes_nothing(
                     await (store.write(key, VALUE) if write == "write" else store.delete(key))
                 assert raised.value.code == "store"
                 assert raised.value.hint == f"leave kvVersion out of the SecretStore, or set it to {actual}"
+                looks = relay.count("ui/mounts/")
+            with pytest.raises(StoreError, match=f"runs KV version {actual}"):
+                await store.delete("app/k")
+            assert relay.count("ui/mounts/") == looks  # what is known is not asked again
     assert sorted(everything(api, name)) == before
+
+
+async def test_a_wrong_pin_is_found_before_anybody_writes(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, mount: Mount
+) -> None:
+    """So that ``health`` and ``plan`` tell of it; where only writes are wanted to be known of, by looks alone."""
+    for actual, pinned in ((1, 2), (2, 1)):
+        store = await vault_store_factory(mount=mount(openbao, actual), kvVersion=pinned)
+        with pytest.raises(StoreError, match=f"runs KV version {actual}"):
+            await store.check_access([Access(Act.CREATE, "k")])
+        assert await store.check_access([Access(Act.READ, "k")]) == []
 
 
 @pytest.mark.parametrize("may_ask", [True, False], ids=["asked", "not asked"])
