@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from secretsync_core.errors import AccessDenied
+from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, Request, refusal, status_of
@@ -20,7 +20,6 @@ from secretsync_core.stores.kubernetes.answers import JSON, Answer, Request, ref
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from secretsync_core.errors import StoreError
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
 
@@ -63,7 +62,7 @@ class Namespaces:
     async def check(self, request: Request) -> None:
         """Raise what the server would say to a Secret in the namespace of this request, by the namespace alone.
 
-        Where we may not see namespaces, nothing.
+        Where that cannot be seen, nothing: the write will tell.
         """
         namespace = request.namespace or ""
         if namespace not in self._looks:
@@ -82,16 +81,12 @@ class Namespaces:
             answer = await self._client.call("stat", request, _state, accept=JSON)
         except CredentialsRefused:
             raise
-        except AccessDenied:
+        except StoreError:
             return _UNKNOWN
         if not isinstance(answer, Answer):
             return answer
-        if answer.status == 404 and status_of(answer).kind == "namespaces":
-            return _ABSENT
-        error = refusal(request, answer)
-        if isinstance(error, AccessDenied):
-            return _UNKNOWN
-        raise error
+        is_absent = answer.status == 404 and status_of(answer).kind == "namespaces"
+        return _ABSENT if is_absent else _UNKNOWN
 
 
 _UNKNOWN, _THERE, _TERMINATING, _ABSENT = "", "there", "terminating", "absent"
