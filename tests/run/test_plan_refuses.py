@@ -14,7 +14,7 @@ from secretsync_core.run.foresee import NOT_RENDERED
 from secretsync_core.secret import SecretValue
 
 if TYPE_CHECKING:
-    from conftest import Mount
+    from conftest import MakeToken, Mount
     from support.http import Api
 
     from run.pair import Pair
@@ -74,6 +74,23 @@ async def test_what_vault_cannot_hold(
     assert "and 1,000,000 fit" in both.refused["large"]
     assert "write" not in both.planned.requests["dst"]
     assert counted(both.report)["created"] == 4 - len(both.refused)
+
+
+async def test_a_mark_that_vault_does_not_let_us_set(
+    world: World, openbao: OpenBaoServer, api: Api, mount: Mount, make_token: MakeToken
+) -> None:
+    """Where what is created is to be marked, and must not be, the plan says so for the one question of the sync."""
+    at = mount(openbao)
+    token = make_token(
+        openbao,
+        f'''path "{at}/data/*" {{ capabilities = ["create", "update", "read"] }}
+        path "{at}/metadata/*" {{ capabilities = ["read", "list"] }}''',
+    )
+    world.store("dst", f"vault: {{address: '{api.address}', mount: {at}, auth: {{token: {{value: {token}}}}}}}")
+    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "1"}})
+    world.job(ALL, ownership="{mark: true}")
+    both = await compare(world)
+    assert set(both.refused.values()) == {"dst does not let us mark what we create"}
 
 
 async def test_a_version_that_vault_does_not_have_is_named(pair: Pair) -> None:
@@ -162,15 +179,31 @@ async def test_a_namespace_that_is_not_there_or_goes(pair: Pair) -> None:
     assert counted(both.report)["updated"] == 1
 
 
-async def test_who_may_not_see_namespaces_plans_all_the_same(pair: Pair) -> None:
-    """The look at a namespace that is refused tells nothing, and refuses nothing."""
-    verbs = {"get", "list", "create", "update", "delete"}
-    token = pair.kube.token(Rule(verbs, "team-a"))
-    pair.k8s(auth=f"{{token: {{value: {token}}}}}")
+async def test_the_one_namespace_of_a_store(pair: Pair) -> None:
+    """A store of one namespace that is not there fails as a whole; where it goes, what is new is refused."""
     pair.put("new", {"x": "1"})
     pair.world.job(ALL, source="bao", dest="k8s")
+    pair.k8s(namespace="absent")
     both = await compare(pair.world)
-    assert actions(both.planned) == {"new": "create"}
+    assert [error.message for error in both.planned.errors] == ["k8s has no namespace absent"]
+    pair.k8s()
+    pair.kube.cluster.terminate("team-a")
+    both = await compare(pair.world)
+    assert both.refused == {"new": "k8s takes nothing new in the namespace team-a: it is being deleted"}
+
+
+async def test_a_namespace_that_cannot_be_looked_at_refuses_nothing(pair: Pair) -> None:
+    """The look may be refused, or fail: what it would tell, the write will."""
+    verbs = {"get", "list", "create", "update", "delete"}
+    blind = pair.kube.token(Rule(verbs))
+    pair.put("team-a/new", {"x": "1"})
+    pair.world.job(ALL, source="bao", dest="k8s")
+    pair.world.store("k8s", f"kubernetes: {{server: '{pair.kube.address}', auth: {{token: {{value: {blind}}}}}}}")
+    assert actions(await pair.world.plan()) == {"team-a/new": "create"}
+    pair.world.store("k8s", f"kubernetes: {{server: '{pair.kube.address}', auth: {pair.kube_auth}}}")
+    pair.kube.answer("GET /api/v1/namespaces/team-a$", 500, times=None)
+    assert actions(await pair.world.plan()) == {"team-a/new": "create"}
+    assert (await pair.world.sync()).ok
 
 
 async def test_files_beside_folders(world: World) -> None:

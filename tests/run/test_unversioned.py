@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from run.plain import Plain
+from run.truth import compare
 from run.world import counted, reasons, wrote
 from secretsync_core.run import opening
 
@@ -76,3 +77,13 @@ async def test_merge(plain: World) -> None:
     await plain.remove("src", "a")
     assert counted(await plain.sync()) == {"deleted": 1, "unchanged": 1}
     assert await plain.get("dst", "a") == {"theirs": "t"}
+
+
+async def test_a_plan_says_what_is_not_deleted(plain: World) -> None:
+    """What somebody changed since is refused by the plan as by the sync, which only its value can tell."""
+    await plain.put("dst", "b", {"x": "theirs"})
+    await plain.remove("src", "a")
+    await plain.remove("src", "b")
+    both = await compare(plain)
+    assert reasons(both.report.failures) == {"b": "changed-outside"}
+    assert {change.key: change.action.value for change in both.planned.changes} == {"a": "delete", "b": "refuse"}

@@ -66,6 +66,7 @@ async def compare_with(world: World, planned: Planned, *, verify: bool = False, 
     assert [error[:4] for error in planned.errors] == [error[:4] for error in report.errors]
     assert results.of_plan(planned, detailed=False) == results.of_sync(report)
     assert reads(planned.requests) <= reads(report.requests), "the plan reads more than its sync"
+    assert _asked(planned.requests) <= _asked(report.requests), "the plan asks for more than its sync"
     return Both(planned, report)
 
 
@@ -99,3 +100,7 @@ def did(outcomes: Collection[Outcome]) -> Said:
 def reads(requests: Mapping[str, Mapping[str, int]]) -> Counter[str]:
     """How many requests for values each store had."""
     return Counter({store: sum(n for kind, n in kinds.items() if "read" in kind) for store, kinds in requests.items()})
+
+
+def _asked(requests: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    return Counter({store: sum(kinds.values()) for store, kinds in requests.items()})

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
-from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.position import Position
 from secretsync_core.stores.answers import malformed
@@ -31,7 +31,6 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from secretsync_core.errors import StoreError
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
 
@@ -242,10 +241,18 @@ class Listing:
         self._confirmed = True
 
     async def check_namespace(self, namespace: str, key: str) -> None:
-        """Raise what keeps a namespace from taking a new Secret, as far as we may see it. Each is looked at once."""
+        """Raise what keeps a namespace from taking a new Secret. Each is looked at once.
+
+        Where that cannot be seen, nothing: the write will tell.
+        """
         async with self._lock:
             if namespace not in self._namespaces:
-                self._namespaces[namespace] = await self._state(namespace)
+                try:
+                    self._namespaces[namespace] = await self._state(namespace)
+                except CredentialsRefused:
+                    raise
+                except StoreError:
+                    self._namespaces[namespace] = _State.THERE
         if self._namespaces[namespace] is _State.ABSENT:
             raise no_namespace(self._client.store, namespace, key)
         if self._namespaces[namespace] is _State.ENDING:

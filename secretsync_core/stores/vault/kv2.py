@@ -269,9 +269,11 @@ class Kv2Store(KvMount):
         return self._written(request, answer)
 
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
-        """Raise what keeps the secret from being sent: its key, its fields, and their size as JSON."""
+        """Raise what keeps the secret from being sent: its key, its fields, their size as JSON, and our mark."""
         request = self._request("write", key)
         self._path("data/", key)
+        if expected is None and self._marking.on_creation:
+            await self._marking.permitted(key)
         self._body(key, value, {"cas": _number(expected, request)})
 
     async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> str | Answer:
