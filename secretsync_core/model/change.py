@@ -58,6 +58,7 @@ class Reason(StrEnum):
     NO_KEY = "no-key"  # the source has a secret of a name that is no key there, and the plan item selects it
     CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value
     TRANSFORM_FAILED = "transform-failed"
+    WOULD_FAIL = "would-fail"  # the plan has found what keeps a sync from writing it: the change's failure says what
     CANNOT_SEE = "cannot-see"
     CANNOT_COMPARE = "cannot-compare"
     KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
@@ -71,6 +72,7 @@ class Reason(StrEnum):
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     HELD = "held"  # another job holds it
     RELEASED = "released"  # an undo gives it back to its former owner
+    NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 
@@ -88,6 +90,14 @@ class Difference(NamedTuple):
     changed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     formatting_only: bool = False
+
+
+class Failure(NamedTuple):
+    """Why a secret is not written, as its outcome tells it."""
+
+    code: str
+    message: str
+    hint: str = ""
 
 
 class Change(NamedTuple):
@@ -110,3 +120,4 @@ class Change(NamedTuple):
     foreign: bool = False  # the ledger knows nothing of the key
     differs: Difference | None = None  # at first sight: in what, where that can be said
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
+    failure: Failure | None = None  # of what is refused: what the outcome says, where reason and detail are not all

@@ -37,6 +37,8 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} cannot be listed, so it takes no query"
         if part.query is not None and part.query.metadata and not limits.custom_metadata:
             yield f"{where} has no custom metadata to select by"
+        if part.query is not None and part.query.type is not None and not limits.types:
+            yield f"{where} has no types of secrets to select by (query.type)"
         if part.secret is not None and part.secret.version is not None:
             if limits.pins is None:
                 yield f"{where} keeps no old versions, so version cannot be pinned"
@@ -44,7 +46,7 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
                 yield f"{where} has no versions of that form (version: of {part.secret.key})"
         if part.secret is not None and (fault := key_fault(part.secret.key, limits)):
             hint = f"; {limits.slash_hint}" if part.secret.key.startswith("/") else ""
-            yield f"{where} can have no key {part.secret.key!r}: {fault}{hint}"
+            yield f"{where} cannot have the key {part.secret.key!r}: {fault}{hint}"
 
 
 def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:

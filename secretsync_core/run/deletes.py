@@ -130,6 +130,11 @@ def hidden_keys(seen: Iterable[SourceSeen], targets: Targets) -> dict[str, tuple
     }  # fmt: skip
 
 
+def refused_items(changes: Iterable[Change]) -> set[str]:
+    """The items of which a plan says that something is not copied; a name that is no key does not count."""
+    return {change.item for change in changes if change.action is Action.REFUSE and change.reason is not Reason.NO_KEY}
+
+
 def undone_items(report: Report, changes: Iterable[Change]) -> set[str]:
     """The items of which something that was to be copied is not in place; a name that is no key does not count."""
     nameless = Counter(change.item for change in changes if change.reason is Reason.NO_KEY)

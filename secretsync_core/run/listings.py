@@ -24,6 +24,9 @@ class Taking(Protocol):
     def offer(self, part: int, entry: Entry, /) -> None:
         """A secret is there."""
 
+    def more_below(self, part: int, /) -> None:
+        """The folder that was listed has folders in it, which were not."""
+
     def gap(self, part: int, gap: Gap, /) -> None:
         """A part of what is there could not be seen."""
 
@@ -41,6 +44,8 @@ class Listing(NamedTuple):
     prefix: str
     recursive: bool
     metadata: bool
+    kind: str = ""
+    """The one kind of secrets that is asked for; empty: all."""
     selective: bool = False
 
     def holds(self, key: str) -> bool:
@@ -51,6 +56,7 @@ class Listing(NamedTuple):
         """Whether the answer to this one holds that to another one."""
         return (
             self.store == other.store
+            and self.kind == other.kind  # an answer does not tell the kinds of what it holds
             and self.recursive
             and not self.selective
             and other.prefix.startswith(self.prefix)
@@ -130,16 +136,16 @@ async def ask(opened: OpenStores, question: Question) -> None:
 
 
 def _said(opened: OpenStores, question: Question) -> AsyncIterator[Entry | Gap]:
-    store, prefix, recursive, metadata, _ = question.listing
+    store, prefix, recursive, metadata, kind, _ = question.listing
     selecting = opened.get(store).selecting
-    if selecting is None or question.inner:
-        return opened.lister(store).list(prefix, recursive=recursive, metadata=metadata)
+    if selecting is None or question.inner or kind:  # a store does one of the two: it knows kinds, or what is wanted
+        return opened.listed(store, prefix, recursive=recursive, metadata=metadata, kind=kind)
     wanted = Selection(item.rule(part) for item, part in question.takers)
     return selecting.select(wanted, metadata=metadata)
 
 
 async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> None:
-    store = question.listing.store
+    store, prefix, recursive = question.listing[:3]
     said = _said(opened, question)
     async for seen in said:
         if isinstance(seen, Entry) and not question.listing.holds(seen.key):
@@ -151,6 +157,10 @@ async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> 
             if isinstance(said, AsyncGenerator):
                 await said.aclose()
             raise StoreError("to ask it for this is more work than to ask it for the parts", store=store)
+    folders = opened.get(store).folders
+    if not recursive and folders is not None and await folders.shows_folders(prefix):
+        for item, part in question.takers:
+            item.more_below(part)
 
 
 class _Answers:
@@ -229,7 +239,7 @@ def _wider(listing: Listing, questions: Mapping[Listing, Question]) -> Question 
     """The question about the most, of those whose answers hold that to ``listing``."""
     for prefix in _folders(listing.prefix):
         for metadata in (True, False):
-            other = Listing(listing.store, prefix, True, metadata)
+            other = Listing(listing.store, prefix, True, metadata, listing.kind)
             if other != listing and other in questions and other.covers(listing):
                 return questions[other]
     return None

@@ -47,6 +47,7 @@ class Taking:
         self._matched = [0] * len(item.parts)
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
         self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
+        self._below: set[int] = set()
         self._refs: list[SourceRef] = []  # of an item that combines
         self._keys: list[str] = []  # of any other
         self._versions: list[str | None] = []
@@ -78,6 +79,10 @@ class Taking:
         assert matcher is not None  # noqa: S101  only queries ask for listings
         return matcher.rule
 
+    def more_below(self, index: int) -> None:
+        """Note that the folder of part ``index`` has folders, which its query does not search."""
+        self._below.add(index)
+
     def gap(self, index: int, gap: Gap) -> None:
         """Note that a listing has a hole, where something that part ``index`` selects may be in it."""
         if not Selection([self.rule(index)]).concerns(gap):
@@ -101,15 +106,19 @@ class Taking:
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
         errors = [*self.errors, *told_of_gaps(self.item.name, self._gaps)]
         hidden = None if self.errors else [gap.prefix for gap in self._gaps]
-        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, errors, self._nameless, hidden)
+        return SourceSeen(
+            self.item, refs, self._versions, self._missing, self._matched, errors,
+            below=self._below, nameless=self._nameless, hidden=hidden,
+        )  # fmt: skip
 
 
 def listing_of(store: str, query: QuerySelector) -> Listing:
     """What a query asks a store for. All that choose folders at one place are one question, and one walk."""
-    rule = QueryMatcher(query).rule
+    rule, kind = QueryMatcher(query).rule, query.type or ""
     if rule.is_selective:
-        return Listing(store, rule.pattern.folder, rule.pattern.recursive, bool(query.metadata), selective=True)
-    return Listing(store, folder(query.path), query.recursive, bool(query.metadata))
+        pattern = rule.pattern
+        return Listing(store, pattern.folder, pattern.recursive, bool(query.metadata), kind, selective=True)
+    return Listing(store, folder(query.path), query.recursive, bool(query.metadata), kind)
 
 
 async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:
@@ -347,10 +356,19 @@ class _Search:
         matcher = QueryMatcher(part.query)
         if not matcher.reaches(key):
             return False
-        if not part.query.metadata:
+        kind = part.query.type or ""
+        if not part.query.metadata and not kind:
             return True
-        listing = self._opened.lister(part.store).list(folder(key.rpartition("/")[0]), recursive=False, metadata=True)
-        async for entry in listing:
+        entry = await self._listed(part.store, key, kind)
+        if entry is not None:
+            return matcher.takes(entry)
+        # Not shown there either; but shown among all, it is of another kind.
+        return not kind or await self._listed(part.store, key, "") is None
+
+    async def _listed(self, store: str, key: str, kind: str) -> Entry | None:
+        """What a listing of its folder shows of a key."""
+        above = key[: key.rfind("/") + 1]
+        async for entry in self._opened.listed(store, above, recursive=False, metadata=True, kind=kind):
             if isinstance(entry, Entry) and entry.key == key:
-                return matcher.takes(entry)
-        return True  # not shown there either
+                return entry
+        return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.expression.glob import is_glob, parts_of
+from secretsync_core.model.access import Access, Act
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.keys import folder
 from secretsync_core.selection import names_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from secretsync_core.errors import SecretSyncError
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
-    from secretsync_core.run.items import Item
+    from secretsync_core.run.items import Item, Part
     from secretsync_core.schema.job import QuerySelector
 
 State = dict[str, dict[str, "KeyState"]]
@@ -40,6 +43,7 @@ class SourceSeen:
             there may be very many), else references.
         missing: single secrets that the store says do not exist.
         matched: how many secrets each part takes.
+        below: the parts whose folder has folders in it that their query does not search.
         errors: what could not be seen. Where there is any, absence proves nothing.
         nameless: what it selects by a name that is no key. Nothing can be made of it, and nothing else depends on it.
         hidden: where ``errors`` are holes in listings and nothing else, what these hide: folders and keys. None where
@@ -52,6 +56,7 @@ class SourceSeen:
     missing: Sequence[SourceRef] = ()
     matched: Sequence[int] = ()
     errors: Sequence[ItemError] = ()
+    below: AbstractSet[int] = frozenset()
     nameless: Sequence[Gap] = ()
     hidden: Sequence[str] | None = None
 
@@ -70,8 +75,8 @@ class SourceSeen:
         """A warning for each query that selected nothing."""
         return [
             f"item {self.item.name}: the query for {_asked(part.query)} in {part.store} matches nothing"
-            f"{_other_reading(part.query)}"
-            for part, count in zip(self.item.parts, self.matched, strict=True)
+            f"{_other_reading(part.query, has_folders=index in self.below)}"
+            for index, (part, count) in enumerate(zip(self.item.parts, self.matched, strict=True))
             if part.query is not None and not count and not self.nameless
         ]
 
@@ -81,10 +86,10 @@ def _asked(query: QuerySelector) -> str:
     return query.path if any(sign in query.path for sign in "*?") else folder(query.path) or "all keys"
 
 
-def _other_reading(query: QuerySelector) -> str:
-    """What somebody may have meant whose path names keys, and found none."""
+def _other_reading(query: QuerySelector, *, has_folders: bool) -> str:
+    """What somebody may have meant who found none: with a folder all that is below it, with a glob for keys folders."""
     if not names_keys(query.path):
-        return ""
+        return ": there are folders below, which recursive: true searches too" if has_folders else ""
     return "; its path names keys: end it with / for what is in such folders, or with /** for all that is below them"
 
 
@@ -141,3 +146,35 @@ class Whereabouts(NamedTuple):
 
     reason: Reason
     error: SecretSyncError | None = None
+
+
+class Unversioned(NamedTuple):
+    """Secrets of one source whose versions it does not show: how many, and what would show them."""
+
+    store: str
+    secrets: int
+    looks: Sequence[Access]
+
+
+def _looked_at(part: Part, seen: SourceSeen) -> str:
+    """Where the versions of what a part takes are looked at; with globs that is where the first without one is."""
+    if part.query is None:
+        return part.secret.key if part.secret is not None else ""
+    if not is_glob(parts_of(part.query.path)):
+        return folder(part.query.path)
+    key = next(key for key, version in seen.sources() if version is None)
+    return key[: key.rfind("/") + 1]
+
+
+def find_unversioned(seen: Iterable[SourceSeen], facts: Mapping[str, StoreFacts]) -> list[Unversioned]:
+    """The sources that have versions and do not show some of them, so that every run has to read those values."""
+    counts: dict[str, int] = defaultdict(int)
+    looks: dict[str, dict[Access, None]] = defaultdict(dict)
+    for one in seen:
+        store = one.item.parts[0].store  # the parts of an item are of one store
+        hidden = sum(version is None for version in one.versions)
+        if hidden and store in facts and facts[store].versioned:
+            counts[store] += hidden
+            for part in one.item.parts:
+                looks[store][Access(Act.LOOK, _looked_at(part, one))] = None
+    return [Unversioned(store, counts[store], list(looks[store])) for store in looks]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import Keys, segment
+from secretsync_core.stores.aws.names import MISNOMERS, MISNOMERS_RULE, Keys, segment
 
 MAX_BYTES = 512
 
@@ -19,6 +19,8 @@ KEY_LIMITS = StoreLimits(
     key_pattern=rf"{_SEGMENT}(?:/{_SEGMENT})*",
     key_rule="letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'",
     slash_hint="to reach names that begin with '/', give the SecretStore prefix: /, and leave out the slash in front",
+    misnomers=MISNOMERS,
+    misnomers_rule=MISNOMERS_RULE,
     reserved=".*!.*",
     reserved_rule="only services of AWS make names with a '!'",
 )

@@ -28,6 +28,7 @@ class Listing:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
+        self.with_folders: set[str] = set()  # that a listing of them alone showed folders in
 
     def open(self, prefix: str) -> int | None:
         """Open the folder that a listing begins at; ``None`` where there is none."""
@@ -45,6 +46,8 @@ class Listing:
         Raises nothing: what cannot be seen is a Gap. Folders of which ``wanted`` names all that it goes on in need not
         be readable, and are not read.
         """
+        if not wanted.recursive:
+            self.with_folders.discard(wanted.folder)
         pending = [wanted.folder]
         opened: int | None = descriptor
         while pending:
@@ -86,6 +89,8 @@ class Listing:
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
                 if wanted.enters(f"{key}/"):
                     pending.append(f"{key}/")
+                elif not wanted.recursive:
+                    self.with_folders.add(folder)
                 return
             takes = wanted.takes(key)
             if not (takes or wanted.enters(f"{key}/")):  # a link may stand where a folder was

@@ -14,6 +14,7 @@ from secretsync_core.errors import AccessDenied, InvalidSecret
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import ANY_NAME
 from secretsync_core.stores.vault.keys import fault_of, holds
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Ways:
         tree: for all that is below a folder, at once.
         level: for all that is in a folder, at once.
         key: for what there is at one key; ``listed`` says whether a listing has shown it.
-        confirm: makes sure that the mount is what we take it for, before "nothing there" is believed.
+        confirm: makes sure that the mount is what we take it for, before "nothing there" is believed of a key.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Ways:
         tree: Way,
         level: Way | None,
         key: Callable[[str, bool], Awaitable[Found]],
-        confirm: Callable[[], Awaitable[None]],
+        confirm: Callable[[str], Awaitable[None]],
         *,
         looks: bool,
     ) -> None:
@@ -95,7 +96,7 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
     found = await _at_once(wanted, start, ways)
     if found is not None:
         if not found:
-            await ways.confirm()
+            await ways.confirm(start + ANY_NAME)
         while found:
             yield named(found.pop(), listing.store)
         return
@@ -118,7 +119,7 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
                 raise
             return [Gap(folder, error.code, error.message)], []
         if folder == start and not (there.keys or there.folders):
-            await ways.confirm()
+            await ways.confirm(start + ANY_NAME)
         taken = [key for key in there.keys if wanted.takes(key)]
         odd: Found = [nameless(key, listing.store) for key in taken if not holds(key)]
         more = [Step(key, is_folder=False) for key in taken if holds(key)]
