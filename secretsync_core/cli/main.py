@@ -43,6 +43,14 @@ class Form(StrEnum):
     json = "json"
 
 
+class PlanForm(StrEnum):
+    """In which form a plan is given."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
 class DocumentKind(StrEnum):
     """The kinds of document that have a schema."""
 
@@ -191,22 +199,37 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 10 if there are changes.")
     ] = False,
-    output: Output = Form.text,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Save the plan, signed, for `sync --plan FILE`.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        PlanForm,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Output format. JSON and Markdown (for a pull request's comment) go to stdout, messages to stderr.",
+        ),
+    ] = PlanForm.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do with each key, and why. Writes nothing."""
+    """Show what a sync would do with each key, and why. Writes nothing to any store."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(
-            out,
+        lambda to: command.run(
+            to,
             call,
             _options(call, verify, max_delete, adopt, restored),
             show_all=show_all,
             detailed_exitcode=detailed_exitcode,
+            out=out,
+            markdown=output is PlanForm.markdown,
         ),
-        json=output is Form.json,
+        json=output is PlanForm.json,
         quiet=quiet,
     )
 
@@ -224,6 +247,12 @@ def sync(
     max_delete: MaxDelete = None,
     adopt: Adopt = None,
     restored: Restored = None,
+    saved: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="Do what this saved plan names, and nothing else.", show_default=False
+        ),
+    ] = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
@@ -232,7 +261,7 @@ def sync(
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(out, call, _options(call, verify, max_delete, adopt, restored)),
+        lambda out: command.run(out, call, _options(call, verify, max_delete, adopt, restored), saved),
         json=output is Form.json,
         quiet=quiet,
     )

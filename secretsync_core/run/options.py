@@ -9,6 +9,7 @@ from secretsync_core.run.gate import RetryPolicy
 
 if TYPE_CHECKING:
     from secretsync_core.model.report import Outcome
+    from secretsync_core.run.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Options:
         max_delete: how many deletes per destination this run allows, instead of the document's ``maxDelete``.
         adopt: destination keys, or ``<destination>:<key>``, that this run takes over.
         restored: stores that this run takes as they are, although the ledger knows a later state of them.
+        pin_key: of a plan that is to be saved: names the values of what has no versions.
+        pins: of a sync: carry out this saved plan and nothing else.
     """
 
     items: frozenset[str] = frozenset()
@@ -30,6 +33,8 @@ class Options:
     max_delete: int | None = None
     adopt: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
+    pin_key: bytes | None = field(default=None, repr=False)
+    pins: Pins | None = None
 
 
 class Observer(Protocol):
