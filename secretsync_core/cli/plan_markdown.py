@@ -36,11 +36,20 @@ _LONGEST_NOTE = 600
 _NAMES = 50
 
 
-def render(plans: Sequence[tuple[JobDocument, Planned | SecretSyncError]], *, digest: str = "") -> str:
-    """The plans of several jobs, or why one could not be made; ``digest`` is that of the file they were saved in."""
+def render(
+    plans: Sequence[tuple[JobDocument, Planned | SecretSyncError]], *, digest: str = "", show_all: bool = False
+) -> str:
+    """The plans of several jobs, or why one could not be made.
+
+    ``digest`` is that of the file they were saved in; with ``show_all`` unchanged keys are shown too.
+    """
     counted = len(plans) > 1
-    busy = [_section(job, found, counted=counted) for job, found in plans if not _is_idle(found)]
-    idle = [job.name for job, found in plans if _is_idle(found)]
+    busy = [
+        _section(job, found, counted=counted, show_all=show_all)
+        for job, found in plans
+        if show_all or not _is_idle(found)
+    ]
+    idle = [job.name for job, found in plans if not show_all and _is_idle(found)]
     head = [f"### SecretSync plan: {_counts(change for _, found in plans for change in _changes(found))}", ""]
     tail = _tail(idle, digest)
     room = MOST_BYTES - _NOTICE - _size(head) - _size(tail)
@@ -136,12 +145,12 @@ class _Section:
             yield from table.lines()
 
 
-def _section(job: JobDocument, found: Planned | SecretSyncError, *, counted: bool) -> _Section:
+def _section(job: JobDocument, found: Planned | SecretSyncError, *, counted: bool, show_all: bool) -> _Section:
     pairs = Pairs(job)
     head = [f"#### {code(job.name)}: {code(pairs.heading)}", ""]
     if isinstance(found, SecretSyncError):
         return _Section([*head, f"**Not planned**: {_note(found.message)}", ""], (), [])
-    shown = to_show(found.changes)
+    shown = found.changes if show_all else to_show(found.changes)
     head += [_counts(found.changes), ""] if counted else []
     head += _notes(
         "Error", [f"{error.item}: {error.message}" if error.item else error.message for error in found.errors]

@@ -171,13 +171,15 @@ async def sync(
         await run.settle()
         observer.phase("listing")
         # So far it only looks: asked to stop, it does not wait for a store that takes long to tell what it holds.
-        found = await _unless_stopped(_look(run, verify=options.verify), stop) or ChangeSet()
+        looked = await _unless_stopped(_look(run, verify=options.verify), stop)
+        found = looked or ChangeSet()
         beyond: Sequence[Change] = ()
         pinned: PinCheck | None = None
         if options.pins is not None:
-            found, beyond = hold(found, options.pins, await run.recorder.state())
-            pinned = PinCheck(options.pins, run.opened)
             done.report.plan = options.pins.digest
+            if looked is not None:
+                found, beyond = hold(looked, options.pins, await run.recorder.state())
+            pinned = PinCheck(options.pins, run.opened)
         await run.start(plan=done.report.plan)
         done.begin(found)
         done.report.warnings += found.idle

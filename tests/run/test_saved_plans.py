@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +36,16 @@ async def save(world: World, *items: str, **asked: Any) -> bytes:
     return saved_plan.seal([saved_plan.Content(bound, planned.changes, planned.named)], KEY)
 
 
-async def carry_out(world: World, data: bytes) -> Report:
+async def carry_out(world: World, data: bytes, stop: asyncio.Event | None = None) -> Report:
     """Sync by a plan's file, as the command line does."""
     documents = world.documents
     plan = saved_plan.unseal(data, [KEY])
     saved_plan.check(plan, documents, world.ledger, KEY)
     options = replace(plan.options_of(plan.jobs[0], KEY), retry=FAST)
     return await steps.sync(
-        documents.jobs["job"], documents, world.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY, options=options
-    )
+        documents.jobs["job"], documents, world.ledger, environ={}, fingerprint_key=FINGERPRINT_KEY, options=options,
+        stop=stop,
+    )  # fmt: skip
 
 
 async def _synced(world: World, **spec: str) -> None:
@@ -145,6 +147,17 @@ async def test_it_can_be_carried_out_again(world: World) -> None:
     report = await carry_out(world, data)
     assert (report.ok, counted(report).get("updated")) == (True, 1)
     assert counted(await carry_out(world, data)) == {"unchanged": 3}
+
+
+async def test_a_run_that_was_stopped_refuses_nothing(world: World) -> None:
+    """What a run did not come to look at has not moved: it is not done, and nothing is said against it."""
+    await _synced(world)
+    data = await save(world)
+    stop = asyncio.Event()
+    stop.set()
+    report = await carry_out(world, data, stop)
+    assert (report.stopped, counted(report)) == (True, {})
+    assert (await carry_out(world, data)).ok
 
 
 async def test_the_same_key_synced_anew_is_refused(world: World) -> None:

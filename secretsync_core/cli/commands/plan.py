@@ -87,7 +87,7 @@ def run(
         saved = {"saved": {"file": str(out), "digest": digest}} if digest else {}
         output.document({**results.frame(jobs_found, documents, code), **saved})
     elif markdown:
-        output.write(plan_markdown.render(found, digest=digest))
+        output.write(plan_markdown.render(found, digest=digest, show_all=show_all))
     return code
 
 
