@@ -92,7 +92,8 @@ class _Table:
         for number, part in enumerate(self._parts):
             if len(self._parts) > 1:
                 yield from ("",) if number else ()
-                yield f"  {title(row.change for row in part)}:"
+                style = SIGNS[part[0].change.action][1] if part[0].change.action in FIRST else "bold"
+                yield f"  {self._paint(f'{title(row.change for row in part)}:', style)}"
             yield from self._part(part)
 
     def _part(self, part: Sequence[_Row]) -> Iterator[str]:

@@ -213,7 +213,9 @@ def _faults(saved: SavedJob, documents: Documents, ledger: Ledger | None, key: b
         if name not in now or name not in saved.documents:
             yield f"{name} is {'new' if name in now else 'gone'} among the documents of SyncJob {saved.job}"
         elif not hmac.compare_digest(saved.documents[name], now[name]):
-            yield f"the document of {name} was changed"
+            kind, _, called = name.partition(" ")
+            where = (documents.jobs if kind == "SyncJob" else documents.stores)[called].where
+            yield f"the document of {name} was changed since ({where.file}:{where.line})"
     seq, digest = saved.head
     if not seq:
         if _head(ledger, saved.job)[0]:

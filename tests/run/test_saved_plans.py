@@ -353,10 +353,12 @@ async def test_a_plan_of_other_documents(world: World) -> None:
     job = (world.config / "job.yaml").read_text()
     (world.config / "job.yaml").write_text("# a comment\n" + job)
     world.store("dst", permissions="Write")
-    assert await _refusal(world, data) == "the saved plan does not fit: the document of SecretStore dst was changed"
+    told = "the saved plan does not fit: the document of"
+    where = world.config / "store-dst.yaml"
+    assert await _refusal(world, data) == f"{told} SecretStore dst was changed since ({where}:1)"
     world.store("dst")
     (world.config / "job.yaml").write_text(job.replace("maxDelete: 5", "maxDelete: 6"))
-    assert await _refusal(world, data) == "the saved plan does not fit: the document of SyncJob job was changed"
+    assert await _refusal(world, data) == f"{told} SyncJob job was changed since ({world.config / 'job.yaml'}:1)"
     (world.config / "job.yaml").write_text(job.replace("name: job}", "name: other}"))
     assert "no SyncJob job any more" in await _refusal(world, data)
 
