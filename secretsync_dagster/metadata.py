@@ -115,7 +115,15 @@ def uncertain_words(count: int) -> str:
 
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """Sentences as a list; nothing where there are none."""
-    return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in told[:20]))} if told else {}
+    if not told:
+        return {}
+    lines = [f"- {one}" for one in told[:_WARNINGS]]
+    if len(told) > _WARNINGS:
+        lines.append(f"- ... and {number(len(told) - _WARNINGS)} more")
+    return {"warnings": dg.MetadataValue.md("\n".join(lines))}
+
+
+_WARNINGS = 20
 
 
 def counted(changes: Sequence[Change]) -> dict[str, int]:

@@ -97,7 +97,13 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                             step, job, items=items, verify=config.verify, adopt=config.adopt, restored=config.restored
                         )
                     )
-                plans.show(context, runtime.documents.jobs[job], changes, manifest.warnings)
+                plans.show(
+                    context,
+                    runtime.documents.jobs[job],
+                    changes,
+                    manifest.warnings,
+                    command=f"secretsync plan {job}",
+                )
             else:
                 try:
                     with _step_of(context, runtime, waits=True) as step:

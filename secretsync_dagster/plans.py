@@ -40,8 +40,18 @@ def mark(context: dg.OpExecutionContext, *, dry: bool) -> None:
         context.log.info(ONLY_LOOKS)
 
 
-def show(context: dg.OpExecutionContext, job: JobDocument, changes: Sequence[Change], warnings: Sequence[str]) -> None:
-    """Show a plan as the metadata of the step's output ``manifest``, and in the log what does not fit there."""
+def show(
+    context: dg.OpExecutionContext,
+    job: JobDocument,
+    changes: Sequence[Change],
+    warnings: Sequence[str],
+    *,
+    command: str,
+) -> None:
+    """Show a plan as the metadata of the step's output ``manifest``, and in the log what does not fit there.
+
+    ``command`` is the command line's that shows the same.
+    """
     pairs = Pairs(job)
     ordered = [change for part in parts(to_show(changes)) for change in sorted(part, key=pairs.of)]
     shown, left = ordered[:ROWS], ordered[ROWS:]
@@ -50,7 +60,7 @@ def show(context: dg.OpExecutionContext, job: JobDocument, changes: Sequence[Cha
             "dry run": dg.MetadataValue.md(f"**{ONLY_LOOKS}**"),
             "stores": pairs.heading,
             "plan": _table(shown, pairs),
-            **({"more of the plan": _counted(left)} if left else {}),
+            **({"more of the plan": _counted(left, command)} if left else {}),
             **{f"would {name}": count for name, count in metadata.counted(changes).items()},
             **metadata.warnings(warnings),
         },
@@ -78,13 +88,13 @@ def _table(changes: Sequence[Change], pairs: Pairs) -> dg.TableMetadataValue:
     return metadata.table(columns, rows)
 
 
-def _counted(left: Sequence[Change]) -> dg.MarkdownMetadataValue:
+def _counted(left: Sequence[Change], command: str) -> dg.MarkdownMetadataValue:
     """What the table has no room for, by the first part of its keys."""
     first = [change for change in left if change.action in FIRST]
     lines = [f"The table ends after {number(ROWS)} rows. More: {title(left).lower()}."]
     if first:
         lines.append(f"Deletes and refusals among them ({number(len(first))}) are in the log of this step, each one.")
-    lines += ["`secretsync plan` shows every key. By the first part of their keys:", ""]
+    lines += [f"`{command}` shows every key. By the first part of their keys:", ""]
     lines += [f"- {code(prefix)}: {words}" for prefix, words in by_prefix(left, _PREFIXES)]
     return dg.MetadataValue.md("\n".join(lines))
 

@@ -68,7 +68,7 @@ def show_plan(context: dg.OpExecutionContext, step: steps.Step, job: str, config
         )
     )
     told = (*planned.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in planned.errors))
-    plans.show(context, step.documents.jobs[job], planned.changes, told)
+    plans.show(context, step.documents.jobs[job], planned.changes, told, command=f"secretsync undo {config.run}")
     context.log.info("this is the plan: nothing is written without undo.apply")
     return _nothing_else(job)
 

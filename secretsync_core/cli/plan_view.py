@@ -38,8 +38,13 @@ def heading(job: JobDocument, output: Output) -> str:
     return f"{output.paint(job.name, 'bold')}: {Pairs(job).heading}"
 
 
-def show(planned: Planned, job: JobDocument, output: Output, *, show_all: bool) -> None:
-    """Write a plan to stdout: every key that something is to be done with, or all of them."""
+def show(
+    planned: Planned, job: JobDocument, output: Output, *, show_all: bool, rest: str = "--all shows every key"
+) -> None:
+    """Write a plan to stdout: every key that something is to be done with, or all of them.
+
+    ``rest`` says how to see what a terminal has no room for.
+    """
     output.line(heading(job, output))
     found = parts(planned.changes if show_all else to_show(planned.changes))
     left: Sequence[Change] = ()
@@ -50,7 +55,7 @@ def show(planned: Planned, job: JobDocument, output: Output, *, show_all: bool) 
         for line in _Table(found, job, output).lines():
             output.line(line)
     if left:
-        output.line(f"  ... and more: {title(left).lower()}; --all shows every key")
+        output.line(f"  ... and more: {title(left).lower()}; {rest}")
     output.line()
 
 

@@ -80,6 +80,7 @@ def test_deletes_and_refusals_come_first_and_are_all_there(lab: Lab, monkeypatch
     more = str(outputs["more of the plan"].value)
     assert "More: to create (3), to delete (3)." in more
     assert "- `new/`: 3 to create" in more
+    assert "`secretsync plan job` shows every key" in more
     log = "\n".join(_logged(lab, result))
     assert all(f"delete src -> dst: goes/{number}: gone from the source" in log for number in range(5, 8))
     assert "ledger has all" not in more + log
