@@ -179,6 +179,19 @@ async def test_a_namespace_that_is_not_there_or_goes(pair: Pair) -> None:
     assert counted(both.report)["updated"] == 1
 
 
+async def test_the_one_namespace_of_a_store(pair: Pair) -> None:
+    """A store of one namespace that is not there fails as a whole; where it goes, what is new is refused."""
+    pair.put("new", {"x": "1"})
+    pair.world.job(ALL, source="bao", dest="k8s")
+    pair.k8s(namespace="absent")
+    both = await compare(pair.world)
+    assert [error.message for error in both.planned.errors] == ["k8s has no namespace absent"]
+    pair.k8s()
+    pair.kube.cluster.terminate("team-a")
+    both = await compare(pair.world)
+    assert both.refused == {"new": "k8s takes nothing new in the namespace team-a: it is being deleted"}
+
+
 async def test_a_namespace_that_cannot_be_looked_at_refuses_nothing(pair: Pair) -> None:
     """The look may be refused, or fail: what it would tell, the write will."""
     verbs = {"get", "list", "create", "update", "delete"}
