@@ -151,6 +151,8 @@ def moved(pin: Change, change: Change, *, marked: bool = False) -> str:
 
 
 def _other(pin: Change, change: Change) -> str:
+    if pin.action is Action.REFUSE:
+        return "the saved plan refuses it: once that is put right, make a new plan"
     return f"the plan says {pin.action}, and it would be {change.action} now"
 
 
