@@ -133,7 +133,7 @@ class SelectiveLister(Lister, Protocol):
 
         What lies elsewhere in a folder that had to be listed may be yielded as well: the caller chooses again. A
         folder that ``wanted`` does not enter is neither listed nor told of. If ``wanted.folder`` cannot be listed the
-        error is raised.
+        error is raised. Where one kind is wanted, ``list`` is asked for it, and never this.
         """
         ...
 

@@ -153,6 +153,17 @@ async def test_a_plan_tells_of_hidden_versions_once(pair: Pair) -> None:
     assert (await pair.plan(pair.documents(source=READS))).warnings == []
 
 
+async def test_hidden_versions_of_a_glob_are_told_where_they_are(pair: Pair) -> None:
+    """What to grant is where the glob has led to, and not all that is beside it."""
+    top = 'path "{0}/metadata/" {{ capabilities = ["list"] }}'
+    query = {"query": {"path": "*/k?"}}
+    (warning,) = (await pair.plan(pair.documents(BLIND + top, "", query))).warnings
+    assert warning.endswith(
+        f"the versions of 2 secrets, so that every run reads their values (grant read on {pair.source}/metadata/app/*)"
+    )
+    assert (await pair.plan(pair.documents(READS + top, "", query))).warnings == []
+
+
 async def test_a_plan_believes_a_server_that_does_not_tell(pair: Pair) -> None:
     """Where we may not ask, or something else answers, it is as before: nothing is known, nothing refused."""
     planned = await pair.plan(pair.documents(dest=WRITES_ONE + NO_QUESTIONS))

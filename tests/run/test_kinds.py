@@ -185,6 +185,22 @@ async def test_a_query_selects_by_type(bytes_: World) -> None:
     assert counted(await bytes_.sync()) == {"deleted": 1, "unchanged": 1}
 
 
+async def test_globs_and_a_type_choose_together(bytes_: World) -> None:
+    """A query takes what its globs take and is of its type; the copies of what becomes another type are deleted."""
+    for key in ("team-a/tls", "team-a/old/tls", "team-b/tls", "other/tls"):
+        await put(bytes_, "src", key, CERTIFICATE, "kubernetes.io/tls")
+    await put(bytes_, "src", "team-a/plain", {"a": b"1"}, "Opaque")
+    plan = "- {name: certificates, query: {path: 'team-*/**', exclude: ['**/old'], type: kubernetes.io/tls}}\n"
+    plan += "- {name: rest, query: {path: 'team-*/**', type: Opaque}}"
+    bytes_.job(plan, deletionPolicy="Delete", maxDelete="100%")
+    first = await bytes_.sync()
+    assert (counted(first), first.requests["src"]["list"]) == ({"created": 3}, 2)
+    assert set(await bytes_.all("dst")) == {"team-a/tls", "team-a/plain", "team-b/tls"}
+    await put(bytes_, "src", "team-b/tls", {"a": b"2"}, "kubernetes.io/own")
+    assert counted(await bytes_.sync()) == {"deleted": 1, "unchanged": 2}
+    assert set(await bytes_.all("dst")) == {"team-a/tls", "team-a/plain"}
+
+
 async def test_a_listing_that_does_not_keep_to_the_type_is_not_believed(
     bytes_: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

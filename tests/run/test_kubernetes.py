@@ -383,6 +383,17 @@ async def test_a_query_by_type_is_asked_of_the_server(pair: Pair) -> None:
     assert (counted(report), report.requests["k8s"]) == ({"unchanged": 2}, {"stat": 1, "list": 2})
 
 
+async def test_globs_choose_of_what_the_server_selects_by_type(pair: Pair) -> None:
+    """A query with a type and globs takes what both say, by one listing of that type."""
+    _two_clusters(pair)
+    pair.create("shop", {"tls.crt": b"c", "tls.key": b"k"}, type=TLS)
+    pair.create("site2", {"a": b"1"})
+    pair.world.job(f"- {{name: some, query: {{path: 's*', exclude: [sho?], type: {TLS}}}}}", source="k8s", dest="other")
+    report = await pair.world.sync()
+    assert (counted(report), report.requests["k8s"]["list"]) == ({"created": 1}, 1)
+    assert pair.kube.cluster.get("team-b", "site")["type"] == TLS
+
+
 async def test_other_stores_have_no_types_to_select_by(pair: Pair) -> None:
     """A query by type of OpenBao is refused before anything is read."""
     pair.world.job(f"- {{name: all, query: {{type: {TLS}}}}}", source="bao", dest="k8s")

@@ -160,6 +160,21 @@ async def test_nothing_found_beside_folders_names_recursive(world: World) -> Non
         assert (await world.sync()).warnings == [f"item all: the query for {path}/ in {source} matches nothing"]
 
 
+async def test_only_what_names_a_folder_is_told_of_recursive(world: World) -> None:
+    """With globs for keys recursive would be an error; excludes leave a folder a folder."""
+    world.files("files")
+    other = "; its path names keys: end it with / for what is in such folders, or with /** for all that is below them"
+    deeper = ": there are folders below, which recursive: true searches too"
+    for source in ("src", "files"):
+        await world.seed(source, {"app/deep/a": {"x": "1"} if source == "src" else b"1"})
+        for query, told in (
+            ("path: 'app/x*'", f"app/x* in {source} matches nothing{other}"),
+            ("path: app, exclude: [app/x]", f"app/ in {source} matches nothing{deeper}"),
+        ):
+            world.job(f"- {{name: all, query: {{{query}}}}}", source=source)
+            assert (await world.sync()).warnings == [f"item all: the query for {told}"]
+
+
 async def test_a_missing_secret_fails_its_item_only(world: World) -> None:
     """A static key that the source does not have is refused by name; the rest is copied."""
     await world.put("src", "app/a", {"x": "1"})
