@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import drift, in_fields, reason
+from secretsync_core.cli.wording import beside, drift, in_fields, reason
 from secretsync_core.counting import plural
 from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import display_version
@@ -63,7 +63,7 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
 
 def _why(change: Change) -> str:
     text = reason(change.reason.value)
-    return text if change.differs is None else f"{text}: {in_fields(change.differs)}"
+    return (text if change.differs is None else f"{text}: {in_fields(change.differs)}") + beside(change)
 
 
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:

@@ -29,11 +29,12 @@ change (``plan`` lists every one, unchanged ones too)::
     {"item", "dest", "key", "action", "reason", "why",
      "sources": [{"store", "key", "part"?}], "sourceVersion", "destVersion",
      "owned", "adopt": true | false, "drift": "none"|"changed"|"removed"|"unknown", "detail",
-     "fields": null | {"added": [name], "changed": [name], "dropped": [name], "formattingOnly": true | false}}
+     "fields": null | {"added": [name], "changed": [name], "dropped": [name], "formattingOnly": true | false},
+     "metadata": [name]}
 
 ``adopt`` says that the secret is taken over. ``fields`` are what a write would do to the fields of a secret that the
 job meets for the first time, where both values have fields; ``formattingOnly`` where they are the same JSON but for
-its spacing and the order of its fields.
+its spacing and the order of its fields. ``metadata`` is what is to be set beside the value, such as ``label team``.
 
 itemError::
 
@@ -195,6 +196,7 @@ def change_object(change: Change) -> Object:
         "drift": change.drift,
         "detail": change.detail,
         "fields": _fields_object(change.differs),
+        "metadata": list(change.metadata),
     }
 
 

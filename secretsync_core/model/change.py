@@ -71,6 +71,7 @@ class Reason(StrEnum):
     HELD = "held"  # another job holds it
     RELEASED = "released"  # an undo gives it back to its former owner
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
+    METADATA = "metadata"  # the value is right, and what the documents want beside it is not
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 
 
@@ -109,3 +110,4 @@ class Change(NamedTuple):
     foreign: bool = False  # the ledger knows nothing of the key
     differs: Difference | None = None  # at first sight: in what, where that can be said
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
+    metadata: tuple[str, ...] = ()  # what is to be set beside the value: names, such as ``label team``, and no texts

@@ -255,6 +255,7 @@ async def foresee(
 
     def is_open(change: Change) -> bool:
         written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
+        written = written and change.reason is not Reason.METADATA
         return written or change.action is Action.COMPARE
 
     decided = [change for change in changes if not is_open(change)]

@@ -14,8 +14,10 @@ from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
     Deleter,
+    Describer,
     Lister,
     Marker,
+    MetadataWriter,
     Positioned,
     Reader,
     StoreContext,
@@ -59,9 +61,11 @@ class Halves:
         "conditional",
         "creator",
         "deleter",
+        "describer",
         "facts",
         "lister",
         "marker",
+        "metadata_writer",
         "positioned",
         "reader",
         "store",
@@ -80,6 +84,8 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.describer = store if isinstance(store, Describer) else None
+        self.metadata_writer = store if isinstance(store, MetadataWriter) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 

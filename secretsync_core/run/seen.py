@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.change import Reason
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
@@ -38,6 +39,7 @@ class SourceSeen:
         missing: single secrets that the store says do not exist.
         matched: how many secrets each part takes.
         errors: what could not be seen. Where there is any, absence proves nothing.
+        metadata: what the item copies beside the values, by source key.
     """
 
     item: Item
@@ -46,6 +48,7 @@ class SourceSeen:
     missing: Sequence[SourceRef] = ()
     matched: Sequence[int] = ()
     errors: Sequence[ItemError] = ()
+    metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, str | None]]:
         """Key and version of every secret that the item takes."""
@@ -73,11 +76,13 @@ class DestSeen:
     """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at.
 
     Most stand as we left them. Of those only the key is kept (``as_left``): their versions are in the ledger's state.
+    ``metadata`` is what stands beside the values, where anything is wanted there.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     as_left: AbstractSet[str] = frozenset()
     hidden: AbstractSet[str] = frozenset()
+    metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def entry(self, key: str, held: KeyState | None) -> Entry | None:
         """What stands at a key, of which the ledger knows ``held``; None where it is absent."""
@@ -87,7 +92,12 @@ class DestSeen:
 
     def and_then(self, rest: DestSeen) -> DestSeen:
         """Together with what a second look, at other keys, gave."""
-        return DestSeen({**self.entries, **rest.entries}, self.as_left, {*self.hidden, *rest.hidden})
+        return DestSeen(
+            {**self.entries, **rest.entries},
+            self.as_left,
+            {*self.hidden, *rest.hidden},
+            {**self.metadata, **rest.metadata} if rest.metadata else self.metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from secretsync_core.errors import StoreError, UsageError
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.adopting import told_of_refused
+from secretsync_core.run.beside import Beside
 from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.compare import Comparer, foresee
 from secretsync_core.run.decide import ChangeSet
@@ -119,6 +120,7 @@ async def plan(
             observer.phase("comparing")
             picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
             changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
+            changes = await Beside(job_plan, opened).foresee(changes)
             refused = told_of_refused(job.name, changes, job_plan.spec.dest)
             # As the sync will: where a copy is refused, nothing of its item goes.
             undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}

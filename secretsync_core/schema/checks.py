@@ -14,6 +14,7 @@ from secretsync_core.schema.base import NAME_PATTERN, Credential
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.positions import dotted
+from secretsync_core.schema.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ def check_all(candidates: Sequence[Candidate]) -> None:
             _items(found)
             _sources(found, stores)
             _destinations(found, stores)
+    check_room(candidates, stores)
 
 
 def _names(candidates: Sequence[Candidate]) -> None:

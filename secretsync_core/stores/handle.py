@@ -23,7 +23,9 @@ from secretsync_core.stores.boundary import Boundary
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-READING = frozenset({Ability.READ, Ability.LIST})
+    from secretsync_core.model.metadata import Described
+
+READING = frozenset({Ability.READ, Ability.LIST, Ability.DESCRIBE})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
 
 
@@ -115,6 +117,21 @@ class _Undeletes(_Handle):
         return token
 
 
+class _Describes(_Handle):
+    __slots__ = ()
+
+    def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        return self._boundary.each("describe", _is_described, keys)
+
+
+class _SetsMetadata(_Handle):
+    __slots__ = ()
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        token: str | None = await self._boundary.call("set_metadata", _is_token, key, wanted, version)
+        return token
+
+
 class _HasPosition(_Handle):
     __slots__ = ()
 
@@ -132,6 +149,8 @@ _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.DELETE: _Deletes,
     Ability.MARK: _Marks,
     Ability.UNDELETE: _Undeletes,
+    Ability.DESCRIBE: _Describes,
+    Ability.SET_METADATA: _SetsMetadata,
 }
 
 
@@ -146,9 +165,9 @@ def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_H
 def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat and list; the writing half is write, write_if, create and delete. Marks are read
-    and written, and what is brought back is looked at first, so these need both. Raises StoreError for what is no
-    store, and whatever looking at it raises.
+    The reading half is read, stat, list and describe; the writing half is write, write_if, create and delete. Marks
+    are read and written, and what is brought back or has its metadata set is looked at first: these need both. Raises
+    StoreError for what is no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -164,7 +183,7 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
     if permissions.may_write:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
-        allowed |= {Ability.MARK, Ability.UNDELETE}
+        allowed |= {Ability.MARK, Ability.UNDELETE, Ability.SET_METADATA}
     positioned = isinstance(store, Positioned)
     return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
 
@@ -177,6 +196,11 @@ def _is_found(given: object) -> bool:
     if isinstance(given, Entry):
         return _is(given.key, str) and _is_token(given.version)
     return isinstance(given, Gap) and _is(given.prefix, str)
+
+
+def _is_described(given: object) -> bool:
+    beside = (given.metadata, given.notes) if isinstance(given, Entry) else ()
+    return _is_found(given) and all(part is None or _is_mapping(part) for part in beside)
 
 
 def _is(

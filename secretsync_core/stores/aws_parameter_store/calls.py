@@ -30,10 +30,18 @@ BATCH = 10
 _TIERS = {"Standard": "Standard", "Advanced": "Advanced", "IntelligentTiering": "Intelligent-Tiering"}
 
 
-class Page(NamedTuple):
-    """A part of a listing: names with their version tokens, and where it goes on."""
+class Parameter(NamedTuple):
+    """What a listing says of one parameter."""
 
-    found: list[tuple[str, str]]
+    name: str
+    version: str
+    description: str
+
+
+class Page(NamedTuple):
+    """A part of a listing, and where it goes on."""
+
+    found: list[Parameter]
     token: str | None
 
 
@@ -129,17 +137,32 @@ class Calls:
 
         def ask(client: SSMClient) -> Page:
             answer = _part(request, client.describe_parameters(MaxResults=PAGE, **options))
-            found = [(each.text("Name"), version_of(each)) for each in answer.parts("Parameters")]
+            found = [
+                Parameter(
+                    each.text("Name"),
+                    version_of(each),
+                    (each.text_or_none("Description") or "") if each.has("Description") else "",
+                )
+                for each in answer.parts("Parameters")
+            ]
             return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
         return await self._service.call(kind, request, ask)
 
     # -- writing
 
-    async def put(self, key: str, text: str, *, overwrite: bool, tags: Mapping[str, str] | None = None) -> int:
+    async def put(
+        self,
+        key: str,
+        text: str,
+        *,
+        overwrite: bool,
+        tags: Mapping[str, str] | None = None,
+        description: str | None = None,
+    ) -> int:
         """Write a parameter; gives the number of its version. Without ``overwrite``, raises Conflict where it exists.
 
-        Only what is created can be given tags.
+        Only what is created can be given tags. What is created has the document's description, unless one is given.
         """
         config = self._config
         request = self._request("write", key, "PutParameter, ssm:AddTagsToResource" if tags else "PutParameter")
@@ -147,8 +170,9 @@ class Calls:
         options["Tier"] = _TIERS[config.tier]
         if config.kms_key_id:
             options["KeyId"] = config.kms_key_id
-        if not overwrite and config.description:
-            options["Description"] = config.description
+        description = description or (None if overwrite else config.description)
+        if description:
+            options["Description"] = description
         if tags:
             options["Tags"] = _tags(tags)
 
@@ -192,12 +216,13 @@ class Calls:
         """Whether there is a service that tells the tags of many parameters at once."""
         return self._tagging is not None
 
-    async def all_tags(self) -> dict[str, dict[str, str]]:
-        """The tags of every parameter that has any, by name: a page for a hundred of them."""
+    async def all_tags(self, marked: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+        """The tags of every parameter that has any, by name, or of those with a tag: a page for a hundred of them."""
         assert self._tagging is not None  # noqa: S101
         request = Request(self.store, "read the tags of all parameters", None, "tag:GetResources")
         found: dict[str, dict[str, str]] = {}
         options: Any = {}
+        filters: Any = {"TagFilters": [{"Key": name, "Values": [text]} for name, text in (marked or {}).items()]}
         while True:
 
             def ask(
@@ -205,7 +230,12 @@ class Calls:
             ) -> tuple[dict[str, dict[str, str]], str]:
                 answer = _part(
                     request,
-                    client.get_resources(ResourceTypeFilters=["ssm:parameter"], ResourcesPerPage=100, **given),
+                    client.get_resources(
+                        ResourceTypeFilters=["ssm:parameter"],
+                        ResourcesPerPage=100,
+                        **(filters if marked else {}),
+                        **given,
+                    ),
                 )
                 tagged = {
                     plain(each.text("ResourceARN").partition(":parameter")[2]): _tags_of(each, "Tags")

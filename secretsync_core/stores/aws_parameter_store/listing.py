@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
-    from secretsync_core.stores.aws_parameter_store.calls import Calls, Page
+    from secretsync_core.stores.aws_parameter_store.calls import Calls, Page, Parameter
     from secretsync_core.stores.aws_parameter_store.names import Names
 
 FRUITLESS = 20
@@ -22,6 +23,10 @@ FRUITLESS = 20
 
 FEW = 20
 """Up to so many parameters, each is asked for its tags by itself."""
+
+
+HANDFUL = 3
+"""Up to so many of our own parameters too: what is told of many at once may be a little behind."""
 
 
 class Listing:
@@ -42,7 +47,7 @@ class Listing:
         async def ask(token: str | None) -> Page:
             return await self._calls.page(folder, token, recursive=recursive)
 
-        async for name, version in self._pages(ask):
+        async for name, version, _ in self._pages(ask):
             key = self._names.key(name)
             if key is None or isinstance(key, Gap):
                 if key is not None and key.prefix.startswith(prefix):
@@ -84,10 +89,10 @@ class Listing:
 
         if self._may_describe:
             try:
-                async for name, version in self._pages(ask):
+                async for name, version, description in self._pages(ask):
                     key = self._names.key(name)
                     if isinstance(key, str) and key in wanted:
-                        found[key] = Entry(key, version)
+                        found[key] = _entry(key, version, description)
             except CredentialsRefused:
                 raise
             except AccessDenied:
@@ -121,12 +126,12 @@ class Listing:
                 self._may_describe = False
                 return
             pages += 1
-            for name, version in page.found:
+            for name, version, description in page.found:
                 key = self._names.key(name)
                 if isinstance(key, str) and key in rest:
                     del rest[key]
                     findings += 1
-                    yield Entry(key, version)
+                    yield _entry(key, version, description)
             if page.token is None:
                 yield None
                 return
@@ -135,7 +140,7 @@ class Listing:
                 return
             token = page.token
 
-    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[tuple[str, str]]:
+    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Parameter]:
         token: str | None = None
         while True:
             page = await ask(token)
@@ -150,19 +155,43 @@ class Listing:
         if before == after:
             raise StoreError(f"{self._calls.store} gives the same page again and again", store=self._calls.store)
 
+    async def described(self, keys: Collection[str], mark: Mapping[str, str]) -> AsyncIterator[Entry | Gap]:
+        """As ``some``, with tags: where there is more than a handful, of all with this ``mark`` at once."""
+        waiting: list[Entry] = []
+        async for found in self.some(keys):
+            if isinstance(found, Gap):
+                yield found
+            else:
+                waiting.append(found)
+        if mark and len(waiting) > HANDFUL and (known := await self._known_tags(mark)):
+            told = {entry.key for entry in waiting if self._names.name(entry.key) in known}
+            for entry in waiting:
+                if entry.key in told:
+                    yield entry._replace(metadata=known[self._names.name(entry.key)])
+            waiting = [entry for entry in waiting if entry.key not in told]
+        hidden = {entry.key: entry for entry in waiting}
+        async for each in self._with_tags(waiting):
+            # Only the tags are: the parameter itself was looked at.
+            yield hidden[each.prefix] if isinstance(each, Gap) else each
+
+    async def _known_tags(self, mark: Mapping[str, str] | None = None) -> dict[str, dict[str, str]] | None:
+        """The tags of all parameters, or of all with a mark, by name; None where that may not, or cannot, be asked."""
+        if not self._calls.knows_all_tags:
+            return None
+        try:
+            return await self._calls.all_tags(mark)
+        except CredentialsRefused:
+            raise
+        except StoreError:
+            return None  # each can be asked for its own
+
     async def _with_tags(self, entries: Sequence[Entry]) -> AsyncIterator[Entry | Gap]:
         """Entries with their tags: of all parameters at once where they are many, and that may be asked."""
-        if len(entries) > FEW and self._calls.knows_all_tags:
-            try:
-                known = await self._calls.all_tags()
-            except CredentialsRefused:
-                raise
-            except StoreError:
-                pass  # we may not ask that, or cannot from here: each can be asked for its own
-            else:
-                for entry in entries:
-                    yield entry._replace(metadata=known.get(self._names.name(entry.key), {}))
-                return
+        known = await self._known_tags() if len(entries) > FEW else None
+        if known is not None:
+            for entry in entries:
+                yield entry._replace(metadata=known.get(self._names.name(entry.key), {}))
+            return
 
         async def look(entry: Entry) -> tuple[list[Entry | Gap], tuple[()]]:
             try:
@@ -177,6 +206,13 @@ class Listing:
 
         async for found in spread(entries, look, width=self._width):
             yield found
+
+
+def _entry(key: str, version: str, description: str) -> Entry:
+    return Entry(key, version, notes={Slot(Kind.DESCRIPTION): description} if description else _NO_NOTES)
+
+
+_NO_NOTES: Mapping[Slot, str] = {}
 
 
 def _parts(keys: Collection[str], size: int) -> list[list[str]]:
