@@ -127,7 +127,7 @@ class Wishes:
 
     def _found(self, key: str, dest: Destination) -> Described | None:
         found = dest.seen.metadata.get(key)
-        if found is None:
+        if found is None and (key in dest.seen.as_left or key in dest.seen.entries):
             self._unseen.setdefault(dest.name, set()).add(key)
         return found
 

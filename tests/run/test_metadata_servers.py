@@ -8,6 +8,7 @@ import pytest
 
 from run.pair import UP
 from run.world import actions, counted
+from secretsync_core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from conftest import Mount
@@ -155,3 +156,29 @@ async def test_what_a_document_asks_for_in_kv2(world: World, api: Api, baos: lis
     for key in ("a", "b"):
         assert api.call("GET", f"{dst}/metadata/{key}")["data"]["custom_metadata"] == {"team": "blue"}
     assert counted(await world.sync()) == {"unchanged": 2}
+
+
+async def test_a_secret_that_is_taken_over_gets_labels_too(pair: Pair) -> None:
+    """Its mark changes its version, and its labels once more: the ledger has the last one, and the next run is idle."""
+    pair.put("app/l", {"a": "1"})
+    pair.create("app-l", {"a": b"1"}, metadata={"labels": {"theirs": "x"}})
+    pair.k8s(labels="{app: one}")
+    assert counted(await pair.up()) == {"unchanged": 1}
+    assert beside(pair, "app-l") == ({"theirs": "x"}, {})
+    assert counted(await pair.world.sync(adopt=["app-l"])) == {"updated": 1}
+    assert beside(pair, "app-l") == ({"theirs": "x", "app": "one"}, {})
+    report = await pair.world.sync()
+    assert (counted(report), report.drifted_count, report.requests["bao"].get("read")) == ({"unchanged": 1}, 0, None)
+
+
+async def test_an_answer_that_is_lost_while_labels_are_set(pair: Pair) -> None:
+    """The labels are there, and the value in its new version is the one that we left: it counts as made."""
+    pair.put("app/l", {"a": "1"})
+    await pair.up()
+    pair.k8s(labels="{app: one}")
+    faults = pair.world.fault("k8s")
+    faults.fail("set_metadata", StoreUnavailable("no answer", store="k8s"), after=True, times=1)
+    report = await pair.world.sync()
+    assert (counted(report), report.ok) == ({"updated": 1}, True)
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+    assert pair.world.sound()
