@@ -89,7 +89,7 @@ class Wishes:
     """What the plan wants beside every destination secret, against what was seen there."""
 
     def __init__(self, plan: JobPlan, facts: Mapping[str, StoreFacts], mark: str) -> None:
-        """``mark``: the job's own."""
+        """``facts``: of the stores that tell and set what stands beside their secrets; ``mark``: the job's own."""
         self._items = {item.name: item for item in plan.items}
         self._facts = facts
         self._dests = plan.spec.dest

@@ -149,6 +149,15 @@ class OpenStores:
         return {name: halves.facts for name, halves in self.stores.items()}
 
     @property
+    def describing(self) -> dict[str, StoreFacts]:
+        """The facts of those that tell and set what stands beside their secrets."""
+        return {
+            name: halves.facts
+            for name, halves in self.stores.items()
+            if halves.describer is not None and halves.metadata_writer is not None
+        }
+
+    @property
     def abilities(self) -> dict[str, frozenset[Ability]]:
         """The abilities of every open store, as its permissions leave them."""
         return {name: abilities_of(halves.store) for name, halves in self.stores.items()}

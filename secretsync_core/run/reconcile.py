@@ -75,7 +75,7 @@ async def decide_changes(
     gone = gone_keys(plan, await recorder.deleted(), state) if recorder is not None else {}
     near = {dest: beside(state.get(dest, {}).keys(), keys) for dest, keys in gone.items()}
     errors = [job_error(opened.failed[dest]) for dest in plan.spec.dest if dest in opened.failed]
-    wishes = Wishes(plan, opened.facts, opened.mark)
+    wishes = Wishes(plan, opened.describing, opened.mark)
     # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
     looks = {
         dest: asyncio.create_task(

@@ -38,7 +38,7 @@ MEANINGS = """\
 - **create if absent**: creating a secret never replaces one that somebody else has just created.
 - **ownership mark**: a secret that a job created carries the job's mark: see [Ownership](../documents.md#ownership).
 - **undelete**: [`secretsync undo`](../how-a-sync-decides.md#undo) can bring back what a run deleted.
-- **metadata set**: tags, labels or custom metadata that the documents ask for are set, also later.
+- **metadata set**: what documents ask for is set on secrets that exist too: see [Metadata](../documents.md#metadata).
 - **`version` pins**: `secret.version` can pin an old version, and `secretsync undo` can put one back.
 - **metadata queries**: `query.metadata` can select by custom metadata, tags or labels."""
 
