@@ -24,6 +24,7 @@
      |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
      |         +-- MalformedAnswer  3   its answer makes no sense, and decides nothing     retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
+     |         |    +-- LockedOut  3   the store refused our credentials for good, and the run gave it up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
      |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)
      +-- TransformFailed        1   a key or value transform failed for this secret
@@ -196,6 +197,12 @@ class StoreLost(StoreUnavailable):
     code = "lost"
     retryable = False
     unanswered = False
+
+
+class LockedOut(StoreLost):
+    """The store refused our credentials for good: the run gave up on the store and did not make this request."""
+
+    code = "locked-out"
 
 
 class ServerBehind(StoreError):

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 def key_fault(key: str, limits: StoreLimits) -> str:
     """Why a store cannot hold a key; empty where it can."""
+    if fault := misnomer(key, limits):
+        return fault
     if limits.max_key_bytes is not None and len(key.encode(errors="surrogatepass")) > limits.max_key_bytes:
         return f"longer than {limits.max_key_bytes} bytes"
     if limits.key_pattern is not None and not whole(limits.key_pattern, key):
         return limits.key_rule or "its characters are not allowed there"
+    return ""
+
+
+def misnomer(key: str, limits: StoreLimits) -> str:
+    """What to write in place of a text that names a secret in another way than a key does; empty where it does not."""
+    if limits.misnomers is not None and whole(limits.misnomers, key):
+        return limits.misnomers_rule or "that is no key there"
     return ""
 
 
@@ -28,6 +37,23 @@ def new_key_fault(key: str, limits: StoreLimits) -> str:
     if limits.reserved is not None and whole(limits.reserved, key):
         return limits.reserved_rule or "such names are reserved there"
     return ""
+
+
+def folders_of(key: str) -> list[str]:
+    """The folders that a key is in, from the outermost on, without a slash at their end: ``a`` and ``a/b`` of a/b/c."""
+    parts = key.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def in_the_way(keys: Collection[str]) -> dict[str, str]:
+    """The keys of which one is a folder of the other, each with (one of) those that it excludes."""
+    wanted, found = frozenset(keys), dict[str, str]()
+    for key in wanted:
+        for folder in folders_of(key):
+            if folder in wanted:
+                found.setdefault(key, folder)
+                found[folder] = min(key, found.get(folder, key))
+    return found
 
 
 def whole(pattern: str, text: str) -> bool:

@@ -17,17 +17,29 @@ FieldValue: TypeAlias = JsonValue | bytes
 """What a field may hold in any store: in one of binary fields, bytes."""
 
 
+TEXT, BINARY = "text", "binary"
+"""The kinds of a blob, in stores that tell text from bytes: a SecretString, and a SecretBinary."""
+
+OBJECT = "json-object"
+"""The kind of fields that were a JSON object whose only field is ``value``: as a blob they are that object again."""
+
+
 class SecretValue:
     """Either named fields or one blob of bytes, readable by ``reveal()`` alone.
+
+    ``kind`` is what the store that it was read from, or the way that it took, says of it besides: :data:`TEXT` or
+    :data:`BINARY` of a blob, :data:`OBJECT` or the type of a Kubernetes Secret of fields. Empty: nobody knows. It is
+    safe to print.
 
     It has no text form that shows it, cannot be pickled, copied, compared by ``==``, hashed, iterated or turned
     into JSON, so that a log line, a traceback with locals, a cache or a serializer that meets one cannot leak it.
     """
 
-    __slots__ = ("_payload",)
+    __slots__ = ("_payload", "kind")
 
-    def __init__(self, payload: Mapping[str, FieldValue] | bytes) -> None:
+    def __init__(self, payload: Mapping[str, FieldValue] | bytes, kind: str = "") -> None:
         self._payload: dict[str, FieldValue] | bytes = payload if isinstance(payload, bytes) else dict(payload)
+        self.kind = kind
 
     @property
     def is_blob(self) -> bool:

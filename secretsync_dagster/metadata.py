@@ -51,7 +51,7 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
             (
                 f"{change.dest}: {change.key}",
                 change.action.value,
-                change.detail or _why(change),
+                _why(change),
                 display_version(change.source_version),
                 display_version(change.dest_version),
             )
@@ -62,6 +62,10 @@ def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
 
 
 def _why(change: Change) -> str:
+    if change.failure is not None and change.failure.message:
+        return f"{change.failure.message}; {change.failure.hint}" if change.failure.hint else change.failure.message
+    if change.detail:
+        return change.detail
     text = reason(change.reason.value)
     return (text if change.differs is None else f"{text}: {in_fields(change.differs)}") + beside(change)
 

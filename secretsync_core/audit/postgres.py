@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
+from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -258,41 +259,6 @@ def _spoken(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s") if "?" in sql else sql
 
 
-_CHECK_LOGIN = "check the user name and the password in the URL, PGPASSWORD or ~/.pgpass"
-
-_HINTS = {
-    "28": ("refuses the login", _CHECK_LOGIN),
-    "3D000": ("does not exist", "create the database first"),
-    "42501": (
-        "may not be used",
-        "let its role create in the database, or give it the schema `secretsync`",
-    ),
-    "53100": ("cannot grow: the disk is full", "free some space on the database's machine"),
-    "53300": ("has too many connections", "raise max_connections, or use a connection pooler"),
-    "53": ("has run out of resources", "look into the server's log"),
-    "55P03": (
-        f"was locked by another process for {LOCK_SECONDS} seconds",
-        "see which one in pg_stat_activity (application_name `secretsync`)",
-    ),
-    "57014": ("took too long to answer", "look into the server's log"),
-    "57P": ("is stopping or starting", "run again when it is up"),
-    "25006": ("is read-only", "connect to the primary, not to a standby"),
-    "42P01": ("lacks a table that belongs to it", "restore it from a backup"),
-}
-
-_WORDS = {
-    "password": _HINTS["28"],
-    "authentication": _HINTS["28"],
-    "pg_hba.conf": _HINTS["28"],
-    "role": _HINTS["28"],
-    "does not exist": _HINTS["3D000"],
-    "too many": _HINTS["53300"],
-    "connection slots": _HINTS["53300"],
-    "starting up": _HINTS["57P"],
-    "shutting down": _HINTS["57P"],
-}
-
-
 def _explain(name: str, error: psycopg.Error) -> LedgerError:
     """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
     state = error.sqlstate or ""
@@ -303,14 +269,11 @@ def _explain(name: str, error: psycopg.Error) -> LedgerError:
             f"the ledger {name} holds records that its chain does not know of",
             hint="`secretsync audit verify` says where",
         )
-    for length in (5, 3, 2):
-        if found := _HINTS.get(state[:length]):
-            return LedgerError(f"the ledger {name} {found[0]}", hint=found[1])
+    if meaning := meaning_of_state(state):
+        return LedgerError(f"the ledger {name} {meaning.what}", hint=meaning.hint)
     if not state and isinstance(error, psycopg.OperationalError):
-        words = str(error)  # a connection that fails has no SQLSTATE; these words are looked for, and never shown
-        for word, (what, hint) in _WORDS.items():
-            if word in words:
-                return LedgerError(f"the ledger {name} {what}", hint=hint)
+        if meaning := meaning_of_words(str(error)):  # its words are looked for, and never shown
+            return LedgerError(f"the ledger {name} {meaning.what}", hint=meaning.hint)
         return LedgerError(
             f"the ledger {name} cannot be reached", hint="check the address, the port, TLS and that the server is up"
         )

@@ -191,10 +191,13 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 10 if there are changes.")
     ] = False,
+    no_render: Annotated[
+        bool, typer.Option("--no-render", help="Read no values: what only they can tell is not in the plan.")
+    ] = False,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do with each key, and why. Writes nothing."""
+    """Show what a sync would do with each key, and why; what would fail is refused. Writes nothing."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
@@ -202,7 +205,7 @@ def plan(
         lambda out: command.run(
             out,
             call,
-            _options(call, verify, max_delete, adopt, restored),
+            _options(call, verify, max_delete, adopt, restored, render=not no_render),
             show_all=show_all,
             detailed_exitcode=detailed_exitcode,
         ),
@@ -543,7 +546,13 @@ def _call(
 
 
 def _options(
-    call: Call, verify: bool, max_delete: int | None, adopt: list[str] | None, restored: list[str] | None
+    call: Call,
+    verify: bool,
+    max_delete: int | None,
+    adopt: list[str] | None,
+    restored: list[str] | None,
+    *,
+    render: bool = True,
 ) -> Any:
     from secretsync_core.run.options import Options
 
@@ -553,6 +562,7 @@ def _options(
         max_delete=max_delete,
         adopt=frozenset(adopt or ()),
         restored=frozenset(restored or ()),
+        render=render,
     )
 
 

@@ -11,7 +11,7 @@ from secretsync_core.cli.layout import hang, widest
 from secretsync_core.cli.paint import cells, pad
 from secretsync_core.cli.wording import ALWAYS_COUNTED, SIGNS, TO_DO, why
 from secretsync_core.counting import number, plural
-from secretsync_core.model.change import Action
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.inventory import display_version
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _table(changes: Sequence[Change], output: Output, *, dests: bool, default_so
         yield paint(f"    {pad('KEY', wide_key)}  {'SOURCE':>{wide_source}}  {'DEST':>{wide_dest}}  WHY", "dim")
     for (item, dest), group in groupby(rows, lambda row: (row.change.item, row.change.dest if dests else "")):
         yield f"  {paint(safe(item), 'bold')}" + (f" -> {dest}" if dest else "")
+        said = ""
         for row in group:
             sign, style = SIGNS[row.change.action]
             if stacked:
@@ -86,6 +87,14 @@ def _table(changes: Sequence[Change], output: Output, *, dests: bool, default_so
                 versions = f"{row.source:>{wide_source}}  {row.dest:>{wide_dest}}"
                 plain = f"  {sign} {pad(row.key, wide_key)}  {versions}  "
                 yield hang(paint(plain, style), cells(plain), why(row.change), output.columns, 6)
+            if (hint := _hint(row.change)) and hint != said:  # once for all in a row that it is for
+                yield hang(paint("      hint: ", "cyan"), 12, safe(hint), output.columns, 12)
+            said = hint
+
+
+def _hint(change: Change) -> str:
+    """What to do about a refused key; of those that are not the job's a warning tells, for all of them."""
+    return change.failure.hint if change.failure is not None and change.reason is not Reason.NOT_MANAGED else ""
 
 
 class _Row(NamedTuple):

@@ -43,6 +43,7 @@ REASONS: dict[str, str] = {
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
     Reason.CANNOT_SEE: "could not be checked",
     Reason.CANNOT_COMPARE: "could not be compared",
+    Reason.WOULD_FAIL: "would fail",
     Reason.TRANSFORM_FAILED: "a transform failed",
     Reason.KEY_ROTATED: "the ledger's key was replaced",
     Reason.INTERRUPTED: "a run was interrupted here",
@@ -58,6 +59,7 @@ REASONS: dict[str, str] = {
     Reason.NOT_RECORDED: "cannot go back",
     Reason.ADOPTED: "existed already, adopted",
     Reason.HELD: "held by another job",
+    Reason.NOT_PERMITTED: "would be refused",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.METADATA: "same value, other metadata",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
@@ -71,6 +73,7 @@ REASONS: dict[str, str] = {
     "two-servers": "two servers answer for the store",
     "rate-limited": "rate limited by the store",
     "unavailable": "the store could not be reached",
+    "locked-out": "the store refuses our credentials",
 }
 
 DRIFTS: dict[Drift, str] = {
@@ -145,7 +148,9 @@ ORPHANS = {
 def why(change: Change) -> str:
     """Why something is to be done, in words and on one line."""
     text = reason(change.reason)
-    if change.detail:
+    if change.failure is not None and change.failure.message:
+        text = safe(change.failure.message)
+    elif change.detail:
         text = f"{text}: {safe(change.detail)}"
     if change.foreign and change.reason is Reason.SAME_VALUE:
         text = f"{text}, managed from now on"

@@ -70,11 +70,15 @@ class StoreLimits:
         max_key_bytes: the length of a key, in UTF-8 bytes.
         key_pattern: an RE2 expression that a whole key must match.
         key_rule: the same in words, for the error.
+        misnomers: an RE2 expression for whole texts that name a secret there in another way, and are no keys.
+        misnomers_rule: what to write in their place, for the error.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
+        folders_are_keys: whether a secret may have the name of a folder (``a`` beside ``a/b``).
         exact_numbers: whether a number comes back as it was sent (``False``: it becomes a float64).
         pins: the RE2 expression that a ``version:`` pin must match; ``None`` where the store keeps no old versions.
         custom_metadata: whether secrets carry custom metadata, tags or labels that a query can select by.
+        types: whether a query can select by the kind of a secret: ``list`` takes ``kind``.
     """
 
     max_bytes: int | None = None
@@ -88,11 +92,15 @@ class StoreLimits:
     max_key_bytes: int | None = None
     key_pattern: str | None = None
     key_rule: str = ""
+    misnomers: str | None = None
+    misnomers_rule: str = ""
     reserved: str | None = None
     reserved_rule: str = ""
+    folders_are_keys: bool = True
     exact_numbers: bool = True
     pins: str | None = None
     custom_metadata: bool = False
+    types: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,8 @@ class StoreFacts:
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
         metadata: what it can hold beside its secrets, and what its document wants there.
+        kinds: whether a secret is written with the kind of its value, and read with that kind again (see
+            :class:`~secretsync_core.secret.SecretValue`).
     """
 
     name: str
@@ -124,13 +134,4 @@ class StoreFacts:
     version_order: VersionOrder = VersionOrder.NONE
     lags: bool = False
     metadata: MetadataFacts = field(default_factory=MetadataFacts)
-
-    @property
-    def is_particular(self) -> bool:
-        """Whether it refuses values that most stores hold, so that a plan should look at what it would create."""
-        limits = self.limits
-        small = limits.max_bytes is not None and limits.max_bytes < _ROOMY
-        return small or limits.text_only or not limits.empty or limits.field_pattern is not None
-
-
-_ROOMY = 512 * 1024
+    kinds: bool = False

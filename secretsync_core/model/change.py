@@ -57,6 +57,7 @@ class Reason(StrEnum):
     INVALID_KEY = "invalid-key"
     CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value
     TRANSFORM_FAILED = "transform-failed"
+    WOULD_FAIL = "would-fail"  # the plan has found what keeps a sync from writing it: the change's failure says what
     CANNOT_SEE = "cannot-see"
     CANNOT_COMPARE = "cannot-compare"
     KEY_ROTATED = "key-rotated"  # no key's: the ledger's own key was changed
@@ -70,6 +71,7 @@ class Reason(StrEnum):
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     HELD = "held"  # another job holds it
     RELEASED = "released"  # an undo gives it back to its former owner
+    NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     METADATA = "metadata"  # the value is right, and what the documents want beside it is not
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
@@ -88,6 +90,14 @@ class Difference(NamedTuple):
     changed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     formatting_only: bool = False
+
+
+class Failure(NamedTuple):
+    """Why a secret is not written, as its outcome tells it."""
+
+    code: str
+    message: str
+    hint: str = ""
 
 
 class Change(NamedTuple):
@@ -110,4 +120,5 @@ class Change(NamedTuple):
     foreign: bool = False  # the ledger knows nothing of the key
     differs: Difference | None = None  # at first sight: in what, where that can be said
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
+    failure: Failure | None = None  # of what is refused: what the outcome says, where reason and detail are not all
     metadata: tuple[str, ...] = ()  # what is to be set beside the value: names, such as ``label team``, and no texts

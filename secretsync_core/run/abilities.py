@@ -39,13 +39,15 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} has no custom metadata to select by"
         if item.copied and (Ability.DESCRIBE not in abilities[part.store] or not limits.custom_metadata):
             yield f"{where} has no metadata to copy"
+        if part.query is not None and part.query.type is not None and not limits.types:
+            yield f"{where} has no types of secrets to select by (query.type)"
         if part.secret is not None and part.secret.version is not None:
             if limits.pins is None:
                 yield f"{where} keeps no old versions, so version cannot be pinned"
             elif not whole(limits.pins, part.secret.version):
                 yield f"{where} has no versions of that form (version: of {part.secret.key})"
         if part.secret is not None and (fault := key_fault(part.secret.key, limits)):
-            yield f"{where} cannot hold the key {part.secret.key!r}: {fault}"
+            yield f"{where} cannot have the key {part.secret.key!r}: {fault}"
 
 
 def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from secretsync_core.metadata_rules import metadata_fault
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.inventory import Gap
 from secretsync_core.run.metadata import carried, everything_on, missing, names, wanted_at
+from secretsync_core.run.ready import refused_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,8 +104,12 @@ class Beside:
         if change.action is not Action.CREATE and self._opened.get(change.dest).facts.lags:
             try:
                 change = change._replace(metadata=names(await self.lacking(change)))
-            except SecretSyncError:
-                return change  # the sync will tell
+            except SecretNotFound as error:
+                if change.reason is Reason.METADATA:
+                    return refused_by(change, error)._replace(metadata=())
+                return change  # the sync looks again, and creates it
+            except SecretSyncError as error:
+                return refused_by(change, error)._replace(metadata=())
         if change.metadata and change.action is Action.UNCHANGED:
             reason = change.reason if change.adopt else Reason.METADATA
             return change._replace(action=Action.UPDATE, reason=reason, known=False)

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError, ServerBehind
+from secretsync_core.errors import (
+    AccessDenied,
+    InvalidSecret,
+    SecretNotFound,
+    SecretSyncError,
+    ServerBehind,
+    StoreError,
+)
 from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.field_names import quoted
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.model.versions import is_older
-from secretsync_core.run.convert import VALUE, blob_to_fields, to_shape
+from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to_split, is_object, to_shape
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
+from secretsync_core.run.kinds import kept_by, of_the_kind_there, type_kept
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version
-from secretsync_core.schema.job import Encoding, WritePolicy
-from secretsync_core.secret import SecretValue
+from secretsync_core.schema.encoding import Encoding, encoding_of
+from secretsync_core.schema.job import WritePolicy
+from secretsync_core.secret import OBJECT, SecretValue
 from secretsync_core.stores.fit import check_fits
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from secretsync_core.model.capabilities import Shape
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.opening import OpenStores
-    from secretsync_core.run.options import Observer
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.seen import Fields, SourceSeen
+    from secretsync_core.schema.encoding import Encodings
     from secretsync_core.secret import FieldValue
 
 _BLURRED = (Reason.NO_VERSIONS, Reason.VERIFY, Reason.CANNOT_SEE)
@@ -89,6 +98,13 @@ class Comparer:
         part = next(part for part in item.parts if part.name == ref.part)
         pin = part.secret.version if part.secret is not None else None
         secret = await self._opened.reader(ref.store).read(ref.key, pin)
+        if part.query is not None and part.query.type not in (None, secret.value.kind):
+            raise StoreError(  # a proxy may leave out what it does not know of a request
+                f"{ref.store} lists {ref.key} as one of type {part.query.type}, and it is of another one",
+                store=ref.store,
+                key=ref.key,
+                hint="if it was replaced just now, sync again",
+            )
         return ref, secret.value, pinned_version(part, secret.version)
 
     async def decide(self, change: Change, wanted: Wanted) -> Verdict:
@@ -98,13 +114,13 @@ class Comparer:
         """
         policy = self._items[change.item].write_policy
         if change.sources and (field := change.sources[0].field) is not None:
-            wanted = _field_of(wanted, field, change)
+            wanted = _field_of(wanted, field, change, self._items[change.item].encoding)
         facts = self._opened.stores[change.dest].facts
         shape = facts.shape
         if wanted.source_version != change.source_version:
             self._check_age(change, wanted)
             change = change._replace(source_version=wanted.source_version, known=False)
-        ours_now = to_shape(wanted.value, shape, self._items[change.item].encoding)
+        ours_now = kept_by(facts, to_shape(wanted.value, shape, self._items[change.item].encoding))
         check_fits(ours_now, facts, change.key)
         if change.action is not Action.COMPARE:
             return Verdict(change, ours_now, self._names(change, ours_now))
@@ -124,11 +140,12 @@ class Comparer:
             change = change._replace(dest_version=current.version, known=False)
         if policy is WritePolicy.IF_NOT_EXISTS:
             return Verdict(change._replace(action=Action.SKIP, reason=Reason.EXISTS))
-        whole, ours = ours_now, ""
+        whole, ours = of_the_kind_there(ours_now, current.value), ""
         drift, reason = change.drift, change.reason
         recorded = await self._recorded(change) if drift is Drift.CHANGED or policy is WritePolicy.MERGE else None
         if policy is WritePolicy.MERGE:
             whole, ours = self._merge(change, ours_now, current.value, shape, recorded[1] if recorded else "")
+            whole = of_the_kind_there(whole, current.value)
             check_fits(whole, facts, change.key)
         right = same(current.value, whole)
         blurred = not right and reason in _BLURRED  # its versions could not tell whether it moved without us
@@ -153,7 +170,8 @@ class Comparer:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
-        return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift), whole, ours)
+        detail = type_kept(ours_now, current.value) or change.detail
+        return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift, detail=detail), whole, ours)
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
@@ -205,9 +223,11 @@ class Comparer:
             return None, ours, current.version
         fields = _fields(current.value, Encoding.UTF_8)
         held = self._fingerprinter.named_by(change.dest, change.key, ours, fields)
-        rest = SecretValue({name: value for name, value in fields.items() if name not in held})
+        kind = _kind_of_merged(current.value, Encoding.UTF_8)
+        rest = SecretValue({name: value for name, value in fields.items() if name not in held}, kind)
         shape = self._opened.stores[change.dest].facts.shape
-        return (to_shape(rest, shape, Encoding.UTF_8) if fields.keys() - held else None), ours, current.version
+        kept = of_the_kind_there(to_shape(rest, shape, Encoding.UTF_8), current.value)
+        return (kept if fields.keys() - held else None), ours, current.version
 
     async def _recorded(self, change: Change) -> tuple[str, str] | None:
         """The fingerprint that the ledger holds of a key, and its fields of ours."""
@@ -236,62 +256,13 @@ class Comparer:
         merged = {name: value for name, value in old.items() if name not in dropped} | new
         if same(SecretValue(merged), SecretValue(old)):
             return current, ours  # as it is written there, whatever the order and spaces of its JSON
-        return to_shape(SecretValue(merged), shape, encoding), ours
+        return to_shape(SecretValue(merged, _kind_of_merged(current, encoding)), shape, encoding), ours
 
 
 def read_together(change: Change) -> tuple[str, str]:
     """What changes that are made of the same reads have in common: item and key, or the source that is split."""
     split = bool(change.sources) and change.sources[0].field is not None
     return change.item, change.sources[0].key if split else change.key
-
-
-async def foresee(
-    plan: JobPlan, changes: Sequence[Change], comparer: Comparer, observer: Observer, *, render: Collection[str]
-) -> list[Change]:
-    """Decide every ``compare``; for the destinations ``render`` also make what would be written, to see if it can be.
-
-    A secret that cannot be read or rendered is refused, with the error's code and text as its detail.
-    """
-
-    def is_open(change: Change) -> bool:
-        written = change.action in (Action.CREATE, Action.UPDATE) and change.dest in render
-        written = written and change.reason is not Reason.METADATA
-        return written or change.action is Action.COMPARE
-
-    decided = [change for change in changes if not is_open(change)]
-    open_ones = [change for change in changes if is_open(change)]
-    observer.planned(len(open_ones))
-    groups = groupby(open_ones, key=read_together)
-
-    async def worker() -> None:
-        for _, group in groups:
-            members = list(group)
-            try:
-                wanted = await comparer.want(members[0].item, members[0].sources)
-            except SecretSyncError as error:
-                decided.extend(_refused(change, error) for change in members)
-                continue
-            for change in members:
-                try:
-                    decided.append((await comparer.decide(change, wanted)).change)
-                except SecretSyncError as error:
-                    decided.append(_refused(change, error))
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(2 * plan.spec.limits.concurrency):
-            tasks.create_task(worker())
-    return decided
-
-
-def _refused(change: Change, error: SecretSyncError) -> Change:
-    reason = {
-        "not-found": Reason.NOT_FOUND,
-        "transform-failed": Reason.TRANSFORM_FAILED,
-        "invalid-secret": Reason.CANNOT_HOLD,
-    }.get(error.code)
-    return change._replace(
-        action=Action.REFUSE, reason=reason or Reason.CANNOT_COMPARE, detail=f"{error.code}: {error.message}"
-    )
 
 
 async def find_fields(
@@ -321,8 +292,8 @@ async def _read_fields(item: Item, keys: Iterator[str], comparer: Comparer, foun
         except SecretSyncError as error:
             found[key] = error
             continue
-        fields = wanted.value.reveal()
-        if isinstance(fields, bytes):
+        fields = fields_to_split(wanted.value, item.encoding)
+        if fields is None:
             found[key] = InvalidSecret(
                 f"{key} in {store} is split, and has no fields", store=store, key=key, hint="leave it out of the query"
             )
@@ -330,24 +301,32 @@ async def _read_fields(item: Item, keys: Iterator[str], comparer: Comparer, foun
             found[key] = tuple(sorted(fields))
 
 
-def _field_of(whole: Wanted, name: str, change: Change) -> Wanted:
+def _field_of(whole: Wanted, name: str, change: Change, encoding: Encodings) -> Wanted:
     """One field of a split secret as a secret of its own: an object's fields, or else the field ``value``."""
-    fields = whole.value.reveal()
+    fields = fields_to_split(whole.value, encoding)
     source = change.sources[0]
-    if isinstance(fields, bytes) or name not in fields:
+    if fields is None or name not in fields:
         raise SecretNotFound("the field is not there any more", store=source.store, key=source.key)
     field = fields[name]
     if isinstance(field, dict) and set(field) == {VALUE}:
         raise InvalidSecret(
-            "a field is an object whose only field is `value`: put together again it would be something else",
+            f"the field {quoted(name)} is an object whose only field is `value`: put together again it would be "
+            "something else",
             store=source.store,
             key=source.key,
         )
+    if isinstance(field, str) and encoding_of(encoding, name) is Encoding.BASE64:
+        field = Base64(field)  # and stays it under its new name
     made = SecretValue(field if isinstance(field, dict) and field else {VALUE: field})
     return Wanted(made, split_version(whole.source_version, len(fields)))
 
 
-def _fields(value: SecretValue, encoding: Encoding) -> dict[str, FieldValue]:
+def _kind_of_merged(there: SecretValue, encoding: Encodings) -> str:
+    """The kind of fields that take the place of others: what was a JSON object stays one, whatever is left in it."""
+    return OBJECT if encoding_of(encoding, VALUE) is not Encoding.BASE64 and is_object(there) else ""
+
+
+def _fields(value: SecretValue, encoding: Encodings) -> dict[str, FieldValue]:
     """The fields of a value in a store's own shape; of a blob, those that it stands for."""
     payload = value.reveal()
     return dict(blob_to_fields(payload, encoding)) if isinstance(payload, bytes) else payload

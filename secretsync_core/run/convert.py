@@ -9,13 +9,14 @@ with ``encoding: base64``: the field      with ``encoding: base64``: only the fi
 ``value``, the bytes in base64            its base64 stands for
 ========================================  ====================================================================
 
-Fields of bytes (Kubernetes) become text in UTF-8 in a store of JSON fields, and with ``encoding: base64`` all of them
-base64. Only text becomes bytes: a number, true, null or a list is refused (``fields: {asText: true}`` makes it text).
-Between fields of bytes and a blob the rules are those of the table, except that bytes which are not UTF-8 are the field
-``value`` as they are.
+Fields of bytes (Kubernetes) become text in UTF-8 in a store of JSON fields, and base64 where ``encoding`` says so: all
+of them, or those that it names. Only text becomes bytes: a number, true, null or a list is refused, by the name of its
+field. Between fields of bytes and a blob the rules are those of the table, except that bytes which are not UTF-8 are
+the field ``value`` as they are.
 
-The directions undo each other. What cannot come back as it was is refused: bytes that are not UTF-8 (without
-``encoding: base64``), and the one JSON object that would come back as plain text, ``{"value": "some text"}``.
+The directions undo each other, or it is refused: bytes that are not UTF-8 (without ``encoding: base64``). There is one
+exception: from the JSON object ``{"value": "text"}`` come fields that another store takes for the text alone. On the
+way from a blob to a blob it stays that object (see :data:`~secretsync_core.secret.OBJECT`).
 """
 
 from __future__ import annotations
@@ -28,32 +29,53 @@ from typing import TYPE_CHECKING, NoReturn
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import Shape
-from secretsync_core.schema.job import Encoding
-from secretsync_core.secret import SecretValue
+from secretsync_core.model.field_names import listed, quoted
+from secretsync_core.schema.encoding import Encoding, encoding_of
+from secretsync_core.secret import OBJECT, SecretValue
+from secretsync_core.stores.answers import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.schema.encoding import Encodings
     from secretsync_core.secret import FieldValue, JsonValue
 
 VALUE = "value"
 """The field that stands for a blob which has no fields of its own."""
 
 
-def to_shape(value: SecretValue, shape: Shape, encoding: Encoding) -> SecretValue:
-    """The same secret in the shape that a store holds. Raises InvalidSecret where it would lose something."""
+class Base64(str):
+    """A text that is the base64 of bytes, known as such whatever its field is called by now."""
+
+    __slots__ = ()
+
+
+def to_shape(value: SecretValue, shape: Shape, encoding: Encodings) -> SecretValue:
+    """The same secret in the shape that a store holds. Raises InvalidSecret where it would lose something.
+
+    What keeps its shape keeps its kind.
+    """
     payload = value.reveal()
     if shape is Shape.BLOB:
-        return value if isinstance(payload, bytes) else SecretValue(fields_to_blob(payload, encoding))
+        if isinstance(payload, bytes):
+            return value
+        return SecretValue(fields_to_blob(payload, encoding, as_object=value.kind == OBJECT))
     if shape is Shape.BINARY_FIELDS:
-        fields = blob_to_binary(payload, encoding) if isinstance(payload, bytes) else binary_fields(payload, encoding)
-        return SecretValue(fields)
+        if isinstance(payload, bytes):
+            return SecretValue(blob_to_binary(payload, encoding))
+        return SecretValue(binary_fields(payload, encoding), "" if value.kind == OBJECT else value.kind)
     if isinstance(payload, bytes):
-        return SecretValue(blob_to_fields(payload, encoding))
-    return SecretValue(json_fields(payload)) if _has_bytes(payload) else value
+        return SecretValue(_plain(blob_to_fields(payload, encoding)))
+    as_it_is = not value.kind and not any(isinstance(field, (bytes, Base64)) for field in payload.values())
+    return value if as_it_is else SecretValue(_plain(json_fields(payload)))
 
 
-def opened(value: SecretValue, encoding: Encoding) -> SecretValue:
+def _plain(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Fields as a store of JSON has them, which does not know what is base64."""
+    return {name: str(field) if isinstance(field, Base64) else field for name, field in fields.items()}
+
+
+def opened(value: SecretValue, encoding: Encodings) -> SecretValue:
     """A source's value as transforms see it: fields of bytes become text, in base64 where the item says so.
 
     Without it, bytes that are not UTF-8 stay bytes: they can be passed on, picked and renamed, and nothing else.
@@ -61,7 +83,37 @@ def opened(value: SecretValue, encoding: Encoding) -> SecretValue:
     payload = value.reveal()
     if isinstance(payload, bytes) or not _has_bytes(payload):
         return value
-    return SecretValue({name: _text_of(field, encoding) for name, field in payload.items()})
+    fields = {name: _text_of(field, encoding_of(encoding, name)) for name, field in payload.items()}
+    return SecretValue(fields, value.kind)
+
+
+def is_lone_object(blob: bytes) -> bool:
+    """Whether a blob is a JSON object whose only field is ``value``."""
+    text = _decoded(blob)
+    fields = json_object(text) if text is not None else None
+    return fields is not None and set(fields) == {VALUE}
+
+
+def is_object(value: SecretValue) -> bool:
+    """Whether a blob is a JSON object."""
+    payload = value.reveal()
+    text = _decoded(payload) if isinstance(payload, bytes) else None
+    return text is not None and json_object(text) is not None
+
+
+def fields_to_split(value: SecretValue, encoding: Encodings) -> dict[str, FieldValue] | None:
+    """The fields that a secret can be split into: a blob's where it is a JSON object; None where there are none."""
+    payload = value.reveal()
+    if not isinstance(payload, bytes):
+        return payload
+    if encoding_of(encoding, VALUE) is Encoding.BASE64 or not is_object(value):
+        return None
+    return dict(blob_to_fields(payload, encoding))
+
+
+def is_text(blob: bytes) -> bool:
+    """Whether bytes are text in UTF-8."""
+    return _decoded(blob) is not None
 
 
 def _has_bytes(fields: Mapping[str, FieldValue]) -> bool:
@@ -72,64 +124,104 @@ def _text_of(field: FieldValue, encoding: Encoding) -> FieldValue:
     if not isinstance(field, bytes):
         return field
     if encoding is Encoding.BASE64:
-        return base64.b64encode(field).decode("ascii")
+        return as_base64(field)
     text = _decoded(field)
     return field if text is None else text
+
+
+def as_base64(blob: bytes) -> Base64:
+    """The base64 of some bytes."""
+    return Base64(base64.b64encode(blob).decode("ascii"))
 
 
 def json_fields(fields: Mapping[str, FieldValue]) -> dict[str, JsonValue]:
     """Fields that JSON can hold: those of bytes as the text that they are in UTF-8."""
     kept: dict[str, JsonValue] = {}
+    bare: list[str] = []
     for name, field in fields.items():
         held = _text_of(field, Encoding.UTF_8)
         if isinstance(held, bytes):
-            raise InvalidSecret(
-                "a field of the secret is bytes that are not UTF-8 text, and JSON has no bytes",
-                hint="set encoding: base64 on the plan item, or leave that field out",
-            )
-        kept[name] = held
+            bare.append(name)
+        else:
+            kept[name] = held
+    if bare:
+        raise InvalidSecret(
+            f"{listed(bare)} of the secret: bytes that are not UTF-8 text, and JSON has no bytes",
+            hint="set encoding: base64 on the plan item, for all fields or as {base64: [NAME]}, or leave them out by a "
+            "valueTransform",
+        )
     return kept
 
 
-def binary_fields(fields: Mapping[str, FieldValue], encoding: Encoding) -> dict[str, bytes]:
+def binary_fields(fields: Mapping[str, FieldValue], encoding: Encodings) -> dict[str, bytes]:
     """Fields as bytes: text in UTF-8, or what its base64 stands for where the item says so."""
     made: dict[str, bytes] = {}
+    other: list[str] = []
     for name, field in fields.items():
         if isinstance(field, bytes):
             made[name] = field
         elif not isinstance(field, str):
-            raise InvalidSecret(
-                "a field of the secret is not text, and the destination holds bytes",
-                hint="make it text by valueTransform: [{fields: {asText: true}}]",
-            )
-        elif encoding is Encoding.BASE64:
-            made[name] = _from_base64(field, "a field")
+            other.append(name)
+        elif isinstance(field, Base64) or encoding_of(encoding, name) is Encoding.BASE64:
+            made[name] = _from_base64(field, name)
         else:
             blob = encoded(field)
             if blob is None:
-                raise InvalidSecret("the secret holds text that is not valid Unicode, and the destination holds bytes")
+                raise InvalidSecret(
+                    f"the field {quoted(name)} holds text that is not valid Unicode, and the destination holds bytes"
+                )
             made[name] = blob
+    if other:
+        raise _no_text(fields, other)
     return made
 
 
-def blob_to_binary(blob: bytes, encoding: Encoding) -> dict[str, bytes]:
+def _no_text(fields: Mapping[str, FieldValue], names: list[str]) -> InvalidSecret:
+    """The error for fields that bytes cannot hold: each by its name, with what it is."""
+    told = f"the secret has what is not text, and the destination holds bytes: {listed(names, _words(fields))}"
+    nulls = [name for name in names if fields[name] is None]
+    if not nulls:
+        return InvalidSecret(told, hint="make it text by valueTransform: [{fields: {asText: true}}]")
+    if len(nulls) < len(names):
+        return InvalidSecret(
+            told,
+            hint="make it text by valueTransform: [{fields: {dropNull: true, asText: true}}], which drops what is null",
+        )
+    return InvalidSecret(
+        told,
+        hint="drop what is null by valueTransform: [{fields: {dropNull: true}}], "
+        "or write the text null by asText: true",
+    )
+
+
+def _words(fields: Mapping[str, FieldValue]) -> dict[str, str]:
+    return {name: kind_of(field) for name, field in fields.items()}
+
+
+def blob_to_binary(blob: bytes, encoding: Encodings) -> dict[str, bytes]:
     """The fields of bytes that a blob stands for."""
-    if encoding is Encoding.BASE64 or _decoded(blob) is None:
+    if encoding_of(encoding, VALUE) is Encoding.BASE64 or _decoded(blob) is None:
         return {VALUE: blob}
-    return binary_fields(blob_to_fields(blob, Encoding.UTF_8), Encoding.UTF_8)
+    return binary_fields(blob_to_fields(blob, encoding), encoding)
 
 
-def _from_base64(text: str, what: str) -> bytes:
+def _from_base64(text: str, name: str) -> bytes:
+    """What a base64 stands for. White space in it is nothing, as in RFC 2045: tools break its lines, and end them."""
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidSecret(f"encoding: base64 is set, and {what} is not base64") from None
+        pass
+    # Out here, where no error that shows the text hangs on to it.
+    raise InvalidSecret(
+        f"encoding: base64 is set, and the field {quoted(name)} is not base64",
+        hint="name the fields that are, as encoding: {base64: [NAME]}; the others are written as the text they are",
+    )
 
 
-def blob_to_fields(blob: bytes, encoding: Encoding) -> dict[str, JsonValue]:
-    """The fields that a blob stands for."""
-    if encoding is Encoding.BASE64:
-        return {VALUE: base64.b64encode(blob).decode("ascii")}
+def blob_to_fields(blob: bytes, encoding: Encodings, name: str = VALUE) -> dict[str, JsonValue]:
+    """The fields that a blob stands for; ``name`` is what ``encoding`` calls it where it has no fields of its own."""
+    if encoding_of(encoding, name) is Encoding.BASE64:
+        return {VALUE: as_base64(blob)}
     text = _decoded(blob)
     if text is None:
         raise InvalidSecret(
@@ -137,26 +229,28 @@ def blob_to_fields(blob: bytes, encoding: Encoding) -> dict[str, JsonValue]:
             hint="set encoding: base64 on the plan item",
         )
     fields = json_object(text)
-    if fields is None:
-        return {VALUE: text}
-    if set(fields) == {VALUE} and isinstance(only := fields[VALUE], str) and json_object(only) is None:
-        raise InvalidSecret(
-            "the secret is a JSON object whose only field is `value`: copied back, it would become plain text",
-            hint="set encoding: base64 on the plan item to copy it byte by byte",
-        )
-    return fields
+    return {VALUE: text} if fields is None else fields
 
 
-def fields_to_blob(given: Mapping[str, FieldValue], encoding: Encoding) -> bytes:
-    """The blob that fields stand for."""
+def fields_to_blob(given: Mapping[str, FieldValue], encoding: Encodings, *, as_object: bool = False) -> bytes:
+    """The blob that fields stand for; ``as_object``: a JSON object also where there is nothing but ``value``."""
     if set(given) == {VALUE} and isinstance(raw := given[VALUE], bytes) and _decoded(raw) is None:
         return raw
     fields = json_fields(given)
-    only = fields[VALUE] if set(fields) == {VALUE} else None
-    if encoding is Encoding.BASE64:
+    alone = set(fields) == {VALUE} and not as_object
+    only = fields[VALUE] if alone else None
+    if isinstance(only, Base64) or (alone and encoding_of(encoding, VALUE) is Encoding.BASE64):
         if not isinstance(only, str):
-            raise InvalidSecret("encoding: base64 needs a secret whose only field is `value`, a text")
-        return _from_base64(only, "the field `value`")
+            raise InvalidSecret("encoding: base64 is set, and the field 'value' is not text")
+        return _from_base64(only, VALUE)
+    if encoding is Encoding.BASE64:
+        raise InvalidSecret(
+            f"encoding: base64 is set, and the secret has more to it than the field 'value': {listed(fields)}"
+            if fields
+            else "encoding: base64 is set, and the secret has no fields",
+            hint="name the fields that are base64, as encoding: {base64: [NAME]}, or leave only one and rename it to "
+            "value by a valueTransform",
+        )
     if isinstance(only, str) and json_object(only) is None:
         text = only
     else:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.counting import plural
 from secretsync_core.errors import TransformFailed
-from secretsync_core.key_rules import new_key_fault
-from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.key_rules import in_the_way, new_key_fault
+from secretsync_core.model.change import Action, Change, Drift, Failure, Reason
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
 from secretsync_core.schema.job import WritePolicy
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.metadata import Wishes
     from secretsync_core.run.orphans import Orphan
-    from secretsync_core.run.seen import Destination, SourceSeen
+    from secretsync_core.run.seen import Destination, SourceSeen, Unversioned
     from secretsync_core.run.targets import Targets
 
 
@@ -40,7 +40,7 @@ class ChangeSet:
     Changes that are unchanged by their versions are in ``changes`` only if they were asked for; ``unchanged`` counts
     them by item in any case. ``unknown_drift`` counts what stands where we may not read. ``idle`` are warnings of keys
     that were to be taken over and need not be: of use at a run's first look alone. ``orphans`` are copies
-    that nothing asks for and that stay.
+    that nothing asks for and that stay. ``unversioned`` are sources that hide versions; found for a plan alone.
     """
 
     changes: Sequence[Change] = ()
@@ -51,6 +51,7 @@ class ChangeSet:
     errors: Sequence[ItemError] = ()
     idle: Sequence[str] = ()
     orphans: Sequence[Orphan] = ()
+    unversioned: Sequence[Unversioned] = ()
 
 
 class Standing:
@@ -123,7 +124,7 @@ def decide_copies(
     items = {item.name: item for item in plan.items}
     taken_over: set[str] = set()
     for dest in dests:
-        adopted = 0
+        adopted, before = 0, len(changes)
         for key, target in targets.by_key.items():
             held, item, by_name = dest.known.get(key), items[target.item], plan.adopts(dest.name, key)
             change = decide(
@@ -160,6 +161,8 @@ def decide_copies(
                 changes.append(change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=fault))
             else:
                 changes.append(change)
+        if not dest.facts.limits.folders_are_keys:
+            changes[before:] = _apart(changes[before:])
         if adopted:
             warnings.append(f"taking over {plural(adopted, 'secret')} that {dest.name} holds: ownership.adopt is set")
     idle = [_nothing_to_adopt(plan, key, targets) for key in sorted(plan.adopt - taken_over)]
@@ -167,6 +170,22 @@ def decide_copies(
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
     return Copies(changes, unchanged, unknown, warnings, idle)
+
+
+def _apart(changes: Sequence[Change]) -> list[Change]:
+    """Refuse what is new and in the way of something else that is new: only one could be written, the quicker one."""
+    others = in_the_way([change.key for change in changes if change.action is Action.CREATE])
+    return [
+        _in_the_way(change, others[change.key]) if change.action is Action.CREATE and change.key in others else change
+        for change in changes
+    ]
+
+
+def _in_the_way(change: Change, other: str) -> Change:
+    folder, inner = sorted((change.key, other), key=len)
+    why = f"a folder is no secret in {change.dest}, and {inner} would be in the folder {folder}"
+    failure = Failure(Reason.INVALID_KEY, why, "map one of the two to another key by a keyTransform")
+    return change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=why, failure=failure)
 
 
 def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:

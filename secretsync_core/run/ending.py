@@ -97,7 +97,7 @@ async def end_orphans(
             else:
                 for dest in sorted({orphan.dest for orphan in chosen}):
                     forgotten += await run.forget(dest, [orphan.key for orphan in chosen if orphan.dest == dest])
-        report.errors += run.opened.losses
+        report.errors += run.opened.losses(report.errors)
         report.requests = run.opened.requests
         report.stopped = stop.is_set()
         report.finished = time.time()

@@ -9,9 +9,9 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import InvalidSecret
-from secretsync_core.run.convert import blob_to_fields
-from secretsync_core.schema.job import Encoding
-from secretsync_core.secret import SecretValue
+from secretsync_core.run.convert import blob_to_fields, is_text
+from secretsync_core.schema.encoding import Encoding
+from secretsync_core.secret import BINARY, SecretValue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -26,11 +26,13 @@ def canonical(value: SecretValue) -> bytes:
     """One byte string for all forms of the same value.
 
     Fields in any order are the same; so are the numbers 1 and 1.0, since stores that keep JSON numbers as float64
-    give one for the other; true and 1 are not.
+    give one for the other; true and 1 are not. Neither is a text the same as bytes that could be that text, in a store
+    that tells them apart. The type of a Kubernetes Secret is no part of its value: nobody can change it.
     """
     payload = value.reveal()
     if isinstance(payload, bytes):
-        return b"b" + payload
+        # Bytes that could be text, and are not: what is no text needs no such sign, and never had one.
+        return (b"B" if value.kind == BINARY and is_text(payload) else b"b") + payload
     if any(isinstance(field, bytes) for field in payload.values()):
         return (
             b"x"

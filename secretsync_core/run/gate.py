@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.errors import RateLimited, SecretSyncError, StoreLost, StoreUnavailable
+from secretsync_core.errors import LockedOut, RateLimited, SecretSyncError, StoreLost, StoreUnavailable
 from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Gate:
         self._paused_until = 0.0  # the store asked everybody to wait
         self._policy = policy or RetryPolicy()
         self._stop = stop
+        self._refused: SecretSyncError | None = None
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
         self._served = 0
         limit = self._policy.time_limit
@@ -72,6 +73,9 @@ class Gate:
     @property
     def lost(self) -> StoreLost | None:
         """Why the store counts as lost; ``None`` while it does not."""
+        if self._refused is not None:
+            why = self._refused
+            return LockedOut(f"store {self._store} is lost: {why.message}", store=self._store, hint=why.hint)
         failed = max(self._failed_in_a_row.values(), default=0)
         if failed < self._policy.lost_after:
             return None
@@ -80,6 +84,15 @@ class Gate:
             store=self._store,
             hint="sync again when it answers; what is done stays done",
         )
+
+    @property
+    def refused(self) -> SecretSyncError | None:
+        """How the store refused our credentials; ``None`` where it did not."""
+        return self._refused
+
+    def give_up(self, why: SecretSyncError) -> None:
+        """Count the store as lost: it refuses our credentials, so that every request would end like the one before."""
+        self._refused = self._refused or why
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request within the limits; again, a bounded number of times, where its error is retryable.
@@ -122,6 +135,8 @@ class Gate:
             ahead = kind == "login"
             async with nullcontext() if ahead else self._slots:
                 await self._wait_for_turn(ahead=ahead)
+                if self.lost is not None:  # by now: many wait here at once
+                    continue
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 try:
                     result = await attempt()

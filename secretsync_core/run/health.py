@@ -18,11 +18,15 @@ from secretsync_core.errors import (
     TransformFailed,
 )
 from secretsync_core.key_rules import key_fault
+from secretsync_core.model.access import Access, Act
+from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
+from secretsync_core.run.access import missing_of, most_telling, told_of_unversioned
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.run.items import build_plan
+from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 from secretsync_core.schema.keys import folder
-from secretsync_core.stores.base import Lister, Reader, StoreContext
+from secretsync_core.stores.base import AccessChecker, Lister, Reader, StoreContext, abilities_of
 from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
@@ -41,12 +45,18 @@ _FOLDERS = 10
 """So many folders of a store are asked for at the most: each may have a policy of its own."""
 
 
+_TOLD = 3
+"""So many keys are named where permissions are missing."""
+
+
 @dataclass(slots=True)
 class Places:
     """Where the jobs use a store: the folders that they list, and keys that they look at. Policies often differ."""
 
     folders: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    wanted: dict[Access, bool] = field(default_factory=dict)
+    """What they do there, and whether it is surely done like this: of what a query finds we know no names."""
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class StoreHealth:
         seconds: how long that took.
         requests: the requests by kind.
         error: what is wrong; ``None`` where nothing is.
+        warnings: what goes on working, at a cost.
         pending: something of it is still under way, a login say, and would hold up the end of the process.
     """
 
@@ -67,6 +78,7 @@ class StoreHealth:
     seconds: float = 0.0
     requests: Mapping[str, int] = field(default_factory=dict)
     error: SecretSyncError | None = None
+    warnings: list[str] = field(default_factory=list)
     pending: bool = False
 
 
@@ -79,12 +91,29 @@ def places(jobs: Iterable[JobDocument]) -> dict[str, Places]:
             for part in item.parts:
                 at = found.setdefault(part.store, Places())
                 if part.query is not None:
-                    at.folders.append(folder(part.query.path))
+                    path = folder(part.query.path)
+                    at.folders.append(path)
+                    at.wanted |= {Access(Act.LIST, path): True, Access(Act.LOOK, path): False}
+                    at.wanted.setdefault(Access(Act.READ, f"{path}{NAME}"), False)
                 elif part.secret is not None:
                     at.keys.append(part.secret.key)
+                    at.wanted[Access(Act.READ, part.secret.key)] = True
             for dest in plan.spec.dest:
-                found.setdefault(dest, Places()).keys.extend(_destinations(item))
+                at = found.setdefault(dest, Places())
+                keys = list(_destinations(item))
+                at.keys.extend(keys)
+                at.wanted |= {Access(act, key): True for key in keys for act in _acts(item)}
     return found
+
+
+def _acts(item: Item) -> Iterable[Act]:
+    """What a sync of an item may do at a destination key, besides looking at it."""
+    yield Act.CREATE
+    if item.write_policy is not WritePolicy.IF_NOT_EXISTS:
+        yield Act.READ
+        yield Act.UPDATE
+    if item.deletion_policy is DeletionPolicy.DELETE:
+        yield Act.DELETE
 
 
 def _destinations(item: Item) -> Iterable[str]:
@@ -157,6 +186,45 @@ async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> Non
             await _look(store, NAME, health)
         else:
             health.asked.append("open")
+    if isinstance(store, AccessChecker):
+        await _ask_for_access(store, at, health)
+
+
+_TAKES = {Act.LIST: Ability.LIST, Act.LOOK: Ability.READ, Act.READ: Ability.READ, Act.DELETE: Ability.DELETE}
+"""The ability that goes with each act; any other takes WRITE."""
+
+
+async def _ask_for_access(store: AccessChecker, at: Places, health: StoreHealth) -> None:
+    """Ask what the store permits of what the jobs do there. Raises AccessDenied for what they cannot do without."""
+    abilities, limits = abilities_of(store), store.facts.limits
+    wanted = [
+        access
+        for access in at.wanted
+        if _TAKES.get(access.act, Ability.WRITE) in abilities
+        and (access.act in (Act.LIST, Act.LOOK) or not key_fault(access.key, limits))
+    ]
+    missing = await missing_of(store, most_telling(wanted))
+    grants = [grant.replace(NAME, "*") for access, grant in missing if access.act is Act.LOOK]
+    if grants:
+        health.warnings.append(told_of_unversioned(store.facts.name, None, grants))
+    for access, grant in missing:
+        if not at.wanted[access] and access.act is not Act.LOOK:
+            health.warnings.append(f"{_would_refuse(store, [access])} (grant {grant.replace(NAME, '*')})")
+    needed = [each for each in missing if at.wanted[each.access]]
+    if needed:
+        lacking = ", ".join(dict.fromkeys(grant.replace(NAME, "*") for _, grant in needed))
+        raise AccessDenied(
+            _would_refuse(store, [access for access, _ in needed]), store=store.facts.name, hint=f"grant {lacking}"
+        )
+
+
+def _would_refuse(store: Store, accesses: Iterable[Access]) -> str:
+    acts: dict[str, list[str]] = {}
+    for act, key in dict.fromkeys(accesses):
+        acts.setdefault(key.replace(NAME, "*") or "its top folder", []).append(act.value)
+    told = [f"{' and '.join(filter(None, (', '.join(done[:-1]), done[-1])))} {key}" for key, done in acts.items()]
+    more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return f"{store.facts.name} would not let us {', '.join(told[:_TOLD])}{more}"
 
 
 async def _list(store: Lister, prefix: str, health: StoreHealth, gate: Gate) -> None:

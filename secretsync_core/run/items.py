@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from secretsync_core.errors import UsageError
 from secretsync_core.metadata_rules import takes
 from secretsync_core.model.metadata import Kind
+from secretsync_core.schema.encoding import dumped
 from secretsync_core.schema.job import DeletionPolicy, MetadataKind, WritePolicy
 from secretsync_core.schema.keys import KeyMapper
 from secretsync_core.schema.quantities import Amount
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from secretsync_core.schema.documents import JobDocument
+    from secretsync_core.schema.encoding import Encodings
     from secretsync_core.schema.job import (
-        Encoding,
         PlanItem,
         QuerySelector,
         SecretSelector,
@@ -64,7 +65,7 @@ class Item:
     key: str
     keys: KeyMapper
     steps: tuple[ValueTransform, ...]
-    encoding: Encoding
+    encoding: Encodings
     split: bool
     definition: str
     write_policy: WritePolicy
@@ -192,13 +193,26 @@ def _definition(entry: PlanItem, parts: tuple[Part, ...], policy: WritePolicy) -
                 part.store,
                 [part.secret.key, part.secret.property, part.secret.version] if part.secret else None,
                 # Which keys a query selects matters to the value only where they are combined into one.
-                part.query.model_dump(mode="json") if part.query and entry.combine is not None else None,
+                _query(part.query) if part.query and entry.combine is not None else None,
             ]
             for part in parts
         ],
-        "steps": [step.model_dump(mode="json") for step in entry.value_transform],
-        "encoding": entry.encoding.value,
+        "steps": [_without_new(step.model_dump(mode="json")) for step in entry.value_transform],
+        "encoding": dumped(entry.encoding),
         "split": entry.split,
         "merge": policy is WritePolicy.MERGE,
     }
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _query(query: QuerySelector) -> dict[str, Any]:
+    """A query in the same way."""
+    return query.model_dump(mode="json", exclude={"type"} if query.type is None else None)
+
+
+def _without_new(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as it was dumped before it could say what it does not say: its hash stays what the ledger has."""
+    fields = step.get("fields_")
+    if fields is not None and not fields["drop_null"]:
+        del fields["drop_null"]
+    return step

@@ -22,6 +22,9 @@ class Taking(Protocol):
     def offer(self, part: int, entry: Entry, /) -> None:
         """A secret is there."""
 
+    def more_below(self, part: int, /) -> None:
+        """The folder that was listed has folders in it, which were not."""
+
     def gap(self, gap: Gap, /) -> None:
         """A part could not be seen."""
 
@@ -36,6 +39,8 @@ class Listing(NamedTuple):
     prefix: str
     recursive: bool
     metadata: bool
+    kind: str = ""
+    """The one kind of secrets that is asked for; empty: all."""
 
     def holds(self, key: str) -> bool:
         """Whether the key of a secret is among what is asked for."""
@@ -45,6 +50,7 @@ class Listing(NamedTuple):
         """Whether the answer to this one holds that to another one."""
         return (
             self.store == other.store
+            and self.kind == other.kind  # an answer does not tell the kinds of what it holds
             and self.recursive
             and other.prefix.startswith(self.prefix)
             and (self.metadata or not other.metadata)
@@ -123,8 +129,8 @@ async def ask(opened: OpenStores, question: Question) -> None:
 
 
 async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> None:
-    store, prefix, recursive, metadata = question.listing
-    said = opened.lister(store).list(prefix, recursive=recursive, metadata=metadata)
+    store, prefix, recursive, metadata, kind = question.listing
+    said = opened.listed(store, prefix, recursive=recursive, metadata=metadata, kind=kind)
     async for seen in said:
         question.tell(seen)
         question.useful += answers.take(seen)
@@ -133,6 +139,10 @@ async def _listen(opened: OpenStores, question: Question, answers: _Answers) -> 
             if isinstance(said, AsyncGenerator):
                 await said.aclose()
             raise StoreError("to ask it for this is more work than to ask it for the parts", store=store)
+    folders = opened.get(store).folders
+    if not recursive and folders is not None and await folders.shows_folders(prefix):
+        for item, part in question.takers:
+            item.more_below(part)
 
 
 class _Answers:
@@ -205,7 +215,7 @@ def _wider(listing: Listing, questions: Mapping[Listing, Question]) -> Question 
     """The question about the most, of those whose answers hold that to ``listing``."""
     for prefix in _folders(listing.prefix):
         for metadata in (True, False):
-            other = Listing(listing.store, prefix, True, metadata)
+            other = Listing(listing.store, prefix, True, metadata, listing.kind)
             if other != listing and other in questions and other.covers(listing):
                 return questions[other]
     return None

@@ -45,6 +45,7 @@ class Taking:
         self._matched = [0] * len(item.parts)
         self._matchers = [QueryMatcher(part.query) if part.query is not None else None for part in item.parts]
         self._prefixes = [len(folder(part.query.path)) if part.query is not None else 0 for part in item.parts]
+        self._below: set[int] = set()
         self._refs: list[SourceRef] = []  # of an item that combines
         self._keys: list[str] = []  # of any other
         self._versions: list[str | None] = []
@@ -73,6 +74,10 @@ class Taking:
         """Note that a part of it was not seen."""
         self.errors.append(job_error(error)._replace(item=self.item.name))
 
+    def more_below(self, index: int) -> None:
+        """Note that the folder of part ``index`` has folders, which its query does not search."""
+        self._below.add(index)
+
     def gap(self, gap: Gap) -> None:
         """Note that a listing has a hole."""
         self.errors.append(ItemError(self.item.name, gap.code, gap.message, "", 1))
@@ -97,7 +102,9 @@ class Taking:
     def seen(self) -> SourceSeen:
         """All that was said."""
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
-        return SourceSeen(self.item, refs, self._versions, self._missing, self._matched, self.errors, self._metadata)
+        return SourceSeen(
+            self.item, refs, self._versions, self._missing, self._matched, self.errors, self._below, self._metadata
+        )
 
 
 async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:
@@ -127,7 +134,7 @@ async def fill(
             if part.query is not None:
                 query = part.query
                 described = bool(query.metadata) or (metadata and bool(one.item.copied))
-                listing = Listing(part.store, folder(query.path), query.recursive, described)
+                listing = Listing(part.store, folder(query.path), query.recursive, described, query.type or "")
                 question = questions.setdefault(listing, Question(listing))
                 question.takers.append(Taker(one, index))
             elif part.secret is not None:
@@ -361,10 +368,19 @@ class _Search:
         matcher = QueryMatcher(part.query)
         if not Listing(part.store, folder(part.query.path), part.query.recursive, metadata=False).holds(key):
             return False
-        if not part.query.metadata:
+        kind = part.query.type or ""
+        if not part.query.metadata and not kind:
             return matcher.takes(Entry(key))
-        listing = self._opened.lister(part.store).list(folder(key.rpartition("/")[0]), recursive=False, metadata=True)
-        async for entry in listing:
+        entry = await self._listed(part.store, key, kind)
+        if entry is not None:
+            return matcher.takes(entry)
+        # Not shown there either; but shown among all, it is of another kind.
+        return not kind or await self._listed(part.store, key, "") is None
+
+    async def _listed(self, store: str, key: str, kind: str) -> Entry | None:
+        """What a listing of its folder shows of a key."""
+        above = folder(key.rpartition("/")[0])
+        async for entry in self._opened.listed(store, above, recursive=False, metadata=True, kind=kind):
             if isinstance(entry, Entry) and entry.key == key:
-                return matcher.takes(entry)
-        return True  # not shown there either
+                return entry
+        return None

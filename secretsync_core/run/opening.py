@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
     Describer,
+    Foreseer,
     Lister,
     Marker,
     MetadataWriter,
     Positioned,
     Reader,
+    Recreator,
+    ShowsFolders,
     StoreContext,
     Undeleter,
     Writer,
@@ -32,12 +36,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.model.capabilities import Ability, StoreFacts
+    from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.position import Position
     from secretsync_core.run.gate import RetryPolicy
     from secretsync_core.run.items import JobPlan
     from secretsync_core.schema.documents import Documents
     from secretsync_core.schema.job import Limits
-    from secretsync_core.stores.base import Store
+    from secretsync_core.stores.base import KindLister, Store
 
 
 _GOODBYE_SECONDS = 2.0
@@ -58,16 +63,20 @@ class Halves:
     """
 
     __slots__ = (
+        "checker",
         "conditional",
         "creator",
         "deleter",
         "describer",
         "facts",
+        "folders",
+        "foreseer",
         "lister",
         "marker",
         "metadata_writer",
         "positioned",
         "reader",
+        "recreator",
         "store",
         "undeleter",
         "writer",
@@ -80,12 +89,16 @@ class Halves:
         self.lister = store if isinstance(store, Lister) else None
         self.writer = store if isinstance(store, Writer) else None
         self.conditional = store if isinstance(store, ConditionalWriter) else None
+        self.recreator = store if isinstance(store, Recreator) else None
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.describer = store if isinstance(store, Describer) else None
         self.metadata_writer = store if isinstance(store, MetadataWriter) else None
+        self.checker = store if isinstance(store, AccessChecker) else None
+        self.foreseer = store if isinstance(store, Foreseer) else None
+        self.folders = store if isinstance(store, ShowsFolders) else None
         self.positioned = store if isinstance(store, Positioned) else None
 
 
@@ -135,6 +148,15 @@ class OpenStores:
             raise StoreError(f"store {name} may not be listed", store=name)
         return lister
 
+    def listed(
+        self, name: str, prefix: str, *, recursive: bool, metadata: bool, kind: str
+    ) -> AsyncIterator[Entry | Gap]:
+        """What an open store lists, of one ``kind`` or (empty) of all: see :class:`KindLister`."""
+        lister = self.lister(name)
+        if not kind:
+            return lister.list(prefix, recursive=recursive, metadata=metadata)
+        return cast("KindLister", lister).list(prefix, recursive=recursive, metadata=metadata, kind=kind)
+
     def in_time(self, name: str) -> AbstractAsyncContextManager[None]:
         """Raise StoreUnavailable where the block takes longer than the store's requests may take in all."""
         return self.gates[name].in_time() if name in self.gates else nullcontext()
@@ -162,10 +184,14 @@ class OpenStores:
         """The abilities of every open store, as its permissions leave them."""
         return {name: abilities_of(halves.store) for name, halves in self.stores.items()}
 
-    @property
-    def losses(self) -> list[ItemError]:
-        """The stores that were lost on the way, as errors of the job as a whole."""
-        return [job_error(gate.lost) for gate in self.gates.values() if gate.lost is not None]
+    def losses(self, told: Iterable[ItemError]) -> list[ItemError]:
+        """The stores that were lost on the way, as errors of the job as a whole, unless ``told`` says the same."""
+        said = {error.message for error in told}
+        return [
+            job_error(gate.lost)
+            for gate in self.gates.values()
+            if gate.lost is not None and not (gate.refused is not None and job_error(gate.refused).message in said)
+        ]
 
     @property
     def requests(self) -> dict[str, dict[str, int]]:

@@ -22,6 +22,7 @@ class Options:
         max_delete: how many deletes per destination this run allows, instead of the document's ``maxDelete``.
         adopt: destination keys, or ``<destination>:<key>``, that this run takes over.
         restored: stores that this run takes as they are, although the ledger knows a later state of them.
+        render: let a plan read and render what it announces; without, it says what versions tell.
     """
 
     items: frozenset[str] = frozenset()
@@ -30,6 +31,7 @@ class Options:
     max_delete: int | None = None
     adopt: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
+    render: bool = True
 
 
 class Observer(Protocol):

@@ -31,7 +31,7 @@ from secretsync_core.run.opening import job_error
 from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.positions import fault_of
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
-from secretsync_core.run.seen import Destination
+from secretsync_core.run.seen import Destination, find_unversioned
 from secretsync_core.run.targets import make_targets, shortened
 
 if TYPE_CHECKING:
@@ -130,8 +130,9 @@ async def decide_changes(
         copies, older = await refuse_older(plan, opened, recorder, dests, copies)
     if deleted:
         copies = without_missing(copies, deleted)
+    unversioned = find_unversioned(sources, opened.facts) if keep_unchanged else []
     if recorder is None:
-        return change_set(copies, [], errors)
+        return replace(change_set(copies, [], errors), unversioned=unversioned)
     incomplete = incomplete_items(sources, targets)
     # A destination that was not seen may be one that is called otherwise now, so nothing is an orphan for sure.
     doubted = incomplete | of_doubted(sources, older)
@@ -140,7 +141,7 @@ async def decide_changes(
     returned = await _find_returned(plan, opened, comparer, recorder, sources, targets, dests, gone, near)
     copies.warnings.extend(tell_returned(returned))
     if not (plan.deletes_gone or any(plan.deletes.values())):
-        return replace(change_set(copies, returned, errors), orphans=orphans)
+        return replace(change_set(copies, returned, errors), orphans=orphans, unversioned=unversioned)
     deletes, told = await _decide_deletes(
         plan,
         opened,
@@ -156,7 +157,7 @@ async def decide_changes(
         doubted=of_doubted(sources, older),
         failed=bool(errors),
     )
-    return replace(change_set(copies, deletes, [*errors, *told]), orphans=orphans)
+    return replace(change_set(copies, deletes, [*errors, *told]), orphans=orphans, unversioned=unversioned)
 
 
 async def _find_holders(dests: Sequence[Destination], targets: Targets, recorder: Recorder) -> Holders:

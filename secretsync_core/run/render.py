@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
-from secretsync_core.run.convert import VALUE, blob_to_fields, encoded, opened
-from secretsync_core.secret import SecretValue
+from secretsync_core.model.field_names import listed, quoted
+from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, encoded, is_lone_object, is_text, opened
+from secretsync_core.schema.encoding import Encoding, encoding_of
+from secretsync_core.secret import OBJECT, SecretValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +55,7 @@ def _render_combined(item: Item, found: Sequence[tuple[SourceRef, SecretValue]])
         part = parts[ref.part]
         if part.secret is not None and part.secret.property is not None:
             value = _property(_as_fields(value, item), part.secret.property, ref)
-        fields = _as_fields(value, item)
+        fields = _as_fields(value, item, ref.key.rpartition("/")[2] if not templated else VALUE)
         if not templated:
             everything.append(_named(fields, part, ref))
         elif part.secret is not None:
@@ -80,7 +82,7 @@ def _union(item: Item, everything: Sequence[Fields]) -> Fields:
         for name, value in fields.items():
             if name in union:
                 raise TransformFailed(
-                    f"combine of item {item.name}: two of its secrets have a field of the same name",
+                    f"combine of item {item.name}: two of its secrets have a field of the same name: {quoted(name)}",
                     hint="say with a template which of them goes where",
                 )
             union[name] = value
@@ -98,13 +100,27 @@ def _apply(item: Item, value: SecretValue, context: Mapping[str, JsonValue] | No
             value = _fill(step.template, context, where)
             context = None
         elif step.fields_ is not None:
-            value = SecretValue(_pick(step.fields_, _as_fields(value, item), where))
+            value = SecretValue(_pick(step.fields_, _as_fields(value, item), where), _kind_of_fields(value, item))
     return value
 
 
-def _as_fields(value: SecretValue, item: Item) -> Fields:
+def _as_fields(value: SecretValue, item: Item, name: str = VALUE) -> Fields:
+    """A secret's fields; ``name`` is what a blob without any is called. Bytes that are no text stay bytes."""
     payload = value.reveal()
-    return dict(blob_to_fields(payload, item.encoding)) if isinstance(payload, bytes) else payload
+    if not isinstance(payload, bytes):
+        return payload
+    if not is_text(payload) and encoding_of(item.encoding, name) is not Encoding.BASE64:
+        return {VALUE: payload}
+    return dict(blob_to_fields(payload, item.encoding, name))
+
+
+def _kind_of_fields(value: SecretValue, item: Item) -> str:
+    """The kind that a secret's fields have: a blob's own is of no use to them."""
+    payload = value.reveal()
+    if not isinstance(payload, bytes):
+        return value.kind
+    whole = encoding_of(item.encoding, VALUE) is Encoding.BASE64
+    return OBJECT if not whole and is_lone_object(payload) else ""
 
 
 def _for_template(fields: Fields, item: Item) -> dict[str, JsonValue]:
@@ -112,10 +128,11 @@ def _for_template(fields: Fields, item: Item) -> dict[str, JsonValue]:
     kept = _only_json(fields)
     if len(kept) < len(fields):
         raise InvalidSecret(
-            f"a template of item {item.name} is given bytes that are not UTF-8 text",
-            hint="set encoding: base64 on the plan item, or exclude that field before the template",
+            f"a template of item {item.name} is given bytes that are not UTF-8 text: {listed(fields.keys() - kept)}",
+            hint="set encoding: base64 on the plan item, for all fields or as {base64: [NAME]}, or exclude them before "
+            "the template",
         )
-    return kept
+    return {name: str(field) if isinstance(field, Base64) else field for name, field in kept.items()}
 
 
 def _property(fields: Fields, name: str, ref: SourceRef) -> SecretValue:
@@ -131,7 +148,8 @@ def _property(fields: Fields, name: str, ref: SourceRef) -> SecretValue:
 
 
 def _pick(step: FieldsTransform, fields: Fields, where: str) -> Fields:
-    names = [name for name in fields if step.include is None or name in step.include]
+    names = [name for name in fields if not (step.drop_null and fields[name] is None)]
+    names = [name for name in names if step.include is None or name in step.include]
     kept = [name for name in names if name not in step.exclude]
     if fields and not kept:
         raise TransformFailed(f"{where} leaves no field")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.model.access import Access, Act
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.keys import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from secretsync_core.errors import SecretSyncError
@@ -38,6 +40,7 @@ class SourceSeen:
             there may be very many), else references.
         missing: single secrets that the store says do not exist.
         matched: how many secrets each part takes.
+        below: the parts whose folder has folders in it that their query does not search.
         errors: what could not be seen. Where there is any, absence proves nothing.
         metadata: what the item copies beside the values, by source key.
     """
@@ -48,6 +51,7 @@ class SourceSeen:
     missing: Sequence[SourceRef] = ()
     matched: Sequence[int] = ()
     errors: Sequence[ItemError] = ()
+    below: AbstractSet[int] = frozenset()
     metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, str | None]]:
@@ -66,7 +70,8 @@ class SourceSeen:
         return [
             f"item {self.item.name}: the query for {folder(part.query.path) or 'all keys'} in {part.store}"
             " matches nothing"
-            for part, count in zip(self.item.parts, self.matched, strict=True)
+            + (": there are folders below, which recursive: true searches too" if index in self.below else "")
+            for index, (part, count) in enumerate(zip(self.item.parts, self.matched, strict=True))
             if part.query is not None and not count
         ]
 
@@ -131,3 +136,26 @@ class Whereabouts(NamedTuple):
 
     reason: Reason
     error: SecretSyncError | None = None
+
+
+class Unversioned(NamedTuple):
+    """Secrets of one source whose versions it does not show: how many, and what would show them."""
+
+    store: str
+    secrets: int
+    looks: Sequence[Access]
+
+
+def find_unversioned(seen: Iterable[SourceSeen], facts: Mapping[str, StoreFacts]) -> list[Unversioned]:
+    """The sources that have versions and do not show some of them, so that every run has to read those values."""
+    counts: dict[str, int] = defaultdict(int)
+    looks: dict[str, dict[Access, None]] = defaultdict(dict)
+    for one in seen:
+        store = one.item.parts[0].store  # the parts of an item are of one store
+        hidden = sum(version is None for version in one.versions)
+        if hidden and store in facts and facts[store].versioned:
+            counts[store] += hidden
+            for part in one.item.parts:
+                key = folder(part.query.path) if part.query is not None else part.secret.key if part.secret else ""
+                looks[store][Access(Act.LOOK, key)] = None
+    return [Unversioned(store, counts[store], list(looks[store])) for store in looks]

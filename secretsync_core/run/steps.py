@@ -20,19 +20,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action, Reason
+from secretsync_core.model.change import Action
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
+from secretsync_core.run.access import ask_before
 from secretsync_core.run.adopting import told_of_refused
 from secretsync_core.run.beside import Beside
 from secretsync_core.run.binding import find_binding, marks_of
-from secretsync_core.run.compare import Comparer, foresee
+from secretsync_core.run.compare import Comparer
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import (
     Doubts,
     withhold,
 )
+from secretsync_core.run.deleting import LastLook
 from secretsync_core.run.drift import look_for_drift
 from secretsync_core.run.fingerprint import Fingerprinter
+from secretsync_core.run.foresee import NOT_RENDERED, foresee, foresee_deletes
 from secretsync_core.run.items import build_plan, check_restored
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
@@ -89,6 +92,7 @@ async def plan(
 ) -> Planned:
     """Say what a sync would do, without writing anything to any store or to the ledger.
 
+    Every change is rendered as the sync would, and what would fail is refused, unless ``options.render`` is off.
     ``ledger`` may be None where there is none yet. Raises PlanRefused where the plan as a whole must not run.
     """
     options, observer = options or Options(), observer or Silent()
@@ -118,19 +122,40 @@ async def plan(
             ):
                 told.append(uncertain_writes(len(waiting)))
             observer.phase("comparing")
-            picky = {dest for dest, facts in opened.facts.items() if options.verify or facts.is_particular}
-            changes = await foresee(job_plan, found.changes, comparer, observer, render=picky)
+            changes = list(found.changes)
+            if options.render:
+                changes = await foresee(job_plan, opened, changes, comparer, observer)
+            else:
+                told.append(NOT_RENDERED)
             changes = await Beside(job_plan, opened).foresee(changes)
             refused = told_of_refused(job.name, changes, job_plan.spec.dest)
             # As the sync will: where a copy is refused, nothing of its item goes.
-            undone = {change.item for change in changes if change.reason is Reason.NOT_MANAGED}
-            changes += withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
-            changes.sort(key=lambda change: (change.item, change.key, change.dest))
-            return Planned(job.name, changes, [*told, *found.idle, *refused], list(found.errors), opened.requests,
-                           list(found.orphans))  # fmt: skip
+            undone = {change.item for change in changes if change.action is Action.REFUSE}
+            deletes = withhold(found.deletes, Doubts(undone, bool(undone)), job_plan.names)
+            if options.render and recorder is not None and fingerprinter is not None:
+                last_look = LastLook(opened, recorder, fingerprinter, comparer)
+                deletes = await foresee_deletes(job_plan, opened, deletes, last_look)
+            changes += deletes
+            merged = await _merged(changes, recorder) if recorder is not None else set()
+            asked = await ask_before(changes, found.unversioned, merged, opened)
+            changes = sorted(asked.changes, key=lambda change: (change.item, change.key, change.dest))
+            told += [*found.idle, *refused, *asked.warnings]
+            errors = [*found.errors, *asked.errors]
+            errors += opened.losses(errors)
+            return Planned(job.name, changes, told, errors, opened.requests, list(found.orphans))
     finally:
         if recorder is not None:
             await recorder.aclose()
+
+
+async def _merged(changes: Collection[Change], recorder: Recorder) -> set[tuple[str, str]]:
+    """The deletes, by destination and key, that leave others' fields in place, as the ledger knows."""
+    keys: dict[str, list[str]] = {}
+    for change in changes:
+        if change.action is Action.DELETE:
+            keys.setdefault(change.dest, []).append(change.key)
+    known = {dest: await recorder.fingerprints(dest, of_dest) for dest, of_dest in keys.items()}
+    return {(dest, key) for dest, found in known.items() for key, (_, ours) in found.items() if ours}
 
 
 async def sync(
@@ -214,6 +239,7 @@ async def check(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
                 since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
+            done.report.errors += opened.losses(done.report.errors)
             done.report.requests = opened.requests
             done.report.finished = time.time()
     finally:
@@ -644,7 +670,7 @@ async def _close(run: Run, report: Report, of_steps: Collection[Mapping[str, Map
 
 
 def _sum_up(run: Run, report: Report) -> None:
-    report.errors += run.opened.losses
+    report.errors += run.opened.losses(report.errors)
     report.requests = run.opened.requests
     report.stopped = run.stop.is_set()
     report.finished = time.time()

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreError, StoreLost
-from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
-from secretsync_core.model.state import Deleted
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
-from secretsync_core.run.look import look_at_keys
+from secretsync_core.run.deleting import LastLook
 from secretsync_core.run.origins import name_sources
+from secretsync_core.run.ready import Sources, check_reachable, compared_again, failure_of, look_before_creating
 from secretsync_core.run.record import LeaseLost
 from secretsync_core.run.settling import UNKNOWN, Fate, Found, look_at, outcome, uncertain
 from secretsync_core.schema.job import WritePolicy
@@ -25,20 +25,15 @@ from secretsync_core.schema.job import WritePolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
-    from secretsync_core.model.inventory import Entry
-    from secretsync_core.run.compare import Comparer, Verdict, Wanted
+    from secretsync_core.run.compare import Comparer, Verdict
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
     from secretsync_core.secret import SecretValue
-    from secretsync_core.stores.base import Reader
 
 _CONFLICTS = 4
 """How often one secret is decided again because somebody else wrote it between our look and our write."""
-
-_SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
-"""The policies that leave alone what others made."""
 
 _IN_PLACE = (Result.CREATED, Result.UPDATED, Result.UNCHANGED)
 """The results after which a value is as it is wanted."""
@@ -69,11 +64,13 @@ class Transfer:
         self._dests = len(plan.spec.dest)
         self._policies = {item.name: item.write_policy for item in plan.items}
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
+        self._marks_at_a_cost = bool(opened.mark) and plan.spec.ownership.mark is True
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
         self._recorder = recorder
         self._fingerprinter = fingerprinter
         self._comparer = comparer
+        self._last_look = LastLook(opened, recorder, fingerprinter, comparer)
         self._run = run
         self._stop = stop
         self._settle = settle
@@ -124,18 +121,12 @@ class Transfer:
 
     async def _copy_target(self, _: object, changes: Sequence[Change]) -> None:
         """Changes that are made of the same sources, which are read once, and only if somebody asks."""
-        reading: asyncio.Task[Wanted] | None = None
-
-        async def wanted() -> Wanted:
-            nonlocal reading
-            if reading is None:
-                reading = asyncio.ensure_future(self._comparer.want(changes[0].item, changes[0].sources))
-            return await reading
+        sources = Sources(self._comparer, changes)
 
         async def one(change: Change) -> Outcome:
             if not change.metadata:
-                return await self._copy_one(change, wanted)
-            return await self._copy_with_metadata(change, wanted)
+                return await self._copy_one(change, sources)
+            return await self._copy_with_metadata(change, sources)
 
         for change in changes:
             self._settle(await self._guarded(change, one))
@@ -154,21 +145,17 @@ class Transfer:
         except LedgerError:
             raise
         except StoreLost as error:
-            return Outcome(change, Result.NOT_REACHED, error.code, error.message, error.hint)
-        except SecretSyncError as error:
-            self._recorder.later(self._draft(Event.FAILED, change, "", reason=error.code))
-            return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
-        except Exception as error:  # noqa: BLE001  one secret never stops another; its text may hold a value
-            kind = type(error).__name__
-        self._recorder.later(self._draft(Event.FAILED, change, "", reason="internal-error"))
-        return Outcome(change, Result.FAILED, "internal-error", f"an unexpected {kind}")
+            return Outcome(change, Result.NOT_REACHED, *failure_of(error))
+        except Exception as error:  # noqa: BLE001  one secret never stops another
+            failure = failure_of(error)
+        self._recorder.later(self._draft(Event.FAILED, change, "", reason=failure.code))
+        return Outcome(change, Result.FAILED, *failure)
 
-    async def _copy_one(self, change: Change, wanted: Callable[[], Awaitable[Wanted]]) -> Outcome:
+    async def _copy_one(self, change: Change, sources: Sources) -> Outcome:
         first, conflicts = change, 0
-        if (lost := self._opened.gates[change.dest].lost) is not None:
-            raise lost  # before its sources are read for nothing
+        check_reachable(self._opened, change.dest)
         for _ in range(_CONFLICTS):
-            value = await wanted()
+            value = await sources.wanted()
             if change.adopt:
                 await self._adopt(change)
             verdict = await self._comparer.decide(change, value)
@@ -186,11 +173,8 @@ class Transfer:
                 if self._opened.readable(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word. It may be
                     # another job's, which has taken the key over since.
-                    change = first._replace(
-                        action=Action.COMPARE,
-                        owned=first.owned and first.action != Action.CREATE,
-                        foreign=first.foreign or not await self._recorder.knows(change.dest, change.key),
-                    )
+                    foreign = first.foreign or not await self._recorder.knows(change.dest, change.key)
+                    change = compared_again(first)._replace(foreign=foreign)
                 elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
                     return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
                 elif self._policies[change.item] is WritePolicy.MANAGED and change.foreign:
@@ -205,13 +189,12 @@ class Transfer:
             hint="somebody else writes it all the time; sync again when that has ended",
         )
 
-    async def _copy_with_metadata(self, change: Change, wanted: Callable[[], Awaitable[Wanted]]) -> Outcome:
+    async def _copy_with_metadata(self, change: Change, sources: Sources) -> Outcome:
         """Copy the value, unless versions say that it is right, and then set what is wanted beside it."""
-        if (lost := self._opened.gates[change.dest].lost) is not None:
-            raise lost
+        check_reachable(self._opened, change.dest)
         done = Outcome(change, Result.UNCHANGED, Reason.VERSIONS_MATCH, dest_version=change.dest_version)
         if change.reason is not Reason.METADATA:
-            done = await self._copy_one(change, wanted)
+            done = await self._copy_one(change, sources)
         result = done.result
         for _ in range(_CONFLICTS):
             if done.result not in _IN_PLACE:
@@ -222,7 +205,7 @@ class Transfer:
                 moved = conflict
             # Somebody has written it meanwhile, so its value has to be looked at before it counts as ours once more.
             compared = done.change._replace(action=Action.COMPARE, reason=Reason.VERIFY, known=False, adopt=False)
-            done = await self._copy_one(compared, wanted)
+            done = await self._copy_one(compared, sources)
             result = done.result if result is Result.UNCHANGED else result
         raise moved
 
@@ -303,7 +286,7 @@ class Transfer:
     async def _write(self, verdict: Verdict) -> Outcome:
         change, value = verdict.change, verdict.value
         assert value is not None  # noqa: S101  creates and updates carry their value
-        await self._look_before_creating(change)
+        await look_before_creating(self._opened, change, self._policies[change.item])
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(
             fingerprint=self._fingerprinter.value(change.dest, change.key, value, verdict.ours), fields=verdict.ours
         )
@@ -318,10 +301,17 @@ class Transfer:
                 self._recorder.later(outcome(intended, found, error.code))
                 if isinstance(error, Conflict):
                     raise
-                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+                return Outcome(change, _failed(error), error.code, error.message, error.hint)
             version = found.version
+            await self._mark_made(change)
         await self._tell(change, intended._replace(event=Event.DONE, dest_version=version))
         return Outcome(change, _WRITTEN[change.action], change.reason, dest_version=version)
+
+    async def _mark_made(self, change: Change) -> None:
+        """Mark a secret whose creation got no answer, and was made: a mark that is a request of its own was not put."""
+        marker = self._opened.get(change.dest).marker
+        if self._marks_at_a_cost and change.action is Action.CREATE and marker is not None:
+            await marker.mark(change.key)
 
     async def _tell(self, change: Change, draft: Draft) -> None:
         """Record that a key is ours as it stands now. What another job held it holds no longer, by the same word."""
@@ -331,24 +321,6 @@ class Transfer:
             await self._recorder.hand_over(draft, change.holder)
         else:
             self._recorder.later(draft)
-
-    async def _look_before_creating(self, change: Change) -> None:
-        """Look once more where a store cannot be told to create only, and what others made meanwhile is to stay.
-
-        Raises Conflict where there is something.
-        """
-        halves = self._opened.get(change.dest)
-        if (
-            change.action is not Action.CREATE
-            or self._policies[change.item] not in _SPARING
-            or halves.reader is None
-            or halves.conditional is not None
-            or halves.creator is not None
-        ):
-            return
-        with suppress(SecretNotFound):
-            await halves.reader.read(change.key)
-            raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
 
     async def _found(self, intended: Draft, error: SecretSyncError) -> Found:
         """What became of an announced write that ended with an error.
@@ -371,6 +343,8 @@ class Transfer:
         halves = self._opened.get(change.dest)
         blind = halves.reader is None
         known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
+        if halves.recreator is not None and change.action is Action.CREATE and change.dest_version and not blind:
+            return await halves.recreator.recreate(change.key, value, change.dest_version)
         if halves.conditional is not None and known:
             return await halves.conditional.write_if(change.key, value, None if blind else change.dest_version)
         if halves.creator is not None and change.action is Action.CREATE:
@@ -383,27 +357,14 @@ class Transfer:
             # Gone already. The record ends what the ledger holds of it; nothing is asked of the store.
             self._recorder.later(self._draft(Event.DONE, change, ""))
             return Outcome(change, Result.SKIPPED, change.reason)
+        change, rest, ours, seen = await self._last_look.judge(change)
+        if change.action is Action.REFUSE:
+            return _refused(change)
+        if change.reason is Reason.REMOVED_OUTSIDE:
+            return await self._delete_one(change)
         halves = self._opened.get(change.dest)
-        if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
-            return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED))
-        if change.dest_version is not None and halves.reader is not None:
-            # Once more, for the copies may have taken long since that look.
-            entry = await self._entry(change)
-            if entry is None or entry.deleted:
-                return await self._delete_one(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
-            if entry.version != change.dest_version:
-                return _refused(
-                    change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
-                )
-        rest, ours, seen = None, "", None
-        if await self._comparer.is_merged(change):
-            if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
-                return _refused(change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE))
-            rest, ours, seen = await self._comparer.without_ours(change)
-            if seen != change.dest_version:
-                return _refused(change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE))
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(fields=ours)
-        if (last := await self._last_known(change)) is not None:
+        if (last := await self._last_look.last_known(change)) is not None:
             # With this the ledger knows it again, should it ever be back.
             intended = intended._replace(
                 source=last.source, source_key=last.source_key, fingerprint=last.fingerprint if not ours else ""
@@ -423,39 +384,10 @@ class Transfer:
                 return uncertain(change, found.fate, error.message)
             self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
-                return Outcome(change, Result.FAILED, error.code, error.message, error.hint)
+                return Outcome(change, _failed(error), error.code, error.message, error.hint)
         else:
             self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))
         return Outcome(change, Result.DELETED, change.reason)
-
-    async def _entry(self, change: Change) -> Entry | None:
-        """What stands at a key now. Raises where that cannot be seen."""
-        seen = await look_at_keys(self._opened, change.dest, [change.key])
-        if change.key in seen.hidden:
-            raise SecretSyncError(f"{change.dest}:{change.key} may not be looked at")
-        return seen.entries.get(change.key)
-
-    async def _is_ours(self, store: Reader, change: Change) -> bool:
-        """Without versions only the value can say whether a secret is still as we left it."""
-        place = (change.dest, change.key)
-        fingerprint, ours = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key, ("", ""))
-        if change.reason is Reason.BACK_AGAIN and (last := await self._last_known(change)) is not None:
-            fingerprint = last.fingerprint
-        current = (await store.read(change.key)).value
-        return bool(fingerprint) and self._fingerprinter.is_value(fingerprint, *place, current, ours)
-
-    async def _last_known(self, change: Change) -> Deleted | None:
-        """What the ledger has of a key that is to be deleted: what it came of, and the value that we left there."""
-        dest, key = change.dest, change.key
-        if change.reason is Reason.BACK_AGAIN:
-            return (await self._recorder.deleted()).get((dest, key))
-        origin = (await self._recorder.origins_of(dest, [key])).get(key)
-        if origin is None:
-            return None
-        fingerprint, _ = (await self._recorder.fingerprints(dest, [key])).get(key, ("", ""))
-        return Deleted(
-            change.item, change.dest_version, origin.definition, fingerprint, origin.store, origin.source_key, ""
-        )
 
     def _next_intent(self) -> str:
         self._intents += 1
@@ -483,5 +415,10 @@ class Transfer:
 _ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
 
 
+def _failed(error: SecretSyncError) -> Result:
+    """What it comes to where a write was announced and not made: a store that was given up was not even asked."""
+    return Result.NOT_REACHED if isinstance(error, StoreLost) else Result.FAILED
+
+
 def _refused(change: Change) -> Outcome:
-    return Outcome(change, Result.REFUSED, change.reason, change.detail)
+    return Outcome(change, Result.REFUSED, *(change.failure or (change.reason, change.detail)))

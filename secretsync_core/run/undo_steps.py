@@ -170,7 +170,7 @@ async def undo(
         observer.phase("transferring")
         observer.planned(len(shown))
         await held.undoing(done.settled).undo(shown, written)
-        done.report.errors += held.opened.losses
+        done.report.errors += held.opened.losses(done.report.errors)
         done.report.requests = held.opened.requests
         done.report.stopped = stop.is_set()
         done.report.finished = time.time()

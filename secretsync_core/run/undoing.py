@@ -214,7 +214,7 @@ class Undoing(Transfer):
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write as every write does; where the store cannot compare, look once more just before."""
         if self._opened.get(change.dest).conditional is None:
-            entry = await self._entry(change)
+            entry = await self._last_look.entry(change)
             if entry is None or entry.deleted or entry.version != change.dest_version:
                 raise Conflict(f"{change.key} in {change.dest} changed meanwhile", store=change.dest, key=change.key)
         return await super()._put(change, value)

@@ -38,16 +38,16 @@ class Widening:
 
     def arrange(self, questions: Mapping[Listing, Question], opened: OpenStores) -> list[Question]:
         """The questions to ask so that all of these are answered, the fewest that seem good."""
-        by_store: dict[str, list[Question]] = {}
+        by_store: dict[tuple[str, str], list[Question]] = {}
         for question in nested(questions):
-            by_store.setdefault(question.listing.store, []).append(question)
+            by_store.setdefault((question.listing.store, question.listing.kind), []).append(question)
         arranged: list[Question] = []
-        for store, members in by_store.items():
+        for (store, kind), members in by_store.items():
             folder = common_folder(question.listing.prefix for question in members)
             if len(members) < _MANY or time.monotonic() < self._apart_until.get((store, folder), 0.0):
                 arranged += members
             else:
-                arranged.append(_widened(store, folder, members, opened))
+                arranged.append(_widened(store, folder, kind, members, opened))
         return arranged
 
     def learn(self, asked: Iterable[Question]) -> None:
@@ -61,7 +61,7 @@ class Widening:
                 self._apart_until[place] = time.monotonic() + _APART_SECONDS
 
 
-def _widened(store: str, folder: str, members: list[Question], opened: OpenStores) -> Question:
+def _widened(store: str, folder: str, kind: str, members: list[Question], opened: OpenStores) -> Question:
     every = [each for question in members for each in (question, *question.inner)]
     for question in members:
         question.inner = []
@@ -69,7 +69,7 @@ def _widened(store: str, folder: str, members: list[Question], opened: OpenStore
     requests = opened.gates[store].requests
     most = sum(requests.values()) + len(members) + _SPARE_REQUESTS
     return Question(
-        Listing(store, folder, recursive=True, metadata=metadata),
+        Listing(store, folder, recursive=True, metadata=metadata, kind=kind),
         inner=every,
         bounds=lambda: sum(requests.values()) <= most,
     )

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from secretsync_core.key_rules import misnomer
 from secretsync_core.schema.base import NAME_PATTERN, Credential
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.positions import dotted
+from secretsync_core.schema.providers import key_limits_of
 from secretsync_core.schema.room import check_room
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def check_all(candidates: Sequence[Candidate]) -> None:
             _items(found)
             _sources(found, stores)
             _destinations(found, stores)
+            _keys(found, stores)
     check_room(candidates, stores)
 
 
@@ -155,6 +158,26 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
             found.problem(path, f"writePolicy Merge needs to read {name}, which is write-only", hint)
         elif spec.get("driftCheck") is not None and not store.permissions.may_read:
             found.problem(path, f"driftCheck cannot read {name}, which is write-only", hint, warning=True)
+
+
+def _keys(found: Candidate, stores: dict[str, Candidate]) -> None:
+    """Keys that name a secret in another way of the service: an ARN, say, which is no key in any of its stores."""
+    for index, item in enumerate(_plan(found)):
+        parts = item.get("combine")
+        named: list[tuple[Path, Any]] = [(("spec", "plan", index), item)]
+        for at, part in enumerate(parts if isinstance(parts, list) else []):
+            named.append((("spec", "plan", index, "combine", at), part))
+        target = stores.get(str(item.get("source") or _jobs_spec(found).get("source")))
+        if target is None or not isinstance(target.document, StoreDocument):
+            continue
+        limits = key_limits_of(target.document.provider)
+        for path, part in named if limits is not None else ():
+            secret = part.get("secret") if isinstance(part, dict) else None
+            key = secret.get("key") if isinstance(secret, dict) else None
+            if limits is not None and isinstance(key, str) and (fault := misnomer(key, limits)):
+                where: Path = (*path, "secret", "key")
+                message = f"{dotted(where)} is no key of the SecretStore {target.name}"
+                found.problem(where, message, f"{fault[0].upper()}{fault[1:]}.")
 
 
 def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candidate]) -> StoreDocument | None:

@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
+from secretsync_core.schema.encoding import Encoding, Encodings
 from secretsync_core.schema.metadata import MetadataName
 from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
@@ -39,13 +40,6 @@ class Executor(StrEnum):
     KUBERNETES = "Kubernetes"
 
 
-class Encoding(StrEnum):
-    """How bytes are represented where a store holds JSON."""
-
-    UTF_8 = "utf-8"
-    BASE64 = "base64"
-
-
 class SecretSelector(Spec):
     """One secret by its key, all of it or one property, the current version or a pinned one."""
 
@@ -74,6 +68,11 @@ class QuerySelector(Spec):
     path: str = Field(default="", description="The folder to search. Default: the whole store.")
     key: KeyMatch = KeyMatch()
     metadata: dict[str, str] = Field(default_factory=dict, description="Custom metadata that must be equal.")
+    type: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$",
+        description="The type of the Secrets to take, such as kubernetes.io/tls. In Kubernetes only.",
+    )
     recursive: bool = Field(default=False, description="Search the folders below it too.")
 
 
@@ -116,12 +115,14 @@ class KeyTransform(Choice):
 class FieldsTransform(Spec):
     """Picks and renames fields: ``include`` first, then ``exclude``, then ``rename`` (old name: new name).
 
-    ``asText`` makes JSON text of what is not text, for destinations whose fields hold bytes.
+    For destinations whose fields hold bytes, ``dropNull`` leaves out what is null, and ``asText`` makes JSON text of
+    what is not text.
     """
 
     include: tuple[str, ...] | None = Field(default=None, description="The only fields to keep. Default: all.")
     exclude: tuple[str, ...] = Field(default=(), description="Fields to drop.")
     rename: dict[str, str] = Field(default_factory=dict, description="New names of fields, by the old ones.")
+    drop_null: bool = Field(default=False, description="Leave out fields that are null.")
     as_text: bool = Field(default=False, description="Write what is not text as its JSON text.")
 
 
@@ -194,7 +195,11 @@ class PlanItem(Choice):
     value_transform: tuple[ValueTransform, ...] = Field(
         default=(), description="Steps that change the value, in order."
     )
-    encoding: Encoding = Field(default=Encoding.UTF_8, strict=False)
+    encoding: Encodings = Field(
+        default=Encoding.UTF_8,
+        description="How bytes are represented where a store holds JSON: of all fields, or base64 for those that "
+        "{base64: [NAME]} names, and UTF-8 for the others.",
+    )
     split: Literal["fields"] | None = Field(
         default=None, description="Make one destination secret of each field, named ``<key>/<field>``."
     )

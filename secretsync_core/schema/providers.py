@@ -18,6 +18,7 @@ from secretsync_core.schema.positions import shown
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
 
 
@@ -65,6 +66,13 @@ def place_of(name: str, config: BaseModel) -> Place | None:
             return place
         why = "says of the store's place what is none"
     raise ProviderProblem(f"the provider {shown(name)} {why}", "Report it to its maintainers.")
+
+
+def key_limits_of(name: str) -> StoreLimits | None:
+    """The rules for keys that hold for every store of one of our own providers; None where there are none."""
+    point = BUILT_IN.get(name)
+    limits: StoreLimits | None = getattr(point.load(), "keys", None) if point is not None else None
+    return limits
 
 
 def built_in_models() -> dict[str, type[BaseModel]]:

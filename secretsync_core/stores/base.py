@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from secretsync_core.model.capabilities import Ability, StoreFacts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
+    from secretsync_core.errors import SecretSyncError
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.position import Position
@@ -43,6 +45,15 @@ class RequestGate(Protocol):
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request, again if it may be, and give what it gave."""
+        ...
+
+
+@runtime_checkable
+class GivesUp(Protocol):
+    """A gate that can be told that its store refused our credentials for good. Stores need not know of it."""
+
+    def give_up(self, why: SecretSyncError) -> None:
+        """Let no request through any more: each would be refused like this one."""
         ...
 
 
@@ -115,6 +126,14 @@ class Lister(Store, Protocol):
         ...
 
 
+class KindLister(Lister, Protocol):
+    """Lists the secrets of one kind, as ``facts.limits.types`` says of it. It is asked so only where that is wanted."""
+
+    def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        """Like :meth:`Lister.list`, of the secrets whose values have this ``kind``; empty: of all."""
+        ...
+
+
 @runtime_checkable
 class Writer(Store, Protocol):
     """Writes whole secrets."""
@@ -133,6 +152,15 @@ class ConditionalWriter(Writer, Protocol):
 
         Raises Conflict, having written nothing, where it is not.
         """
+        ...
+
+
+@runtime_checkable
+class Recreator(ConditionalWriter, Protocol):
+    """Has to be told that a write is to create a secret: it cannot tell by itself, and marks only what it creates."""
+
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
+        """Like ``write_if``, where ``expected`` is the token of a deleted secret, or of one that had no value yet."""
         ...
 
 
@@ -158,7 +186,8 @@ class Deleter(Store, Protocol):
 class Marker(Store, Protocol):
     """Knows who created a secret, by a mark (see :attr:`StoreContext.mark`) that it carries.
 
-    A secret is marked by ``write``, ``write_if`` and ``create`` themselves where they create it.
+    A secret is marked by ``write``, ``write_if`` and ``create`` themselves where they create it, also in the place of
+    one that was deleted. A store whose ``write_if`` cannot tell that is a :class:`Recreator`.
     """
 
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
@@ -218,6 +247,23 @@ class MetadataWriter(Store, Protocol):
 
 
 @runtime_checkable
+class Foreseer(Store, Protocol):
+    """Knows of a value, before it is written, what would keep it from being written there.
+
+    A plan asks it. What only a write can tell (rights, quotas, policies) it leaves to the write.
+    """
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what writing ``value`` would raise, with the same text, as far as that can be known. Changes nothing.
+
+        ``expected`` is the version token that the write is to replace; ``None`` where it creates the secret, or where
+        the store has no versions. Whether the token is still the current one is not what is asked. May make the reads
+        that the write itself would make, and none for each key beyond them.
+        """
+        ...
+
+
+@runtime_checkable
 class Positioned(Store, Protocol):
     """Knows from the answers that it had so far who answered, and how far that server had got.
 
@@ -227,6 +273,34 @@ class Positioned(Store, Protocol):
 
     async def position(self) -> Position | None:
         """The position so far; None where no answer has told any. Asks the server for nothing."""
+        ...
+
+
+@runtime_checkable
+class ShowsFolders(Store, Protocol):
+    """Knows from a listing of one folder whether there is more below it. Optional: a warning says so."""
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of ``prefix`` without ``recursive`` showed folders in it. Asks for nothing."""
+        ...
+
+
+@runtime_checkable
+class AccessChecker(Store, Protocol):
+    """Knows what it would let us do, without our doing it. Optional: ``health`` and ``plan`` ask, where it is there."""
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Those of ``wanted`` that the store would refuse, and what to grant; empty where it would refuse none.
+
+        Reads no value and changes nothing. Only what the store says for sure is Missing: what it does not tell, because
+        we may not ask, or because it has no such question, is left out. So an empty answer is no promise.
+
+        ``wanted`` has up to 100 accesses, the most telling first, and each goes with an ability that the store has. A
+        store that asks for all of them in one request does so; one that must ask one by one asks for some, such as the
+        first of each act in each folder, in no more than ten requests. Counted by the gate as ``stat``.
+
+        Raises what keeps us from asking at all: StoreUnavailable, or credentials that are refused.
+        """
         ...
 
 

@@ -11,6 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.stores.base import GivesUp
+from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -23,18 +25,20 @@ class Boundary:
     """
 
     # Any: a store is what its class says, and here that is not taken on trust.
-    __slots__ = ("_name", "_store")
+    __slots__ = ("_gate", "_name", "_store")
 
-    def __init__(self, store: Any, name: str) -> None:
+    def __init__(self, store: Any, name: str, gate: object = None) -> None:
+        """``gate``: what its requests go through, to be told where its credentials are refused."""
         self._store = store
         self._name = name
+        self._gate = gate if isinstance(gate, GivesUp) else None
 
     async def call(self, method: str, is_right: Callable[[Any], bool], /, *args: Any) -> Any:
         """Await a method of the store, and give what it gives."""
         try:
             given = await getattr(self._store, method)(*args)
         except BaseException as raised:  # noqa: BLE001  see the module
-            failure = passed_on(raised, self._name)
+            failure = self._passed_on(raised)
         else:
             if is_right(given):
                 return given
@@ -62,7 +66,7 @@ class Boundary:
                     said = None
                     return
                 except BaseException as raised:  # noqa: BLE001  see the module
-                    failure = passed_on(raised, self._name)
+                    failure = self._passed_on(raised)
                 else:
                     if is_right(found):
                         yield found
@@ -85,6 +89,12 @@ class Boundary:
         # What it listed is listed, and who left it does not wait for more.
         if not isinstance(failure, SecretSyncError):
             raise failure
+
+    def _passed_on(self, raised: BaseException) -> BaseException:
+        failure = passed_on(raised, self._name)
+        if self._gate is not None and isinstance(failure, CredentialsRefused):
+            self._gate.give_up(failure)
+        return failure
 
     def _misfit(self, method: str) -> StoreError:
         error = StoreError(f"store {self._name} gave something else than {method} is to give", store=self._name)

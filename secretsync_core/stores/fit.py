@@ -14,6 +14,7 @@ from secretsync_core.errors import InvalidSecret
 from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.key_rules import key_fault, whole
 from secretsync_core.model.capabilities import Shape
+from secretsync_core.model.field_names import listed
 
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreFacts, StoreLimits
@@ -123,11 +124,18 @@ def _fields(fields: dict[str, FieldValue], facts: StoreFacts) -> tuple[str, str]
         return f"{len(fields)} fields, and {limits.max_fields} fit", "leave fields out by a valueTransform"
     if not fields and not limits.empty:
         return "it has no fields", "leave it out, or give it a field"
-    if not all(_is_kept(field, exact_numbers=limits.exact_numbers) for field in fields.values()):
-        return "a number in it would be changed", "make that number a text: valueTransform: [{fields: {asText: true}}]"
-    if limits.field_pattern is not None and not all(whole(limits.field_pattern, name) for name in fields):
-        rule = limits.field_rule or "its characters are not allowed there"
-        return f"the name of a field does not fit: {rule}", "rename it by valueTransform: [{fields: {rename: ...}}]"
+    changed = [name for name, field in fields.items() if not _is_kept(field, exact_numbers=limits.exact_numbers)]
+    if changed:
+        return (
+            f"a number in it would be changed: {listed(changed)}",
+            "make that number a text: valueTransform: [{fields: {asText: true}}]",
+        )
+    if limits.field_pattern is not None:
+        unfit = [name for name in fields if not whole(limits.field_pattern, name)]
+        if unfit:
+            rule = limits.field_rule or "its characters are not allowed there"
+            hint = "rename it by valueTransform: [{fields: {rename: ...}}]"
+            return f"the name of a field does not fit, that of {listed(unfit)}: {rule}", hint
     size = sum(len(field) for field in fields.values() if isinstance(field, bytes))
     if limits.max_bytes is not None and size > limits.max_bytes:
         return _too_large(size, limits.max_bytes)

@@ -7,21 +7,30 @@ or gives passes the :mod:`~secretsync_core.stores.boundary` on its way out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
+from secretsync_core.model.access import Access, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.base import Positioned, Store, abilities_of
+from secretsync_core.stores.base import (
+    AccessChecker,
+    Foreseer,
+    Positioned,
+    Recreator,
+    ShowsFolders,
+    Store,
+    abilities_of,
+)
 from secretsync_core.stores.boundary import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
     from secretsync_core.model.metadata import Described
 
@@ -60,8 +69,9 @@ class _Reads(_Handle):
 class _Lists(_Handle):
     __slots__ = ()
 
-    def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata)
+    def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        more = {"kind": kind} if kind else {}  # which not every store knows
+        return self._boundary.each("list", _is_found, prefix, recursive=recursive, metadata=metadata, **more)
 
 
 class _Writes(_Handle):
@@ -132,12 +142,45 @@ class _SetsMetadata(_Handle):
         return token
 
 
+class _Foresees(_Handle):
+    __slots__ = ()
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        await self._boundary.call("check_write", _is_anything, key, value, expected)
+
+
 class _HasPosition(_Handle):
     __slots__ = ()
 
     async def position(self) -> Position | None:
         found: Position | None = await self._boundary.call("position", _is_position)
         return found
+
+
+class _ShowsFolders(_Handle):
+    __slots__ = ()
+
+    async def shows_folders(self, prefix: str) -> bool:
+        shown: bool = await self._boundary.call("shows_folders", _is_flag, prefix)
+        return shown
+
+
+class _ChecksAccess(_Handle):
+    __slots__ = ()
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        # What nobody asked for is not to decide about anything.
+        asked = frozenset(wanted)
+        found: Sequence[Missing] = await self._boundary.call("check_access", _is_missing_of(asked), wanted)
+        return found
+
+
+class _Recreates(_Handle):
+    __slots__ = ()
+
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
+        token: str | None = await self._boundary.call("recreate", _is_token, key, value, expected)
+        return token
 
 
 _MIXINS: dict[Ability, type[_Handle]] = {
@@ -155,18 +198,18 @@ _MIXINS: dict[Ability, type[_Handle]] = {
 
 
 @cache
-def _handle_class(abilities: frozenset[Ability], *, positioned: bool) -> type[_Handle]:
+def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]) -> type[_Handle]:
     """The class with exactly these abilities: a real class, because protocols are checked against the class."""
-    bases = tuple(_MIXINS[ability] for ability in Ability if ability in abilities)
-    bases = (*bases, _HasPosition) if positioned else bases or (_Handle,)
-    return type("StoreHandle", bases, {"__slots__": ()})
+    bases = (*(_MIXINS[ability] for ability in Ability if ability in abilities), *more)
+    return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
-def hand_out(store: object, name: str, permissions: Permissions) -> Store:
+def hand_out(store: object, name: str, permissions: Permissions, gate: object = None) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat, list and describe; the writing half is write, write_if, create and delete. Marks
-    are read and written, and what is brought back or has its metadata set is looked at first: these need both. Raises
+    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete and
+    check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first: these
+    need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials. Raises
     StoreError for what is no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
@@ -184,12 +227,18 @@ def hand_out(store: object, name: str, permissions: Permissions) -> Store:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE, Ability.SET_METADATA}
-    positioned = isinstance(store, Positioned)
-    return _handle_class(abilities & allowed, positioned=positioned)(Boundary(store, name), facts)
+    optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
+    if permissions.may_write:
+        optional += [(Foreseer, _Foresees), (Recreator, _Recreates)]
+    if permissions.may_read:
+        optional.append((ShowsFolders, _ShowsFolders))
+    more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
+    return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
 
 def _is_secret(given: object) -> bool:
-    return isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    told = isinstance(given, Secret) and _is(given.value, SecretValue) and _is_token(given.version)
+    return told and isinstance(given, Secret) and _is(given.value.kind, str)
 
 
 def _is_found(given: object) -> bool:
@@ -221,6 +270,20 @@ def _is_position(given: object) -> bool:
     numbers = (given.lowest, given.highest)
     told = _is(given.server, str) and (not given.server or is_token(given.server))
     return told and all(number is None or _is(number, int) for number in numbers)
+
+
+def _is_missing_of(asked: frozenset[Access]) -> Callable[[object], bool]:
+    def is_missing(given: object) -> bool:
+        return isinstance(given, Sequence) and all(
+            isinstance(each, Missing) and each.access in asked and _is(each.grant, str) and each.grant.isprintable()
+            for each in given
+        )
+
+    return is_missing
+
+
+def _is_flag(given: object) -> bool:
+    return isinstance(given, bool)
 
 
 def _is_mapping(given: object) -> bool:

@@ -48,15 +48,16 @@ LIMITS = StoreLimits(
     key_rule="names separated by single slashes, none of them '.' or '..', without NUL",
     pins=r"^[1-9][0-9]*$",
     custom_metadata=True,
+    types=True,
 )
 
 
 @dataclass(slots=True)
 class _Stored:
-    """One secret: its newest versions, oldest first, each with its payload."""
+    """One secret: its newest versions, oldest first, each with its payload and its kind."""
 
     count: int = 0
-    versions: deque[tuple[str, dict[str, FieldValue] | bytes]] = field(
+    versions: deque[tuple[str, dict[str, FieldValue] | bytes, str]] = field(
         default_factory=lambda: deque(maxlen=KEPT_VERSIONS)
     )
     deleted: bool = False
@@ -137,6 +138,7 @@ class MemoryStore:
                 {Slot(Kind.CUSTOM, name): text for name, text in (custom or {}).items()},
                 at_creation=False,
             ),
+            kinds=True,
         )
         self._closed = False
 
@@ -160,8 +162,8 @@ class MemoryStore:
         for entry in found:
             yield entry
 
-    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        """Yield the secrets of a folder, in the order of their keys."""
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        """Yield the secrets of a folder, all or those of one ``kind``, in the order of their keys."""
         check_folder(prefix, self._name)
 
         def look() -> tuple[Entry, ...]:
@@ -169,10 +171,16 @@ class MemoryStore:
                 self._entry(key, metadata)
                 for key in sorted(self._data.secrets)
                 if key.startswith(prefix) and (recursive or "/" not in key[len(prefix) :])
+                if not kind or self._data.secrets[key].versions[-1][2] == kind
             )
 
         for entry in await self._run("list", look):
             yield entry
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether there is a secret in a folder below this one."""
+        with self._data.lock:
+            return any(key.startswith(prefix) and "/" in key[len(prefix) :] for key in self._data.secrets)
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace the secret; gives the new version token."""
@@ -204,6 +212,11 @@ class MemoryStore:
             return self._write(key, value)
 
         return await self._run("write", attempt)
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being written there, whatever stands there."""
+        self._check_key(key)
+        check_fits(value, self._facts, key)
 
     async def delete(self, key: str) -> None:
         """Delete the secret: its entry stays, and its older versions can still be pinned."""
@@ -298,11 +311,11 @@ class MemoryStore:
         if version is None or version == display_version(stored.token):
             if stored.deleted:
                 raise SecretNotFound(f"{key} is deleted", store=self._name, key=key)
-            token, payload = stored.versions[-1]
-            return Secret(SecretValue(self._copied(payload)), token)
-        for token, payload in stored.versions:
+            token, payload, kind = stored.versions[-1]
+            return Secret(SecretValue(self._copied(payload), kind), token)
+        for token, payload, kind in stored.versions:
             if display_version(token) == version:
-                return Secret(SecretValue(self._copied(payload)), token)
+                return Secret(SecretValue(self._copied(payload), kind), token)
         raise SecretNotFound(f"{key} has no version {version}", store=self._name, key=key)
 
     def _write(self, key: str, value: SecretValue) -> str:
@@ -317,7 +330,7 @@ class MemoryStore:
         stored.count += 1
         stored.deleted = False
         # The nonce keeps tokens apart from those of another process, or of a purged secret, with the same number.
-        stored.versions.append((f"{stored.count}@{secrets.token_hex(8)}", payload))
+        stored.versions.append((f"{stored.count}@{secrets.token_hex(8)}", payload, value.kind))
         return stored.token
 
     def _copied(self, payload: dict[str, FieldValue] | bytes) -> dict[str, FieldValue] | bytes:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.stores.base import Store, StoreContext
 
@@ -46,6 +47,7 @@ class Provider:
         needs: the modules of that SDK.
         place: tells where a store is by its document; None where no document can. A third party's provider may have a
             function of this name too.
+        keys: the rules for keys, as far as they hold for every configuration; None where a document tells none.
     """
 
     config: type[BaseModel]
@@ -54,3 +56,4 @@ class Provider:
     extra: str = ""
     needs: tuple[str, ...] = ()
     place: Placing | None = None
+    keys: StoreLimits | None = None

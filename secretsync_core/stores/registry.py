@@ -68,7 +68,8 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     """
     provider = _find(document.provider, document.name)
     try:
-        return hand_out(await provider.open(document.config, context), document.name, document.permissions)
+        opened = await provider.open(document.config, context)
+        return hand_out(opened, document.name, document.permissions, context.gate)
     except ModuleNotFoundError as error:
         failure: BaseException = _needs(document.provider, error.name or "a package", provider, document.name)
     except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary

@@ -25,7 +25,7 @@ import inspect
 import logging
 import os
 import traceback
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import pytest
 import re2
@@ -40,22 +40,27 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
 from secretsync_core.model.metadata import Slot
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
-from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
     Describer,
+    Foreseer,
     Lister,
     Marker,
     MetadataWriter,
     Positioned,
     Reader,
+    Recreator,
+    ShowsFolders,
     Store,
     StoreContext,
     Undeleter,
@@ -87,6 +92,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from secretsync_core.secret import JsonValue
+    from secretsync_core.stores.base import KindLister
 
     Seed: TypeAlias = Callable[[str, SecretValue], Awaitable[object]]
     Reopen: TypeAlias = Callable[[], Awaitable[Store]]
@@ -94,6 +100,8 @@ if TYPE_CHECKING:
 
 MARK = "under-test.0123456789abcdef"
 """The mark that the fixture ``marked`` is to open its store with."""
+
+OTHER = "of another shape"
 
 LARGEST = 8 * 1024 * 1024
 """Limits up to this many bytes are tested by writing that much."""
@@ -166,6 +174,35 @@ def _piece(store: Store, name: str) -> Slot:
     return (
         pytest.fail("facts.metadata.rules is empty, and the store sets metadata") if kind is None else Slot(kind, name)
     )
+
+
+def _checker(store: Store) -> AccessChecker:
+    return store if isinstance(store, AccessChecker) else pytest.skip("the store does not say what it would permit")
+
+
+def _foreseer(store: Store) -> Foreseer:
+    return store if isinstance(store, Foreseer) else pytest.skip("the store foretells nothing")
+
+
+_LOOKS = frozenset({"read", "read-many", "stat", "list", "tags", "login"})
+
+
+async def _token(store: Store, key: str) -> str | None:
+    """The version token of a secret that is there; None also where the store has none."""
+    seen = [each async for each in store.stat([key])] if isinstance(store, Reader) else []
+    return next((each.version for each in seen if isinstance(each, Entry) and not each.deleted), None)
+
+
+async def _raised(call: Awaitable[object]) -> SecretSyncError | None:
+    try:
+        await call
+    except SecretSyncError as error:
+        return error
+    return None
+
+
+def _text(error: SecretSyncError | None) -> tuple[str, str, str] | None:
+    return None if error is None else (error.code, error.message, error.hint)
 
 
 def _at(store: Store) -> Layout:
@@ -284,6 +321,14 @@ class StoreConformance:
     @pytest.fixture
     def marked(self) -> Store | None:
         """Another handle on the data of ``store``, opened with ``marked_context``; ``None``: there are no marks."""
+        return None
+
+    @pytest.fixture
+    def read_only(self) -> Store | None:
+        """Another handle on the data of ``store``, whose credentials may list, look and read, and no more.
+
+        For stores with ``check_access``. ``None``: such credentials are not to be had.
+        """
         return None
 
     @pytest.fixture
@@ -434,6 +479,38 @@ class StoreConformance:
         await _assert_holds(store, key, value)
         return True
 
+    @pytest.mark.parametrize("kind", [TEXT, BINARY, "example.com/kind"])
+    async def test_a_kind_is_kept_where_the_facts_say_so(self, store: Store, kind: str) -> None:
+        """With ``facts.kinds`` a secret has the kind that it was written with, also after an update.
+
+        Text is written, which bytes may be too.
+        """
+        shape = store.facts.shape
+        if (shape is Shape.BLOB) is (kind not in (TEXT, BINARY)):
+            pytest.skip("a kind of another shape")
+        key, writer, reader = _at(store)("kind"), _writer(store), _reader(store)
+        for number in range(2):
+            await writer.write(key, SecretValue(sample(shape, number).reveal(), kind))
+            found = (await reader.read(key)).value.kind
+            assert found == kind or not store.facts.kinds
+
+    async def test_a_listing_of_one_kind_has_no_others(self, store: Store) -> None:
+        """With ``facts.limits.types`` a listing can be asked for one kind, and shows all of it and nothing else."""
+        if not store.facts.limits.types:
+            pytest.skip("no query selects by kind there")
+        lister, at = cast("KindLister", _lister(store)), _at(store)
+        kinds = (TEXT, BINARY) if store.facts.shape is Shape.BLOB else ("example.com/kind", "example.com/kinds")
+        for number, kind in enumerate(kinds):
+            await _writer(store).write(at(f"of-{number}"), SecretValue(sample(store.facts.shape).reveal(), kind))
+        await _writer(store).write(at("of-none"), sample(store.facts.shape))
+        for number, kind in enumerate(kinds):
+            entries, gaps = await _drain(lister.list("", recursive=True, metadata=False, kind=kind))
+            assert [entry.key for entry in entries] == [at(f"of-{number}")]
+            assert not gaps
+        entries, gaps = await _drain(lister.list("", recursive=True, metadata=False, kind="example.com/no"))
+        assert not entries
+        assert not gaps
+
     async def test_the_other_shape_is_refused(self, store: Store) -> None:
         """Fields for a blob store, or a blob for a fields store, raise InvalidSecret and write nothing."""
         writer, at = _writer(store), _at(store)
@@ -444,6 +521,33 @@ class StoreConformance:
             if isinstance(store, ConditionalWriter):
                 with pytest.raises(InvalidSecret):
                     await store.write_if(key, sample(other_shape(store.facts.shape)), before)
+        await _assert_holds(store, at("known"), sample(store.facts.shape))
+        assert not await _live(store, at("new"))
+
+    async def test_what_it_would_refuse_is_foretold(self, store: Store) -> None:
+        """``check_write`` raises what a write raises, with its text, and nothing for what a write takes.
+
+        It may leave to the write what only the server knows, but not that a value has another shape.
+        """
+        foreseer, writer, at = _foreseer(store), _writer(store), _at(store)
+        values = {**samples_of(store.facts.shape), OTHER: sample(other_shape(store.facts.shape))}
+        await writer.write(at("known"), sample(store.facts.shape))
+        for number, (name, value) in enumerate(values.items()):
+            for key in map(at, (f"new-{number}", "known")):
+                foretold = await _raised(foreseer.check_write(key, value, await _token(store, key)))
+                told = await _raised(writer.write(key, value))
+                if foretold is not None or name == OTHER:
+                    assert _text(foretold) == _text(told), f"{name}: {foretold!r}, and then {told!r}"
+
+    async def test_to_foretell_changes_nothing(self, store: Store, gate: CountingGate) -> None:
+        """``check_write`` writes nothing, deletes nothing, and makes no secret of what is absent."""
+        foreseer, writer, at = _foreseer(store), _writer(store), _at(store)
+        await writer.write(at("known"), sample(store.facts.shape))
+        before = dict(gate.counts)
+        for key in map(at, ("new", "known")):
+            await foreseer.check_write(key, sample(store.facts.shape, 1), await _token(store, key))
+        changed = {kind for kind, count in gate.counts.items() if count != before.get(kind, 0)}
+        assert not changed - _LOOKS, "it makes more than looks"
         await _assert_holds(store, at("known"), sample(store.facts.shape))
         assert not await _live(store, at("new"))
 
@@ -610,6 +714,18 @@ class StoreConformance:
                 await _assert_holds(store, key, sample(store.facts.shape, number))
         if isinstance(store, Lister):
             assert await _keys(store) == expected
+
+    async def test_folders_are_shown_by_a_listing(self, store: Store, seed: Seed) -> None:
+        """A store that tells of folders does so after a listing of just their folder, and of no other."""
+        if not isinstance(store, ShowsFolders):
+            pytest.skip("the store does not tell of folders")
+        at = _at(store)
+        if 3 not in at.depths:
+            pytest.skip("the store has no folders in folders")
+        await seed(at("a/b/c"), sample(store.facts.shape))
+        for prefix, shows in (("a/", True), ("a/b/", False), ("none/", False)):
+            await _list(store, prefix, recursive=False)
+            assert await store.shows_folders(prefix) is shows
 
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
         """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""
@@ -850,6 +966,29 @@ class StoreConformance:
         assert await marker.marks([first]) == {first: MARK}
         assert await marker.marks([]) == {}
 
+    async def test_what_it_creates_in_place_of_a_deleted_secret_carries_the_mark(
+        self, store: Store, marked: Store | None
+    ) -> None:
+        """Whatever a key has been through: what is created there is marked, by every way of writing."""
+        _marker(store)
+        again = marked if marked is not None else pytest.fail("give a fixture named 'marked'")
+        marker, writer, shape = _marker(again), _writer(again), store.facts.shape
+        first, second = map(_at(store), ("by-write", "by-recreate"))
+        for key in (first, second):
+            await _writer(store).write(key, sample(shape))
+            await _deleter(store).delete(key)
+        await writer.write(first, sample(shape, 1))
+        keys = [first]
+        if isinstance(again, ConditionalWriter):
+            entries = [entry async for entry in _reader(again).stat([second]) if isinstance(entry, Entry)]
+            expected = entries[0].version if entries else None
+            if isinstance(again, Recreator) and expected is not None:
+                await again.recreate(second, sample(shape, 1), expected)
+            else:
+                await again.write_if(second, sample(shape, 1), expected)
+            keys.append(second)
+        assert await marker.marks(keys) == dict.fromkeys(keys, MARK)
+
     async def test_what_others_created_is_marked_only_on_demand(self, store: Store, marked: Store | None) -> None:
         """A secret that came without a mark is not marked by a write, only by mark(), which refuses what is absent."""
         _marker(store)
@@ -907,6 +1046,51 @@ class StoreConformance:
         with contextlib.suppress(Conflict):
             assert await writer.set_metadata(key, {_piece(store, "team"): "one"}, seen) == seen
         await _assert_holds(store, key, sample(shape, 1))
+
+    # -- what it would permit
+
+    async def test_what_it_permits_is_not_missing(self, store: Store, seed: Seed, gate: CountingGate) -> None:
+        """Asked for all that it can do, a store that permits it misses nothing; it changes nothing and asks little."""
+        checker, at = _checker(store), _at(store)
+        await seed(at("a/b"), sample(store.facts.shape))
+        before = await _stat(store, [at("a/b"), at("new")]) if isinstance(store, Reader) else {}
+        asked = gate.total
+        assert list(await checker.check_access(_accesses(store))) == []
+        assert gate.total - asked <= 10, "check_access makes more than ten requests"
+        assert list(await checker.check_access([])) == []
+        if isinstance(store, Reader):
+            assert await _stat(store, [at("a/b"), at("new")]) == before
+            await _assert_holds(store, at("a/b"), sample(store.facts.shape))
+
+    async def test_what_it_would_refuse_is_missing(self, store: Store, seed: Seed, read_only: Store | None) -> None:
+        """What it says to be missing it refuses, and says what to grant; what it permits is not missing."""
+        _checker(store)
+        if read_only is None:
+            pytest.skip("the subclass gives no fixture 'read_only'")
+        checker, key = _checker(read_only), _at(store)("a/b")
+        await seed(key, sample(store.facts.shape))
+        wanted = _accesses(read_only)
+        missing = list(await checker.check_access(wanted))
+        assert all(type(each) is Missing for each in missing)
+        assert {each.access for each in missing} <= set(wanted)
+        assert all(each.grant and each.grant.isprintable() for each in missing), "it does not say what to grant"
+        acts = {each.access.act for each in missing}
+        assert acts == {each.act for each in wanted} - {Act.LIST, Act.LOOK, Act.READ}
+        with pytest.raises(AccessDenied):
+            await _writer(read_only).write(key, sample(store.facts.shape, 1))
+        if isinstance(read_only, Deleter):
+            with pytest.raises(AccessDenied):
+                await read_only.delete(key)
+        if isinstance(store, Reader):
+            await _assert_holds(store, key, sample(store.facts.shape))
+
+    async def test_a_store_that_cannot_be_asked_says_so(self, store: Store, gate: CountingGate) -> None:
+        """Where it cannot be reached, check_access raises: nothing missing would say that all is well."""
+        checker = _checker(store)
+        gate.close(StoreUnavailable("down"))
+        with pytest.raises(StoreUnavailable):
+            await checker.check_access(_accesses(store))
+        gate.reopen()
 
     # -- deleting
 
@@ -1210,6 +1394,21 @@ def _of_fields(shape: Shape, count: int) -> SecretValue:
 async def _none_or_written(writer: Writer, key: str) -> str | None:
     """Write the key named ``known``, and leave others absent."""
     return await writer.write(key, sample(writer.facts.shape)) if key.endswith("known") else None
+
+
+def _accesses(store: Store) -> list[Access]:
+    """Everything that a store with these abilities can be asked for."""
+    key, new, wanted = _at(store)("a/b"), _at(store)("new"), list[Access]()
+    folder = f"{key.rpartition('/')[0]}/" if "/" in key else ""
+    if isinstance(store, Lister):
+        wanted += [Access(Act.LIST, folder), Access(Act.LOOK, folder)]
+    if isinstance(store, Reader):
+        wanted += [Access(Act.LOOK, key), Access(Act.READ, key)]
+    if isinstance(store, Writer):
+        wanted += [Access(Act.UPDATE, key), Access(Act.CREATE, new)]
+    if isinstance(store, Deleter):
+        wanted.append(Access(Act.DELETE, key))
+    return wanted
 
 
 def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.base import abilities_of
+from secretsync_core.stores.base import Foreseer, GivesUp, abilities_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
+    from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.metadata import Described
@@ -168,6 +169,11 @@ class FaultyGate:
 
         return await self._gate(kind, struck)
 
+    def give_up(self, why: SecretSyncError) -> None:
+        """Hand on that the store refuses our credentials."""
+        if isinstance(self._gate, GivesUp):
+            self._gate.give_up(why)
+
 
 class _Faulty:
     # Any: which protocols the store implements is settled once, in faulty(), by which mixins are put together.
@@ -214,10 +220,11 @@ class _Reads(_Faulty):
 
 
 class _Lists(_Faulty):
-    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool, **kind: str) -> AsyncIterator[Entry | Gap]:
         self._faults.note("list", prefix)
         await self._faults.strike("list", prefix)
-        async for each in self._found("list", self._store.list(prefix, recursive=recursive, metadata=metadata)):
+        said = self._store.list(prefix, recursive=recursive, metadata=metadata, **kind)
+        async for each in self._found("list", said):
             yield each
         await self._faults.strike("list", prefix, after=True)
 
@@ -274,6 +281,11 @@ async def _nothing() -> None:
     pass
 
 
+class _Foresees(_Faulty):
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        await self._around("check_write", key, lambda: self._store.check_write(key, value, expected))
+
+
 _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -289,10 +301,11 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
 
 
 @cache
-def _faulty_class(abilities: frozenset[Ability]) -> type[_Faulty]:
-    return type("FaultyStore", tuple(_MIXINS[ability] for ability in Ability if ability in abilities), {})
+def _faulty_class(abilities: frozenset[Ability], *others: type[_Faulty]) -> type[_Faulty]:
+    return type("FaultyStore", (*(_MIXINS[ability] for ability in Ability if ability in abilities), *others), {})
 
 
 def faulty(store: Store, faults: Faults) -> Store:
     """Wrap a store with faults; the wrapper can do exactly what the store can."""
-    return _faulty_class(abilities_of(store))(store, faults)
+    others = [_Foresees] if isinstance(store, Foreseer) else []
+    return _faulty_class(abilities_of(store), *others)(store, faults)

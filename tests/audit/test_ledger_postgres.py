@@ -11,6 +11,7 @@ import pytest
 from audit.lab import SEAL_KEY, done
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.postgres import PostgresDatabase
+from secretsync_core.audit.postgres_words import meaning_of_words
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerError
 
@@ -106,6 +107,52 @@ def test_a_database_that_is_not_there(postgres: Callable[[str], str]) -> None:
     with pytest.raises(LedgerError, match="does not exist") as caught:
         Ledger.open(postgres("nowhere"), seal_key=SEAL_KEY)
     assert "create the database" in caught.value.hint
+
+
+def test_a_role_that_has_all_its_connections_is_told_to_get_more(
+    postgres: Callable[[str], str], postgres_url: str
+) -> None:
+    """A server that has no connection left for us is not told as one that refuses our password."""
+    name = f"app{postgres_url.rpartition('/')[2][-8:]}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 0")
+        try:
+            with pytest.raises(LedgerError, match="has too many connections of its role") as caught:
+                PostgresDatabase(postgres_url.replace("//postgres@", f"//{name}@"), read_only=True)
+        finally:
+            server.execute(f"DROP ROLE {name}")
+    assert "CONNECTION LIMIT" in caught.value.hint
+    assert "password" not in caught.value.hint
+
+
+AT = 'connection to server at "role-db.example.com" (10.0.0.1), port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        (f"{AT}FATAL:  sorry, too many clients already", "has too many connections"),
+        (
+            f"{AT}FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+            "has too many connections",
+        ),
+        (f'{AT}FATAL:  too many connections for role "app"', "has too many connections of its role"),
+        (f'{AT}FATAL:  too many connections for database "password"', "has too many connections to its database"),
+        (f"{AT}FATAL:  no more connections allowed (max_client_conn)", "has too many connections at its pooler"),
+        (f'{AT}FATAL:  password authentication failed for user "too many"', "refuses the login"),
+        (f'{AT}FATAL:  role "does not exist" does not exist', "refuses the login"),
+        (f'{AT}FATAL:  database "role" does not exist', "does not exist"),
+        (f"{AT}FATAL:  the database system is not yet accepting connections", "is stopping or starting"),
+        (f'{AT}FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "a"', "does not let us in from here"),
+        (f"{AT}fe_sendauth: no password supplied", "refuses the login without a password"),
+        (f'{AT}root certificate file "/x" does not exist', "cannot be reached by TLS as sslmode asks for it"),
+        (f"{AT}Connection refused", None),
+    ],
+)
+def test_what_a_failed_connection_says_is_told_by_whole_phrases(said: str, what: str | None) -> None:
+    """The names of roles, databases and hosts in a text are not taken for what it says."""
+    meaning = meaning_of_words(said)
+    assert (meaning.what if meaning else None) == what
 
 
 def test_it_lives_beside_other_tables(postgres_url: str) -> None:

@@ -81,10 +81,10 @@ async def test_a_plain_write_brings_the_tags_after_it(
     """The service takes no tags with an overwriting write: what that has created is tagged by a request of its own."""
     store = await parameter_store(mark="job.1", tags={"team": "a"})
     await store.write("a", TEXT)
-    assert gate.counts == {"write": 1, "tag": 1, "stat": 1}
+    assert gate.counts == {"write": 1, "tag": 1, "stat": 2}  # what there is, and the version that it was given
     assert tags(region, "a") == {"team": "a", MARK_KEY: "job.1"}
     await store.write("a", OTHER)
-    assert gate.counts == {"write": 2, "tag": 1, "stat": 2}
+    assert gate.counts == {"write": 2, "tag": 1, "stat": 4}
 
 
 async def test_strings_where_the_document_says_so(parameter_store: OpenStore, region: Region) -> None:
@@ -119,12 +119,11 @@ async def test_a_value_fits_to_the_byte(parameter_store: OpenStore, tier: str, l
 
 
 async def test_an_advanced_parameter_stays_one(parameter_store: OpenStore, region: Region) -> None:
-    """A Standard write on it is refused with what to do; IntelligentTiering keeps it as it is."""
+    """A write keeps its tier, whatever the document says for new ones: the service knows no way back from it."""
     fill(region, "a", Type="SecureString", Tier="Advanced")
     store = await parameter_store()
-    with pytest.raises(InvalidSecret, match="Advanced") as caught:
-        await store.write("a", TEXT)
-    assert "IntelligentTiering" in caught.value.hint
+    await store.write("a", TEXT)
+    assert about(region, "a")["Tier"] == "Advanced"
 
 
 @pytest.mark.parametrize("blob", [b"", b"\xff", b"{{ssm:other}}", b"a {{ x }}\nb"])
@@ -169,7 +168,7 @@ async def test_a_version_is_a_number_and_a_time(parameter_store: OpenStore, gate
     again = await store.create("a", TEXT)
     assert again.startswith("1@")
     assert again != first
-    assert gate.counts == {"write": 3, "stat": 3, "delete": 1}
+    assert gate.counts == {"write": 3, "stat": 4, "delete": 1}
 
 
 async def test_times_are_asked_for_together(parameter_store: OpenStore, gate: CountingGate) -> None:
@@ -346,7 +345,7 @@ async def test_a_listing_that_does_not_pay_is_given_up(
 async def test_without_the_right_to_describe(
     parameter_store: OpenStore, region: Region, burst: Microburst, gate: CountingGate
 ) -> None:
-    """stat makes do with GetParameters, undecrypted; what that may not see is a Gap. A listing says what it needs."""
+    """stat makes do with GetParameters, undecrypted, and what that may not see is a Gap."""
     keys = [f"k{number:02}" for number in range(60)]
     fill(region, *keys)
     store = await parameter_store(endpointUrl=burst.address)
@@ -359,9 +358,48 @@ async def test_without_the_right_to_describe(
     assert sorted(each.key for each in found if isinstance(each, Entry)) == [key for key in keys if key != "k33"]
     assert [each.prefix for each in found if isinstance(each, Gap)] == ["k33"]
     assert gate.counts == {"list": 1, "stat": 6 + 10}
+
+
+async def test_a_listing_without_the_right_to_describe(
+    parameter_store: OpenStore, region: Region, burst: Microburst, gate: CountingGate
+) -> None:
+    """Folders are listed by their paths then, undecrypted, ten parameters a request, with the same versions."""
+    fill(region, *(f"/p/k{number:02}" for number in range(12)), *(f"/p/f/k{number}" for number in range(9)), "/q/x")
+    store = await parameter_store(path="/p", endpointUrl=burst.address)
+    known = {each.key: each async for each in store.list("", recursive=True, metadata=False)}
+    burst.rules(
+        {"operation": "DescribeParameters", "error": DENIED},
+        {"operation": "GetParametersByPath", "body": "WithDecryption", "error": {"code": "InternalServerError"}},
+    )
+    gate.counts.clear()
+    assert {each.key: each async for each in store.list("", recursive=True, metadata=False)} == known
+    assert gate.counts == {"list": 1 + 3}
+    assert [each.key async for each in store.list("f/", recursive=False, metadata=False)] == sorted(
+        key for key in known if key.startswith("f/")
+    )
+    assert {each.key async for each in store.list("", recursive=False, metadata=False)} == {
+        key for key in known if "/" not in key
+    }
+    assert gate.counts == {"list": 1 + 3 + 1 + 2}
+    assert burst.fired("DescribeParameters") == 1
+
+
+async def test_a_listing_that_is_denied_in_both_ways(parameter_store: OpenStore, burst: Microburst) -> None:
+    """Then it says what either way needs; it is never taken for an empty folder."""
+    store = await parameter_store(path="/p", endpointUrl=burst.address)
+    burst.rules({"error": DENIED})
     with pytest.raises(AccessDenied) as caught:
         await listed(store)
-    assert "ssm:DescribeParameters" in caught.value.hint
+    assert "ssm:GetParametersByPath on the path, or ssm:DescribeParameters on *" in caught.value.hint
+
+
+async def test_what_aws_publishes(parameter_store: OpenStore, burst: Microburst, gate: CountingGate) -> None:
+    """Public parameters, which DescribeParameters does not show, are listed by their path at once."""
+    store = await parameter_store(path="/aws/service/canonical", endpointUrl=burst.address)
+    burst.rules({"operation": "DescribeParameters", "error": {"code": "ValidationException"}})
+    assert await listed(store) == []
+    assert [each async for each in store.stat(["a"])] == []
+    assert gate.counts == {"list": 1, "stat": 1}
 
 
 async def test_a_page_that_fails_is_never_the_end(

@@ -44,6 +44,71 @@ def described(name: str = "/a/b", version: int = 1, when: datetime = WHEN) -> di
     return {"Name": name, "Type": "SecureString", "Version": version, "LastModifiedDate": when, "Tier": "Standard"}
 
 
+def sees(stubber: Stubber, *parameters: dict[str, Any]) -> None:
+    """Answer the look at what an update would overwrite."""
+    stubber.add_response("describe_parameters", {"Parameters": list(parameters)})
+
+
+TEAM_KEY = "arn:aws:kms:eu-central-1:123456789012:key/team"
+PATTERN = "^[a-z]+$"
+
+
+@pytest.mark.parametrize(
+    ("there", "sent"),
+    [
+        ({"KeyId": TEAM_KEY}, {"KeyId": TEAM_KEY}),
+        ({"KeyId": "alias/aws/ssm"}, {"KeyId": "alias/aws/ssm"}),
+        ({"Tier": "Advanced"}, {"Tier": "Advanced"}),
+        ({"Tier": "Intelligent-Tiering"}, {"Tier": "Intelligent-Tiering"}),
+        ({"AllowedPattern": PATTERN}, {"AllowedPattern": PATTERN}),
+        ({"DataType": "text"}, {}),
+        ({"Type": "String", "DataType": "aws:ec2:image"}, {"DataType": "aws:ec2:image"}),
+    ],
+)
+async def test_an_update_says_again_what_the_parameter_has(
+    stubbed_parameters: Stubbed, there: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    """The service takes what a write leaves out for the account's default: it would encrypt by another key."""
+    store, stubber = stubbed_parameters
+    sees(stubber, {**described(version=4), **there})
+    stubber.add_response("put_parameter", {"Version": 5}, {**PUT, **sent, "Overwrite": True})
+    stubber.add_response("get_parameters", {"Parameters": [parameter(version=5)]})
+    assert (await store.write("a/b", TEXT)).startswith("5@")
+    stubber.assert_no_pending_responses()
+
+
+async def test_the_documents_key_goes_before_the_one_that_is_there(parameter_store: OpenStore) -> None:
+    """kmsKeyId says by which key everything is encrypted that is written."""
+    from botocore.stub import Stubber
+
+    store = await parameter_store(endpointUrl="http://127.0.0.1:9", taggingEndpointUrl=None, kmsKeyId="alias/mine")
+    identity = await store._account.identity()
+    with Stubber(identity.client("ssm", "http://127.0.0.1:9")) as stubber:
+        sees(stubber, {**described(version=4), "KeyId": TEAM_KEY})
+        stubber.add_response("put_parameter", {"Version": 5}, {**PUT, "KeyId": "alias/mine", "Overwrite": True})
+        stubber.add_response("get_parameters", {"Parameters": [parameter(version=5)]})
+        await store.write("a/b", TEXT)
+        stubber.assert_no_pending_responses()
+
+
+async def test_who_may_not_see_the_key_does_not_change_it(stubbed_parameters: Stubbed) -> None:
+    """Without DescribeParameters an update that names no key is refused, with what to do; what is new is created."""
+    store, stubber = stubbed_parameters
+    for error in ("", "ParameterAlreadyExists"):
+        stubber.add_client_error("describe_parameters", "AccessDeniedException", "not authorized", 400)
+        if not error:
+            stubber.add_response("put_parameter", {"Version": 2}, {**PUT, "Overwrite": False})
+            stubber.add_response("get_parameters", {"Parameters": [parameter(version=2)]})
+            assert (await store.write("a/b", TEXT)).startswith("2@")
+        else:
+            stubber.add_client_error("put_parameter", error, "", 400, expected_params={**PUT, "Overwrite": False})
+            with pytest.raises(AccessDenied, match="which KMS key encrypts a/b") as caught:
+                await store.write("a/b", TEXT)
+            assert "ssm:DescribeParameters" in caught.value.hint
+            assert "kmsKeyId" in caught.value.hint
+    stubber.assert_no_pending_responses()
+
+
 async def test_what_a_creation_sends(stubbed_parameters: Stubbed) -> None:
     """Without Overwrite the service refuses what exists; the time of the version is asked for, undecrypted."""
     store, stubber = stubbed_parameters
@@ -108,6 +173,7 @@ async def test_two_updates_at_once_are_tried_again(parameter_store: OpenStore) -
     identity = await store._account.identity()
     with Stubber(identity.client("ssm", "http://127.0.0.1:9")) as stubber:
         asked = {**PUT, "Overwrite": True}
+        sees(stubber, described())
         stubber.add_client_error("put_parameter", "TooManyUpdates", "", 400, expected_params=asked)
         stubber.add_response("put_parameter", {"Version": 7, "Tier": "Standard"}, asked)
         stubber.add_response(
@@ -115,7 +181,7 @@ async def test_two_updates_at_once_are_tried_again(parameter_store: OpenStore) -
         )
         assert (await store.write("a/b", TEXT)).startswith("7@")
         stubber.assert_no_pending_responses()
-    assert gate.requests == {"write": 2, "stat": 1}
+    assert gate.requests == {"write": 2, "stat": 2}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +211,7 @@ async def test_refusals_of_a_write(
 ) -> None:
     """Each has its own error, which says what to do, and not what the service wrote."""
     store, stubber = stubbed_parameters
+    sees(stubber)
     stubber.add_client_error("put_parameter", code, text, 500 if "Server" in code else 400)
     with pytest.raises(error) as caught:
         await store.write("a/b", TEXT)
@@ -165,6 +232,7 @@ async def test_an_answer_that_is_none(stubbed_parameters: Stubbed) -> None:
     stubber.add_response("get_parameter", {}, {"Name": "a", "WithDecryption": True})
     with pytest.raises(StoreUnavailable):
         await store.read("a")
+    sees(stubber)
     stubber.add_response("put_parameter", {"Tier": "Standard"})
     with pytest.raises(StoreUnavailable):
         await store.write("a", TEXT)

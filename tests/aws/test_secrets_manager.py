@@ -248,7 +248,7 @@ async def test_replicas_of_others_are_left_alone(secrets_manager: OpenStore, reg
 async def test_a_secret_that_was_made_without_a_value_is_filled(
     secrets_manager: OpenStore, region: Region, gate: CountingGate
 ) -> None:
-    """As Terraform makes them: it counts as deleted, is filled where it stands, and is not marked as ours."""
+    """As Terraform makes them: it counts as deleted, is filled where it stands, and is marked as what we created."""
     store = await secrets_manager(mark="job.1")
     for name in ("a", "b"):
         region.secrets.create_secret(Name=name, Tags=[{"Key": "by", "Value": "terraform"}])
@@ -259,7 +259,7 @@ async def test_a_secret_that_was_made_without_a_value_is_filled(
     assert await seen(store, "a") == [Entry("a", version)]
     await store.write("b", TEXT)
     assert (await store.read("b")).value.reveal() == b"text"
-    assert await store.marks(["a", "b"]) == {}
+    assert await store.marks(["a"]) == {"a": "job.1"}
     with pytest.raises(Conflict):
         await store.write_if("a", OTHER, None)
 

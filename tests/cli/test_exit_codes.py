@@ -101,6 +101,39 @@ def test_one_job_that_fails_leaves_the_others(troubled: Callable[..., Cli]) -> N
     assert (cli.directory / "secretsync/well/key-000").read_text() == "value-0"
 
 
+def test_a_plan_ends_as_its_sync_will(started: Cli) -> None:
+    """What cannot be rendered is refused with message and hint, in text and JSON, and both commands end with 1."""
+    started.write("secretsync/example/source/raw", "\\xff").write_bytes(b"\xff\xfe")
+    started.write(
+        "secretsync/broken.yaml",
+        "apiVersion: secretsync.io/v1alpha1\nkind: SyncJob\nmetadata: {name: broken}\n"
+        "spec:\n  source: example-source\n  dest: example-dest\n  plan:\n"
+        "  - {secret: {key: raw}, valueTransform: [{template: {text: '{{ value }}'}}], keyTransform: [{prefix: b/}]}\n",
+    )
+    text, found = started("plan", "broken"), started("plan", "broken", "--output", "json")
+    assert (text.code, found.code, found.json["exitCode"]) == (1, 1, 1)
+    (change,) = found.json["jobs"][0]["changes"]
+    failure = change["failure"]
+    assert (change["action"], failure["code"]) == ("refuse", "invalid-secret")
+    assert failure["message"] in text.out
+    assert f"hint: {failure['hint']}" in text.out
+    synced = started("sync", "broken", "--output", "json")
+    (outcome,) = synced.json["jobs"][0]["outcomes"]
+    assert (synced.code, {name: outcome[name] for name in failure}) == (1, failure)
+    assert started("plan", "broken").out == text.out
+
+
+def test_a_plan_that_renders_nothing_says_so(started: Cli) -> None:
+    """--no-render reads no value, ends with 0, warns once, and does not go with --verify."""
+    ran = started("plan", "--no-render", "--output", "json")
+    job = ran.json["jobs"][0]
+    assert (ran.code, job["counts"]) == (0, {"create": 4})
+    assert not any("read" in kinds for kinds in job["requests"].values())
+    assert [warning for warning in job["warnings"] if "--no-render" in warning] == job["warnings"]
+    assert len(job["warnings"]) == 1
+    assert started("plan", "--no-render", "--verify").code == 2
+
+
 @pytest.mark.parametrize(
     ("codes", "expected"),
     [((), 0), ((0, 10), 10), ((10, 1), 1), ((1, 3, 10), 3), ((3, 2, 1), 2), ((2, 70), 70), ((1, 143), 143)],

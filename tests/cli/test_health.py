@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.conftest import Cli
 
 HEALTH = {"ok", "stores", "key", "ledger", "warnings", "exitCode"}
-STORE = {"store", "provider", "permissions", "ok", "asked", "seconds", "requests", "error"}
+STORE = {"store", "provider", "permissions", "ok", "asked", "seconds", "requests", "error", "warnings"}
 
 
 def _snapshot(directory: Path) -> dict[str, str]:

@@ -102,6 +102,26 @@ def test_a_dry_run_writes_nothing_and_shows_its_plan(lab: Lab) -> None:
     assert outputs["would create"].value == 4
 
 
+def test_a_dry_run_refuses_what_the_run_would_fail_on(lab: Lab) -> None:
+    """What cannot be rendered is refused in the table with the message that the failed run has, before and after it."""
+    lab.job("- {name: a, query: {path: alpha}, valueTransform: [{template: {text: '{{ nope }}'}}]}")
+    lab.fill("src", {"alpha/1": {"x": "1"}})
+    told = "valueTransform[0] of item a, text: line 1: 'nope' is undefined"
+    for _ in range(2):
+        result = lab.run(dryRun=True)
+        assert result.success
+        (outputs,) = [
+            event.step_output_data.metadata
+            for event in result.all_events
+            if event.is_successful_output and event.step_output_data.output_name == "manifest"
+        ]
+        (row,) = rows(outputs["plan"].value)
+        assert (row["would"], row["why"].startswith(told)) == ("refuse", True)
+        failed = lab.run()
+        assert not failed.success
+        assert any(told in str(event.event_specific_data) for event in failed.all_events)
+
+
 def test_what_is_not_the_jobs_is_refused_until_it_is_adopted(lab: Lab) -> None:
     """A dry run names the fields that differ and how to go on, a run fails, and ``adopt`` in the Launchpad mends it."""
     lab.two_items()

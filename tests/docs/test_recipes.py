@@ -91,6 +91,37 @@ def test_certificate(recipe: Recipe, kube: KubeApi, kubeconfig: dict[str, object
     assert created(kube, "shop-tls") == ("kubernetes.io/tls", {"tls.crt": b"C", "tls.key": b"K"})
 
 
+def test_keystore(recipe: Recipe, kube: KubeApi, kubeconfig: dict[str, object]) -> None:
+    """The keystore arrives as bytes, the password as the text that it is, though it could be base64."""
+    recipe.store("team-a", {"kubernetes": {"namespace": "team-a", **kubeconfig}})
+    recipe.documents(under("A keystore beside its password", "yaml", PAGE))
+    store = b"\xfe\xed\xfe\xed"
+    encoded = base64.encodebytes(store).decode()
+    recipe.put("app/keystore", **{"keystore.jks": encoded, "password": "changeit", "alias": None, "port": 1})
+    recipe.sync()
+    held = {"keystore.jks": store, "password": b"changeit", "port": b"1"}
+    assert created(kube, "keystore") == ("Opaque", held)
+
+
+def test_types_of_another_namespace(recipe: Recipe, kube: KubeApi, tmp_path: Path) -> None:
+    """Certificates and pull secrets are copied with their types, and nothing else is."""
+    provider = {"server": kube.address, "auth": {"token": {"file": str(tmp_path / "token")}}}
+    (tmp_path / "token").write_text(kube.admin)
+    recipe.store("team-a", {"kubernetes": {"namespace": "team-a", **provider}})
+    recipe.documents(under("Certificates and pull secrets of another namespace", "yaml", PAGE), **provider)
+    data = {
+        "site": ("kubernetes.io/tls", {"tls.crt": "Yw==", "tls.key": "aw=="}),
+        "pull": ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": "e30="}),
+        "plain": ("Opaque", {"a": "MQ=="}),
+    }
+    for name, (kind, held) in data.items():
+        kube.cluster.create("team-a", {"metadata": {"name": name}, "type": kind, "data": held})
+    assert recipe.sync() == "2 created, 0 updated, 0 unchanged"
+    for name in ("site", "pull"):
+        found = kube.cluster.get("team-b", name)
+        assert (found["type"], found["data"]) == data[name]
+
+
 def test_rename_all_fields(recipe: Recipe) -> None:
     """Every field is renamed, whatever its name, and its value keeps its type."""
     recipe.documents(under("Rename all fields", "yaml", PAGE))

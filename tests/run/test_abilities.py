@@ -46,7 +46,7 @@ def _impossible(
         ),
         (
             "[{name: it, secret: {key: K}}]", ALL, StoreLimits(key_pattern="[a-z]+", key_rule="small letters"),
-            "item it: store src cannot hold the key 'K': small letters",
+            "item it: store src cannot have the key 'K': small letters",
         ),
     ],
 )  # fmt: skip

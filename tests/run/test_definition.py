@@ -27,6 +27,9 @@ def _hash(item: dict[str, Any], **spec: Any) -> str:
         (BASE, {"secret": {"key": "x", "version": "3"}}),
         (BASE, {"source": "other"}),
         (BASE, {"encoding": "base64"}),
+        (BASE, {"encoding": {"base64": ["a"]}}),
+        (BASE, {"valueTransform": [{"fields": {"dropNull": True}}]}),
+        (COMBINE, {"combine": [{"name": "p", "query": {"path": "f", "type": "t"}}]}),
         (BASE, {"valueTransform": [{"fields": {"exclude": ["a"]}}]}),
         (BASE, {"valueTransform": [{"template": {"text": "{{ a }}"}}]}),
         (COMBINE, {"combine": [{"name": "other", "query": {"path": "f"}}]}),
@@ -53,6 +56,23 @@ def test_what_makes_the_value_is_in_it(before: dict[str, Any], after: dict[str, 
 def test_what_only_selects_or_names_is_not(before: dict[str, Any], after: dict[str, Any], spec: dict[str, Any]) -> None:
     """Names, keys, what a query takes, and settings that touch no value leave the hash alone: nothing is read again."""
     assert _hash(before) == _hash({**before, **after}, **spec)
+
+
+@pytest.mark.parametrize(
+    ("item", "before"),
+    [
+        (BASE, "810b71262ec9dbb478b350687970aea8b19e12224aa97d13974c177903894d54"),
+        ({**BASE, "encoding": "base64"}, "80284ce6f1a62a910253828930af1504212c9958d23283fadadb5d9f1740c54d"),
+        (
+            {**BASE, "valueTransform": [{"fields": {"exclude": ["a"], "asText": True}}]},
+            "e8bb11d5a2f8a5d71aedf1a1272ac6ee655bcf047debf28786f14ca471dbb803",
+        ),
+        (COMBINE, "eed17e2abd076f56fffe526caebea71e687c1c6509da2ba249b836c5dadf3cf4"),
+    ],
+)
+def test_it_is_what_the_ledger_has_of_it(item: dict[str, Any], before: str) -> None:
+    """What a document of version 0.1 says has the hash that it had then: an upgrade makes nothing look changed."""
+    assert _hash(item) == before
 
 
 def test_merging_is_in_it() -> None:

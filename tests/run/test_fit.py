@@ -28,7 +28,11 @@ FIELDS = StoreLimits(max_bytes=4, max_fields=2, field_pattern="[a-z]+", field_ru
         (BLOB, b"\xff", "it is not text in UTF-8"),
         (FIELDS, {"a": b"abc", "b": b"de"}, "5 bytes, and 4 fit"),
         (FIELDS, {"a": b"", "b": b"", "c": b""}, "3 fields, and 2 fit"),
-        (FIELDS, {"A": b""}, "the name of a field does not fit: lower-case letters"),
+        (
+            FIELDS,
+            {"a": b"", "A b": b""},
+            "the name of a field does not fit, that of the field 'A b': lower-case letters",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(limits: StoreLimits, value: Mapping[str, bytes] | bytes, told: str) -> None:
@@ -111,9 +115,12 @@ async def test_only_text_becomes_bytes(world: World, value: Any, text: bytes) ->
     await world.put("src", "a", {"x": value})
     world.job("- {name: all, query: {}}", dest="bytes")
     (failure,) = (await world.sync()).failures
-    assert (failure.code, failure.hint) == (
-        "invalid-secret",
-        "make it text by valueTransform: [{fields: {asText: true}}]",
+    assert failure.code == "invalid-secret"
+    assert "the destination holds bytes: the field 'x' (" in failure.message
+    assert failure.hint == (
+        "make it text by valueTransform: [{fields: {asText: true}}]"
+        if value is not None
+        else "drop what is null by valueTransform: [{fields: {dropNull: true}}], or write the text null by asText: true"
     )
     world.job("- {name: all, query: {}, valueTransform: [{fields: {asText: true}}]}", dest="bytes")
     assert (await world.sync()).ok

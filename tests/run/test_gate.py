@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.model.report import may_heal
 from secretsync_core.run.gate import Gate, RetryPolicy
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.canaries import canary, find_in
 
 if TYPE_CHECKING:
@@ -133,6 +135,37 @@ async def test_a_store_is_lost_after_some_failures_in_a_row() -> None:
         await gate("read", attempt)
     assert calls == []
     assert gate.lost is not None
+
+
+async def test_a_store_that_refuses_our_credentials_is_lost() -> None:
+    """No request of any kind is made from then on; the error says what the first one said, and that no retry helps."""
+    gate = _gate()
+    gate.give_up(CredentialsRefused("s does not know our token", hint="put a new one in its place"))
+    gate.give_up(CredentialsRefused("another word"))
+    for kind in ("read", "login"):
+        calls, attempt = _failing()
+        with pytest.raises(StoreLost, match="store s is lost: s does not know our token") as raised:
+            await gate(kind, attempt)
+        assert calls == []
+        assert raised.value.hint == "put a new one in its place"
+        assert not may_heal(raised.value.code)
+    assert gate.requests == {}
+
+
+async def test_a_request_in_the_line_of_a_store_that_is_lost_meanwhile_is_not_made() -> None:
+    """Those that wait for their turn when the store is given up are refused when it comes."""
+    gate = _gate(concurrency=1)
+    calls, attempt = _failing()
+
+    async def last() -> str:
+        await asyncio.sleep(0)
+        gate.give_up(CredentialsRefused("no"))
+        raise AccessDenied("no")
+
+    first, second = await asyncio.gather(gate("read", last), gate("read", attempt), return_exceptions=True)
+    assert isinstance(first, AccessDenied)
+    assert isinstance(second, StoreLost)
+    assert calls == []
 
 
 @pytest.mark.parametrize("answer", [None, AccessDenied("no")])

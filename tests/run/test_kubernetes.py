@@ -10,6 +10,7 @@ from support.faulty_http import FaultyHttp
 
 from run.pair import DOWN, UP
 from run.world import actions, counted, wrote
+from secretsync_core.errors import PlanRefused
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
@@ -310,3 +311,80 @@ async def test_denied(pair: Pair) -> None:
     assert not report.ok
     told = [error.hint for error in report.errors] + [failure.hint for failure in report.failures]
     assert any("on secrets in the namespace team-a by a Role" in hint for hint in told), (report.errors, told)
+
+
+TLS, PULL = "kubernetes.io/tls", "kubernetes.io/dockerconfigjson"
+
+
+def _two_clusters(pair: Pair, **more: str) -> None:
+    inner = "".join(f", {name}: {value}" for name, value in more.items())
+    pair.world.store(
+        "other", f"kubernetes: {{namespace: team-b, server: '{pair.kube.address}', auth: {pair.kube_auth}{inner}}}"
+    )
+    pair.create("site", {"tls.crt": b"c", "tls.key": b"k"}, type=TLS)
+    pair.create("pull", {".dockerconfigjson": b"{}"}, type=PULL)
+    pair.create("own", {"a": b"1"}, type="example.com/own")
+    pair.create("plain", {"a": b"1"})
+    pair.create(
+        "robot",
+        {"token": b"t"},
+        type="kubernetes.io/service-account-token",
+        metadata={"annotations": {"kubernetes.io/service-account.name": "robot"}},
+    )
+
+
+def _types(pair: Pair) -> dict[str, str]:
+    return {name: pair.kube.cluster.get("team-b", name)["type"] for name in ("site", "pull", "own", "plain", "robot")}
+
+
+async def test_the_type_of_a_secret_goes_with_it(pair: Pair) -> None:
+    """A certificate stays one for an Ingress; the token of a service account is plain data in another cluster."""
+    _two_clusters(pair)
+    pair.world.job("- {name: all, query: {}}", source="k8s", dest="other")
+    assert counted(await pair.world.sync()) == {"created": 5}
+    assert _types(pair) == {
+        "site": TLS,
+        "pull": PULL,
+        "own": "example.com/own",
+        "plain": "Opaque",
+        "robot": "Opaque",
+    }
+    again = await pair.world.sync(verify=True)
+    assert (counted(again), wrote(again, "other")) == ({"unchanged": 5}, 0)
+
+
+async def test_a_type_in_the_document_goes_before_it(pair: Pair) -> None:
+    """`type: Opaque` makes plain Secrets of all."""
+    _two_clusters(pair, type="Opaque")
+    pair.world.job("- {name: all, query: {}}", source="k8s", dest="other")
+    assert counted(await pair.world.sync()) == {"created": 5}
+    assert set(_types(pair).values()) == {"Opaque"}
+
+
+async def test_what_loses_the_fields_of_its_type_loses_the_type(pair: Pair) -> None:
+    """The API server would refuse a certificate without its key; renamed, it is two fields like others."""
+    _two_clusters(pair)
+    pair.world.job(
+        f"- {{name: all, query: {{type: {TLS}}}, valueTransform: [{{fields: {{rename: {{tls.key: key}}}}}}]}}",
+        source="k8s",
+        dest="other",
+    )
+    assert counted(await pair.world.sync()) == {"created": 1}
+    assert pair.kube.cluster.get("team-b", "site")["type"] == "Opaque"
+
+
+async def test_a_query_by_type_is_asked_of_the_server(pair: Pair) -> None:
+    """The API server selects by type, so that one listing without values is enough; several types take one each."""
+    _two_clusters(pair)
+    plan = f"- {{name: certificates, query: {{type: {TLS}}}}}\n- {{name: pulls, query: {{type: {PULL}}}}}"
+    pair.world.job(plan, source="k8s", dest="other")
+    assert counted(await pair.world.sync()) == {"created": 2}
+    report = await pair.world.sync()
+    assert (counted(report), report.requests["k8s"]) == ({"unchanged": 2}, {"stat": 1, "list": 2})
+
+
+async def test_other_stores_have_no_types_to_select_by(pair: Pair) -> None:
+    """A query by type of OpenBao is refused before anything is read."""
+    pair.world.job(f"- {{name: all, query: {{type: {TLS}}}}}", source="bao", dest="k8s")
+    with pytest.raises(PlanRefused, match="bao has no types of secrets to select by"):
+        await pair.world.sync()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from run.world import counted
+from secretsync_core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from conftest import Mount
@@ -46,3 +47,49 @@ async def test_the_same_value_put_back_by_hand_is_not_deleted(world: World, api:
     api.put(deleted, "k", {"x": "1"})
     assert counted(await world.sync()) == {"skipped": 1, "unchanged": 1}
     assert api.get(deleted, "k") == {"x": "1"}
+
+
+@pytest.mark.parametrize("history", ["deleted", "destroyed", "metadata only", "none"])
+async def test_what_is_created_is_marked_whatever_the_key_has_been_through(
+    world: World, openbao: OpenBaoServer, api: Api, mount: Mount, history: str
+) -> None:
+    """A key that somebody deleted or destroyed, or of which there is metadata alone, carries the mark once we write."""
+    name = mount(openbao)
+    vault = f"address: '{api.address}', mount: {name}, auth: {{token: {{value: {api.token}}}}}"
+    world.store("dst", f"vault: {{{vault}}}")
+    if history == "metadata only":
+        api.call("POST", f"{name}/metadata/k", {"custom_metadata": {"team": "x"}})
+    elif history != "none":
+        api.put(name, "k", {"x": "old"})
+        api.call(*(("DELETE", f"{name}/data/k") if history == "deleted" else ("PUT", f"{name}/destroy/k")),
+                 *([] if history == "deleted" else [{"versions": [1]}]))  # fmt: skip
+    await world.put("src", "k", {"x": "1"})
+    world.job("- {name: all, query: {recursive: true}}", ownership="{mark: true}")
+    report = await world.sync()
+    assert counted(report) == {"created": 1}
+    custom = api.call("GET", f"{name}/metadata/k")["data"]["custom_metadata"]
+    assert custom["secretsync.io/owner"].startswith("job.")
+    assert custom.get("team") == ("x" if history == "metadata only" else None)
+    await world.put("src", "k", {"x": "2"})
+    assert "mark" not in (await world.sync()).requests["dst"]  # an update costs no more than without marks
+
+
+async def test_a_creation_without_an_answer_is_marked_too(
+    world: World, openbao: OpenBaoServer, api: Api, mount: Mount
+) -> None:
+    """The answer to the write, or to the mark after it, is lost: once it is known to be made, the mark is put."""
+    name = mount(openbao)
+    vault = f"address: '{api.address}', mount: {name}, auth: {{token: {{value: {api.token}}}}}"
+    world.store("dst", f"vault: {{{vault}}}")
+    world.job("- {name: all, query: {recursive: true}}", ownership="{mark: true}")
+    for kind, times in (("write", 1), ("mark", 3)):
+        await world.put("src", kind, {"x": "1"})
+        faults = world.gate_fault("dst")
+        faults.fail(kind, StoreUnavailable("no answer"), times=times, after=kind == "write")
+        if kind == "write":  # and no attempt after it comes through
+            faults.fail(kind, StoreUnavailable("no answer"), first=2, times=2)
+        report = await world.sync()
+        assert report.ok
+        faults.clear()
+        custom = api.call("GET", f"{name}/metadata/{kind}")["data"]["custom_metadata"]
+        assert custom["secretsync.io/owner"].startswith("job.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.test_unversioned import _Plain
+from run.plain import Plain
 from run.world import FINGERPRINT_KEY, SEAL_KEY, World, actions, counted, reasons, wrote
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.record import Event
@@ -409,7 +409,7 @@ async def test_a_store_without_conditions_is_looked_at_before_it_is_created(
 
     async def opened(document: Any, context: Any) -> Any:
         store = await world._open(document, context)
-        return _Plain(store) if document.name == "dst" else store
+        return Plain(store) if document.name == "dst" else store
 
     monkeypatch.setattr(opening, "open_store", opened)
     await world.put("src", "k", {"x": "1"})

@@ -62,25 +62,21 @@ async def test_it_works_without_a_ledger(world: World) -> None:
 
 
 async def test_it_says_what_cannot_be_decided(world: World) -> None:
-    """A secret that cannot be read is refused with the reason; an item that cannot be listed is an error."""
+    """A secret that cannot be read is refused with the reason; an item that cannot be listed is an error.
+
+    What the item would delete stays, as in a sync.
+    """
     await _world(world)
     world.fault("src").fail("read", StoreUnavailable("down"), key="moved")
     planned = await world.plan()
-    (refused,) = [change for change in planned.changes if change.action.value == "refuse"]
-    assert (refused.key, refused.reason.value, refused.detail) == ("moved", "cannot-compare", "unavailable: down")
+    refused = {change.key: change for change in planned.changes if change.action.value == "refuse"}
+    assert {key: change.reason.value for key, change in refused.items()} == {
+        "moved": "cannot-compare", "gone": "item-failed",
+    }  # fmt: skip
+    assert refused["moved"].detail == "unavailable: down"
+    assert counted(await world.sync())["refused"] == 1
     world.fault("src").fail("list", StoreUnavailable("down"))
     assert [error.item for error in (await world.plan()).errors] == ["all"]
-
-
-async def test_verify_also_renders_what_would_be_created(world: World) -> None:
-    """With ``verify`` a template that would fail is found by the plan already."""
-    world.job("- {name: all, query: {}, valueTransform: [{template: {data: {y: '{{ nope }}'}}}]}")
-    await world.put("src", "k", {"x": "1"})
-    assert actions(await world.plan()) == {"k": "create"}
-    planned = await world.plan(verify=True)
-    assert [(change.action.value, change.reason.value) for change in planned.changes] == [
-        ("refuse", "transform-failed")
-    ]
 
 
 async def test_changes_come_in_the_order_of_item_and_key(world: World) -> None:

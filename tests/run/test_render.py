@@ -156,7 +156,7 @@ SECRET = canary()
         ("{secret: {key: x}, valueTransform: [{template: {data: {z: '{{ a }}'}}}]}", {"a": {SECRET.text: 1}}),
         ("{secret: {key: x}, valueTransform: [{template: {text: '{{ a }}'}}]}", {"a": SECRET.text + "\ud800"}),
         ("{secret: {key: x}, valueTransform: [{fields: {include: [b]}}]}", {SECRET.text: 1}),
-        ("{secret: {key: x}, valueTransform: [{fields: {}}]}", SECRET.data + b"\xff"),
+        ("{secret: {key: x}, valueTransform: [{template: {data: {z: '{{ value }}'}}}]}", SECRET.data + b"\xff"),
     ],
     ids=range(9),
 )

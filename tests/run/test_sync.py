@@ -144,6 +144,22 @@ async def test_nothing_found_is_a_warning(world: World) -> None:
     assert report.warnings == ["item app: the query for app/ in src matches nothing"]
 
 
+async def test_nothing_found_beside_folders_names_recursive(world: World) -> None:
+    """Where the listing has shown that there is more below, the warning says what to set, at no request more."""
+    world.files("files")
+    for source in ("src", "files"):
+        await world.seed(source, {"app/deep/a": {"x": "1"} if source == "src" else b"1"})
+        costs = []
+        for path, told in (("app", ": there are folders below, which recursive: true searches too"), ("none", "")):
+            world.job(f"- {{name: all, query: {{path: {path}}}}}", source=source)
+            report = await world.sync()
+            assert report.warnings == [f"item all: the query for {path}/ in {source} matches nothing{told}"]
+            costs.append(report.requests[source])
+        assert costs[0]["list"] <= costs[1]["list"] + (source == "files")  # what is not there is not walked
+        world.job(f"- {{name: all, query: {{path: {path}, recursive: true}}}}", source=source)
+        assert (await world.sync()).warnings == [f"item all: the query for {path}/ in {source} matches nothing"]
+
+
 async def test_a_missing_secret_fails_its_item_only(world: World) -> None:
     """A static key that the source does not have is refused by name; the rest is copied."""
     await world.put("src", "app/a", {"x": "1"})

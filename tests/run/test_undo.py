@@ -230,7 +230,7 @@ async def test_another_version_of_the_same_number(world: World) -> None:
     await world.put("src", "app/a", {"x": "2"})
     run = (await world.sync()).run
     versions = memory._stores["dst"].secrets["app/a"].versions
-    versions[0] = ("1@of-another-life", {"x": "another"})
+    versions[0] = ("1@of-another-life", {"x": "another"}, "")
     planned = await world.plan_undo(run)
     assert _why(planned) == {"app/a": "no-former-version"}
     assert planned.changes[0].detail == "version 1 of app/a is another one than it was"

@@ -85,7 +85,7 @@ async def test_what_the_server_destroyed_is_told_in_the_plan(bao: Bao) -> None:
     bao.api.call("PUT", f"{bao.mount}/destroy/app/b", {"versions": [1]})
     planned = await bao.world.plan_undo(run)
     told = {change.key: (change.reason.value, change.detail) for change in planned.changes}
-    assert told["app/a"] == ("no-former-version", "app/a is destroyed in dst")
+    assert told["app/a"] == ("no-former-version", "version 1 of app/a is destroyed in dst")
     assert told["app/b"] == ("no-former-version", "app/b is destroyed in dst")
     bao.api.call("DELETE", f"{bao.mount}/metadata/app/b")
     told = {change.key: (change.reason.value, change.detail) for change in (await bao.world.plan_undo(run)).changes}

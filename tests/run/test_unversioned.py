@@ -6,48 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from run.plain import Plain
+from run.truth import compare
 from run.world import counted, reasons, wrote
 from secretsync_core.run import opening
-from secretsync_core.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
-
     from run.world import World
-    from secretsync_core.model.inventory import Entry
-    from secretsync_core.secret import SecretValue
 
 ALL = "- {name: all, query: {}}"
-
-
-class _Plain:
-    """A store that keeps the last value and nothing else."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.facts = inner.facts
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def read(self, key: str, version: str | None = None) -> Secret:
-        return Secret((await self._inner.read(key, version)).value, None)
-
-    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry]:
-        async for entry in self._inner.stat(keys):
-            if not entry.deleted:
-                yield entry._replace(version=None)
-
-    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry]:
-        async for entry in self._inner.list(prefix, recursive=recursive, metadata=metadata):
-            if not entry.deleted:
-                yield entry._replace(version=None)
-
-    async def write(self, key: str, value: SecretValue) -> None:
-        await self._inner.write(key, value)
-
-    async def delete(self, key: str) -> None:
-        await self._inner.delete(key)
 
 
 @pytest.fixture(params=[("src",), ("dst",), ("src", "dst")], ids="+".join)
@@ -56,7 +23,7 @@ async def plain(world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 
     async def opened(document: Any, context: Any) -> Any:
         store = await world._open(document, context)
-        return _Plain(store) if document.name in request.param else store
+        return Plain(store) if document.name in request.param else store
 
     monkeypatch.setattr(opening, "open_store", opened)
     world.job(ALL, deletionPolicy="Delete", maxDelete="5")
@@ -110,3 +77,13 @@ async def test_merge(plain: World) -> None:
     await plain.remove("src", "a")
     assert counted(await plain.sync()) == {"deleted": 1, "unchanged": 1}
     assert await plain.get("dst", "a") == {"theirs": "t"}
+
+
+async def test_a_plan_says_what_is_not_deleted(plain: World) -> None:
+    """What somebody changed since is refused by the plan as by the sync, which only its value can tell."""
+    await plain.put("dst", "b", {"x": "theirs"})
+    await plain.remove("src", "a")
+    await plain.remove("src", "b")
+    both = await compare(plain)
+    assert reasons(both.report.failures) == {"b": "changed-outside"}
+    assert {change.key: change.action.value for change in both.planned.changes} == {"a": "delete", "b": "refuse"}

@@ -169,7 +169,9 @@ class World:
         store = await open_store(document, context)
         above = self.faults.get(document.name)
         # As the registry hands out a third party's store: whatever it raises comes out as an error of ours.
-        return hand_out(faulty(store, above), document.name, document.permissions) if above else store
+        if not above:
+            return store
+        return hand_out(faulty(store, above), document.name, document.permissions, context.gate)
 
     # -- Runs -----------------------------------------------------------------------------------------------------
 
@@ -200,13 +202,14 @@ class World:
         ledger: bool = True,
         adopt: Collection[str] = (),
         restored: Collection[str] = (),
+        render: bool = True,
     ) -> Planned:
         """Plan the job."""
         documents = self.documents
         return await steps.plan(
             documents.jobs["job"], documents, self.ledger if ledger else None, environ={},
             fingerprint_key=FINGERPRINT_KEY, options=Options(
-                frozenset(items), verify, FAST, adopt=frozenset(adopt), restored=frozenset(restored)
+                frozenset(items), verify, FAST, adopt=frozenset(adopt), restored=frozenset(restored), render=render
             ),
         )  # fmt: skip
 

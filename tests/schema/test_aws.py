@@ -120,6 +120,22 @@ def test_bad_documents(tmp_path: Path, provider: str, message: str, hint: str, b
     assert by_schema(text) is beyond_schema
 
 
+@pytest.mark.parametrize("provider", ["awsSecretsManager", "awsParameterStore"])
+def test_an_arn_is_no_key(tmp_path: Path, provider: str) -> None:
+    """An ARN in place of a key is refused by its document alone, at its line, with the way to another account."""
+    arn = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:prod/db-AbCdEf"
+    stores = store("one", provider=f"{provider}: {{}}", permissions="Read") + store("two")
+    for item, where in (
+        (f'- {{name: a, secret: {{key: "{arn}"}}, keyTransform: [{{template: db}}]}}', "secret.key"),
+        (f'- {{name: a, key: db, combine: [{{name: x, secret: {{key: "{arn}"}}}}]}}', "combine[0].secret.key"),
+    ):
+        (problem,) = problems(tmp_path, stores + job(item))
+        assert problem.message == f"spec.plan[0].{where} is no key of the SecretStore one"
+        assert "write the name, such as prod/db" in problem.hint
+        assert "auth.assumeRole" in problem.hint
+    assert load(tmp_path, store("one") + store("two") + job(f'- {{name: a, secret: {{key: "{arn}"}}}}')).jobs
+
+
 def test_files_start_where_the_document_stands(tmp_path: Path) -> None:
     """A token file and a key's files are relative to the document; a key in the document itself is warned about."""
     config = load(tmp_path, store("one", provider=f"awsSecretsManager: {{auth: {{{WEB}}}}}")).stores["one"].config

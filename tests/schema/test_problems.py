@@ -60,6 +60,16 @@ def vault(text: str) -> str:
             "vault.address has an invalid",
             "Such as https",
         ),
+        (
+            vault("auth: {token: {env: A}}").replace("https://v", "https://v/v1"),
+            "vault.address: leave /v1 out",
+            "",
+        ),
+        (
+            vault("auth: {appRole: {roleId: {env: A}, wrapped: true}}"),
+            "spec.provider.vault.auth.appRole: wrapped needs a secretId",
+            "",
+        ),
         (job("- {}"), "spec.plan[0]: give exactly one of secret, query or combine", ""),
         (job("[]"), "spec.plan must not be empty", ""),
         (job("- secret: {key: a}\n  query: {}"), "spec.plan[0]: give exactly one of", ""),

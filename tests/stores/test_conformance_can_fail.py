@@ -42,6 +42,10 @@ SUITE = """
         @pytest.fixture
         async def marked(self, store, marked_context):
             return Wrong(SHAPE, marked_context)
+
+        @pytest.fixture
+        async def read_only(self, store, context):
+            return ReadOnly(SHAPE, context) if "ReadOnly" in globals() else None
 """
 
 WRONG = {
@@ -52,6 +56,29 @@ WRONG = {
                 return await self.write(key, value)
         """,
         ["test_write_if_writes_only_what_was_seen", "test_of_two_writers_one_wins"],
+    ),
+    "foretells what it then takes": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                raise InvalidSecret("no", key=key)
+        """,
+        ["test_what_it_would_refuse_is_foretold", "test_to_foretell_changes_nothing"],
+    ),
+    "foretells nothing": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected): ...
+        """,
+        ["test_what_it_would_refuse_is_foretold"],
+    ),
+    "writes to foretell": (
+        """
+        class Wrong(MemoryStore):
+            async def check_write(self, key, value, expected):
+                await self.write(key, value)
+        """,
+        ["test_to_foretell_changes_nothing"],
     ),
     "compares, then writes": (
         """
@@ -122,6 +149,53 @@ WRONG = {
                 await self.undelete(key, version)
         """,
         ["test_what_was_deleted_comes_back_as_it_was"],
+    ),
+    "misses what it permits": (
+        """
+        from secretsync_core.model.access import Missing
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                await self._run("stat", lambda: None)
+                return [Missing(each, "more") for each in wanted]
+        """,
+        ["test_what_it_permits_is_not_missing"],
+    ),
+    "takes an outage for permission": (
+        """
+        from secretsync_core.errors import StoreError
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                try:
+                    await self._run("stat", lambda: None)
+                except StoreError:
+                    pass
+                return []
+        """,
+        ["test_a_store_that_cannot_be_asked_says_so"],
+    ),
+    "tries what it is asked about": (
+        """
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                for act, key in wanted:
+                    if act == "create":
+                        await self.write(key, SecretValue({"a": "b"}))
+                return []
+        """,
+        ["test_what_it_permits_is_not_missing"],
+    ),
+    "permits nothing and does not say so": (
+        """
+        from secretsync_core.errors import AccessDenied
+        class Wrong(MemoryStore):
+            async def check_access(self, wanted):
+                await self._run("stat", lambda: None)
+                return []
+        class ReadOnly(Wrong):
+            async def write(self, key, value):
+                raise AccessDenied("no", key=key)
+        """,
+        ["test_what_it_would_refuse_is_missing"],
     ),
     "deletes by prefix": (
         """

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape
 from secretsync_core.model.place import Place
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import (
+    AccessChecker,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -26,9 +28,11 @@ from secretsync_core.stores.base import (
 )
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import READING, WRITING, hand_out
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 METHODS = {"read", "stat", "list", "write", "write_if", "create", "delete", "marks", "mark", "undelete"}
@@ -60,8 +64,9 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
     assert [each.key async for each in handle.stat(["a", "b"])] == ["a"]  # type: ignore[union-attr]
     assert [each.key async for each in handle.list("", recursive=True, metadata=True)] == ["a"]  # type: ignore[union-attr]
     assert [each.metadata async for each in handle.describe(["a", "b"])] == [{}]  # type: ignore[attr-defined]
-    public = {name for name in dir(handle) if not name.startswith("_")}
-    assert public == {"read", "stat", "list", "describe", "facts", "aclose"}
+    assert {name for name in dir(handle) if not name.startswith("_")} == {
+        "read", "stat", "list", "describe", "shows_folders", "facts", "aclose",
+    }  # fmt: skip
 
 
 async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> None:
@@ -125,3 +130,59 @@ async def test_a_version_that_the_ledger_cannot_hold_is_none(store: memory.Memor
     handle: Any = hand_out(store, "mem", Permissions.READ_WRITE)
     with pytest.raises(StoreError, match="something else than write is to give"):
         await handle.write("a", SecretValue({"value": "x"}))
+
+
+@pytest.mark.parametrize("permissions", Permissions)
+async def test_what_is_missing_can_be_asked_whatever_is_permitted(
+    store: memory.MemoryStore, permissions: Permissions
+) -> None:
+    """A store that tells what it would refuse does so behind every handle; others have no such method."""
+    assert not isinstance(hand_out(store, "mem", permissions), AccessChecker)
+    asked = [Access(Act.UPDATE, "a")]
+    handle = hand_out(_Telling([Missing(asked[0], "update on a")]), "mem", permissions)
+    assert isinstance(handle, AccessChecker)
+    assert await handle.check_access(asked) == [Missing(asked[0], "update on a")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, [Missing(Access(Act.UPDATE, "b"), "x")], [Missing(Access(Act.UPDATE, "a"), "two\nlines")], ["update"]],
+    ids=["nothing", "not asked for", "two lines", "a text"],
+)
+async def test_what_is_missing_is_what_was_asked(store: memory.MemoryStore, given: Any) -> None:
+    """A store that names something else as missing, or in another form, is told as a fault of the store."""
+    handle: Any = hand_out(_Telling(given), "mem", Permissions.READ_WRITE)
+    with pytest.raises(StoreError, match="something else than check_access is to give"):
+        await handle.check_access([Access(Act.UPDATE, "a")])
+
+
+class _Telling(memory.MemoryStore):
+    """A store that tells what it would refuse."""
+
+    def __init__(self, missing: Any) -> None:
+        super().__init__(Shape.FIELDS, StoreContext("memory", CountingGate(), {}, 1))
+        self._missing = missing
+
+    async def check_access(self, wanted: Sequence[Access]) -> Any:
+        return self._missing
+
+
+async def test_refused_credentials_reach_the_gate(store: memory.MemoryStore) -> None:
+    """A gate that can give up is told, by any method, that the store refuses our credentials, and of nothing else."""
+    told: list[SecretSyncError] = []
+
+    class Gate(CountingGate):
+        def give_up(self, why: SecretSyncError) -> None:
+            told.append(why)
+
+    gate = Gate()
+    handle: Any = hand_out(
+        memory.MemoryStore(Shape.FIELDS, StoreContext("mem", gate, {}, 1)), "mem", Permissions.READ, gate
+    )
+    for error in (AccessDenied("no"), CredentialsRefused("expired")):
+        gate.close(error)
+        with pytest.raises(AccessDenied):
+            await handle.read("a")
+        with pytest.raises(AccessDenied):
+            await anext(handle.list("", recursive=True, metadata=False))
+    assert [each.message for each in told] == ["expired", "expired"]

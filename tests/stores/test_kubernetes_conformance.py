@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from support.kube_api import KubeApi
+from support.kube_api import KubeApi, Rule
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
@@ -52,6 +52,14 @@ class _Kubernetes(StoreConformance):
     @pytest.fixture
     def reopen(self, api: KubeApi, context: StoreContext) -> Callable[[], Awaitable[Store]]:
         return lambda: self._open(api, context)
+
+    @pytest.fixture
+    async def read_only(self, api: KubeApi, context: StoreContext) -> AsyncIterator[Store]:
+        token = api.token(Rule({"get", "list"}))
+        section = {"server": api.address, "auth": {"token": {"value": token}}, **self.config}
+        store = await open_store(KubernetesConfig.model_validate(section), context)
+        yield store
+        await store.aclose()
 
     @pytest.fixture
     def faults(self, api: KubeApi) -> Mapping[type[StoreError], Callable[[str], AbstractAsyncContextManager[None]]]:

@@ -39,6 +39,15 @@ class _Vault(StoreConformance):
     def reopen(self, vault_store_factory: Any, gate: CountingGate, mounted: str) -> Callable[[], Awaitable[Store]]:
         return lambda: vault_store_factory(self.kv_version, gate=gate, mount=mounted)
 
+    @pytest.fixture
+    async def read_only(
+        self, vault_store_factory: Any, gate: CountingGate, openbao: Any, mounted: str, make_token: Any
+    ) -> Store:
+        token = make_token(openbao, f'path "{mounted}/*" {{ capabilities = ["read", "list"] }}')
+        auth = {"token": {"value": token}}
+        store: Store = await vault_store_factory(self.kv_version, gate=gate, mount=mounted, auth=auth)
+        return store
+
 
 class TestKvVersion1(_Vault):
     """The engine without versions."""

@@ -49,8 +49,12 @@ class _Fault:
 class FaultyHttp:
     """See the module. ``requests`` lists everything that came in, in order."""
 
-    def __init__(self, upstream: str | None = None) -> None:
-        """``upstream``: the ``http://`` address of the real server; without one, what no fault answers gets a 404."""
+    def __init__(self, upstream: str | None = None, *, prefix: str = "") -> None:
+        """``upstream``: the ``http://`` address of the real server; without one, what no fault answers gets a 404.
+
+        ``prefix``: a path such as ``/vault`` below which the server is; other paths get a page.
+        """
+        self._prefix = prefix
         self.requests: list[Seen] = []
         self._upstream = urlsplit(upstream) if upstream else None
         self._faults: list[_Fault] = []
@@ -103,7 +107,7 @@ class FaultyHttp:
     def address(self) -> str:
         """Its URL."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{self._prefix}"
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**20)
@@ -136,6 +140,8 @@ class FaultyHttp:
                     await asyncio.sleep(fault.delay)
                 if fault and fault.body is not None:
                     answer = _plain(fault.status, fault.body + (body if fault.echo else b""), fault.headers)
+                elif self._prefix and not path.startswith(f"{self._prefix}/"):
+                    answer = _plain(404, b"<html>no such page</html>", {})
                 elif self._upstream is None:
                     answer = _plain(404, b'{"errors":[]}', {})
                 else:
@@ -143,7 +149,7 @@ class FaultyHttp:
                         upstream = await asyncio.open_connection(
                             self._upstream.hostname, self._upstream.port, limit=2**20
                         )
-                    upstream[1].write(head + body)
+                    upstream[1].write(head.replace(path.encode(), path.removeprefix(self._prefix).encode(), 1) + body)
                     answer = await _answer(upstream[0])
                     if fault and fault.change:
                         answer = _altered(answer, fault.change)

@@ -32,6 +32,7 @@ class Api:
         self.address = address
         self.token = token
         self.namespace = namespace
+        self.wrap_ttl = ""  # such as "60s": answers come in a wrapping token
         self._tls = tls
         self._connection = self._connect()
 
@@ -49,6 +50,8 @@ class Api:
             headers["X-Vault-Token"] = self.token
         if self.namespace:
             headers["X-Vault-Namespace"] = self.namespace
+        if self.wrap_ttl:
+            headers["X-Vault-Wrap-TTL"] = self.wrap_ttl
         payload = None if body is None else json.dumps(body)
         target = f"/v1/{quote(path, safe='/')}{query}"
         try:

@@ -1,8 +1,9 @@
 """A fake Kubernetes API server for Secrets and namespaces, because no real one can be had from a package registry.
 
 It was written after what a real apiserver 1.36 was seen to answer: versions, conflicts, refusals with their causes,
-pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``,
-which knows a real server. What it lacks: watches, server-side apply, dry runs, and every other resource::
+pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``, which
+knows a real server. It tells users their rights too. What it lacks: watches, server-side apply, dry runs, and every
+other resource::
 
     with KubeApi() as api:
         api.cluster.create_namespace("team-a")
@@ -30,7 +31,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from support.kube_cluster import Cluster
 from support.kube_discovery import PATHS
 from support.kube_forms import chosen, shown, shown_list
-from support.kube_protobuf import secret_of
+from support.kube_protobuf import object_of
+from support.kube_reviews import GROUP, REVIEWS, RULES, reviewed, rules_of
 from support.kube_status import (
     Refused,
     bad_request,
@@ -67,21 +69,34 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a user may do: verbs on a resource, in one namespace or (``None``) in all."""
+    """What a user may do: verbs on a resource, in one namespace or (``None``) in all; of some names, or of all."""
 
     verbs: frozenset[str] | set[str]
     namespace: str | None = None
     resource: str = "secrets"
+    names: frozenset[str] = frozenset()
 
-    def grants(self, verb: str, resource: str, namespace: str | None) -> bool:
+    def grants(self, verb: str, resource: str, namespace: str | None, name: str = "") -> bool:
         """Whether this is enough."""
-        return verb in self.verbs and resource == self.resource and self.namespace in (None, namespace)
+        named = not self.names or name in self.names
+        return named and verb in self.verbs and resource == self.resource and self.namespace in (None, namespace)
 
 
 @dataclass
 class _User:
     name: str
     rules: tuple[Rule, ...] | None  # None: everything
+
+    def may(self, verb: str, resource: str, namespace: str | None, name: str = "") -> bool:
+        """Whether a rule grants it."""
+        return self.rules is None or any(rule.grants(verb, resource, namespace, name) for rule in self.rules)
+
+    def told(self, namespace: str) -> list[tuple[list[str], str, list[str]]]:
+        """The rules that count in a namespace: verbs, resource and names."""
+        if self.rules is None:
+            return [(["*"], "*", [])]
+        here = [rule for rule in self.rules if rule.namespace in (None, namespace)]
+        return [(sorted(rule.verbs), rule.resource, sorted(rule.names)) for rule in here]
 
 
 @dataclass
@@ -218,6 +233,15 @@ class KubeApi:
         user = self._user(seen, common_name)
         if url.path == "/version" or (url.path in PATHS and user.rules != ()):
             return 200, PATHS[url.path]
+        if url.path in (REVIEWS, RULES):
+            if seen.method != "POST":
+                raise no_method()
+            if user.rules == ():  # system:basic-user is for who is authenticated
+                raise forbidden(user.name, "create", "selfsubjectaccessreviews", None, "", GROUP)
+            given = self._body(seen)
+            if url.path == RULES:
+                return 201, rules_of(given, user.told(given.get("spec", {}).get("namespace", "")))
+            return 201, reviewed(given, user.may)
         route = _ROUTE.fullmatch(url.path)
         if route is None:
             raise no_path()
@@ -227,7 +251,7 @@ class KubeApi:
         resource = "namespaces" if "namespaces" in part else "secrets"
         namespace = part.get("namespace", part.get("itself"))
         name = part.get("name", part.get("itself", ""))
-        if user.rules is not None and not any(rule.grants(verb, resource, namespace) for rule in user.rules):
+        if not user.may(verb, resource, namespace, name):
             raise forbidden(user.name, verb, resource, namespace, name)
         form = chosen(seen.headers.get("accept", ""), listing=listing, partial=self.partial)
         given = self._body(seen)
@@ -252,7 +276,7 @@ class KubeApi:
         if len(body) > MAX_REQUEST:
             raise too_large()
         if kind == "application/vnd.kubernetes.protobuf":
-            return secret_of(body)
+            return object_of(body)
         if seen.method != "PATCH" and kind != "application/json":
             raise unsupported(kind)
         try:

@@ -20,11 +20,12 @@ from support.kube_status import (
     conflict,
     expired,
     not_found,
+    quota_exceeded,
     terminating,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SNAPSHOTS = 100  # listings in pages that are remembered
 
@@ -42,12 +43,15 @@ class Cluster:
     """Every method holds the lock for as long as it takes, and raises Refused as a real API server would answer.
 
     Attributes:
-        any_namespace: create namespaces as they are written to, which no real cluster does: for suites that write to
-            many.
+        any_namespace: create namespaces as they are written to or looked at, which no real cluster does: for suites
+            that write to many.
+        admission: what is asked before each write, with its operation and the Secret; it refuses by raising Refused.
     """
 
     def __init__(self) -> None:
         self.any_namespace = False
+        self.admission: list[Callable[[str, Object], None]] = []
+        self._quotas: dict[str, tuple[str, int]] = {}
         self._lock = threading.RLock()
         self._revision = 1000
         self._namespaces: dict[str, Object] = {}
@@ -74,6 +78,8 @@ class Cluster:
         """A namespace."""
         with self._lock:
             if name not in self._namespaces:
+                if self.any_namespace:
+                    return self.create_namespace(name)
                 raise not_found("namespaces", name)
             return self._namespaces[name]
 
@@ -85,7 +91,9 @@ class Cluster:
 
     def terminate(self, name: str) -> None:
         """Begin to delete a namespace: nothing new is taken there."""
-        self.namespace(name)["status"]["phase"] = "Terminating"
+        namespace = self.namespace(name)
+        namespace["status"]["phase"] = "Terminating"
+        namespace["metadata"]["deletionTimestamp"] = _now()
 
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace with everything in it."""
@@ -93,6 +101,10 @@ class Cluster:
             self.namespace(name)
             del self._namespaces[name]
             self._secrets = {place: secret for place, secret in self._secrets.items() if place[0] != name}
+
+    def set_quota(self, namespace: str, name: str, secrets: int) -> None:
+        """Give a namespace a ResourceQuota for so many Secrets."""
+        self._quotas[namespace] = (name, secrets)
 
     # -- Looking --------------------------------------------------------------------------------------------------
 
@@ -163,8 +175,13 @@ class Cluster:
             if metadata.get("resourceVersion"):
                 raise bad_request("resourceVersion should not be set on objects to be created")
             check(secret)
+            self._admit("CREATE", secret)
             if (namespace, name) in self._secrets:
                 raise already_exists("secrets", name)
+            quota, limit = self._quotas.get(namespace, ("", 0))
+            used = sum(place[0] == namespace for place in self._secrets)
+            if quota and used >= limit:
+                raise quota_exceeded(name, quota, used, limit)
             metadata["namespace"] = namespace
             metadata.update(uid=str(uuid.uuid4()), creationTimestamp=_now(), **self._stamp())
             metadata["managedFields"] = _managed(secret, manager)
@@ -201,6 +218,7 @@ class Cluster:
                 metadata[field] = before[field]
         metadata["managedFields"] = before["managedFields"]
         check_update(old, secret)
+        self._admit("UPDATE", secret)
         if secret != old:  # a write that changes nothing is none
             metadata.update(self._stamp())
             metadata["managedFields"] = _managed(secret, manager)
@@ -221,6 +239,7 @@ class Cluster:
                         f"Precondition failed: {what} in precondition: {preconditions[field]}, "
                         f"{what} in object meta: {metadata[field]}",
                     )
+            self._admit("DELETE", secret)
             if metadata.get("finalizers"):
                 metadata.update(deletionTimestamp=_now(), **self._stamp())
                 self._secrets[namespace, name] = secret
@@ -228,6 +247,10 @@ class Cluster:
                 del self._secrets[namespace, name]
                 self._revision += 1
             return copy.deepcopy(secret)
+
+    def _admit(self, operation: str, secret: Object) -> None:
+        for ask in self.admission:
+            ask(operation, secret)
 
     def _own(self, secret: Object, namespace: str, name: str) -> None:
         metadata = secret["metadata"]

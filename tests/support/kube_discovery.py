@@ -43,6 +43,33 @@ _RESOURCES = {
     ],
 }
 
+_AUTHORIZATION = {
+    "name": "authorization.k8s.io",
+    "versions": [{"groupVersion": "authorization.k8s.io/v1", "version": "v1"}],
+    "preferredVersion": {"groupVersion": "authorization.k8s.io/v1", "version": "v1"},
+}
+_REVIEWS = {
+    "kind": "APIResourceList",
+    "apiVersion": "v1",
+    "groupVersion": "authorization.k8s.io/v1",
+    "resources": [
+        {
+            "name": "selfsubjectaccessreviews",
+            "singularName": "selfsubjectaccessreview",
+            "namespaced": False,
+            "kind": "SelfSubjectAccessReview",
+            "verbs": ["create"],
+        },
+        {
+            "name": "selfsubjectrulesreviews",
+            "singularName": "selfsubjectrulesreview",
+            "namespaced": False,
+            "kind": "SelfSubjectRulesReview",
+            "verbs": ["create"],
+        },
+    ],
+}
+
 _METADATA = {
     "type": "object",
     "properties": {"name": _TEXT, "namespace": _TEXT, "labels": _TEXTS, "annotations": _TEXTS},
@@ -92,7 +119,8 @@ _OPENAPI = {
 PATHS: dict[str, dict[str, Any]] = {
     "/version": VERSION,
     "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_AUTHORIZATION]},
+    "/apis/authorization.k8s.io/v1": _REVIEWS,
     "/api/v1": _RESOURCES,
     "/openapi/v3": {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=0"}}},
     "/openapi/v3/api/v1": _OPENAPI,

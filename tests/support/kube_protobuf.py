@@ -1,4 +1,4 @@
-"""Reads a Secret in protobuf, as which ``kubectl create secret`` sends it. Answers are JSON all the same.
+"""Reads what kubectl sends in protobuf: a Secret, or a review of one's rights. Answers are JSON all the same.
 
 The numbers are those of the fields in the API's own ``generated.proto`` files.
 """
@@ -16,16 +16,37 @@ if TYPE_CHECKING:
 MAGIC = b"k8s\0"
 
 
-def secret_of(body: bytes) -> dict[str, Any]:
-    """The Secret as JSON would say it. Raises Refused (400) for anything else."""
+_ATTRIBUTES = {1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource", 7: "name"}
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The object as JSON would say it. Raises Refused (400) for anything but the two."""
     if not body.startswith(MAGIC):
         raise bad_request("the object provided is unrecognized")
     wrapped = dict(_fields(body[len(MAGIC) :]))
     about = dict(_fields(wrapped[1]))
+    if (about[1], about[2]) == (b"authorization.k8s.io/v1", b"SelfSubjectAccessReview"):
+        return _review(wrapped[2])
     if (about[1], about[2]) != (b"v1", b"Secret"):
         raise bad_request("the object provided is unrecognized (must be of type Secret)")
+    return _secret(wrapped[2])
+
+
+def _review(encoded: bytes) -> dict[str, Any]:
+    spec: dict[str, Any] = {}
+    for number, value in _fields(dict(_fields(encoded))[2]):
+        if number == 1:
+            spec["resourceAttributes"] = {
+                _ATTRIBUTES[field]: text.decode() for field, text in _fields(value) if field in _ATTRIBUTES
+            }
+        elif number == 2:
+            spec["nonResourceAttributes"] = {}
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
+
+
+def _secret(encoded: bytes) -> dict[str, Any]:
     secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {}}
-    for number, value in _fields(wrapped[2]):
+    for number, value in _fields(encoded):
         if number == 1:
             secret["metadata"] = _metadata(value)
         elif number == 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,17 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "kubernetes.io/dockercfg": ("data[.dockercfg]",),
     "kubernetes.io/ssh-auth": ("data[%s][ssh-privatekey]",),  # so it stands in a real answer
 }
+
+
+_JSON = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return found is None or isinstance(found, dict)
 
 
 def namespace_name(name: str) -> bool:
@@ -112,11 +124,20 @@ def _faults(secret: Mapping[str, Any]) -> Iterator[Cause]:
     if size > MAX_BYTES:
         yield Cause("FieldValueTooLong", "data", f"Too long: may not be more than {MAX_BYTES} bytes")
     for field in _TYPES.get(secret["type"], ()):
-        if field[5:].rpartition("[")[2].rstrip("]") not in data:
+        name = field[5:].rpartition("[")[2].rstrip("]")
+        if name not in data or (name == "ssh-privatekey" and not data[name]):
             yield Cause("FieldValueRequired", field, "Required value")
+    for kind, key in _JSON.items():
+        if secret["type"] == kind and key in data and not _is_object(_decoded(data[key])):
+            yield Cause(
+                "FieldValueInvalid", f"data[{key}]", 'Invalid value: "<secret contents redacted>": invalid JSON'
+            )
+    account = "kubernetes.io/service-account.name"
+    if secret["type"] == "kubernetes.io/service-account-token" and not (metadata.get("annotations") or {}).get(account):
+        yield Cause("FieldValueRequired", f"metadata.annotations[{account}]", "Required value")
     if secret["type"] == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
         for field in ("username", "password"):
-            yield Cause("FieldValueRequired", f"data[%s][{field}]", "Required value")
+            yield Cause("FieldValueRequired", f"data[{field}]", "Required value")
 
 
 def check_update(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

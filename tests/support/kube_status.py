@@ -87,14 +87,14 @@ def unauthorized() -> Refused:
     return Refused(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, resource: str, namespace: str | None, name: str) -> Refused:
+def forbidden(user: str, verb: str, resource: str, namespace: str | None, name: str, group: str = "") -> Refused:
     """403 of what RBAC does not grant."""
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     what = f'{resource} "{name}"' if name else resource
     return Refused(
         403,
         "Forbidden",
-        f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "" {where}',
+        f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" {where}',
         details={"kind": resource, **({"name": name} if name else {})},
     )
 
@@ -108,6 +108,40 @@ def terminating(namespace: str, name: str) -> Refused:
         f'secrets "{name}" is forbidden: unable to create new content in namespace {namespace} '
         "because it is being terminated",
         details={"name": name, "kind": "secrets", "causes": [cause.json()]},
+    )
+
+
+def policy_denied(name: str, policy: str, binding: str, text: str, *, reason: str = "Invalid") -> Refused:
+    """What a ValidatingAdmissionPolicy answers with; it may choose the reason."""
+    code = {"Invalid": 422, "Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413}[reason]
+    told = f"ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {text}"
+    return Refused(
+        code,
+        reason,
+        f'secrets "{name}" is forbidden: {told}',
+        details={"name": name, "kind": "secrets", "causes": [{"message": told}]},
+    )
+
+
+def webhook_denied(webhook: str, text: str, *, code: int = 403) -> Refused:
+    """What an admission webhook denies with; it may choose the code."""
+    return Refused(code, "", f'admission webhook "{webhook}" denied the request: {text}')
+
+
+def webhook_failed(webhook: str) -> Refused:
+    """500 where an admission webhook cannot be called, and its failurePolicy is Fail."""
+    why = f'failed calling webhook "{webhook}": failed to call webhook: Post "https://x.y.svc:443/": no endpoints'
+    return Refused(500, "InternalError", f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
+
+
+def quota_exceeded(name: str, quota: str, used: int, limit: int) -> Refused:
+    """403 of a ResourceQuota that counts Secrets."""
+    return Refused(
+        403,
+        "Forbidden",
+        f'secrets "{name}" is forbidden: exceeded quota: {quota}, requested: count/secrets=1,secrets=1, '
+        f"used: count/secrets={used},secrets={used}, limited: count/secrets={limit},secrets={limit}",
+        details={"name": name, "kind": "secrets"},
     )
 
 

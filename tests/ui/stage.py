@@ -58,7 +58,8 @@ ITEMS_OF = {
     **{job: (*ITEMS, f"{job}-broken") for job in ("retry", "again", "refill")},
     "trend": ("trend-own",),
 }
-LIMITS_OF = {"crash": SLOW, "stop": SLOW}
+# A busy browser needs seconds to press two buttons while the run goes on.
+LIMITS_OF = {"crash": SLOW, "stop": "rate: 2/s, concurrency: 1"}
 JOBS = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again", "undo")
 
 

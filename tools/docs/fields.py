@@ -95,7 +95,10 @@ def _type(described: Schema, definitions: dict[str, Schema]) -> str:
         return f"list of {_type(described.get('items', {}), definitions)}"
     if kind == "object":
         values = described.get("additionalProperties")
-        if described.get("properties"):
+        properties = described.get("properties") or {}
+        if properties and not all("$ref" in each for each in properties.values()):
+            return "map of " + ", ".join(code(name) for name in properties)
+        if properties:
             return "one of " + ", ".join(_named(each["$ref"], definitions, name)
                                          for name, each in described["properties"].items())  # fmt: skip
         return f"map to {_type(values, definitions)}" if isinstance(values, dict) and values else "map"

@@ -40,7 +40,8 @@ MEANINGS = """\
 - **undelete**: [`secretsync undo`](../how-a-sync-decides.md#undo) can bring back what a run deleted.
 - **metadata set**: what documents ask for is set on secrets that exist too: see [Metadata](../documents.md#metadata).
 - **`version` pins**: `secret.version` can pin an old version, and `secretsync undo` can put one back.
-- **metadata queries**: `query.metadata` can select by custom metadata, tags or labels."""
+- **metadata queries**: `query.metadata` can select by custom metadata, tags or labels.
+- **type queries**: `query.type` can select by the type of a Secret."""
 
 LIMITS: dict[str, Callable[[StoreLimits], str]] = {
     "largest secret": lambda limits: size(limits.max_bytes) if limits.max_bytes else "no limit",
@@ -58,7 +59,9 @@ LIMITS: dict[str, Callable[[StoreLimits], str]] = {
 def page() -> str:
     """The page for this version."""
     infos = [info for info in installed() if info.package == NAME]
-    abilities = table(["store", *ABILITIES.values(), "`version` pins", "metadata queries"], map(_abilities, infos))
+    abilities = table(
+        ["store", *ABILITIES.values(), "`version` pins", "metadata queries", "type queries"], map(_abilities, infos)
+    )
     limits = table(["store", *LIMITS], map(_limits, infos))
     return whole_page("Stores", ABOUT, "## Abilities", abilities, MEANINGS, "## Limits", limits)
 
@@ -75,6 +78,7 @@ def _abilities(info: StoreTypeInfo) -> list[str]:
         *("yes" if ability in info.abilities else "" for ability in ABILITIES),
         "yes" if info.limits.pins else "",
         "yes" if info.limits.custom_metadata else "",
+        "yes" if info.limits.types else "",
     ]
 
 

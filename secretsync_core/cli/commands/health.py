@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.audit import keys
 from secretsync_core.audit.databases import exists
 from secretsync_core.audit.ledger import LedgerMissing
-from secretsync_core.cli import event_loop, exits, workspace
+from secretsync_core.cli import event_loop, exits, report_view, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import error_object, problem_object
 from secretsync_core.cli.tables import show, table
@@ -158,6 +158,8 @@ def _tell(output: Output, documents: Documents, stores: list[StoreHealth], ledge
         output.document(_object(documents, stores, ledger, code))
     elif not output.quiet:
         _show(output, documents, stores, ledger)
+    for store in stores:
+        report_view.show_warnings(store.warnings, output)
     for error in wrong:
         output.failure(error)
     if ledger.note:
@@ -212,6 +214,7 @@ def _object(documents: Documents, stores: list[StoreHealth], ledger: LedgerHealt
                 "asked": store.asked,
                 "seconds": round(store.seconds, 3),
                 "requests": dict(store.requests),
+                "warnings": store.warnings,
                 "error": error_object(store.error) if store.error else None,
             }
             for store in stores

@@ -17,6 +17,7 @@ from secretsync_core.cli.wording import ORPHANS
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError, UsageError
 from secretsync_core.run import ending, steps
+from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,12 @@ def _look(job: JobDocument, documents: Documents, opened: OpenLedger, keys: tupl
     try:
         planned = event_loop.run(
             lambda: steps.plan(
-                job, documents, opened.ledger, environ=os.environ, fingerprint_key=opened.fingerprint_key
+                job,
+                documents,
+                opened.ledger,
+                environ=os.environ,
+                fingerprint_key=opened.fingerprint_key,
+                options=Options(render=False),
             )
         )
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again

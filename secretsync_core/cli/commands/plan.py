@@ -9,6 +9,7 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import plan_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
+from secretsync_core.errors import UsageError
 from secretsync_core.run import steps
 from secretsync_core.run.items import check_restored
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 def run(output: Output, call: Call, options: Options, *, show_all: bool, detailed_exitcode: bool) -> int:
     """Plan every job of the call and show it."""
+    if options.verify and not options.render:
+        raise UsageError("--verify compares values, and --no-render reads none", hint="give one of the two")
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
     workspace.check_adopt(options.adopt, jobs)

@@ -6,6 +6,7 @@ and values that they do not like.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,10 +23,11 @@ from secretsync_core.errors import (
 )
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.aws.shapes import UnfitError
+from secretsync_core.stores.aws.surroundings import NeedsPersonError, SettingError, nobody_there, setting_failure
 from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class Request(NamedTuple):
@@ -166,6 +168,13 @@ def refusal(request: Request, told: Refusal) -> StoreError:
         return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
     if not code or code.isdecimal():  # the HTTP status, which boto3 puts there where an answer names no error
         return malformed(request, f"a refusal (HTTP {status}) that names no error")
+    if code in _MISFITS and "durationseconds" in text:
+        hint = (
+            "lower durationSeconds: where a role assumes a role it is 3600 at most"
+            if "role chaining" in text
+            else "lower durationSeconds, or raise the role's maximum session duration"
+        )
+        return StoreError(f"{store} refuses to {action} for so long", store=store, hint=hint)
     if key is None:
         return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store)
     return _about(request, told)
@@ -179,12 +188,7 @@ def _about(request: Request, told: Refusal) -> StoreError:
     if told.code in _THERE:
         return Conflict(f"{key} is in {store} already", store=store, key=key)
     if told.code == "HierarchyTypeMismatchException":
-        return InvalidSecret(
-            f"{store} refuses to {action}: a parameter of another type stands there",
-            store=store,
-            key=key,
-            hint="give the SecretStore its type, or delete that parameter first",
-        )
+        return another_type(request)
     if told.code == "InvalidRequestException":
         deleted = any(phrase in told.text for phrase in _TO_BE_DELETED)
         return WrongState(
@@ -195,15 +199,43 @@ def _about(request: Request, told: Refusal) -> StoreError:
             deleted=deleted,
         )
     if told.code in _MISFITS and "downgrade" in told.text:
-        return InvalidSecret(
-            f"{store} refuses to {action}: it is an Advanced parameter, and stays one",
-            store=store,
-            key=key,
-            hint="set tier: Advanced or IntelligentTiering in the SecretStore",
-        )
+        return stays_advanced(request)
     if told.code in _MISFITS:
         return Mismatch(f"{store} refuses to {action} ({told.code})", store=store, key=key)
     return StoreError(f"{store} refuses to {action} ({_shown(told)})", store=store, key=key)
+
+
+@contextmanager
+def no_version(store: str, key: str, version: str) -> Iterator[None]:
+    """Name the version where a read of one version does not find it: the secret may be there all the same."""
+    try:
+        yield
+    except SecretNotFound as error:
+        found = error
+    else:
+        return
+    said = found.message.removeprefix(f"{key} ")
+    raise SecretNotFound(f"version {version} of {key} {said}", store=store, key=key, hint=found.hint)
+
+
+def another_type(request: Request) -> InvalidSecret:
+    """The error for a parameter that is a String, say, where a SecureString is to be written."""
+    return InvalidSecret(
+        f"{request.store} refuses to {request.action}: a parameter of another type stands there",
+        store=request.store,
+        key=request.key,
+        hint="give the SecretStore its type, or delete that parameter first",
+    )
+
+
+def stays_advanced(request: Request) -> InvalidSecret:
+    """The error for an Advanced parameter that a Standard one is to replace."""
+    return InvalidSecret(
+        f"{request.store} refuses to {request.action}: it is an Advanced parameter, and stays one",
+        store=request.store,
+        key=request.key,
+        hint="set tier: Advanced or IntelligentTiering in the SecretStore",
+    )
 
 
 def _denied(request: Request, text: str) -> AccessDenied:
@@ -246,7 +278,7 @@ def failures() -> tuple[type[Exception], ...]:
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    return Boto3Error, BotoCoreError, ClientError, ResponseParserError, UnfitError
+    return Boto3Error, BotoCoreError, ClientError, ResponseParserError, NeedsPersonError, SettingError, UnfitError
 
 
 def failure(request: Request, error: Exception) -> StoreError:
@@ -265,6 +297,18 @@ def failure(request: Request, error: Exception) -> StoreError:
         return refusal(request, answer)
     if (told := _no_identity(store, error)) is not None:
         return told
+    if isinstance(error, boto.HTTPClientError) and _no_file(error):
+        return Unhealable(
+            f"{store} cannot be reached: the certificates to trust cannot be read",
+            store=store,
+            hint="AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle of the profile names a file that is not there",
+        )
+    if isinstance(error, boto.ProxyConnectionError):
+        return StoreUnavailable(
+            f"{store} cannot be reached: the proxy does not let us through",
+            store=store,
+            hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+        )
     if isinstance(error, boto.SSLError):
         return Unhealable(
             f"{store} cannot be reached: the certificate of {where} is not trusted",
@@ -305,6 +349,10 @@ def _no_identity(store: str, error: Exception) -> StoreError | None:
     """The error where credentials cannot even be found."""
     from botocore import exceptions as boto
 
+    if isinstance(error, SettingError):
+        return setting_failure(store, error)
+    if isinstance(error, (NeedsPersonError, boto.RefreshWithMFAUnsupportedError)):
+        return nobody_there(store)
     if isinstance(error, boto.NoCredentialsError):
         return CredentialsRefused(
             f"{store}: there are no AWS credentials",
@@ -323,6 +371,12 @@ def _no_identity(store: str, error: Exception) -> StoreError | None:
         )
     if isinstance(error, (boto.ConfigParseError, boto.InvalidConfigError, boto.ConfigNotFound)):
         return StoreError(f"{store}: the AWS configuration files cannot be used", store=store, hint="check ~/.aws")
+    if isinstance(error, boto.CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process":
+        return CredentialsRefused(
+            f"{store}: the credential_process of the AWS profile fails, or does not print what AWS asks for",
+            store=store,
+            hint="run it by hand: it prints a JSON object with Version 1, AccessKeyId and SecretAccessKey",
+        )
     kinds = (boto.CredentialRetrievalError, boto.MetadataRetrievalError, boto.SSOError, boto.TokenRetrievalError)
     if isinstance(error, kinds):
         return CredentialsRefused(
@@ -331,6 +385,11 @@ def _no_identity(store: str, error: Exception) -> StoreError | None:
             hint="log in again (aws sso login), or check where the profile takes them from",
         )
     return None
+
+
+def _no_file(error: BaseException) -> bool:
+    """Whether a connection failed because a file of certificates is not there."""
+    return any(isinstance(each, (FileNotFoundError, IsADirectoryError)) for each in errors_behind(error))
 
 
 def _unknown_host(error: BaseException) -> bool:

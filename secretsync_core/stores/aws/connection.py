@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.place import Place
 from secretsync_core.stores.aws.answers import Request, failure, failures
-from secretsync_core.stores.aws.place import identity_of, role_of, server_of
+from secretsync_core.stores.aws.place import identity_of, is_aws, role_of, server_of
+from secretsync_core.stores.aws.principal import principal_of
 from secretsync_core.stores.aws.quiet import quiet
+from secretsync_core.stores.aws.surroundings import login_failure
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.places import sound
 from secretsync_core.stores.threads import close_threads
@@ -61,6 +63,7 @@ class Account:
         self._trusted_until = 0.0
         self._look_at = 0.0
         self._closed = False
+        self._caller = ""
 
     async def identity(self) -> Identity:
         """Whom to act as. Logs in where nobody has yet, and renews credentials in time."""
@@ -104,19 +107,37 @@ class Account:
     async def _number(self) -> str:
         if self._config.endpoint_url and not self._config.sts_endpoint_url:
             return ""
-        identity = await self.identity()
-
-        async def attempt() -> str:
-            try:
-                return await self.in_thread(self._by(), lambda: identity.account(self._config.sts_endpoint_url))
-            except StoreError:
-                return ""
-
         try:
-            number = await self.gate("login", attempt)
+            told = await self.glance("sts", self._by(), lambda sts: sts.get_caller_identity(), kind="login")
         except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
             return ""
+        self._caller = str((told or {}).get("Arn", ""))
+        number = str((told or {}).get("Account", ""))
         return number if len(number) == _ACCOUNT_DIGITS and number.isdecimal() else ""
+
+    async def glance(self, service: str, request: Request, ask: Callable[[Any], T], *, kind: str = "stat") -> T | None:
+        """One request that is made once, and nothing to worry about where it fails: None. Raises what the gate says."""
+        identity = await self.identity()
+        endpoint = self._config.sts_endpoint_url if service == "sts" else None
+
+        async def attempt() -> T | None:
+            try:
+                return await self.in_thread(request, lambda: identity.glance(service, endpoint, ask))
+            except StoreError:
+                return None
+
+        return await self.gate(kind, attempt)
+
+    def principal(self) -> str | None:
+        """The ARN of the user or role that we are, where it is known and IAM is there to be asked about it.
+
+        Behind an endpoint of one's own is an emulator, of which nothing at AWS is to be asked.
+        """
+        config = self._config
+        if config.endpoint_url and not is_aws(config):
+            return None
+        role = config.auth.assume_role or config.auth.web_identity
+        return role.role_arn if role is not None else principal_of(self._caller)
 
     async def in_thread(self, request: Request, step: Callable[[], T]) -> T:
         """Run something that blocks. What goes wrong in it comes out as an error of ours, with nothing behind it."""
@@ -129,6 +150,11 @@ class Account:
                     return _Sealed(step())
                 except failures() as error:
                     failed = failure(request, error)
+                except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
+                    told = login_failure(self.store, error)
+                    if told is None:
+                        raise
+                    failed = told
             raise failed
 
         return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from secretsync_core.errors import InvalidSecret
-from secretsync_core.key_rules import key_fault, new_key_fault
+from secretsync_core.key_rules import key_fault, misnomer, new_key_fault
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.fit import check_folder, invalid_key
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 def segment(letters: str) -> str:
     """An expression for one folder or name of these letters (as they stand in brackets), neither ``.`` nor ``..``."""
     return rf"(?:\.{{0,2}}[{letters}]|\.\.\.)[.{letters}]*"
+
+
+MISNOMERS = "arn:.*"
+MISNOMERS_RULE = (
+    "an ARN is no key here: write the name, such as prod/db, without the six characters that AWS puts at the end of a "
+    "secret's ARN. For another account, use a SecretStore that logs in there by auth.assumeRole"
+)
 
 
 class Keys:
@@ -57,5 +64,7 @@ class Keys:
         return good, bad
 
     def _invalid(self, key: str) -> InvalidSecret:
+        if misnomer(key, self.limits):
+            return invalid_key(key, self.store, misnomer(key, self.limits))
         hint = f"a key is {self.limits.key_rule}, {self.limits.max_key_bytes} characters at most"
         return invalid_key(key, self.store, key_fault(key, self.limits), hint=hint)

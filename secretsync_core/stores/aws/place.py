@@ -50,7 +50,7 @@ def identity_of(config: AwsConfig, partition: str, region: str, account: str) ->
     """
     who = account or f"by {_way_in(config.auth)}"
     whole = f"{partition}:{region}:{who}"
-    return f"{whole} {address(config.endpoint_url)}" if config.endpoint_url and not _is_aws(config) else whole
+    return f"{whole} {address(config.endpoint_url)}" if config.endpoint_url and not is_aws(config) else whole
 
 
 def role_of(auth: AwsAuth) -> tuple[str, str] | None:
@@ -62,7 +62,8 @@ def role_of(auth: AwsAuth) -> tuple[str, str] | None:
     return partition, account
 
 
-def _is_aws(config: AwsConfig) -> bool:
+def is_aws(config: AwsConfig) -> bool:
+    """Whether the endpoint of a document is one of AWS, in a VPC say."""
     host = address(config.endpoint_url or "").partition("://")[2].rpartition(":")[0]
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 

@@ -5,17 +5,18 @@ The one module here that imports boto3; it is imported when a store is opened.
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
 from boto3.session import Session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, InvalidConfigError, NoCredentialsError
 from botocore.loaders import create_loader
 from botocore.utils import parse_timestamp
 
@@ -24,6 +25,7 @@ from secretsync_core.credentials import describe, resolve
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.shapes import check
+from secretsync_core.stores.aws.surroundings import SettingError, ask_nobody, check_endpoint, check_keys, check_region
 from secretsync_core.stores.http import sendable
 
 if TYPE_CHECKING:
@@ -38,19 +40,23 @@ if TYPE_CHECKING:
 
     Metadata = dict[str, Any]
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
-ACCOUNT_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
+GLANCE_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
 
 
 class Identity:
     """Who we are from one login on, and the clients that act for us. Threads may share it."""
 
-    def __init__(self, session: Session, width: int) -> None:
-        """``width``: how many connections a client keeps. Raises NoCredentialsError."""
+    def __init__(self, session: Session, store: str, width: int) -> None:
+        """``width``: how many connections a client keeps. Raises NoCredentialsError, CredentialsRefused."""
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
+        check_keys(store, credentials)
+        self._store = store
         self._session = session
         self._width = width
         self._credentials: Credentials = credentials
@@ -58,11 +64,10 @@ class Identity:
         self._lock = threading.Lock()
 
     def client(self, service: str, endpoint: str | None) -> Any:
-        """The client of a service, made the first time. Raises NoRegionError."""
+        """The client of a service, made the first time. Raises NoRegionError, StoreError."""
         with self._lock:
             if service not in self._clients:
-                made: Any = self._session.client  # its stubs know every service by its name, and not a name to come
-                client = made(service, endpoint_url=endpoint, config=_config(self._width))
+                client = _client(self._session, self._store, service, endpoint, _config(self._width))
                 client.meta.events.register("before-parse", check)
                 self._clients[service] = client
             return self._clients[service]
@@ -80,14 +85,14 @@ class Identity:
         mine, theirs = self._credentials.get_frozen_credentials(), other._credentials.get_frozen_credentials()
         return mine[:3] == theirs[:3]
 
-    def account(self, endpoint: str | None) -> str:
-        """The number of the account, by STS, which answers everybody. Raises what boto3 raises."""
-        quick = _config(1).merge(Config(connect_timeout=ACCOUNT_SECONDS, read_timeout=ACCOUNT_SECONDS))
-        sts = self._session.client("sts", endpoint_url=endpoint, config=quick)
+    def glance(self, service: str, endpoint: str | None, ask: Callable[[Any], T]) -> T:
+        """Ask a service something that nobody waits long for, by a client of its own. Raises what boto3 raises."""
+        quick = _config(1).merge(Config(connect_timeout=GLANCE_SECONDS, read_timeout=GLANCE_SECONDS))
+        client = _client(self._session, self._store, service, endpoint, quick)
         try:
-            return str(sts.get_caller_identity()["Account"])
+            return ask(client)
         finally:
-            sts.close()
+            client.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -103,7 +108,7 @@ def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int
     """
     role = config.auth.assume_role
     if role is None:
-        return Identity(_base(config, store, environ), width)
+        return Identity(_base(config, store, environ), store, width)
     parameters = {
         "RoleArn": role.role_arn,
         "RoleSessionName": role.session_name,
@@ -112,16 +117,19 @@ def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int
     }
 
     def fetch() -> Metadata:
-        sts = _sts(_base(config, store, environ), config)
+        sts = _sts(_base(config, store, environ), store, config)
         needs = "sts:AssumeRole, and the trust policy of the role must name us"
         return _ask(store, role.role_arn, needs, lambda: sts.assume_role(**parameters))
 
-    return Identity(_by_role(config, environ, fetch), width)
+    return Identity(_by_role(config, environ, fetch), store, width)
 
 
 def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
     """Who we are before any ``assumeRole``."""
     auth, region = config.auth, _region(config, environ)
+    if config.region is None:
+        where = "AWS_REGION" if region else "AWS_DEFAULT_REGION"
+        check_region(store, region or os.environ.get(where), where)
     if auth.access_key is not None:
         keys = auth.access_key
         token = keys.session_token
@@ -133,14 +141,19 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
             region_name=region,
         )
     if auth.web_identity is None:
-        return Session(botocore_session=_inner(), profile_name=auth.profile, region_name=region)
+        inner = _inner()
+        session = Session(botocore_session=inner, profile_name=auth.profile, region_name=region)
+        check_region(store, session.region_name, "the AWS profile")
+        ask_nobody(inner)
+        return session
     role = auth.web_identity
 
     def fetch() -> Metadata:
         from secretsync_core.schema.base import Credential
 
         token = resolve(Credential(file=role.token_file), environ, store=store)
-        sts = _sts(Session(botocore_session=_inner(), region_name=region), config, signature_version=UNSIGNED)
+        base = Session(botocore_session=_inner(), region_name=region)
+        sts = _sts(base, store, config, signature_version=UNSIGNED)
         return _ask(
             store,
             role.role_arn,
@@ -201,8 +214,24 @@ class _Given(CredentialProvider):
         return self._credentials
 
 
-def _sts(session: Session, config: AwsConfig, **options: Any) -> Any:
-    return session.client("sts", endpoint_url=config.sts_endpoint_url, config=_config(1, **options))
+def _sts(session: Session, store: str, config: AwsConfig, **options: Any) -> Any:
+    return _client(session, store, "sts", config.sts_endpoint_url, _config(1, **options))
+
+
+def _client(session: Session, store: str, service: str, endpoint: str | None, config: Config) -> Any:
+    """A client of a service. Raises StoreError for an address in a variable that is none, SettingError for others."""
+    if endpoint is None:
+        check_endpoint(store, service)
+    make: Any = session.client  # its stubs know every service by its name, and not a name to come
+    try:
+        return make(service, endpoint_url=endpoint, config=config)
+    except (TypeError, ValueError) as error:
+        kind = type(error).__name__
+    except BotoCoreError as error:
+        if not type(error).__name__.startswith("Invalid") or isinstance(error, InvalidConfigError):
+            raise
+        kind = type(error).__name__
+    raise SettingError(kind)
 
 
 def _ask(store: str, role: str, needs: str, ask: Callable[[], Any]) -> Metadata:

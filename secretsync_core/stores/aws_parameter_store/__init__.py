@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.stores.aws.place import declared_place
 from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
-from secretsync_core.stores.aws_parameter_store.names import root_of
+from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, root_of
 from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
@@ -36,4 +36,5 @@ PROVIDER = Provider(
     extra="aws",
     needs=("boto3",),
     place=place_by,
+    keys=KEY_LIMITS,
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from secretsync_core.errors import SecretNotFound
+from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.aws.answers import Request
+from secretsync_core.stores.aws.answers import Request, another_type
 from secretsync_core.stores.aws_parameter_store.names import plain
+from secretsync_core.stores.aws_parameter_store.settings import options_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,28 +21,31 @@ if TYPE_CHECKING:
     from secretsync_core.stores.aws.connection import Service
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
     from secretsync_core.stores.aws_parameter_store.names import Names
+    from secretsync_core.stores.aws_parameter_store.settings import Settings
 
 PAGE = 50
 """How many parameters one page of descriptions holds, and how many can be asked for by name."""
 
 BATCH = 10
-"""How many parameters one request reads."""
-
-_TIERS = {"Standard": "Standard", "Advanced": "Advanced", "IntelligentTiering": "Intelligent-Tiering"}
+"""How many parameters one request reads, and one page of a listing by path holds."""
 
 
-class Parameter(NamedTuple):
-    """What a listing says of one parameter."""
+class Found(NamedTuple):
+    """A parameter that there is: its name, its version token, and whether it is of our type.
+
+    ``description`` is empty where it has none, and None where that was not told.
+    """
 
     name: str
     version: str
-    description: str
+    fits: bool
+    description: str | None = None
 
 
 class Page(NamedTuple):
     """A part of a listing, and where it goes on."""
 
-    found: list[Parameter]
+    found: list[Found]
     token: str | None
 
 
@@ -102,15 +106,15 @@ class Calls:
             frozenset(key for name, key in by_name.items() if name in absent),
         )
 
-    async def versions(self, keys: Sequence[str]) -> dict[str, str]:
-        """The version tokens of some keys, without decrypting anything."""
+    async def versions(self, keys: Sequence[str]) -> dict[str, Found]:
+        """What there is at some keys, without decrypting anything."""
         request = Request(self.store, "look at what was written", None, "ssm:GetParameters")
         by_name = {self._names.name(key): key for key in keys}
         asked = list(by_name)
 
-        def ask(client: SSMClient) -> dict[str, str]:
+        def ask(client: SSMClient) -> dict[str, Found]:
             answer = _part(request, client.get_parameters(Names=asked, WithDecryption=False))
-            return {plain(each.text("Name")): version_of(each) for each in answer.parts("Parameters")}
+            return {plain(each.text("Name")): self._found(each) for each in answer.parts("Parameters")}
 
         found = await self._service.call("stat", request, ask)
         return {key: found[name] for name, key in by_name.items() if name in found}
@@ -121,6 +125,21 @@ class Calls:
             [{"Key": "Path", "Option": "Recursive" if recursive else "OneLevel", "Values": [folder]}] if folder else []
         )
         return await self._describe("list", "list parameters", filters, token)
+
+    async def page_by_path(self, folder: str, token: str | None, *, recursive: bool) -> Page:
+        """The same by the request that needs a right on the folder alone, ten at once. It decrypts nothing."""
+        request = Request(
+            self.store, "list parameters", None, "ssm:GetParametersByPath on the path, or ssm:DescribeParameters on *"
+        )
+        options: Any = {"NextToken": token} if token else {}
+
+        def ask(client: SSMClient) -> Page:
+            answer = client.get_parameters_by_path(
+                Path=folder or "/", Recursive=recursive, WithDecryption=False, MaxResults=BATCH, **options
+            )
+            return self._page(_part(request, answer))
+
+        return await self._service.call("list", request, ask)
 
     async def some(self, keys: Sequence[str], token: str | None) -> Page:
         """A page of those of some parameters that there are."""
@@ -137,17 +156,44 @@ class Calls:
 
         def ask(client: SSMClient) -> Page:
             answer = _part(request, client.describe_parameters(MaxResults=PAGE, **options))
-            found = [
-                Parameter(
-                    each.text("Name"),
-                    version_of(each),
-                    (each.text_or_none("Description") or "") if each.has("Description") else "",
-                )
-                for each in answer.parts("Parameters")
-            ]
-            return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+            return self._page(answer, described=True)
 
         return await self._service.call(kind, request, ask)
+
+    def _page(self, answer: Part, *, described: bool = False) -> Page:
+        found = [self._found(each, described=described) for each in answer.parts("Parameters")]
+        return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+
+    def _found(self, about: Part, *, described: bool = False) -> Found:
+        fits = not about.has("Type") or about.text("Type") == self._config.type
+        description = (about.text_or_none("Description") or "") if described else None
+        return Found(about.text("Name"), version_of(about), fits, description)
+
+    def refuse_type(self, key: str) -> NoReturn:
+        """Raise what the service would say to a write over a parameter of another type."""
+        raise another_type(self._request("write", key, "PutParameter"))
+
+    async def settings(self, keys: Sequence[str]) -> dict[str, Settings]:
+        """What those of some parameters that there are have besides their values."""
+        by_name = {self._names.name(key): key for key in keys}
+        request = Request(self.store, "look at parameters", None, "ssm:DescribeParameters")
+        filters: Any = [{"Key": "Name", "Option": "Equals", "Values": list(by_name)}]
+        found: dict[str, Settings] = {}
+        options: Any = {}
+        while True:
+
+            def ask(client: SSMClient, given: Any = options) -> tuple[dict[str, Settings], str]:
+                answer = _part(request, client.describe_parameters(MaxResults=PAGE, ParameterFilters=filters, **given))
+                told = {plain(each.text("Name")): settings_of(each) for each in answer.parts("Parameters")}
+                return told, answer.text_or_none("NextToken") or ""
+
+            told, token = await self._service.call("stat", request, ask)
+            found |= {by_name[name]: each for name, each in told.items() if name in by_name}
+            if not token:
+                return found
+            if options.get("NextToken") == token:
+                raise StoreError(f"{self.store} gives the same page again and again", store=self.store)
+            options = {"NextToken": token}
 
     # -- writing
 
@@ -157,19 +203,19 @@ class Calls:
         text: str,
         *,
         overwrite: bool,
+        there: Settings | None = None,
         tags: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> int:
         """Write a parameter; gives the number of its version. Without ``overwrite``, raises Conflict where it exists.
 
-        Only what is created can be given tags. What is created has the document's description, unless one is given.
+        ``there`` is what is known of the one that is overwritten. Only what is created can be given tags. What is
+        created has the document's description, unless one is given; what is overwritten keeps its own.
         """
         config = self._config
         request = self._request("write", key, "PutParameter, ssm:AddTagsToResource" if tags else "PutParameter")
-        options: Any = {"Name": self._names.new_name(key), "Value": text, "Type": config.type, "Overwrite": overwrite}
-        options["Tier"] = _TIERS[config.tier]
-        if config.kms_key_id:
-            options["KeyId"] = config.kms_key_id
+        options: Any = {"Name": self._names.new_name(key), "Value": text, "Overwrite": overwrite}
+        options |= options_of(config, there)
         description = description or (None if overwrite else config.description)
         if description:
             options["Description"] = description

@@ -1,4 +1,8 @@
-"""What is there, without any value: fifty descriptions a request, of a folder or of names."""
+"""What is there, without any value: fifty descriptions a request, of a folder or of names.
+
+DescribeParameters knows no resource but ``*``, which many accounts do not grant, and does not show the parameters that
+AWS publishes. Where it may not be asked, folders are listed by GetParametersByPath, ten parameters a request.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
-    from secretsync_core.stores.aws_parameter_store.calls import Calls, Page, Parameter
+    from secretsync_core.stores.aws_parameter_store.calls import Calls, Found, Page
     from secretsync_core.stores.aws_parameter_store.names import Names
 
 FRUITLESS = 20
@@ -36,7 +40,9 @@ class Listing:
         self._calls = calls
         self._names = names
         self._width = width
-        self._may_describe = True
+        self.may_describe = not names.is_public
+        self.other_types: set[str] = set()
+        """What was looked at and is of another type than ours, so that it cannot be replaced: few, if any."""
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every parameter of a folder."""
@@ -44,11 +50,23 @@ class Listing:
         waiting: list[Entry] = []
         given: set[str] = set()
 
-        async def ask(token: str | None) -> Page:
-            return await self._calls.page(folder, token, recursive=recursive)
+        describes = self.may_describe
 
-        async for name, version, _ in self._pages(ask):
-            key = self._names.key(name)
+        async def ask(token: str | None) -> Page:
+            nonlocal describes
+            if describes:
+                try:
+                    return await self._calls.page(folder, token, recursive=recursive)
+                except CredentialsRefused:
+                    raise
+                except AccessDenied:
+                    if token is not None:  # which goes on in this way alone
+                        raise
+                    self.may_describe = describes = False
+            return await self._calls.page_by_path(folder, token, recursive=recursive)
+
+        async for each in self._pages(ask):
+            key = self._names.key(each.name)
             if key is None or isinstance(key, Gap):
                 if key is not None and key.prefix.startswith(prefix):
                     yield key
@@ -59,9 +77,9 @@ class Listing:
                 continue
             given.add(key)
             if metadata:
-                waiting.append(Entry(key, version))
+                waiting.append(Entry(key, each.version))
             else:
-                yield Entry(key, version)
+                yield Entry(key, each.version)
         async for found in self._with_tags(waiting):
             yield found
 
@@ -71,7 +89,7 @@ class Listing:
         for gap in gaps:
             yield gap
         rest = dict.fromkeys(good)
-        if len(rest) > PAGE and self._may_describe:
+        if len(rest) > PAGE and self.may_describe:
             async for found in self._of_folder(rest):
                 if found is None:
                     return
@@ -87,29 +105,37 @@ class Listing:
         async def ask(token: str | None) -> Page:
             return await self._calls.some(keys, token)
 
-        if self._may_describe:
+        if self.may_describe:
             try:
-                async for name, version, description in self._pages(ask):
-                    key = self._names.key(name)
+                async for each in self._pages(ask):
+                    key = self._names.key(each.name)
                     if isinstance(key, str) and key in wanted:
-                        found[key] = _entry(key, version, description)
+                        found[key] = self._entry(key, each)
             except CredentialsRefused:
                 raise
             except AccessDenied:
-                self._may_describe = False
+                self.may_describe = False
             else:
                 return list(found.values()), []
         if len(keys) > BATCH:
             return [], _parts(keys, BATCH)
         try:
-            versions = await self._calls.versions(keys)
+            seen = await self._calls.versions(keys)
         except CredentialsRefused:
             raise
         except AccessDenied as error:
             if len(keys) > 1:  # it may be about one of them
                 return [], _parts(keys, 1)
             return [Gap(keys[0], error.code, f"{self._calls.store} does not let us look at {keys[0]}")], []
-        return [Entry(key, version) for key, version in versions.items()], []
+        return [self._entry(key, each) for key, each in seen.items()], []
+
+    def _entry(self, key: str, found: Found) -> Entry:
+        """The entry of a key that was looked at by its name; what keeps it from being replaced is remembered."""
+        if not found.fits:
+            self.other_types.add(key)
+        else:
+            self.other_types.discard(key)
+        return Entry(key, found.version, notes=_notes(found.description))
 
     async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
         """What a listing shows of the keys in ``rest``, which are taken out of it; None at the end of it all."""
@@ -123,15 +149,15 @@ class Listing:
             except CredentialsRefused:
                 raise
             except AccessDenied:
-                self._may_describe = False
+                self.may_describe = False
                 return
             pages += 1
-            for name, version, description in page.found:
-                key = self._names.key(name)
+            for each in page.found:
+                key = self._names.key(each.name)
                 if isinstance(key, str) and key in rest:
                     del rest[key]
                     findings += 1
-                    yield _entry(key, version, description)
+                    yield self._entry(key, each)
             if page.token is None:
                 yield None
                 return
@@ -140,7 +166,7 @@ class Listing:
                 return
             token = page.token
 
-    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Parameter]:
+    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Found]:
         token: str | None = None
         while True:
             page = await ask(token)
@@ -208,8 +234,10 @@ class Listing:
             yield found
 
 
-def _entry(key: str, version: str, description: str) -> Entry:
-    return Entry(key, version, notes={Slot(Kind.DESCRIPTION): description} if description else _NO_NOTES)
+def _notes(description: str | None) -> Mapping[Slot, str] | None:
+    if description is None:
+        return None
+    return {Slot(Kind.DESCRIPTION): description} if description else _NO_NOTES
 
 
 _NO_NOTES: Mapping[Slot, str] = {}

@@ -13,7 +13,7 @@ from secretsync_core.errors import InvalidSecret
 from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import Keys, segment
+from secretsync_core.stores.aws.names import MISNOMERS, MISNOMERS_RULE, Keys, segment
 
 MAX_LEVELS = 15
 
@@ -36,6 +36,8 @@ KEY_LIMITS = StoreLimits(
     max_key_bytes=LONGEST,
     key_pattern=pattern(),
     key_rule="letters, digits and any of _.- in at most 15 folders, path included, none of them empty, '.' or '..'",
+    misnomers=MISNOMERS,
+    misnomers_rule=MISNOMERS_RULE,
     reserved=_RESERVED,
     reserved_rule="names that begin with aws or ssm belong to AWS",
 )
@@ -60,6 +62,11 @@ class Names(Keys):
             reserved=whole if self._root else KEY_LIMITS.reserved,
         )
         super().__init__(store, limits)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether these are parameters that AWS publishes for everybody."""
+        return f"{self._root}/".startswith("/aws/")
 
     def name(self, key: str) -> str:
         """The name of a parameter, as the service tells it. Raises InvalidSecret for a key that cannot be."""

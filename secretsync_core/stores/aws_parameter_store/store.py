@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import (
+    AccessDenied,
     Conflict,
     InvalidSecret,
     RateLimited,
@@ -15,14 +16,16 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.metadata_rules import AWS_TAG
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.model.versions import VersionOrder
-from secretsync_core.stores.aws.answers import Mismatch
+from secretsync_core.stores.aws.answers import Mismatch, no_version
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
-from secretsync_core.stores.aws_parameter_store.calls import BATCH, Calls
+from secretsync_core.stores.aws.rights import Need, Rights
+from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE, Calls
 from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names, root_of
 from secretsync_core.stores.base import MARK_KEY
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
+    from secretsync_core.stores.aws_parameter_store.settings import Settings
     from secretsync_core.stores.base import StoreContext
 
 STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
@@ -85,6 +89,10 @@ class ParameterStore:
         lanes = lanes_for(context.concurrency)
         self._reads: Gathered[Secret] = Gathered(self._read_one, self._read_many, size=BATCH, lanes=lanes)
         self._looks: Gathered[str | None] = Gathered(self._version_of, self._versions_of, size=BATCH, lanes=lanes)
+        self._settings: Gathered[Settings | None] = Gathered(
+            self._settings_of, self._settings_of_several, size=PAGE, lanes=lanes
+        )
+        self._needs_key = config.type == "SecureString" and config.kms_key_id is None
         self.facts = StoreFacts(
             name=context.name,
             provider="awsParameterStore",
@@ -119,12 +127,18 @@ class ParameterStore:
         if config.tagging_endpoint_url or not config.endpoint_url:
             tagging = Service(account, "resourcegroupstaggingapi", config.tagging_endpoint_url)
         names = Names(config.path, context.name, partition=meta.partition, region=meta.region_name)
-        return cls(service, tagging, names, config, context, place)
+        if (principal := account.principal()) is None:
+            return cls(service, tagging, names, config, context, place)
+        asking = AskingParameterStore(service, tagging, names, config, context, place)
+        before = f"arn:{meta.partition}:ssm:{meta.region_name}"
+        asking.ask_about(principal, before, tags=bool(config.tags or context.mark))
+        return asking
 
     async def aclose(self) -> None:
         """Give up reads that nobody waits for any more, and close every connection."""
         await self._reads.aclose()
         await self._looks.aclose()
+        await self._settings.aclose()
         await self._account.aclose()
 
     # -- reading
@@ -134,7 +148,8 @@ class ParameterStore:
         self._names.check(key)
         if version is None:
             return await self._reads.get(key)
-        return await self._calls.get(key, version)
+        with no_version(self.facts.name, key, version):
+            return await self._calls.get(key, version)
 
     async def _read_one(self, key: str) -> Secret:
         return await self._calls.get(key, None)
@@ -192,7 +207,15 @@ class ParameterStore:
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace the parameter; gives the new version token."""
-        number = await self._put(key, value, overwrite=True)
+        self._names.new_name(key)
+        try:
+            there = await self._settings.get(key)
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            number = await self._put_unseen(key, value)
+        else:
+            number = await self._put(key, value, overwrite=True, there=there)
         if number == 1 and self._tags_at_a_cost:  # it is new, and an overwriting request can bring no tags
             await self._calls.add_tags(key, self._tags_at_a_cost)
         return await self._token(key, number)
@@ -206,21 +229,81 @@ class ParameterStore:
         self._names.check(key)
         description = wanted.get(Slot(Kind.DESCRIPTION))
         if description is not None:
+            there = await self._settings_for_update(key)
             current = await self._calls.get(key, None)
             if version is not None and current.version != version:
                 raise Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
-            number = await self._put(key, current.value, overwrite=True, description=description)
+            number = await self._put(key, current.value, overwrite=True, there=there, description=description)
             version = await self._token(key, number)
         if tags := {slot.name: text for slot, text in wanted.items() if slot.kind is Kind.TAG}:
             await self._calls.add_tags(key, tags)
         return version
 
-    async def _put(self, key: str, value: SecretValue, *, overwrite: bool, description: str | None = None) -> int:
+    async def _settings_for_update(self, key: str) -> Settings | None:
+        """What is kept of a parameter that is there; None where we may not look, and nothing depends on it."""
+        try:
+            return await self._settings.get(key)
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            if self._needs_key:
+                raise self._unseen_key(key) from None
+            return None
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being sent, or the parameter that was seen there from being replaced."""
+        self._names.new_name(key)
+        blob_of(value, self.facts, key)
+        if expected is None:
+            return
+        if key in self._listing.other_types:
+            self._calls.refuse_type(key)
+        if self._needs_key and not self._listing.may_describe:
+            raise self._unseen_key(key)
+
+    async def _put_unseen(self, key: str, value: SecretValue) -> int:
+        """Write where we may not see what is there: nothing is encrypted by another key than before by accident."""
+        if not self._needs_key:
+            return await self._put(key, value, overwrite=True)
+        doubt = Doubt()
+        try:
+            return await doubt.of(self._put(key, value, overwrite=False))
+        except Conflict:
+            pass
+        raise doubt.on(self._unseen_key(key))
+
+    def _unseen_key(self, key: str) -> AccessDenied:
+        return AccessDenied(
+            f"{self.facts.name} does not let us see which KMS key encrypts {key}, and an update must name it",
+            store=self.facts.name,
+            key=key,
+            hint="grant us ssm:DescribeParameters, or set kmsKeyId in the SecretStore (alias/aws/ssm is the "
+            "account's default key)",
+        )
+
+    async def _settings_of(self, key: str) -> Settings | None:
+        return (await self._settings_of_several([key]))[key]
+
+    async def _settings_of_several(self, keys: Sequence[str]) -> dict[str, Settings | None]:
+        found = await self._calls.settings(keys)
+        return {key: found.get(key) for key in keys}
+
+    async def _put(
+        self,
+        key: str,
+        value: SecretValue,
+        *,
+        overwrite: bool,
+        there: Settings | None = None,
+        description: str | None = None,
+    ) -> int:
         self._names.new_name(key)
         text, doubt = blob_of(value, self.facts, key).decode(), Doubt()
         tags = None if overwrite else self._tags
         try:
-            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, tags=tags, description=description))
+            return await doubt.of(
+                self._calls.put(key, text, overwrite=overwrite, there=there, tags=tags, description=description)
+            )
         except Mismatch as error:
             message = error.message
         hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"
@@ -240,7 +323,7 @@ class ParameterStore:
             found = await self._calls.versions(keys)
         except StoreError:  # the writes are done, and without their tokens the next run compares the values
             found = {}
-        return {key: found.get(key) for key in keys}
+        return {key: found[key].version if key in found else None for key in keys}
 
     async def delete(self, key: str) -> None:
         """Delete the parameter with all its versions, for good."""
@@ -258,3 +341,29 @@ def asked_of(config: AwsParameterStoreConfig) -> Described:
     """What a document wants beside the value of every parameter of a job."""
     asked = {Slot(Kind.TAG, name): text for name, text in config.tags.items()}
     return asked | ({Slot(Kind.DESCRIPTION): config.description} if config.description else {})
+
+
+class AskingParameterStore(ParameterStore):
+    """The same where IAM can be asked what our identity may do."""
+
+    _rights: Rights
+
+    def ask_about(self, principal: str, before: str, *, tags: bool) -> None:
+        """Say who we are, how ARNs begin, and whether what is created gets tags."""
+        put = Need("ssm:PutParameter")
+        needs = {
+            Act.READ: (Need("ssm:GetParameter"),),
+            Act.CREATE: (put, Need("ssm:AddTagsToResource")) if tags else (put,),
+            Act.UPDATE: (put,),
+            Act.DELETE: (Need("ssm:DeleteParameter"),),
+        }
+        self._rights = Rights(
+            self._account,
+            principal,
+            needs,
+            lambda key, number: f"{before}:{number}:parameter/{self._names.name(key).lstrip('/')}",
+        )
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Which of ``wanted`` the policies of our identity do not allow, where we may ask for that."""
+        return await self._rights.missing(access for access in wanted if self._names.holds(access.key))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.stores.aws.place import declared_place
 from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
+from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS
 from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ PROVIDER = Provider(
     extra="aws",
     needs=("boto3",),
     place=place_by,
+    keys=KEY_LIMITS,
 )

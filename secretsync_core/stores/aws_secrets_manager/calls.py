@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.inventory import is_token
-from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
 from secretsync_core.stores.unanswered import Doubt
@@ -294,7 +294,7 @@ def _secret(answer: Part, key: str | None) -> Secret:
     version = answer.token("VersionId")
     binary = answer.fields.get("SecretBinary")
     if isinstance(binary, bytes):
-        return Secret(SecretValue(binary), version)
+        return Secret(SecretValue(binary, BINARY), version)
     text = answer.text_or_none("SecretString")
     if text is None:
         raise answer.wrong("SecretString", "a text, where there is no SecretBinary")
@@ -304,4 +304,4 @@ def _secret(answer: Part, key: str | None) -> Secret:
         blob = None
     if blob is None:
         raise InvalidSecret(f"{key} holds text that is not valid Unicode", store=answer.call.store, key=key)
-    return Secret(SecretValue(blob), version)
+    return Secret(SecretValue(blob, TEXT), version)

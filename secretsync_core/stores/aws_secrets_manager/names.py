@@ -7,7 +7,7 @@ from dataclasses import replace
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import Keys, segment
+from secretsync_core.stores.aws.names import MISNOMERS, MISNOMERS_RULE, Keys, segment
 
 MAX_BYTES = 512
 
@@ -18,6 +18,8 @@ KEY_LIMITS = StoreLimits(
     max_key_bytes=MAX_BYTES,
     key_pattern=rf"{_SEGMENT}(?:/{_SEGMENT})*",
     key_rule="letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'",
+    misnomers=MISNOMERS,
+    misnomers_rule=MISNOMERS_RULE,
     reserved=".*!.*",
     reserved_rule="only services of AWS make names with a '!'",
 )

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.metadata_rules import AWS_TAG
+from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts
-from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, refusal
+from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, no_version, refusal
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
+from secretsync_core.stores.aws.rights import Need, Rights
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
 from secretsync_core.stores.aws_secrets_manager.listing import Listing, described, entry
 from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS, Names
 from secretsync_core.stores.aws_secrets_manager.writing import Writing, asked_of
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ class SecretsManagerStore:
             place=place,
             lags=True,
             metadata=MetadataFacts({Kind.TAG: AWS_TAG}, asked_of(config)),
+            kinds=True,
         )
         self._writing = Writing(self._calls, config, context, self.facts)
 
@@ -92,7 +96,12 @@ class SecretsManagerStore:
         except BaseException:
             await account.aclose()
             raise
-        return cls(service, config, context, place)
+        if (principal := account.principal()) is None:
+            return cls(service, config, context, place)
+        asking = AskingSecretsManagerStore(service, config, context, place)
+        before = f"arn:{meta.partition}:secretsmanager:{meta.region_name}"
+        asking.ask_about(principal, before, tags=bool(config.tags or context.mark))
+        return asking
 
     async def aclose(self) -> None:
         """Give up reads that nobody waits for any more, and close every connection."""
@@ -107,7 +116,8 @@ class SecretsManagerStore:
         if version is None:
             return await self._reads.get(key)
         pin = {"VersionId" if _VERSION_ID.fullmatch(version) else "VersionStage": version}
-        return await self._read_one(key, pin)
+        with no_version(self.facts.name, key, version):
+            return await self._read_one(key, pin)
 
     async def _read_one(self, key: str, pin: Mapping[str, str] | None = None) -> Secret:
         try:
@@ -208,6 +218,11 @@ class SecretsManagerStore:
         """Write if ``expected`` is still the current version (``None``: if there is no value); else raise Conflict."""
         return await self._writing.write_if(key, value, expected)
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being sent: its name, or its size."""
+        self._names.name(key)
+        blob_of(value, self.facts, key)
+
     async def delete(self, key: str) -> None:
         """Delete the secret: it can be restored for as many days as the document says."""
         await self._writing.delete(key)
@@ -226,3 +241,34 @@ class SecretsManagerStore:
         """Put this store's mark on a secret that is there, as a tag."""
         self._names.name(key)
         await self._writing.mark(key)
+
+
+class AskingSecretsManagerStore(SecretsManagerStore):
+    """The same where IAM can be asked what our identity may do."""
+
+    _rights: Rights
+
+    def ask_about(self, principal: str, before: str, *, tags: bool) -> None:
+        """Say who we are, how ARNs begin, and whether what is created gets tags."""
+        create = Need("secretsmanager:CreateSecret")
+        # A secret that is there may have a policy of its own, which grants what ours do not.
+        needs = {
+            Act.READ: (Need("secretsmanager:GetSecretValue", alone=False),),
+            Act.CREATE: (create, Need("secretsmanager:TagResource")) if tags else (create,),
+            Act.UPDATE: (
+                Need("secretsmanager:PutSecretValue", alone=False),
+                Need("secretsmanager:UpdateSecretVersionStage", alone=False),
+            ),
+            Act.DELETE: (Need("secretsmanager:DeleteSecret", alone=False),),
+        }
+        # AWS puts a hyphen and six characters behind the name, which nobody knows before it is created.
+        self._rights = Rights(
+            self._account,
+            principal,
+            needs,
+            lambda key, number: f"{before}:{number}:secret:{self._names.name(key)}-AbCdEf",
+        )
+
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Which of ``wanted`` the policies of our identity do not allow, where we may ask for that."""
+        return await self._rights.missing(access for access in wanted if self._names.holds(access.key))

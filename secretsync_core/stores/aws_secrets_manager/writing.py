@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
 from secretsync_core.model.metadata import Kind, Slot
+from secretsync_core.secret import BINARY
 from secretsync_core.stores.aws.answers import Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
 from secretsync_core.stores.base import MARK_KEY
@@ -43,7 +44,7 @@ class Writing:
         self._store = context.name
         self._replica_regions = {each.region for each in config.replica_regions}
         self._mark = {MARK_KEY: context.mark} if context.mark else {}
-        self._mark_revived = self._mark if context.mark_at_a_cost else {}
+        self._mark_filled = self._mark if context.mark_at_a_cost else {}
         self._tags: Mapping[str, str] = {**config.tags, **self._mark}
 
     async def write(self, key: str, value: SecretValue) -> str:
@@ -56,8 +57,9 @@ class Writing:
         except WrongState as state:
             if not state.deleted:
                 raise
-            await doubt.of(self._revive(key))
+            await doubt.of(self._calls.restore(key))
             await doubt.of(self._put_revived(key, payload, version))
+            return await doubt.of(self._tag_created(key, self._mark, version))
         return version
 
     async def _write_new(self, key: str, payload: Payload, version: str) -> str:
@@ -107,15 +109,17 @@ class Writing:
         if seen.current != expected:
             raise self._conflict(key)
         if not seen.deleted:
-            return await self._stage(key, payload, version, expected)
-        await self._revive(key)
+            await self._stage(key, payload, version, expected)
+            return await self._tag_created(key, self._mark_filled, version)
+        await self._calls.restore(key)
         try:
-            return await self._stage(key, payload, version, expected)
+            await self._stage(key, payload, version, expected)
         except (Conflict, StoreUnavailable):
             raise
         except StoreError:
             await self._delete_again(key)
             raise
+        return await self._tag_created(key, self._mark, version)
 
     async def _stage(self, key: str, payload: Payload, version: str, expected: str | None) -> str:
         if await self._calls.put(key, payload, version, stage=STAGE):
@@ -142,11 +146,14 @@ class Writing:
             )
         raise doubt.on(self._conflict(key))
 
-    async def _revive(self, key: str) -> None:
-        """Take back a deletion: from now on the secret counts as made by us."""
-        await self._calls.restore(key)
-        if self._mark_revived:
-            await self._calls.tag(key, self._mark_revived)
+    async def _tag_created(self, key: str, mark: Mapping[str, str], version: str) -> str:
+        """Mark a secret that was deleted, or had no value, before our write of this version: it counts as made by us.
+
+        Only once the write is made: until then it is somebody else's.
+        """
+        if mark:
+            await self._calls.tag(key, mark)
+        return version
 
     async def _put_revived(self, key: str, payload: Payload, version: str) -> None:
         try:
@@ -245,10 +252,10 @@ class Writing:
 
     def _payload(self, key: str, value: SecretValue) -> Payload:
         blob = blob_of(value, self._facts, key)
-        try:
-            return {"SecretString": blob.decode()}
-        except UnicodeDecodeError:
-            return {"SecretBinary": blob}
+        if value.kind != BINARY:
+            with contextlib.suppress(UnicodeDecodeError):
+                return {"SecretString": blob.decode()}
+        return {"SecretBinary": blob}
 
     def _conflict(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self._store} changed meanwhile", store=self._store, key=key)

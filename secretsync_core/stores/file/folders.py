@@ -16,6 +16,8 @@ from secretsync_core.stores.file.versions import kind_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_APART = "a directory holds a file or a folder of one name: map the key to another one by a keyTransform"
+
 WALKS = 20  # how often a walk to a folder is begun again, because it was removed or replaced on the way
 
 # O_PATH asks only for the right to pass through a folder, not to list it; where it is missing, reading has to do.
@@ -99,7 +101,8 @@ class Folders:
         """Raise InvalidSecret for what is no regular file."""
         kind = kind_of(info.st_mode)
         if kind:
-            raise InvalidSecret(f"{key} is {kind}", store=self.store, key=key)
+            hint = _APART if stat.S_ISDIR(info.st_mode) else ""
+            raise InvalidSecret(f"{key} is {kind}", store=self.store, key=key, hint=hint)
 
     @contextlib.contextmanager
     def errors(self, key: str | None, *, absent: bool = False) -> Iterator[None]:
@@ -128,9 +131,9 @@ class Folders:
                 return InvalidSecret(text, store=self.store, key=key)
             case errno.ENOTDIR:
                 text = f"{subject} cannot be: one of its folders is a file already"
-                return InvalidSecret(text, store=self.store, key=key)
+                return InvalidSecret(text, store=self.store, key=key, hint=_APART)
             case errno.EISDIR:
-                return InvalidSecret(f"{subject} is a folder", store=self.store, key=key)
+                return InvalidSecret(f"{subject} is a folder", store=self.store, key=key, hint=_APART)
             case errno.ENAMETOOLONG | errno.EINVAL | errno.EILSEQ | errno.EFBIG:
                 return InvalidSecret(text, store=self.store, key=key)
             case _:

@@ -27,6 +27,7 @@ class Listing:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
+        self.with_folders: set[str] = set()  # that a listing of them alone showed folders in
 
     def open(self, prefix: str) -> int | None:
         """Open the folder that a listing begins at; ``None`` where there is none."""
@@ -40,6 +41,7 @@ class Listing:
 
     def walk(self, prefix: str, descriptor: int, *, recursive: bool) -> Generator[Entry | Gap]:
         """Yield what is below an open folder, and close it. Raises nothing: what cannot be seen is a Gap."""
+        self.with_folders.discard(prefix)
         pending = [prefix]
         opened: int | None = descriptor
         while pending:
@@ -74,6 +76,8 @@ class Listing:
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
                 if pending is not None:
                     pending.append(key + "/")
+                else:
+                    self.with_folders.add(folder)
                 return
             info = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # removed since the folder was read

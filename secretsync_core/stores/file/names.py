@@ -29,6 +29,7 @@ LIMITS = StoreLimits(
     key_pattern=r"^(?:[^/.\x00]|\.[^/.\x00]|\.\.[^/\x00])[^/\x00]*"
     r"(?:/(?:[^/.\x00]|\.[^/.\x00]|\.\.[^/\x00])[^/\x00]*)*$",
     key_rule="file names of at most 255 bytes separated by single slashes, none of them '.' or '..', without NUL",
+    folders_are_keys=False,
 )
 
 

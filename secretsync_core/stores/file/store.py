@@ -96,6 +96,10 @@ class FileStore:
             except RuntimeError:  # the store is closed, and every step over with it
                 listing.close()
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it."""
+        return prefix in self._listing.with_folders
+
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or replace a file; gives its version token. Creates the folders that it needs, the root too."""
         payload = blob_of(value, self._facts, key)
@@ -105,6 +109,11 @@ class FileStore:
         """The same, if there is no such file. Raises Conflict where there is."""
         payload = blob_of(value, self._facts, key)
         return await self._run("write", lambda: self._writing.create(key, payload))
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the file from being written: its size, or a folder, a file or a link in its way."""
+        blob_of(value, self._facts, key)
+        await self._run("stat", lambda: self._writing.check(key))
 
     async def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""

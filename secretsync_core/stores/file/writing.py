@@ -48,6 +48,17 @@ class Writing:
                     raise Conflict(f"{key} exists already", store=self._folders.store, key=key) from None
         raise StoreUnavailable(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
 
+    def check(self, key: str) -> None:
+        """Raise what keeps a file from being there: what stands at its name, or at that of one of its folders.
+
+        That the folders, and the root itself, are not there is no reason: a write makes them.
+        """
+        *folders, name = self._folders.segments(key)
+        if not os.path.lexists(self._folders.root):
+            return
+        with self._folders.errors(key), contextlib.suppress(FileNotFoundError), self._folders.open(folders) as folder:
+            self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
+
     def _replace(self, key: str, name: str, folder: int, data: bytes, *, only_new: bool) -> str:
         previous = 0
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,8 @@
 """Tells from an answer of the API server which of our errors it is.
 
 Of a body only the reason, the kind and the fields that it blames are looked at, and compared with what they may be.
-None of it is ever copied: a server, a proxy or an admission webhook may echo what it was sent.
+None of it is ever copied: a server, a proxy or an admission webhook may echo what it was sent. Of its text only the
+names of policies, webhooks and quotas are taken: see ``denials``.
 """
 
 from __future__ import annotations
@@ -10,9 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    QuotaReached,
+    RateLimited,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import retry_after
+from secretsync_core.stores.kubernetes.denials import NOT_SAID, By, Denial, denial_in
+from secretsync_core.stores.kubernetes.types import NEEDED
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -69,6 +80,7 @@ class Status(NamedTuple):
     reason: str = ""
     kind: str = ""  # the resource that it is about, such as ``secrets``
     causes: tuple[Cause, ...] = ()
+    denial: Denial = NOT_SAID
 
 
 class Received(NamedTuple):
@@ -96,14 +108,12 @@ def status_of(answer: Answer) -> Status:
     details = found.get("details")
     details = details if isinstance(details, dict) else {}
     causes = details.get("causes")
+    named = [each for each in (causes if isinstance(causes, list) else []) if isinstance(each, dict)]
     return Status(
         _text(found.get("reason")),
         _text(details.get("kind")),
-        tuple(
-            Cause(_text(each.get("reason")), _text(each.get("field")))
-            for each in (causes if isinstance(causes, list) else [])
-            if isinstance(each, dict)
-        ),
+        tuple(Cause(_text(each.get("reason")), _text(each.get("field"))) for each in named),
+        denial_in(_text(found.get("message"))),
     )
 
 
@@ -126,9 +136,11 @@ def _refusal(request: Request, answer: Answer) -> StoreError:
         return StoreUnavailable(
             f"{store} answers with a redirect (HTTP {status})", store=store, key=key, hint="give its own address"
         )
+    said = status_of(answer)
+    if (denied := _admission(request, said.denial)) is not None:
+        return denied
     if status >= 500:
         return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
-    said = status_of(answer)
     if status in (401, 403):
         return _denied(request, status, said)
     if status == 404:
@@ -143,12 +155,43 @@ def _refusal(request: Request, answer: Answer) -> StoreError:
     return StoreError(f"{store} refuses to {action} (HTTP {status})", store=store, key=key)
 
 
+def is_admission(answer: Answer) -> bool:
+    """Whether a policy, webhook or quota refuses, which may do so with any status."""
+    return status_of(answer).denial.by in (By.POLICY, By.BROKEN, By.QUOTA)
+
+
+def _admission(request: Request, denial: Denial) -> StoreError | None:
+    """The error where something in the cluster refuses what we may write by our rights."""
+    store, action, key = request.store, request.action, request.key
+    if denial.by is By.POLICY:
+        return AccessDenied(
+            f"{store} refuses to {action}: {denial.who} denies it",
+            store=store,
+            key=key,
+            hint="its text may hold values and is not shown: `kubectl apply` of such a Secret shows it, and whoever "
+            "runs the policy knows it",
+        )
+    if denial.by is By.BROKEN:
+        return StoreUnavailable(
+            f"{store} fails to {action}: {denial.who} does not answer",
+            store=store,
+            key=key,
+            hint="bring the service of that webhook up, or ask whoever runs the cluster",
+        )
+    if denial.by is By.QUOTA:
+        return QuotaReached(
+            f"{store} refuses to {action}: {denial.who} in the namespace {request.namespace}",
+            store=store,
+            key=key,
+            hint="raise that ResourceQuota, or remove Secrets that nobody needs",
+        )
+    return None
+
+
 def _denied(request: Request, status: int, said: Status) -> StoreError:
     store, namespace = request.store, request.namespace
     if any(cause.reason == "NamespaceTerminating" for cause in said.causes):
-        return StoreError(
-            f"{store} takes nothing new in the namespace {namespace}: it is being deleted", store=store, key=request.key
-        )
+        return namespace_ending(store, namespace or "", request.key)
     if not said.reason:
         return AccessDenied(
             f"{store} refuses to {request.action} (HTTP {status}), and not in the API server's words",
@@ -156,10 +199,17 @@ def _denied(request: Request, status: int, said: Status) -> StoreError:
             key=request.key,
             hint="a proxy may stand before it",
         )
+    if said.denial.by is By.OTHER:
+        return AccessDenied(
+            f"{store} refuses to {request.action}: forbidden, and not for a lack of rights",
+            store=store,
+            key=request.key,
+            hint="an admission plugin of the API server refuses it; the audit log of the cluster says which",
+        )
     grant = f"the verb {request.verb} on {request.resource}"
     role = f"in the namespace {namespace} by a Role" if namespace else "in all namespaces by a ClusterRole"
     hint = f"grant us {grant} {role}"
-    if request.verb in ("create", "update", "delete"):
+    if request.verb in ("create", "update", "delete") and said.denial.by is not By.RBAC:
         hint += "; if that is granted, an admission policy refuses this one"
     elif namespace is None:
         hint += ", or name one namespace in the SecretStore"
@@ -183,12 +233,24 @@ def no_namespace(store: str, namespace: str, key: str | None = None) -> StoreErr
     )
 
 
+def namespace_ending(store: str, namespace: str, key: str | None = None, *, empty: bool = False) -> StoreError:
+    """The error for a namespace that is on its way out; ``empty``: nothing was found there."""
+    what = "shows nothing" if empty else "takes nothing new"
+    return StoreError(
+        f"{store} {what} in the namespace {namespace}: it is being deleted",
+        store=store,
+        key=key,
+        hint="wait until it is gone and create it anew, or "
+        + ("name another one in the SecretStore" if key is None else "map the key to another one"),
+    )
+
+
 def _unfit(request: Request, said: Status) -> InvalidSecret:
     """What a 422 says, by the fields that the server blames."""
     store, key = request.store, request.key
     blamed = {cause.field: cause.reason for cause in said.causes}
     required = [field for field, reason in blamed.items() if reason == "FieldValueRequired"]
-    missing = sorted(name for name in _NEEDED if any(field.endswith(f"[{name}]") for field in required))
+    missing = sorted(name for name in NEEDED if any(field.endswith(f"[{name}]") for field in required))
     if blamed.get("data") == "FieldValueTooLong":
         why, hint = "it is too large", "leave fields out by a valueTransform, or split it"
     elif "FieldValueForbidden" in (blamed.get("data"), blamed.get("immutable")):
@@ -200,17 +262,20 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
         hint = "make them by a valueTransform, or set another type in the SecretStore"
     elif "metadata.name" in blamed:
         why, hint = "it cannot be the name of a Secret", "change the key by a keyTransform"
+    elif any(field.endswith("[kubernetes.io/service-account.name]") for field in required):
+        why = "a Secret of its type needs the annotation kubernetes.io/service-account.name"
+        hint = "set it by annotations in the SecretStore; a ServiceAccount of that name must exist"
     elif any(field.startswith("metadata.") for field in blamed):
         why, hint = "its labels or annotations are not allowed", "correct labels and annotations in the SecretStore"
+    elif named := sorted(name for name in NEEDED if f"data[{name}]" in blamed):
+        why, hint = f"what is in {', '.join(named)} does not fit", "a Secret of its type must hold a JSON object there"
     elif any(field.startswith("data[") for field in blamed):
         why, hint = "a field does not fit", "its name, or what a Secret of its type must hold there"
     else:
         why, hint = "the API server finds it invalid", ""
+        if blamed and not any(blamed):
+            hint = "it names no field, so it is an admission policy: the audit log of the cluster says which"
     return InvalidSecret(f"{store} refuses {key}: {why}", store=store, key=key, hint=hint)
-
-
-_NEEDED = frozenset({"tls.crt", "tls.key", ".dockerconfigjson", ".dockercfg", "ssh-privatekey", "username", "password"})
-"""What the API server insists on in Secrets of the types that it knows."""
 
 
 def immutable(store: str, key: str | None) -> InvalidSecret:

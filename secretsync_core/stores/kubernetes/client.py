@@ -16,7 +16,7 @@ from urllib3 import exceptions
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
-from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, refusal
+from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, is_admission, refusal
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 
@@ -84,10 +84,10 @@ class Client:
 
         doubt = Doubt()
         answer, doubt.unanswered = await ask(self._gate, kind, attempt, _refuses)
-        if _status(answer) == 401 and await doubt.of(self._another(sent)):
+        if _is_unknown(answer) and await doubt.of(self._another(sent)):
             answer, unanswered = await doubt.of(ask(self._gate, kind, attempt, _refuses))
             doubt.unanswered = doubt.unanswered or unanswered
-        if _status(answer) == 401:
+        if _is_unknown(answer):
             refused = CredentialsRefused(
                 f"{self.store} does not know our credential: it has expired, or was never valid",
                 store=self.store,
@@ -176,6 +176,11 @@ class Client:
 
 def _status(answer: object) -> int:
     return answer.status if isinstance(answer, Answer) else 200
+
+
+def _is_unknown(answer: object) -> bool:
+    """Whether the server does not know who we are. A policy may answer with the same status."""
+    return isinstance(answer, Answer) and answer.status == 401 and not is_admission(answer)
 
 
 def _refuses(answer: object) -> bool:

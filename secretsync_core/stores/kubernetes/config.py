@@ -68,7 +68,11 @@ class KubernetesConfig(Spec):
     )
     auth: ClusterAuth | None = Field(default=None, description="Default: inCluster.")
     tls: Tls = Tls()
-    type: str = Field(default="Opaque", min_length=1, description="Of the Secrets that are created.")
+    type: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of the Secrets that are created. Default: that of the Secret at the source, or else Opaque.",
+    )
     labels: dict[MetadataKey, LabelValue] = Field(
         default={}, description="Of every Secret that a job creates or takes over.", json_schema_extra=_NO_OTHER_KEYS
     )

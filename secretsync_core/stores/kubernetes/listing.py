@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
-from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.position import Position
 from secretsync_core.stores.answers import malformed
@@ -17,6 +19,7 @@ from secretsync_core.stores.kubernetes.answers import (
     METADATA_LIST,
     Answer,
     Request,
+    namespace_ending,
     no_namespace,
     refusal,
     status_of,
@@ -28,7 +31,6 @@ from secretsync_core.stores.spread import spread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
-    from secretsync_core.errors import StoreError
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
 
@@ -87,13 +89,15 @@ class Listing:
         self._namespace = namespace
         self._confirmed = namespace is None
         self._denied: set[Scope] = set()  # what we may not list
+        self._namespaces: dict[str, _State] = {}
+        self._lock = asyncio.Lock()
         self.position: Position | None = None
         """How far the server was, by the ``resourceVersion`` of listings: numbers, as far as it gives numbers."""
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
-    async def everything(self, scope: Scope, *, annotations: bool = False) -> list[Metadata]:
-        """The metadata of every Secret of a scope, with or without its annotations.
+    async def everything(self, scope: Scope, kind: str = "", *, annotations: bool = False) -> list[Metadata]:
+        """The metadata of every Secret of a scope, or of those of one type; with or without its annotations.
 
         Nothing is given before the listing is whole, so that one that is cut or begun anew never looks shorter or
         longer than it is.
@@ -101,7 +105,7 @@ class Listing:
         for _ in range(RESTARTS):
             found: list[Metadata] = []
             try:
-                async for page in self._pages(scope, "", annotations=annotations):
+                async for page in self._pages(scope, "", kind, annotations=annotations):
                     found += page.items
             except _ExpiredError:
                 continue
@@ -110,11 +114,11 @@ class Listing:
             return found
         raise self._expired()
 
-    async def _pages(self, scope: Scope, selector: str, *, annotations: bool) -> AsyncIterator[_Page]:
+    async def _pages(self, scope: Scope, selector: str, kind: str = "", *, annotations: bool) -> AsyncIterator[_Page]:
         parse = _page_with_annotations if annotations else _page
         token = ""
         while True:
-            request = self._list_request(scope, selector, token)
+            request = self._list_request(scope, selector, kind, token)
             page = await self._client.call("list", request, parse, accept=METADATA_LIST)
             if isinstance(page, Answer):
                 if page.status == 410:
@@ -133,10 +137,12 @@ class Listing:
             before = self.position or Position("", number, number)
             self.position = Position("", min(number, before.lowest or number), max(number, before.highest or number))
 
-    def _list_request(self, scope: Scope, selector: str, token: str) -> Request:
+    def _list_request(self, scope: Scope, selector: str, kind: str, token: str) -> Request:
         query: dict[str, str | int] = {"limit": PAGE}
         if selector:
             query["labelSelector"] = selector
+        if kind:
+            query["fieldSelector"] = f"type={kind}"
         if token:
             query["continue"] = token
         where = f"in the namespace {scope.namespace}" if scope.namespace else "in all namespaces"
@@ -240,27 +246,63 @@ class Listing:
         if self._confirmed:
             return
         assert self._namespace is not None  # noqa: S101  all namespaces need no confirmation
-        store, path = self._client.store, f"/api/v1/namespaces/{quote(self._namespace)}"
-        action = f"look at the namespace {self._namespace}"
-        request = Request(store, "GET", path, "get", action, self._namespace, resource="namespaces")
+        state = await self._state(self._namespace)
+        if state is _State.ABSENT:
+            raise no_namespace(self._client.store, self._namespace)
+        if state is _State.ENDING:
+            raise namespace_ending(self._client.store, self._namespace, empty=True)
+        self._confirmed = True
+
+    async def check_namespace(self, namespace: str, key: str) -> None:
+        """Raise what keeps a namespace from taking a new Secret. Each is looked at once.
+
+        Where that cannot be seen, nothing: the write will tell.
+        """
+        async with self._lock:
+            if namespace not in self._namespaces:
+                try:
+                    self._namespaces[namespace] = await self._state(namespace)
+                except CredentialsRefused:
+                    raise
+                except StoreError:
+                    self._namespaces[namespace] = _State.THERE
+        if self._namespaces[namespace] is _State.ABSENT:
+            raise no_namespace(self._client.store, namespace, key)
+        if self._namespaces[namespace] is _State.ENDING:
+            raise namespace_ending(self._client.store, namespace, key)
+
+    async def _state(self, namespace: str) -> _State:
+        """How a namespace is; one that we may not look at counts as one that is there."""
+        store, path = self._client.store, f"/api/v1/namespaces/{quote(namespace)}"
+        action = f"look at the namespace {namespace}"
+        request = Request(store, "GET", path, "get", action, namespace, resource="namespaces")
         try:
-            answer = await self._client.call("stat", request, _namespace, accept=METADATA)
+            answer = await self._client.call("stat", request, _named, accept=METADATA)
         except CredentialsRefused:
             raise
         except AccessDenied:
-            self._confirmed = True
-            return
+            return _State.THERE
         if isinstance(answer, Answer):
             if answer.status == 404 and status_of(answer).kind == "namespaces":
-                raise no_namespace(store, self._namespace)
+                return _State.ABSENT
             raise refusal(request, answer)
-        if answer != self._namespace:
+        name, state = answer
+        if name != namespace:
             raise malformed(request, "it is another namespace")
-        self._confirmed = True
+        return state
 
 
-def _namespace(received: Received) -> str:
-    return received.object("Namespace", "PartialObjectMetadata").part("metadata").text("name")
+class _State(Enum):
+    """How a namespace is."""
+
+    THERE = auto()
+    ENDING = auto()
+    ABSENT = auto()
+
+
+def _named(received: Received) -> tuple[str, _State]:
+    metadata = received.object("Namespace", "PartialObjectMetadata").part("metadata")
+    return metadata.text("name"), _State.ENDING if metadata.has("deletionTimestamp") else _State.THERE
 
 
 def _kept(metadata: Metadata, kept: Collection[str]) -> Metadata:

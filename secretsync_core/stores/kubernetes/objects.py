@@ -35,6 +35,7 @@ def secret_of(received: Received, place: Place) -> dict[str, Any]:
     found = received.object("Secret")
     metadata_of(received.request, found.fields, place)
     found.part_or_none("data")
+    found.text_or_none("type")
     if found.has("immutable"):
         found.flag("immutable")
     return dict(found.fields)

@@ -15,7 +15,9 @@ from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.fit import binary_fields_of
 from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Answer, Request, immutable, refusal
+from secretsync_core.stores.kubernetes.foretelling import check_type
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
@@ -41,11 +43,14 @@ from secretsync_core.stores.kubernetes.objects import (
     with_data,
     with_metadata,
 )
+from secretsync_core.stores.kubernetes.rights import missing_rights
+from secretsync_core.stores.kubernetes.types import type_of_new
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place as StorePlace
     from secretsync_core.model.position import Position
@@ -60,9 +65,12 @@ _MANAGER = "?fieldManager=secretsync"
 
 
 class Template(NamedTuple):
-    """What a Secret that we create is like, besides its data. ``mark`` is empty where none is wanted."""
+    """What a Secret that we create is like, besides its data. ``mark`` is empty where none is wanted.
 
-    kind: str
+    ``kind`` is its type; None where the document leaves that to what it is a copy of.
+    """
+
+    kind: str | None
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     mark: str = ""
@@ -94,6 +102,7 @@ class SecretsStore:
             shape=Shape.BINARY_FIELDS,
             versioned=True,
             idle_writes=True,
+            kinds=template.kind is None,  # else all that is created is of the document's type
             limits=self.LIMITS,
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
@@ -121,7 +130,7 @@ class SecretsStore:
             await self._listing.confirm()
             raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
         fields = fields_of(self._request("GET", "get", f"read {key}", place, key), found)
-        return Secret(SecretValue(fields), token_of(found["metadata"]))
+        return Secret(SecretValue(fields, found.get("type") or ""), token_of(found["metadata"]))
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``, by listings where they are many and one by one where they are few."""
@@ -143,12 +152,12 @@ class SecretsStore:
         request = self._request("GET", "get", f"look at {key}", self._place(key), key)
         return Entry(key, token_of(metadata), metadata=labels_of(metadata), notes=notes_of(request, metadata))
 
-    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        """The Secrets below ``prefix``: all, or those of one namespace. Their metadata are their labels."""
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
+        """The Secrets below ``prefix``, of one type or of all. Their metadata are their labels."""
         scope = self._names.scope(prefix, recursive=recursive)
         if scope is None:
             return
-        for item in await self._listing.everything(scope, annotations=metadata):
+        for item in await self._listing.everything(scope, kind, annotations=metadata):
             key = self._names.key(self._placed(item, scope.namespace))
             yield self._described(key, item) if metadata else Entry(key, token_of(item))
 
@@ -164,6 +173,10 @@ class SecretsStore:
                 marks[key] = mark
         return marks
 
+    async def check_access(self, wanted: Sequence[Access]) -> Sequence[Missing]:
+        """Which of ``wanted`` our rights do not allow, by up to ten requests. Admission policies are not asked."""
+        return await missing_rights(self._client, self._names, wanted)
+
     # -- Writing --------------------------------------------------------------------------------------------------
 
     async def write(self, key: str, value: SecretValue) -> str:
@@ -173,7 +186,7 @@ class SecretsStore:
         async def once() -> str:
             current = await self._get("read", place, key)
             if current is None:
-                return await self._create(place, key, data)
+                return await self._create(place, key, data, value.kind)
             return await self._replace(place, key, current, with_data(current, data))
 
         return await self._again(once)
@@ -182,11 +195,26 @@ class SecretsStore:
         """Create the Secret (``expected`` is ``None``), or replace its data if its token is ``expected``."""
         place, data = self._place(key), self._data(key, value)
         if expected is None:
-            return await self._create(place, key, data)
+            return await self._create(place, key, data, value.kind)
         current = await self._get("read", place, key)
         if current is None or token_of(current["metadata"]) != expected:
             raise self._changed(key)
         return await self._replace(place, key, current, with_data(current, data))
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what the API server would say to the value: for the Secret that it replaces, or for a new one."""
+        place, fields = self._place(key), binary_fields_of(value, self.facts, key)
+        if expected is None:
+            await self._listing.check_namespace(place.namespace, key)
+            check_type(self._create_request(place, key), type_of_new(self._template.kind, value.kind, fields), fields)
+            return
+        current = await self._get("read", place, key)
+        if current is None:
+            return
+        if current.get("immutable") and current.get("data") != data_of(value, self.facts, key):
+            raise immutable(self.facts.name, key)
+        request = self._request("PUT", "update", f"write {key}", place, key)
+        check_type(request, current.get("type", ""), fields)
 
     async def mark(self, key: str) -> None:
         """Put our mark on the Secret, as a label."""
@@ -229,12 +257,12 @@ class SecretsStore:
             return None
         raise refusal(request, found)
 
-    async def _create(self, place: Place, key: str, data: dict[str, str]) -> str:
+    async def _create(self, place: Place, key: str, data: dict[str, str], source: str) -> str:
         template = self._template
+        kind = type_of_new(template.kind, source, data)
         labels = {**template.labels, MARK_KEY: template.mark} if template.mark else template.labels
-        secret = new_secret(place.name, data, kind=template.kind, labels=labels, annotations=template.annotations)
-        path = secrets_path(place.namespace) + _MANAGER
-        request = Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
+        secret = new_secret(place.name, data, kind=kind, labels=labels, annotations=template.annotations)
+        request = self._create_request(place, key)
         return self._written(request, await self._write(request, place, secret))
 
     async def _replace(self, place: Place, key: str, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -284,6 +312,10 @@ class SecretsStore:
         path = secrets_path(place.namespace, place.name) + query
         return Request(self.facts.name, method, path, verb, action, place.namespace, key)
 
+    def _create_request(self, place: Place, key: str) -> Request:
+        path = secrets_path(place.namespace) + _MANAGER
+        return Request(self.facts.name, "POST", path, "create", f"create {key}", place.namespace, key)
+
     def _changed(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
 
@@ -296,7 +328,9 @@ def _done(received: Received) -> None:
 
 
 def _limits(keys: StoreLimits) -> StoreLimits:
-    return replace(keys, max_bytes=MAX_BYTES, field_pattern=FIELD_PATTERN, field_rule=FIELD_RULE, custom_metadata=True)
+    return replace(
+        keys, max_bytes=MAX_BYTES, field_pattern=FIELD_PATTERN, field_rule=FIELD_RULE, custom_metadata=True, types=True
+    )
 
 
 class NamespaceStore(SecretsStore):

@@ -5,7 +5,9 @@ A body is looked at for a few known phrases and is never copied: some servers an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import orjson
 
 from secretsync_core.errors import (
     AccessDenied,
@@ -29,6 +31,10 @@ TOO_COMPLEX = b"due to high complexity"
 CAS_REQUIRED = b"check-and-set parameter required"
 NO_ROUTE = b"no handler for route"
 NO_NAMESPACE = b"namespace not found"
+VERSIONED = b"nvalid path for a versioned"  # what version 2 says of a path that only version 1 has
+NO_FIELDS = b"missing data fields"  # what version 1 says of a write of nothing
+NO_DATA = b"no data provided"  # what version 2 says of it
+NO_SUCH_NUMBER = b"ield validation failed"  # what version 2 says of a version that is no number
 
 
 class Request(NamedTuple):
@@ -46,6 +52,25 @@ class Request(NamedTuple):
         return "Vault's protocol"
 
 
+def is_vaults(body: bytes) -> bool:
+    """Whether a refusal has the form that Vault's have: a proxy's are pages, or empty."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and ("errors" in answer or "request_id" in answer)
+
+
+def wrong_version(request: Request, found: Literal[1, 2]) -> StoreError:
+    """The error for a mount that runs another version than it was asked by."""
+    return StoreError(
+        f"{request.store} runs KV version {found} at {request.mount!r}, and not version {3 - found}",
+        store=request.store,
+        key=request.key,
+        hint=f"leave kvVersion out of the SecretStore, or set it to {found}",
+    )
+
+
 def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
     """The error that an answer other than success stands for."""
     text = body[:_LOOKED_AT].lower()
@@ -53,6 +78,15 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     if status == 429:
         return RateLimited(
             f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after(headers.get("Retry-After"))
+        )
+    if status in (401, 403) and not is_vaults(body):
+        return AccessDenied(
+            f"{store} refuses to {action} (HTTP {status}), and the answer is not Vault's",
+            store=store,
+            key=key,
+            hint="a proxy or firewall in front of it must let LIST and SCAN through, or GET with ?list=true and ?scan"
+            if action.startswith("list ")
+            else "a proxy or firewall in front of it must let this request through",
         )
     if status in (401, 403):
         return AccessDenied(
@@ -95,7 +129,9 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
             key=key,
             hint="split the secret, or raise max_request_json_strings in the server's listener",
         )
-    if b"missing data fields" in text:
+    if VERSIONED in text:
+        return wrong_version(request, 2)
+    if NO_FIELDS in text:
         return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
     if NO_ROUTE in text:
         return StoreError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.stores.http import CredentialsRefused, sendable
+from secretsync_core.stores.vault.logins import knows_no_token
 
 if TYPE_CHECKING:
     from secretsync_core.stores.base import StoreContext
@@ -26,40 +27,53 @@ _LEAST_SECONDS = 1.0
 
 
 class Auth:
-    """The token of one store: got when it is first needed, renewed at two thirds of its life, replaced when dead."""
+    """The token of one store: got when it is first needed, renewed at two thirds of its life, replaced when dead.
+
+    One of a role with ``token_num_uses`` is counted, and replaced when it is used up.
+    """
 
     def __init__(self, config: VaultConfig, context: StoreContext, logins: Logins) -> None:
         self._given = config.auth.token
         self._context = context
         self._logins = logins
         self._token: str | None = None
+        self._uses: int | None = None  # for how many more requests our token is good; None: for any number
         self._alive_until = 0.0
+        self._bare_is_policy = False  # this server denies by policy in the words that others have for unknown tokens
+        self._dead = ""  # the token that the server was seen not to know
         self._lock = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
 
-    async def token(self) -> str:
-        """The token to send. Logs in where there is none yet; whoever comes meanwhile waits for the same login."""
-        if self._token is None:
+    async def ready(self) -> None:
+        """See to it that there is a token. Logs in where there is none yet; whoever comes meanwhile waits for it."""
+        while self._token is None or self._uses == 0:
             async with self._lock:
-                if self._token is None:
+                if self._token is None or self._uses == 0:
                     await self._get()
+
+    async def token(self) -> str:
+        """The token for one request, which is to be sent: one that is good for so many requests is counted."""
+        await self.ready()
         assert self._token is not None  # noqa: S101
+        if self._uses is not None:
+            self._uses -= 1
         return self._token
 
-    async def instead_of(self, refused: str) -> str | None:
-        """After a 403: another token to try with, or ``None`` where this one lives and it is a policy that denies.
+    async def another_than(self, refused: str, body: bytes) -> bool:
+        """After a 403 with that body: whether to try again with another token; else it is a policy that denies.
 
         Raises CredentialsRefused where the token is dead and there is no way to another one.
         """
         async with self._lock:
             if self._token is not None and self._token != refused:
-                return self._token
-            if time.monotonic() < self._alive_until:
-                return None
-            asked = time.monotonic()
-            if (lease := await self._logins.look_up(refused)) is not None:
-                self._alive_until = asked + _trusted(lease)
-                return None
+                return True
+            bare = knows_no_token(body) and not self._bare_is_policy
+            if not bare and time.monotonic() < self._alive_until:
+                return False
+            if self._dead != refused and await self._lives(refused):
+                self._bare_is_policy = self._bare_is_policy or bare
+                return False
+            self._dead = refused
             if self._given is not None and self._read() == refused:
                 raise CredentialsRefused(
                     f"{self._context.name} does not know our token: it has expired or was revoked",
@@ -67,7 +81,15 @@ class Auth:
                     hint=f"put a new one in the {describe(self._given)}",
                 )
             await self._get()
-            return self._token
+            return True
+
+    async def _lives(self, token: str) -> bool:
+        """Whether the server knows the token; if so that is taken for granted for a while."""
+        asked = time.monotonic()
+        lease = await self._logins.look_up(token)
+        if lease is not None:
+            self._alive_until = asked + _trusted(lease)
+        return lease is not None
 
     async def aclose(self) -> None:
         """Stop renewing, and give back a token that we logged in for."""
@@ -76,7 +98,7 @@ class Auth:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         token, self._token = self._token, None
-        if token is not None and self._given is None:
+        if token is not None and self._given is None and self._uses != 0:
             # It ends by itself, if later, so a store that has gone away is no reason to fail now.
             with contextlib.suppress(SecretSyncError):
                 await self._logins.give_back(token)
@@ -84,14 +106,18 @@ class Auth:
     async def _get(self) -> None:
         """Read or log in for a token, and see to its renewal."""
         if self._given is not None:
-            self._token = self._read()
+            self._token, self._alive_until = self._read(), 0.0
             self._keep(LOOK_AFTER_SECONDS, None)
         else:
             asked = time.monotonic()
             lease = await self._logins.login()
-            self._token = sendable(lease.token, self._context.name)
+            self._take(lease)
             self._alive_until = asked + _trusted(lease)
             self._keep(_rest(lease), lease)
+
+    def _take(self, lease: Lease) -> None:
+        """Use this token from now on."""
+        self._token, self._uses = sendable(lease.token, self._context.name), lease.uses
 
     def _read(self) -> str:
         assert self._given is not None  # noqa: S101
@@ -100,9 +126,9 @@ class Auth:
     def _keep(self, seconds: float, lease: Lease | None) -> None:
         if self._keeper is not None and self._keeper is not asyncio.current_task():
             self._keeper.cancel()
-        self._keeper = (
-            None if lease is not None and not lease.seconds else asyncio.create_task(self._kept(seconds, lease))
-        )
+        # One that is good for so many requests is not renewed, which would be one of them.
+        lasts = lease is not None and (not lease.seconds or lease.uses is not None)
+        self._keeper = None if lasts else asyncio.create_task(self._kept(seconds, lease))
 
     async def _kept(self, seconds: float, lease: Lease | None) -> None:
         """Renew the token again and again; log in anew where the server does not make its life longer."""
@@ -114,7 +140,7 @@ class Auth:
                 # The token may still be good, and if it is not, the next 403 finds out.
                 seconds = max(_LEAST_SECONDS, seconds / 3)
                 continue
-            if lease is None or not lease.seconds:
+            if lease is None or not lease.seconds or lease.uses is not None:
                 return
             seconds = _rest(lease)
 
@@ -133,7 +159,7 @@ class Auth:
         async with self._lock:
             if self._token == token:
                 lease = await self._logins.login()
-                self._token = sendable(lease.token, self._context.name)
+                self._take(lease)
         return lease
 
 

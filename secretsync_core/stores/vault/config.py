@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
 from secretsync_core.schema.metadata import CustomMetadata
@@ -17,7 +17,16 @@ class AppRoleAuth(Spec):
 
     role_id: Credential
     secret_id: Credential | None = None
+    wrapped: bool = Field(
+        default=False, description="The secretId is a response-wrapping token: it is unwrapped, which can be done once."
+    )
     mount: str = Field(default="approle", description="Where the auth method is mounted.")
+
+    @model_validator(mode="after")
+    def _wraps_something(self) -> AppRoleAuth:
+        if self.wrapped and self.secret_id is None:
+            raise ValueError("wrapped needs a secretId")
+        return self
 
 
 class KubernetesAuth(Spec):
@@ -65,7 +74,10 @@ class VaultAuth(Choice):
 class VaultConfig(Spec):
     """HashiCorp Vault or OpenBao, the KV engine at one mount."""
 
-    address: str = Field(pattern=r"^https?://[^/?#@\s]+/?$", description="Such as https://vault.example.com:8200.")
+    address: str = Field(
+        pattern=r"^https?://[^/?#@\s]+(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
+        description="Such as https://vault.example.com:8200, or https://example.com/vault behind a proxy with a path.",
+    )
     mount: str = Field(default="secret", min_length=1, description="Where the KV engine is mounted.")
     kv_version: Literal[1, 2] | None = Field(default=None, description="Default: detected.")
     namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
@@ -74,6 +86,13 @@ class VaultConfig(Spec):
     custom_metadata: CustomMetadata = Field(
         default_factory=dict, description="In version 2, for every secret that a job creates or takes over."
     )
+
+    @field_validator("address")
+    @classmethod
+    def _without_v1(cls, address: str) -> str:
+        if address.rstrip("/").endswith("/v1"):
+            raise ValueError("leave /v1 out: it is added to the address")
+        return address
 
     @model_validator(mode="after")
     def _cert_needs_tls(self) -> VaultConfig:

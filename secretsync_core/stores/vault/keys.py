@@ -53,6 +53,11 @@ def _invalid(key: str, store: str) -> InvalidSecret:
     return invalid_key(key, store, KEY_RULE)
 
 
+def can_hold(path: str) -> bool:
+    """Whether the server can hold a key, or a folder without its last ``/``; the top, which is empty, it can."""
+    return not path or _holds(path)
+
+
 def encoded(path: str) -> str:
     """A path as it stands in a URL."""
     return quote(path, safe="/")

@@ -13,6 +13,7 @@ from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import ANY_NAME, demands_of_kv1
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
@@ -20,9 +21,11 @@ from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
+    from secretsync_core.model.access import Access
     from secretsync_core.model.place import Place
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Received, Transport
 
@@ -44,12 +47,12 @@ class Kv1Store(KvMount):
         self._listing = Listing(transport, "")
         self._stated = stated
 
-    async def _confirm(self) -> None:
+    async def _confirm(self, key: str) -> None:
         """As for a pin; and before it is believed of a mount that names no version, look for the folder of version 2.
 
         A mount of version 2 whose version is left out would look empty, and what was copied from it as gone.
         """
-        await super()._confirm()
+        await super()._confirm(key)
         if self._stated:
             return
         store, mount = self.facts.name, self._transport.mount
@@ -96,7 +99,7 @@ class Kv1Store(KvMount):
             except AccessDenied as error:
                 return [Gap(key, error.code, error.message) for key in wanted[folder]], []
             if not there:
-                await self._confirm()
+                await self._confirm(folder + ANY_NAME)
             return [Entry(key) for key in there if key in wanted[folder]], []
 
         async for found in spread(wanted, look, width=self._transport.width):
@@ -106,7 +109,7 @@ class Kv1Store(KvMount):
         """Every key, by one SCAN where the server has it, else folder by folder. There is no metadata."""
         if recursive and (keys := await self._listing.all_keys(prefix)) is not None:
             if not keys:
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             for key in keys:
                 yield Entry(key)
             return
@@ -121,7 +124,7 @@ class Kv1Store(KvMount):
                     raise
                 return [Gap(folder, error.code, error.message)], []
             if folder == prefix and not (found.keys or found.folders):
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             return [Entry(key) for key in found.keys], found.folders if recursive else []
 
         async for entry in spread([prefix], look, width=self._transport.width):
@@ -132,14 +135,25 @@ class Kv1Store(KvMount):
         fields = json_fields_of(value, self.facts, key)
         request = self._request("write", key)
         path = self._path("", key)
+        await self._pin.before_write(key)
         answer = await self._transport.call("write", "POST", path, request, encode(fields, self.facts, key))
         if answer.status not in (200, 204):
             self._refused(request, answer)
 
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        return demands_of_kv1(wanted)
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the secret from being sent: its key, its fields, and their size as JSON."""
+        self._path("", key)
+        encode(json_fields_of(value, self.facts, key), self.facts, key)
+
     async def delete(self, key: str) -> None:
         """Delete the secret for good."""
         request = self._request("delete", key)
-        answer = await self._transport.call("delete", "DELETE", self._path("", key), request)
+        path = self._path("", key)
+        await self._pin.before_write(key)
+        answer = await self._transport.call("delete", "DELETE", path, request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
 

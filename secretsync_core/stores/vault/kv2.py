@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
@@ -17,6 +18,7 @@ from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.vault.access import ANY_NAME, demands_of_kv2
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
@@ -27,10 +29,12 @@ from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_ti
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
+    from secretsync_core.model.access import Access
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
     from secretsync_core.stores.vault.transport import Received, Transport
 
@@ -93,18 +97,22 @@ class Kv2Store(KvMount):
         found = await self._transport.ask("read", "GET", path, request, _secret)
         if isinstance(found, Answer):
             if found.status == 404:
-                await self._gone(request, found)
+                await self._gone(request, found, version)
             self._refused(request, found)
+        self._pin.prove()
         if version is not None and found.version is not None and found.version.partition("@")[0] != str(int(version)):
             raise malformed(request, f"it gave another version than {version}")
         return found
 
-    async def _gone(self, request: Request, answer: Answer) -> NoReturn:
+    async def _gone(self, request: Request, answer: Answer, version: str | None) -> NoReturn:
         """Raise what a 404 stands for: a deleted or destroyed version comes with its metadata."""
         state = _state(request, answer.body)
-        if state is None:
+        what = f"{request.key}" if version is None else f"version {int(version)} of {request.key}"
+        if state is not None:
+            raise SecretNotFound(f"{what} is {state} in {request.store}", store=request.store, key=request.key)
+        with contextlib.suppress(SecretNotFound):
             await self._not_found(request, answer)
-        raise SecretNotFound(f"{request.key} is {state} in {request.store}", store=request.store, key=request.key)
+        raise SecretNotFound(f"{what} is not in {request.store}", store=request.store, key=request.key)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """The entries of ``keys``: by one SCAN where they are many and the server has it, else one by one."""
@@ -180,9 +188,10 @@ class Kv2Store(KvMount):
         found = await self._transport.ask("stat", "GET", path, request, parse)
         if isinstance(found, Answer):
             if found.status == 404 and absent(found.body):
-                await self._confirm()
+                await self._confirm(key)
                 return None
             self._refused(request, found)
+        self._pin.prove()
         return found
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
@@ -193,7 +202,7 @@ class Kv2Store(KvMount):
         found = await (self._scan if recursive else self._one_level)(prefix, metadata=metadata)
         if found is not None:
             if not found:
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             while found:
                 yield found.pop()
             return
@@ -211,7 +220,7 @@ class Kv2Store(KvMount):
                     raise
                 return [Gap(path, error.code, error.message)], []
             if path == prefix and not (folder.keys or folder.folders):
-                await self._confirm()
+                await self._confirm(prefix + ANY_NAME)
             more = [_Step(key, is_folder=False) for key in folder.keys]
             if recursive:
                 more += [_Step(name, is_folder=True) for name in folder.folders]
@@ -260,6 +269,13 @@ class Kv2Store(KvMount):
             return await self._marked(request, key, value, None)
         return await self._write_if(request, key, value, expected)
 
+    async def recreate(self, key: str, value: SecretValue, expected: str) -> str:
+        """The same over a version that is deleted or destroyed, or over metadata alone: what is created is marked."""
+        request = self._request("write", key)
+        if self._marking.on_creation:
+            return await self._marked(request, key, value, expected)
+        return await self._write_if(request, key, value, expected)
+
     async def _marked(self, request: Request, key: str, value: SecretValue, expected: str | None) -> str:
         """Create a secret and mark it: it is ours for sure once the write has gone through."""
         await self._marking.permitted(key)
@@ -279,24 +295,41 @@ class Kv2Store(KvMount):
             answer = await self._send(request, value, {})
         return self._written(request, answer)
 
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the secret from being sent: its key, its fields, their size as JSON, and our mark."""
+        request = self._request("write", key)
+        self._path("data/", key)
+        if expected is None and self._marking.on_creation:
+            await self._marking.permitted(key)
+        self._body(key, value, {"cas": _number(expected, request)})
+
     async def _send(self, request: Request, value: SecretValue, options: dict[str, int]) -> str | Answer:
         """Write a version; gives its token, or the refusal."""
         key = request.key or ""
+        path, body = self._path("data/", key), self._body(key, value, options)
+        await self._pin.before_write(key)
+        return await self._transport.ask("write", "POST", path, request, _token, body)
+
+    def _body(self, key: str, value: SecretValue, options: dict[str, int]) -> bytes:
         body: dict[str, Any] = {"data": json_fields_of(value, self.facts, key)}
         if options:
             body["options"] = options
-        path = self._path("data/", key)
-        return await self._transport.ask("write", "POST", path, request, _token, encode(body, self.facts, key))
+        return encode(body, self.facts, key)
 
     def _written(self, request: Request, answer: str | Answer) -> str:
         if isinstance(answer, Answer):
             self._refused(request, answer)
         return answer
 
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        return demands_of_kv2(wanted, marks=self._marking.on_creation)
+
     async def delete(self, key: str) -> None:
         """Delete the latest version; ``undelete`` on the server brings it back."""
         request = self._request("delete", key)
-        answer = await self._transport.call("delete", "DELETE", self._path("data/", key), request)
+        path = self._path("data/", key)
+        await self._pin.before_write(key)
+        answer = await self._transport.call("delete", "DELETE", path, request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
 

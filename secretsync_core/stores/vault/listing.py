@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.vault.answers import Request, refusal, says_nothing
+from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _UNKNOWN_VERB = (400, 405, 501)
 
 
+def _refuses_verb(status: int, body: bytes) -> bool:
+    """Whether an answer may be a refusal of the verb alone: a proxy's, or of a server that does not know it."""
+    return status in _UNKNOWN_VERB or (400 <= status < 500 and not is_vaults(body))
+
+
 class Verb:
     """LIST or SCAN, in the form that gets through: some proxies refuse the verb, and let ``?list=true`` pass."""
 
@@ -38,11 +43,11 @@ class Verb:
         path = encoded(path)
         if not self._as_query:
             answer = await self._transport.stream(self._name, path, request, receive)
-            if self._as_query is False or answer[0] not in _UNKNOWN_VERB:
+            if self._as_query is False or not _refuses_verb(answer[0], answer[2]):
                 self._as_query = False
                 return answer
         answer = await self._transport.stream("GET", f"{path}?{self._name.lower()}=true", request, receive)
-        if answer[0] not in _UNKNOWN_VERB:
+        if not _refuses_verb(answer[0], answer[2]):
             self._as_query = True
         return answer
 
@@ -66,6 +71,7 @@ class Listing:
         self._scan_denied: set[str] = set()
         self._without_details = False
         self._details_denied: set[str] = set()
+        self._with_folders: set[str] = set()
 
     def _request(self, folder: str) -> Request:
         transport = self._transport
@@ -84,7 +90,9 @@ class Listing:
         if status != 200 or names is None:
             raise refusal(request, status, body, {})
         keys = [folder + name for name in names if not name.endswith("/")]
-        return Folder(keys, [folder + name for name in names if name.endswith("/")])
+        folders = [folder + name for name in names if name.endswith("/")]
+        self._note(folder, has_folders=bool(folders))
+        return Folder(keys, folders)
 
     async def all_keys(self, prefix: str) -> list[str] | None:
         """Every key below ``prefix`` by one SCAN; ``None`` where the server has none or denies it."""
@@ -103,9 +111,18 @@ class Listing:
         status, found, _ = await self._list.ask(path, self._request(folder), details.receive)
         if status == 403:
             self._details_denied.add(folder)
+        elif found is not None:
+            self._note(folder, has_folders=details.has_folders)
         elif status not in (200, 404):  # a 404 may be an empty folder as well: a plain LIST will tell
             self._without_details = True
         return found
+
+    def shows_folders(self, folder: str) -> bool:
+        """Whether the last listing of ``folder`` alone showed folders in it."""
+        return folder in self._with_folders
+
+    def _note(self, folder: str, *, has_folders: bool) -> None:
+        (self._with_folders.add if has_folders else self._with_folders.discard)(folder)
 
     async def _scanned(self, path: str, prefix: str, receive: Receive[T]) -> T | None:
         if self._without_scan or prefix in self._scan_denied:

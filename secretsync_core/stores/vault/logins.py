@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from secretsync_core.credentials import resolve
+from secretsync_core.credentials import describe, resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part
@@ -19,6 +19,7 @@ from secretsync_core.stores.vault.answers import (
     Request,
     refusal,
 )
+from secretsync_core.stores.vault.wrapping import Unwrapping, looks_wrapped, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +31,21 @@ SECONDS = (10, 60)  # to connect, to answer
 _BARE_DENIAL = b'["permission denied"]'  # what a token that is unknown gets; a policy's denial says "1 error occurred"
 
 
+def knows_no_token(body: bytes) -> bool:
+    """Whether a 403 is said of a token that the server does not know, or not any more, and not of a policy."""
+    return _BARE_DENIAL in body or b"invalid token" in body
+
+
 class Lease(NamedTuple):
-    """A token, the seconds it still lives (0: for ever), and whether it can be renewed."""
+    """A token, the seconds it still lives (0: for ever), whether it can be renewed, and for how many requests it is.
+
+    ``uses`` is None where their number is not limited.
+    """
 
     token: str
     seconds: float
     renewable: bool
+    uses: int | None = None
 
 
 class Logins:
@@ -55,6 +65,10 @@ class Logins:
     async def login(self) -> Lease:
         """A new token by the configured method. Credential files are read anew. Raises CredentialsRefused."""
         method, credentials = self.method, self._credentials()
+        app_role = self._config.auth.app_role
+        wrapped = app_role is not None and app_role.wrapped
+        if wrapped:
+            credentials["secret_id"] = await self._unwrap(credentials["secret_id"])
 
         def ask(client: Any) -> Any:
             return _ASK[method](client, self._config, credentials)
@@ -66,14 +80,27 @@ class Logins:
         if status not in (400, 401, 403, 404) or NO_NAMESPACE in body:
             raise refusal(request, status, body, headers)
         mount = getattr(getattr(self._config.auth, _FIELD[method]), "mount", method)
-        missing = status == 404 or NO_ROUTE in body
+        hint = f"check the credentials and the role at auth/{mount}"
+        if status == 404 or NO_ROUTE in body:
+            hint = f"is {method} mounted at auth/{mount}?"
+        elif not wrapped and looks_wrapped(credentials.get("secret_id", "")):
+            hint = "the secretId looks like a token: if it is a wrapping token, set wrapped: true next to it"
         raise CredentialsRefused(
-            f"{self._context.name} refuses to log us in by {method}",
-            store=self._context.name,
-            hint=f"is {method} mounted at auth/{mount}?"
-            if missing
-            else f"check the credentials and the role at auth/{mount}",
+            f"{self._context.name} refuses to log us in by {method}", store=self._context.name, hint=hint
         )
+
+    async def _unwrap(self, token: str) -> str:
+        """The secret id that a wrapping token gives; from memory where this process has it already."""
+        app_role = self._config.auth.app_role
+        assert app_role is not None  # noqa: S101
+        assert app_role.secret_id is not None  # noqa: S101
+        request = self._request("unwrap our secretId")
+        unwrapping = Unwrapping(request, self._config.address, describe(app_role.secret_id))
+
+        def ask(wrapping_token: str) -> tuple[int, bytes, dict[str, str]]:
+            return self._blocking(wrapping_token, lambda client: client.sys.unwrap())
+
+        return await self._context.gate("login", lambda: in_thread(lambda: unwrapped(token, unwrapping, ask)))
 
     async def renew(self, token: str) -> Lease | None:
         """The token with a longer life; ``None`` where the server does not renew it."""
@@ -86,7 +113,7 @@ class Logins:
         if status == 200:
             return self._lease("look up our token", body, "data")
         if status == 403:
-            if _BARE_DENIAL in body or b"invalid token" in body:
+            if knows_no_token(body):
                 return None
             return Lease(token, 0, renewable=False)  # it lives, and may not look at itself
         raise refusal(self._request("look up our token"), status, body, headers)
@@ -118,6 +145,7 @@ class Logins:
             found.text("client_token" if login else "id"),
             found.number("lease_duration" if login else "ttl"),
             "renewable" in found.fields and found.flag("renewable"),
+            (found.number("num_uses") or None) if login and "num_uses" in found.fields else None,
         )
 
     async def _call(self, token: str, ask: Callable[[Any], Any]) -> tuple[int, bytes, dict[str, str]]:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
-from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.errors import SecretNotFound
+from secretsync_core.model.access import Act
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.vault.access import missing
 from secretsync_core.stores.vault.answers import Request
-from secretsync_core.stores.vault.detect import kv_version
-from secretsync_core.stores.vault.keys import check, encoded
+from secretsync_core.stores.vault.keys import can_hold, check, encoded
 from secretsync_core.stores.vault.listing import absent
+from secretsync_core.stores.vault.pin import Pin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.model.position import Position
+    from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
+    from secretsync_core.stores.vault.listing import Listing
     from secretsync_core.stores.vault.transport import Answer, Transport
 
 
 class KvMount:
     """A KV engine at one mount, opened. Implements none of the abilities."""
 
-    version: ClassVar[int]
+    version: ClassVar[Literal[1, 2]]
     LIMITS: ClassVar[StoreLimits]
+    _listing: Listing
 
     def __init__(self, transport: Transport, auth: Auth, place: Place | None, *, confirmed: bool) -> None:
         """``confirmed``: the server has told that this mount is there and runs this version."""
         self._transport = transport
         self._auth = auth
-        self._confirmed = confirmed
-        self._confirming = asyncio.Lock()
+        self._pin = Pin(transport, self.version, confirmed=confirmed)
         self.facts = StoreFacts(
             name=transport.store,
             provider="vault",
@@ -48,6 +54,25 @@ class KvMount:
     async def position(self) -> Position | None:
         """Which cluster answered, and how far its active node had got; asks for nothing."""
         return self._transport.course.position
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it; asks for nothing."""
+        return self._listing.shows_folders(prefix)
+
+    async def check_access(self, wanted: Sequence[Access]) -> list[Missing]:
+        """What our token's policies would refuse, by one request; nothing where it may not ask.
+
+        Raises StoreError for a mount that does not run the version that is pinned: all writes to it would fail.
+        """
+        held = [access for access in wanted if can_hold(access.key.rstrip("/"))]
+        written = next((key for act, key in held if act in (Act.CREATE, Act.UPDATE, Act.DELETE)), None)
+        if written is not None:
+            await self._pin.before_plan(written)
+        return await missing(self._transport, list(self._demands(held)))
+
+    def _demands(self, wanted: Iterable[Access]) -> Iterator[Demand]:
+        """What accesses take in this version."""
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Give the token back, where we logged in for it, and close every connection."""
@@ -71,28 +96,9 @@ class KvMount:
         """Raise SecretNotFound for a 404 that says just that, and what fits for any other."""
         if not absent(answer.body):
             self._refused(request, answer)
-        await self._confirm()
+        await self._confirm(request.key or "")
         raise SecretNotFound(f"{request.key} is not in {request.store}", store=request.store, key=request.key)
 
-    async def _confirm(self) -> None:
-        """Before "nothing there" is believed of a pinned mount, make sure once that it runs the version of the pin.
-
-        The API of one version answers paths of the other with the same 404 as for a secret that never was.
-        """
-        if self._confirmed:
-            return
-        async with self._confirming:
-            if self._confirmed:
-                return
-            try:
-                found = (await kv_version(self._transport)).version
-            except AccessDenied:
-                found = None  # we may not know, which may be why it is pinned
-            if found not in (None, self.version):
-                raise StoreError(
-                    f"{self._transport.store} runs KV version {found} at {self._transport.mount!r},"
-                    f" and kvVersion pins {self.version}",
-                    store=self._transport.store,
-                    hint="leave kvVersion out, or correct it",
-                )
-            self._confirmed = True
+    async def _confirm(self, key: str) -> None:
+        """Before "nothing there" is believed of a pinned mount, make sure once that it runs the version of the pin."""
+        await self._pin.before_absence(key)

@@ -30,7 +30,7 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
     try:
         kv = Kv(config.kv_version) if config.kv_version else await kv_version(transport)
         # A login that fails should fail here, and not at the first secret.
-        await auth.token()
+        await auth.ready()
         place = await _place(config, transport)
     except BaseException:
         await _close(auth, transport)

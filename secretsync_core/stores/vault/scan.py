@@ -118,6 +118,7 @@ class Details:
         self._prefix = prefix
         self._metadata = metadata
         self._scan = scan
+        self.has_folders = False
 
     async def receive(self, request: Request, response: aiohttp.ClientResponse) -> list[Entry]:
         """The entries, last first, for ``pop`` to give them back one by one. Folders are left out."""
@@ -156,7 +157,9 @@ class Details:
         """Turn what was parsed into entries; gives how much that was, folders too."""
         prefix, metadata, count = self._prefix, self._metadata, len(events)
         for key, info in events:
-            if not key.endswith("/"):
+            if key.endswith("/"):
+                self.has_folders = True
+            else:
                 # One string for a key, wherever it stands: most are in the ledger and in the other store too.
                 entries.append(entry_of(intern(prefix + key), info, now, at, metadata=metadata))
         events.clear()

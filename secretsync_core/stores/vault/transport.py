@@ -14,7 +14,7 @@ from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
-from secretsync_core.stores.vault.answers import Request, refusal
+from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.position import INDEX, Course
@@ -43,6 +43,7 @@ _LOOKS = frozenset({"read", "list", "stat"})
 # Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({200, 204, 400, 403, 404, 405})
 
+_TOKENS = 3  # so many other tokens a request is tried with: the second one may be dead by its turn as well
 
 _HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
 
@@ -168,7 +169,7 @@ class Transport:
         answer, unanswered = await self.authorised(
             kind,
             lambda headers: self._attempt(method, url, request, headers, parse, payload),
-            _status,
+            _refused,
             again=again,
         )
         return answer._replace(unanswered=True) if unanswered and isinstance(answer, Answer) else answer
@@ -200,28 +201,31 @@ class Transport:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise self._unreachable(error, request) from None
             refused = refusal(request, response.status, body, response.headers)
-            # 501 is how some proxies refuse a verb that they do not know.
-            if response.status == 501 or (response.status in _FOR_THE_CALLER and not refused.retryable):
+            # 501 is how some proxies refuse a verb that they do not know; others have any status for it.
+            told = response.status in _FOR_THE_CALLER or (response.status < 500 and not is_vaults(body))
+            if response.status == 501 or (told and not refused.retryable):
                 return response.status, None, body
             raise refused
 
-        answer, _ = await self.authorised("list", attempt, lambda answer: answer[0])
+        answer, _ = await self.authorised("list", attempt, lambda answer: (answer[0], answer[2]))
         return answer
 
     async def authorised(
         self,
         kind: str,
         attempt: Callable[[dict[str, str]], Awaitable[T]],
-        status: Callable[[T], int],
+        said: Callable[[T], tuple[int, bytes]],
         *,
         again: bool = True,
     ) -> tuple[T, bool]:
-        """Run one attempt through the gate; once more with another token, where the first one turns out dead.
+        """Run one attempt through the gate; again with another token, where the one that was sent turns out dead.
+
+        ``said`` gives an answer's status, and its body where it refuses.
 
         What was read before any answer had named the cluster is read once more: a standby may have told of old times.
         Gives the answer, and for one that refuses whether an earlier attempt may have been carried out.
         """
-        await self._auth.token()
+        await self._auth.ready()
         doubt = Doubt()
         sent, asked = "", False
 
@@ -232,10 +236,13 @@ class Transport:
             return await attempt(self._with(sent))
 
         def refuses(answer: T) -> bool:
-            return status(answer) >= 400
+            return said(answer)[0] >= 400
 
         answer, doubt.unanswered = await ask(self._gate, kind, now, refuses)
-        if status(answer) == 403 and await doubt.of(self._auth.instead_of(sent)) is not None:
+        for _ in range(_TOKENS):
+            status, body = said(answer)
+            if status != 403 or not await doubt.of(self._auth.another_than(sent, body)):
+                break
             answer, unanswered = await doubt.of(ask(self._gate, kind, now, refuses))
             doubt.unanswered = doubt.unanswered or unanswered
         if kind in _LOOKS and again and self.course.asks and not asked:
@@ -318,8 +325,8 @@ class Transport:
         return unreachable(self.store, "the connection fails")
 
 
-def _status(answer: object) -> int:
-    return answer.status if isinstance(answer, Answer) else 200
+def _refused(answer: object) -> tuple[int, bytes]:
+    return (answer.status, answer.body) if isinstance(answer, Answer) else (200, b"")
 
 
 def _done(received: Received) -> Answer:

@@ -205,3 +205,14 @@ def test_who_may_what(kubectl: Kubectl) -> None:
     assert "cannot list resource" in kubectl.fails("get", "secrets", "-A")
     assert "cannot create resource" in kubectl.fails("create", "-f", "-", given=manifest("a", {}))
     assert "forbidden" in kubectl.fails("-n", "nowhere", "get", "secret", "a")
+
+
+def test_what_one_may_do(kubectl: Kubectl) -> None:
+    """kubectl auth can-i, which asks by a SelfSubjectAccessReview, is told what the rules grant, and no more."""
+    kubectl.become(kubectl.api.token(Rule({"get", "list"}, "team-a")))
+    assert kubectl("auth", "can-i", "get", "secrets").strip() == "yes"
+    assert kubectl("auth", "can-i", "get", "secret/a").strip() == "yes"
+    assert kubectl.run("auth", "can-i", "create", "secrets").stdout.strip() == "no"
+    assert kubectl.run("auth", "can-i", "list", "secrets", "-A").stdout.strip() == "no"
+    kubectl.become(kubectl.api.admin)
+    assert kubectl("auth", "can-i", "delete", "secrets", "-A").strip() == "yes"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.kube_api import Rule
+from support.kube_status import policy_denied, quota_exceeded, webhook_denied, webhook_failed
 
 from kube.making import OTHER, VALUE, put
 from secretsync_core.errors import (
@@ -14,6 +15,7 @@ from secretsync_core.errors import (
     Conflict,
     InvalidSecret,
     MalformedAnswer,
+    QuotaReached,
     RateLimited,
     SecretNotFound,
     StoreError,
@@ -262,3 +264,110 @@ async def test_names(kube: KubeApi, kube_store: KubeStores) -> None:
     with pytest.raises(InvalidSecret, match="the name of a field does not fit") as raised:
         await store.write("a", SecretValue({"a b": b"x"}))
     assert "rename" in raised.value.hint
+
+
+CANARY = "canary-of-a-value"
+WHO = [
+    (lambda name: policy_denied(name, "labels.example.com", "labels-team", CANARY), AccessDenied,
+     "the ValidatingAdmissionPolicy labels.example.com (binding labels-team) denies it"),
+    (lambda name: policy_denied(name, "p", "b", CANARY, reason="Forbidden"), AccessDenied, "Policy p (binding b)"),
+    (lambda name: policy_denied(name, "p", "b", CANARY, reason="Unauthorized"), AccessDenied, "Policy p (binding b)"),
+    (lambda name: policy_denied(name, "p", "b", CANARY, reason="RequestEntityTooLarge"), AccessDenied, "Policy p "),
+    (lambda _: webhook_denied("deny.example.com", CANARY), AccessDenied, "the admission webhook deny.example.com den"),
+    (lambda _: webhook_denied("deny.example.com", CANARY, code=400), AccessDenied, "the admission webhook deny."),
+    (lambda _: webhook_denied("deny.example.com", CANARY, code=500), AccessDenied, "the admission webhook deny."),
+    (lambda _: webhook_denied("deny.example.com", CANARY, code=409), AccessDenied, "the admission webhook deny."),
+    (lambda _: webhook_denied("validation.gatekeeper.sh", f"[need-team] {CANARY}\n[{CANARY}] x"), AccessDenied,
+     "the Gatekeeper constraint need-team denies it"),
+    (lambda name: webhook_denied(
+        "validate.kyverno.svc-fail",
+        f"\n\nresource Secret/team-a/{name} was blocked due to the following policies \n\nneed-team:\n  a: {CANARY}\n"),
+     AccessDenied, "the Kyverno policy need-team denies it"),
+    (lambda _: webhook_failed("deny.example.com"), StoreUnavailable,
+     "the admission webhook deny.example.com does not answer"),
+    (lambda name: quota_exceeded(name, "team-quota", 10, 10), QuotaReached,
+     "the quota team-quota is used up (10 of 10 secrets, 10 of 10 count/secrets) in the namespace team-a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("refused", "error", "words"), WHO)
+async def test_who_refuses_is_named(
+    kube: KubeApi, kube_store: KubeStores, refused: Any, error: type[StoreError], words: str
+) -> None:
+    """A policy, a webhook or a quota is told by its name, whatever its status, and never by what it has to say."""
+
+    def refuse(_: str, secret: dict[str, Any]) -> None:
+        raise refused(secret["metadata"]["name"])
+
+    put(kube, "there", {"x": b"1"})
+    store = await kube_store(namespace="team-a")
+    kube.cluster.admission.append(refuse)
+    calls: tuple[Any, ...] = (
+        lambda: store.write("new", VALUE),
+        lambda: store.write("there", VALUE),
+        lambda: store.delete("there"),
+    )
+    for call in calls:
+        with pytest.raises(error) as raised:
+            await call()
+        assert words in raised.value.message
+        assert raised.value.hint
+        assert CANARY not in f"{raised.value!r} {raised.value.hint} {raised.value.__context__!r}"
+    kube.cluster.admission.clear()
+    await store.write("new", VALUE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'admission webhook "{CANARY} x" denied the request: no',
+        f'it was {CANARY}: admission webhook "a.b" denied the request: no',
+        f"admission webhook \"a.b\" denied the request: ValidatingAdmissionPolicy '{CANARY}' denied request: no",
+        f'secrets "a" is forbidden: exceeded quota: {CANARY}/x, requested: a=1, used: secrets=1, limited: secrets=1',
+        f'secrets "a" is forbidden: exceeded quota: q, requested: secrets=1, used: {CANARY}, limited: secrets=1',
+        f'secrets "a" is forbidden: {CANARY}',
+        f'User "{CANARY}" cannot create',
+    ],
+)
+async def test_a_name_is_taken_only_where_the_api_server_puts_it(
+    kube: KubeApi, kube_store: KubeStores, text: str
+) -> None:
+    """What looks like a name of a policy and stands elsewhere, or has other letters, is never shown."""
+    store = await kube_store(namespace="team-a")
+    kube.answer("^POST ", 403, json.dumps({"kind": "Status", "reason": "Forbidden", "message": text}).encode())
+    with pytest.raises(AccessDenied) as raised:
+        await store.write("new", VALUE)
+    assert CANARY not in f"{raised.value!r} {raised.value.hint}"
+
+
+async def test_a_quota_that_is_used_up(kube: KubeApi, kube_store: KubeStores) -> None:
+    """A ResourceQuota is no lack of rights: it is told with its name, and what is there can still be updated."""
+    put(kube, "there", {"x": b"1"})
+    kube.cluster.set_quota("team-a", "team-quota", 1)
+    store = await kube_store(namespace="team-a")
+    with pytest.raises(QuotaReached, match=r"the quota team-quota is used up \(1 of 1 secrets") as raised:
+        await store.write("new", VALUE)
+    assert "ResourceQuota" in raised.value.hint
+    assert raised.value.exit_code == 1
+    await store.write("there", VALUE)
+
+
+async def test_a_lack_of_rights_and_a_plugin_are_told_apart(kube: KubeApi, kube_store: KubeStores) -> None:
+    """Where RBAC refuses, nothing is said of policies; where it does not, no right is asked for."""
+    store = await kube_store(namespace="team-a", auth={"token": {"value": kube.token(Rule({"get"}, "team-a"))}})
+    with pytest.raises(AccessDenied) as raised:
+        await store.write("new", VALUE)
+    assert raised.value.hint == "grant us the verb create on secrets in the namespace team-a by a Role"
+    text = 'secrets "new" is forbidden: cannot set blockOwnerDeletion in this case'
+    kube.answer("^POST ", 403, json.dumps({"kind": "Status", "reason": "Forbidden", "message": text}).encode())
+    with pytest.raises(AccessDenied, match="not for a lack of rights") as raised:
+        await store.write("new", VALUE)
+    assert "grant" not in raised.value.hint
+
+
+async def test_a_token_for_a_service_account_needs_its_name(kube: KubeApi, kube_store: KubeStores) -> None:
+    """The annotation that such a Secret needs is named."""
+    store = await kube_store(namespace="team-a", type="kubernetes.io/service-account-token")
+    with pytest.raises(InvalidSecret, match=r"annotation kubernetes\.io/service-account\.name") as raised:
+        await store.write("new", VALUE)
+    assert "annotations in the SecretStore" in raised.value.hint

@@ -76,6 +76,67 @@ async def test_every_way_gives_the_same(
         assert proxy.count(r"GET .*\?(scan|list)=true")
 
 
+@pytest.mark.parametrize("kv_version", [1, 2])
+@pytest.mark.parametrize("may_scan", [True, False])
+async def test_folders_that_a_listing_showed(
+    vault_store_factory: VaultStores,
+    openbao: OpenBaoServer,
+    api: Api,
+    mount: Mount,
+    make_token: MakeToken,
+    kv_version: int,
+    may_scan: bool,
+) -> None:
+    """However a folder was listed, it is known whether folders are in it, and nobody is asked again."""
+    name, gate = mount(openbao, kv_version), CountingGate()
+    fill(api, name, version=kv_version)
+    scan = ', "scan"' if may_scan else ""
+    root = f"{name}/*" if may_scan or kv_version == 1 else f"{name}/metadata/*"
+    token = make_token(openbao, f'path "{root}" {{ capabilities = ["read", "list"{scan}] }}')
+    store = await vault_store_factory(kv_version, mount=name, auth={"token": {"value": token}}, gate=gate)
+    for prefix, shows in (("", True), ("a/", True), ("a/deep/er/", False), ("none/", False)):
+        await everything(store.list(prefix, recursive=False, metadata=False))
+        asked = gate.counts.total()
+        assert await store.shows_folders(prefix) is shows
+        assert gate.counts.total() == asked
+
+
+PAGE = b"<html><body>Request blocked.</body></html>"
+
+
+@pytest.mark.parametrize("status", [403, 404, 406])
+@pytest.mark.parametrize("kv_version", [1, 2])
+async def test_a_firewall_that_blocks_verbs(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, api: Api, mount: Mount, kv_version: int, status: int
+) -> None:
+    """A refusal that is not Vault's own is of the verb: the same is asked by GET, from then on at once."""
+    name, gate = mount(openbao, kv_version), CountingGate()
+    fill(api, name, version=kv_version)
+    store = await vault_store_factory(kv_version, mount=name)
+    async with FaultyHttp(openbao.address) as proxy:
+        proxy.answer("^(LIST|SCAN) ", status, PAGE)
+        behind = await vault_store_factory(kv_version, mount=name, address=proxy.address, gate=gate)
+        for recursive in (True, False, True):
+            expected = await everything(store.list("a/", recursive=recursive, metadata=False))
+            assert await everything(behind.list("a/", recursive=recursive, metadata=False)) == expected
+        assert proxy.count("^(LIST|SCAN) ") == 2  # one of each, and none again
+        assert gate.counts["login"] == (status == 403)  # whether our token lives
+
+
+async def test_a_firewall_that_blocks_every_listing(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, mount: Mount
+) -> None:
+    """Where neither form gets through, the error says that it is not Vault who refuses, and nothing of the page."""
+    async with FaultyHttp(openbao.address) as proxy:
+        proxy.answer("^(LIST|SCAN) |(list|scan)=true", 403, b"<html>Blocked: canary</html>")
+        behind = await vault_store_factory(mount=mount(openbao), address=proxy.address)
+        with pytest.raises(AccessDenied, match=r"refuses to list t/ .*the answer is not Vault's") as raised:
+            await anext(behind.list("t/", recursive=True, metadata=False))
+        assert "a proxy or firewall in front of it" in raised.value.hint
+        assert "?list=true" in raised.value.hint
+        assert "canary" not in f"{raised.value} {raised.value.hint}"
+
+
 async def test_like_hashicorp_vault(
     vault_store_factory: VaultStores, openbao: OpenBaoServer, api: Api, mount: Mount
 ) -> None:

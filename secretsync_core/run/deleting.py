@@ -1,0 +1,99 @@
+"""What is looked at before a delete is announced, for the plan and for the transfer alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.change import Action, Drift, Reason
+from secretsync_core.model.state import Deleted
+from secretsync_core.run.look import look_at_keys
+
+if TYPE_CHECKING:
+    from secretsync_core.model.change import Change
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.run.compare import Comparer
+    from secretsync_core.run.fingerprint import Fingerprinter
+    from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.record import Recorder
+    from secretsync_core.secret import SecretValue
+    from secretsync_core.stores.base import Reader
+
+
+class Judged(NamedTuple):
+    """A delete that was looked at: released, refused, or of what is gone already (``removed-outside``).
+
+    Where only some fields are ours: ``rest`` is what is to stay (None: nothing), ``ours`` are their names as the ledger
+    has them, and ``seen`` is the version that they were seen at.
+    """
+
+    change: Change
+    rest: SecretValue | None = None
+    ours: str = ""
+    seen: str | None = None
+
+
+class LastLook:
+    """The last look at what is to be deleted."""
+
+    def __init__(
+        self, opened: OpenStores, recorder: Recorder, fingerprinter: Fingerprinter, comparer: Comparer
+    ) -> None:
+        self._opened = opened
+        self._recorder = recorder
+        self._fingerprinter = fingerprinter
+        self._comparer = comparer
+
+    async def judge(self, change: Change, *, again: bool = True) -> Judged:
+        """Whether a secret is still what this job left there. Without ``again`` its version is taken as it was seen."""
+        halves = self._opened.get(change.dest)
+        if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
+            return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
+        if again and change.dest_version is not None and halves.reader is not None:
+            # Once more, for the copies may have taken long since that look.
+            entry = await self.entry(change)
+            if entry is None or entry.deleted:
+                return Judged(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
+            if entry.version != change.dest_version:
+                return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
+        if not await self._comparer.is_merged(change):
+            return Judged(change)
+        if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
+            return Judged(_refused(change, Reason.CANNOT_SEE))
+        rest, ours, seen = await self._comparer.without_ours(change)
+        if seen != change.dest_version:
+            return Judged(_refused(change, Reason.CHANGED_OUTSIDE))
+        return Judged(change, rest, ours, seen)
+
+    async def entry(self, change: Change) -> Entry | None:
+        """What stands at a key now. Raises where that cannot be seen."""
+        seen = await look_at_keys(self._opened, change.dest, [change.key])
+        if change.key in seen.hidden:
+            raise SecretSyncError(f"{change.dest}:{change.key} may not be looked at")
+        return seen.entries.get(change.key)
+
+    async def last_known(self, change: Change) -> Deleted | None:
+        """What the ledger has of a key that is to be deleted: what it came of, and the value that we left there."""
+        dest, key = change.dest, change.key
+        if change.reason is Reason.BACK_AGAIN:
+            return (await self._recorder.deleted()).get((dest, key))
+        origin = (await self._recorder.origins_of(dest, [key])).get(key)
+        if origin is None:
+            return None
+        fingerprint, _ = (await self._recorder.fingerprints(dest, [key])).get(key, ("", ""))
+        return Deleted(
+            change.item, change.dest_version, origin.definition, fingerprint, origin.store, origin.source_key, ""
+        )
+
+    async def _is_ours(self, store: Reader, change: Change) -> bool:
+        """Without versions only the value can say whether a secret is still as we left it."""
+        place = (change.dest, change.key)
+        fingerprint, ours = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key, ("", ""))
+        if change.reason is Reason.BACK_AGAIN and (last := await self.last_known(change)) is not None:
+            fingerprint = last.fingerprint
+        current = (await store.read(change.key)).value
+        return bool(fingerprint) and self._fingerprinter.is_value(fingerprint, *place, current, ours)
+
+
+def _refused(change: Change, reason: Reason, drift: Drift | None = None) -> Change:
+    return change._replace(action=Action.REFUSE, reason=reason, drift=change.drift if drift is None else drift)
