@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.wording import beside, drift, in_fields, reason
-from secretsync_core.counting import plural
+from secretsync_core.cli.wording import drift, reason
+from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
@@ -39,35 +39,8 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
             for outcome in ordered[:ROWS]
         ],
         max(total, len(ordered)),
+        "`secretsync audit log --run` has every write and every failure",
     )
-
-
-def plan_table(changes: Sequence[Change]) -> dg.TableMetadataValue:
-    """What a sync would do, key by key."""
-    listed = [change for change in changes if change.action is not Action.UNCHANGED or change.adopt]
-    return _table(
-        ("key", "would", "why", "source version", "destination version"),
-        [
-            (
-                f"{change.dest}: {change.key}",
-                change.action.value,
-                _why(change),
-                display_version(change.source_version),
-                display_version(change.dest_version),
-            )
-            for change in listed[:ROWS]
-        ],
-        len(listed),
-    )
-
-
-def _why(change: Change) -> str:
-    if change.failure is not None and change.failure.message:
-        return f"{change.failure.message}; {change.failure.hint}" if change.failure.hint else change.failure.message
-    if change.detail:
-        return change.detail
-    text = reason(change.reason.value)
-    return (text if change.differs is None else f"{text}: {in_fields(change.differs)}") + beside(change)
 
 
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
@@ -79,14 +52,19 @@ def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
             for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
         ],
         total,
+        "`secretsync check JOB --output json` lists every one",
     )
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> dg.TableMetadataValue:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int, where: str) -> dg.TableMetadataValue:
+    """A table, and a last row that says how many more there are and where they are to be found."""
+    more = [f"... and {number(total - len(rows))} more; {where}", *[""] * (len(columns) - 1)]
+    return table(columns, [*rows, more] if total > len(rows) else rows)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.TableMetadataValue:
+    """A table of texts."""
     records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
-    if total > len(rows):
-        more = [f"... and {total - len(rows)} more; the ledger has all", *[""] * (len(columns) - 1)]
-        records.append(dg.TableRecord(dict(zip(columns, more, strict=True))))
     return dg.MetadataValue.table(
         records, schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns])
     )
@@ -137,7 +115,15 @@ def uncertain_words(count: int) -> str:
 
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """Sentences as a list; nothing where there are none."""
-    return {"warnings": dg.MetadataValue.md("\n".join(f"- {one}" for one in told[:20]))} if told else {}
+    if not told:
+        return {}
+    lines = [f"- {one}" for one in told[:_WARNINGS]]
+    if len(told) > _WARNINGS:
+        lines.append(f"- ... and {number(len(told) - _WARNINGS)} more")
+    return {"warnings": dg.MetadataValue.md("\n".join(lines))}
+
+
+_WARNINGS = 20
 
 
 def counted(changes: Sequence[Change]) -> dict[str, int]:

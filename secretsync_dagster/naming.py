@@ -13,6 +13,9 @@ from secretsync_core.run.shards import Part, Shard
 JOB_TAG = "secretsync/job"
 """The run tag that names the SyncJob, whichever way its run was started."""
 
+DRY_RUN_TAG = "secretsync/dry-run"
+"""The run tag that says that a run only looks (``true``), which a run sets itself as it begins."""
+
 CHECK_TAG = "secretsync/drift-check"
 """The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
 

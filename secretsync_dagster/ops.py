@@ -16,7 +16,7 @@ from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
-from secretsync_dagster import metadata
+from secretsync_dagster import metadata, plans
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
@@ -38,7 +38,7 @@ class SyncConfig(dg.Config):
     # Shown where people point at a field's name in the Launchpad.
     items: list[str] = Field(default=[], description="Only these plan items; all of them where it is empty.")
     dryRun: bool = Field(  # noqa: N815  the documents are camelCase, and so is what people type beside them
-        default=False, description="Only look: the plan is a table in the output of expand, and nothing is written."
+        default=False, description="Only look: the output of expand is the plan, and nothing is written."
     )
     verify: bool = Field(default=False, description="Compare values even where versions match.")
     adopt: list[str] = Field(
@@ -79,6 +79,7 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = config.items if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            plans.mark(context, dry=config.dryRun or (config.undo.is_asked and not config.undo.apply))
             if config.undo.is_asked:
                 yield from _undo(context, runtime, job, config)
                 return
@@ -96,15 +97,13 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                             step, job, items=items, verify=config.verify, adopt=config.adopt, restored=config.restored
                         )
                     )
-                context.add_output_metadata(
-                    {
-                        "plan": metadata.plan_table(changes),
-                        **{f"would {name}": count for name, count in metadata.counted(changes).items()},
-                        **metadata.warnings(manifest.warnings),
-                    },
-                    output_name="manifest",
+                plans.show(
+                    context,
+                    runtime.documents.jobs[job],
+                    changes,
+                    manifest.warnings,
+                    command=f"secretsync plan {job}",
                 )
-                context.log.info("dry run: nothing is written")
             else:
                 try:
                     with _step_of(context, runtime, waits=True) as step:

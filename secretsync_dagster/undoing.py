@@ -16,7 +16,7 @@ from secretsync_core.errors import UsageError
 from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps, undo_steps
 from secretsync_core.run.shards import Manifest
-from secretsync_dagster import metadata
+from secretsync_dagster import metadata, plans
 from secretsync_dagster.event_loop import run_async
 
 
@@ -68,14 +68,7 @@ def show_plan(context: dg.OpExecutionContext, step: steps.Step, job: str, config
         )
     )
     told = (*planned.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in planned.errors))
-    context.add_output_metadata(
-        {
-            "plan": metadata.plan_table(planned.changes),
-            **{f"would {name}": count for name, count in metadata.counted(planned.changes).items()},
-            **metadata.warnings(told),
-        },
-        output_name="manifest",
-    )
+    plans.show(context, step.documents.jobs[job], planned.changes, told, command=f"secretsync undo {config.run}")
     context.log.info("this is the plan: nothing is written without undo.apply")
     return _nothing_else(job)
 

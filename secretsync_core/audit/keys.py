@@ -1,7 +1,7 @@
 """The ledger's key: what fingerprints and seals are made with. It is never in the ledger.
 
 It comes from SECRETSYNC_KEY, from the file that SECRETSYNC_KEY_FILE names, or from ``ledger.key`` beside the ledger.
-Two keys are derived from it, one for each use, so that neither says anything about the other.
+Three keys are derived from it, one for each use, so that none says anything about another.
 
 A key may be followed by those that it took the place of, each on a line of its own that begins with ``former``. They
 still tell whether a value is the one that was recorded, until all of them were recorded anew; they seal nothing.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hmac
 import os
 import secrets
@@ -36,14 +37,16 @@ _MAKE_ONE = "make one with `openssl rand -base64 32`"
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """The two keys that are derived from the ledger's key, 32 bytes each. Neither is ever shown.
+    """The keys that are derived from the ledger's key, 32 bytes each. None is ever shown.
 
-    ``former`` are the pairs of the keys that this one took the place of, the newest first.
+    ``fingerprint`` names values, ``seal`` seals the ledger, and ``plan`` signs saved plans. ``former`` are
+    the pairs of the keys that this one took the place of, the newest first.
     """
 
     fingerprint: bytes = field(repr=False)
     seal: bytes = field(repr=False)
     former: tuple[KeyPair, ...] = field(default=(), repr=False)
+    plan: bytes = field(default=b"", repr=False)
 
     @property
     def fingerprints(self) -> tuple[bytes, ...]:
@@ -61,7 +64,7 @@ class KeyPair:
 
 
 def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledger: str | Path | None = None) -> KeyPair:
-    """Find the ledger's key and derive its two keys.
+    """Find the ledger's key and derive its keys.
 
     Args:
         environ: where SECRETSYNC_KEY is looked up, and if it is not set SECRETSYNC_KEY_FILE.
@@ -130,7 +133,7 @@ def where(environ: Mapping[str, str], directory: Path) -> str:
 def _ring(text: bytes, where: str) -> KeyPair:
     """The pair of a key, with those of its former ones."""
     newest, *former = (_derive(key) for key in _keys(text, where))
-    return KeyPair(newest.fingerprint, newest.seal, tuple(former))
+    return dataclasses.replace(newest, former=tuple(former))
 
 
 def is_given(environ: Mapping[str, str]) -> bool:
@@ -142,6 +145,7 @@ def _derive(key: bytes) -> KeyPair:
     return KeyPair(
         fingerprint=hmac.digest(key, b"secretsync/fingerprint/v1", "sha256"),
         seal=hmac.digest(key, b"secretsync/seal/v1", "sha256"),
+        plan=hmac.digest(key, b"secretsync/plan/v1", "sha256"),
     )
 
 

@@ -8,7 +8,7 @@ their own and see one moment of the ledger, however much is appended meanwhile.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from secretsync_core.audit import facts, leases, records
 from secretsync_core.audit.chain import Chains
@@ -206,6 +206,12 @@ class Ledger:
         """The names of all jobs that have a chain, sorted."""
         with self._database.read() as transaction:
             return [str(name) for (name,) in transaction.rows("SELECT job FROM heads ORDER BY job")]
+
+    def hash_at(self, job: str, seq: int) -> str:
+        """The hash of one record of a job's chain; empty where there is none."""
+        with self._database.read() as transaction:
+            found = transaction.one("SELECT hash FROM ledger WHERE job = ? AND seq = ?", (job, seq))
+        return cast("bytes", found[0]).hex() if found is not None else ""
 
     def verify_heads(self) -> list[ChainReport]:
         """Look only at the ends of the chains: whether each was sealed by us and holds its last record.

@@ -13,7 +13,7 @@ import orjson
 
 from secretsync_core.model.state import KeyState
 
-__all__ = ["ASIDE", "GENESIS", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
+__all__ = ["ASIDE", "GENESIS", "PLAN", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
 
 Requests = tuple[tuple[str, str, int], ...]
 """Store, kind and how many requests of the kind were made to it, repeats included; sorted."""
@@ -21,6 +21,9 @@ Requests = tuple[tuple[str, str, int], ...]
 
 UNDO = "undo"
 """The reason in the first record of a run that undoes another, and in its last one where all went well."""
+
+PLAN = "plan"
+"""The reason in the first record of a run that carries out a saved plan; its ``definition`` is the plan's digest."""
 
 ASIDE = "orphans"
 """The reason in the first and the last record of a run that ends orphans: it says nothing of how the job stands."""
@@ -50,7 +53,8 @@ class Draft(NamedTuple):
         reason: a code (``[a-z-]*``) from ``model.change.Reason`` or an error's ``code``.
         source, source_key: the source SecretStore's name and the key there; empty where several are combined.
         source_version, dest_version: version tokens; for ``intended``, dest_version is the one expected before.
-        definition: hex SHA-256 of what the item makes of its sources.
+        definition: hex SHA-256 of what the item makes of its sources. With ``run-started``, and the reason PLAN, the
+            hex SHA-256 of the file with the plan that this run carries out.
         fingerprint: hex HMAC-SHA256 of the value that is (or would be) in the destination.
         owned: this job created the key.
         fields: with Merge, the fields that are ours: hex HMACs of their names, 16 digits each, run together.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit import rows
 from secretsync_core.audit.counts import leaves_open
-from secretsync_core.audit.record import ASIDE, UNDO, Draft, Event, Record
+from secretsync_core.audit.record import ASIDE, PLAN, UNDO, Draft, Event, Record
 from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
 from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
 
@@ -27,18 +27,19 @@ class Runs:
         self._database = database
         self._chains = chains
 
-    def start(self, job: str, run: str, *, undoes: str = "", aside: bool = False) -> bool:
+    def start(self, job: str, run: str, *, undoes: str = "", aside: bool = False, plan: str = "") -> bool:
         """Record that ``run`` began, unless it is going on already; gives whether that was new.
 
         Steps of one run in several processes may each call it. ``undoes`` is the run that this one undoes; one that is
-        ``aside`` says nothing of how the job stands.
+        ``aside`` says nothing of how the job stands. ``plan`` is the digest of the saved plan that it carries out.
         """
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
             if _is_open(transaction, job, run):
                 return False
-            reason = UNDO if undoes else ASIDE if aside else ""
-            self._chains.append(transaction, job, head, [Draft(Event.RUN_STARTED, run, intent=undoes, reason=reason)])
+            reason = UNDO if undoes else ASIDE if aside else PLAN if plan else ""
+            began = Draft(Event.RUN_STARTED, run, intent=undoes, reason=reason, definition=plan)
+            self._chains.append(transaction, job, head, [began])
             return True
 
     def finish(self, job: str, run: str, *, reason: str, counts: str, requests: Requests = ()) -> bool:

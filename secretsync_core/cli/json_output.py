@@ -22,7 +22,10 @@ problem::
     {"jobs": [{"job", "source", "dest": [name], "counts": {action: number}, "changes": [change],
                "warnings": [text], "errors": [itemError], "requests": {store: {kind: number}},
                "error": null | error}],
+     "saved"?: {"file", "digest"},
      "warnings": [problem], "exitCode"}
+
+``saved`` is there where ``--out`` wrote the plan to a file; ``digest`` is the file's SHA-256 in hex.
 
 change (``plan`` lists every one, unchanged ones too)::
 
@@ -49,6 +52,7 @@ itemError::
                "outcomes": [outcome],        every one that is not unchanged
                "drifted": [change], "driftedCount", "driftUnknown",
                "warnings": [text], "errors": [itemError], "requests": {store: {kind: number}},
+               "plan": null | digest,        of the saved plan that was carried out
                "error": null | error}],
      "warnings": [problem], "exitCode"}
 
@@ -264,5 +268,6 @@ def report_object(report: Report, outcomes: Sequence[Object], drifted: Iterable[
         "warnings": report.warnings,
         "errors": [item_error_object(error) for error in report.errors],
         "requests": report.requests,
+        "plan": report.plan or None,
         "error": None,
     }

@@ -43,6 +43,14 @@ class Form(StrEnum):
     json = "json"
 
 
+class PlanForm(StrEnum):
+    """In which form a plan is given."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
 class DocumentKind(StrEnum):
     """The kinds of document that have a schema."""
 
@@ -194,22 +202,37 @@ def plan(
     no_render: Annotated[
         bool, typer.Option("--no-render", help="Read no values: what only they can tell is not in the plan.")
     ] = False,
-    output: Output = Form.text,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Save the plan, signed, for `sync --plan FILE`.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        PlanForm,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Output format. JSON and Markdown (for a pull request's comment) go to stdout, messages to stderr.",
+        ),
+    ] = PlanForm.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do with each key, and why; what would fail is refused. Writes nothing."""
+    """Show what a sync would do with each key, and why; what would fail is refused. Writes nothing to any store."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(
-            out,
+        lambda to: command.run(
+            to,
             call,
             _options(call, verify, max_delete, adopt, restored, render=not no_render),
             show_all=show_all,
             detailed_exitcode=detailed_exitcode,
+            out=out,
+            markdown=output is PlanForm.markdown,
         ),
-        json=output is Form.json,
+        json=output is PlanForm.json,
         quiet=quiet,
     )
 
@@ -227,6 +250,12 @@ def sync(
     max_delete: MaxDelete = None,
     adopt: Adopt = None,
     restored: Restored = None,
+    saved: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="Do what this saved plan names, and nothing else.", show_default=False
+        ),
+    ] = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
@@ -235,7 +264,7 @@ def sync(
 
     call = _call(config, jobs, items, source, dest, job, ledger)
     return launch(
-        lambda out: command.run(out, call, _options(call, verify, max_delete, adopt, restored)),
+        lambda out: command.run(out, call, _options(call, verify, max_delete, adopt, restored), saved),
         json=output is Form.json,
         quiet=quiet,
     )

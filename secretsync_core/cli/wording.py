@@ -35,10 +35,11 @@ REASONS: dict[str, str] = {
     Reason.NOT_FOUND: "not in the source",
     Reason.CHANGED_OUTSIDE: "kept: changed outside SecretSync",
     Reason.BACK_AGAIN: "there again, after this job had deleted it",
+    Reason.MOVED_SINCE_PLAN: "not as the saved plan saw it",
     Reason.OLDER_VERSION: "older than what this job knows",
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
-    Reason.ITEM_FAILED: "kept: its plan item could not be read completely",
+    Reason.ITEM_FAILED: "kept: something else of its plan item failed or is refused",
     Reason.INVALID_KEY: "the destination cannot hold this key",
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
     Reason.CANNOT_SEE: "could not be checked",
@@ -52,6 +53,7 @@ REASONS: dict[str, str] = {
     Reason.UNDONE: "as before the run",
     Reason.RELEASED: "given back to its former owner",
     "undo": "undid another run",
+    "plan": "carried out a saved plan",
     "orphans": "ended orphans",
     "forgotten": "no longer a copy of this job",
     Reason.CHANGED_SINCE: "kept",
@@ -143,6 +145,11 @@ ORPHANS = {
     Why.NOT_WANTED: "its source is gone, or no longer selected",
 }
 """Why nothing asks for a copy."""
+
+
+def advice(change: Change) -> str:
+    """What to do about a refused key; of those that are not the job's a warning tells, for all of them."""
+    return change.failure.hint if change.failure is not None and change.reason is not Reason.NOT_MANAGED else ""
 
 
 def why(change: Change) -> str:

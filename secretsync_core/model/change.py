@@ -70,6 +70,7 @@ class Reason(StrEnum):
     NOT_RECORDED = "not-recorded"  # not undone, because the ledger does not say what was there
     ADOPTED = "adopted"  # it was there before this job, which takes it over
     HELD = "held"  # another job holds it
+    MOVED_SINCE_PLAN = "moved-since-plan"  # a saved plan is carried out, and this is not as the plan saw it any more
     RELEASED = "released"  # an undo gives it back to its former owner
     NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's

@@ -73,6 +73,8 @@ class Report:
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
         requests: requests by store and kind, repeats included.
         stopped: the sync was asked to stop and did.
+        plan: the digest of the saved plan that it carried out; empty where it decided by itself.
+        beyond: with a saved plan, the items of which something is due that the plan does not name.
     """
 
     run: str
@@ -91,6 +93,8 @@ class Report:
     errors: list[ItemError] = field(default_factory=list)
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
     stopped: bool = False
+    plan: str = ""
+    beyond: frozenset[str] = frozenset()
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome, and keep it if it is one that people look for and there is room."""

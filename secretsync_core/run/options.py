@@ -9,6 +9,7 @@ from secretsync_core.run.gate import RetryPolicy
 
 if TYPE_CHECKING:
     from secretsync_core.model.report import Outcome
+    from secretsync_core.run.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Options:
         adopt: destination keys, or ``<destination>:<key>``, that this run takes over.
         restored: stores that this run takes as they are, although the ledger knows a later state of them.
         render: let a plan read and render what it announces; without, it says what versions tell.
+        pin_key: of a plan that is to be saved: names the values of what has no versions.
+        pins: of a sync: carry out this saved plan and nothing else.
     """
 
     items: frozenset[str] = frozenset()
@@ -32,6 +35,8 @@ class Options:
     adopt: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
     render: bool = True
+    pin_key: bytes | None = field(default=None, repr=False)
+    pins: Pins | None = None
 
 
 class Observer(Protocol):

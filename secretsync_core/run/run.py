@@ -92,12 +92,15 @@ class Run:
             name_now=self._binding.name_now,
         )
 
-    async def start(self, undoes: str = "", *, aside: bool = False) -> None:
+    async def start(self, undoes: str = "", *, aside: bool = False, plan: str = "") -> None:
         """Record that this run began, unless a step of it did so already and it goes on.
 
-        ``undoes`` is the run that it undoes; ``aside``: it is of no plan item, and says nothing of how the job stands.
+        ``undoes`` is the run that it undoes; ``aside``: it is of no plan item, and says nothing of how the job stands;
+        ``plan``: the digest of the saved plan that it carries out.
         """
-        await self.recorder.call(lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes, aside=aside))
+        await self.recorder.call(
+            lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes, aside=aside, plan=plan)
+        )
         await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder, self.opened.looked)
 
     def transfer(self, settled: Callable[[Outcome], None]) -> Transfer:
@@ -163,7 +166,9 @@ class Run:
 
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
-        names = () if report.stopped else ("", *(item.name for item in self.plan.items))
+        names = (
+            () if report.stopped else ("", *(item.name for item in self.plan.items if item.name not in report.beyond))
+        )
         await self.note_items(out=report.out_of_sync, well=names)
         await self.recorder.record(
             Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)

@@ -39,6 +39,8 @@ from secretsync_core.run.foresee import NOT_RENDERED, foresee, foresee_deletes
 from secretsync_core.run.items import build_plan, check_restored
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
+from secretsync_core.run.pinning import PinCheck, name_values
+from secretsync_core.run.pins import hold, told_of_beyond
 from secretsync_core.run.positions import known_positions
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
@@ -48,7 +50,7 @@ from secretsync_core.run.settling import spare, still_uncertain, uncertain_write
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.lease import Claim
     from secretsync_core.run.options import Observer
     from secretsync_core.run.orphans import Orphan
+    from secretsync_core.run.pins import Named, Place
     from secretsync_core.run.run import Run
     from secretsync_core.schema.documents import Documents, JobDocument
     from secretsync_core.schema.job import SyncJobSpec
@@ -78,6 +81,8 @@ class Planned:
     errors: list[ItemError]
     requests: dict[str, dict[str, int]]
     orphans: list[Orphan] = field(default_factory=list)
+    named: dict[Place, Named] = field(default_factory=dict)
+    """Of a plan that is to be saved: the names of values where versions are missing."""
 
 
 async def plan(
@@ -140,9 +145,13 @@ async def plan(
             asked = await ask_before(changes, found.unversioned, merged, opened)
             changes = sorted(asked.changes, key=lambda change: (change.item, change.key, change.dest))
             told += [*found.idle, *refused, *asked.warnings]
+            named: dict[Place, Named] = {}
+            if options.pin_key is not None:
+                at_once = job_plan.spec.limits.concurrency
+                named = await name_values(changes, comparer, opened, options.pin_key, at_once)
             errors = [*found.errors, *asked.errors]
             errors += opened.losses(errors)
-            return Planned(job.name, changes, told, errors, opened.requests, list(found.orphans))
+            return Planned(job.name, changes, told, errors, opened.requests, list(found.orphans), named)
     finally:
         if recorder is not None:
             await recorder.aclose()
@@ -171,6 +180,8 @@ async def sync(
 ) -> Report:
     """Do it. One failed secret does not stop the others; setting ``stop`` finishes what is in flight and returns.
 
+    With ``options.pins`` it does what that saved plan names, as far as it is as the plan saw it, and nothing else.
+
     Raises PlanRefused, LeaseHeld and LedgerError before anything is written; what happens to single items or
     secrets is in the report. A ledger that fails in the middle raises LedgerError: what it could not record was not
     written, and the next sync finds out what became of the rest.
@@ -187,11 +198,23 @@ async def sync(
         await run.settle()
         observer.phase("listing")
         # So far it only looks: asked to stop, it does not wait for a store that takes long to tell what it holds.
-        found = await _unless_stopped(_look(run, verify=options.verify), stop) or ChangeSet()
-        await run.start()
+        looked = await _unless_stopped(_look(run, verify=options.verify), stop)
+        found = looked or ChangeSet()
+        beyond: Sequence[Change] = ()
+        pinned: PinCheck | None = None
+        if options.pins is not None:
+            done.report.plan = options.pins.digest
+            if looked is not None:
+                found, beyond = hold(looked, options.pins, await run.recorder.state())
+            pinned = PinCheck(options.pins, run.opened)
+        await run.start(plan=done.report.plan)
         done.begin(found)
         done.report.warnings += found.idle
-        await _carry_out(run, found, done)
+        await _carry_out(run, found, done, pinned)
+        if pinned is not None:
+            beyond = [*beyond, *pinned.beyond]
+            done.report.beyond = frozenset(change.item for change in beyond)
+            done.report.warnings += told_of_beyond(job.name, beyond)
         await _close(run, done.report)
     return done.report
 
@@ -642,11 +665,12 @@ def _tell_uncertain(run: Run, found: ChangeSet, done: Done) -> None:
     done.report.warnings += run.settled.warnings
 
 
-async def _carry_out(run: Run, found: ChangeSet, done: Done) -> None:
-    """The copies, and then the deletes of items of which every copy is in place."""
+async def _carry_out(run: Run, found: ChangeSet, done: Done, pinned: PinCheck | None = None) -> None:
+    """The copies, and then the deletes of items of which every copy is in place; under a saved plan as ``pinned``."""
     _tell_uncertain(run, found, done)
     found = _without_uncertain(run, found)
     transfer = run.transfer(done.settled)
+    transfer.pinned = pinned
     done.observer.phase("transferring")
     done.observer.planned(len(found.changes))
     await transfer.copy(found.changes)

@@ -25,10 +25,11 @@ from secretsync_core.schema.job import WritePolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
-    from secretsync_core.run.compare import Comparer, Verdict
+    from secretsync_core.run.compare import Comparer, Verdict, Wanted
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
+    from secretsync_core.run.pinning import PinCheck
     from secretsync_core.run.record import Recorder
     from secretsync_core.secret import SecretValue
 
@@ -75,6 +76,8 @@ class Transfer:
         self._stop = stop
         self._settle = settle
         self._late = frozenset(late)
+        self.pinned: PinCheck | None = None
+        """With a saved plan: says whether what is about to be written is what the plan names."""
         self._intents = 0
         self._beside = Beside(plan, opened)
         self._told: dict[tuple[str, str], tuple[str, str]] = {}  # what was just recorded of a value
@@ -155,10 +158,7 @@ class Transfer:
         first, conflicts = change, 0
         check_reachable(self._opened, change.dest)
         for _ in range(_CONFLICTS):
-            value = await sources.wanted()
-            if change.adopt:
-                await self._adopt(change)
-            verdict = await self._comparer.decide(change, value)
+            verdict = await self._decide(change, await sources.wanted())
             change = verdict.change
             if change.action is Action.UNCHANGED:
                 return await self._found_right(verdict)
@@ -213,6 +213,8 @@ class Transfer:
         """Set what is wanted beside a value that is in place; announced and recorded as any write. Raises Conflict."""
         change = done.change
         lacking = await self._beside.lacking(change, new=done.result is Result.CREATED and change.dest_version is None)
+        if self.pinned is not None:
+            lacking = self.pinned.metadata(change, lacking)
         if not lacking:
             return done
         place = change.dest, change.key
@@ -243,6 +245,17 @@ class Transfer:
             return Outcome(setting, Result.UPDATED, Reason.METADATA, dest_version=version)
         return done._replace(dest_version=version)
 
+    async def _decide(self, change: Change, value: Wanted) -> Verdict:
+        """Decide by what is there now; what is taken over is marked first, and a saved plan has the last word."""
+        if change.adopt:
+            if self.pinned is not None:
+                before = await self.pinned.judge(await self._comparer.decide(change, value))
+                if before.change.reason is Reason.MOVED_SINCE_PLAN:
+                    return before
+            await self._adopt(change)
+        verdict = await self._comparer.decide(change, value)
+        return verdict if self.pinned is None else await self.pinned.judge(verdict, marked=change.adopt)
+
     async def _adopt(self, change: Change) -> None:
         """Record that we take over what was there before us, and put our mark on it.
 
@@ -264,6 +277,8 @@ class Transfer:
         """It is not ours to write; recorded where that turned out only as it was to be written."""
         if conflicts:
             self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
+        if change.reason is Reason.MOVED_SINCE_PLAN:
+            return _refused(change)
         readable = self._opened.readable(change.dest)
         return _refused(change)._replace(hint=way_out(self._job, change, dests=self._dests, readable=readable))
 

@@ -19,7 +19,6 @@ from secretsync_core.model.capabilities import Ability, StoreFacts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
-    from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.model.metadata import Described
@@ -45,15 +44,6 @@ class RequestGate(Protocol):
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request, again if it may be, and give what it gave."""
-        ...
-
-
-@runtime_checkable
-class GivesUp(Protocol):
-    """A gate that can be told that its store refused our credentials for good. Stores need not know of it."""
-
-    def give_up(self, why: SecretSyncError) -> None:
-        """Let no request through any more: each would be refused like this one."""
         ...
 
 

@@ -8,14 +8,22 @@ raised after the handler that caught it, never within.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.stores.base import GivesUp
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+
+@runtime_checkable
+class GivesUp(Protocol):
+    """A gate that can be told that its store refused our credentials for good. Stores need not know of it."""
+
+    def give_up(self, why: SecretSyncError) -> None:
+        """Let no request through any more: each would be refused like this one."""
+        ...
 
 
 class Boundary:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.base import Foreseer, GivesUp, abilities_of
+from secretsync_core.stores.base import Foreseer, abilities_of
+from secretsync_core.stores.boundary import GivesUp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping

@@ -18,7 +18,7 @@ CHANGE = {
 OUTCOME = CHANGE | {"result", "code", "message", "hint", "newVersion"}
 REPORT = {
     "job", "run", "started", "finished", "seconds", "ok", "stopped", "counts", "items", "outcomes", "drifted",
-    "driftedCount", "driftUnknown", "warnings", "errors", "requests", "error",
+    "driftedCount", "driftUnknown", "warnings", "errors", "requests", "plan", "error",
 }  # fmt: skip
 
 

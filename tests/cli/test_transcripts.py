@@ -49,7 +49,7 @@ def _play(commands: list[str], cli: Cli) -> list[str]:
     return lines
 
 
-LONG = {"adopt", "max-delete", "paper-form", "suspended", "undo", "wrong-calls"}
+LONG = {"adopt", "max-delete", "paper-form", "saved-plan", "suspended", "undo", "wrong-calls"}
 """Sessions whose single commands other tests hold as well: played by `make test-slow`."""
 
 

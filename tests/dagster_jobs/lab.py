@@ -64,6 +64,10 @@ class Lab(World):
         """Write behind the sync's back."""
         asyncio.run(self.seed(store, secrets))
 
+    def take(self, store: str, key: str) -> None:
+        """Delete behind the sync's back."""
+        asyncio.run(self.remove(store, key))
+
     def held(self, store: str = "dst") -> dict[str, Any]:
         """What a store holds."""
         return asyncio.run(self.all(store))

@@ -86,4 +86,6 @@ def test_tables_end_and_say_how_many_there_are(lab: Lab) -> None:
     }
     assert len(tables["few"]) == 20
     assert len(tables["many"]) == metadata.ROWS + 1
-    assert tables["many"][-1]["key"] == "... and 4900 more; the ledger has all"
+    assert tables["many"][-1]["key"] == (
+        "... and 4,900 more; `secretsync audit log --run` has every write and every failure"
+    )

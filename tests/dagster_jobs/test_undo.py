@@ -53,9 +53,9 @@ def test_the_plan_comes_first(lab: Lab, more: dict[str, Any]) -> None:
     assert result.success
     shown = _shown(result)
     assert {row["key"]: row["would"] for row in rows(shown["plan"].value)} == {
-        "dst: alpha/1": "update",
-        "dst: alpha/3": "delete",
-        "dst: beta/2": "create",
+        "alpha/1": "update",
+        "alpha/3": "delete",
+        "beta/2": "create",
     }
     assert (shown["would update"].value, shown["would delete"].value) == (1, 1)
     assert "makes these changes again" in shown["warnings"].value

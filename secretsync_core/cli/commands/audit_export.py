@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.export import export
 from secretsync_core.cli import exits, workspace
+from secretsync_core.cli.whole_files import replace_file
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from secretsync_core.cli.call import Call
@@ -28,32 +26,10 @@ def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> in
         if file is None:
             output.data(lines)
         else:
-            count = _replace(file, lines)
+            count = replace_file(file, lines)
             output.note(f"{plural(count, 'record')} written to {file}")
     return exits.OK
 
 
 def _known(jobs: list[str]) -> str:
     return f"jobs in the ledger: {', '.join(jobs)}" if jobs else "the ledger is empty"
-
-
-def _replace(file: Path, lines: Iterable[bytes]) -> int:
-    """Write a file whole or not at all, for its owner alone."""
-    temporary = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                count = 0
-                for line in lines:
-                    stream.write(line)
-                    count += 1
-                stream.flush()
-                os.fsync(descriptor)
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
-    return count

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import os
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.cli import event_loop, exits, plan_view, report_view, results, workspace
+from secretsync_core.cli import (
+    event_loop,
+    exits,
+    plan_file,
+    plan_markdown,
+    plan_view,
+    report_view,
+    results,
+    workspace,
+)
+from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import plan_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.counting import plural
-from secretsync_core.errors import UsageError
-from secretsync_core.run import steps
+from secretsync_core.errors import SecretSyncError, UsageError
+from secretsync_core.run import saved_plan, steps
 from secretsync_core.run.items import check_restored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
     from secretsync_core.run.options import Options
+    from secretsync_core.run.saved_plan import SavedJob
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(output: Output, call: Call, options: Options, *, show_all: bool, detailed_exitcode: bool) -> int:
-    """Plan every job of the call and show it."""
+def run(
+    output: Output,
+    call: Call,
+    options: Options,
+    *,
+    show_all: bool,
+    detailed_exitcode: bool,
+    out: Path | None = None,
+    markdown: bool = False,
+) -> int:
+    """Plan every job of the call and show it; ``out`` is the file to save it in."""
     if options.verify and not options.render:
         raise UsageError("--verify compares values, and --no-render reads none", hint="give one of the two")
     documents = workspace.load(call, output)
@@ -30,25 +55,72 @@ def run(output: Output, call: Call, options: Options, *, show_all: bool, detaile
     workspace.check_adopt(options.adopt, jobs)
     check_restored(options.restored, jobs)
     codes: list[int] = []
-    found: list[dict[str, Any]] = []
+    found: list[tuple[JobDocument, steps.Planned | SecretSyncError]] = []
+    bound: dict[str, SavedJob] = {}
     with workspace.ledger_if_any(call) as opened:
+        if out is not None:
+            # The first plan is before the first sync, which makes the key otherwise.
+            signing = opened.keys if opened is not None else workspace.keys(call, create=True)
+            options = replace(options, pin_key=signing.plan)
+        key = workspace.fingerprint_key(call, opened)
         for job in jobs:
+            if options.pin_key is not None:
+                ledger = opened.ledger if opened is not None else None
+                bound[job.name] = saved_plan.bind(job, documents, ledger, options, options.pin_key)
             try:
-                planned = _plan(job, documents, opened, workspace.fingerprint_key(call, opened), options, output)
+                planned = _plan(job, documents, opened, key, options, output)
             except Exception as raised:  # noqa: BLE001  what is not ours is raised again
-                code, result = report_view.show_failed_job(raised, job, output)
-                codes.append(code)
-                found.append(result)
+                error = results.job_error(raised)
+                codes.append(error.exit_code)
+                found.append((job, error))
+                if markdown:
+                    output.failure(error)
+                else:
+                    report_view.show_failed_job(raised, job, output)
                 continue
             codes.append(results.of_plan(planned, detailed=detailed_exitcode))
-            if output.json:
-                found.append(plan_object(planned, job))
-            else:
+            found.append((job, planned))
+            if not output.json and not markdown:
                 _show(planned, job, output, show_all=show_all, first=len(codes) == 1)
+    digest = _save(out, found, bound, options, output, markdown=markdown) if out is not None else ""
     code = exits.gravest(codes)
     if output.json:
-        output.document(results.frame(found, documents, code))
+        jobs_found = [_object(job, plan) for job, plan in found]
+        saved = {"saved": {"file": str(out), "digest": digest}} if digest else {}
+        output.document({**results.frame(jobs_found, documents, code), **saved})
+    elif markdown:
+        output.write(plan_markdown.render(found, digest=digest, show_all=show_all))
     return code
+
+
+def _object(job: JobDocument, found: steps.Planned | SecretSyncError) -> dict[str, Any]:
+    return results.failed_job(job, found) if isinstance(found, SecretSyncError) else plan_object(found, job)
+
+
+def _save(
+    out: Path,
+    found: Sequence[tuple[JobDocument, steps.Planned | SecretSyncError]],
+    bound: Mapping[str, SavedJob],
+    options: Options,
+    output: Output,
+    *,
+    markdown: bool,
+) -> str:
+    """Save the plans of all jobs, or of none; gives the digest of the file, or nothing."""
+    planned = [(bound[job.name], plan) for job, plan in found if not isinstance(plan, SecretSyncError)]
+    if len(planned) < len(found):
+        failed = ", ".join(job.name for job, plan in found if isinstance(plan, SecretSyncError))
+        output.error(f"the plan was not saved: {failed} could not be planned", f"{out} is as it was before")
+        return ""
+    digest = plan_file.save(out, planned, options.pin_key or b"")
+    told = f"Saved as {safe(str(out))}, sha256:{digest}"
+    if markdown:
+        output.note(told)
+    else:
+        output.line(told)
+        output.line(output.paint(f"  `secretsync sync --plan {shlex.quote(str(out))}` carries it out", "dim"))
+    output.flush()
+    return digest
 
 
 def _plan(

@@ -16,6 +16,8 @@ from secretsync_core.run import steps
 from secretsync_core.run.items import check_restored
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
@@ -24,23 +26,21 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
-def run(output: Output, call: Call, options: Options) -> int:
-    """Sync every job of the call, one after the other, and say what was done."""
+def run(output: Output, call: Call, options: Options, plan: Path | None = None) -> int:
+    """Sync every job of the call, or of a saved plan, one after the other, and say what was done."""
     documents = workspace.load(call, output)
-    jobs = workspace.jobs(call, documents, output)
-    workspace.check_adopt(options.adopt, jobs)
-    check_restored(options.restored, jobs)
+    jobs = _jobs(call, documents, options, output) if plan is None else _approved(plan, call, documents, options)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
 
     async def sync_all(opened: OpenLedger) -> int:
         stop = Stop(output)
         with stop.listening():
-            for job in jobs:
+            for job, asked in jobs:
                 if stop.code:
                     output.note(f"{job.name} was not started")
                     continue
-                code, result, ending = await _sync(job, documents, opened, options, output, stop)
+                code, result, ending = await _sync(job, documents, opened, asked, output, stop)
                 if job.spec.notify:
                     for warning in await asyncio.to_thread(_notify, job, ending, opened):
                         output.warning(warning)
@@ -55,6 +55,20 @@ def run(output: Output, call: Call, options: Options) -> int:
     if output.json:
         output.document(results.frame(found, documents, code))
     return code
+
+
+def _jobs(call: Call, documents: Documents, options: Options, output: Output) -> list[tuple[JobDocument, Options]]:
+    """The jobs of the call, each with what to ask of its run."""
+    jobs = workspace.jobs(call, documents, output)
+    workspace.check_adopt(options.adopt, jobs)
+    check_restored(options.restored, jobs)
+    return [(job, options) for job in jobs]
+
+
+def _approved(plan: Path, call: Call, documents: Documents, options: Options) -> list[tuple[JobDocument, Options]]:
+    from secretsync_core.cli import plan_file
+
+    return plan_file.approved(plan, call, options, documents)
 
 
 async def _sync(
@@ -109,5 +123,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
         if report.stopped:
             output.line(f"  {report_view.stopped_line(report)}")
         output.line(output.paint(f"  {report_view.requests_line(report)}", "dim"))
+        if report.plan:
+            output.line(output.paint(f"  Plan: sha256:{report.plan}", "dim"))
         output.line(output.paint(f"  Details: secretsync audit log --run {report.run}", "dim"))
     output.flush()

@@ -106,7 +106,7 @@ async def _plan_one(undo: _Undo, job: JobDocument) -> Planned:
 
 def _show_plan(planned: Planned, job: JobDocument, output: Output) -> None:
     if not output.quiet:
-        plan_view.show(planned, job, output, show_all=False)
+        plan_view.show(planned, job, output, show_all=False, rest="--output json lists every key")
     output.flush()
     report_view.show_warnings(planned.warnings, output)
     report_view.show_errors(planned.errors, output)

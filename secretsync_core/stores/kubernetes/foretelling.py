@@ -38,8 +38,8 @@ def check_type(request: Request, kind: str, fields: Mapping[str, bytes]) -> None
 
 
 def _is_object(blob: bytes) -> bool:
-    """Whether the server can read this as a JSON object; null is one to it."""
+    """Whether the server can read this as a JSON object; null is one to it, and what is not UTF-8 it lets pass."""
     try:
-        return isinstance(orjson.loads(blob), (dict, type(None)))
+        return isinstance(orjson.loads(blob.decode(errors="replace")), (dict, type(None)))
     except ValueError:
         return False

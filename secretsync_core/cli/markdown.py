@@ -1,0 +1,28 @@
+"""Markdown that a name from outside cannot break out of."""
+
+from __future__ import annotations
+
+from secretsync_core.cli.escape import safe
+
+_ESCAPES = str.maketrans({"`": "\\x60", "|": "\\x7c"})
+
+
+def code(text: str) -> str:
+    """``text`` as a code span that also fits into a table's cell; the empty text as it is.
+
+    Nothing within a code span is a link, a mention, an image or HTML. What could end the span or the cell is written
+    as an escape, as a terminal shows what could steer it.
+    """
+    if not text:
+        return ""
+    shown = safe(text).translate(_ESCAPES)
+    if shown != shown.strip():  # a span loses the spaces at its ends
+        inner = shown.strip()
+        at = len(shown) - len(shown.lstrip()) if inner else len(shown)
+        shown = "\\x20" * at + inner + "\\x20" * (len(shown) - at - len(inner))
+    return f"`{shown}`"
+
+
+def row(*cells: str) -> str:
+    """A row of a table; its cells are Markdown already."""
+    return f"| {' | '.join(cells)} |"

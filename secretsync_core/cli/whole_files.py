@@ -1,0 +1,38 @@
+"""Writes files whole or not at all, for their owner alone: they name every key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def replace_file(file: Path, lines: Iterable[bytes]) -> int:
+    """Write ``lines`` to a file (0600) and make them durable, or leave what was there; gives how many there were.
+
+    Raises UsageError where it cannot be written.
+    """
+    temporary = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                count = 0
+                for line in lines:
+                    stream.write(line)
+                    count += 1
+                stream.flush()
+                os.fsync(descriptor)
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    return count
