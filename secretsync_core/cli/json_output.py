@@ -33,12 +33,13 @@ change (``plan`` lists every one, unchanged ones too)::
      "sources": [{"store", "key", "part"?}], "sourceVersion", "destVersion",
      "owned", "adopt": true | false, "drift": "none"|"changed"|"removed"|"unknown", "detail",
      "failure": null | {"code", "message", "hint"},
-     "fields": null | {"added": [name], "changed": [name], "dropped": [name], "formattingOnly": true | false}}
+     "fields": null | {"added": [name], "changed": [name], "dropped": [name], "formattingOnly": true | false},
+     "metadata": [name]}
 
 ``adopt`` says that the secret is taken over. ``failure`` is what the sync would say of a secret that it cannot write,
 where the plan has found that out. ``fields`` are what a write would do to the fields of a secret that the
 job meets for the first time, where both values have fields; ``formattingOnly`` where they are the same JSON but for
-its spacing and the order of its fields.
+its spacing and the order of its fields. ``metadata`` is what is to be set beside the value, such as ``label team``.
 
 itemError::
 
@@ -202,6 +203,7 @@ def change_object(change: Change) -> Object:
         "detail": change.detail,
         "failure": None if change.failure is None else change.failure._asdict(),
         "fields": _fields_object(change.differs),
+        "metadata": list(change.metadata),
     }
 
 

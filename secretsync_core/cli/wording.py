@@ -64,6 +64,7 @@ REASONS: dict[str, str] = {
     Reason.HELD: "held by another job",
     Reason.NOT_PERMITTED: "would be refused",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
+    Reason.METADATA: "same value, other metadata",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",
     # Codes of errors, as the ledger records them.
     "access-denied": "access denied by the store",
@@ -163,12 +164,20 @@ def why(change: Change) -> str:
         text = f"{text}, managed from now on"
     if change.differs is not None:
         text = f"{text}: {in_fields(change.differs)}"
+    text += beside(change)
     drifted = DRIFTS.get(change.drift)
     # What could not be checked, and why not, says all about its drift.
     told = change.reason is Reason.BACK_AGAIN or (change.reason is Reason.CANNOT_SEE and change.detail)
     if drifted and drifted not in text and not told:
         text = f"{text} ({drifted})"
     return text
+
+
+def beside(change: Change) -> str:
+    """What is to be set beside the value, in words to be put behind a reason: names, never what they are set to."""
+    if not change.metadata:
+        return ""
+    return f"{'' if change.reason is Reason.METADATA else ', and metadata'}: {_listed(change.metadata)}"
 
 
 def why_not(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from secretsync_core.model.metadata import MetadataFacts
 from secretsync_core.model.versions import VersionOrder
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Ability(StrEnum):
     DELETE = "delete"
     MARK = "mark"
     UNDELETE = "undelete"
+    DESCRIBE = "describe"
+    SET_METADATA = "set-metadata"
 
 
 class Shape(StrEnum):
@@ -117,6 +120,7 @@ class StoreFacts:
         place: where its secrets are; None where it does not say, and it is then known by its name alone.
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
+        metadata: what it can hold beside its secrets, and what its document wants there.
         kinds: whether a secret is written with the kind of its value, and read with that kind again (see
             :class:`~secretsync_core.secret.SecretValue`).
     """
@@ -131,4 +135,5 @@ class StoreFacts:
     lasting_marks: bool = False
     version_order: VersionOrder = VersionOrder.NONE
     lags: bool = False
+    metadata: MetadataFacts = field(default_factory=MetadataFacts)
     kinds: bool = False

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     RELEASED = "released"  # an undo gives it back to its former owner
     NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
+    METADATA = "metadata"  # the value is right, and what the documents want beside it is not
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 
 
@@ -122,3 +123,4 @@ class Change(NamedTuple):
     differs: Difference | None = None  # at first sight: in what, where that can be said
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
     failure: Failure | None = None  # of what is refused: what the outcome says, where reason and detail are not all
+    metadata: tuple[str, ...] = ()  # what is to be set beside the value: names, such as ``label team``, and no texts

@@ -9,6 +9,8 @@ from secretsync_core.errors import InvalidSecret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.model.metadata import Described
+
 
 LONGEST_TOKEN = 232
 """How long a version token may be: 24 characters less than the ledger takes, for what we add to some."""
@@ -25,12 +27,15 @@ class Entry(NamedTuple):
     ``version`` is an opaque token (see :func:`is_token`) that changes whenever the secret is written and is never given
     twice for the same key (``None``: the store has no versions, or does not let us see them). What stands before the
     first ``@`` is what people call the version. ``deleted`` says that the key is known but holds no current value.
+    ``metadata`` is what a query can select by: custom metadata, tags or labels. ``notes`` is what else stands beside
+    the value: annotations, a description, replica regions. Each is None where nobody asked, or it could not be seen.
     """
 
     key: str
     version: str | None = None
     deleted: bool = False
     metadata: Mapping[str, str] | None = None
+    notes: Described | None = None
 
 
 class Gap(NamedTuple):

@@ -37,6 +37,8 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} cannot be listed, so it takes no query"
         if part.query is not None and part.query.metadata and not limits.custom_metadata:
             yield f"{where} has no custom metadata to select by"
+        if item.copied and (Ability.DESCRIBE not in abilities[part.store] or not limits.custom_metadata):
+            yield f"{where} has no metadata to copy"
         if part.query is not None and part.query.type is not None and not limits.types:
             yield f"{where} has no types of secrets to select by (query.type)"
         if part.secret is not None and part.secret.version is not None:
@@ -65,6 +67,10 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
         yield f"destination {dest} cannot be read, and ownership.adopt must see what it takes over"
     if Ability.READ not in abilities and any(_concerns(key, dest, plan.spec.dest) for key in plan.adopt):
         yield f"destination {dest} cannot be read, and --adopt must see what it takes over"
+    copying = [item.name for item in plan.items if item.copied]
+    if copying and not {Ability.READ, Ability.DESCRIBE, Ability.SET_METADATA} <= abilities:
+        why = "cannot be read" if Ability.READ not in abilities else "keeps no metadata beside its secrets"
+        yield f"destination {dest} {why}, and item {copying[0]} copies metadata"
     if plan.spec.ownership.mark and Ability.MARK not in abilities:
         yield f"destination {dest} has no marks, and ownership.mark asks for them"
     if (plan.deletes_gone or any(plan.deletes.values())) and Ability.DELETE not in abilities:

@@ -118,11 +118,11 @@ async def _ask(store: str, wanted: Sequence[Access], opened: OpenStores) -> Sequ
 
 
 def _accesses(change: Change, merged: Collection[tuple[str, str]]) -> Iterable[tuple[str, Access]]:
-    """What carrying out a change takes, by store."""
+    """What carrying out a change takes, by store. What sets metadata alone touches no value: no store tells of that."""
     if change.action is Action.DELETE and change.reason is not Reason.REMOVED_OUTSIDE:
         act = Act.UPDATE if (change.dest, change.key) in merged else Act.DELETE
         yield change.dest, Access(act, change.key)
-    elif change.action in (Action.CREATE, Action.UPDATE):
+    elif change.action in (Action.CREATE, Action.UPDATE) and change.reason is not Reason.METADATA:
         new = change.action is Action.CREATE and change.dest_version is None
         yield change.dest, Access(Act.CREATE if new else Act.UPDATE, change.key)
         for source in change.sources:

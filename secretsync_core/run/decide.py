@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.state import KeyState
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
+    from secretsync_core.run.metadata import Wishes
     from secretsync_core.run.orphans import Orphan
     from secretsync_core.run.seen import Destination, SourceSeen, Unversioned
     from secretsync_core.run.targets import Targets
@@ -57,7 +58,8 @@ class ChangeSet:
 class Standing:
     """Finds the targets that stand in every destination: they are counted, and nothing else is kept of them."""
 
-    def __init__(self, plan: JobPlan, dests: Sequence[Destination]) -> None:
+    def __init__(self, plan: JobPlan, dests: Sequence[Destination], wishes: Wishes | None = None) -> None:
+        self._wishes, self._destinations = wishes, dests
         self._definitions = {item.name: item.definition for item in plan.items}
         self._dests = [(dest.name, dest.seen, dest.known) for dest in dests]
         self._all = len(dests) == len(plan.spec.dest)
@@ -67,7 +69,7 @@ class Standing:
     def holds(self, target: Target) -> bool:
         """Whether source, destinations and definition are all as they were when we last wrote."""
         definition, adopt = self._definitions[target.item], target.item in self._adopting
-        return self._all and all(
+        return self._all and self._meets(target) and all(
             target.key in seen.as_left
             and stands(
                 target, definition, seen.entry(target.key, known.get(target.key)), known.get(target.key),
@@ -75,6 +77,11 @@ class Standing:
             )
             for name, seen, known in self._dests
         )  # fmt: skip
+
+    def _meets(self, target: Target) -> bool:
+        """Whether all that is wanted beside it is there."""
+        wishes = self._wishes
+        return wishes is None or all(wishes.are_met(target, dest) for dest in self._destinations)
 
 
 _MAY_WRITE = (Action.CREATE, Action.UPDATE, Action.COMPARE)
@@ -99,8 +106,12 @@ def decide_copies(
     verify: bool,
     keep_unchanged: bool,
     holders: Holders,
+    wishes: Wishes | None = None,
 ) -> Copies:
-    """Decide about every target in every destination that was seen; ``holders`` are the other jobs that hold keys."""
+    """Decide about every target in every destination that was seen.
+
+    ``holders`` are the other jobs that hold keys; ``wishes`` is what is wanted beside the values.
+    """
     unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
     changes = [
         *_impossible(plan, targets),
@@ -139,6 +150,8 @@ def decide_copies(
                 else:
                     why = held_by(holding, plan.job)
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
+            if wishes is not None:
+                change = wishes.judged(change, target, dest, dest.seen.entry(key, held))
             if change.adopt and by_name:
                 taken_over |= {key, f"{dest.name}:{key}"}
             elif change.adopt:

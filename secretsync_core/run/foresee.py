@@ -16,7 +16,7 @@ from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deletes import takes_away
-from secretsync_core.run.ready import Sources, check_reachable, compared_again, failure_of, look_before_creating
+from secretsync_core.run.ready import Sources, check_reachable, compared_again, look_before_creating, refused_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -36,8 +36,6 @@ NOT_RENDERED = (
 _WRITES = (Action.CREATE, Action.UPDATE)
 _OPEN = (*_WRITES, Action.COMPARE)
 
-_REASONS = {reason.value: reason for reason in (Reason.NOT_FOUND, Reason.TRANSFORM_FAILED, Reason.CANNOT_HOLD)}
-
 
 async def foresee(
     plan: JobPlan, opened: OpenStores, changes: Sequence[Change], comparer: Comparer, observer: Observer
@@ -46,8 +44,8 @@ async def foresee(
 
     It costs what the sync would read for these changes. Raises LedgerError where the ledger fails.
     """
-    decided = [change for change in changes if change.action not in _OPEN]
-    open_ones = [change for change in changes if change.action in _OPEN]
+    decided = [change for change in changes if not _is_open(change)]
+    open_ones = [change for change in changes if _is_open(change)]
     observer.planned(len(open_ones))
     # As many at a time as in a transfer, grouped as there.
     groups = groupby(open_ones, key=read_together)
@@ -65,6 +63,11 @@ async def foresee(
 
     await _at_once(worker, plan)
     return decided
+
+
+def _is_open(change: Change) -> bool:
+    """Whether its value decides: where metadata alone is to be set, the sync reads no value either."""
+    return change.action in _OPEN and change.reason is not Reason.METADATA
 
 
 async def foresee_deletes(
@@ -89,7 +92,7 @@ async def _foresee_delete(opened: OpenStores, change: Change, last_look: LastLoo
     except LedgerError:
         raise
     except Exception as error:  # noqa: BLE001  as in a sync: one secret never stops another
-        return _refused(change, error)
+        return refused_by(change, error)
 
 
 async def _at_once(worker: Callable[[], Coroutine[None, None, None]], plan: JobPlan) -> None:
@@ -120,7 +123,7 @@ class _Foreseen:
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001  as in a sync: one secret never stops another
-            return _refused(change, error)
+            return refused_by(change, error)
         change = verdict.change
         if change.action is not Action.REFUSE:
             return change
@@ -143,14 +146,3 @@ class _Foreseen:
         foreseer = self._opened.get(change.dest).foreseer
         if foreseer is not None and value is not None:
             await foreseer.check_write(change.key, value, change.dest_version)
-
-
-def _refused(change: Change, error: Exception) -> Change:
-    failure = failure_of(error)
-    other = Reason.CANNOT_COMPARE if change.action is Action.COMPARE else Reason.WOULD_FAIL
-    return change._replace(
-        action=Action.REFUSE,
-        reason=_REASONS.get(failure.code, other),
-        detail=f"{failure.code}: {failure.message}",
-        failure=failure,
-    )

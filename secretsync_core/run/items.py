@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from secretsync_core.errors import UsageError
+from secretsync_core.metadata_rules import takes
+from secretsync_core.model.metadata import Kind
 from secretsync_core.schema.encoding import dumped
-from secretsync_core.schema.job import DeletionPolicy, WritePolicy
+from secretsync_core.schema.job import DeletionPolicy, MetadataKind, WritePolicy
 from secretsync_core.schema.keys import KeyMapper
 from secretsync_core.schema.quantities import Amount
 
@@ -53,6 +55,8 @@ class Item:
         split: whether each field of a source secret becomes a destination secret of its own.
         definition: hex SHA-256 of everything that decides what the item makes of given sources.
         write_policy, deletion_policy, adopt: its own, or else the job's.
+        copied: names of the metadata that is copied with the value, and patterns for them.
+        copy_as: the kind that it becomes where there are several.
     """
 
     name: str
@@ -67,6 +71,15 @@ class Item:
     write_policy: WritePolicy
     deletion_policy: DeletionPolicy
     adopt: bool
+    copied: tuple[str, ...] = ()
+    copy_as: Kind | None = None
+
+    def copies(self, name: str) -> bool:
+        """Whether a piece of metadata is copied, by its name."""
+        return any(takes(pattern, name) for pattern in self.copied)
+
+
+_KINDS = {MetadataKind.LABELS: Kind.LABEL, MetadataKind.ANNOTATIONS: Kind.ANNOTATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,8 @@ def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
         write_policy=write_policy,
         deletion_policy=entry.deletion_policy or spec.deletion_policy,
         adopt=entry.ownership.adopt if entry.ownership is not None else spec.ownership.adopt,
+        copied=entry.metadata.copy_ if entry.metadata is not None else (),
+        copy_as=_KINDS[entry.metadata.as_] if entry.metadata is not None and entry.metadata.as_ is not None else None,
     )
 
 

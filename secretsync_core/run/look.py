@@ -7,13 +7,14 @@ from collections import defaultdict
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Reason
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run.deletes import takes_away
 from secretsync_core.run.gaps import told_of_gaps
 from secretsync_core.run.listings import Listing, Question, Taker, ask
+from secretsync_core.run.metadata import carried, everything_on
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.origins import Sources, read_sources
 from secretsync_core.run.seen import DestSeen, SourceSeen, Whereabouts
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from secretsync_core.model.change import Change
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import Deleted, KeyState
     from secretsync_core.run.items import Item, JobPlan, Part
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
 class Taking:
     """Takes what the sources say of one item, as they say it."""
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, *, metadata: bool = False) -> None:
+        """``metadata``: also what the item copies beside the values."""
         self.item = item
+        self._carries = metadata
         self.errors: list[ItemError] = []
         self._gaps: list[Gap] = []
         self._nameless: list[Gap] = []
@@ -51,12 +55,14 @@ class Taking:
         self._refs: list[SourceRef] = []  # of an item that combines
         self._keys: list[str] = []  # of any other
         self._versions: list[str | None] = []
+        self._metadata: dict[str, Described] = {}
 
     def offer(self, index: int, entry: Entry) -> None:
         """Take a listed secret into part ``index`` if its query selects it."""
         matcher = self._matchers[index]
         if matcher is not None and matcher.takes(entry):
             self._take(self.item.parts[index], entry.key, entry.version, self._prefixes[index])
+            self._note(entry)
             self._matched[index] += 1
 
     def resolve(self, index: int, entry: Entry | None) -> None:
@@ -68,6 +74,7 @@ class Taking:
             return
         self._matched[index] += 1
         self._take(part, part.secret.key, pinned_version(part, entry.version), None)
+        self._note(entry)
 
     def fail(self, error: SecretSyncError) -> None:
         """Note that a part of it was not seen."""
@@ -101,6 +108,14 @@ class Taking:
         else:
             self._keys.append(key)
 
+    def _note(self, entry: Entry) -> None:
+        if not (self.item.copied and self._carries):
+            return
+        if entry.metadata is None:
+            self._gaps.append(Gap(entry.key, AccessDenied.code, f"the metadata of {entry.key} may not be looked at"))
+        elif found := carried(entry, self.item):
+            self._metadata[entry.key] = found
+
     def seen(self) -> SourceSeen:
         """All that was said."""
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
@@ -108,23 +123,27 @@ class Taking:
         hidden = None if self.errors else [gap.prefix for gap in self._gaps]
         return SourceSeen(
             self.item, refs, self._versions, self._missing, self._matched, errors,
-            below=self._below, nameless=self._nameless, hidden=hidden,
+            below=self._below, nameless=self._nameless, hidden=hidden, metadata=self._metadata,
         )  # fmt: skip
 
 
-def listing_of(store: str, query: QuerySelector) -> Listing:
-    """What a query asks a store for. All that choose folders at one place are one question, and one walk."""
+def listing_of(store: str, query: QuerySelector, *, described: bool = False) -> Listing:
+    """What a query asks a store for. All that choose folders at one place are one question, and one walk.
+
+    ``described``: metadata is wanted also where the query does not select by it.
+    """
     rule, kind = QueryMatcher(query).rule, query.type or ""
+    described = described or bool(query.metadata)
     if rule.is_selective:
         pattern = rule.pattern
-        return Listing(store, pattern.folder, pattern.recursive, bool(query.metadata), kind, selective=True)
-    return Listing(store, folder(query.path), query.recursive, bool(query.metadata), kind)
+        return Listing(store, pattern.folder, pattern.recursive, described, kind, selective=True)
+    return Listing(store, folder(query.path), query.recursive, described, kind)
 
 
 async def look_at_sources(plan: JobPlan, opened: OpenStores) -> list[SourceSeen]:
     """Ask every source, all at once: each listing once, however many items draw on it, and single keys together."""
-    taking = [Taking(item) for item in plan.items]
-    await fill(taking, opened)
+    taking = [Taking(item, metadata=True) for item in plan.items]
+    await fill(taking, opened, metadata=True)
     return [one.seen() for one in taking]
 
 
@@ -132,8 +151,12 @@ async def fill(
     taking: Iterable[Taking],
     opened: OpenStores,
     arrange: Callable[[Mapping[Listing, Question]], Iterable[Question]] = lambda questions: questions.values(),
+    *,
+    metadata: bool = False,
 ) -> None:
     """Ask the sources of items, which may be of several plans, and tell each item what they say.
+
+    With ``metadata``, also for what items copy beside the values.
 
     ``arrange`` gives the questions to ask for all these listings: they may be fewer, where one answers others too.
     """
@@ -143,7 +166,7 @@ async def fill(
         for index, part in enumerate(one.item.parts):
             if part.query is not None:
                 query = part.query
-                listing = listing_of(part.store, query)
+                listing = listing_of(part.store, query, described=metadata and bool(one.item.copied))
                 question = questions.setdefault(listing, Question(listing))
                 question.takers.append(Taker(one, index))
             elif part.secret is not None:
@@ -152,7 +175,7 @@ async def fill(
         for question in arrange(questions):
             group.create_task(ask(opened, question))
         for store, wanted in lookups.items():
-            group.create_task(_look_up(opened, store, wanted))
+            group.create_task(_look_up(opened, store, wanted, metadata=metadata))
 
 
 class _Lookup(NamedTuple):
@@ -163,9 +186,10 @@ class _Lookup(NamedTuple):
     key: str
 
 
-async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup]) -> None:
+async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup], *, metadata: bool) -> None:
+    described = metadata and any(each.taking.item.copied for each in wanted)
     try:
-        seen = await look_at_keys(opened, store, {each.key for each in wanted})
+        seen = await look_at_keys(opened, store, {each.key for each in wanted}, describe=described)
     except SecretSyncError as error:
         for each in wanted:
             each.taking.fail(error)
@@ -176,16 +200,31 @@ async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup]) ->
 
 
 async def look_at_keys(
-    opened: OpenStores, store: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+    opened: OpenStores,
+    store: str,
+    keys: Collection[str],
+    known: Mapping[str, KeyState] | None = None,
+    *,
+    describe: bool = False,
 ) -> DestSeen:
-    """Look at keys of one store, without reading any value; ``known`` is what the ledger holds of them."""
+    """Look at keys of one store, without reading any value; ``known`` is what the ledger holds of them.
+
+    ``describe``: also at what stands beside the values.
+    """
     known = known or {}
     entries: dict[str, Entry] = {}
     as_left: set[str] = set()
     hidden: set[str] = set()
+    metadata: dict[str, Described] = {}
+    halves = opened.get(store)
+    describer = halves.describer if describe else None
     if keys:
         async with opened.in_time(store):
-            async for seen in opened.reader(store).stat(keys):
+            found = describer.describe(keys) if describer is not None else opened.reader(store).stat(keys)
+            async for seen in found:
+                if describer is not None and isinstance(seen, Entry):
+                    beside = everything_on(seen, halves.facts)
+                    metadata |= {} if beside is None else {seen.key: beside}
                 if isinstance(seen, Gap):
                     hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
                 elif (
@@ -197,17 +236,22 @@ async def look_at_keys(
                     as_left.add(seen.key)
                 else:
                     entries[seen.key] = seen
-    return DestSeen(entries, as_left, hidden)
+    return DestSeen(entries, as_left, hidden, metadata)
 
 
 async def look_at_destination(
-    opened: OpenStores, dest: str, keys: Collection[str], known: Mapping[str, KeyState] | None = None
+    opened: OpenStores,
+    dest: str,
+    keys: Collection[str],
+    known: Mapping[str, KeyState] | None = None,
+    *,
+    describe: bool = False,
 ) -> DestSeen | SecretSyncError:
     """The same, giving an error instead of raising it; nothing is seen where we may only write."""
     if not opened.readable(dest):
         return DestSeen()
     try:
-        return await look_at_keys(opened, dest, keys, known)
+        return await look_at_keys(opened, dest, keys, known, describe=describe)
     except SecretSyncError as error:
         return error
 

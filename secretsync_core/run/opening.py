@@ -15,9 +15,11 @@ from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
     Deleter,
+    Describer,
     Foreseer,
     Lister,
     Marker,
+    MetadataWriter,
     Positioned,
     Reader,
     Recreator,
@@ -66,11 +68,13 @@ class Halves:
         "conditional",
         "creator",
         "deleter",
+        "describer",
         "facts",
         "folders",
         "foreseer",
         "lister",
         "marker",
+        "metadata_writer",
         "positioned",
         "reader",
         "recreator",
@@ -93,6 +97,8 @@ class Halves:
         self.deleter = store if isinstance(store, Deleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
+        self.describer = store if isinstance(store, Describer) else None
+        self.metadata_writer = store if isinstance(store, MetadataWriter) else None
         self.checker = store if isinstance(store, AccessChecker) else None
         self.foreseer = store if isinstance(store, Foreseer) else None
         self.folders = store if isinstance(store, ShowsFolders) else None
@@ -166,6 +172,15 @@ class OpenStores:
     def facts(self) -> dict[str, StoreFacts]:
         """The facts of every open store."""
         return {name: halves.facts for name, halves in self.stores.items()}
+
+    @property
+    def describing(self) -> dict[str, StoreFacts]:
+        """The facts of those that tell and set what stands beside their secrets."""
+        return {
+            name: halves.facts
+            for name, halves in self.stores.items()
+            if halves.describer is not None and halves.metadata_writer is not None
+        }
 
     @property
     def abilities(self) -> dict[str, frozenset[Ability]]:

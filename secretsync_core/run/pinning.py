@@ -14,9 +14,10 @@ from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.pins import Named, moved, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.model.change import Change
+    from secretsync_core.model.metadata import Slot
     from secretsync_core.run.compare import Comparer, Verdict
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.pins import Pins, Place
@@ -94,6 +95,14 @@ class PinCheck:
             return verdict._replace(change=change._replace(action=Action.SKIP, reason=Reason.MOVED_SINCE_PLAN))
         why = moved(pin, change, marked=marked) or await self._other_values(pin, verdict)
         return verdict._replace(change=refusal(change, why)) if why else verdict
+
+    def metadata(self, change: Change, lacking: Mapping[Slot, str]) -> dict[Slot, str]:
+        """What of ``lacking`` the plan has set beside a value; the rest is left alone."""
+        pin = self._pins.changes.get((change.dest, change.key))
+        planned = {slot: text for slot, text in lacking.items() if pin is not None and slot.words in pin.metadata}
+        if len(planned) < len(lacking):
+            self.beyond.append(change)
+        return planned
 
     async def _other_values(self, pin: Change, verdict: Verdict) -> str:
         """In what the values are others than the plan's, where versions do not tell."""

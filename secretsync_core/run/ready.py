@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
-from secretsync_core.model.change import Action, Failure
+from secretsync_core.model.change import Action, Failure, Reason
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
 """The policies that leave alone what others made."""
+
+_REASONS = {reason.value: reason for reason in (Reason.NOT_FOUND, Reason.TRANSFORM_FAILED, Reason.CANNOT_HOLD)}
 
 
 class Sources:
@@ -45,6 +47,18 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, SecretSyncError):
         return Failure(error.code, error.message, error.hint)
     return Failure("internal-error", f"an unexpected {type(error).__name__}")
+
+
+def refused_by(change: Change, error: Exception) -> Change:
+    """A change that the sync could not carry out, with what it would say."""
+    failure = failure_of(error)
+    other = Reason.CANNOT_COMPARE if change.action is Action.COMPARE else Reason.WOULD_FAIL
+    return change._replace(
+        action=Action.REFUSE,
+        reason=_REASONS.get(failure.code, other),
+        detail=f"{failure.code}: {failure.message}",
+        failure=failure,
+    )
 
 
 def check_reachable(opened: OpenStores, dest: str) -> None:

@@ -25,6 +25,7 @@ from secretsync_core.run.deletes import (
 from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
+from secretsync_core.run.metadata import Wishes
 from secretsync_core.run.older import of_doubted, refuse_older, trust_own_writes
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.orphans import find_orphans, told_of_orphans
@@ -74,10 +75,17 @@ async def decide_changes(
     gone = gone_keys(plan, await recorder.deleted(), state) if recorder is not None else {}
     near = {dest: beside(state.get(dest, {}).keys(), keys) for dest, keys in gone.items()}
     errors = [job_error(opened.failed[dest]) for dest in plan.spec.dest if dest in opened.failed]
+    wishes = Wishes(plan, opened.describing, opened.mark)
     # The ledger knows most of the keys that will matter, so the destinations are asked while the sources answer.
     looks = {
         dest: asyncio.create_task(
-            look_at_destination(opened, dest, _with(state.get(dest, {}).keys(), near.get(dest)), state.get(dest))
+            look_at_destination(
+                opened,
+                dest,
+                _with(state.get(dest, {}).keys(), near.get(dest)),
+                state.get(dest),
+                describe=wishes.concern(dest),
+            )
         )
         for dest in plan.spec.dest
         if dest in opened.stores
@@ -86,6 +94,7 @@ async def decide_changes(
     try:
         sources = await _without_distrusted(plan, opened, await look_at_sources(plan, opened))
         errors += [error for one in sources for error in one.errors]
+        wishes.learn(sources)
         fields = await find_fields(plan, sources, comparer, recorder)
         for dest, look in looks.items():
             seen = await look
@@ -104,16 +113,18 @@ async def decide_changes(
             look.cancel()
 
     asked = verify or keep_unchanged
-    standing = Standing(plan, [] if asked else dests)
+    standing = Standing(plan, [] if asked else dests, wishes if wishes.any else None)
     targets = make_targets(sources, fields, standing.holds)
     places = {name: facts.place or place_of_name(name) for name, facts in opened.facts.items()}
     if fed := find_feeding(plan.items, places, plan.spec.dest, targets.claimed):
         raise PlanRefused(shortened(fed), hint=HINT)
-    dests, lost = await _look_at_new(opened, dests, targets)
+    dests, lost = await _look_at_new(opened, dests, targets, wishes)
     errors += lost
     opened.looked.update(dest.name for dest in dests)
     held = await _find_holders(dests, targets, recorder) if recorder is not None else {}
-    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held)
+    copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held,
+                           wishes=wishes if wishes.any else None)  # fmt: skip
+    copies.warnings.extend(wishes.warnings)
     older: frozenset[str] = frozenset()
     if recorder is not None:
         copies, older = await refuse_older(plan, opened, recorder, dests, copies)
@@ -222,7 +233,7 @@ async def _without_distrusted(plan: JobPlan, opened: OpenStores, sources: Sequen
 
 
 async def _look_at_new(
-    opened: OpenStores, dests: Sequence[Destination], targets: Targets
+    opened: OpenStores, dests: Sequence[Destination], targets: Targets, wishes: Wishes
 ) -> tuple[list[Destination], list[ItemError]]:
     """Look at the keys that the ledger does not know; gives the destinations with all that was seen of them."""
     whole: list[Destination] = []
@@ -230,7 +241,7 @@ async def _look_at_new(
     for dest in dests:
         # A key that it cannot hold is refused by itself: asking for it would fail them all.
         new = [key for key in targets.by_key if key not in dest.known and not key_fault(key, dest.facts.limits)]
-        rest = await look_at_destination(opened, dest.name, new)
+        rest = await look_at_destination(opened, dest.name, new, describe=wishes.concern(dest.name))
         if isinstance(rest, SecretSyncError):
             errors.append(job_error(rest))
         else:

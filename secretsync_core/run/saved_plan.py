@@ -148,6 +148,8 @@ def _to_line(job: str, change: Change, named: Named | None) -> dict[str, Any]:
         line["adopt"] = True
     if change.holder is not None:
         line["holder"] = list(change.holder)
+    if change.metadata:
+        line["metadata"] = list(change.metadata)
     if named is not None:
         line["values"] = list(named)
     return line
@@ -238,6 +240,7 @@ def _to_change(line: Mapping[str, Any]) -> Change:
         drift=Drift.NONE,
         adopt=line.get("adopt", False),
         holder=tuple(line["holder"]) if "holder" in line else None,
+        metadata=tuple(line.get("metadata", ())),
     )
 
 

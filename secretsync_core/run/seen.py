@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.change import Reason
     from secretsync_core.model.inventory import Gap
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.plan import SourceRef
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
@@ -48,6 +49,7 @@ class SourceSeen:
         nameless: what it selects by a name that is no key. Nothing can be made of it, and nothing else depends on it.
         hidden: where ``errors`` are holes in listings and nothing else, what these hide: folders and keys. None where
             more may be hidden.
+        metadata: what the item copies beside the values, by source key.
     """
 
     item: Item
@@ -59,6 +61,7 @@ class SourceSeen:
     below: AbstractSet[int] = frozenset()
     nameless: Sequence[Gap] = ()
     hidden: Sequence[str] | None = None
+    metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, str | None]]:
         """Key and version of every secret that the item takes."""
@@ -98,11 +101,13 @@ class DestSeen:
     """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at.
 
     Most stand as we left them. Of those only the key is kept (``as_left``): their versions are in the ledger's state.
+    ``metadata`` is what stands beside the values, where anything is wanted there.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     as_left: AbstractSet[str] = frozenset()
     hidden: AbstractSet[str] = frozenset()
+    metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def entry(self, key: str, held: KeyState | None) -> Entry | None:
         """What stands at a key, of which the ledger knows ``held``; None where it is absent."""
@@ -112,7 +117,12 @@ class DestSeen:
 
     def and_then(self, rest: DestSeen) -> DestSeen:
         """Together with what a second look, at other keys, gave."""
-        return DestSeen({**self.entries, **rest.entries}, self.as_left, {*self.hidden, *rest.hidden})
+        return DestSeen(
+            {**self.entries, **rest.entries},
+            self.as_left,
+            {*self.hidden, *rest.hidden},
+            {**self.metadata, **rest.metadata} if rest.metadata else self.metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True)

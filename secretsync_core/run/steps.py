@@ -24,6 +24,7 @@ from secretsync_core.model.change import Action
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.access import ask_before
 from secretsync_core.run.adopting import told_of_refused
+from secretsync_core.run.beside import Beside
 from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.decide import ChangeSet
@@ -133,6 +134,7 @@ async def plan(
                 changes = await foresee(job_plan, opened, changes, comparer, observer)
             else:
                 told.append(NOT_RENDERED)
+            changes = await Beside(job_plan, opened).foresee(changes)
             refused = told_of_refused(job.name, changes, job_plan.spec.dest)
             # As the sync will: where a copy is refused, nothing of its item goes.
             undone = refused_items(changes)

@@ -13,6 +13,7 @@ from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, Secret
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
+from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deleting import LastLook
 from secretsync_core.run.origins import name_sources
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _CONFLICTS = 4
 """How often one secret is decided again because somebody else wrote it between our look and our write."""
+
+_IN_PLACE = (Result.CREATED, Result.UPDATED, Result.UNCHANGED)
+"""The results after which a value is as it is wanted."""
 
 _WRITTEN = {Action.CREATE: Result.CREATED, Action.UPDATE: Result.UPDATED}
 
@@ -75,6 +79,8 @@ class Transfer:
         self.pinned: PinCheck | None = None
         """With a saved plan: says whether what is about to be written is what the plan names."""
         self._intents = 0
+        self._beside = Beside(plan, opened)
+        self._told: dict[tuple[str, str], tuple[str, str]] = {}  # what was just recorded of a value
         # Several steps of one run may each have a transfer of their own.
         self._serial = secrets.token_hex(4)
         # Twice as many secrets under way as requests: while one waits for the ledger, another uses its slot.
@@ -121,7 +127,9 @@ class Transfer:
         sources = Sources(self._comparer, changes)
 
         async def one(change: Change) -> Outcome:
-            return await self._copy_one(change, sources)
+            if not change.metadata:
+                return await self._copy_one(change, sources)
+            return await self._copy_with_metadata(change, sources)
 
         for change in changes:
             self._settle(await self._guarded(change, one))
@@ -180,6 +188,62 @@ class Transfer:
             key=change.key,
             hint="somebody else writes it all the time; sync again when that has ended",
         )
+
+    async def _copy_with_metadata(self, change: Change, sources: Sources) -> Outcome:
+        """Copy the value, unless versions say that it is right, and then set what is wanted beside it."""
+        check_reachable(self._opened, change.dest)
+        done = Outcome(change, Result.UNCHANGED, Reason.VERSIONS_MATCH, dest_version=change.dest_version)
+        if change.reason is not Reason.METADATA:
+            done = await self._copy_one(change, sources)
+        result = done.result
+        for _ in range(_CONFLICTS):
+            if done.result not in _IN_PLACE:
+                return done
+            try:
+                return await self._set_metadata(done._replace(result=result))
+            except Conflict as conflict:
+                moved = conflict
+            # Somebody has written it meanwhile, so its value has to be looked at before it counts as ours once more.
+            compared = done.change._replace(action=Action.COMPARE, reason=Reason.VERIFY, known=False, adopt=False)
+            done = await self._copy_one(compared, sources)
+            result = done.result if result is Result.UNCHANGED else result
+        raise moved
+
+    async def _set_metadata(self, done: Outcome) -> Outcome:
+        """Set what is wanted beside a value that is in place; announced and recorded as any write. Raises Conflict."""
+        change = done.change
+        lacking = await self._beside.lacking(change, new=done.result is Result.CREATED and change.dest_version is None)
+        if self.pinned is not None:
+            lacking = self.pinned.metadata(change, lacking)
+        if not lacking:
+            return done
+        place = change.dest, change.key
+        if (told := self._told.pop(place, None)) is None:
+            told = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key, ("", ""))
+        setting = change._replace(action=Action.UPDATE, reason=Reason.METADATA, dest_version=done.dest_version)
+        fingerprint, fields = told
+        intended = self._draft(Event.INTENDED, setting, self._next_intent())
+        intended = intended._replace(fingerprint=fingerprint, fields=fields)
+        await self._recorder.record(intended)
+        writer = self._opened.get(change.dest).metadata_writer
+        assert writer is not None  # noqa: S101  nothing is wanted beside values where it cannot be set
+        try:
+            version = await writer.set_metadata(change.key, lacking, done.dest_version)
+        except SecretSyncError as error:
+            found = await self._found(intended, error)
+            if found.fate in UNKNOWN:
+                return uncertain(setting, found.fate, error.message)
+            self._recorder.later(outcome(intended, found, error.code))
+            if found.fate is not Fate.MADE:
+                if isinstance(error, Conflict):
+                    raise
+                return Outcome(setting, Result.FAILED, error.code, error.message, error.hint)
+            version = found.version
+        else:
+            self._recorder.later(intended._replace(event=Event.DONE, dest_version=version))
+        if done.result is Result.UNCHANGED:
+            return Outcome(setting, Result.UPDATED, Reason.METADATA, dest_version=version)
+        return done._replace(dest_version=version)
 
     async def _decide(self, change: Change, value: Wanted) -> Verdict:
         """Decide by what is there now; what is taken over is marked first, and a saved plan has the last word."""
@@ -266,6 +330,8 @@ class Transfer:
 
     async def _tell(self, change: Change, draft: Draft) -> None:
         """Record that a key is ours as it stands now. What another job held it holds no longer, by the same word."""
+        if change.metadata:
+            self._told[change.dest, change.key] = draft.fingerprint, draft.fields
         if change.holder is not None:
             await self._recorder.hand_over(draft, change.holder)
         else:

@@ -77,6 +77,10 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
             item=written.done.item, action=Action.DELETE, owned=True, definition=written.done.definition,
             source_version=None, detail="it was not there",
         )  # fmt: skip
+    if written.announced.reason == Reason.METADATA:
+        return change._replace(
+            reason=Reason.NO_FORMER_VERSION, detail="the run set metadata alone, which has no versions"
+        )
     if not held.keeps_versions:
         return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store keeps no versions")
     if written.before is None:

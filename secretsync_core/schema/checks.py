@@ -16,6 +16,7 @@ from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.positions import dotted
 from secretsync_core.schema.providers import key_limits_of
+from secretsync_core.schema.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ def check_all(candidates: Sequence[Candidate]) -> None:
             _sources(found, stores)
             _destinations(found, stores)
             _keys(found, stores)
+    check_room(candidates, stores)
 
 
 def _names(candidates: Sequence[Candidate]) -> None:

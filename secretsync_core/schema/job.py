@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
 from secretsync_core.schema.encoding import Encoding, Encodings
+from secretsync_core.schema.metadata import MetadataName
 from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
 from secretsync_core.schema.texts import Glob, GlobToExclude, KeyTemplate, RegExp, RegExpTarget, ValueTemplate
@@ -175,6 +176,27 @@ class ItemOwnership(Spec):
     adopt: bool = Field(description="Whether to take ownership of secrets that exist already.")
 
 
+class MetadataKind(StrEnum):
+    """What copied metadata becomes in Kubernetes."""
+
+    LABELS = "Labels"
+    ANNOTATIONS = "Annotations"
+
+
+class ItemMetadata(Spec):
+    """What is copied beside the value: tags, labels, annotations or custom metadata of the source."""
+
+    copy_: Annotated[tuple[MetadataName, ...], Field(min_length=1)] = Field(
+        alias="copy", description="Names; * stands for any characters but /."
+    )
+    as_: MetadataKind | None = Field(
+        default=None,
+        alias="as",
+        strict=False,
+        description="What it becomes in Kubernetes. Default: annotations stay annotations, all else becomes labels.",
+    )
+
+
 class PlanItem(Choice):
     """One line of the plan: exactly one of ``secret``, ``query`` or ``combine``."""
 
@@ -209,12 +231,17 @@ class PlanItem(Choice):
         default=None, strict=False, description="What happens to secrets whose source is gone. Default: the job's."
     )
     ownership: ItemOwnership | None = Field(default=None, description="Who owns its secrets. Default: the job's.")
+    metadata: ItemMetadata | None = Field(
+        default=None, description="What is copied beside the value. Default: nothing."
+    )
 
     @model_validator(mode="after")
     def _combined(self) -> PlanItem:
         if self.combine is not None:
             if self.key is None:
                 raise ValueError("combine needs a key: the destination's key")
+            if self.metadata is not None:
+                raise ValueError("metadata cannot be copied with combine: its inputs may have different metadata")
             if self.split is not None:
                 raise ValueError("split cannot be used with combine")
             if self.key_transform:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.selection import Selection
@@ -222,6 +223,35 @@ class Undeleter(Store, Protocol):
 
 
 @runtime_checkable
+class Describer(Store, Protocol):
+    """Tells what stands beside the values of secrets: tags, labels, custom metadata, and whatever else there is."""
+
+    def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, with ``metadata`` and ``notes`` on each Entry. No value is read.
+
+        ``notes`` has at least the kinds of which :attr:`MetadataFacts.asked` has any, and annotations where there are
+        any. Either is None where we may look at the secret, and not at that.
+        """
+        ...
+
+
+@runtime_checkable
+class MetadataWriter(Store, Protocol):
+    """Changes what stands beside the value of a secret, and leaves the value as it is."""
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set these pieces of metadata, and leave all others as they are; gives the version token.
+
+        ``version`` is the token that was seen. Where setting metadata changes no token, that is what it gives, and
+        whoever has written meanwhile is seen by theirs. Where it does, or writes the value once more, it gives the new
+        one, and raises Conflict, having changed nothing, if ``version`` is not the current token any more.
+
+        Raises SecretNotFound where there is no such secret.
+        """
+        ...
+
+
+@runtime_checkable
 class Foreseer(Store, Protocol):
     """Knows of a value, before it is written, what would keep it from being written there.
 
@@ -288,6 +318,8 @@ _PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
     (Deleter, Ability.DELETE),
     (Marker, Ability.MARK),
     (Undeleter, Ability.UNDELETE),
+    (Describer, Ability.DESCRIBE),
+    (MetadataWriter, Ability.SET_METADATA),
 )
 
 

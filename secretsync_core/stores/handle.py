@@ -33,9 +33,10 @@ from secretsync_core.stores.boundary import Boundary
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
+    from secretsync_core.model.metadata import Described
     from secretsync_core.selection import Selection
 
-READING = frozenset({Ability.READ, Ability.LIST})
+READING = frozenset({Ability.READ, Ability.LIST, Ability.DESCRIBE})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
 
 
@@ -135,6 +136,21 @@ class _Undeletes(_Handle):
         return token
 
 
+class _Describes(_Handle):
+    __slots__ = ()
+
+    def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        return self._boundary.each("describe", _is_described, keys)
+
+
+class _SetsMetadata(_Handle):
+    __slots__ = ()
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        token: str | None = await self._boundary.call("set_metadata", _is_token, key, wanted, version)
+        return token
+
+
 class _Foresees(_Handle):
     __slots__ = ()
 
@@ -185,6 +201,8 @@ _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.DELETE: _Deletes,
     Ability.MARK: _Marks,
     Ability.UNDELETE: _Undeletes,
+    Ability.DESCRIBE: _Describes,
+    Ability.SET_METADATA: _SetsMetadata,
 }
 
 
@@ -198,10 +216,10 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
 def hand_out(store: object, name: str, permissions: Permissions, gate: object = None) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat and list; the writing half is write, write_if, create, delete and check_write. Marks
-    are read and written, and what is brought back is looked at first, so these need both. ``gate`` is what the store
-    was opened with: it is told where the store refuses our credentials. Raises StoreError for what is no store, and
-    whatever looking at it raises.
+    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete and
+    check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first: these
+    need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials. Raises
+    StoreError for what is no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -217,7 +235,7 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
     if permissions.may_write:
         allowed |= WRITING
     if permissions.may_read and permissions.may_write:
-        allowed |= {Ability.MARK, Ability.UNDELETE}
+        allowed |= {Ability.MARK, Ability.UNDELETE, Ability.SET_METADATA}
     optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
         optional += [(Foreseer, _Foresees), (Recreator, _Recreates)]
@@ -236,6 +254,11 @@ def _is_found(given: object) -> bool:
     if isinstance(given, Entry):
         return _is(given.key, str) and _is_token(given.version)
     return isinstance(given, Gap) and _is(given.prefix, str)
+
+
+def _is_described(given: object) -> bool:
+    beside = (given.metadata, given.notes) if isinstance(given, Entry) else ()
+    return _is_found(given) and all(part is None or _is_mapping(part) for part in beside)
 
 
 def _is(

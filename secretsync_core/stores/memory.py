@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import Field
 
 from secretsync_core.errors import Conflict, SecretNotFound, StoreError
+from secretsync_core.metadata_rules import CUSTOM_METADATA
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, display_version
+from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.model.place import Place
 from secretsync_core.schema.base import Spec
+from secretsync_core.schema.metadata import CustomMetadata
 from secretsync_core.secret import FieldValue, Secret, SecretValue
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import check_fits, check_folder, check_key
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Gap
+    from secretsync_core.model.metadata import Described
     from secretsync_core.stores.base import Store, StoreContext
 
 T = TypeVar("T")
@@ -101,6 +105,9 @@ class MemoryConfig(Spec):
     shape: Literal["fields", "binary-fields", "blob"] = Field(
         default="fields", description="What a secret is: named JSON values, named bytes, or one run of bytes."
     )
+    custom_metadata: CustomMetadata = Field(
+        default_factory=dict, description="For every secret that a job creates or takes over."
+    )
 
 
 class MemoryStore:
@@ -108,7 +115,7 @@ class MemoryStore:
 
     LIMITS = LIMITS
 
-    def __init__(self, shape: Shape, context: StoreContext) -> None:
+    def __init__(self, shape: Shape, context: StoreContext, custom: Mapping[str, str] | None = None) -> None:
         self._gate = context.gate
         self._mark = context.mark
         self._name = context.name
@@ -126,6 +133,11 @@ class MemoryStore:
             versioned=True,
             limits=LIMITS,
             place=Place("memory", "", f"{context.name}/"),
+            metadata=MetadataFacts(
+                {Kind.CUSTOM: CUSTOM_METADATA},
+                {Slot(Kind.CUSTOM, name): text for name, text in (custom or {}).items()},
+                at_creation=False,
+            ),
             kinds=True,
         )
         self._closed = False
@@ -252,6 +264,23 @@ class MemoryStore:
 
         await self._run("mark", attempt)
 
+    async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, with the custom metadata."""
+        async for entry in self.stat(keys):
+            yield entry
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set some of the custom metadata; the version stays."""
+
+        def attempt() -> str | None:
+            stored = self._data.secrets.get(key)
+            if stored is None or stored.deleted:
+                raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
+            stored.metadata |= {slot.name: text for slot, text in wanted.items()}
+            return version
+
+        return await self._run("metadata", attempt)
+
     async def _run(self, kind: str, step: Callable[[], T]) -> T:
         async def attempt() -> T:
             if self._closed:
@@ -316,7 +345,7 @@ async def open_store(config: MemoryConfig, context: StoreContext) -> Store:
 
     Raises StoreError where the name is in use with the other shape.
     """
-    return MemoryStore(Shape(config.shape), context)
+    return MemoryStore(Shape(config.shape), context, config.custom_metadata)
 
 
 PROVIDER = Provider(config=MemoryConfig, open=open_store, variants=(("", "secretsync_core.stores.memory:MemoryStore"),))

@@ -43,6 +43,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
+from secretsync_core.model.metadata import Slot
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
 from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
@@ -52,9 +53,11 @@ from secretsync_core.stores.base import (
     ConditionalWriter,
     Creator,
     Deleter,
+    Describer,
     Foreseer,
     Lister,
     Marker,
+    MetadataWriter,
     Positioned,
     Reader,
     Recreator,
@@ -114,8 +117,10 @@ _METHODS: Mapping[Ability, tuple[str, ...]] = {
     Ability.DELETE: ("delete",),
     Ability.MARK: ("marks", "mark"),
     Ability.UNDELETE: ("undelete", "check_undelete"),
+    Ability.DESCRIBE: ("describe",),
+    Ability.SET_METADATA: ("set_metadata",),
 }
-_ITERATORS = frozenset({"stat", "list"})
+_ITERATORS = frozenset({"stat", "list", "describe"})
 
 
 def _reader(store: Store) -> Reader:
@@ -148,6 +153,29 @@ def _deleter(store: Store) -> Deleter:
 
 def _undeleter(store: Store) -> Undeleter:
     return store if isinstance(store, Undeleter) else pytest.skip("the store keeps nothing that was deleted")
+
+
+def _describer(store: Store) -> Describer:
+    return store if isinstance(store, Describer) else pytest.skip("the store tells nothing beside values")
+
+
+def _metadata_writer(store: Store) -> MetadataWriter:
+    return store if isinstance(store, MetadataWriter) else pytest.skip("the store sets nothing beside values")
+
+
+async def _described(store: Store, keys: Collection[str]) -> dict[str, Entry]:
+    """What stands beside the values of those of ``keys`` that exist."""
+    entries, gaps = await _drain(_describer(store).describe(keys))
+    assert not gaps
+    return {entry.key: entry for entry in entries}
+
+
+def _piece(store: Store, name: str) -> Slot:
+    """A piece of metadata of the kind that the store takes first."""
+    kind = next(iter(store.facts.metadata.rules), None)
+    return (
+        pytest.fail("facts.metadata.rules is empty, and the store sets metadata") if kind is None else Slot(kind, name)
+    )
 
 
 def _checker(store: Store) -> AccessChecker:
@@ -992,6 +1020,50 @@ class StoreConformance:
         with pytest.raises(SecretNotFound):
             await marker.mark(_at(store)("absent"))
 
+    # -- what stands beside values
+
+    async def test_describe_and_stat_agree(self, store: Store, seed: Seed) -> None:
+        """A look at what stands beside values gives the versions that stat gives, and metadata for each."""
+        at = _at(store)
+        _describer(store)
+        for key in ("a/1", "b"):
+            await seed(at(key), sample(store.facts.shape))
+        keys = [at(key) for key in ("a/1", "b", "c")]
+        found = await _described(store, keys)
+        assert {key: entry.version for key, entry in found.items()} == {
+            key: entry.version for key, entry in (await _stat(store, keys)).items()
+        }
+        assert all(entry.metadata is not None for entry in found.values())
+        assert not await _described(store, [])
+
+    async def test_set_metadata_sets_what_is_asked_and_no_more(self, store: Store) -> None:
+        """Metadata is set piece by piece; other pieces and the value stay, and the token that it gives is shown."""
+        writer, shape, key = _metadata_writer(store), store.facts.shape, _at(store)("a")
+        version = await _writer(store).write(key, sample(shape))
+        for wanted in ({"team": "one"}, {"env": "test"}, {"team": "two"}):
+            pieces = {_piece(store, name): text for name, text in wanted.items()}
+            version = await writer.set_metadata(key, pieces, version)
+        entry = (await _described(store, [key]))[key]
+        assert {name: (entry.metadata or {}).get(name) for name in ("team", "env")} == {"team": "two", "env": "test"}
+        assert entry.version == version == (await _stat(store, [key]))[key].version
+        await _assert_holds(store, key, sample(shape))
+
+    async def test_set_metadata_refuses_what_is_not_there(self, store: Store) -> None:
+        """An absent secret is SecretNotFound, and is not there afterwards either."""
+        writer, key = _metadata_writer(store), _at(store)("absent")
+        with pytest.raises(SecretNotFound):
+            await writer.set_metadata(key, {_piece(store, "team"): "one"}, None)
+        assert not await _live(store, key)
+
+    async def test_set_metadata_hides_no_other_write(self, store: Store) -> None:
+        """Where somebody has written the value meanwhile, it raises Conflict or gives the token that was passed."""
+        writer, shape, key = _metadata_writer(store), store.facts.shape, _at(store)("a")
+        seen = await _writer(store).write(key, sample(shape))
+        await _writer(store).write(key, sample(shape, 1))
+        with contextlib.suppress(Conflict):
+            assert await writer.set_metadata(key, {_piece(store, "team"): "one"}, seen) == seen
+        await _assert_holds(store, key, sample(shape, 1))
+
     # -- what it would permit
 
     async def test_what_it_permits_is_not_missing(self, store: Store, seed: Seed, gate: CountingGate) -> None:
@@ -1387,6 +1459,16 @@ def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     if isinstance(store, Marker):
         marker = store
         calls["marks"] = lambda: marker.marks([known])
+    if isinstance(store, Describer):
+        describer = store
+
+        async def describe() -> list[Gap]:
+            return (await _drain(describer.describe([known])))[1]
+
+        calls["describe"] = describe
+    if isinstance(store, MetadataWriter):
+        beside = store
+        calls["set_metadata"] = lambda: beside.set_metadata(known, {_piece(beside, "team"): "one"}, None)
     if isinstance(store, Deleter):
         deleter = store
         calls["delete"] = lambda: deleter.delete(known)

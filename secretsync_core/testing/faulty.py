@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.metadata import Described
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import RequestGate, Store
 
@@ -269,6 +270,22 @@ class _Undeletes(_Faulty):
         return await self._around("undelete", key, lambda: self._store.undelete(key, version))
 
 
+class _Describes(_Faulty):
+    async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        await self._around("describe", "", _nothing)
+        async for each in self._found("describe", self._store.describe(keys)):
+            yield each
+
+
+class _SetsMetadata(_Faulty):
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        return await self._around("set_metadata", key, lambda: self._store.set_metadata(key, wanted, version))
+
+
+async def _nothing() -> None:
+    pass
+
+
 class _Foresees(_Faulty):
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
         await self._around("check_write", key, lambda: self._store.check_write(key, value, expected))
@@ -283,6 +300,8 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.DELETE: _Deletes,
     Ability.MARK: _Marks,
     Ability.UNDELETE: _Undeletes,
+    Ability.DESCRIBE: _Describes,
+    Ability.SET_METADATA: _SetsMetadata,
 }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CHANGE = {
     "item", "dest", "key", "action", "reason", "why", "sources", "sourceVersion", "destVersion", "owned", "drift",
-    "detail", "adopt", "failure", "fields",
+    "detail", "adopt", "failure", "fields", "metadata",
 }  # fmt: skip
 OUTCOME = CHANGE | {"result", "code", "message", "hint", "newVersion"}
 REPORT = {

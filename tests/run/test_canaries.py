@@ -7,7 +7,7 @@ import itertools
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.slow import one_in
@@ -227,10 +227,10 @@ async def test_opening_a_store_that_is_defective(
     """What a provider raises while it opens is an error of its store, told by its type."""
     honest = MemoryStore.__init__
 
-    def broken(store: MemoryStore, shape: Shape, context: StoreContext) -> None:
+    def broken(store: MemoryStore, shape: Shape, context: StoreContext, *more: Any) -> None:
         if context.name == "dst":
             raise RuntimeError(planted.canaries["field"].text)
-        honest(store, shape, context)
+        honest(store, shape, context, *more)
 
     monkeypatch.setattr(MemoryStore, "__init__", broken)
     report = await planted.world.sync()

@@ -12,9 +12,11 @@ import pytest
 from run.plain import Plain
 from run.world import FAST, FINGERPRINT_KEY, counted, reasons
 from secretsync_core.errors import PlanRefused
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.run import opening, saved_plan, steps
 from secretsync_core.run.options import Options
 from secretsync_core.schema.loader import load_directory
+from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from run.world import World
@@ -406,3 +408,27 @@ kind: SyncJob
 metadata: {name: job}
 spec: {source: src, dest: dst, plan: [{name: all, query: {}}]}
 """
+
+
+async def test_metadata_is_set_as_far_as_it_names_it(world: World) -> None:
+    """A plan's file has names of metadata and no texts; what was found missing only later is left alone."""
+    world.job("- {name: all, query: {}, metadata: {copy: ['*']}}")
+    await world.seed("src", {"a": {"x": "1"}})
+    assert (await world.sync()).ok
+    source = await world.handle("src")
+    await source.set_metadata("a", {Slot(Kind.CUSTOM, "team"): "blue"}, None)
+    data = await save(world)
+    assert b"custom metadata team" in data
+    assert b"blue" not in data
+    await source.set_metadata("a", {Slot(Kind.CUSTOM, "later"): "x"}, None)
+    report = await carry_out(world, data)
+    assert counted(report) == {"updated": 1}
+    assert "1 key needs something that the saved plan does not name, left alone: a" in report.warnings[0]
+    assert await _custom(world, "a") == {"team": "blue"}
+    assert counted(await world.sync()) == {"updated": 1}
+    assert await _custom(world, "a") == {"team": "blue", "later": "x"}
+
+
+async def _custom(world: World, key: str) -> dict[str, str]:
+    found = [entry async for entry in (await world.handle("dst")).describe([key])]
+    return {name: text for name, text in found[0].metadata.items() if name != MARK_KEY}

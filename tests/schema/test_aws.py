@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 ROLE = "arn:aws:iam::123456789012:role/secretsync"
 WEB = f"webIdentity: {{roleArn: '{ROLE}', tokenFile: token}}"
 
+
+def tags(count: int) -> str:
+    """So many tags."""
+    return "{" + ", ".join(f"t{number}: x" for number in range(count)) + "}"
+
+
 GOOD = [
     "awsSecretsManager: {}",
     "awsSecretsManager: {region: eu-central-1, prefix: prod/}",
@@ -72,6 +78,11 @@ BAD = [
     ),
     ("awsSecretsManager: {replicaRegions: [eu-west-1]}", "replicaRegions[0] must be a mapping", "", False),
     ("awsSecretsManager: {tags: {team: 1}}", "tags.team must be text", "quotes", False),
+    ("awsSecretsManager: {tags: {'AWS:created': x}}", "names that begin with aws: are AWS's own", "", True),
+    ("awsParameterStore: {tags: {'aws:x': x}}", "names that begin with aws: are AWS's own", "", True),
+    ("awsParameterStore: {tags: {secretsync.io/owner: x}}", "are set by SecretSync alone", "", True),
+    (f"awsSecretsManager: {{tags: {tags(51)}}}", "tags is too long: at most 50", "", False),
+    (f"awsParameterStore: {{tags: {tags(51)}}}", "tags is too long: at most 50", "", False),
     ("awsSecretsManager: {kmsKey: a}", "unknown field", "Did you mean kmsKeyId?", False),
     ("awsParameterStore: {path: prod}", "path has an invalid format", "/prod", False),
     ("awsParameterStore: {path: //}", "path has an invalid format", "", False),
@@ -135,3 +146,18 @@ def test_files_start_where_the_document_stands(tmp_path: Path) -> None:
     assert warnings(tmp_path, store("one", provider=f"awsSecretsManager: {{auth: {{{keys}}}}}")) == [
         "5: spec.provider.awsSecretsManager.auth.accessKey.id is written into the document"
     ]
+
+
+@pytest.mark.parametrize("provider", ["awsSecretsManager", "awsParameterStore"])
+@pytest.mark.parametrize(("mark", "room"), [("", False), ("ownership: {mark: false}", True)])
+def test_the_ownership_mark_needs_room_among_the_tags(tmp_path: Path, provider: str, mark: str, room: bool) -> None:
+    """Fifty tags are a problem at the SecretStore's tags where a job marks what it creates, and none otherwise."""
+    documents = store("one") + store("two", provider=f"{provider}: {{tags: {tags(50)}}}") + job(more=mark)
+    if room:
+        assert load(tmp_path, documents).jobs
+        return
+    (problem,) = problems(tmp_path, documents)
+    assert problem.line == 10
+    assert "tags has 50 entries, as many as fit, and the mark of SyncJob job needs one" in problem.message
+    assert "mark: false" in problem.hint
+    assert load(tmp_path, documents.replace(tags(50), tags(49))).jobs

@@ -47,7 +47,10 @@ INVALID = (
     ("labels: {team: 'a b'}", "labels.team has an invalid format", True),
     ("labels: {team: 5}", "labels.team must be text", True),
     ("labels: {'a b': c}", "has an invalid format", True),
-    ("labels: {secretsync.io/owner: us}", "labels that begin with secretsync.io/ are set by SecretSync alone", False),
+    ("labels: {secretsync.io/owner: us}", "names that begin with secretsync.io/ are set by SecretSync alone", False),
+    ("annotations: {SecretSync.io/x: y}", "has an invalid format", True),
+    (f"labels: {{{'a.' * 127}a/x: y}}", "longer than 253 characters", False),
+    (f"annotations: {{a: {'x' * 262144}}}", "annotations have more than 262,144 bytes together", False),
     ("annotations: {'/x': y}", "has an invalid format", True),
     ("namespaces: [a]", "unknown field spec.provider.kubernetes.namespaces", True),
 )

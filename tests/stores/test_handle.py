@@ -19,6 +19,7 @@ from secretsync_core.stores.base import (
     Creator,
     Deleter,
     Lister,
+    MetadataWriter,
     Reader,
     Store,
     StoreContext,
@@ -52,18 +53,19 @@ def test_a_place_that_is_none_is_refused(store: memory.MemoryStore, place: Any) 
 
 
 async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> None:
-    """Read gives read, stat and list, working, and no method that writes."""
+    """Read gives read, stat, list and describe, working, and no method that writes."""
     await store.write("a", SecretValue({"value": "x"}))
     handle = hand_out(store, "one", Permissions.READ)
-    assert abilities_of(handle) == {Ability.READ, Ability.LIST}
-    assert not isinstance(handle, (Writer, ConditionalWriter, Deleter))
+    assert abilities_of(handle) == {Ability.READ, Ability.LIST, Ability.DESCRIBE}
+    assert not isinstance(handle, (Writer, ConditionalWriter, Deleter, MetadataWriter))
     assert isinstance(handle, Reader)
     assert isinstance(handle, Lister)
     assert (await handle.read("a")).value.reveal() == {"value": "x"}
     assert [each.key async for each in handle.stat(["a", "b"])] == ["a"]  # type: ignore[union-attr]
     assert [each.key async for each in handle.list("", recursive=True, metadata=True)] == ["a"]  # type: ignore[union-attr]
+    assert [each.metadata async for each in handle.describe(["a", "b"])] == [{}]  # type: ignore[attr-defined]
     assert {name for name in dir(handle) if not name.startswith("_")} == {
-        "read", "stat", "list", "shows_folders", "facts", "aclose",
+        "read", "stat", "list", "describe", "shows_folders", "facts", "aclose",
     }  # fmt: skip
 
 

@@ -31,12 +31,14 @@ ABILITIES = {
     Ability.DELETE: "delete",
     Ability.MARK: "ownership mark",
     Ability.UNDELETE: "undelete",
+    Ability.SET_METADATA: "metadata set",
 }
 MEANINGS = """\
 - **compare-and-set**: a write succeeds only if nobody else has written since SecretSync read the version.
 - **create if absent**: creating a secret never replaces one that somebody else has just created.
 - **ownership mark**: a secret that a job created carries the job's mark: see [Ownership](../documents.md#ownership).
 - **undelete**: [`secretsync undo`](../how-a-sync-decides.md#undo) can bring back what a run deleted.
+- **metadata set**: what documents ask for is set on secrets that exist too: see [Metadata](../documents.md#metadata).
 - **`version` pins**: `secret.version` can pin an old version, and `secretsync undo` can put one back.
 - **metadata queries**: `query.metadata` can select by custom metadata, tags or labels.
 - **type queries**: `query.type` can select by the type of a Secret."""

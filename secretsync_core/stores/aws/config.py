@@ -19,10 +19,6 @@ AwsRole = Annotated[
 AwsSessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$", description="What CloudTrail shows.")]
 AwsEndpoint = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
 AwsKmsKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[a-zA-Z0-9:/_-]+$")]
-AwsTags = dict[
-    Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\w .:/=+@-]+$")],
-    Annotated[str, Field(max_length=256, pattern=r"^[\w .:/=+@-]*$")],
-]
 
 
 class AwsAccessKey(Spec):

@@ -31,11 +31,15 @@ BATCH = 10
 
 
 class Found(NamedTuple):
-    """A parameter that there is: its name, its version token, and whether it is of our type."""
+    """A parameter that there is: its name, its version token, and whether it is of our type.
+
+    ``description`` is empty where it has none, and None where that was not told.
+    """
 
     name: str
     version: str
     fits: bool
+    description: str | None = None
 
 
 class Page(NamedTuple):
@@ -151,17 +155,19 @@ class Calls:
             options["ParameterFilters"] = filters
 
         def ask(client: SSMClient) -> Page:
-            return self._page(_part(request, client.describe_parameters(MaxResults=PAGE, **options)))
+            answer = _part(request, client.describe_parameters(MaxResults=PAGE, **options))
+            return self._page(answer, described=True)
 
         return await self._service.call(kind, request, ask)
 
-    def _page(self, answer: Part) -> Page:
-        found = [self._found(each) for each in answer.parts("Parameters")]
+    def _page(self, answer: Part, *, described: bool = False) -> Page:
+        found = [self._found(each, described=described) for each in answer.parts("Parameters")]
         return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
-    def _found(self, about: Part) -> Found:
+    def _found(self, about: Part, *, described: bool = False) -> Found:
         fits = not about.has("Type") or about.text("Type") == self._config.type
-        return Found(about.text("Name"), version_of(about), fits)
+        description = (about.text_or_none("Description") or "") if described else None
+        return Found(about.text("Name"), version_of(about), fits, description)
 
     def refuse_type(self, key: str) -> NoReturn:
         """Raise what the service would say to a write over a parameter of another type."""
@@ -199,17 +205,20 @@ class Calls:
         overwrite: bool,
         there: Settings | None = None,
         tags: Mapping[str, str] | None = None,
+        description: str | None = None,
     ) -> int:
         """Write a parameter; gives the number of its version. Without ``overwrite``, raises Conflict where it exists.
 
-        ``there`` is what is known of the one that is overwritten. Only what is created can be given tags.
+        ``there`` is what is known of the one that is overwritten. Only what is created can be given tags. What is
+        created has the document's description, unless one is given; what is overwritten keeps its own.
         """
         config = self._config
         request = self._request("write", key, "PutParameter, ssm:AddTagsToResource" if tags else "PutParameter")
         options: Any = {"Name": self._names.new_name(key), "Value": text, "Overwrite": overwrite}
         options |= options_of(config, there)
-        if not overwrite and config.description:
-            options["Description"] = config.description
+        description = description or (None if overwrite else config.description)
+        if description:
+            options["Description"] = description
         if tags:
             options["Tags"] = _tags(tags)
 
@@ -253,12 +262,13 @@ class Calls:
         """Whether there is a service that tells the tags of many parameters at once."""
         return self._tagging is not None
 
-    async def all_tags(self) -> dict[str, dict[str, str]]:
-        """The tags of every parameter that has any, by name: a page for a hundred of them."""
+    async def all_tags(self, marked: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+        """The tags of every parameter that has any, by name, or of those with a tag: a page for a hundred of them."""
         assert self._tagging is not None  # noqa: S101
         request = Request(self.store, "read the tags of all parameters", None, "tag:GetResources")
         found: dict[str, dict[str, str]] = {}
         options: Any = {}
+        filters: Any = {"TagFilters": [{"Key": name, "Values": [text]} for name, text in (marked or {}).items()]}
         while True:
 
             def ask(
@@ -266,7 +276,12 @@ class Calls:
             ) -> tuple[dict[str, dict[str, str]], str]:
                 answer = _part(
                     request,
-                    client.get_resources(ResourceTypeFilters=["ssm:parameter"], ResourcesPerPage=100, **given),
+                    client.get_resources(
+                        ResourceTypeFilters=["ssm:parameter"],
+                        ResourcesPerPage=100,
+                        **(filters if marked else {}),
+                        **given,
+                    ),
                 )
                 tagged = {
                     plain(each.text("ResourceARN").partition(":parameter")[2]): _tags_of(each, "Tags")

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from secretsync_core.stores.aws.config import AwsConfig, AwsEndpoint, AwsKmsKey, AwsTags
+from secretsync_core.schema.metadata import AwsTags  # noqa: TC001  the model is built of it
+from secretsync_core.stores.aws.config import AwsConfig, AwsEndpoint, AwsKmsKey
 
 
 class AwsParameterStoreConfig(AwsConfig):
@@ -23,8 +24,13 @@ class AwsParameterStoreConfig(AwsConfig):
     tier: Literal["Standard", "Advanced", "IntelligentTiering"] = Field(
         default="Standard", description="Of what is written. Standard holds 4,096 bytes, the others 8,192."
     )
-    tags: AwsTags = Field(default_factory=dict, description="For parameters that are created.")
-    description: str | None = Field(default=None, max_length=1024, description="For parameters that are created.")
+    tags: AwsTags = Field(
+        default_factory=dict,
+        description="For every parameter that a job creates or takes over; at most 50, the mark included.",
+    )
+    description: str | None = Field(
+        default=None, max_length=1024, description="For every parameter that a job creates or takes over."
+    )
     tagging_endpoint_url: AwsEndpoint | None = Field(
         default=None, description="With endpointUrl: the address of the Resource Groups Tagging API, if it may be used."
     )

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from secretsync_core.stores.aws_parameter_store.calls import Calls, Found, Page
     from secretsync_core.stores.aws_parameter_store.names import Names
@@ -26,6 +27,10 @@ FRUITLESS = 20
 
 FEW = 20
 """Up to so many parameters, each is asked for its tags by itself."""
+
+
+HANDFUL = 3
+"""Up to so many of our own parameters too: what is told of many at once may be a little behind."""
 
 
 class Listing:
@@ -60,8 +65,8 @@ class Listing:
                     self.may_describe = describes = False
             return await self._calls.page_by_path(folder, token, recursive=recursive)
 
-        async for name, version, _ in self._pages(ask):
-            key = self._names.key(name)
+        async for each in self._pages(ask):
+            key = self._names.key(each.name)
             if key is None or isinstance(key, Gap):
                 if key is not None and key.prefix.startswith(prefix):
                     yield key
@@ -72,9 +77,9 @@ class Listing:
                 continue
             given.add(key)
             if metadata:
-                waiting.append(Entry(key, version))
+                waiting.append(Entry(key, each.version))
             else:
-                yield Entry(key, version)
+                yield Entry(key, each.version)
         async for found in self._with_tags(waiting):
             yield found
 
@@ -130,7 +135,7 @@ class Listing:
             self.other_types.add(key)
         else:
             self.other_types.discard(key)
-        return Entry(key, found.version)
+        return Entry(key, found.version, notes=_notes(found.description))
 
     async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
         """What a listing shows of the keys in ``rest``, which are taken out of it; None at the end of it all."""
@@ -176,19 +181,43 @@ class Listing:
         if before == after:
             raise StoreError(f"{self._calls.store} gives the same page again and again", store=self._calls.store)
 
+    async def described(self, keys: Collection[str], mark: Mapping[str, str]) -> AsyncIterator[Entry | Gap]:
+        """As ``some``, with tags: where there is more than a handful, of all with this ``mark`` at once."""
+        waiting: list[Entry] = []
+        async for found in self.some(keys):
+            if isinstance(found, Gap):
+                yield found
+            else:
+                waiting.append(found)
+        if mark and len(waiting) > HANDFUL and (known := await self._known_tags(mark)):
+            told = {entry.key for entry in waiting if self._names.name(entry.key) in known}
+            for entry in waiting:
+                if entry.key in told:
+                    yield entry._replace(metadata=known[self._names.name(entry.key)])
+            waiting = [entry for entry in waiting if entry.key not in told]
+        hidden = {entry.key: entry for entry in waiting}
+        async for each in self._with_tags(waiting):
+            # Only the tags are: the parameter itself was looked at.
+            yield hidden[each.prefix] if isinstance(each, Gap) else each
+
+    async def _known_tags(self, mark: Mapping[str, str] | None = None) -> dict[str, dict[str, str]] | None:
+        """The tags of all parameters, or of all with a mark, by name; None where that may not, or cannot, be asked."""
+        if not self._calls.knows_all_tags:
+            return None
+        try:
+            return await self._calls.all_tags(mark)
+        except CredentialsRefused:
+            raise
+        except StoreError:
+            return None  # each can be asked for its own
+
     async def _with_tags(self, entries: Sequence[Entry]) -> AsyncIterator[Entry | Gap]:
         """Entries with their tags: of all parameters at once where they are many, and that may be asked."""
-        if len(entries) > FEW and self._calls.knows_all_tags:
-            try:
-                known = await self._calls.all_tags()
-            except CredentialsRefused:
-                raise
-            except StoreError:
-                pass  # we may not ask that, or cannot from here: each can be asked for its own
-            else:
-                for entry in entries:
-                    yield entry._replace(metadata=known.get(self._names.name(entry.key), {}))
-                return
+        known = await self._known_tags() if len(entries) > FEW else None
+        if known is not None:
+            for entry in entries:
+                yield entry._replace(metadata=known.get(self._names.name(entry.key), {}))
+            return
 
         async def look(entry: Entry) -> tuple[list[Entry | Gap], tuple[()]]:
             try:
@@ -203,6 +232,15 @@ class Listing:
 
         async for found in spread(entries, look, width=self._width):
             yield found
+
+
+def _notes(description: str | None) -> Mapping[Slot, str] | None:
+    if description is None:
+        return None
+    return {Slot(Kind.DESCRIPTION): description} if description else _NO_NOTES
+
+
+_NO_NOTES: Mapping[Slot, str] = {}
 
 
 def _parts(keys: Collection[str], size: int) -> list[list[str]]:

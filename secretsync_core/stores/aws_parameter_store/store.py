@@ -15,8 +15,11 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.metadata_rules import AWS_TAG
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.model.inventory import Gap
+from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.stores.aws.answers import Mismatch, no_version
 from secretsync_core.stores.aws.connection import Account, Service
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
     from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_ssm import SSMClient
 
-    from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
@@ -104,6 +108,7 @@ class ParameterStore:
             place=place,
             version_order=VersionOrder.NUMBER_AND_TIME,
             lags=True,
+            metadata=MetadataFacts({Kind.TAG: AWS_TAG}, asked_of(config)),
         )
 
     @classmethod
@@ -169,9 +174,17 @@ class ParameterStore:
             found[key] = single
         return found
 
-    def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that exists."""
-        return self._listing.some(keys)
+        async for found in self._listing.some(keys):
+            yield found if isinstance(found, Gap) else found._replace(notes=None)
+
+    def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, with the tags; ``notes`` are the description.
+
+        Tags cost a request for a hundred parameters that carry this store's mark, and one each for others.
+        """
+        return self._listing.described(keys, self._mark)
 
     def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield every parameter below ``prefix``; ``metadata`` are its tags."""
@@ -211,6 +224,32 @@ class ParameterStore:
         """Create the parameter, with its tags; raises Conflict where there is one."""
         return await self._token(key, await self._put(key, value, overwrite=False))
 
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set tags and the description. The service takes a description only with the value: it makes a version."""
+        self._names.check(key)
+        description = wanted.get(Slot(Kind.DESCRIPTION))
+        if description is not None:
+            there = await self._settings_for_update(key)
+            current = await self._calls.get(key, None)
+            if version is not None and current.version != version:
+                raise Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
+            number = await self._put(key, current.value, overwrite=True, there=there, description=description)
+            version = await self._token(key, number)
+        if tags := {slot.name: text for slot, text in wanted.items() if slot.kind is Kind.TAG}:
+            await self._calls.add_tags(key, tags)
+        return version
+
+    async def _settings_for_update(self, key: str) -> Settings | None:
+        """What is kept of a parameter that is there; None where we may not look, and nothing depends on it."""
+        try:
+            return await self._settings.get(key)
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            if self._needs_key:
+                raise self._unseen_key(key) from None
+            return None
+
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
         """Raise what keeps the value from being sent, or the parameter that was seen there from being replaced."""
         self._names.new_name(key)
@@ -249,12 +288,22 @@ class ParameterStore:
         found = await self._calls.settings(keys)
         return {key: found.get(key) for key in keys}
 
-    async def _put(self, key: str, value: SecretValue, *, overwrite: bool, there: Settings | None = None) -> int:
+    async def _put(
+        self,
+        key: str,
+        value: SecretValue,
+        *,
+        overwrite: bool,
+        there: Settings | None = None,
+        description: str | None = None,
+    ) -> int:
         self._names.new_name(key)
         text, doubt = blob_of(value, self.facts, key).decode(), Doubt()
         tags = None if overwrite else self._tags
         try:
-            return await doubt.of(self._calls.put(key, text, overwrite=overwrite, there=there, tags=tags))
+            return await doubt.of(
+                self._calls.put(key, text, overwrite=overwrite, there=there, tags=tags, description=description)
+            )
         except Mismatch as error:
             message = error.message
         hint = "it may be the value or the name, or the tags, description or kmsKeyId of the SecretStore"
@@ -286,6 +335,12 @@ class ParameterStore:
     async def mark(self, key: str) -> None:
         """Put this store's mark on a parameter that is there, as a tag."""
         await self._calls.add_tags(key, self._mark)
+
+
+def asked_of(config: AwsParameterStoreConfig) -> Described:
+    """What a document wants beside the value of every parameter of a job."""
+    asked = {Slot(Kind.TAG, name): text for name, text in config.tags.items()}
+    return asked | ({Slot(Kind.DESCRIPTION): config.description} if config.description else {})
 
 
 class AskingParameterStore(ParameterStore):

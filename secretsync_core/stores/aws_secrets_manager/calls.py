@@ -12,7 +12,7 @@ from secretsync_core.stores.aws.answers import Mismatch, Request
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     deleted: bool
     tags: dict[str, str]
     replicas: tuple[str, ...] = ()
+    description: str = ""
 
 
 class Page(NamedTuple):
@@ -142,10 +143,7 @@ class Calls:
         if self._config.description:
             options["Description"] = self._config.description
         if self._config.replica_regions:
-            options["AddReplicaRegions"] = [
-                {"Region": each.region, **({"KmsKeyId": each.kms_key_id} if each.kms_key_id else {})}
-                for each in self._config.replica_regions
-            ]
+            options["AddReplicaRegions"] = self._replicas({each.region for each in self._config.replica_regions})
         doubt = Doubt()
 
         def ask(client: SecretsManagerClient) -> str:
@@ -217,6 +215,35 @@ class Calls:
             ).text("ARN"),
         )
 
+    async def redescribe(self, key: str, description: str) -> None:
+        """Give a secret that is there another description. It makes no version."""
+        request = self._request("describe", key, "UpdateSecret")
+        name = self._names.name(key)
+        await self._service.call(
+            "metadata",
+            request,
+            lambda client: _done(request, client.update_secret(SecretId=name, Description=description)),
+        )
+
+    async def replicate(self, key: str, regions: Collection[str]) -> None:
+        """Have a secret that is there copied to other regions."""
+        request = self._request("replicate", key, "ReplicateSecretToRegions")
+        name, added = self._names.name(key), self._replicas(regions)
+        await self._service.call(
+            "metadata",
+            request,
+            lambda client: _part(
+                request, client.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=added)
+            ).text("ARN"),
+        )
+
+    def _replicas(self, regions: Collection[str]) -> Any:
+        return [
+            {"Region": each.region, **({"KmsKeyId": each.kms_key_id} if each.kms_key_id else {})}
+            for each in self._config.replica_regions
+            if each.region in regions
+        ]
+
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Put tags on a secret that is there."""
         request = self._request("tag", key, "TagResource")
@@ -254,6 +281,7 @@ def _seen(about: Part, stages: str) -> Seen:
         current=current,
         deleted=about.has("DeletedDate") and about.date("DeletedDate") is not None,
         tags={tag.text("Key"): tag.text_or_none("Value") or "" for tag in _parts(about, "Tags")},
+        description=(about.text_or_none("Description") or "") if about.has("Description") else "",
         replicas=tuple([each.text("Region") for each in _parts(about, "ReplicationStatus")]),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from secretsync_core.schema.base import Spec
-from secretsync_core.stores.aws.config import AwsConfig, AwsKmsKey, AwsTags
+from secretsync_core.schema.metadata import AwsTags  # noqa: TC001  the model is built of it
+from secretsync_core.stores.aws.config import AwsConfig, AwsKmsKey
 
 
 class AwsReplicaRegion(Spec):
@@ -27,9 +28,16 @@ class AwsSecretsManagerConfig(AwsConfig):
     kms_key_id: AwsKmsKey | None = Field(
         default=None, description="For secrets that are created. Default: aws/secretsmanager."
     )
-    tags: AwsTags = Field(default_factory=dict, description="For secrets that are created.")
-    description: str | None = Field(default=None, max_length=2048, description="For secrets that are created.")
-    replica_regions: tuple[AwsReplicaRegion, ...] = Field(default=(), description="For secrets that are created.")
+    tags: AwsTags = Field(
+        default_factory=dict,
+        description="For every secret that a job creates or takes over; at most 50, the mark included.",
+    )
+    description: str | None = Field(
+        default=None, max_length=2048, description="For every secret that a job creates or takes over."
+    )
+    replica_regions: tuple[AwsReplicaRegion, ...] = Field(
+        default=(), description="For every secret that a job creates or takes over."
+    )
     recovery_window_in_days: int | None = Field(
         default=None, ge=7, le=30, description="How long a deleted secret can be restored. Default: 30."
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
@@ -59,13 +60,16 @@ class Listing:
             key = self._names.key(name)
             yield entry(key, seen, metadata=metadata) if isinstance(key, str) else key
 
-    async def some(self, keys: Collection[str]) -> AsyncIterator[tuple[str, Seen] | Gap]:
-        """What there is at each of ``keys``, deleted or not; a Gap for each that could not be looked at."""
+    async def some(self, keys: Collection[str], *, closely: bool = False) -> AsyncIterator[tuple[str, Seen] | Gap]:
+        """What there is at each of ``keys``, deleted or not; a Gap for each that could not be looked at.
+
+        ``closely``: by a look at each, which shows what no listing does: the replicas.
+        """
         good, gaps = self._names.sort_out(keys)
         for gap in gaps:
             yield gap
         rest = {self._names.name(key): key for key in good}
-        if len(rest) >= LIST_FROM:
+        if len(rest) >= LIST_FROM and not closely:
             try:
                 async for name, seen in self._listed(common_beginning(rest), enough=rest):
                     if seen.current is not None and not seen.deleted:
@@ -109,6 +113,14 @@ class Listing:
             if enough is not None and pages > findings + max(5, asked // FRUITLESS):
                 return
             token = page.token
+
+
+def described(key: str, seen: Seen) -> Entry:
+    """The same with all that stands beside the value."""
+    notes = {Slot(Kind.REPLICA, region): "" for region in seen.replicas}
+    if seen.description:
+        notes[Slot(Kind.DESCRIPTION)] = seen.description
+    return entry(key, seen, metadata=True)._replace(notes=notes)
 
 
 def entry(key: str, seen: Seen, *, metadata: bool) -> Entry:

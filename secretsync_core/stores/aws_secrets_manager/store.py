@@ -8,17 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, RateLimited, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.metadata_rules import AWS_TAG
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
+from secretsync_core.model.metadata import Kind, MetadataFacts
 from secretsync_core.stores.aws.answers import Refusal, Request, WrongState, no_version, refusal
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws.rights import Need, Rights
 from secretsync_core.stores.aws_secrets_manager.calls import BATCH, Calls
-from secretsync_core.stores.aws_secrets_manager.listing import Listing, entry
+from secretsync_core.stores.aws_secrets_manager.listing import Listing, described, entry
 from secretsync_core.stores.aws_secrets_manager.names import KEY_LIMITS, Names
-from secretsync_core.stores.aws_secrets_manager.writing import Writing
+from secretsync_core.stores.aws_secrets_manager.writing import Writing, asked_of
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.selection import Selection
@@ -78,6 +81,7 @@ class SecretsManagerStore:
             limits=replace(self.LIMITS, max_key_bytes=names.limits.max_key_bytes, slash_hint=names.limits.slash_hint),
             place=place,
             lags=True,
+            metadata=MetadataFacts({Kind.TAG: AWS_TAG}, asked_of(config)),
             kinds=True,
         )
         self._writing = Writing(self._calls, config, context, self.facts)
@@ -174,6 +178,20 @@ class SecretsManagerStore:
         """Yield an Entry for each of ``keys`` that exists, and a Gap for one that we may not look at."""
         async for found in self._listing.some(keys):
             yield found if isinstance(found, Gap) else entry(*found, metadata=False)
+
+    async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, with the tags; ``notes`` are description and replica regions.
+
+        It costs what ``stat`` costs, or a request for each key where the document asks for replica regions.
+        """
+        async for found in self._listing.some(keys, closely=self._writing.wants_replicas):
+            yield found if isinstance(found, Gap) else described(*found)
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set tags, the description, and regions to replicate to: a request for each kind. None makes a version."""
+        self._names.name(key)
+        await self._writing.set_metadata(key, wanted)
+        return version
 
     def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield every secret below ``prefix``, up to five minutes late; ``metadata`` are its tags."""

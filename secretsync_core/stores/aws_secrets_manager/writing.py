@@ -12,7 +12,8 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.secret import BINARY
 from secretsync_core.stores.aws.answers import Mismatch, WrongState
 from secretsync_core.stores.aws_secrets_manager.calls import CURRENT, STAGE
@@ -22,9 +23,10 @@ from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
+    from secretsync_core.model.metadata import Described
     from secretsync_core.secret import SecretValue
     from secretsync_core.stores.aws_secrets_manager.calls import Calls, Payload, Seen
     from secretsync_core.stores.aws_secrets_manager.config import AwsSecretsManagerConfig
@@ -211,12 +213,42 @@ class Writing:
 
     async def mark(self, key: str) -> None:
         """Tag a secret as ours."""
+        await self._beside(key, lambda: self._calls.tag(key, self._mark))
+
+    @property
+    def wants_replicas(self) -> bool:
+        """Whether the document asks for copies in other regions."""
+        return bool(self._replica_regions)
+
+    async def set_metadata(self, key: str, wanted: Described) -> None:
+        """Set tags, description and replica regions of a secret that is there."""
+        tags = {slot.name: text for slot, text in wanted.items() if slot.kind is Kind.TAG}
+        description = wanted.get(Slot(Kind.DESCRIPTION))
+        regions = {slot.name for slot in wanted if slot.kind is Kind.REPLICA}
+        if tags:
+            await self._beside(key, lambda: self._calls.tag(key, tags))
+        if description is not None:
+            await self._beside(key, lambda: self._calls.redescribe(key, description))
+        if regions:
+            await self._beside(key, lambda: self._calls.replicate(key, regions))
+
+    async def _beside(self, key: str, change: Callable[[], Awaitable[None]]) -> None:
+        """Change what stands beside a value. What is deleted, the service does not let us change."""
         try:
-            await self._calls.tag(key, self._mark)
+            await change()
         except WrongState as state:
             if not state.deleted:
                 raise
-            raise SecretNotFound(f"{key} is deleted in {self._store}", store=self._store, key=key) from None
+        except Mismatch as refused:
+            raise InvalidSecret(
+                refused.message,
+                store=self._store,
+                key=key,
+                hint="it may be the tags, the description or the replicaRegions of the SecretStore",
+            ) from None
+        else:
+            return
+        raise SecretNotFound(f"{key} is deleted in {self._store}", store=self._store, key=key)
 
     def _payload(self, key: str, value: SecretValue) -> Payload:
         blob = blob_of(value, self._facts, key)
@@ -227,6 +259,14 @@ class Writing:
 
     def _conflict(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self._store} changed meanwhile", store=self._store, key=key)
+
+
+def asked_of(config: AwsSecretsManagerConfig) -> Described:
+    """What a document wants beside the value of every secret of a job."""
+    asked = {Slot(Kind.TAG, name): text for name, text in config.tags.items()}
+    if config.description:
+        asked[Slot(Kind.DESCRIPTION)] = config.description
+    return asked | {Slot(Kind.REPLICA, each.region): "" for each in config.replica_regions}
 
 
 def _new_version() -> str:

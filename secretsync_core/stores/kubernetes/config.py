@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from secretsync_core.metadata_rules import ANNOTATION_BYTES, LABEL_VALUE, QUALIFIED_NAME
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
+from secretsync_core.schema.metadata import not_ours
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -36,15 +38,19 @@ class ClusterAuth(Choice):
     cert: ClientCertificateAuth | None = None
 
 
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+def _prefix_fits(name: str) -> str:
+    if len(name.rpartition("/")[0]) > 253:
+        raise ValueError("what stands before the / is longer than 253 characters")
+    return name
+
+
 MetadataKey = Annotated[
     str,
-    Field(
-        pattern=rf"^({_LABEL}(\.{_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$",
-        description="Such as team, or example.com/team.",
-    ),
+    Field(pattern=f"^{QUALIFIED_NAME}$", description="Such as team, or example.com/team."),
+    AfterValidator(_prefix_fits),
+    AfterValidator(not_ours),
 ]
-LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
+LabelValue = Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")]
 
 _NO_OTHER_KEYS: JsonDict = {"additionalProperties": False}  # which the schema of a dict leaves open
 
@@ -68,10 +74,10 @@ class KubernetesConfig(Spec):
         description="Of the Secrets that are created. Default: that of the Secret at the source, or else Opaque.",
     )
     labels: dict[MetadataKey, LabelValue] = Field(
-        default={}, description="Of the Secrets that are created.", json_schema_extra=_NO_OTHER_KEYS
+        default={}, description="Of every Secret that a job creates or takes over.", json_schema_extra=_NO_OTHER_KEYS
     )
     annotations: dict[MetadataKey, str] = Field(
-        default={}, description="Of the Secrets that are created.", json_schema_extra=_NO_OTHER_KEYS
+        default={}, description="Of every Secret that a job creates or takes over.", json_schema_extra=_NO_OTHER_KEYS
     )
 
     @model_validator(mode="after")
@@ -83,6 +89,8 @@ class KubernetesConfig(Spec):
             raise ValueError("server and tls only go with auth.token and auth.cert; a kubeconfig or pod has its own")
         if self.auth is not None and self.auth.cert is not None and self.tls.cert_file is None:
             raise ValueError("auth.cert needs tls.certFile and tls.keyFile")
-        if any(name.startswith("secretsync.io/") for name in self.labels):
-            raise ValueError("labels that begin with secretsync.io/ are set by SecretSync alone")
+        if sum(len(part.encode()) for pair in self.annotations.items() for part in pair) > ANNOTATION_BYTES:
+            raise ValueError(
+                f"annotations have more than {ANNOTATION_BYTES:,} bytes together, which Kubernetes refuses"
+            )
         return self

@@ -29,7 +29,7 @@ from secretsync_core.stores.kubernetes.objects import metadata_of
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
@@ -54,6 +54,14 @@ class _Page(NamedTuple):
 
 
 def _page(received: Received) -> _Page:
+    return _page_of(received, _KEPT)
+
+
+def _page_with_annotations(received: Received) -> _Page:
+    return _page_of(received, (*_KEPT, "annotations"))
+
+
+def _page_of(received: Received, kept: Collection[str]) -> _Page:
     answer = received.object("SecretList", "PartialObjectMetadataList")
     about = answer.part("metadata")
     # Where it cannot be told whether there is more, what was listed is not all: the rest would look deleted.
@@ -64,7 +72,7 @@ def _page(received: Received) -> _Page:
     # Go writes an empty list as null here and there.
     found = [] if "items" in answer.fields and not answer.has("items") else answer.items("items")
     request = received.request
-    items = [_kept(metadata_of(request, item, None, "items.*")) for item in found]
+    items = [_kept(metadata_of(request, item, None, "items.*"), kept) for item in found]
     return _Page(items, token, remaining, about.text_or_none("resourceVersion"))
 
 
@@ -88,8 +96,8 @@ class Listing:
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
-    async def everything(self, scope: Scope, kind: str = "") -> list[Metadata]:
-        """The metadata of every Secret of a scope, or of those of one type.
+    async def everything(self, scope: Scope, kind: str = "", *, annotations: bool = False) -> list[Metadata]:
+        """The metadata of every Secret of a scope, or of those of one type; with or without its annotations.
 
         Nothing is given before the listing is whole, so that one that is cut or begun anew never looks shorter or
         longer than it is.
@@ -97,7 +105,7 @@ class Listing:
         for _ in range(RESTARTS):
             found: list[Metadata] = []
             try:
-                async for page in self._pages(scope, "", kind):
+                async for page in self._pages(scope, "", kind, annotations=annotations):
                     found += page.items
             except _ExpiredError:
                 continue
@@ -106,11 +114,12 @@ class Listing:
             return found
         raise self._expired()
 
-    async def _pages(self, scope: Scope, selector: str, kind: str = "") -> AsyncIterator[_Page]:
+    async def _pages(self, scope: Scope, selector: str, kind: str = "", *, annotations: bool) -> AsyncIterator[_Page]:
+        parse = _page_with_annotations if annotations else _page
         token = ""
         while True:
             request = self._list_request(scope, selector, kind, token)
-            page = await self._client.call("list", request, _page, accept=METADATA_LIST)
+            page = await self._client.call("list", request, parse, accept=METADATA_LIST)
             if isinstance(page, Answer):
                 if page.status == 410:
                     raise _ExpiredError
@@ -150,7 +159,9 @@ class Listing:
 
     # -- Single Secrets -------------------------------------------------------------------------------------------
 
-    async def find(self, wanted: Mapping[Place, str], selector: str = "") -> AsyncIterator[tuple[str, Metadata] | Gap]:
+    async def find(
+        self, wanted: Mapping[Place, str], selector: str = "", *, annotations: bool = False
+    ) -> AsyncIterator[tuple[str, Metadata] | Gap]:
         """The metadata of those of the ``wanted`` Secrets that exist, each with its key, at the least cost.
 
         One that we may not look at is a Gap. With a ``selector``, what it does not take may be left out.
@@ -162,7 +173,7 @@ class Listing:
 
         async def look(part: _Part) -> tuple[list[tuple[str, Metadata] | Gap], list[_Part]]:
             if len(part.wanted) > FEW and part.scope not in self._denied:
-                found, rest = await self._by_listing(part, selector)
+                found, rest = await self._by_listing(part, selector, annotations=annotations)
                 return found, _smaller(part.scope, rest)
             if len(part.wanted) > 1 or part.scope.namespace is None:
                 return [], _smaller(part.scope, part.wanted)
@@ -176,13 +187,15 @@ class Listing:
         if nothing and not selector:
             await self.confirm()
 
-    async def _by_listing(self, part: _Part, selector: str) -> tuple[list[tuple[str, Metadata] | Gap], _Wanted]:
+    async def _by_listing(
+        self, part: _Part, selector: str, *, annotations: bool
+    ) -> tuple[list[tuple[str, Metadata] | Gap], _Wanted]:
         """What a listing shows, and what is left to look for in other ways because they cost less, or are allowed."""
         for _ in range(RESTARTS):
             found: list[tuple[str, Metadata] | Gap] = []
             rest = dict(part.wanted)
             try:
-                async for page in self._pages(part.scope, selector):
+                async for page in self._pages(part.scope, selector, annotations=annotations):
                     for item in page.items:
                         key = rest.pop(Place(item.get("namespace", ""), item["name"]), None)
                         if key is not None:
@@ -292,9 +305,9 @@ def _named(received: Received) -> tuple[str, _State]:
     return metadata.text("name"), _State.ENDING if metadata.has("deletionTimestamp") else _State.THERE
 
 
-def _kept(metadata: Metadata) -> Metadata:
+def _kept(metadata: Metadata, kept: Collection[str]) -> Metadata:
     """What of it anybody asks for. The rest is many times as much, and there may be a hundred thousand of them."""
-    return {name: metadata[name] for name in _KEPT if name in metadata}
+    return {name: metadata[name] for name in kept if name in metadata}
 
 
 _KEPT = ("namespace", "name", "uid", "resourceVersion", "labels")

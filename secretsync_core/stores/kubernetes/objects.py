@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import is_token
+from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.answers import Part, is_text_map, malformed
 from secretsync_core.stores.fit import binary_fields_of
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
+    from secretsync_core.model.metadata import Described
     from secretsync_core.secret import FieldValue, SecretValue
     from secretsync_core.stores.kubernetes.answers import Received, Request
     from secretsync_core.stores.kubernetes.names import Place
@@ -67,12 +69,6 @@ def with_data(secret: Mapping[str, Any], data: dict[str, str]) -> dict[str, Any]
     return {**secret, "data": data}
 
 
-def with_label(secret: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
-    """The Secret with one more label."""
-    metadata = secret["metadata"]
-    return {**secret, "metadata": {**metadata, "labels": {**labels_of(metadata), name: value}}}
-
-
 def metadata_of(request: Request, thing: object, place: Place | None = None, path: str = "") -> dict[str, Any]:
     """The metadata of a Secret, or of what a listing shows of one: of the one at ``place``, where one was asked for.
 
@@ -107,6 +103,27 @@ def _wrong(request: Request, thing: object, path: str) -> MalformedAnswer:
 def token_of(metadata: Mapping[str, Any]) -> str:
     """The version token ``<resourceVersion>@<uid>``: people know the first, the second tells a new Secret apart."""
     return f"{metadata['resourceVersion']}@{metadata['uid']}"
+
+
+def notes_of(request: Request, metadata: Mapping[str, Any]) -> dict[Slot, str]:
+    """The annotations of a Secret, but for those of kubectl: one of them may hold all of its values."""
+    found = metadata.get("annotations") or {}
+    if not is_text_map(found):
+        raise malformed(request, "metadata.annotations is not an object of texts")
+    return {Slot(Kind.ANNOTATION, name): text for name, text in found.items() if not name.startswith(_KUBECTL)}
+
+
+_KUBECTL = "kubectl.kubernetes.io/"
+
+
+def with_metadata(secret: Mapping[str, Any], wanted: Described) -> dict[str, Any]:
+    """The Secret with these labels and annotations, and with everything else as it is."""
+    metadata = dict(secret["metadata"])
+    for field, kind in (("labels", Kind.LABEL), ("annotations", Kind.ANNOTATION)):
+        more = {slot.name: text for slot, text in wanted.items() if slot.kind is kind}
+        if more:
+            metadata[field] = {**(metadata.get(field) or {}), **more}
+    return {**secret, "metadata": metadata}
 
 
 def labels_of(metadata: Mapping[str, Any]) -> dict[str, str]:

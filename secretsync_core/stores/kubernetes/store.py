@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
+from secretsync_core.metadata_rules import ANNOTATION, LABEL
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
@@ -35,10 +37,11 @@ from secretsync_core.stores.kubernetes.objects import (
     labels_of,
     metadata_of,
     new_secret,
+    notes_of,
     secret_of,
     token_of,
     with_data,
-    with_label,
+    with_metadata,
 )
 from secretsync_core.stores.kubernetes.rights import missing_rights
 from secretsync_core.stores.kubernetes.types import type_of_new
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from secretsync_core.model.access import Access, Missing
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place as StorePlace
     from secretsync_core.model.position import Position
     from secretsync_core.stores.kubernetes.answers import Received
@@ -70,6 +74,12 @@ class Template(NamedTuple):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     mark: str = ""
+
+    @property
+    def asked(self) -> Described:
+        """The labels and annotations that every Secret of a job is to have."""
+        labels = {Slot(Kind.LABEL, name): text for name, text in self.labels.items()}
+        return labels | {Slot(Kind.ANNOTATION, name): text for name, text in self.annotations.items()}
 
 
 class SecretsStore:
@@ -96,6 +106,7 @@ class SecretsStore:
             limits=self.LIMITS,
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
+            metadata=MetadataFacts({Kind.LABEL: LABEL, Kind.ANNOTATION: ANNOTATION}, template.asked),
         )
 
     async def position(self) -> Position | None:
@@ -129,14 +140,26 @@ class SecretsStore:
         async for found in self._listing.find(wanted):
             yield found if isinstance(found, Gap) else Entry(found[0], token_of(found[1]))
 
+    async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, at the same cost, with the labels; ``notes`` are the annotations."""
+        wanted, gaps = sort_out(self._names, keys, self.facts.name)
+        for gap in gaps:
+            yield gap
+        async for found in self._listing.find(wanted, annotations=True):
+            yield found if isinstance(found, Gap) else self._described(*found)
+
+    def _described(self, key: str, metadata: Mapping[str, Any]) -> Entry:
+        request = self._request("GET", "get", f"look at {key}", self._place(key), key)
+        return Entry(key, token_of(metadata), metadata=labels_of(metadata), notes=notes_of(request, metadata))
+
     async def list(self, prefix: str, *, recursive: bool, metadata: bool, kind: str = "") -> AsyncIterator[Entry | Gap]:
         """The Secrets below ``prefix``, of one type or of all. Their metadata are their labels."""
         scope = self._names.scope(prefix, recursive=recursive)
         if scope is None:
             return
-        for item in await self._listing.everything(scope, kind):
+        for item in await self._listing.everything(scope, kind, annotations=metadata):
             key = self._names.key(self._placed(item, scope.namespace))
-            yield Entry(key, token_of(item), metadata=labels_of(item) if metadata else None)
+            yield self._described(key, item) if metadata else Entry(key, token_of(item))
 
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         """The marks of those of ``keys`` that have the label."""
@@ -195,15 +218,18 @@ class SecretsStore:
 
     async def mark(self, key: str) -> None:
         """Put our mark on the Secret, as a label."""
+        mark = {Slot(Kind.LABEL, MARK_KEY): self._template.mark}
+        await self._again(lambda: self.set_metadata(key, mark, None))
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str:
+        """Set labels and annotations, if the token is ``version`` (``None``: whatever it is); it makes a new token."""
         place = self._place(key)
-
-        async def once() -> str:
-            current = await self._get("read", place, key)
-            if current is None:
-                raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
-            return await self._replace(place, key, current, with_label(current, MARK_KEY, self._template.mark))
-
-        await self._again(once)
+        current = await self._get("read", place, key)
+        if current is None:
+            raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
+        if version is not None and token_of(current["metadata"]) != version:
+            raise self._changed(key)
+        return await self._replace(place, key, current, with_metadata(current, wanted))
 
     async def delete(self, key: str) -> None:
         """Delete the Secret as a fresh look shows it, for good. Raises Conflict where it changes in that moment."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
+from secretsync_core.schema.metadata import CustomMetadata
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
 
@@ -82,6 +83,9 @@ class VaultConfig(Spec):
     namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
     auth: VaultAuth
     tls: Tls = Tls()
+    custom_metadata: CustomMetadata = Field(
+        default_factory=dict, description="In version 2, for every secret that a job creates or takes over."
+    )
 
     @field_validator("address")
     @classmethod
@@ -94,4 +98,6 @@ class VaultConfig(Spec):
     def _cert_needs_tls(self) -> VaultConfig:
         if self.auth.cert is not None and self.tls.cert_file is None:
             raise ValueError("auth.cert needs tls.certFile and tls.keyFile")
+        if self.custom_metadata and self.kv_version == 1:
+            raise ValueError("customMetadata needs version 2 of the KV engine")
         return self

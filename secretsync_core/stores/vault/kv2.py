@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
+from secretsync_core.metadata_rules import CUSTOM_METADATA
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.answers import Part, malformed
@@ -22,6 +24,7 @@ from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Requ
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, check, common_folder, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent
+from secretsync_core.stores.vault.marks import Marking, patch
 from secretsync_core.stores.vault.mount import KvMount
 from secretsync_core.stores.vault.scan import Details, Spot, entry_of, server_time
 from secretsync_core.stores.vault.transport import Answer
@@ -31,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
     from secretsync_core.model.access import Access
+    from secretsync_core.model.metadata import Described
     from secretsync_core.model.place import Place
     from secretsync_core.stores.vault.access import Demand
     from secretsync_core.stores.vault.auth import Auth
-    from secretsync_core.stores.vault.marks import Marking
     from secretsync_core.stores.vault.transport import Received, Transport
 
 SCAN_FROM = 65
@@ -60,9 +63,20 @@ class Kv2Store(KvMount):
     )
 
     def __init__(
-        self, transport: Transport, auth: Auth, place: Place | None, *, marking: Marking, confirmed: bool = True
+        self,
+        transport: Transport,
+        auth: Auth,
+        place: Place | None,
+        *,
+        marking: Marking,
+        custom: Mapping[str, str] | None = None,
+        confirmed: bool = True,
     ) -> None:
         super().__init__(transport, auth, place, confirmed=confirmed)
+        asked = {Slot(Kind.CUSTOM, name): text for name, text in (custom or {}).items()}
+        self.facts = replace(
+            self.facts, metadata=MetadataFacts({Kind.CUSTOM: CUSTOM_METADATA}, asked, at_creation=False)
+        )
         self._marking = marking
         self._listing = Listing(transport, "metadata/")
 
@@ -116,6 +130,19 @@ class Kv2Store(KvMount):
         if entry is None or entry.deleted:
             raise SecretNotFound(f"{key} is not in {self.facts.name}", store=self.facts.name, key=key)
         await self._marking.put(key)
+
+    async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Like ``stat``, at the same cost, with the custom metadata."""
+        async for found in self._look_at(keys, metadata=True):
+            yield found
+
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set some custom metadata, by PATCH. It makes no version, so ``version`` stays what it is."""
+        check(key, self.facts.name)
+        hint = "leave customMetadata and metadata.copy out, for this server is older than Vault 1.9"
+        custom = {slot.name: text for slot, text in wanted.items()}
+        await patch(self._transport, key, custom, f"set the custom metadata of {key}", "metadata", hint)
+        return version
 
     async def _look_at(self, keys: Collection[str], *, metadata: bool) -> AsyncIterator[Entry | Gap]:
         keys, gaps = sort_out(keys, self.facts.name)

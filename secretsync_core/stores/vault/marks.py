@@ -16,6 +16,8 @@ from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.transport import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from secretsync_core.stores.vault.transport import Received, Transport
 
 _MAY_PATCH = frozenset({"patch", "root"})
@@ -58,15 +60,21 @@ class Marking:
 
     async def put(self, key: str) -> None:
         """Put the mark on a secret that is there. Raises SecretNotFound, and StoreError for a server without PATCH."""
-        store, mount = self._transport.store, self._transport.mount
-        request = Request(store, mount, f"mark {key}", key, self._transport.namespace)
-        body = orjson.dumps({"custom_metadata": {MARK_KEY: self._mark}})
-        answer = await self._transport.call("mark", "PATCH", f"metadata/{encoded(key)}", request, body)
-        if answer.status == 404:
-            raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
-        if answer.status == 405:
-            raise StoreError(
-                f"{store} cannot change custom metadata", store=store, key=key, hint="leave ownership.mark out"
-            )
-        if answer.status not in (200, 204):
-            raise answer.refusal(request)
+        await patch(self._transport, key, {MARK_KEY: self._mark}, f"mark {key}", "mark", "leave ownership.mark out")
+
+
+async def patch(transport: Transport, key: str, custom: Mapping[str, str], action: str, kind: str, hint: str) -> None:
+    """Set some custom metadata of a secret that is there, and leave the rest; ``hint`` is for servers that cannot.
+
+    Raises SecretNotFound, StoreError for a server without PATCH, InvalidSecret for what the server does not take.
+    """
+    store, mount = transport.store, transport.mount
+    request = Request(store, mount, action, key, transport.namespace)
+    body = orjson.dumps({"custom_metadata": dict(custom)})
+    answer = await transport.call(kind, "PATCH", f"metadata/{encoded(key)}", request, body)
+    if answer.status == 404:
+        raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
+    if answer.status == 405:
+        raise StoreError(f"{store} cannot change custom metadata", store=store, key=key, hint=hint)
+    if answer.status not in (200, 204):
+        raise answer.refusal(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import SecretSyncError
+from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
 from secretsync_core.stores.vault.cluster import cluster_of_health, openbao_of_health
@@ -33,14 +33,26 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
         await auth.ready()
         place = await _place(config, transport)
     except BaseException:
-        await auth.aclose()
-        await transport.aclose()
+        await _close(auth, transport)
         raise
     confirmed = config.kv_version is None
     if kv.version == 1:
+        if config.custom_metadata:
+            await _close(auth, transport)
+            raise StoreError(
+                f"{context.name} is version 1 of the KV engine, which has no custom metadata",
+                store=context.name,
+                hint="leave customMetadata out",
+            )
         return Kv1Store(transport, auth, place, confirmed=confirmed, stated=kv.stated)
     marking = Marking(transport, context.mark, always=context.mark_at_a_cost)
-    return Kv2Store(transport, auth, place, confirmed=confirmed, marking=marking)
+    custom = config.custom_metadata
+    return Kv2Store(transport, auth, place, confirmed=confirmed, marking=marking, custom=custom)
+
+
+async def _close(auth: Auth, transport: Transport) -> None:
+    await auth.aclose()
+    await transport.aclose()
 
 
 async def _place(config: VaultConfig, transport: Transport) -> Place | None:

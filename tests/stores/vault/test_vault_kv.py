@@ -69,7 +69,8 @@ async def test_abilities(vault_store_factory: VaultStores) -> None:
     one, two = await vault_store_factory(1), await vault_store_factory(2)
     basic = {Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE}
     assert abilities_of(one) == basic
-    assert abilities_of(two) == basic | {Ability.COMPARE_AND_SET, Ability.MARK, Ability.UNDELETE}
+    beside = {Ability.MARK, Ability.DESCRIBE, Ability.SET_METADATA}
+    assert abilities_of(two) == basic | beside | {Ability.COMPARE_AND_SET, Ability.UNDELETE}
     assert (one.facts.versioned, two.facts.versioned) == (False, True)
 
 
