@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from run.truth import Outcomes
 from run.world import actions, counted
 
+from secretsync_core.errors import AccessDenied
 from secretsync_core.stores import memory
 
 if TYPE_CHECKING:
@@ -91,6 +93,44 @@ async def test_a_description_reaches_what_is_there(world: World, in_aws: InAws, 
         value = region.parameters.get_parameter(Name="/copy/k00", WithDecryption=True)["Parameter"]["Value"]
         assert value == '{"x":"k00"}'
     assert counted(await world.sync()) == {"unchanged": 1}
+
+
+async def test_a_description_changes_nothing_else_of_a_parameter(world: World, in_aws: InAws, region: Region) -> None:
+    """The value is sent once more for it, and encrypted by the key that the parameter has, in its tier."""
+    put_in(in_aws, region, "awsParameterStore")
+    world.job(ALL)
+    await seed(world, 1)
+    await world.sync()
+    region.parameters.put_parameter(
+        Name="/copy/k00", Value='{"x":"k00"}', Type="SecureString", KeyId="alias/mine", Tier="Advanced", Overwrite=True
+    )
+    put_in(in_aws, region, "awsParameterStore", description="two")
+    assert counted(await world.sync()) == {"updated": 1}
+    (found,) = region.parameters.describe_parameters()["Parameters"]
+    assert (found["Description"], found["KeyId"], found["Tier"], found["Version"]) == (
+        "two", "alias/mine", "Advanced", 3,
+    )  # fmt: skip
+
+
+async def test_what_a_closer_look_may_not_see_is_refused_in_the_plan(
+    world: World, in_aws: InAws, region: Region
+) -> None:
+    """Where listings lag, plan and sync look at each secret once more, and both say what keeps them from it."""
+    put_in(in_aws, region, "awsSecretsManager")
+    world.job(ALL)
+    await seed(world, 1)
+    await world.sync()
+    put_in(in_aws, region, "awsSecretsManager", tags={"team": "blue"})
+    faults = world.fault("dst")
+    faults.fail("describe", AccessDenied("no look", store="dst"), first=2)
+    (change,) = (await world.plan()).changes
+    assert (change.action, change.metadata) == ("refuse", ())
+    assert change.failure == ("access-denied", "no look", "")
+    faults.clear()
+    faults.fail("describe", AccessDenied("no look", store="dst"), first=2)
+    outcomes = Outcomes()
+    await world.sync(observer=outcomes)
+    assert [outcome[1:5] for outcome in outcomes.found] == [("failed", *change.failure)]
 
 
 async def test_replica_regions_reach_what_is_there(world: World, in_aws: InAws, region: Region) -> None:

@@ -10,6 +10,8 @@ from support.faulty_http import FaultyHttp
 from run.test_health import documents, look, vault
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.access import Access, Act, Missing
+from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.model.plan import SourceRef
 from secretsync_core.run import access, steps
 from secretsync_core.run.options import Options
 from secretsync_core.stores import memory
@@ -253,3 +255,10 @@ async def test_a_plan_asks_for_what_each_change_does(world: World, checked: type
         assert set(checked.asked) == {Access(act, "gone"), Access(Act.UPDATE, "moved")}
         checked.asked.clear()
         assert (await world.sync()).ok
+
+
+async def test_what_sets_metadata_alone_is_not_asked_about() -> None:
+    """It writes and reads no value, so that a right to do so is not missed."""
+    change = Change("item", "dst", "key", Action.UPDATE, Reason.METADATA, (SourceRef("src", "key"),))
+    opened: Any = None  # nobody is asked
+    assert await access.ask_before([change], (), (), opened) == ([change], [], [])
