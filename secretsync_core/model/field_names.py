@@ -1,18 +1,25 @@
-"""The names of fields in a text for people. A name is no value; but it comes from outside, and may be long or odd."""
+"""The names of fields in a text for people.
+
+A name is no value. But it comes from outside, and where it does not look like a name it may be a value all the same.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_SHOWN, _LONGEST = 5, 80
+_SHOWN = 5
+_LIKE_A_NAME = re.compile(r"\w[\w .:/@+-]{0,79}")
 
 
 def quoted(name: str) -> str:
-    """A field's name in quotes on one line, cut where it is longer than a name should be."""
-    return repr(name if len(name) <= _LONGEST else name[:_LONGEST] + "…")
+    """A field's name in quotes; one that does not look like a name is not shown."""
+    return (
+        repr(name) if _LIKE_A_NAME.fullmatch(name) else f"of an unusual name, which is not shown ({len(name):,} long)"
+    )
 
 
 def listed(names: Collection[str], about: Mapping[str, str] | None = None) -> str:

@@ -135,7 +135,7 @@ async def test_what_no_docker_config_is(pair: Pair) -> None:
     pair.put("good", {".dockerconfigjson": "{}"})
     pair.world.job(ALL, source="bao", dest="k8s")
     both = await compare(pair.world)
-    assert both.refused == {"bad": "k8s refuses bad: a field does not fit"}
+    assert both.refused == {"bad": "k8s refuses bad: what is in .dockerconfigjson does not fit"}
 
 
 async def test_a_secret_that_is_immutable(pair: Pair) -> None:
@@ -180,7 +180,7 @@ async def test_a_namespace_that_is_not_there_or_goes(pair: Pair) -> None:
 
 
 async def test_the_one_namespace_of_a_store(pair: Pair) -> None:
-    """A store of one namespace that is not there fails as a whole; where it goes, what is new is refused."""
+    """A store of one namespace that is not there, or that goes and shows nothing, fails as a whole."""
     pair.put("new", {"x": "1"})
     pair.world.job(ALL, source="bao", dest="k8s")
     pair.k8s(namespace="absent")
@@ -189,7 +189,9 @@ async def test_the_one_namespace_of_a_store(pair: Pair) -> None:
     pair.k8s()
     pair.kube.cluster.terminate("team-a")
     both = await compare(pair.world)
-    assert both.refused == {"new": "k8s takes nothing new in the namespace team-a: it is being deleted"}
+    assert [error.message for error in both.planned.errors] == [
+        "k8s shows nothing in the namespace team-a: it is being deleted"
+    ]
 
 
 async def test_a_namespace_that_cannot_be_looked_at_refuses_nothing(pair: Pair) -> None:
