@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import importlib.util
+import re
 import socket
 import threading
 import time
@@ -226,5 +227,5 @@ def test_all_of_it_ends_in_time(make_job: MakeJob, monkeypatch: pytest.MonkeyPat
             job, FAILED, None, {"URL": f"http://127.0.0.1:{silent.getsockname()[1]}/"}, within=4.0
         )
     assert time.monotonic() - began < 10
-    assert "timed out after 4 s" in first
+    assert re.search(r"timed out after (3\.\d|4) s", first)  # what is left of the time when it begins
     assert "other notifications used up the time limit" in second
