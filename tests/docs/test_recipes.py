@@ -202,7 +202,7 @@ def test_take_over(recipe: Recipe, moto: Moto) -> None:
     lines = [line for line in ran.out.splitlines() if "payments/" in line]
     assert (ran.code, [line.split()[:2] for line in lines]) == (
         1,
-        [["=", "payments/a"], ["!", "payments/b"], ["!", "payments/c"], ["+", "payments/d"]],
+        [["!", "payments/b"], ["!", "payments/c"], ["=", "payments/a"], ["+", "payments/d"]],
     )
     # What the page shows, but for the versions.
     for told in re.findall(
