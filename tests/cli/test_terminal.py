@@ -35,7 +35,7 @@ def _shown(cli: Cli, *arguments: str, columns: int = 80, **environ: str) -> str:
     return str(child.before).replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [80, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_sync_shows_progress(troubled: Callable[..., Cli], columns: int) -> None:
     """A sync that takes a while shows its phase, how many are done, and how many failed."""
     cli = troubled(30, delay=0.15, fail={"write key-003": "denied"})
@@ -66,7 +66,7 @@ def test_colours_can_be_turned_off(started: Cli) -> None:
     assert "\x1b[32m" in started("plan", FORCE_COLOR="1").out
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [80, pytest.param(120, marks=pytest.mark.slow)])
 def test_lines_fit(started: Cli, columns: int) -> None:
     """No line of a plan, a status or a log is wider than the terminal."""
     started("sync")

@@ -49,7 +49,10 @@ def _play(commands: list[str], cli: Cli) -> list[str]:
     return lines
 
 
-LONG = {"adopt", "max-delete", "paper-form", "saved-plan", "suspended", "undo", "wrong-calls"}
+LONG = {
+    "adopt", "drift", "max-delete", "no-ledger-yet", "paper-form", "saved-plan", "source-changes", "suspended", "undo",
+    "wrong-calls",
+}  # fmt: skip
 """Sessions whose single commands other tests hold as well: played by `make test-slow`."""
 
 
