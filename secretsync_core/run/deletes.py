@@ -32,17 +32,10 @@ if TYPE_CHECKING:
 
 
 class Doubts(NamedTuple):
-    """What keeps a run from deleting.
-
-    Attributes:
-        items: items of which something was not seen or cannot be done.
-        any: whether there is any doubt at all.
-        hidden: of other items, where some of their sources were not seen: how the keys begin that may be made of them.
-    """
+    """What keeps a run from deleting: items of which something was not seen or cannot be done, and whether any was."""
 
     items: Collection[str]
     any: bool
-    hidden: Mapping[str, tuple[str, ...]] = {}
 
     def spare(self, change: Change, names: Collection[str]) -> bool:
         """Whether a delete has to wait; ``names`` are the items of the document.
@@ -50,26 +43,16 @@ class Doubts(NamedTuple):
         An item that was renamed leaves its keys to its successor, which may be any: while anything is in doubt, they
         might be its.
         """
-        return (
-            change.item in self.items
-            or (self.any and change.item not in names)
-            or change.key.startswith(self.hidden.get(change.item, ()))
-        )
+        return change.item in self.items or (self.any and change.item not in names)
 
 
 def doubts_of(
-    incomplete: Collection[str],
-    changes: Iterable[Change],
-    deletes: Iterable[Change],
-    *,
-    failed: bool,
-    hidden: Mapping[str, tuple[str, ...]] | None = None,
+    incomplete: Collection[str], changes: Iterable[Change], deletes: Iterable[Change], *, failed: bool
 ) -> Doubts:
     """The doubts of a run that has only looked.
 
     Args:
         incomplete: items whose sources were not seen whole.
-        hidden: of some of these, as :class:`Doubts` has it: these items are in doubt for such keys alone.
         changes: what is to be copied, and what is refused.
         deletes: what is to be deleted of items that are still in the document.
         failed: whether a store as a whole was not seen.
@@ -83,9 +66,8 @@ def doubts_of(
         and change.reason is not Reason.NO_KEY  # nothing was ever made of it, nor will be
         and not (change.reason is Reason.NOT_FOUND and (change.dest, change.key) in going)
     }
-    hidden = {item: keys for item, keys in (hidden or {}).items() if item not in refused}
-    items = {*incomplete, *refused} - hidden.keys()
-    return Doubts(items, failed or bool(items or hidden), hidden)
+    items = {*incomplete, *refused}
+    return Doubts(items, failed or bool(items))
 
 
 def find_deletes(
@@ -114,20 +96,6 @@ def incomplete_items(seen: Sequence[SourceSeen], targets: Targets) -> set[str]:
         *(one.item.name for one in seen if one.errors or (one.item.combined and one.missing)),
         *(made.item for made in targets.impossible),
     }
-
-
-def hidden_keys(seen: Iterable[SourceSeen], targets: Targets) -> dict[str, tuple[str, ...]]:
-    """How the keys begin that may be made of what a listing could not see, of items that are whole but for that.
-
-    Only of items whose keys stay what they are behind a prefix: of any other, what is hidden might become any key.
-    """
-    impossible = {made.item for made in targets.impossible}
-    return {
-        one.item.name: tuple(one.item.keys.map(prefix) if prefix else "" for prefix in one.hidden)
-        for one in seen
-        if one.errors and one.hidden is not None and one.item.keys.adds_only
-        and not (one.item.combined or one.item.split or one.item.name in impossible)
-    }  # fmt: skip
 
 
 def refused_items(changes: Iterable[Change]) -> set[str]:

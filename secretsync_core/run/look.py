@@ -120,10 +120,9 @@ class Taking:
         """All that was said."""
         refs: list[SourceRef] | list[str] = self._refs if self.item.combined else self._keys
         errors = [*self.errors, *told_of_gaps(self.item.name, self._gaps)]
-        hidden = None if self.errors else [gap.prefix for gap in self._gaps]
         return SourceSeen(
             self.item, refs, self._versions, self._missing, self._matched, errors,
-            below=self._below, nameless=self._nameless, hidden=hidden, metadata=self._metadata,
+            below=self._below, nameless=self._nameless, metadata=self._metadata,
         )  # fmt: skip
 
 

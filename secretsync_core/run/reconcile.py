@@ -16,7 +16,6 @@ from secretsync_core.run.deletes import (
     doubts_of,
     find_deletes,
     guard,
-    hidden_keys,
     incomplete_items,
     judge_absences,
     spare_others,
@@ -269,9 +268,7 @@ async def _decide_deletes(
     deletes = [*find_deletes(plan, sources, targets, dests), *returned]
     incomplete = incomplete_items(sources, targets).union(doubted)
     of_items = [change for change in deletes if change.item in plan.names]
-    # Who doubts a version doubts it whole; a hole in a listing casts doubt on what may come from there.
-    hidden = {item: keys for item, keys in hidden_keys(sources, targets).items() if item not in doubted}
-    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed, hidden=hidden)
+    doubts = doubts_of(incomplete, copies.changes, of_items, failed=failed)
     deletes, errors = guard(plan, withhold(deletes, doubts, plan.names), dests, deleted)
     # Asked for what nothing else holds back, so that it costs a look for each delete and no more.
     whereabouts = await find_whereabouts(plan, sources, opened, recorder, fields, deletes, gone)

@@ -47,8 +47,6 @@ class SourceSeen:
         below: the parts whose folder has folders in it that their query does not search.
         errors: what could not be seen. Where there is any, absence proves nothing.
         nameless: what it selects by a name that is no key. Nothing can be made of it, and nothing else depends on it.
-        hidden: where ``errors`` are holes in listings and nothing else, what these hide: folders and keys. None where
-            more may be hidden.
         metadata: what the item copies beside the values, by source key.
     """
 
@@ -60,7 +58,6 @@ class SourceSeen:
     errors: Sequence[ItemError] = ()
     below: AbstractSet[int] = frozenset()
     nameless: Sequence[Gap] = ()
-    hidden: Sequence[str] | None = None
     metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, str | None]]:

@@ -70,12 +70,10 @@ class QueryMatcher:
 class KeyMapper:
     """Maps source keys to destination keys: the steps of ``keyTransform`` one after the other."""
 
-    __slots__ = ("_item", "_steps", "adds_only")
+    __slots__ = ("_item", "_steps")
 
     def __init__(self, steps: Sequence[KeyTransform], *, item: str) -> None:
         self._item = item
-        self.adds_only = all(step.prefix is not None for step in steps)
-        """Whether a key stays what it is behind what is put in front, so that no two become one."""
         self._steps: list[Callable[[str], str]] = [self._compile(step) for step in steps]
 
     def _compile(self, step: KeyTransform) -> Callable[[str], str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from run.world import actions, counted, reasons
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.inventory import Gap
@@ -121,25 +119,16 @@ async def test_a_failed_listing_deletes_nothing(world: World) -> None:
     assert not report.ok
 
 
-@pytest.mark.parametrize(
-    ("hole", "transform", "kept"),
-    [
-        ("app/a", "", {"app/a", "app/b"}),
-        ("", "", {"app/a", "app/b"}),
-        ("app/b", "", {"app/b"}),
-        ("app/b", ", keyTransform: [{template: '{{ key }}'}]", {"app/a", "app/b"}),
-    ],
-)
-async def test_a_hole_keeps_what_may_be_in_it(world: World, hole: str, transform: str, kept: set[str]) -> None:
-    """What a listing could not see is kept, or all of the item where a transform might make any key of it."""
+async def test_a_listing_with_holes_deletes_nothing(world: World) -> None:
+    """What a listing could not see may be there: nothing of its items is deleted, what it did see is copied."""
     await _synced(world)
-    _job(world, TWO.replace("{path: app}", f"{{path: app}}{transform}"))
     await world.remove("src", "app/a")
-    await world.put("src", "more/new", {"x": "1"})
-    world.fault("src").gap("list", Gap(hole, "access-denied", "no", is_key=hole == "app/b"))
+    await world.put("src", "app/new", {"x": "1"})
+    world.fault("src").gap("list", Gap("app/b", "access-denied", "no"))
     report = await world.sync()
+    assert counted(report) == {"created": 1, "unchanged": 1}
     assert {error.code for error in report.errors} == {"access-denied"}
-    assert {key for key in await world.all("dst") if key.startswith("app/")} == kept
+    assert set(await world.all("dst")) == {"app/a", "app/b", "app/new", "more/c"}
 
 
 async def test_a_failed_read_in_the_item_deletes_nothing(world: World) -> None:
