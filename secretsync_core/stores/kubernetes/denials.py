@@ -33,6 +33,8 @@ class Denial(NamedTuple):
 NOT_SAID = Denial(By.NOBODY)
 
 _NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
+# The API server wants three parts in the name of a webhook. What is one word, and may be a value, is none.
+_HOOK = r"[a-z0-9][-a-z0-9]{0,62}(?:\.[a-z0-9][-a-z0-9]{0,62}){2,8}"
 _COUNT = r"[-a-z0-9./]{1,128}=[0-9]{1,18}[A-Za-z]{0,2}"
 _COUNTS = rf"{_COUNT}(?:,{_COUNT}){{0,20}}"
 _FORBIDDEN = r'secrets(?: "[^"\s]{0,253}")? is forbidden: '
@@ -41,8 +43,8 @@ _RBAC = re.compile(rf'{_FORBIDDEN}User "[^"\n]{{0,1000}}" cannot ')
 _POLICY = re.compile(
     rf"(?:{_FORBIDDEN})?ValidatingAdmissionPolicy '({_NAME})'(?: with binding '({_NAME})')? denied request: "
 )
-_WEBHOOK = re.compile(rf'admission webhook "({_NAME})" denied the request(?::| without explanation)')
-_BROKEN = re.compile(rf'(?:Internal error occurred: )?failed calling webhook "({_NAME})": ')
+_WEBHOOK = re.compile(rf'admission webhook "({_HOOK})" denied the request(?::| without explanation)')
+_BROKEN = re.compile(rf'(?:Internal error occurred: )?failed calling webhook "({_HOOK})": ')
 _QUOTA = re.compile(
     rf"{_FORBIDDEN}exceeded quota: ({_NAME}), requested: {_COUNTS}, used: ({_COUNTS}), limited: ({_COUNTS})"
 )

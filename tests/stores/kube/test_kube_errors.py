@@ -321,6 +321,7 @@ async def test_who_refuses_is_named(
     "text",
     [
         f'admission webhook "{CANARY} x" denied the request: no',
+        f'admission webhook "{CANARY.lower()}" denied the request: no',
         f'it was {CANARY}: admission webhook "a.b" denied the request: no',
         f"admission webhook \"a.b\" denied the request: ValidatingAdmissionPolicy '{CANARY}' denied request: no",
         f'secrets "a" is forbidden: exceeded quota: {CANARY}/x, requested: a=1, used: secrets=1, limited: secrets=1',
