@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from typing import NamedTuple, TypeGuard
 
 
@@ -14,8 +16,8 @@ class Place(NamedTuple):
         server: where the service is, as declared and normalised: an address, a region. No credential.
         root: what stands before every key there, the separator included: ``team/secret/``. The address of a key is
             this text and the key in one.
-        identity: what the server calls itself, such as a cluster's id or an account's number; empty where it does not
-            tell, or was not asked.
+        identity: what the server is by its own account: an alias of a cluster's id, an account's number; empty where
+            it does not tell, or was not asked.
     """
 
     service: str
@@ -52,6 +54,22 @@ class Place(NamedTuple):
         return f"{told} ({self.identity})" if self.identity else told
 
 
+def alias_of(identity: str) -> str:
+    """What stands for a cluster's own id wherever that is kept or shown: 32 hex digits that do not lead back to it.
+
+    A server may give for its id what it was sent: a credential, or a secret's value, that is a UUID as well.
+    """
+    return hashlib.sha256(b"cluster\0" + identity.encode()).hexdigest()[:32] if identity else ""
+
+
+_BARE_ID = re.compile(r"[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}")
+
+
+def known_identity(kept: str) -> str:
+    """An identity of the ledger; empty for a bare id, as it was kept before there were aliases: it counts as untold."""
+    return "" if _BARE_ID.fullmatch(kept) else kept
+
+
 MAX_TEXT = 2000
 """How many characters a place's text has at the most."""
 
@@ -86,4 +104,5 @@ def place_of_text(text: str) -> Place | None:
         or not all(isinstance(part, str) for part in parts)
     ):
         return None
-    return Place(*parts)
+    place = Place(*parts)
+    return place._replace(identity=known_identity(place.identity))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from secretsync_core.model.place import known_identity
+
 
 class Position(NamedTuple):
     """How far a server had got when it answered.
 
     Attributes:
-        server: what the server calls itself, such as a cluster's id; empty where its answers do not tell.
+        server: who the server is by its own account, as in a place's identity; empty where its answers do not tell.
         lowest, highest: numbers that grow with its writes, and of which an older state has a lower one: the lowest and
             the highest of all answers so far. None where its answers tell only who it is.
     """
@@ -51,4 +53,4 @@ def position_of_text(text: str) -> Position | None:
     server, highest = parts
     if not isinstance(server, str) or type(highest) not in (int, type(None)):
         return None
-    return Position(server, None, highest)
+    return Position(known_identity(server), None, highest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secretsync_core.model.place import Place, place_of_text, text_of
+from secretsync_core.model.place import Place, alias_of, place_of_text, text_of
 
 VAULT = Place("vault", "https://vault:8200", "secret/")
 
@@ -67,3 +67,19 @@ def test_a_place_is_read_from_its_text_as_it_was(place: Place) -> None:
 def test_any_other_text_is_no_place(text: str) -> None:
     """None, and no error."""
     assert place_of_text(text) is None
+
+
+def test_the_alias_of_an_id_is_no_id() -> None:
+    """A cluster's id may be a credential that the server was sent; nothing stands for none."""
+    uid = "bebf56b4-8257-2b06-2fc5-9b6600e1668c"
+    assert uid not in alias_of(uid)
+    assert alias_of(uid) == alias_of(uid) != alias_of(uid.replace("b", "c"))
+    assert alias_of("") == ""
+
+
+def test_a_bare_id_that_a_ledger_has_counts_as_untold() -> None:
+    """Ledgers were kept so before there were aliases: the place is known by its address, and then gets its alias."""
+    uid = "bebf56b4-8257-2b06-2fc5-9b6600e1668c"
+    kept = place_of_text(text_of(VAULT._replace(identity=uid)))
+    assert kept == VAULT
+    assert kept.is_same(VAULT._replace(identity=alias_of(uid)))

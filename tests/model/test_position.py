@@ -42,3 +42,10 @@ def test_a_position_is_one_line_of_text(position: Position) -> None:
 def test_any_other_text_is_none(text: str) -> None:
     """Nothing is guessed of what another version wrote."""
     assert position_of_text(text) is None
+
+
+def test_a_bare_id_that_a_ledger_has_is_left_aside() -> None:
+    """Ledgers were kept so before there were aliases: how far the server had got still counts."""
+    known = position_of_text('["bebf56b4-8257-2b06-2fc5-9b6600e1668c",34]')
+    assert known == Position("", None, 34)
+    assert not Position("0123456789abcdef0123456789abcdef", 40, 41).is_of_another_server(known)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from secretsync_core.model.place import alias_of
 from secretsync_core.stores.kubernetes.access import GivenAccess, in_cluster
 from secretsync_core.stores.kubernetes.answers import Request
 from secretsync_core.stores.kubernetes.place import place_at
@@ -49,14 +50,14 @@ async def open_secrets(config: KubernetesConfig, context: StoreContext) -> Names
 
 
 async def _identity(client: Client) -> str:
-    """The uid of the cluster's namespace kube-system; empty where we may not get it."""
+    """An alias of the uid of the cluster's namespace kube-system; empty where we may not get it."""
     path = "/api/v1/namespaces/kube-system"
     request = Request(client.store, "GET", path, "get", "say which cluster it is", None, resource="namespaces")
     try:
         uid = orjson.loads(await client.glance(request))["metadata"]["uid"]
     except (ValueError, KeyError, TypeError):
         return ""
-    return uid if isinstance(uid, str) and _UID.fullmatch(uid) else ""
+    return alias_of(uid) if isinstance(uid, str) and _UID.fullmatch(uid) else ""
 
 
 def _access(config: KubernetesConfig, environ: Mapping[str, str], store: str) -> Access:

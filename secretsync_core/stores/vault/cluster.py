@@ -13,11 +13,11 @@ import re
 
 import orjson
 
-_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_ID = re.compile(r"[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}")
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be a cluster's id: what a server sends back of a request, a token say, mostly cannot."""
+    """Whether a text can be a cluster's id, which is a UUID."""
     return _ID.fullmatch(text) is not None
 
 

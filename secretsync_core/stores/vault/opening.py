@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.model.place import alias_of
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.vault.auth import Auth
 from secretsync_core.stores.vault.cluster import cluster_of_health, openbao_of_health
@@ -62,10 +63,10 @@ async def _place(config: VaultConfig, transport: Transport) -> Place | None:
         return None
     try:
         if transport.cluster:
-            return place._replace(identity=transport.cluster)
+            return place._replace(identity=alias_of(transport.cluster))
         health = await transport.health()
         if openbao := openbao_of_health(health):
             transport.course.ask_active_node(openbao)
-        return place._replace(identity=cluster_of_health(health))
+        return place._replace(identity=alias_of(cluster_of_health(health)))
     except SecretSyncError:  # the gate lets nothing through any more, which what comes next will tell
         return place

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from secretsync_core.errors import TwoServers
+from secretsync_core.model.place import alias_of
 from secretsync_core.model.position import Position
 from secretsync_core.stores.vault.cluster import is_id
 
@@ -75,7 +76,7 @@ class Course:
     @property
     def position(self) -> Position | None:
         """Who answered, and how far that server had got, by the answers that were asked of the active node."""
-        return Position(self._server, self._lowest, self._highest) if self._server else None
+        return Position(alias_of(self._server), self._lowest, self._highest) if self._server else None
 
     def check(self) -> None:
         """Raise TwoServers where two clusters have answered: nothing more is to be asked of either."""

@@ -10,6 +10,7 @@ from support.faulty_http import FaultyHttp
 from support.servers import ConfiguredServer
 
 from secretsync_core.demo.openbao import free_port
+from secretsync_core.model.place import alias_of
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.vault import PROVIDER, open_store
 from secretsync_core.stores.vault.cluster import cluster_of_health, cluster_of_index
@@ -87,7 +88,10 @@ def test_an_index_names_its_cluster() -> None:
     """OpenBao's does; that of Vault Enterprise has another form, and nonsense is none."""
     assert cluster_of_index(base64.b64encode(b'{"cluster":"%s","value":"34"}' % CLUSTER.encode()).decode()) == CLUSTER
     others = [None, "", "?", "e30=", base64.b64encode(b'{"cluster":["x"]}').decode()]
-    others += [base64.b64encode(text).decode() for text in (b"v1:a:3:4:mac", b"[]", b'{"cluster":"a@b c\\n12345"}')]
+    others += [
+        base64.b64encode(text).decode()
+        for text in (b"v1:a:3:4:mac", b"[]", b'{"cluster":"a@b c\\n12345"}', b'{"cluster":"s.tokenoftheserver"}')
+    ]
     assert [cluster_of_index(other) for other in others] == [""] * len(others)
     assert cluster_of_health(b'{"sealed":true}') == cluster_of_health(b"<html>") == cluster_of_health(b"") == ""
 
@@ -107,7 +111,7 @@ async def _identity(server: _Server, **more: object) -> tuple[str, dict[str, int
 async def test_a_server_without_raft_is_asked_once(openbao: OpenBaoServer) -> None:
     """Its answers do not name the cluster, and its health does: one request more, in a namespace too, and pinned."""
     identity, asked = await _identity(openbao)
-    assert len(identity) == len(CLUSTER)
+    assert len(identity) == len(alias_of(CLUSTER))
     assert asked == {"stat": 2}  # the version of the mount, and the health
     assert await _identity(openbao, kvVersion=2) == (identity, {"stat": 1})
     assert (await _identity(openbao, kvVersion=2, namespace="none-of-that"))[0] == identity

@@ -10,6 +10,7 @@ import pytest
 from support.faulty_http import FaultyHttp
 
 from secretsync_core.errors import TwoServers
+from secretsync_core.model.place import alias_of
 from secretsync_core.model.position import Position
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.vault.cluster import cluster_of_index
@@ -23,7 +24,11 @@ WRITTEN = b'{"data":{"version":1,"created_time":"2026-01-01T00:00:00Z"}}'
 MOUNT = b'{"data":{"type":"kv","path":"kv/","options":{"version":"2"}}}'
 
 
-def index(value: int | str, cluster: str = "cluster-one") -> dict[str, str]:
+ONE = "0a6b1b2c-8257-2b06-2fc5-9b6600e1668c"
+TWO = "77bb1b2c-8257-2b06-2fc5-9b6600e1668c"
+
+
+def index(value: int | str, cluster: str = ONE) -> dict[str, str]:
     """The header of an answer."""
     return {"X-Vault-Index": base64.b64encode(json.dumps({"cluster": cluster, "value": str(value)}).encode()).decode()}
 
@@ -42,13 +47,13 @@ async def test_the_mount_names_the_cluster_and_every_read_asks_for_the_active_no
         fake.answer("GET .*/sys/internal/ui/mounts/kv", 200, MOUNT, headers=index(3))
         fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7))
         store = await vault_store_factory(mount="kv", address=fake.address)
-        assert await store.position() == Position("cluster-one")
+        assert await store.position() == Position(alias_of(ONE))
         headers = sent(store)
         assert headers["X-Vault-Inconsistent"] == "forward-active-node"
-        assert headers["said"]["cluster"] == "cluster-one"
+        assert headers["said"]["cluster"] == ONE
         assert int(headers["said"]["value"]) > 2**62
         await store.read("k")
-        assert await store.position() == Position("cluster-one", 7, 7)
+        assert await store.position() == Position(alias_of(ONE), 7, 7)
         assert fake.count("GET") == 2
 
 
@@ -59,7 +64,7 @@ async def test_what_was_read_before_the_cluster_was_known_is_read_again(vault_st
         fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(3), times=1)
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         await store.read("k")
-        assert await store.position() == Position("cluster-one", 9, 9)
+        assert await store.position() == Position(alias_of(ONE), 9, 9)
         assert fake.count("/kv/data/k") == 2
         await store.read("k")
         assert fake.count("/kv/data/k") == 3
@@ -70,12 +75,12 @@ async def test_its_health_names_the_cluster_where_the_version_is_pinned(
     vault_store_factory: VaultStores, enterprise: str, asks: bool
 ) -> None:
     """A 404 names none, and may come from a standby: so OpenBao is asked for the active node from the first read on."""
-    health = f'{{"cluster_id":"cluster-one"{enterprise}}}'.encode()
+    health = f'{{"cluster_id":"{ONE}"{enterprise}}}'.encode()
     async with FaultyHttp() as fake:
         fake.answer("GET .*/sys/health", 200, health)
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         assert bool(sent(store)) is asks
-        assert not asks or sent(store)["said"]["cluster"] == "cluster-one"
+        assert not asks or sent(store)["said"]["cluster"] == ONE
         assert await store.position() is None
 
 
@@ -92,7 +97,7 @@ async def test_two_clusters_end_everything_that_the_store_does(vault_store_facto
     """Once an answer names another cluster nothing more is asked; a write that it answered may have been made there."""
     async with FaultyHttp() as fake:
         fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7))
-        fake.answer("POST .*/kv/data/k", 200, WRITTEN, headers=index(8, "cluster-two"))
+        fake.answer("POST .*/kv/data/k", 200, WRITTEN, headers=index(8, TWO))
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         await store.read("k")
         with pytest.raises(TwoServers, match="two clusters behind one address") as caught:
@@ -109,7 +114,7 @@ async def test_a_listing_of_another_cluster_is_none(vault_store_factory: VaultSt
     """Also in an answer that is taken apart while it comes in."""
     async with FaultyHttp() as fake:
         fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7))
-        fake.answer("(SCAN|LIST) .*", 200, b'{"data":{"keys":[]}}', headers=index(9, "cluster-two"))
+        fake.answer("(SCAN|LIST) .*", 200, b'{"data":{"keys":[]}}', headers=index(9, TWO))
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         await store.read("k")
         with pytest.raises(TwoServers):
@@ -121,7 +126,7 @@ def test_the_lowest_and_the_highest_answer_are_kept() -> None:
     course = Course("s")
     for value, asked in ((1, False), (8, True), (6, True), (99, False)):
         course.heed(index(value)["X-Vault-Index"], asked=asked)
-    assert course.position == Position("cluster-one", 6, 8)
+    assert course.position == Position(alias_of(ONE), 6, 8)
 
 
 def test_a_value_that_is_no_number_is_sent_back_as_it_is() -> None:
@@ -130,7 +135,7 @@ def test_a_value_that_is_no_number_is_sent_back_as_it_is() -> None:
     for value in ("a/1", "a/2"):
         course.heed(index(value)["X-Vault-Index"], asked=True)
     assert course.headers["X-Vault-Index"] == index("a/2")["X-Vault-Index"]
-    assert (course.position, course.asks) == (Position("cluster-one"), False)
+    assert (course.position, course.asks) == (Position(alias_of(ONE)), False)
 
 
 def test_clusters_of_vault_are_not_compared() -> None:
@@ -159,12 +164,14 @@ def test_an_index_that_makes_no_sense_names_nothing(header: str) -> None:
 
 def test_an_index_beyond_all_numbers_is_no_position() -> None:
     """A number that no server counts to, and that no ledger holds, is none."""
-    index = read_index(base64.b64encode(b'{"cluster":"abcdefgh","value":"%s"}' % (b"9" * 5000)).decode())
+    index = read_index(base64.b64encode(b'{"cluster":"%s","value":"%s"}' % (ONE.encode(), b"9" * 5000)).decode())
     assert index is not None
     assert index.value is None
 
 
-@pytest.mark.parametrize("cluster", ["hvs.CANARY", "s.canary", "x", "a b", "a" * 65, "caf\u00e9-caf\u00e9"])
+@pytest.mark.parametrize(
+    "cluster", ["hvs.CANARY", "s.canary", "x", "a b", "a" * 65, "cluster-one", "caf\u00e9-caf\u00e9"]
+)
 def test_what_no_cluster_is_called_is_no_index(cluster: str) -> None:
     """It would be printed and kept as a name: a server that sends a token back is not believed."""
     said = json.dumps({"cluster": cluster, "value": "7"}).encode()
@@ -172,8 +179,8 @@ def test_what_no_cluster_is_called_is_no_index(cluster: str) -> None:
 
 
 async def test_a_server_that_sends_our_token_back_names_no_cluster(vault_store_factory: VaultStores) -> None:
-    """A token may look like an id; as a name it would be printed, and kept in the ledger."""
-    token = "canary00-0000-4000-8000-000000000000"
+    """A token may be a UUID, as a cluster's id is."""
+    token = "cafe0000-0000-4000-8000-000000000000"
     async with FaultyHttp() as fake:
         fake.answer("GET .*/sys/internal/ui/mounts/kv", 200, MOUNT, headers=index(3, token))
         fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7, token))
@@ -181,3 +188,19 @@ async def test_a_server_that_sends_our_token_back_names_no_cluster(vault_store_f
         await store.read("k")
         assert await store.position() is None
         assert token not in str(store.facts.place)
+
+
+async def test_another_credential_that_a_server_names_as_its_cluster_is_not_told(
+    vault_store_factory: VaultStores,
+) -> None:
+    """A secret id, or a value, may be a UUID too: what is kept and shown of a cluster's id does not lead back to it."""
+    value = "beef0000-0000-4000-8000-000000000000"
+    async with FaultyHttp() as fake:
+        fake.answer("GET .*/sys/internal/ui/mounts/kv", 200, MOUNT, headers=index(3, value))
+        fake.answer("GET .*/kv/data/k", 200, SECRET, headers=index(7, value))
+        store = await vault_store_factory(mount="kv", address=fake.address)
+        await store.read("k")
+        assert await store.position() == Position(alias_of(value), 7, 7)
+        assert store.facts.place is not None
+        assert store.facts.place.identity == alias_of(value)
+        assert value not in f"{store.facts.place}{await store.position()}"
