@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+ANY_NAME = "secretsync-health"
+"""Stands in a key for names that are not known; nothing is called so, and a policy that permits any name permits it."""
+
 
 class Act(StrEnum):
     """One thing that a run does in a store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from secretsync_core.errors import (
     TransformFailed,
 )
 from secretsync_core.key_rules import key_fault
+from secretsync_core.model.access import ANY_NAME as NAME
 from secretsync_core.model.access import Access, Act
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
@@ -27,19 +28,17 @@ from secretsync_core.run.items import build_plan
 from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 from secretsync_core.schema.keys import QueryMatcher
 from secretsync_core.stores.base import AccessChecker, Lister, Reader, StoreContext, abilities_of
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.registry import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from secretsync_core.model.capabilities import StoreFacts
-    from secretsync_core.run.items import Item
+    from secretsync_core.run.items import Item, Part
     from secretsync_core.schema.documents import Documents, JobDocument
     from secretsync_core.selection import Pattern
 from secretsync_core.stores.base import Store
-
-NAME = "secretsync-health"
-"""What is asked for where any name will do. It need not be there, and is not made."""
 
 _CONCURRENCY = 4
 _FOLDERS = 10
@@ -100,7 +99,8 @@ def places(jobs: Iterable[JobDocument]) -> dict[str, Places]:
                 at = found.setdefault(dest, Places())
                 keys = list(_destinations(item))
                 at.keys.extend(keys)
-                at.wanted |= {Access(act, key): True for key in keys for act in _acts(item)}
+                surely = not any(_leaves_choice(part) for part in item.parts)
+                at.wanted |= {Access(act, key): surely for key in keys for act in _acts(item)}
     return found
 
 
@@ -115,6 +115,11 @@ def _add_query(at: Places, pattern: Pattern) -> None:
     at.wanted |= {Access(Act.LIST, pattern.folder): True, Access(Act.LOOK, key if names_one else inner): False}
     if pattern.matches(key):  # a glob may have no place for a name of ours
         at.wanted.setdefault(Access(Act.READ, key), False)
+
+
+def _leaves_choice(part: Part) -> bool:
+    """Whether a part is of folders of which we know no names: those that there are may be permitted one by one."""
+    return part.query is not None and NAME in QueryMatcher(part.query).rule.pattern.folder_with(NAME)
 
 
 def _acts(item: Item) -> Iterable[Act]:
@@ -187,10 +192,13 @@ async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> Non
     """List each folder and look at one key, as far as the jobs do such a thing there and our permissions let us."""
     if isinstance(store, Lister):
         for prefix in list(dict.fromkeys(at.folders))[:_FOLDERS]:
-            await _list(store, prefix, health, gate)
+            with _made_up(prefix, f"list {prefix}", health):
+                await _list(store, prefix, health, gate)
     key = next((key for key in at.keys if not key_fault(key, store.facts.limits)), None)
     if key is not None and isinstance(store, Reader):
-        await _look(store, key, health)
+        folder = key[: key.rfind("/") + 1]
+        with _made_up(folder, f"look at {key}", health):
+            await _look(store, key, health)
     if not health.asked:
         # No job says what it is for; whatever answers proves that it is there.
         if isinstance(store, Lister):
@@ -201,6 +209,20 @@ async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> Non
             health.asked.append("open")
     if isinstance(store, AccessChecker):
         await _ask_for_access(store, at, health)
+
+
+@contextmanager
+def _made_up(folder: str, act: str, health: StoreHealth) -> Iterator[None]:
+    """A refusal in a folder whose name stands for others is a warning: those may be permitted one by one."""
+    try:
+        yield
+    except CredentialsRefused:
+        raise
+    except AccessDenied:
+        if NAME not in folder:
+            raise
+        told = act.replace(NAME, "*")
+        health.warnings.append(f"{health.store} would not let us {told} for every name, perhaps for some")
 
 
 _TAKES = {Act.LIST: Ability.LIST, Act.LOOK: Ability.READ, Act.READ: Ability.READ, Act.DELETE: Ability.DELETE}

@@ -231,7 +231,28 @@ path "{name}/data/apps/+/db" {{ capabilities = ["read"] }}
         health = await look(documents(tmp_path, stores, {"query": {"path": path}}))
         assert health["source"].error is None, (path, health["source"].error)
         assert health["source"].warnings == []
-    for path in ("teams/*/dev/**", "other/*/prod/**"):
-        stores = {"source": vault(openbao, name, token), "dest": {"memory": {}}}
+    stores = {"source": vault(openbao, name, token), "dest": {"memory": {}}}
+    health = await look(documents(tmp_path, stores, {"query": {"path": "other/*/prod/**"}}))
+    assert isinstance(health["source"].error, AccessDenied)
+
+
+async def test_folders_that_are_permitted_one_by_one_are_a_warning(
+    tmp_path: Path, openbao: OpenBaoServer, mount: Mount, make_token: MakeToken
+) -> None:
+    """The made-up folder that stands for a glob's is denied, and those that there are may not be; a grant says how."""
+    name, dest = mount(openbao), mount(openbao)
+    policy = f"""
+path "{name}/metadata/teams/" {{ capabilities = ["list"] }}
+path "{name}/metadata/teams/a/prod/*" {{ capabilities = ["list", "read"] }}
+path "{name}/data/teams/a/prod/*" {{ capabilities = ["read"] }}
+path "{dest}/+/teams/a/prod/*" {{ capabilities = ["create", "read", "update", "patch"] }}
+"""
+    token = make_token(openbao, policy)
+    for path in ("teams/*/prod/**", "teams/*/prod/*", "teams/*/prod/db"):
+        stores = {"source": vault(openbao, name, token), "dest": vault(openbao, dest, token)}
         health = await look(documents(tmp_path, stores, {"query": {"path": path}}))
-        assert isinstance(health["source"].error, AccessDenied)
+        assert (health["source"].error, health["dest"].error) == (None, None)
+        assert any("for every name" in told for told in health["source"].warnings)
+        told = " ".join(health["source"].warnings)
+        assert f"grant read on {name}/metadata/teams/+/prod/" in told
+        assert f"grant create on {dest}/data/teams/+/" in " ".join(health["dest"].warnings)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from secretsync_core.errors import MalformedAnswer
-from secretsync_core.model.access import Access, Act, Missing
+from secretsync_core.model.access import ANY_NAME, Access, Act, Missing
 from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.transport import Answer
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from secretsync_core.stores.vault.transport import Received, Transport
-
-ANY_NAME = "secretsync-access"
-"""Stands for whatever is in a folder: policies that permit a folder's secrets permit this name."""
 
 
 class Need(NamedTuple):
@@ -94,9 +91,10 @@ def _permits(found: Mapping[str, Sequence[str]], mount: str, need: Need) -> bool
 
 
 def _in_words(need: Need, mount: str) -> str:
-    """A path as it stands in a policy."""
-    path = f"{mount}/{need.path}"
-    return f"{path.removesuffix(ANY_NAME)}*" if path.endswith(f"/{ANY_NAME}") else path
+    """A path as it stands in a policy: any one folder is ``+`` there, and ``*`` stands at the end alone."""
+    *folders, name = f"{mount}/{need.path}".split("/")
+    name, any_name, _ = name.partition(ANY_NAME)
+    return "/".join([*("+" if ANY_NAME in folder else folder for folder in folders), name + ("*" if any_name else "")])
 
 
 def _capabilities(received: Received) -> dict[str, Sequence[str]] | None:

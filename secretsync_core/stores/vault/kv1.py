@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.model.access import ANY_NAME
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.selection import Selection, folder_rule
@@ -14,7 +15,7 @@ from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.fit import json_fields_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
-from secretsync_core.stores.vault.access import ANY_NAME, demands_of_kv1
+from secretsync_core.stores.vault.access import demands_of_kv1
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
 from secretsync_core.stores.vault.keys import KEY_LIMITS, folder_of, sort_out
 from secretsync_core.stores.vault.listing import Listing, absent

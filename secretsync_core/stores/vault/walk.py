@@ -11,10 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from secretsync_core.errors import AccessDenied, InvalidSecret
+from secretsync_core.model.access import ANY_NAME
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
-from secretsync_core.stores.vault.access import ANY_NAME
 from secretsync_core.stores.vault.keys import fault_of, holds
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Ways:
 async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -> AsyncIterator[Entry | Gap]:
     """Yield every secret that is wanted, and what else had to be listed on the way."""
     start = wanted.folder
+    _check(start, listing.store)
     found = await _at_once(wanted, start, ways)
     if found is not None:
         if not found:
@@ -105,6 +106,7 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
         if not step.is_folder:
             return await ways.key(step.path, step.listed), []
         folder = step.path
+        _check(folder, listing.store)
         if not wanted.needs_list(folder) and (ways.looks or not wanted.named_keys(folder)):
             keys = [Step(key, is_folder=False, listed=False) for key in wanted.named_keys(folder)]
             return [], [*keys, *(Step(name, is_folder=True) for name in wanted.named_folders(folder))]
@@ -125,12 +127,23 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
         more = [Step(key, is_folder=False) for key in taken if holds(key)]
         below = [each for each in there.folders if wanted.enters(each)]
         # An odd folder holds odd keys, which no request of ours could ask for.
-        odd += [nameless(each, listing.store) for each in below if not holds(each[:-1])]
+        hidden = [each for each in below if not holds(each[:-1])]
+        odd += [nameless(each, listing.store)._replace(is_key=wanted.takes(each)) for each in hidden]
         more += [Step(each, is_folder=True) for each in below if holds(each[:-1])]
         return odd, more
 
     async for result in spread([Step(start, is_folder=True)], look, width=width):
         yield result
+
+
+def _check(folder: str, store: str) -> None:
+    """Raise InvalidSecret for a folder that no key can be in. A proxy might resolve ``..``, and leave the mount."""
+    if folder and not holds(folder[:-1]):
+        raise InvalidSecret(
+            f"{store} has no folder {folder!r}: {fault_of(folder[:-1])}",
+            store=store,
+            hint="correct the path of the query",
+        )
 
 
 async def _at_once(wanted: Selection, folder: str, ways: Ways) -> list[Entry] | None:
