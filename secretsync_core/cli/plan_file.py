@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.ledger import LedgerMissing
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
+_LARGEST = 1 << 30  # a million keys take some 270 MB
+
+
 def save(file: Path, planned: Sequence[tuple[SavedJob, Planned]], key: bytes) -> str:
     """Write a plan to a file, whole or not at all, for its owner alone; gives its digest. Raises UsageError."""
     data = saved_plan.seal([saved_plan.Content(bound, plan.changes, plan.named) for bound, plan in planned], key)
@@ -35,10 +40,7 @@ def approved(file: Path, call: Call, options: Options, documents: Documents) -> 
     plan must not be carried out.
     """
     _refuse_what_it_says(call, options)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"the plan {file} cannot be read: {error.strerror}") from None
+    data = _read(file)
     try:
         pair = workspace.keys(call)
     except LedgerMissing:
@@ -50,6 +52,21 @@ def approved(file: Path, call: Call, options: Options, documents: Documents) -> 
     with workspace.ledger_if_any(call) as opened:
         saved_plan.check(plan, documents, opened.ledger if opened is not None else None, pair.plan)
     return [(documents.jobs[job.job], plan.options_of(job, pair.plan)) for job in plan.jobs]
+
+
+def _read(file: Path) -> bytes:
+    """The whole file. What is no file, or far larger than any plan, is not waited for."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise UsageError(f"the plan {file} cannot be read: it is no regular file")
+            if found.st_size > _LARGEST:
+                raise UsageError(f"the plan {file} is larger than any plan: {found.st_size >> 20:,} MiB")
+            return stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"the plan {file} cannot be read: {error.strerror}") from None
 
 
 def _refuse_what_it_says(call: Call, options: Options) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import stat
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import UsageError
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 def replace_file(file: Path, lines: Iterable[bytes]) -> int:
     """Write ``lines`` to a file (0600) and make them durable, or leave what was there; gives how many there were.
 
-    Raises UsageError where it cannot be written.
+    Raises UsageError where it cannot be written, and where something else than a file stands there.
     """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if not stat.S_ISREG(os.lstat(file).st_mode):
+            raise UsageError(
+                f"{file} cannot be written: it is no regular file", hint="name a file, and no link or device"
+            )
     temporary = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, SecretSyncError
 from secretsync_core.metadata_rules import metadata_fault
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.inventory import Gap
@@ -33,11 +33,12 @@ class Beside:
         self._opened = opened
         self._workers = plan.spec.limits.concurrency
 
-    async def lacking(self, change: Change, *, new: bool = False) -> dict[Slot, str]:
+    async def lacking(self, change: Change, *, new: bool = False, version: str | None = None) -> dict[Slot, str]:
         """What has to be set beside the value at a destination. ``new``: it has just been created.
 
-        Raises InvalidSecret where the destination cannot hold it, SecretNotFound where nothing is there, and what
-        looking raises.
+        ``version`` is that of the value which is in place and ours, where its store has versions. Raises Conflict where
+        another one is there by now, InvalidSecret where the destination cannot hold the metadata, SecretNotFound where
+        nothing is there, and what looking raises.
         """
         item, facts = self._items[change.item], self._opened.get(change.dest).facts
         copied: Described = {}
@@ -59,6 +60,8 @@ class Beside:
                 raise SecretNotFound(
                     f"{change.key} is not in {change.dest} any more", store=change.dest, key=change.key
                 )
+            if None not in (version, entry.version) and entry.version != version and not facts.lags:
+                raise Conflict(f"{change.key} in {change.dest} changed meanwhile", store=change.dest, key=change.key)
             seen = everything_on(entry, facts)
             if seen is None:
                 return {}

@@ -103,6 +103,17 @@ def refused_items(changes: Iterable[Change]) -> set[str]:
     return {change.item for change in changes if change.action is Action.REFUSE and change.reason is not Reason.NO_KEY}
 
 
+def withheld_by_rights(before: Iterable[Change], asked: Sequence[Change], names: Collection[str]) -> list[Change]:
+    """Changes after stores were asked what they would refuse: where that is a copy, nothing of its item goes either."""
+    deletes = {(change.dest, change.key) for change in before if change.action is Action.DELETE}
+    copies = [change for change in asked if (change.dest, change.key) not in deletes]
+    denied = {change.item for change in copies if change.reason is Reason.NOT_PERMITTED}
+    goes = [change for change in asked if (change.dest, change.key) in deletes]
+    held = [change for change in goes if change.action is not Action.DELETE]
+    goes = [change for change in goes if change.action is Action.DELETE]
+    return [*copies, *held, *withhold(goes, Doubts(denied, bool(denied)), names)]
+
+
 def undone_items(report: Report, changes: Iterable[Change]) -> set[str]:
     """The items of which something that was to be copied is not in place; a name that is no key does not count."""
     nameless = Counter(change.item for change in changes if change.reason is Reason.NO_KEY)

@@ -17,7 +17,7 @@ SHOWN = 3
 
 _HINTS = {
     AccessDenied.code: "let the SecretStore's credentials list it, or leave it out of the query: globs in path say"
-    " where to look, and exclude says where not to"
+    " where to look, and exclude says where not to (delete what was copied from there first)"
 }
 
 

@@ -6,6 +6,7 @@ The other half of :mod:`~secretsync_core.run.pins`, which is pure.
 from __future__ import annotations
 
 import asyncio
+import hmac
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import SecretNotFound, SecretSyncError
@@ -14,13 +15,14 @@ from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.pins import Named, moved, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from secretsync_core.model.change import Change
     from secretsync_core.model.metadata import Slot
     from secretsync_core.run.compare import Comparer, Verdict
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.pins import Pins, Place
+    from secretsync_core.run.record import Recorder
 
 _STILL = (Action.UNCHANGED, Action.SKIP, Action.REFUSE)
 
@@ -52,6 +54,19 @@ async def name_values(
         for _ in range(concurrency):
             group.create_task(worker(rest))
     return found
+
+
+async def name_deletes(places: Iterable[Place], recorder: Recorder, key: bytes) -> dict[Place, Named]:
+    """Names of the values that the ledger has of keys to be deleted, whose stores have no versions. Nothing is read."""
+    keys: dict[str, list[str]] = {}
+    for dest, name in places:
+        keys.setdefault(dest, []).append(name)
+    known = {dest: await recorder.fingerprints(dest, names) for dest, names in keys.items()}
+    return {
+        (dest, name): Named(current=hmac.digest(key, f"{dest}\0{name}\0{fingerprint}".encode(), "sha256").hex())
+        for dest, found in known.items()
+        for name, (fingerprint, _) in found.items()
+    }
 
 
 def _lacks_versions(change: Change) -> bool:
@@ -95,6 +110,16 @@ class PinCheck:
             return verdict._replace(change=change._replace(action=Action.SKIP, reason=Reason.MOVED_SINCE_PLAN))
         why = moved(pin, change, marked=marked) or await self._other_values(pin, verdict)
         return verdict._replace(change=refusal(change, why)) if why else verdict
+
+    async def value_at(self, change: Change) -> str:
+        """A name of the value that stands at a destination now; empty where there is none, or we may not read it."""
+        if not self._opened.readable(change.dest):
+            return ""
+        try:
+            current = await self._opened.reader(change.dest).read(change.key)
+        except SecretNotFound:
+            return ""
+        return self._fingerprinter.value(change.dest, change.key, current.value)
 
     def metadata(self, change: Change, lacking: Mapping[Slot, str]) -> dict[Slot, str]:
         """What of ``lacking`` the plan has set beside a value; the rest is left alone."""

@@ -14,7 +14,7 @@ from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.inventory import display_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from secretsync_core.model.change import Change
     from secretsync_core.model.state import KeyState
@@ -52,10 +52,14 @@ class Pins:
 
 
 class Held(NamedTuple):
-    """What is left of a change set under a saved plan, and what is due besides: one change for each such key."""
+    """What is left of a change set under a saved plan, and what is due besides: one change for each such key.
+
+    ``undone`` are the items of which something is to be copied besides: they are not whole, and delete nothing.
+    """
 
     found: ChangeSet
     beyond: Sequence[Change]
+    undone: frozenset[str]
 
 
 def is_kept(change: Change) -> bool:
@@ -65,14 +69,31 @@ def is_kept(change: Change) -> bool:
     return change.action is not Action.SKIP
 
 
-def hold(found: ChangeSet, pins: Pins, state: Mapping[str, Mapping[str, KeyState]]) -> Held:
+def unversioned_deletes(changes: Iterable[Change]) -> list[Place]:
+    """What is to be deleted where no version says which value it is."""
+    return [
+        (change.dest, change.key)
+        for change in changes
+        if change.action is Action.DELETE and change.dest_version is None
+    ]
+
+
+def hold(
+    found: ChangeSet,
+    pins: Pins,
+    state: Mapping[str, Mapping[str, KeyState]],
+    values: Mapping[Place, Named] | None = None,
+) -> Held:
     """Leave of what was decided what the plan names; ``state`` is what the ledger knows, by destination and key.
+
+    ``values`` are the names of the values that it has of :func:`unversioned_deletes`.
 
     What moved since is refused. So is what the plan names and nothing asks for any more, unless it is done already.
     """
     beyond: list[Change] = []
     changes = [kept for change in found.changes if (kept := _copy(change, pins, beyond)) is not None]
-    deletes = [kept for change in found.deletes if (kept := _delete(change, pins, beyond)) is not None]
+    undone = frozenset(change.item for change in beyond)
+    deletes = [kept for change in found.deletes if (kept := _delete(change, pins, beyond, values or {})) is not None]
     met = {(change.dest, change.key) for change in (*found.changes, *found.deletes)}
     blind = any(not error.item and error.code != "max-delete" for error in found.errors)
     unseen = {error.item for error in found.errors if error.item}
@@ -83,13 +104,13 @@ def hold(found: ChangeSet, pins: Pins, state: Mapping[str, Mapping[str, KeyState
             deletes.append(refusal(pin, "it is not to be deleted now: its source is there again, or in doubt"))
         elif pin.action in _COPIES or pin.adopt:
             changes.append(refusal(pin, "nothing asks for it as the plan saw it"))
-    return Held(replace(found, changes=changes, deletes=deletes), beyond)
+    return Held(replace(found, changes=changes, deletes=deletes), beyond, undone)
 
 
 def _copy(change: Change, pins: Pins, beyond: list[Change]) -> Change | None:
     pin = pins.changes.get((change.dest, change.key))
-    if change.action is Action.SKIP or (change.action is Action.REFUSE and pin is not None):
-        return change
+    if change.action in (Action.SKIP, Action.REFUSE):
+        return change  # a refusal writes nothing, and is told as in any sync
     if pin is None and change.action is Action.COMPARE and change.known:
         return change  # it has no versions, or all is compared on request: values tell whether anything is due
     if pin is None:
@@ -104,8 +125,9 @@ def _copy(change: Change, pins: Pins, beyond: list[Change]) -> Change | None:
     return refusal(change, why) if why else change
 
 
-def _delete(change: Change, pins: Pins, beyond: list[Change]) -> Change | None:
-    pin = pins.changes.get((change.dest, change.key))
+def _delete(change: Change, pins: Pins, beyond: list[Change], values: Mapping[Place, Named]) -> Change | None:
+    place = change.dest, change.key
+    pin = pins.changes.get(place)
     if pin is None or pin.action not in (Action.DELETE, Action.REFUSE):
         beyond.append(change)
         return None
@@ -115,6 +137,8 @@ def _delete(change: Change, pins: Pins, beyond: list[Change]) -> Change | None:
         return change  # what is gone already only leaves the ledger
     if pin.dest_version != change.dest_version:
         return refusal(change, _versions("destination", pin.dest_version, change.dest_version))
+    if change.dest_version is None and values.get(place) != pins.named.get(place):
+        return refusal(change, "the destination holds another value than the plan saw")
     return change
 
 

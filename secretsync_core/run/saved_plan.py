@@ -302,5 +302,5 @@ def _relative(said: object, base: str) -> object:
     if isinstance(said, list | tuple):
         return [_relative(inner, base) for inner in said]
     if isinstance(said, str) and said.startswith(base + os.sep):
-        return os.path.relpath(said, base)
+        return {"\0below": os.path.relpath(said, base)}  # in a form that no document has, so as to equal nothing else
     return said

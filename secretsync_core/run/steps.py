@@ -32,6 +32,7 @@ from secretsync_core.run.deletes import (
     Doubts,
     refused_items,
     undone_items,
+    withheld_by_rights,
     withhold,
 )
 from secretsync_core.run.deleting import LastLook
@@ -41,8 +42,8 @@ from secretsync_core.run.foresee import NOT_RENDERED, foresee, foresee_deletes
 from secretsync_core.run.items import build_plan, check_restored
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
-from secretsync_core.run.pinning import PinCheck, name_values
-from secretsync_core.run.pins import hold, told_of_beyond
+from secretsync_core.run.pinning import PinCheck, name_deletes, name_values
+from secretsync_core.run.pins import hold, told_of_beyond, unversioned_deletes
 from secretsync_core.run.positions import known_positions
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
@@ -53,6 +54,7 @@ from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, lo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Draft
@@ -145,12 +147,15 @@ async def plan(
             changes += deletes
             merged = await _merged(changes, recorder) if recorder is not None else set()
             asked = await ask_before(changes, found.unversioned, merged, opened)
-            changes = sorted(asked.changes, key=lambda change: (change.item, change.key, change.dest))
+            changes = withheld_by_rights(changes, asked.changes, job_plan.names)
+            changes.sort(key=lambda change: (change.item, change.key, change.dest))
             told += [*found.idle, *refused, *asked.warnings]
             named: dict[Place, Named] = {}
             if options.pin_key is not None:
                 at_once = job_plan.spec.limits.concurrency
                 named = await name_values(changes, comparer, opened, options.pin_key, at_once)
+                if recorder is not None:
+                    named |= await name_deletes(unversioned_deletes(changes), recorder, options.pin_key)
             errors = [*found.errors, *asked.errors]
             errors += opened.losses(errors)
             return Planned(job.name, changes, told, errors, opened.requests, list(found.orphans), named)
@@ -203,16 +208,19 @@ async def sync(
         looked = await _unless_stopped(_look(run, verify=options.verify), stop)
         found = looked or ChangeSet()
         beyond: Sequence[Change] = ()
+        undone: AbstractSet[str] = frozenset()
         pinned: PinCheck | None = None
         if options.pins is not None:
             done.report.plan = options.pins.digest
             if looked is not None:
-                found, beyond = hold(looked, options.pins, await run.recorder.state())
+                goes = unversioned_deletes(looked.deletes)
+                values = await name_deletes(goes, run.recorder, options.pins.key)
+                found, beyond, undone = hold(looked, options.pins, await run.recorder.state(), values)
             pinned = PinCheck(options.pins, run.opened)
         await run.start(plan=done.report.plan)
         done.begin(found)
         done.report.warnings += found.idle
-        await _carry_out(run, found, done, pinned)
+        await _carry_out(run, found, done, pinned, undone)
         if pinned is not None:
             beyond = [*beyond, *pinned.beyond]
             done.report.beyond = frozenset(change.item for change in beyond)
@@ -667,8 +675,13 @@ def _tell_uncertain(run: Run, found: ChangeSet, done: Done) -> None:
     done.report.warnings += run.settled.warnings
 
 
-async def _carry_out(run: Run, found: ChangeSet, done: Done, pinned: PinCheck | None = None) -> None:
-    """The copies, and then the deletes of items of which every copy is in place; under a saved plan as ``pinned``."""
+async def _carry_out(
+    run: Run, found: ChangeSet, done: Done, pinned: PinCheck | None = None, besides: AbstractSet[str] = frozenset()
+) -> None:
+    """The copies, and then the deletes of items of which every copy is in place.
+
+    Under a saved plan as ``pinned``; ``besides`` are the items that have something to copy which it does not name.
+    """
     _tell_uncertain(run, found, done)
     found = _without_uncertain(run, found)
     transfer = run.transfer(done.settled)
@@ -677,7 +690,9 @@ async def _carry_out(run: Run, found: ChangeSet, done: Done, pinned: PinCheck | 
     done.observer.planned(len(found.changes))
     await transfer.copy(found.changes)
     if found.deletes:
-        undone = undone_items(done.report, found.changes)
+        undone = undone_items(done.report, found.changes) | besides
+        if pinned is not None:
+            undone |= {change.item for change in pinned.beyond}
         done.observer.phase("deleting")
         done.observer.planned(len(found.deletes))
         await transfer.delete(withhold(found.deletes, Doubts(undone, bool(undone)), run.plan.names))

@@ -171,10 +171,8 @@ class Transfer:
             except Conflict:
                 conflicts += 1
                 if self._opened.readable(change.dest):
-                    # Look again: what stands there now may be what we want, or somebody else's last word. It may be
-                    # another job's, which has taken the key over since.
-                    foreign = first.foreign or not await self._recorder.knows(change.dest, change.key)
-                    change = compared_again(first)._replace(foreign=foreign)
+                    # Look again: what stands there now may be what we want, or somebody else's last word.
+                    change = await self._whose(compared_again(first))
                 elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
                     return self._skipped(change._replace(action=Action.SKIP, reason=Reason.EXISTS), conflicts)
                 elif self._policies[change.item] is WritePolicy.MANAGED and change.foreign:
@@ -188,6 +186,15 @@ class Transfer:
             key=change.key,
             hint="somebody else writes it all the time; sync again when that has ended",
         )
+
+    async def _whose(self, change: Change) -> Change:
+        """The same change; not ours any more where another job has taken the key over since it was decided."""
+        if change.foreign:
+            return change
+        await self._recorder.flush()
+        if await self._recorder.knows(change.dest, change.key):
+            return change
+        return change._replace(foreign=True, owned=False)
 
     async def _copy_with_metadata(self, change: Change, sources: Sources) -> Outcome:
         """Copy the value, unless versions say that it is right, and then set what is wanted beside it."""
@@ -205,14 +212,20 @@ class Transfer:
                 moved = conflict
             # Somebody has written it meanwhile, so its value has to be looked at before it counts as ours once more.
             compared = done.change._replace(action=Action.COMPARE, reason=Reason.VERIFY, known=False, adopt=False)
-            done = await self._copy_one(compared, sources)
+            done = await self._copy_one(await self._whose(compared), sources)
             result = done.result if result is Result.UNCHANGED else result
         raise moved
 
     async def _set_metadata(self, done: Outcome) -> Outcome:
-        """Set what is wanted beside a value that is in place; announced and recorded as any write. Raises Conflict."""
+        """Set what is wanted beside a value that is in place and ours; announced and recorded as any write.
+
+        Raises Conflict where it is not the value that was seen, or written, any more.
+        """
         change = done.change
-        lacking = await self._beside.lacking(change, new=done.result is Result.CREATED and change.dest_version is None)
+        if not change.owned:
+            return done
+        new = done.result is Result.CREATED and change.dest_version is None
+        lacking = await self._beside.lacking(change, new=new, version=done.dest_version)
         if self.pinned is not None:
             lacking = self.pinned.metadata(change, lacking)
         if not lacking:
@@ -247,14 +260,20 @@ class Transfer:
 
     async def _decide(self, change: Change, value: Wanted) -> Verdict:
         """Decide by what is there now; what is taken over is marked first, and a saved plan has the last word."""
+        held = ""
         if change.adopt:
             if self.pinned is not None:
+                held = await self.pinned.value_at(change)
                 before = await self.pinned.judge(await self._comparer.decide(change, value))
                 if before.change.reason is Reason.MOVED_SINCE_PLAN:
                     return before
             await self._adopt(change)
         verdict = await self._comparer.decide(change, value)
-        return verdict if self.pinned is None else await self.pinned.judge(verdict, marked=change.adopt)
+        if self.pinned is None:
+            return verdict
+        # Our mark may have made another version of the same value. Of another value it is somebody else's.
+        marked = change.adopt and await self.pinned.value_at(change) == held
+        return await self.pinned.judge(verdict, marked=marked)
 
     async def _adopt(self, change: Change) -> None:
         """Record that we take over what was there before us, and put our mark on it.

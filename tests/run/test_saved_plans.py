@@ -80,9 +80,10 @@ async def test_nothing_else_is_done(world: World) -> None:
     await world.seed("src", {"later": {"x": "1"}})
     await world.remove("src", "stays")
     report = await carry_out(world, data)
-    assert report.ok
+    assert reasons(report.failures) == {"goes": "item-failed"}  # its item is not whole, and so deletes nothing
     assert await world.get("dst", "later") is None
     assert await world.get("dst", "stays") == {"x": "1"}
+    assert await world.get("dst", "goes") is not None
     assert [text for text in report.warnings if "2 keys need something that the saved plan does not name" in text]
     assert report.beyond == {"all"}
 
@@ -95,8 +96,71 @@ async def test_an_item_with_more_to_do_is_not_called_well(world: World) -> None:
     world.faults.clear()
     data = await save(world)
     await world.seed("src", {"later": {"x": "1"}})
-    assert (await carry_out(world, data)).ok
+    assert reasons((await carry_out(world, data)).failures) == {"goes": "item-failed"}
     assert [found.item for found in world.ledger.items.out_of_sync("job")] == ["all"]
+
+
+async def test_what_a_sync_would_refuse_is_refused(world: World) -> None:
+    """A key that the plan does not name and a sync refuses makes the run fail as it makes a sync fail."""
+    world.job("- {name: one, secret: {key: stays}}")
+    await world.seed("src", {"stays": {"x": "1"}})
+    assert (await world.sync()).ok
+    data = await save(world)
+    await world.remove("src", "stays")
+    report = await carry_out(world, data)
+    assert not report.ok
+    assert await world.get("dst", "stays") == {"x": "1"}
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["with versions", "without versions"])
+async def test_a_delete_is_of_the_value_that_the_plan_saw(
+    world: World, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    """Back with another value, synced and gone again: another delete than the plan's, which is refused."""
+
+    async def opened(document: Any, context: Any) -> Any:
+        store = await world._open(document, context)
+        return Plain(store) if plain and document.name == "dst" else store
+
+    monkeypatch.setattr(opening, "open_store", opened)
+    await _synced(world)
+    data = await save(world)
+    await world.put("src", "goes", {"x": "another"})
+    assert (await world.sync()).ok
+    await world.remove("src", "goes")
+    report = await carry_out(world, data)
+    assert reasons(report.failures)["goes"] == "moved-since-plan"
+    assert await world.get("dst", "goes") == {"x": "another"}
+
+
+async def test_a_key_that_another_job_took_over_since_is_not_taken_over(world: World) -> None:
+    """Whose a key is has changed since the plan with ``--adopt`` was made: it is refused."""
+    world.job(ALL)
+    await world.seed("src", {"k": {"x": "1"}})
+    await world.seed("dst", {"k": {"x": "theirs"}})
+    data = await save(world, adopt=frozenset({"k"}))
+    mine = (world.config / "job.yaml").read_text()
+    (world.config / "job.yaml").write_text(mine.replace("metadata: {name: job}", "metadata: {name: other}"))
+    assert (await world.sync(adopt={"k"}, job="other")).ok
+    (world.config / "job.yaml").write_text(mine)
+    report = await carry_out(world, data)
+    assert reasons(report.failures) == {"k": "moved-since-plan"}
+
+
+async def test_what_was_written_after_the_look_is_not_taken_over(world: World) -> None:
+    """A value that somebody writes between the plan's check and our mark is another one than the plan saw."""
+    world.job(ALL)
+    await world.seed("src", {"k": {"x": "1"}})
+    await world.seed("dst", {"k": {"x": "theirs"}})
+    data = await save(world, adopt=frozenset({"k"}))
+
+    async def meanwhile(key: str) -> None:
+        await world.put("dst", key, {"x": "newer"})
+
+    world.fault("dst").run("mark", meanwhile, key="k")
+    report = await carry_out(world, data)
+    assert reasons(report.failures) == {"k": "moved-since-plan"}
+    assert await world.get("dst", "k") == {"x": "newer"}
 
 
 @pytest.mark.parametrize("key", ["changes", "new", "goes"])

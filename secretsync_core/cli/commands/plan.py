@@ -50,6 +50,12 @@ def run(
     """Plan every job of the call and show it; ``out`` is the file to save it in."""
     if options.verify and not options.render:
         raise UsageError("--verify compares values, and --no-render reads none", hint="give one of the two")
+    if out is not None and not options.render:
+        raise UsageError(
+            "--out names values where versions are missing, and --no-render reads none", hint="give one of the two"
+        )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError(f"{out} cannot be written: its folder is not there", hint="make the folder, or name another")
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
     workspace.check_adopt(options.adopt, jobs)
