@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from secretsync_core.cli.markdown import note
 from secretsync_core.cli.wording import drift, reason
 from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
@@ -103,8 +104,11 @@ def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
         lines += ["", uncertain_words(uncertain)]
     if healed:
         lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
-    lines += [f"- {warning}" for warning in report.warnings[:20]]
-    lines += [f"- **{error.item or 'the job'}**: {error.message}. {error.hint}" for error in report.errors[:20]]
+    lines += [f"- {note(warning)}" for warning in report.warnings[:20]]
+    lines += [
+        f"- **{error.item or 'the job'}**: {note(f'{error.message}. {error.hint}'.strip())}"
+        for error in report.errors[:20]
+    ]
     return dg.MetadataValue.md("\n".join(lines))
 
 
@@ -117,7 +121,7 @@ def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """Sentences as a list; nothing where there are none."""
     if not told:
         return {}
-    lines = [f"- {one}" for one in told[:_WARNINGS]]
+    lines = [f"- {note(one)}" for one in told[:_WARNINGS]]
     if len(told) > _WARNINGS:
         lines.append(f"- ... and {number(len(told) - _WARNINGS)} more")
     return {"warnings": dg.MetadataValue.md("\n".join(lines))}

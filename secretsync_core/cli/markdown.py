@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from secretsync_core.cli.escape import safe
 
+_LONGEST_NOTE = 600
+
 _ESCAPES = str.maketrans({"`": "\\x60", "|": "\\x7c"})
 
 
@@ -21,6 +23,12 @@ def code(text: str) -> str:
         at = len(shown) - len(shown.lstrip()) if inner else len(shown)
         shown = "\\x20" * at + inner + "\\x20" * (len(shown) - at - len(inner))
     return f"`{shown}`"
+
+
+def note(text: str) -> str:
+    """A sentence of ours, in which names from outside may stand, as a code span; a long one is cut."""
+    text = text.replace("`", "'")  # our sentences set commands in such marks, and this is a span already
+    return code(text if len(text) <= _LONGEST_NOTE else f"{text[:_LONGEST_NOTE]}...")
 
 
 def row(*cells: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from secretsync_core.cli.markdown import code, row
+from secretsync_core.cli.markdown import code, note, row
 from secretsync_core.cli.plan_order import FIRST, Pairs, by_prefix, key_of, parts, title, to_show
 from secretsync_core.cli.plan_view import shown_version
 from secretsync_core.cli.wording import ALWAYS_COUNTED, SIGNS, TO_DO, reason, why
@@ -32,7 +32,6 @@ _NOTICE = 400  # bytes for the notice that not all of what comes first fits
 _MORE = 160  # bytes for the line that says what a table leaves out
 _PREFIXES = 20
 _NOTES = 10  # errors, and warnings, of a job
-_LONGEST_NOTE = 600
 _NAMES = 50
 
 
@@ -149,7 +148,7 @@ def _section(job: JobDocument, found: Planned | SecretSyncError, *, counted: boo
     pairs = Pairs(job)
     head = [f"#### {code(job.name)}: {code(pairs.heading)}", ""]
     if isinstance(found, SecretSyncError):
-        return _Section([*head, f"**Not planned**: {_note(found.message)}", ""], (), [])
+        return _Section([*head, f"**Not planned**: {note(found.message)}", ""], (), [])
     shown = found.changes if show_all else to_show(found.changes)
     head += [_counts(found.changes), ""] if counted else []
     head += _notes(
@@ -207,15 +206,10 @@ def _tail(idle: Sequence[str], digest: str) -> list[str]:
 
 
 def _notes(kind: str, told: Sequence[str]) -> list[str]:
-    lines = [f"- {kind}: {_note(text)}" for text in told[:_NOTES]]
+    lines = [f"- {kind}: {note(text)}" for text in told[:_NOTES]]
     if len(told) > _NOTES:
         lines.append(f"- {plural(len(told) - _NOTES, f'more {kind.lower()}')}; `secretsync plan` shows all")
     return [*lines, ""] if lines else []
-
-
-def _note(text: str) -> str:
-    text = text.replace("`", "'")  # our sentences set commands in such marks, and this is a span already
-    return code(text if len(text) <= _LONGEST_NOTE else f"{text[:_LONGEST_NOTE]}...")
 
 
 def _counts(changes: Iterable[Change], *, always: bool = True) -> str:

@@ -22,6 +22,9 @@ from secretsync_core.expression.regexp import RegExp, compile_regexp
 MOST_PARTS = 64
 """How many parts a glob may have: more than any store has folders."""
 
+LONGEST = 2_048
+"""How many characters it may have: more than the keys of most stores."""
+
 _TOKEN = re.compile(r"(?P<escape>\\[*?\\])|(?P<deep>\*\*+)|(?P<any>\*)|(?P<one>\?)|(?P<bad>\\)|(?P<text>[^*?\\]+)")
 
 
@@ -64,12 +67,24 @@ def parts_of(text: str) -> tuple[Part, ...]:
 
     Raises ExpressionError, which does not quote the glob.
     """
+    if len(text) > LONGEST:
+        raise ExpressionError(f"it has more than {LONGEST:,} characters")
     inner = text.strip("/")
     pieces = inner.split("/") if inner else []
     if len(pieces) > MOST_PARTS:
         raise ExpressionError(f"it has more than {MOST_PARTS} parts")
     parts = [_part(piece) for piece in pieces]
-    return tuple(part for at, part in enumerate(parts) if not (part.deep and at and parts[at - 1].deep))
+    taken = tuple(part for at, part in enumerate(parts) if not (part.deep and at and parts[at - 1].deep))
+    check_length(taken)
+    return taken
+
+
+def check_length(parts: tuple[Part, ...]) -> None:
+    """Raise ExpressionError where no expression for whole keys can be made of these parts."""
+    try:
+        compile_regexp(f"^{regexp_of(parts)}{regexp_of((DEEP,))}{ANY.regexp}$")
+    except ExpressionError:
+        raise ExpressionError("it is too long") from None
 
 
 def is_glob(parts: tuple[Part, ...]) -> bool:
