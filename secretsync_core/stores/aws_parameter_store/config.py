@@ -20,9 +20,12 @@ class AwsParameterStoreConfig(AwsConfig):
         description="The folder that keys are relative to, such as /prod. Default: all parameters.",
     )
     type: Literal["SecureString", "String"] = Field(default="SecureString", description="Of what is written.")
-    kms_key_id: AwsKmsKey | None = Field(default=None, description="For what is written. Default: aws/ssm.")
+    kms_key_id: AwsKmsKey | None = Field(
+        default=None, description="For what is written. Default: aws/ssm, or the key that a parameter has."
+    )
     tier: Literal["Standard", "Advanced", "IntelligentTiering"] = Field(
-        default="Standard", description="Of what is written. Standard holds 4,096 bytes, the others 8,192."
+        default="Standard",
+        description="Of what is created; what is Advanced stays it. Standard holds 4,096 bytes, the others 8,192.",
     )
     tags: AwsTags = Field(
         default_factory=dict,

@@ -62,6 +62,10 @@ class Names(Keys):
             key,
             InvalidSecret.code,
             f"{self.store} has the name {name!r}, for which there is no key"
-            + ("; give the SecretStore a prefix that begins with '/'" if name.startswith("/") else ""),
+            + (
+                "; give the SecretStore a prefix that begins with '/', or leave it out by exclude"
+                if name.startswith("/")
+                else "; leave it out by exclude"
+            ),
             is_key=True,
         )
