@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreError, StoreLost
 from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.model.place import place_of_name
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deleting import LastLook
+from secretsync_core.run.holders import held_by, possible_holdings
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.ready import Sources, check_reachable, compared_again, failure_of, look_before_creating
 from secretsync_core.run.record import LeaseLost
@@ -25,6 +27,7 @@ from secretsync_core.schema.job import WritePolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
+    from secretsync_core.audit.places import Holding
     from secretsync_core.run.compare import Comparer, Verdict, Wanted
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import JobPlan
@@ -188,13 +191,27 @@ class Transfer:
         )
 
     async def _whose(self, change: Change) -> Change:
-        """The same change; not ours any more where another job has taken the key over since it was decided."""
-        if change.foreign:
+        """The same change, as far as the ledger says now that the key is ours.
+
+        Refused where another job has taken the key over since it was decided; like somebody else's where nobody holds
+        it any more.
+        """
+        if change.adopt:
             return change
         await self._recorder.flush()
         if await self._recorder.knows(change.dest, change.key):
             return change
-        return change._replace(foreign=True, owned=False)
+        if (holding := await self._holder(change)) is not None:
+            why = held_by(holding, self._job)
+            return change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why, foreign=True, owned=False)
+        return change if change.foreign else change._replace(foreign=True, owned=False)
+
+    async def _holder(self, change: Change) -> Holding | None:
+        """Another job that holds a key by now."""
+        place = self._opened.get(change.dest).facts.place or place_of_name(change.dest)
+        others = await self._recorder.bindings_of_others()
+        asked = possible_holdings({change.dest: place}, {change.dest: [change.key]}, others)
+        return min(await self._recorder.holders(asked), default=None) if asked else None
 
     async def _copy_with_metadata(self, change: Change, sources: Sources) -> Outcome:
         """Copy the value, unless versions say that it is right, and then set what is wanted beside it."""
@@ -229,6 +246,11 @@ class Transfer:
         if self.pinned is not None:
             lacking = self.pinned.metadata(change, lacking)
         if not lacking:
+            return done
+        now = await self._whose(change._replace(adopt=False))  # what was taken over is recorded as ours by now
+        if now.action is Action.REFUSE:
+            return self._not_ours(now, 1)
+        if not now.owned:
             return done
         place = change.dest, change.key
         if (told := self._told.pop(place, None)) is None:

@@ -17,6 +17,8 @@ from secretsync_core.run.rebinding import rebind, rename_job
 from secretsync_core.stores import memory
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from run.world import World
 
 EVERY = "- {name: all, query: {recursive: true}}"
@@ -35,6 +37,27 @@ def named(world: World, name: str, plan: str, **spec: str) -> None:
 def held(world: World, job: str) -> set[tuple[str, str]]:
     """What the ledger says that a job holds."""
     return {place for place, _ in world.ledger.state.keys(job)}
+
+
+def taking_over(world: World) -> Callable[[str], Awaitable[None]]:
+    """Lets ``job`` take over the key ``k``, once, while another job's run is under way; to be used in a fault."""
+    done: list[Any] = []
+
+    async def meanwhile(key: str) -> None:
+        del key
+        if done:
+            return
+        ledger, documents = world.another_ledger(), world.documents
+        done.append(ledger)
+        kept, world.faults = world.faults, {}
+        await steps.sync(
+            documents.jobs["job"], documents, ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
+            options=Options(frozenset(), retry=FAST, adopt=frozenset(["k"])),
+        )  # fmt: skip
+        world.faults = kept
+        ledger.close()
+
+    return meanwhile
 
 
 async def theirs(world: World) -> None:
@@ -85,25 +108,9 @@ async def test_who_lost_a_key_meanwhile_does_not_write_it(world: World) -> None:
     world.job("- {name: k, secret: {key: k}}", source="src2")
     await world.seed("src2", {"k": {"x": "b"}})
     await world.put("src", "k", {"x": "2"})
-    done: list[Any] = []
-
-    async def meanwhile(key: str) -> None:
-        del key
-        if done:
-            return
-        ledger, documents = world.another_ledger(), world.documents
-        done.append(ledger)
-        kept, world.faults = world.faults, {}
-        await steps.sync(
-            documents.jobs["job"], documents, ledger, environ={}, fingerprint_key=FINGERPRINT_KEY,
-            options=Options(frozenset(), retry=FAST, adopt=frozenset(["k"])),
-        )  # fmt: skip
-        world.faults = kept
-        ledger.close()
-
-    world.fault("dst").run("write_if", meanwhile, key="k")
+    world.fault("dst").run("write_if", taking_over(world), key="k")
     report = await world.sync(job="a")
-    assert reasons(report.failures) == {"k": "not-managed"}
+    assert reasons(report.failures) == {"k": "held"}
     assert await world.get("dst", "k") == {"x": "b"}
     assert (held(world, "a"), held(world, "job")) == (set(), {("dst", "k")})
 
