@@ -46,6 +46,13 @@ class Ability(StrEnum):
     SET_METADATA = "set-metadata"
 
 
+class Feature(StrEnum):
+    """What some stores have beside the values of secrets, and a plan item may ask for."""
+
+    METADATA = "metadata"
+    TYPES = "types"
+
+
 class Shape(StrEnum):
     """What one secret is in a store."""
 
@@ -72,7 +79,7 @@ class StoreLimits:
         key_rule: the same in words, for the error.
         slash_hint: what to do about a name that begins with a slash, which no key does.
         misnomers: an RE2 expression for whole texts that name a secret there in another way, and are no keys.
-        misnomers_rule: what to write in their place, for the error.
+        misnomers_rule: what to write in their place, for the error; ``$1`` is the first group of ``misnomers``.
         reserved: an RE2 expression for whole keys that may be read there and never written.
         reserved_rule: the same in words, for the error.
         folders_are_keys: whether a secret may have the name of a folder (``a`` beside ``a/b``).
@@ -123,6 +130,7 @@ class StoreFacts:
         metadata: what it can hold beside its secrets, and what its document wants there.
         kinds: whether a secret is written with the kind of its value, and read with that kind again (see
             :class:`~secretsync_core.secret.SecretValue`).
+        one_kind: the kind of all that is created there, where its document says one.
     """
 
     name: str
@@ -137,3 +145,4 @@ class StoreFacts:
     lags: bool = False
     metadata: MetadataFacts = field(default_factory=MetadataFacts)
     kinds: bool = False
+    one_kind: str = ""

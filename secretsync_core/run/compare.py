@@ -170,7 +170,7 @@ class Comparer:
             reason = Reason.DRIFTED
         elif reason in (*_BLURRED, Reason.FIRST_SIGHT, Reason.DRIFTED):
             reason = Reason.DIFFERENT_VALUE
-        detail = type_kept(ours_now, current.value) or change.detail
+        detail = type_kept(ours_now, current.value, facts) or change.detail
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift, detail=detail), whole, ours)
 
     async def _carries_our_mark(self, change: Change) -> bool:

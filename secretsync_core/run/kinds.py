@@ -31,8 +31,15 @@ def of_the_kind_there(value: SecretValue, there: SecretValue) -> SecretValue:
     return SecretValue(payload, there.kind)
 
 
-def type_kept(value: SecretValue, there: SecretValue) -> str:
-    """One sentence where an update leaves a secret of another type than its source; empty where it does not."""
-    if value.is_blob or not value.kind or not there.kind or value.kind == there.kind:
+def type_kept(value: SecretValue, there: SecretValue, facts: StoreFacts) -> str:
+    """One sentence where an update leaves a secret of another type than is wanted; empty where it does not.
+
+    Wanted is what the destination's document gives to all that is created there, or else what the source has.
+    """
+    if value.is_blob or not there.kind:
+        return ""
+    if facts.one_kind and facts.one_kind != there.kind:
+        return f"its type stays {there.kind}, and the SecretStore says {facts.one_kind}: delete it to have it made anew"
+    if not value.kind or value.kind == there.kind:
         return ""
     return f"its type stays {there.kind}, and at the source it is {value.kind}"

@@ -103,6 +103,7 @@ class SecretsStore:
             versioned=True,
             idle_writes=True,
             kinds=template.kind is None,  # else all that is created is of the document's type
+            one_kind=template.kind or "",
             limits=self.LIMITS,
             place=place,
             version_order=VersionOrder.NUMBER_OF_ONE,
