@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.expression.regexp import compile_regexp
+from secretsync_core.expression.regexp import Rewrite, compile_regexp
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +26,7 @@ def key_fault(key: str, limits: StoreLimits) -> str:
 def misnomer(key: str, limits: StoreLimits) -> str:
     """What to write in place of a text that names a secret in another way than a key does; empty where it does not."""
     if limits.misnomers is not None and whole(limits.misnomers, key):
-        return limits.misnomers_rule or "that is no key there"
+        return Rewrite(f"^(?:{limits.misnomers})$", limits.misnomers_rule or "that is no key there").apply(key)
     return ""
 
 

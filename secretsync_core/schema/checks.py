@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from secretsync_core.key_rules import misnomer
+from secretsync_core.schema.asked import check_asked
 from secretsync_core.schema.base import NAME_PATTERN, Credential
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
@@ -41,6 +42,7 @@ def check_all(candidates: Sequence[Candidate]) -> None:
             _sources(found, stores)
             _destinations(found, stores)
             _keys(found, stores)
+    check_asked(candidates, stores)
     check_room(candidates, stores)
 
 

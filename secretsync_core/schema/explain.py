@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from secretsync_core.errors import Problem
 from secretsync_core.schema.base import NAME_PATTERN
+from secretsync_core.schema.metadata import FORMATS
 from secretsync_core.schema.positions import Path, dotted
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _words(
     if kind == "string_pattern_mismatch":
         if context.get("pattern") == NAME_PATTERN:
             return f"{where} is not a name", "Lower-case letters, digits and dashes, at most 63; no dash at the ends."
-        return f"{where} has an invalid format", described
+        return f"{where} has an invalid format", FORMATS.get(str(context.get("pattern")), described)
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
         return f"{where} must be {words} {context.get(key)}", described
@@ -107,7 +108,8 @@ def _length(kind: str, where: str, context: Mapping[str, Any]) -> str:
     if kind.endswith("short"):
         least = context.get("min_length", 1)
         return f"{where} must not be empty" if least == 1 else f"{where} is too short: at least {least}"
-    return f"{where} is too long: at most {context.get('max_length')}"
+    unit = " characters" if kind.startswith("string") else ""
+    return f"{where} is too long: at most {context.get('max_length')}{unit}"
 
 
 def _reason(context: Mapping[str, Any], detail: Mapping[str, Any]) -> str:

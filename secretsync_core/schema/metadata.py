@@ -9,13 +9,29 @@ from pydantic import AfterValidator, Field
 from secretsync_core.metadata_rules import (
     AWS_TAG,
     CUSTOM_METADATA,
+    LABEL,
+    LABEL_VALUE,
     MOST_CUSTOM,
     MOST_TAGS,
     NEVER_COPIED,
     OURS,
+    QUALIFIED_NAME,
     name_fault,
     value_fault,
 )
+
+TAG_NAME_PATTERN = r"^[\w .:/=+@-]+$"
+TAG_TEXT_PATTERN = r"^[\w .:/=+@-]*$"
+LABEL_NAME_PATTERN = f"^{QUALIFIED_NAME}$"
+LABEL_TEXT_PATTERN = f"^{LABEL_VALUE}$"
+
+FORMATS = {
+    TAG_NAME_PATTERN: f"The name of a tag is {AWS_TAG.name_rule}, at most {AWS_TAG.longest_name} characters.",
+    TAG_TEXT_PATTERN: f"The text of a tag is {AWS_TAG.text_rule}, at most {AWS_TAG.longest_text} characters.",
+    LABEL_NAME_PATTERN: f"A label or annotation has {LABEL.name_rule}, such as example.com/team.",
+    LABEL_TEXT_PATTERN: f"The text of a label is {LABEL.text_rule}; an annotation takes any text.",
+}
+"""What is allowed where one of these patterns does not match, for the error."""
 
 
 def not_ours(name: str) -> str:
@@ -42,7 +58,8 @@ def _custom_name(name: str) -> str:
 
 def _custom_text(text: str) -> str:
     if fault := value_fault(text, CUSTOM_METADATA):
-        raise ValueError(f"custom metadata: {fault}")
+        longest = "" if "bytes" in fault else f", and has at most {CUSTOM_METADATA.longest_text} bytes"
+        raise ValueError(f"custom metadata: {fault}{longest}")
     return text
 
 
@@ -63,11 +80,11 @@ AwsTags = Annotated[
     dict[
         Annotated[
             str,
-            Field(min_length=1, max_length=128, pattern=r"^[\w .:/=+@-]+$"),
+            Field(min_length=1, max_length=128, pattern=TAG_NAME_PATTERN),
             AfterValidator(_not_of_aws),
             AfterValidator(not_ours),
         ],
-        Annotated[str, Field(max_length=256, pattern=r"^[\w .:/=+@-]*$")],
+        Annotated[str, Field(max_length=256, pattern=TAG_TEXT_PATTERN)],
     ],
     Field(max_length=MOST_TAGS),
 ]

@@ -16,9 +16,10 @@ from secretsync_core.schema.plugins import BUILT_IN, installed_plugins
 from secretsync_core.schema.positions import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from importlib.metadata import EntryPoint
 
-    from secretsync_core.model.capabilities import StoreLimits
+    from secretsync_core.model.capabilities import Feature, StoreLimits
     from secretsync_core.model.place import Place
 
 
@@ -73,6 +74,14 @@ def key_limits_of(name: str) -> StoreLimits | None:
     point = BUILT_IN.get(name)
     limits: StoreLimits | None = getattr(point.load(), "keys", None) if point is not None else None
     return limits
+
+
+def lacking(name: str, config: BaseModel) -> Collection[Feature]:
+    """What a store of one of our own providers has not, by its document; nothing where only opening it can tell."""
+    point = BUILT_IN.get(name)
+    lacks = getattr(point.load(), "lacks", None) if point is not None else None
+    found: Collection[Feature] = lacks(config) if lacks is not None else ()
+    return found
 
 
 def built_in_models() -> dict[str, type[BaseModel]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
 
     from pydantic import BaseModel
 
-    from secretsync_core.model.capabilities import StoreLimits
+    from secretsync_core.model.capabilities import Feature, StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.stores.base import Store, StoreContext
 
@@ -35,6 +35,14 @@ class Placing(Protocol):
         ...
 
 
+class Lacking(Protocol):
+    """Tells what a store has not, from its configuration alone."""
+
+    def __call__(self, config: Any) -> Collection[Feature]:
+        """Give the features; none where only opening the store can tell."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One of our own providers. Importing the module that holds it must not import an SDK: documents are checked by it.
@@ -48,6 +56,7 @@ class Provider:
         place: tells where a store is by its document; None where no document can. A third party's provider may have a
             function of this name too.
         keys: the rules for keys, as far as they hold for every configuration; None where a document tells none.
+        lacks: what a store has not, by its configuration: what opening it would tell as well.
     """
 
     config: type[BaseModel]
@@ -57,3 +66,4 @@ class Provider:
     needs: tuple[str, ...] = ()
     place: Placing | None = None
     keys: StoreLimits | None = None
+    lacks: Lacking | None = None

@@ -37,6 +37,18 @@ def _impossible(
             "item it: store src has no custom metadata to select by",
         ),
         (
+            "[{name: it, query: {type: kubernetes.io/tls}}]", ALL, None,
+            "item it: store src has no types of secrets to select by (query.type)",
+        ),
+        (
+            "[{name: it, query: {}, metadata: {copy: [a]}}]", ALL, StoreLimits(),
+            "item it: store src has no metadata to copy",
+        ),
+        (
+            "[{name: it, query: {}, metadata: {copy: [a]}}]", ALL - {Ability.DESCRIBE}, None,
+            "item it: store src has no metadata to copy",
+        ),
+        (
             "[{name: it, secret: {key: k, version: 3}}]", ALL, StoreLimits(),
             "item it: store src keeps no old versions, so version cannot be pinned",
         ),
@@ -63,12 +75,18 @@ def test_sources(plan: str, src: frozenset[Ability], limits: StoreLimits | None,
         ({"writePolicy": "IfNotExists"}, {READ, CAS, CREATE}, "destination dst cannot tell whether a key exists"),
         ({"ownership": {"adopt": True}}, {READ}, "destination dst cannot be read, and ownership.adopt must see"),
         ({"ownership": {"mark": True}}, {MARK}, "destination dst has no marks, and ownership.mark asks for them"),
+        (
+            {"plan_": "copy"},
+            {Ability.SET_METADATA},
+            "destination dst keeps no metadata beside its secrets, and item it",
+        ),
         ({"deletionPolicy": "Delete"}, {DELETE}, "destination dst cannot delete, and deletionPolicy is Delete"),
     ],
 )
 def test_destinations(spec: dict[str, Any], lacks: set[Ability], reason: str) -> None:
     """Each demand on a destination that it cannot meet names the destination."""
-    (told,) = _impossible(QUERY, dst=ALL - lacks, **spec)
+    plan = "[{name: it, query: {}, metadata: {copy: [a]}}]" if spec.pop("plan_", "") else QUERY
+    (told,) = _impossible(plan, dst=ALL - lacks, **spec)
     assert told.startswith(reason)
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from support.faulty_http import FaultyHttp
 
 from run.world import counted, reasons
+from secretsync_core.errors import InvalidSecret
+from secretsync_core.model.inventory import Entry
+from secretsync_core.schema.job import QuerySelector
+from secretsync_core.schema.keys import QueryMatcher
+from secretsync_core.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -245,3 +251,27 @@ async def test_queries_of_one_place_are_one_walk(source: Source) -> None:
     }  # fmt: skip
     assert source.asked().count("LIST metadata/teams/") == 1
     assert reasons(report.failures) == {}
+
+
+OUT = (
+    "..", ".", "../sys", "a/..", "a/../..", "teams/../../sys", "teams/./a", "teams//a", "*/../sys", "teams/*/../x",
+    "teams/*/..", "teams/*/./x", "teams/*//prod", "../*", "a/../*", "../**", "**/../x", "teams/a\0b", "*/a\0b/c",
+)  # fmt: skip
+
+
+async def test_what_leads_out_of_the_mount_is_not_asked_for(source: Source) -> None:
+    """Folders that no key can be in are refused by name: a proxy might resolve ``..``. So are documents with them."""
+    source.use(source.server.root_token)
+    store = await source.world.handle("src")
+    for path in OUT:
+        query = QuerySelector(path=path, recursive=not set(path) & set("*?"))
+        selection = Selection([QueryMatcher(query).rule])
+        if path == "**/../x":  # what is there is listed, and nothing of it is called so
+            found = [each async for each in store.select(selection, metadata=False)]
+            assert [each for each in found if isinstance(each, Entry) and selection.takes(each.key)] == []
+        else:
+            with pytest.raises(InvalidSecret, match=r"^src (has no folder|cannot hold the key) "):
+                assert not [each async for each in store.select(selection, metadata=False)]
+    for line in source.asked():
+        parts = unquote(line.split(" ")[1].partition("?")[0]).removesuffix("/").split("/")
+        assert not {"", ".", "..", "a\0b"} & set(parts), line

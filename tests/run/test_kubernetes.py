@@ -10,7 +10,6 @@ from support.faulty_http import FaultyHttp
 
 from run.pair import DOWN, UP
 from run.world import actions, counted, wrote
-from secretsync_core.errors import PlanRefused
 from secretsync_core.model.report import Result
 
 if TYPE_CHECKING:
@@ -361,6 +360,23 @@ async def test_a_type_in_the_document_goes_before_it(pair: Pair) -> None:
     assert set(_types(pair).values()) == {"Opaque"}
 
 
+async def test_a_type_that_a_document_changes_is_told_of(pair: Pair) -> None:
+    """The type of a Secret that is there cannot change: the plan of its next update says which it keeps."""
+    pair.put("app/l", {"username": "1"})
+    await pair.up()
+    pair.k8s(type="kubernetes.io/basic-auth")
+    pair.put("app/l", {"username": "2"})
+    (change,) = (await pair.world.plan()).changes
+    assert (change.action, change.detail) == (
+        "update",
+        "its type stays Opaque, and the SecretStore says kubernetes.io/basic-auth: delete it to have it made anew",
+    )
+    pair.kube.cluster.delete("team-a", "app-l", {})
+    assert counted(await pair.world.sync()) == {"created": 1}
+    pair.put("app/l", {"username": "3"})
+    assert [change.detail for change in (await pair.world.plan()).changes] == [""]
+
+
 async def test_what_loses_the_fields_of_its_type_loses_the_type(pair: Pair) -> None:
     """The API server would refuse a certificate without its key; renamed, it is two fields like others."""
     _two_clusters(pair)
@@ -392,10 +408,3 @@ async def test_globs_choose_of_what_the_server_selects_by_type(pair: Pair) -> No
     report = await pair.world.sync()
     assert (counted(report), report.requests["k8s"]["list"]) == ({"created": 1}, 1)
     assert pair.kube.cluster.get("team-b", "site")["type"] == TLS
-
-
-async def test_other_stores_have_no_types_to_select_by(pair: Pair) -> None:
-    """A query by type of OpenBao is refused before anything is read."""
-    pair.world.job(f"- {{name: all, query: {{type: {TLS}}}}}", source="bao", dest="k8s")
-    with pytest.raises(PlanRefused, match="bao has no types of secrets to select by"):
-        await pair.world.sync()

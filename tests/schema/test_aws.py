@@ -120,10 +120,29 @@ def test_bad_documents(tmp_path: Path, provider: str, message: str, hint: str, b
     assert by_schema(text) is beyond_schema
 
 
-@pytest.mark.parametrize("provider", ["awsSecretsManager", "awsParameterStore"])
-def test_an_arn_is_no_key(tmp_path: Path, provider: str) -> None:
-    """An ARN in place of a key is refused by its document alone, at its line, with the way to another account."""
-    arn = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:prod/db-AbCdEf"
+@pytest.mark.parametrize(
+    ("provider", "arn", "told"),
+    [
+        (
+            "awsSecretsManager", "arn:aws:secretsmanager:eu-central-1:210987654321:secret:prod/db-AbCdEf",
+            "write the name, prod/db, without the hyphen and the six characters that AWS puts behind it in an ARN",
+        ),
+        (
+            "awsSecretsManager", "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:db",
+            "write the name, db, without",
+        ),
+        (
+            "awsParameterStore", "arn:aws:ssm:eu-central-1:210987654321:parameter/prod/db-AbCdEf",
+            "write the name, prod/db-AbCdEf, without a slash in front; where the SecretStore has a path, what follows",
+        ),
+        (
+            "awsParameterStore", "arn:aws-us-gov:ssm:us-gov-east-1:210987654321:parameter/db",
+            "write the name, db, without a slash",
+        ),
+    ],
+)  # fmt: skip
+def test_an_arn_is_no_key(tmp_path: Path, provider: str, arn: str, told: str) -> None:
+    """It is refused by its document alone, at its line, with what to write and the way to another account."""
     stores = store("one", provider=f"{provider}: {{}}", permissions="Read") + store("two")
     for item, where in (
         (f'- {{name: a, secret: {{key: "{arn}"}}, keyTransform: [{{template: db}}]}}', "secret.key"),
@@ -131,7 +150,7 @@ def test_an_arn_is_no_key(tmp_path: Path, provider: str) -> None:
     ):
         (problem,) = problems(tmp_path, stores + job(item))
         assert problem.message == f"spec.plan[0].{where} is no key of the SecretStore one"
-        assert "write the name, such as prod/db" in problem.hint
+        assert told in problem.hint
         assert "auth.assumeRole" in problem.hint
     assert load(tmp_path, store("one") + store("two") + job(f'- {{name: a, secret: {{key: "{arn}"}}}}')).jobs
 

@@ -20,11 +20,8 @@ def segment(letters: str) -> str:
     return rf"(?:\.{{0,2}}[{letters}]|\.\.\.)[.{letters}]*"
 
 
-MISNOMERS = "arn:.*"
-MISNOMERS_RULE = (
-    "an ARN is no key here: write the name, such as prod/db, without the six characters that AWS puts at the end of a "
-    "secret's ARN. For another account, use a SecretStore that logs in there by auth.assumeRole"
-)
+ANOTHER_ACCOUNT = "For another account, use a SecretStore that logs in there by auth.assumeRole"
+"""What to do where an ARN was given for a key because it tells the account."""
 
 
 class Keys:

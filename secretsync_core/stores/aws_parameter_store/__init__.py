@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.model.capabilities import Feature
 from secretsync_core.stores.aws.place import declared_place
 from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, root_of
@@ -37,4 +38,5 @@ PROVIDER = Provider(
     needs=("boto3",),
     place=place_by,
     keys=KEY_LIMITS,
+    lacks=lambda _: (Feature.TYPES,),
 )

@@ -13,7 +13,7 @@ from secretsync_core.errors import InvalidSecret
 from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import MISNOMERS, MISNOMERS_RULE, Keys, segment
+from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, Keys, segment
 
 MAX_LEVELS = 15
 
@@ -36,8 +36,9 @@ KEY_LIMITS = StoreLimits(
     max_key_bytes=LONGEST,
     key_pattern=pattern(),
     key_rule="letters, digits and any of _.- in at most 15 folders, path included, none of them empty, '.' or '..'",
-    misnomers=MISNOMERS,
-    misnomers_rule=MISNOMERS_RULE,
+    misnomers="arn:(?:[^:]*:)*(?:parameter/)?/?([^:]+)",
+    misnomers_rule="an ARN is no key here: write the name, $1, without a slash in front; where the SecretStore has a "
+    f"path, what follows that. {ANOTHER_ACCOUNT}",
     reserved=_RESERVED,
     reserved_rule="names that begin with aws or ssm belong to AWS",
 )

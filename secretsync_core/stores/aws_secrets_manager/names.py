@@ -7,7 +7,7 @@ from dataclasses import replace
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import MISNOMERS, MISNOMERS_RULE, Keys, segment
+from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, Keys, segment
 
 MAX_BYTES = 512
 
@@ -19,8 +19,9 @@ KEY_LIMITS = StoreLimits(
     key_pattern=rf"{_SEGMENT}(?:/{_SEGMENT})*",
     key_rule="letters, digits and any of _+=.@- in folders that are neither empty nor '.' nor '..'",
     slash_hint="to reach names that begin with '/', give the SecretStore prefix: /, and leave out the slash in front",
-    misnomers=MISNOMERS,
-    misnomers_rule=MISNOMERS_RULE,
+    misnomers="arn:(?:[^:]*:)*([^:]+?)(?:-[A-Za-z0-9]{6})?",
+    misnomers_rule="an ARN is no key here: write the name, $1, without the hyphen and the six characters that AWS puts "
+    f"behind it in an ARN; where the SecretStore has a prefix, what follows that. {ANOTHER_ACCOUNT}",
     reserved=".*!.*",
     reserved_rule="only services of AWS make names with a '!'",
 )

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from secretsync_core.model.capabilities import Feature
 from secretsync_core.schema.base import LocalPath, Spec
 from secretsync_core.stores.file.place import declared_place
 from secretsync_core.stores.provider import Provider
@@ -54,4 +55,5 @@ PROVIDER = Provider(
     open=open_store,
     variants=(("", "secretsync_core.stores.file.store:FileStore"),),
     place=declared_place,
+    lacks=lambda _: (Feature.METADATA, Feature.TYPES),
 )

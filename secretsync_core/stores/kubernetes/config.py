@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from secretsync_core.metadata_rules import ANNOTATION_BYTES, LABEL_VALUE, QUALIFIED_NAME
+from secretsync_core.metadata_rules import ANNOTATION_BYTES
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
-from secretsync_core.schema.metadata import not_ours
+from secretsync_core.schema.metadata import LABEL_NAME_PATTERN, LABEL_TEXT_PATTERN, not_ours
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -46,11 +46,11 @@ def _prefix_fits(name: str) -> str:
 
 MetadataKey = Annotated[
     str,
-    Field(pattern=f"^{QUALIFIED_NAME}$", description="Such as team, or example.com/team."),
+    Field(pattern=LABEL_NAME_PATTERN, description="Such as team, or example.com/team."),
     AfterValidator(_prefix_fits),
     AfterValidator(not_ours),
 ]
-LabelValue = Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")]
+LabelValue = Annotated[str, Field(pattern=LABEL_TEXT_PATTERN)]
 
 _NO_OTHER_KEYS: JsonDict = {"additionalProperties": False}  # which the schema of a dict leaves open
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.model.capabilities import Feature
 from secretsync_core.stores.provider import Provider
 from secretsync_core.stores.vault.config import VaultConfig
 from secretsync_core.stores.vault.place import declared_place
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from secretsync_core.stores.base import Store, StoreContext
 
 
@@ -27,6 +30,11 @@ async def open_store(config: VaultConfig, context: StoreContext) -> Store:
     return await open_kv(config, context)
 
 
+def _lacks(config: VaultConfig) -> Collection[Feature]:
+    """Custom metadata came with version 2 of the engine."""
+    return (Feature.TYPES, Feature.METADATA) if config.kv_version == 1 else (Feature.TYPES,)
+
+
 PROVIDER = Provider(
     config=VaultConfig,
     open=open_store,
@@ -37,4 +45,5 @@ PROVIDER = Provider(
     extra="vault",
     needs=("aiohttp", "hvac", "ijson"),
     place=declared_place,
+    lacks=_lacks,
 )
