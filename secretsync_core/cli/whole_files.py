@@ -15,16 +15,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def replace_file(file: Path, lines: Iterable[bytes]) -> int:
-    """Write ``lines`` to a file (0600) and make them durable, or leave what was there; gives how many there were.
+def check_writable(file: Path) -> None:
+    """Raise UsageError where :func:`replace_file` would fail: nothing is opened, written through a link or waited for.
 
-    Raises UsageError where it cannot be written, and where something else than a file stands there.
+    A link, a device, a pipe or a folder stands there, or the folder to write to is not there or not ours to write to.
     """
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        if not stat.S_ISREG(os.lstat(file).st_mode):
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{file} cannot be written: its folder is not there", hint="make the folder, or name another")
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            found = os.lstat(file)
+        except PermissionError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+        if not stat.S_ISREG(found.st_mode):
             raise UsageError(
                 f"{file} cannot be written: it is no regular file", hint="name a file, and no link or device"
             )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{file} cannot be written: its folder is not ours to write to")
+
+
+def replace_file(file: Path, lines: Iterable[bytes]) -> int:
+    """Write ``lines`` to a file (0600) and make them durable, or leave what was there; gives how many there were.
+
+    Raises UsageError as :func:`check_writable` does, and where writing fails.
+    """
+    check_writable(file)
     temporary = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+import socket
 import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from secretsync_core.cli import plan_file, same_call
+from secretsync_core.cli.call import Call
+from secretsync_core.cli.whole_files import check_writable, replace_file
+from secretsync_core.errors import UsageError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run import saved_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cli.conftest import Cli
 
 
@@ -90,6 +100,152 @@ def test_a_plan_of_a_job_that_cannot_be_planned_is_not_saved(started: Cli) -> No
     assert ran.code == 2
     assert "the plan was not saved: example could not be planned" in ran.err
     assert (started.directory / "my.plan").read_text() == "before"
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("target")
+    (path.parent / "target").write_text("before")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+SPECIAL = {
+    "a link": _link,
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+    "a link to a device": lambda path: path.symlink_to(os.devnull),
+    "a pipe": os.mkfifo,
+    "a socket": _socket,
+    "a folder": os.mkdir,
+}
+"""What a plan is not written over."""
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL)
+def test_nothing_is_written_over_a_link_or_a_device(
+    tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, without waiting for anybody; what a link leads to stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("my.plan")
+    make(file)
+    before = {path.name: path.lstat().st_mtime_ns for path in tmp_path.iterdir()}
+    for attempt in (lambda: check_writable(file), lambda: replace_file(file, [b"plan"])):
+        with pytest.raises(UsageError) as refused:
+            attempt()
+        assert refused.value.message == "my.plan cannot be written: it is no regular file"
+        assert refused.value.hint == "name a file, and no link or device"
+    assert {path.name: path.lstat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_nothing_is_written_into_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is tried there."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match="its folder is not ours to write to"):
+        check_writable(tmp_path / "my.plan")
+
+
+def test_where_a_plan_cannot_be_written_nothing_is_planned(started: Cli) -> None:
+    """A link, and folders that are not there: no store was asked, no key made, and no folder either."""
+    started.write("file", "before")
+    (started.directory / "a.link").symlink_to("file")
+    for out, told in (
+        ("a.link", "it is no regular file"),
+        ("missing/my.plan", "its folder is not there"),
+        ("file/my.plan", "its folder is not there"),
+    ):
+        ran = started("plan", "--out", out)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"{out} cannot be written: {told}" in ran.err
+    assert (started.directory / "file").read_text() == "before"
+    assert not (started.directory / "missing").exists()
+    assert not (started.directory / "secretsync/.secretsync").exists()
+
+
+def test_a_plan_is_its_owners_alone(tmp_path: Path) -> None:
+    """Whatever the mode of the file that it takes the place of, and whoever has that open."""
+    for mode in (0o644, 0o666, 0o000):
+        file, theirs = tmp_path / "my.plan", tmp_path / f"{mode}"
+        file.unlink(missing_ok=True)
+        file.write_text("before")
+        file.chmod(mode)
+        theirs.hardlink_to(file)
+        check_writable(file)
+        replace_file(file, [b"plan"])
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        theirs.chmod(0o600)
+        assert (file.read_bytes(), theirs.read_text()) == (b"plan", "before")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _socket], ids=["a pipe", "a folder", "a socket"])
+def test_a_plan_is_read_from_a_file_alone(
+    tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a pipe to be written to, also where a link leads to one."""
+    monkeypatch.chdir(tmp_path)
+    make(Path("my.plan"))
+    Path("a.link").symlink_to("my.plan")
+    for file in (Path("my.plan"), Path("a.link")):
+        with pytest.raises(UsageError, match=f"the plan {file} cannot be read: "):
+            plan_file._read(file)
+
+
+def test_a_plan_is_read_from_no_device(started: Cli) -> None:
+    """One that never ends is not read, and nothing is made for it."""
+    ran = started("sync", "--plan", "/dev/zero")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the plan /dev/zero cannot be read: it is no regular file" in ran.err
+    assert not (started.directory / "secretsync/.secretsync").exists()
+
+
+def test_a_plan_may_be_read_by_a_link(started: Cli) -> None:
+    """As volumes of Kubernetes have their files."""
+    started("plan", "--out", "my.plan")
+    (started.directory / "a.link").symlink_to("my.plan")
+    assert started("sync", "--plan", "a.link").code == 0
+
+
+@pytest.mark.parametrize("given", ["--config and --ledger", "files"])
+def test_the_command_that_a_saved_plan_is_told_with_works(started: Cli, given: str) -> None:
+    """It names the documents and the ledger as the plan was asked for them, and can be pasted as it is."""
+    there = "the documents"
+    (started.directory / "secretsync").rename(started.directory / there)
+    chosen = ["--config", there]
+    if given == "files":
+        _as_files(started, there)
+        chosen = ["--source", "one.yaml", "--dest", "two.yaml", "--job", "three.yaml"]
+    else:
+        chosen += ["--ledger", "my ledger.db"]
+    ran = started("plan", "--out", "my plan", *chosen)
+    assert ran.code == 0, ran.err
+    line = re.search("^ *`(secretsync sync --plan 'my plan'.*)` carries it out$", ran.out, re.MULTILINE)
+    assert line is not None
+    done = started.shell(line[1])
+    assert (done.code, done.err) == (0, "")
+    assert "created" in done.out
+
+
+def _as_files(cli: Cli, there: str) -> None:
+    """The documents as three files: the example's own, one in each."""
+    stores = (cli.directory / there / "stores.yaml").read_text()
+    for name, text in zip(("one.yaml", "two.yaml"), re.split("^---$", stores, flags=re.MULTILINE)[:2], strict=True):
+        cli.write(name, text.replace("path: ", f"path: {there}/"))
+    (cli.directory / there / "jobs.yaml").rename(cli.directory / "three.yaml")
+
+
+def test_no_password_of_a_ledger_is_in_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its URL may hold one it is not shown, and not at all where the environment has it anyway."""
+    shown = same_call.command(Call(ledger="postgresql://sync:canary@db/ledger"), "sync", "--plan", "f")
+    assert shown == "secretsync sync --plan f --ledger URL"
+    shown = same_call.command(Call(ledger="postgresql://db/ledger?user=a&password=canary"), "sync", "--plan", "f")
+    assert shown == "secretsync sync --plan f --ledger URL"
+    shown = same_call.command(Call(ledger="postgresql://db/ledger"), "sync", "--plan", "f")
+    assert shown == "secretsync sync --plan f --ledger postgresql://db/ledger"
+    monkeypatch.setenv("SECRETSYNC_LEDGER", "postgresql://sync:canary@db/ledger")
+    shown = same_call.command(Call(ledger="postgresql://sync:canary@db/ledger"), "sync", "--plan", "f")
+    assert shown == "secretsync sync --plan f"
 
 
 @pytest.mark.slow

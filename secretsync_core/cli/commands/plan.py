@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,13 @@ from secretsync_core.cli import (
     plan_view,
     report_view,
     results,
+    same_call,
     workspace,
 )
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import plan_object
 from secretsync_core.cli.progress import watching
+from secretsync_core.cli.whole_files import check_writable
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError, UsageError
 from secretsync_core.run import saved_plan, steps
@@ -54,8 +55,8 @@ def run(
         raise UsageError(
             "--out names values where versions are missing, and --no-render reads none", hint="give one of the two"
         )
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"{out} cannot be written: its folder is not there", hint="make the folder, or name another")
+    if out is not None:
+        check_writable(out)  # before any store is asked
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output)
     workspace.check_adopt(options.adopt, jobs)
@@ -88,7 +89,7 @@ def run(
             found.append((job, planned))
             if not output.json and not markdown:
                 _show(planned, job, output, show_all=show_all, first=len(codes) == 1)
-    digest = _save(out, found, bound, options, output, markdown=markdown) if out is not None else ""
+    digest = _save(out, found, bound, options, call, output, markdown=markdown) if out is not None else ""
     code = exits.gravest(codes)
     if output.json:
         jobs_found = [_object(job, plan) for job, plan in found]
@@ -108,6 +109,7 @@ def _save(
     found: Sequence[tuple[JobDocument, steps.Planned | SecretSyncError]],
     bound: Mapping[str, SavedJob],
     options: Options,
+    call: Call,
     output: Output,
     *,
     markdown: bool,
@@ -124,7 +126,8 @@ def _save(
         output.note(told)
     else:
         output.line(told)
-        output.line(output.paint(f"  `secretsync sync --plan {shlex.quote(str(out))}` carries it out", "dim"))
+        told = same_call.command(call, "sync", "--plan", str(out))
+        output.line(output.paint(f"  `{told}` carries it out", "dim"))
     output.flush()
     return digest
 
