@@ -16,8 +16,9 @@ _LIKE_A_NAME = re.compile(r"[A-Za-z_.][\w. -]{0,39}", re.ASCII)
 _LIKE_A_TOKEN = re.compile(
     r"(?:hv[sbr]\.|[sbr]\.[A-Za-z0-9]{20}|A(?:KIA|SIA|ROA|IDA)|[spr]k_|gh[opsur]_|github_|glpat-|xox[a-z]-|eyJ)"
     r"|.*(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}"
+    r"|.*[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}"
 )
-"""Known beginnings of credentials, and long runs of letters with digits among them."""
+"""Known beginnings of credentials, long runs of letters with digits among them, and UUIDs, such as AppRole ids."""
 
 
 def quoted(name: str) -> str:

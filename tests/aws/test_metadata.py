@@ -176,6 +176,24 @@ async def test_metadata_is_copied_into_tags_and_back(
     assert entry.metadata["secretsync.io/owner"] not in ("x.1", "")
 
 
+@both
+async def test_the_tags_of_the_document_win_over_what_is_copied(
+    world: World, in_aws: InAws, region: Region, provider: str
+) -> None:
+    """Of one name, on what is created and on what is there."""
+    put_in(in_aws, region, provider)
+    world.job(COPY)
+    for key in await seed(world, 2):
+        memory.set_metadata("src", key, {"team": "copied", "note": "copied"})
+    memory.set_metadata("src", "k01", {"note": "copied"})
+    await world.sync()
+    put_in(in_aws, region, provider, tags={"team": "blue"})
+    memory.set_metadata("src", "k01", {"team": "copied", "note": "copied"})
+    assert (await world.sync()).ok
+    assert [tags(region, provider, key) for key in ("k00", "k01")] == [{"team": "blue", "note": "copied"}] * 2
+    assert counted(await world.sync()) == {"unchanged": 2}
+
+
 async def test_tags_that_nobody_may_list_are_asked_for_one_by_one(world: World, in_aws: InAws, region: Region) -> None:
     """Without the service that knows the tags of many parameters, each is asked for its own."""
     in_aws("dst", "awsParameterStore", path="/copy", tags={"team": "blue"})

@@ -10,8 +10,11 @@ import pytest
 from run.world import actions, counted
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import AccessDenied, PlanRefused, StoreUnavailable
+from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.change import Reason
-from secretsync_core.model.metadata import Kind, Slot
+from secretsync_core.model.metadata import Kind, MetadataFacts, MetadataRule, Slot
+from secretsync_core.run.items import build_plan
+from secretsync_core.run.metadata import wanted_at
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
 
@@ -159,6 +162,38 @@ async def test_metadata_is_copied_as_named(world: World) -> None:
     assert counted(await world.sync()) == {"unchanged": 1}
 
 
+@pytest.mark.parametrize("kind", [Kind.CUSTOM, Kind.TAG, Kind.LABEL, Kind.ANNOTATION])
+@pytest.mark.parametrize("carried", [Kind.CUSTOM, Kind.ANNOTATION])
+def test_what_the_store_asks_for_wins_over_what_is_copied(world: World, kind: Kind, carried: Kind) -> None:
+    """Of one name, in whatever kind of metadata: what its document says is on every secret of a SecretStore."""
+    item = "- {name: all, query: {}, metadata: {copy: ['*']%s}}"
+    world.job(item % (", as: Annotations" if kind is Kind.ANNOTATION else ", as: Labels" if kind is Kind.LABEL else ""))
+    (only,) = build_plan(world.documents.jobs["job"]).items
+    facts = StoreFacts(
+        "dst", "any", Shape.FIELDS, versioned=True,
+        metadata=MetadataFacts({kind: MetadataRule()}, {Slot(kind, "team"): "store", Slot(kind, "more"): "store"}),
+    )  # fmt: skip
+    copied = {Slot(carried, "team"): "copied", Slot(carried, "other"): "copied"}
+    assert wanted_at(only, copied, facts) == {
+        Slot(kind, "team"): "store", Slot(kind, "more"): "store", Slot(kind, "other"): "copied",
+    }  # fmt: skip
+
+
+async def test_a_stores_own_metadata_wins_on_what_is_there_and_on_what_is_new(world: World) -> None:
+    """In the plan as in the sync, and the next run finds nothing to do."""
+    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
+    memory.set_metadata("src", "a", {"team": "copied"})
+    world.job("- {name: all, query: {recursive: true}, metadata: {copy: [team]}}")
+    await world.sync()
+    asking(world, team="store")
+    memory.set_metadata("src", "b", {"team": "copied"})
+    await world.seed("src", {"c": {"x": "3"}})
+    memory.set_metadata("src", "c", {"team": "copied"})
+    assert (await world.sync()).ok
+    assert [await on(world, key) for key in "abc"] == [{"team": "store"}] * 3
+    assert counted(await world.sync()) == {"unchanged": 3}
+
+
 async def test_single_secrets_and_their_fields_carry_metadata(world: World) -> None:
     """Items with one secret, and the secrets that its fields become, have what the secret carries at its source."""
     await world.seed("src", {"a": {"x": "1", "y": "2"}})
@@ -189,15 +224,8 @@ async def test_what_the_destination_cannot_hold_is_refused_in_the_plan(world: Wo
     assert set(await world.all("dst")) == {"c"}
 
 
-async def test_stores_without_metadata_are_refused(world: World) -> None:
-    """A source that has none, a destination that keeps none, and one that may only be written: before any write."""
-    await world.seed("src", {"a": {"x": "1"}})
-    world.files("files")
-    for source, dest, told in (("src", "files", "keeps no metadata"), ("files", "dst", "has no metadata to copy")):
-        world.job(COPY, source=source, dest=dest)
-        with pytest.raises(PlanRefused) as refused:
-            await world.plan()
-        assert any(told in reason for reason in refused.value.reasons)
+async def test_a_destination_that_may_only_be_written_gets_no_copies_of_metadata(world: World) -> None:
+    """What stands there cannot be compared: refused before any write."""
     world.store("dst", permissions="Write")
     world.job(COPY)
     with pytest.raises(PlanRefused, match="cannot be read"):

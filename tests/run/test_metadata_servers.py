@@ -90,6 +90,21 @@ async def test_custom_metadata_becomes_labels_or_annotations(pair: Pair) -> None
     assert found == {"team": "red", "note": "x"}
 
 
+async def test_what_the_store_asks_for_wins_over_what_is_copied(pair: Pair) -> None:
+    """Of one name: the labels and annotations of the SecretStore's document are on every Secret."""
+    pair.put("app/l", {"a": "1"})
+    custom(pair, "app/l", team="copied", note="copied")
+    pair.k8s(labels="{team: store}")
+    pair.world.job(COPY_UP, source="bao", dest="k8s")
+    assert counted(await pair.world.sync()) == {"created": 1}
+    assert beside(pair, "app-l") == ({"team": "store", "note": "copied"}, {})
+    pair.k8s(labels="{team: store}", annotations="{note: store}")
+    pair.world.job(COPY_UP.replace("note]}", "note], as: Annotations}"), source="bao", dest="k8s")
+    assert counted(await pair.world.sync()) == {"updated": 1}
+    assert beside(pair, "app-l")[1] == {"team": "copied", "note": "store"}
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+
+
 async def test_kubectls_copy_of_a_secret_is_never_copied(pair: Pair) -> None:
     """Its annotation holds the values: no pattern takes it, and a document that names it is refused."""
     pair.create(
@@ -156,6 +171,24 @@ async def test_what_a_document_asks_for_in_kv2(world: World, api: Api, baos: lis
     for key in ("a", "b"):
         assert api.call("GET", f"{dst}/metadata/{key}")["data"]["custom_metadata"] == {"team": "blue"}
     assert counted(await world.sync()) == {"unchanged": 2}
+
+
+async def test_what_a_document_asks_for_in_kv2_wins_over_what_is_copied(
+    world: World, api: Api, baos: list[str]
+) -> None:
+    """Of one name, on what is created and on what is there."""
+    src, dst = baos
+    vault = f"address: '{api.address}', mount: {dst}, auth: {{token: {{value: {api.token}}}}}"
+    world.job("- {name: all, query: {}, metadata: {copy: ['*']}}")
+    for key in ("a", "b"):
+        api.put(src, key, {"x": "1"})
+        api.call("POST", f"{src}/metadata/{key}", {"custom_metadata": {"team": "copied", "note": key}})
+        assert (await world.sync()).ok
+        world.store("dst", f"vault: {{{vault}, customMetadata: {{team: blue}}}}")
+    assert counted(await world.sync()) == {"unchanged": 2}
+    for key in ("a", "b"):
+        found = api.call("GET", f"{dst}/metadata/{key}")["data"]["custom_metadata"]
+        assert found == {"team": "blue", "note": key}
 
 
 async def test_a_secret_that_is_taken_over_gets_labels_too(pair: Pair) -> None:

@@ -163,6 +163,29 @@ async def test_what_was_written_after_the_look_is_not_taken_over(world: World) -
     assert await world.get("dst", "k") == {"x": "newer"}
 
 
+async def test_what_was_written_between_our_mark_and_our_write_is_not_taken_over(world: World) -> None:
+    """The mark may make another version of the same value; of another value it is somebody else's, which stays."""
+    world.job(ALL)
+    await world.seed("src", {"k": {"x": "1"}})
+    await world.seed("dst", {"k": {"x": "theirs"}})
+    data = await save(world, adopt=frozenset({"k"}))
+    world.fault("dst").run("mark", lambda key: world.put("dst", key, {"x": "newer"}), key="k", after=True)
+    report = await carry_out(world, data)
+    assert reasons(report.failures) == {"k": "moved-since-plan"}
+    assert await world.get("dst", "k") == {"x": "newer"}
+
+
+async def test_a_version_that_our_own_mark_makes_is_no_other(world: World) -> None:
+    """As in Kubernetes, where a label is a version: the value is the one that the plan saw, and is taken over."""
+    world.job(ALL)
+    await world.seed("src", {"k": {"x": "1"}})
+    await world.seed("dst", {"k": {"x": "theirs"}})
+    data = await save(world, adopt=frozenset({"k"}))
+    world.fault("dst").run("mark", lambda key: world.put("dst", key, {"x": "theirs"}), key="k", after=True)
+    assert (await carry_out(world, data)).ok
+    assert await world.get("dst", "k") == {"x": "1"}
+
+
 @pytest.mark.parametrize("key", ["changes", "new", "goes"])
 @pytest.mark.parametrize("store", ["src", "dst"])
 async def test_what_moved_is_refused(world: World, store: str, key: str) -> None:
