@@ -82,8 +82,9 @@ class SourceSeen:
 
 
 def _asked(query: QuerySelector) -> str:
-    """A query's path in a sentence: as it is written where it is a glob."""
-    return query.path if any(sign in query.path for sign in "*?") else folder(query.path) or "all keys"
+    """A query's path in a sentence, as it is written where it is a glob, and the type that it asks for."""
+    path = query.path if any(sign in query.path for sign in "*?") else folder(query.path) or "all keys"
+    return path if query.type is None else f"{path} of type {query.type}"
 
 
 def _other_reading(query: QuerySelector, *, has_folders: bool) -> str:

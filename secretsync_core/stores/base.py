@@ -286,7 +286,10 @@ class ShowsFolders(Store, Protocol):
     """Knows from a listing of one folder whether there is more below it. Optional: a warning says so."""
 
     async def shows_folders(self, prefix: str) -> bool:
-        """Whether the last listing of ``prefix`` without ``recursive`` showed folders in it. Asks for nothing."""
+        """Whether the last listing of ``prefix`` without ``recursive`` showed folders in it.
+
+        Asks for nothing; where listings show none, and that one was empty, one request may tell.
+        """
         ...
 
 

@@ -399,6 +399,28 @@ async def test_a_query_by_type_is_asked_of_the_server(pair: Pair) -> None:
     assert (counted(report), report.requests["k8s"]) == ({"unchanged": 2}, {"stat": 1, "list": 2})
 
 
+async def test_a_type_that_matches_nothing_is_named(pair: Pair) -> None:
+    """The warning says which one it was."""
+    _two_clusters(pair)
+    pair.world.job("- {name: all, query: {type: kubernetes.io/tsl}}", source="k8s", dest="other")
+    assert (await pair.world.plan()).warnings == [
+        "item all: the query for all keys of type kubernetes.io/tsl in k8s matches nothing"
+    ]
+
+
+async def test_a_query_of_the_top_of_a_cluster_names_recursive(pair: Pair) -> None:
+    """There are namespaces, and nothing beside them: nothing is asked for, and the warning says what to set."""
+    pair.create("site", {"a": b"1"})
+    pair.world.store("k8s", f"kubernetes: {{server: '{pair.kube.address}', auth: {pair.kube_auth}}}")
+    pair.world.job("- {name: all, query: {}}", source="k8s", dest="bao")
+    planned = await pair.world.plan()
+    told = ": there are folders below, which recursive: true searches too"
+    assert planned.warnings == [f"item all: the query for all keys in k8s matches nothing{told}"]
+    assert "list" not in planned.requests["k8s"]
+    pair.world.job("- {name: all, query: {path: none}}", source="k8s", dest="bao")
+    assert (await pair.world.plan()).warnings == ["item all: the query for none/ in k8s matches nothing"]
+
+
 async def test_globs_choose_of_what_the_server_selects_by_type(pair: Pair) -> None:
     """A query with a type and globs takes what both say, by one listing of that type."""
     _two_clusters(pair)

@@ -92,6 +92,7 @@ async def test_a_secret_that_somebody_creates_meanwhile_is_not_ours(
     assert counted(report) == result
     assert (await world.get("dst", "k"), await on(world, "k")) == (value, {})
     assert not any(state.owned for state in world.state().values())
+    assert world.fault("dst").calls["describe"] == 1  # nor is it looked at once more for that
 
 
 async def test_somebody_who_writes_all_the_time_is_told_of(world: World) -> None:

@@ -41,6 +41,8 @@ class Listing:
         self._names = names
         self._width = width
         self.may_describe = not names.is_public
+        self._empty: set[str] = set()  # what was listed without what is below, and shown to hold nothing
+        self._with_folders: set[str] = set()
         self.other_types: set[str] = set()
         """What was looked at and is of another type than ours, so that it cannot be replaced: few, if any."""
 
@@ -49,6 +51,9 @@ class Listing:
         folder = self._names.folder(prefix)
         waiting: list[Entry] = []
         given: set[str] = set()
+        if not recursive:
+            self._empty.add(prefix)
+            self._with_folders.discard(prefix)
 
         describes = self.may_describe
 
@@ -74,14 +79,35 @@ class Listing:
             # The filter of the service is taken for a help, not for a promise.
             below = key.startswith(prefix) and (recursive or "/" not in key[len(prefix) :])
             if not below or key in given:
+                if not below and key.startswith(prefix):
+                    self._with_folders.add(prefix)
                 continue
             given.add(key)
+            self._empty.discard(prefix)
             if metadata:
                 waiting.append(Entry(key, each.version))
             else:
                 yield Entry(key, each.version)
         async for found in self._with_tags(waiting):
             yield found
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of a folder alone showed that there is more below it.
+
+        Mostly it does not. Where it showed nothing at all one request tells; what that does not show is not known.
+        """
+        if prefix in self._with_folders or prefix not in self._empty:
+            return prefix in self._with_folders
+        folder = self._names.folder(prefix)
+        ask = self._calls.page if self.may_describe else self._calls.page_by_path
+        try:
+            page = await ask(folder, None, recursive=True)
+        except CredentialsRefused:
+            raise
+        except StoreError:
+            return False
+        keys = (self._names.key(each.name) for each in page.found)
+        return any(isinstance(key, str) and "/" in key[len(prefix) :] for key in keys)
 
     async def some(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """What there is at each of ``keys``: by name where they are few, else out of the folder that holds them all."""

@@ -190,6 +190,10 @@ class ParameterStore:
         """Yield every parameter below ``prefix``; ``metadata`` are its tags."""
         return self._listing.all(prefix, recursive=recursive, metadata=metadata)
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether there is anything below a folder that is empty by itself: one request more, and only there."""
+        return await self._listing.shows_folders(prefix)
+
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         """The marks of those of ``keys`` that carry one: a tag, asked for one by one."""
         good, _ = self._names.sort_out(keys)

@@ -37,6 +37,21 @@ class Listing:
         self._calls = calls
         self._names = names
         self._width = width
+        self._with_folders: set[str] = set()
+
+    def shows_folders(self, folder: str) -> bool:
+        """Whether a listing that left out what is below a folder has shown that there is something."""
+        return folder in self._with_folders
+
+    def _note(self, name: str) -> None:
+        """Note the folders that a secret is deep below: those around the one that it is in."""
+        folder = name.removeprefix(self._names.beginning("")).rpartition("/")[0]
+        while folder:
+            folder = folder.rpartition("/")[0]
+            around = f"{folder}/" if folder else ""
+            if around in self._with_folders:
+                return
+            self._with_folders.add(around)
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every secret of a folder."""
@@ -53,8 +68,10 @@ class Listing:
         given: set[str] = set()
         async for name, seen in self._listed(folder):
             # The filter of the service is taken for a help, not for a promise.
-            below = name.startswith(folder) and (recursive or "/" not in name[len(folder) :])
-            if not below or name in given:
+            if not name.startswith(folder) or name in given:
+                continue
+            if not recursive and "/" in name[len(folder) :]:
+                self._note(name)
                 continue
             given.add(name)
             key = self._names.key(name)

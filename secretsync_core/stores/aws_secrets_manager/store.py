@@ -197,6 +197,10 @@ class SecretsManagerStore:
         """Yield every secret below ``prefix``, up to five minutes late; ``metadata`` are its tags."""
         return self._listing.all(prefix, recursive=recursive, metadata=metadata)
 
+    async def shows_folders(self, prefix: str) -> bool:
+        """Whether the last listing of this folder alone showed folders in it: the service lists what is below, too."""
+        return self._listing.shows_folders(prefix)
+
     def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield every secret whose key begins as those do that are wanted."""
         return self._listing.select(wanted, metadata=metadata)

@@ -350,3 +350,7 @@ class ClusterStore(SecretsStore):
 
     def __init__(self, client: Client, template: Template, place: StorePlace | None) -> None:
         super().__init__(client, template, place, AllNamespaces())
+
+    async def shows_folders(self, prefix: str) -> bool:
+        """At the top there are namespaces, and nothing beside them; a namespace has no folders."""
+        return not prefix
