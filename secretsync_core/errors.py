@@ -88,6 +88,7 @@ class Problem(NamedTuple):
     message: str
     hint: str = ""
     warning: bool = False
+    job: str = ""  # the SyncJob whose document it is, where it has a name
 
     @property
     def where(self) -> str:

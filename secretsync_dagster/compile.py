@@ -23,6 +23,7 @@ from secretsync_dagster.resources import Runtime
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
+from secretsync_dagster.stand_ins import make_stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +84,10 @@ def compile_documents(
             schedules.append(make_schedule(document, job))
         if (drift := make_drift_schedule(catalog, document)) is not None:
             schedules.append(drift)
+    # Of several scopes none knows what the others' jobs are called.
+    stand_ins = [] if scope else make_stand_ins(problems, {job.name for job in jobs.values()})
     return dg.Definitions(
-        jobs=[*jobs.values(), *make_broken(problems, scope)],
+        jobs=[*jobs.values(), *make_broken(problems, scope), *stand_ins],
         assets=[*assets, *catalog.store_assets.values()],
         asset_checks=checks,
         schedules=schedules,

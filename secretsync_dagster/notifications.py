@@ -196,7 +196,23 @@ def _errors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
             told.append(f"{event.step_key if event else 'a step'}: {ours.description}")
     if told:
         return told
-    return ["a step failed" if failed else "the run ended without a step that failed: its process was killed or lost"]
+    if failed:
+        return ["a step failed"]
+    return [_UNKNOWN if _was_not_loaded(instance, run) else _LOST]
+
+
+_LOST = "the run ended without a step that failed: its process was killed or lost"
+_UNKNOWN = (
+    "the run's process found no such job in the documents, which have changed since the code location was loaded:"
+    " `secretsync validate` says what is wrong with them; then reload the code location"
+)
+
+
+def _was_not_loaded(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the process of a run ended because it could not load the job, as Dagster says in its own words."""
+    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    said = (entry.dagster_event.message or "" for entry in events if entry.dagster_event is not None)
+    return any(text.startswith("Could not load job definition") for text in said)
 
 
 def _previous_was_ok(

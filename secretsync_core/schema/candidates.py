@@ -48,6 +48,11 @@ class Candidate:
         """Note something that is wrong at one of the document's fields."""
         self.problems.append(Problem(self.raw.file, self.raw.positions.line(path), message, hint, warning))
 
+    def told(self) -> list[Problem]:
+        """Its problems; those of a SyncJob with its name."""
+        name = self.name if self.kind == "SyncJob" else ""
+        return [problem._replace(job=name) for problem in self.problems]
+
     def where(self, path: Path = ("metadata", "name")) -> str:
         """``file:line`` of a field."""
         return Problem(self.raw.file, self.raw.positions.line(path), "").where

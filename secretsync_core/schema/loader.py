@@ -115,7 +115,7 @@ def _assemble(raws: Sequence[RawDocument], problems: list[Problem]) -> tuple[Doc
     candidates = [candidate(raw) for raw in raws]
     check_all(candidates)
     check_overlaps(candidates)
-    everything = sorted({*problems, *(problem for found in candidates for problem in found.problems)})
+    everything = sorted({*problems, *(problem for found in candidates for problem in found.told())})
     whole = _whole(candidates)
     stores = {store.document.name: store.document for store in whole if isinstance(store.document, StoreDocument)}
     jobs = {job.document.name: job.document for job in whole if isinstance(job.document, JobDocument)}

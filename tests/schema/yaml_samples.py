@@ -94,7 +94,6 @@ spec:
       query:
         path: payments/
         key: {regexp: "^api-", exclude: ["-test$"]}
-        metadata: {team: payments}
         recursive: true
       keyTransform:
         - regexp: {source: "^payments/(.*)$", target: "prod/$1"}
@@ -105,7 +104,7 @@ spec:
     - name: app-env
       combine:
         - {name: db, secret: {key: billing/db}}
-        - {name: api, query: {path: payments/, key: {regexp: ".*"}}}
+        - {name: api, query: {path: payments/, key: {regexp: ".*"}, metadata: {team: payments}}}
       key: app/env
       valueTransform:
         - template: {data: {DB_PASSWORD: "{{ db.password }}"}}
