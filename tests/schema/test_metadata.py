@@ -47,7 +47,7 @@ def test_what_cannot_be_copied_is_told_at_its_line(tmp_path: Path, plan: str, me
         ("{secretsync.io/owner: x}", "set by SecretSync alone"),
         (f"{{a: {'é' * 257}}}", "it is longer than 512 bytes"),
         ("{a: ''}", "must not be empty"),
-        ('{a: "\\n"}', "it must be printable"),
+        ('{a: "\\n"}', "it must be printable, and not empty, and has at most 512 bytes"),
         (f"{{{'é' * 65}: x}}", "has at most 128 bytes"),
         ("{" + ", ".join(f"t{number}: x" for number in range(65)) + "}", "is too long: at most 64"),
     ],
@@ -58,6 +58,41 @@ def test_custom_metadata_has_the_bounds_of_vault(tmp_path: Path, custom: str, me
     (problem,) = problems(tmp_path, store("one", provider=vault))
     assert message in problem.message
     assert problem.line == 5
+
+
+KUBERNETES = "kubernetes: {namespace: n, %s}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "message", "hint"),
+    [
+        (
+            KUBERNETES % "labels: {'bad name': x}",
+            "labels.… has an invalid format",
+            "at most 63 letters, digits, - _ and .",
+        ),
+        (
+            KUBERNETES % "labels: {ok: 'bad value!'}",
+            "labels.ok has an invalid format",
+            "label is at most 63 letters, digits",
+        ),
+        (
+            KUBERNETES % "annotations: {'bad name': x}",
+            "annotations.… has an invalid",
+            "at most 63 letters, digits, - _",
+        ),
+        ("awsSecretsManager: {tags: {'bad#': x}}", "tags.… has an invalid format", "= + - @, at most 128 characters."),
+        ("awsParameterStore: {tags: {ok: 'a;b'}}", "tags.ok has an invalid format", "= + - @, at most 256 characters."),
+        (f"awsParameterStore: {{tags: {{ok: {'a' * 257}}}}}", "tags.ok is too long: at most 256 characters", ""),
+        (f"awsSecretsManager: {{tags: {{{'a' * 129}: ok}}}}", "is too long: at most 128 characters", ""),
+    ],
+)
+def test_what_is_allowed_is_told(tmp_path: Path, provider: str, message: str, hint: str) -> None:
+    """Of labels, annotations and tags: which characters, and how many; never what stands there."""
+    (problem,) = problems(tmp_path, store("one", provider=provider))
+    assert message in problem.message
+    assert hint in problem.hint
+    assert "bad" not in f"{problem.message} {problem.hint}"
 
 
 def test_what_is_copied_and_asked_for_is_understood(tmp_path: Path) -> None:
