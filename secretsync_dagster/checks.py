@@ -15,13 +15,13 @@ from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import out_of_sync_metadata
-from secretsync_dagster.naming import DRIFT, IN_SYNC
+from secretsync_dagster.naming import DRIFT, IN_SYNC, IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
 from secretsync_dagster.shared_assets import why_refused
 from secretsync_dagster.translator import OpData
 
-_RESULT = {"result": dg.Out()}
+_RESULT = {"result": dg.Out(io_manager_key=IO_MANAGER_KEY)}
 _ASSET = "asset"
 
 
