@@ -26,6 +26,7 @@ def merge(installed: dict[str, Any], locked: dict[str, Any], wheel: Path) -> dic
         if _identity(component) == (_normal(name), version):
             digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
             ours = component | {"type": "application", "hashes": [{"alg": "SHA-256", "content": digest}]}
+            ours.pop("externalReferences", None)  # where on this machine it was installed from
         elif _identity(component) not in allowed:
             raise SystemExit(f"error: {component['name']} {component.get('version')} is not in the lock file")
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.events import DagsterEvent
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.executor.step_delegating.step_handler.base import StepHandlerContext
@@ -21,6 +22,7 @@ from dagster_k8s.executor import K8sStepHandler
 
 from deploy import official
 from deploy.api_server import api_server, failure
+from deploy.image import ROOT
 from deploy.launching import NAMESPACE, VALUES, settings
 
 if TYPE_CHECKING:
@@ -244,6 +246,12 @@ def test_what_starts_runs_knows_where(cluster: Cluster) -> None:
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert {"name": "SECRETSYNC_NAMESPACE", "valueFrom": {"fieldRef": from_field}} in container["env"]
     assert cluster.instance.run_launcher.job_namespace == official.NAMESPACE
+
+
+@pytest.mark.parametrize("file", ["dagster.yaml", "deploy/dagster/dagster.yaml"])
+def test_elsewhere_runs_are_processes_of_the_code_location(file: str) -> None:
+    """Without Kubernetes runs are started by Dagster's default launcher, which takes nothing from tags."""
+    assert "run_launcher" not in yaml.safe_load((ROOT / file).read_text())
 
 
 def _comparable(pod: Object) -> Object:

@@ -69,12 +69,19 @@ def _lists(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any], Path]:
     wheel = tmp_path / "secretsync_core-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     licence = [{"license": {"id": "MIT"}}]
+    here = [{"type": "distribution", "url": f"file://{wheel}"}]
     installed = {
         "bomFormat": "CycloneDX",
         "metadata": {"tools": {}},
         "components": [
             {"bom-ref": "a", "name": "typing_extensions", "version": "4.16.0", "type": "library", "licenses": licence},
-            {"bom-ref": "b", "name": "secretsync-core", "version": "0.1.0", "type": "library"},
+            {
+                "bom-ref": "b",
+                "name": "secretsync-core",
+                "version": "0.1.0",
+                "type": "library",
+                "externalReferences": here,
+            },
         ],
     }
     locked = {
@@ -95,6 +102,7 @@ def test_the_list_has_licences_and_hashes(tmp_path: Path) -> None:
     assert (package["licenses"][0]["license"]["id"], package["externalReferences"]) == ("MIT", [REFERENCE])
     ours = made["metadata"]["component"]
     assert (ours["name"], ours["type"]) == ("secretsync-core", "application")
+    assert str(tmp_path) not in json.dumps(made)
     assert ours["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"a wheel").hexdigest()}]
 
 
