@@ -1,4 +1,4 @@
-"""What a run's config may say: plain text and switches, never the name of a variable to be looked up.
+"""What a run's config may say: plain text, numbers and switches, never the name of a variable to be looked up.
 
 Whoever may launch runs writes their config. Dagster's config classes, and its usual IO manager, take ``{env: NAME}``
 wherever they take a text, and look it up in the process that holds every store's credential; the text then goes where
@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_PLAIN: dict[Any, Any] = {bool: dg.Bool, str: dg.String}
+_PLAIN: dict[Any, Any] = {bool: dg.Bool, int: dg.Int, str: dg.String}
 
 # Dagster's own default, of which it gives a variant to jobs of assets that takes `base_dir` as config.
 IO_MANAGER: dg.ResourceDefinition = dg.GraphDefinition(name="no_steps").to_job().resource_defs["io_manager"]
@@ -23,7 +23,7 @@ IO_MANAGER: dg.ResourceDefinition = dg.GraphDefinition(name="no_steps").to_job()
 
 
 def plain_schema(model: type[dg.Config]) -> dict[str, dg.Field]:
-    """The config schema of a class whose fields are text, switches, lists of text, and such classes again.
+    """The config schema of a class whose fields are text, numbers, switches, lists of these, and such classes again.
 
     Raises TypeError where a field is of another type.
     """
