@@ -24,6 +24,7 @@ from deploy import official
 from deploy.api_server import api_server, failure
 from deploy.image import ROOT
 from deploy.launching import NAMESPACE, VALUES, settings
+from secretsync_dagster.executor_wrappers import lets_tags_change_pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -246,6 +247,15 @@ def test_what_starts_runs_knows_where(cluster: Cluster) -> None:
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert {"name": "SECRETSYNC_NAMESPACE", "valueFrom": {"fieldRef": from_field}} in container["env"]
     assert cluster.instance.run_launcher.job_namespace == official.NAMESPACE
+
+
+def test_a_launcher_without_the_lists_is_told_of(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs say it where tags may change pods, as with values of one's own; by ours they may not."""
+    assert not lets_tags_change_pods(cluster.instance)
+    monkeypatch.setattr(cluster.instance.run_launcher, "_only_allow_user_defined_k8s_config_fields", None)
+    assert lets_tags_change_pods(cluster.instance)
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        assert not lets_tags_change_pods(elsewhere)
 
 
 @pytest.mark.parametrize("file", ["dagster.yaml", "deploy/dagster/dagster.yaml"])
