@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
 WORKERS ?= 4
 SLOW_WORKERS ?= 2
 
-.PHONY: help install wheel demo test test-slow test-all test-kills lint check docs reference bench lock clean
+.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -26,6 +26,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml tools/install.sh
 
 wheel: install  ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build --target wheel --directory dist
+
+release: install  ## dist/release: distributions, SBOM and hashes of the last commit; fails on known vulnerabilities
+	@bash tools/release.sh
 
 demo: install  ## two real OpenBao servers, the paper's example, step by step (ARGS=--once exits by itself)
 	@$(BIN)/secretsync demo $(ARGS)

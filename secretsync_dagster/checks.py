@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.run.findings import is_in_sync, out_of_sync
 from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
-from secretsync_dagster.in_sync import out_of_sync_metadata
-from secretsync_dagster.naming import DRIFT, IN_SYNC
+from secretsync_dagster.in_sync import in_sync_by_ledger
+from secretsync_dagster.naming import DRIFT, IN_SYNC, IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
 from secretsync_dagster.shared_assets import why_refused
 from secretsync_dagster.translator import OpData
 
-_RESULT = {"result": dg.Out()}
+_RESULT = {"result": dg.Out(io_manager_key=IO_MANAGER_KEY)}
 _ASSET = "asset"
 
 
@@ -38,19 +37,8 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
                 yield _shared(refused)
                 return
             with runtime.ledger() as opened:
-                found = opened.ledger.runs.summary(job)
-                # The last run may have had other items than one that an earlier run left out of sync.
-                out = {each.item for each in out_of_sync(runtime.documents.jobs[job], opened.ledger)}
-            last = found.last_run
-            yield dg.AssetCheckResult(
-                passed=is_in_sync(last, out),
-                metadata={
-                    **out_of_sync_metadata(out),
-                    "last run": last.run if last is not None else "there was none",
-                    "secrets held": found.live_keys,
-                    "failed": found.failed_keys,
-                },
-            )
+                passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
+            yield dg.AssetCheckResult(passed=passed, metadata=shown)
 
     return _check(
         catalog,

@@ -16,10 +16,11 @@ from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
-from secretsync_dagster.naming import check_prefix
+from secretsync_dagster.naming import IO_MANAGER_KEY, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
+from secretsync_dagster.run_config import IO_MANAGER
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
@@ -70,7 +71,7 @@ def compile_documents(
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
     runtime = Runtime(catalog, directory, ledger_url)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
-    resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime)}
+    resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
         first, second, third = catalog.pools(document.name)

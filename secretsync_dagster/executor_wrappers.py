@@ -62,6 +62,12 @@ def starts_pods(instance: dg.DagsterInstance) -> bool:
     return isinstance(launcher, K8sRunLauncher)
 
 
+def lets_tags_change_pods(instance: dg.DagsterInstance) -> bool:
+    """Whether a run's tags may change its pod, image and command included, with every credential in it."""
+    launcher = instance.run_launcher
+    return starts_pods(instance) and getattr(launcher, "only_allow_user_defined_k8s_config_fields", None) is None
+
+
 class WaitsForPods(_Wrapper):
     """Executes steps in pods, and returns no sooner than all of them have ended.
 

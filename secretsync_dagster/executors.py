@@ -20,7 +20,7 @@ from secretsync_core.run.lease import LEASE_SECONDS
 from secretsync_core.run.record import close_run
 from secretsync_core.run.shards import AT_ONCE
 from secretsync_core.schema.job import Executor
-from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, starts_pods
+from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, lets_tags_change_pods, starts_pods
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.watchdog import watch_this_process
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from secretsync_dagster.resources import Runtime
 
 _RETRIES: dict[str, Any] = {"retries": {"enabled": {}}}
+
+_OPEN_TO_TAGS = (
+    "whoever launches runs can give their pods another image or command by the tag dagster-k8s/config, with all of "
+    "their credentials: set the run launcher's only_allow_user_defined_k8s_config_fields, as docs/kubernetes.md says"
+)
 
 
 def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.ExecutorDefinition:
@@ -117,6 +122,8 @@ class _ByDocument(dg.Executor):
         said = {job.spec.executor for job in jobs} & self._inner.keys()
         # The one that takes most processes is named last.
         chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))
+        if lets_tags_change_pods(instance):
+            plan_context.log.warning(_OPEN_TO_TAGS)
         watch_this_process()
         sign_as_worker(instance, run.run_id)
         reason = "failed"

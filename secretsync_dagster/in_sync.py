@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.run.findings import names_of, out_of_sync
+from secretsync_core.run.findings import is_in_sync, names_of, out_of_sync
 from secretsync_dagster.metadata import uncertain_words
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from secretsync_core.audit.ledger import Ledger
     from secretsync_dagster.resources import Runtime
 
 _OUT_OF_SYNC = "out of sync"
@@ -59,6 +60,20 @@ def in_sync_events(
         description=_description(out, len(known) - 1) + (f"; {uncertain_words(count)}" if count else ""),
         metadata={**numbers, "items": len(known) - 1, **held},
     )
+
+
+def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool, dict[str, Any]]:
+    """Whether a SyncJob is in sync by the ledger, and what is shown beside it."""
+    summary = ledger.runs.summary(job)
+    # The last run may have had other items than one that an earlier run left out of sync.
+    out = {each.item for each in out_of_sync(runtime.documents.jobs[job], ledger)}
+    last = summary.last_run
+    return is_in_sync(last, out), {
+        **out_of_sync_metadata(out),
+        "last run": last.run if last is not None else "there was none",
+        "secrets held": summary.live_keys,
+        "failed": summary.failed_keys,
+    }
 
 
 def _description(out: Collection[str], count: int) -> str:

@@ -22,6 +22,9 @@ CHECK_TAG = "secretsync/drift-check"
 RESOURCE = "secretsync"
 """The resource that holds the documents."""
 
+IO_MANAGER_KEY = "secretsync_io_manager"
+"""The resource that keeps what steps hand on. Not Dagster's usual one, whose directory may be set in a run's config."""
+
 IN_SYNC = "in_sync"
 """The check that turns red when a run leaves an item out of sync."""
 

@@ -22,9 +22,11 @@ from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
+from secretsync_dagster.naming import IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.run_config import plain_schema
 from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import UndoConfig, apply, check_undo, failure_of, moved, show_done, show_plan
@@ -54,17 +56,20 @@ class SyncConfig(dg.Config):
     )
 
 
-_CONFIG_SCHEMA = SyncConfig.to_config_schema()
+_CONFIG_SCHEMA = plain_schema(SyncConfig)
 _EXPANDED = {
-    "shards": dg.DynamicOut(Shard, description="What is to be done, one plan item each."),
-    "manifest": dg.Out(Manifest, description="What this run is about, for the audit."),
+    "shards": dg.DynamicOut(
+        Shard, io_manager_key=IO_MANAGER_KEY, description="What is to be done, one plan item each."
+    ),
+    "manifest": dg.Out(Manifest, io_manager_key=IO_MANAGER_KEY, description="What this run is about, for the audit."),
 }
 
-
-@dg.config_mapping
-def launchpad(config: SyncConfig) -> dict[str, Any]:
-    """What the Launchpad asks for: these fields, and nothing of the ops behind them."""
-    return {"ops": {"expand": {"config": config.model_dump(by_alias=True)}}}
+launchpad = dg.ConfigMapping(
+    lambda asked: {"ops": {"expand": {"config": asked}}},
+    config_schema=_CONFIG_SCHEMA,
+    receive_processed_config_values=True,
+)
+"""What the Launchpad asks for: these fields, and nothing of the ops behind them."""
 
 
 def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
@@ -217,7 +222,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
         description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool,
-        out=dg.Out(Moved),
+        out=dg.Out(Moved, io_manager_key=IO_MANAGER_KEY),
         required_resource_keys={resource},
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
@@ -255,7 +260,7 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
         name=catalog.op_name(OpData("audit", catalog.scope, pool=pool)),
         pool=pool,
         description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
-        out=dg.Out(dg.Nothing, is_required=False),
+        out=dg.Out(dg.Nothing, is_required=False, io_manager_key=IO_MANAGER_KEY),
         retry_policy=_RETRY,
         required_resource_keys={resource},
     )

@@ -4,8 +4,9 @@ A worker that is killed alone is missed by the code server that started it. One 
 server is missed by nobody: Dagster's run monitoring does not ask after workers that a code server starts. Its run
 would go on for ever, and with it every later run of the job would wait in the queue.
 
-Since it runs in every code location that has SyncJobs, it also renews the location's sign, and says if another one has
-the same assets: see :mod:`secretsync_dagster.shared_assets`.
+Since it runs in every code location that has SyncJobs, it also renews the location's sign, says if another one has the
+same assets (see :mod:`secretsync_dagster.shared_assets`), and puts right what people reported of our checks (see
+:mod:`secretsync_dagster.reported`).
 """
 
 # No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
@@ -21,11 +22,12 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.lease import is_forgotten
 from secretsync_core.run.record import close_run
 from secretsync_dagster.catalog import Catalog
-from secretsync_dagster.lease_holders import run_of
+from secretsync_dagster.lease_holders import is_dead, run_of
 from secretsync_dagster.naming import scoped
+from secretsync_dagster.reported import put_right
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.run_workers import has_worker, lost_its_worker
-from secretsync_dagster.shared_assets import watch_shared
+from secretsync_dagster.shared_assets import location_of_tick, watch_shared
 
 NAME = "secretsync_run_reaper"
 
@@ -70,6 +72,8 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
             messages += [
                 f"the books of run {run} were closed" for run in _close_books(context.instance, runtime, leases)
             ]
+            going_on = {lease.job for lease in leases if not is_dead(context.instance, lease.holder)}
+            messages += put_right(context.instance, runtime, location_of_tick(context), going_on=going_on)
         except SecretSyncError as error:
             messages.append(error.message)
         except Exception as error:  # noqa: BLE001  its text may hold anything

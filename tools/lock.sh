@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Resolves pyproject.toml for every supported Python into requirements.lock, with hashes, and what the image needs of
-# it (deploy/docker/requirements.lock) at the very same versions. build.lock has what builds the image, and no more.
+# it (deploy/docker/requirements.lock) at the very same versions. build.lock has what builds the image, and no more, and
+# tools/release.lock what a release takes besides.
 set -euo pipefail
 
 # The extras of the image; those that pyproject.toml has are taken.
@@ -24,3 +25,5 @@ compile "${extras[@]}" --constraint requirements.lock --no-annotate \
   --output-file deploy/docker/requirements.lock pyproject.toml
 printf '%s\n' uv hatchling |
   compile --constraint requirements.lock --no-annotate --output-file deploy/docker/build.lock "$@" -
+printf '%s\n' cyclonedx-bom hatchling pip-audit |
+  compile --constraint requirements.lock --no-annotate --output-file tools/release.lock "$@" -

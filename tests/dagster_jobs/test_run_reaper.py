@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 
-def _tick(lab: Lab) -> str:
+def tick(lab: Lab) -> str:
     """One tick; gives what it says."""
     repository = lab.definitions.get_repository_def()
     resources = {"secretsync": repository.get_top_level_resources()["secretsync"]}
@@ -61,13 +61,13 @@ def test_a_run_without_a_worker_is_failed_and_its_books_are_closed(lab: Lab) -> 
     sign_as_worker(lab.instance, run)
     lab.ledger.leases.acquire("job", holder_of(run), 60)
     lab.ledger.runs.start("job", run)
-    assert _tick(lab) == f"run {run} was lost; the books of run {run} were closed"
+    assert tick(lab) == f"run {run} was lost; the books of run {run} were closed"
     assert _status(lab, run) is FAILURE
     assert lab.ledger.leases.held() == []
     last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.run, last.reason) == (run, "failed")
-    assert _tick(lab) == "every run has ended by itself, or goes on"
+    assert tick(lab) == "every run has ended by itself, or goes on"
     assert asyncio.run(lab.sync()).ok
 
 
@@ -77,7 +77,7 @@ def test_a_lost_run_that_never_took_the_lease(lab: Lab) -> None:
     lab.two_items()
     run = _run(lab)
     sign_as_worker(lab.instance, run)
-    assert "was lost" in _tick(lab)
+    assert "was lost" in tick(lab)
     assert _status(lab, run) is FAILURE
 
 
@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_is_left_alone(lab: Lab) -> None:
     signed, unsigned = _run(lab), _run(lab)
     sign_as_worker(lab.instance, signed)
     lab.ledger.leases.acquire("job", holder_of(signed), 60)
-    assert _tick(lab) == "every run has ended by itself, or goes on"
+    assert tick(lab) == "every run has ended by itself, or goes on"
     assert _status(lab, signed) is _status(lab, unsigned) is STARTED
     assert lab.ledger.leases.find("job") is not None
 
@@ -101,7 +101,7 @@ def test_the_signature_of_the_run_before_is_not_taken_for_ones_own(lab: Lab) -> 
     tags = lab.instance.get_run_by_id(other).tags  # type: ignore[union-attr]
     lab.instance.add_run_tags(run, {"secretsync/worker": tags["secretsync/worker"]})
     lab.instance.delete_run(other)
-    _tick(lab)
+    tick(lab)
     assert _status(lab, run) is STARTED
 
 
@@ -115,7 +115,7 @@ def test_a_worker_on_another_machine(
     run = _run(lab)
     sign_as_worker(lab.instance, run)
     lab.ledger.leases.acquire("job", holder_of(run), -expired)
-    _tick(lab)
+    tick(lab)
     assert _status(lab, run) is after
 
 
@@ -127,7 +127,7 @@ def test_a_write_of_unknown_end_is_left_to_the_next_run(lab: Lab) -> None:
     lab.ledger.runs.start("job", run)
     intended = Draft(Event.INTENDED, run, "1", item="alpha", dest="dst", key="alpha/1", action="create")
     lab.ledger.append("job", [intended])
-    _tick(lab)
+    tick(lab)
     assert lab.ledger.leases.held() == []
     assert lab.ledger.runs.unsettled_runs("job") == {run: True}
     assert lab.run().success
@@ -139,12 +139,12 @@ def test_no_ledger_is_made_to_find_nothing(lab: Lab) -> None:
     lab.two_items()
     lab.ledger.leases.acquire("job", "elsewhere/1/2/abc", 60)
     lab.ledger.leases.acquire("gone", holder_of("0000"), 60)
-    _tick(lab)
+    tick(lab)
     assert len(lab.ledger.leases.held()) == 2
     lab.ledger.close()
     for path in (lab.config / DIRECTORY).iterdir():
         path.unlink()
-    assert _tick(lab) == "every run has ended by itself, or goes on"
+    assert tick(lab) == "every run has ended by itself, or goes on"
     assert list((lab.config / DIRECTORY).iterdir()) == []
 
 
@@ -155,7 +155,7 @@ def test_a_ledger_that_fails_does_not_keep_lost_runs_from_being_found(lab: Lab, 
     sign_as_worker(lab.instance, run)
     lab.ledger.close()
     (lab.config / DIRECTORY / "ledger.db").write_text("not a database")
-    told = _tick(lab)
+    told = tick(lab)
     assert "is not an SQLite database" in told
     assert f"run {run} was lost" in told
     assert _status(lab, run) is FAILURE

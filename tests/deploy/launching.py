@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 VALUES: Object = yaml.safe_load((ROOT / "deploy" / "helm" / "dagster-values.yaml").read_text())
 
+NAMESPACE = {"SECRETSYNC_NAMESPACE": official.NAMESPACE}
+"""What the pods learn of themselves: where they are."""
+
 
 def settings(home: Path, kubeconfig: Path, storage: Object | None = None) -> None:
     """Write Dagster's settings by the values: with another API server, and runs that are not queued."""
@@ -40,12 +43,9 @@ def launch(home: Path, job: str, given: Mapping[str, str]) -> None:
     """Start a code server as the chart does, and a run of a job of it. ``given``: variables for both."""
     port = str(free_port())
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
-    environ |= {"DAGSTER_HOME": str(home), **given}
+    environ |= {"DAGSTER_HOME": str(home), **NAMESPACE, **given}
     (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
-    told = {
-        "DAGSTER_CURRENT_IMAGE": official.image_of(deployment),
-        "DAGSTER_CONTAINER_CONTEXT": json.dumps(official.container_context(VALUES)),
-    }
+    told = {"DAGSTER_CURRENT_IMAGE": official.image_of(deployment)}
     with (home / "code.log").open("wb") as log:
         server = subprocess.Popen(
             [script("dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", port, *deployment["codeServerArgs"]],

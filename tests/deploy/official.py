@@ -7,6 +7,7 @@ checks, and not that chart.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ KNOWN: dict[str, Any] = {
     "runLauncher": {
         "type": None,
         "config": {
+            # `config` is handed to the launcher as it stands; of what Dagster's own entry takes nothing else is known.
+            "customRunLauncher": dict.fromkeys(("module", "class", "config")),
             "k8sRunLauncher": {
                 **dict.fromkeys(("image", "imagePullPolicy", "jobNamespace", "loadInclusterConfig", "kubeconfigFile")),
                 **dict.fromkeys(("envConfigMaps", "envSecrets", "envVars", "volumeMounts", "volumes", "labels")),
@@ -47,7 +50,7 @@ KNOWN: dict[str, Any] = {
                 "runK8sConfig": dict.fromkeys(
                     ("containerConfig", "podSpecConfig", "podTemplateSpecMetadata", "jobSpecConfig", "jobMetadata")
                 ),
-            }
+            },
         },
     },
     "computeLogManager": {"type": None},
@@ -133,53 +136,19 @@ def daemon(values: Object) -> Object:
     return _core(values, "daemon", values["dagsterDaemon"], "dagster-daemon run -w /dagster-workspace/workspace.yaml")
 
 
-def container_context(values: Object) -> Object:
-    """What a code location tells Dagster of itself, for the pods of its runs."""
-    chart = values["dagster-user-deployments"]
-    (given,) = chart["deployments"]
-    return {
-        "k8s": {
-            "image_pull_policy": given["image"]["pullPolicy"],
-            "env_config_maps": [f"{RELEASE}-{given['name']}-user-env"],
-            "volume_mounts": given["volumeMounts"],
-            "volumes": given["volumes"],
-            "labels": given["labels"],
-            "resources": given["resources"],
-            "namespace": NAMESPACE,
-            "service_account_name": chart["serviceAccount"]["name"],
-            "env": given["env"],
-            "run_k8s_config": {"pod_spec_config": {"automount_service_account_token": True}},
-        }
-    }
-
-
 def instance(values: Object) -> Object:
     """The dagster.yaml of the webserver, the daemon and the runs, but for where PostgreSQL is."""
-    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
-    more = launcher["runK8sConfig"]
+    launcher = values["runLauncher"]
+    assert launcher["type"] == "CustomRunLauncher"
+    # What a code location tells Dagster for the pods of its runs; the chart leaves it out where this is off.
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": False}
     daemon = values["dagsterDaemon"]
     assert values["computeLogManager"] == {"type": "NoOpComputeLogManager"}
     assert not daemon["runCoordinator"]["enabled"]
     return {
-        "run_launcher": {
-            "module": "dagster_k8s",
-            "class": "K8sRunLauncher",
-            "config": {
-                "load_incluster_config": True,
-                "job_namespace": NAMESPACE,
-                "image_pull_policy": launcher["imagePullPolicy"],
-                "service_account_name": values["serviceAccount"]["name"],
-                "dagster_home": values["global"]["dagsterHome"],
-                "instance_config_map": f"{RELEASE}-instance",
-                "postgres_password_secret": values["global"]["postgresqlSecretName"],
-                "fail_pod_on_run_failure": launcher["failPodOnRunFailure"],
-                "security_context": launcher["securityContext"],
-                "run_k8s_config": {
-                    "pod_spec_config": more["podSpecConfig"],
-                    "job_spec_config": more["jobSpecConfig"],
-                },
-            },
-        },
+        # helm/dagster/templates/helpers/instance/_run-launcher.tpl: module, class and config as values have them.
+        "run_launcher": deepcopy(launcher["config"]["customRunLauncher"]),
         "compute_logs": {
             "module": "dagster.core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",

@@ -19,7 +19,7 @@ from support.postgres import postgres
 
 from deploy.cluster import cluster
 from deploy.image import ROOT
-from deploy.launching import launch, settings
+from deploy.launching import NAMESPACE, launch, settings
 from deploy.manifests import check, pods
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.home import DIRECTORY
@@ -100,10 +100,10 @@ def place(
     )  # fmt: skip
     (config / DIRECTORY).mkdir(mode=0o700)
     load_key(environ={}, directory=config / DIRECTORY, create=True)
-    given = {**database.environ, "SECRETSYNC_CONFIG": str(config), "SECRETSYNC_LEDGER": database.url}
+    given = {**NAMESPACE, **database.environ, "SECRETSYNC_CONFIG": str(config), "SECRETSYNC_LEDGER": database.url}
     pod = {**given, "DAGSTER_HOME": str(home), "SECRETSYNC_KEY_FILE": str(config / DIRECTORY / "ledger.key")}
     storage = yaml.safe_load((ROOT / "deploy" / "dagster" / "dagster.yaml").read_text())["storage"]
-    for name, value in database.environ.items():
+    for name, value in {**NAMESPACE, **database.environ}.items():
         monkeypatch.setenv(name, value)
     with cluster(tmp_path / "kubeconfig", pod, logs) as started:
         settings(home, tmp_path / "kubeconfig", storage)

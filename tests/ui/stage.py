@@ -55,12 +55,13 @@ spec:
 SLOW = "rate: 4/s, concurrency: 1"
 ITEMS_OF = {
     # Secrets of their own: of some jobs one that lacks a port; of another, one that a test spoils on the way.
-    **{job: (*ITEMS, f"{job}-broken") for job in ("retry", "again", "refill")},
+    **{job: (*ITEMS, f"{job}-broken") for job in ("retry", "again", "refill", "forged")},
     "trend": ("trend-own",),
 }
 # A busy browser needs seconds to press two buttons while the run goes on.
 LIMITS_OF = {"crash": SLOW, "stop": "rate: 2/s, concurrency: 1"}
-JOBS = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again", "undo")
+_PRESSED = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again")
+JOBS = (*_PRESSED, "undo", "forged")
 
 
 def _schedule(job: str) -> str:
@@ -86,7 +87,7 @@ class Stage:
         for item in (*ITEMS, "trend-own"):
             for number in range(PER_ITEM):
                 self.write(f"{item}/key-{number}", {"host": f"{item}.internal", "port": str(8000 + number)})
-        for job in ("retry", "again", "refill"):
+        for job in ("retry", "again", "refill", "forged"):
             self.write(f"{job}-broken/key-0", {"host": "broken.internal"})
             self.write(f"{job}-broken/key-1", {"host": "whole.internal", "port": "1"})
 
