@@ -51,6 +51,11 @@ SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameter
 NO_TOKENS = ("\0", "é", "x" * 300)
 """Texts that the ledger takes for no version."""
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
+NOTHINGS: list[object] = [None, {}, {"keys": None}, {"keys": []}, {"keys": [], "key_info": {}}]
+NOTHING_BUT_WARNINGS = [
+    {"request_id": "r", "data": data, "warnings": ["Endpoint is not what you think"]} for data in NOTHINGS
+]
+"""What a server says of a path that it does not have, with a success: no empty folder."""
 
 CASES = [
     *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
@@ -61,7 +66,12 @@ CASES = [
     *each("vault-v2", DETAILS, K1, None, [], "x", {}),
     *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
     *each("vault-v2", DETAILS, ("data",), None, [], "x", GONE),
-    *each("vault-v2", DETAILS, (), None, [], {}, {"data": {}}, {"data": None}),
+    *each("vault-v2", DETAILS, (), None, [], {}, {"data": {}}, {"data": None}, *NOTHING_BUT_WARNINGS),
+    *each("vault-v2", "^LIST .*/metadata/", (), *NOTHING_BUT_WARNINGS, hide="^SCAN|detailed"),
+    *each("vault-v2", "^GET .*/(meta)?data/k4", (), *NOTHING_BUT_WARNINGS[:2]),
+    *each("vault-v1", "^SCAN ", (), *NOTHING_BUT_WARNINGS),
+    *each("vault-v1", "^LIST ", (), *NOTHING_BUT_WARNINGS, hide="^SCAN"),
+    *each("vault-v1", "^GET .*/k[1-4]$", (), *NOTHING_BUT_WARNINGS[:2]),
     *(
         Case("vault-v2", "^LIST .*/metadata/", path, value, hide="^SCAN|detailed")
         for path, value in [
