@@ -11,7 +11,8 @@ from yarl import URL
 
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.http import unreachable
+from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.http import proxy_failure, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
@@ -98,7 +99,8 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # no proxy, CA or netrc that a variable brings in
+            trust_env=False,  # what a variable brings in is said by stores.environment alone
+            proxy=proxy_for(config.address, context.name),
             headers={"User-Agent": "secretsync"},
         )
 
@@ -318,6 +320,8 @@ class Transport:
     def _unreachable(self, error: Exception, request: Request) -> StoreError:
         if isinstance(error, StoreError):
             return error
+        if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+            return proxy_failure(self.store)
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             certificate = error.certificate_error
             return tls_failure(certificate if isinstance(certificate, ssl.SSLError) else ssl.SSLError(), self.store)
