@@ -51,6 +51,22 @@ class _Reason(logging.Handler):
         return {"sent": False, "why": "Apprise could not send it", "again": False}
 
 
+def _take_from_the_environment() -> None:
+    """Leave of the environment what stores take of it too, since Apprise looks into it by itself.
+
+    See docs/design/0017-environment.md: no proxy for what is not encrypted, no certificates but ``SSL_CERT_FILE``, no
+    passwords out of ~/.netrc, and no file with the keys of connections.
+    """
+    for name in ("SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        os.environ.pop(name, None)
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        os.environ.pop(name, None)
+        os.environ.pop(name.lower(), None)
+    if trusted := os.environ.get("SSL_CERT_FILE"):
+        os.environ["REQUESTS_CA_BUNDLE"] = trusted
+    os.environ["NETRC"] = os.devnull
+
+
 def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     """Send a parcel."""
     import apprise
@@ -121,6 +137,7 @@ def _target(parcel: dict[str, Any], asset: Any) -> Any:
 
 def main() -> None:
     """Take a parcel from stdin, send it, and answer on stdout."""
+    _take_from_the_environment()
     answering = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:  # for the streams of Python, and of whatever writes past them
         os.dup2(nowhere.fileno(), 1)

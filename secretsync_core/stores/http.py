@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
+from secretsync_core.stores.environment import PROXY_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,11 @@ def unreachable(store: str, why: str, *, hint: str = "", permanent: bool = False
     """The error for a connection that failed; ``permanent`` where trying again cannot help."""
     kind = Unhealable if permanent else StoreUnavailable
     return kind(f"{store} cannot be reached: {why}", store=store, hint=hint)
+
+
+def proxy_failure(store: str) -> StoreUnavailable:
+    """The error for a proxy of the environment that cannot be reached, or refuses to connect us."""
+    return unreachable(store, "the proxy does not let us through", hint=PROXY_HINT)
 
 
 def retry_after(header: str | None) -> float | None:

@@ -26,6 +26,7 @@ from secretsync_core.errors import StoreError
 from secretsync_core.schema.plugins import BUILT_IN, GROUP, installed_plugins
 from secretsync_core.stores.base import abilities_of
 from secretsync_core.stores.boundary import passed_on
+from secretsync_core.stores.environment import keep_no_key_log
 from secretsync_core.stores.handle import hand_out
 from secretsync_core.stores.provider import Provider
 
@@ -66,6 +67,7 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice, and
     what the store itself raises; see the module for what that can be. The caller closes the store.
     """
+    keep_no_key_log()
     provider = _find(document.provider, document.name)
     try:
         opened = await provider.open(document.config, context)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Tls
+from secretsync_core.stores import environment
 from secretsync_core.stores.http import unreachable
 
 if TYPE_CHECKING:
@@ -26,13 +27,11 @@ def context_for(address: str, tls: Tls, store: str) -> ssl.SSLContext:
 
 
 def context_of(tls: Tls, store: str) -> ssl.SSLContext:
-    """The context for a ``tls`` section. Nothing in the environment adds to whom it trusts but the system's store.
+    """The context for a ``tls`` section. Without ``caFile`` it trusts whom the system trusts, or ``SSL_CERT_FILE``.
 
     Raises StoreError where a file of it is missing or is not what it should be.
     """
-    context = (
-        ssl.create_default_context(ssl.Purpose.SERVER_AUTH) if tls.ca_file is None else _trusting(tls.ca_file, store)
-    )
+    context = of_the_system(store) if tls.ca_file is None else _trusting(tls.ca_file, store)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.cert_file is not None:
         try:
@@ -44,6 +43,15 @@ def context_of(tls: Tls, store: str) -> ssl.SSLContext:
                 hint="tls.certFile and tls.keyFile name PEM files that belong together",
             ) from None
     return context
+
+
+def of_the_system(store: str) -> ssl.SSLContext:
+    """A context that trusts whom the system trusts, or those that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+
+    Raises StoreError where they name what is not there.
+    """
+    environment.ca_file(store)
+    return ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
 
 
 def _trusting(ca_file: str, store: str) -> ssl.SSLContext:

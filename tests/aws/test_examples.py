@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ class Example:
         text = (EXAMPLES / name / "secretsync.yaml").read_text()
         assert ADDRESS in text
         assert REGION in text
-        text = text.replace(ADDRESS, vault.address).replace(REGION, region.name)
+        text = text.replace(ADDRESS, vault.address)
+        text = re.sub(rf"( *)region: {REGION}", rf"\1region: {region.name}\n\1endpointUrl: {region.address}", text)
         (directory / "secretsync.yaml").write_text(text)
 
     async def run(self, *arguments: str) -> tuple[int, str]:
@@ -48,7 +50,6 @@ class Example:
             "VAULT_TOKEN": self.vault.token,
             "AWS_ACCESS_KEY_ID": "AKIATEST",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_ENDPOINT_URL": self.region.address,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "secretsync_core.cli.main", *arguments, "--config", str(self.directory),

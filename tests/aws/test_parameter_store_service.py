@@ -13,6 +13,7 @@ from secretsync_core.errors import (
     AccessDenied,
     Conflict,
     InvalidSecret,
+    MalformedAnswer,
     QuotaReached,
     RateLimited,
     StoreError,
@@ -239,3 +240,23 @@ async def test_an_answer_that_is_none(stubbed_parameters: Stubbed) -> None:
     stubber.add_response("list_tags_for_resource", {})
     with pytest.raises(StoreUnavailable):
         await store.marks(["a"])
+
+
+async def test_answers_of_two_accounts(stubbed_parameters: Stubbed) -> None:
+    """Credentials may change in the middle of a run: what another account, or region, holds is not what was listed.
+
+    What AWS publishes belongs to no account.
+    """
+    store, stubber = stubbed_parameters
+
+    def named(where: str) -> dict[str, str]:
+        return {"ARN": f"arn:aws:ssm:{where}:parameter/a/b"}
+
+    for where in ("eu-central-1:123456789012", "eu-central-1:"):
+        stubber.add_response("get_parameter", {"Parameter": {**parameter(), **named(where)}})
+        assert (await store.read("a/b")).value.reveal() == b"text"
+    for where in ("eu-central-1:999999999999", "eu-west-1:123456789012"):
+        stubber.add_response("get_parameter", {"Parameter": {**parameter(), **named(where)}})
+        with pytest.raises(MalformedAnswer, match="another account or region"):
+            await store.read("a/b")
+    stubber.assert_no_pending_responses()

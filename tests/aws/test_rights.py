@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from support.aws import KEYS
 
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.access import Access, Act, Missing
+from secretsync_core.stores.aws import surroundings
 from secretsync_core.stores.aws.principal import principal_of
 from secretsync_core.stores.base import AccessChecker
 
@@ -88,6 +90,8 @@ class Iam:
 def iam(monkeypatch: pytest.MonkeyPatch, region: Region) -> Iterator[Iam]:
     """IAM where boto3 looks for it; the other services are moto's."""
     iam = Iam()
+    # These stand in for AWS, whose own addresses a variable may give.
+    monkeypatch.setattr(surroundings, "_OF_AWS", re.compile("http://127.0.0.1:.*"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", region.address)
     monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", iam.address)
     yield iam

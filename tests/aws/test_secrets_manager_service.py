@@ -16,6 +16,7 @@ from secretsync_core.errors import (
     AccessDenied,
     Conflict,
     InvalidSecret,
+    MalformedAnswer,
     QuotaReached,
     SecretNotFound,
     StoreError,
@@ -331,6 +332,18 @@ async def test_a_listing_as_the_service_gives_it(stubbed: Stubbed) -> None:
         Entry("app/gone", None, deleted=True),
         Entry("app/rotating", None, deleted=True),
     ]
+
+
+@pytest.mark.parametrize("other", [{"Name": "b"}, {"ARN": ARN.replace("123456789012", "999999999999")}])
+async def test_a_write_that_went_elsewhere(stubbed: Stubbed, other: dict[str, str]) -> None:
+    """An answer that names another secret, or another account than before, leaves open what was written."""
+    store, stubber = stubbed
+    stubber.add_response("describe_secret", description(NEW), {"SecretId": "a"})
+    assert [entry.version async for entry in store.stat(["a"])] == [NEW]
+    stubber.add_response("put_secret_value", {**answer(NEW, "AWSCURRENT"), **other}, WRITE)
+    with pytest.raises(MalformedAnswer) as raised:
+        await store.write("a", TEXT)
+    assert raised.value.unanswered
 
 
 async def test_an_answer_in_parts(stubbed: Stubbed) -> None:

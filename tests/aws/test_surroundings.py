@@ -6,10 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.session import get_session
 from support.faulty_http import FaultyHttp
 
 from secretsync_core.errors import StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.aws.surroundings import configured_endpoint
 from secretsync_core.stores.http import CredentialsRefused, Unhealable
 
 if TYPE_CHECKING:
@@ -196,8 +198,8 @@ async def test_certificates_that_are_not_there(
 
 async def test_a_proxy_that_is_not_there(secrets_manager: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that does not answer is named as the proxy, without its address, which may hold a password."""
-    monkeypatch.setenv("HTTP_PROXY", f"http://user:{CANARY}@127.0.0.1:9")
-    error = await _told(secrets_manager, endpointUrl="http://secretsmanager.example.com")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{CANARY}@127.0.0.1:9")
+    error = await _told(secrets_manager, endpointUrl="https://secretsmanager.example.com")
     assert "the proxy does not let us through" in error.message
     assert "HTTPS_PROXY" in error.hint
 
@@ -205,9 +207,88 @@ async def test_a_proxy_that_is_not_there(secrets_manager: OpenStore, monkeypatch
 async def test_what_boto3_finds_still_does(
     secrets_manager: OpenStore, region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variables that are as they should be log in as before, with the address of the service among them."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"{region.address}/")
+    """Variables that are as they should be log in as before; a session token may look like anything."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "FwoGZXIvYXdzE+/=")
-    store = await secrets_manager(auth={}, region=None, endpointUrl=None, environ={"AWS_REGION": region.name})
+    store = await secrets_manager(auth={}, region=None, environ={"AWS_REGION": region.name})
     await store.write("a", SecretValue(b"text"))
     assert (await store.read("a")).value.reveal() == b"text"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://secrets.example.com", "http://127.0.0.1:4566", "http://sts.amazonaws.com"]
+)
+async def test_a_variable_that_leads_elsewhere(
+    secrets_manager: OpenStore, region: Region, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
+) -> None:
+    """A document says where secrets go: a variable or profile that says otherwise is refused, by its name alone."""
+    wherever: dict[str, Any] = {"endpointUrl": None}
+    keys = "aws_access_key_id = A\naws_secret_access_key = x\n"
+    (tmp_path / "config").write_text(
+        f"[profile work]\n{keys}services = local\n[services local]\nsecrets_manager =\n  endpoint_url = {address}\n"
+        f"[profile all]\n{keys}endpoint_url = {address}\n"
+    )
+    for profile in ("work", "all"):
+        error = await _told(secrets_manager, **wherever, auth={"profile": profile})
+        assert error.message == "aws: endpoint_url of the AWS profile leads to another server than the SecretStore says"
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, address)
+            error = await _told(secrets_manager, **wherever)
+            assert error.message == f"aws: {name} leads to another server than the SecretStore says"
+            assert "set endpointUrl in the SecretStore" in error.hint
+            assert address not in error.hint
+            store = await secrets_manager()  # which names its endpoint
+            await store.write("a", SecretValue(b"text"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", address)
+    error = await _told(secrets_manager, auth={"assumeRole": {"roleArn": ROLE}}, stsEndpointUrl=None)
+    assert error.message == "aws: AWS_ENDPOINT_URL_STS leads to another server than the SecretStore says"
+    assert "set stsEndpointUrl in the SecretStore" in error.hint
+
+
+def test_addresses_that_are_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A VPC endpoint, FIPS and the like may come from a variable; what a customer of AWS can call his own may not."""
+    session = get_session()
+
+    def is_taken(address: str) -> bool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        try:
+            return configured_endpoint("aws", "secretsmanager", session) == address
+        except StoreError:
+            return False
+
+    assert [address for address in OF_AWS if not is_taken(address)] == []
+    assert [address for address in NOT_OF_AWS if is_taken(address)] == []
+
+
+OF_AWS = (
+    "https://secretsmanager.eu-central-1.amazonaws.com",
+    "https://vpce-0a1-b2.secretsmanager.eu-central-1.vpce.amazonaws.com/",
+    "https://secretsmanager-fips.us-gov-west-1.amazonaws.com",
+    "https://secretsmanager.cn-north-1.amazonaws.com.cn",
+    "https://secretsmanager.eu-west-1.api.aws:443",
+    "https://sts.amazonaws.com",
+    "https://iam.global.api.aws",
+)
+NOT_OF_AWS = (
+    "http://secretsmanager.eu-central-1.amazonaws.com",
+    "https://secretsmanager.eu-central-1.amazonaws.com.example.com",
+    "https://secretsmanager.s3.amazonaws.com",
+    "https://abcdef.execute-api.eu-central-1.amazonaws.com",
+    "https://user@secretsmanager.eu-central-1.amazonaws.com",
+    "https://ec2-1-2-3-4.eu-central-1.compute.amazonaws.com",
+)
+
+
+async def test_a_machine_is_asked_for_its_role_without_a_proxy(
+    secrets_manager: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer holds keys, and comes by http://, so that a proxy would read them."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    async with FaultyHttp() as proxy, FaultyHttp() as machine:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.address)
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.address)
+        assert isinstance(await _told(secrets_manager), CredentialsRefused)
+        assert machine.requests
+        assert proxy.requests == []

@@ -18,6 +18,7 @@ from secretsync_core.notify.ending import Ending, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from notify.servers import Hook, Mailbox
     from secretsync_core.schema.documents import JobDocument
@@ -75,6 +76,25 @@ def test_a_webhook_gets_json(make_job: MakeJob, hook: Hook) -> None:
         "text": TEXT,
         "more": "secretsync audit log --run run-7",
     }
+
+
+def test_what_a_message_takes_from_the_environment(
+    make_job: MakeJob, hook: Hook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing but a proxy for what is encrypted, as with stores: not ~/.netrc, and no proxy that could read it."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    job = make_job("- webhook: {url: {env: URL}}")
+    assert send.notify(job, FAILED, None, {"URL": hook.url("/a")}) == []
+    (post,) = hook.posts
+    assert "Authorization" not in post.headers
+    assert not (tmp_path / "keys.log").exists()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+    (warning,) = send.notify(job, FAILED, None, {"URL": "https://hook.test/a"})
+    assert "ProxyError" in warning
 
 
 def test_slack_gets_text(make_job: MakeJob, hook: Hook) -> None:

@@ -50,7 +50,13 @@ META = ("items", 0, "metadata")
 SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameters"
 NO_TOKENS = ("\0", "é", "x" * 300)
 """Texts that the ledger takes for no version."""
+ELSEWHERE = ("arn:aws:secretsmanager:x-1:999999999999:secret:k", "arn:aws:secretsmanager:x-9:123456789012:secret:k")
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
+NOTHINGS: list[object] = [None, {}, {"keys": None}, {"keys": []}, {"keys": [], "key_info": {}}]
+NOTHING_BUT_WARNINGS = [
+    {"request_id": "r", "data": data, "warnings": ["Endpoint is not what you think"]} for data in NOTHINGS
+]
+"""What a server says of a path that it does not have, with a success: no empty folder."""
 
 CASES = [
     *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
@@ -61,7 +67,12 @@ CASES = [
     *each("vault-v2", DETAILS, K1, None, [], "x", {}),
     *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
     *each("vault-v2", DETAILS, ("data",), None, [], "x", GONE),
-    *each("vault-v2", DETAILS, (), None, [], {}, {"data": {}}, {"data": None}),
+    *each("vault-v2", DETAILS, (), None, [], {}, {"data": {}}, {"data": None}, *NOTHING_BUT_WARNINGS),
+    *each("vault-v2", "^LIST .*/metadata/", (), *NOTHING_BUT_WARNINGS, hide="^SCAN|detailed"),
+    *each("vault-v2", "^GET .*/(meta)?data/k4", (), *NOTHING_BUT_WARNINGS[:2]),
+    *each("vault-v1", "^SCAN ", (), *NOTHING_BUT_WARNINGS),
+    *each("vault-v1", "^LIST ", (), *NOTHING_BUT_WARNINGS, hide="^SCAN"),
+    *each("vault-v1", "^GET .*/k[1-4]$", (), *NOTHING_BUT_WARNINGS[:2]),
     *(
         Case("vault-v2", "^LIST .*/metadata/", path, value, hide="^SCAN|detailed")
         for path, value in [
@@ -110,9 +121,11 @@ CASES = [
     *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS),
     *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS),
     *each("kubernetes", PAGE, (*META, "name"), 5, "", None, GONE),
+    *each("kubernetes", PAGE, (*META, "namespace"), "another"),
     *each("kubernetes", PAGE, (*META, "labels"), ["x"], "x", {"x": 5}),
     *each("kubernetes", FOUR, ("data",), [], "x", {"password": 5}, {"password": "%%%"}),
     *each("kubernetes", FOUR, ("metadata", "name"), "k1", 5, GONE),
+    *each("kubernetes", FOUR, ("metadata", "namespace"), "another"),
     *each("kubernetes", FOUR, ("kind",), "ConfigMap", None),
     *each("secrets-manager", SECRETS, ("SecretList",), None, "x", {}, GONE),
     *each("secrets-manager", SECRETS, STAGES, "AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"}),
@@ -122,6 +135,7 @@ CASES = [
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Name"), 5, None, "", GONE),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), "x", [None], [{"Value": "x"}]),
     *each("secrets-manager", SECRETS, ("NextToken",), 5, [], ""),
+    *each("secrets-manager", SECRETS, ("SecretList", 0, "ARN"), *ELSEWHERE),
     *each("secrets-manager", SECRETS, (), None, [], "x", {}),
     *(
         Case("secrets-manager", "secretsmanager.GetSecretValue", path, value)
@@ -132,6 +146,7 @@ CASES = [
             (("VersionId",), None),
             *((("VersionId",), text) for text in NO_TOKENS),
             (("Name",), "another"),
+            (("ARN",), ELSEWHERE[0]),
             ((), {}),
         ]
     ),

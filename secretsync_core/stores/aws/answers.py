@@ -24,7 +24,7 @@ from secretsync_core.errors import (
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.aws.shapes import UnfitError
 from secretsync_core.stores.aws.surroundings import NeedsPersonError, SettingError, nobody_there, setting_failure
-from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind
+from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind, proxy_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -301,19 +301,15 @@ def failure(request: Request, error: Exception) -> StoreError:
         return Unhealable(
             f"{store} cannot be reached: the certificates to trust cannot be read",
             store=store,
-            hint="AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle of the profile names a file that is not there",
+            hint="AWS_CA_BUNDLE or ca_bundle of the profile names a file that is not there",
         )
     if isinstance(error, boto.ProxyConnectionError):
-        return StoreUnavailable(
-            f"{store} cannot be reached: the proxy does not let us through",
-            store=store,
-            hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
-        )
+        return proxy_failure(store)
     if isinstance(error, boto.SSLError):
         return Unhealable(
             f"{store} cannot be reached: the certificate of {where} is not trusted",
             store=store,
-            hint="AWS_CA_BUNDLE names other certificates to trust",
+            hint="AWS_CA_BUNDLE or SSL_CERT_FILE names other certificates to trust",
         )
     if isinstance(error, boto.EndpointConnectionError) and _unknown_host(error):
         return StoreUnavailable(

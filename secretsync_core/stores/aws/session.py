@@ -25,7 +25,16 @@ from secretsync_core.credentials import describe, resolve
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.shapes import check
-from secretsync_core.stores.aws.surroundings import SettingError, ask_nobody, check_endpoint, check_keys, check_region
+from secretsync_core.stores.aws.surroundings import (
+    SettingError,
+    ask_directly,
+    ask_nobody,
+    check_keys,
+    check_region,
+    configured_endpoint,
+    trust,
+)
+from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 
 if TYPE_CHECKING:
@@ -121,7 +130,7 @@ def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int
         needs = "sts:AssumeRole, and the trust policy of the role must name us"
         return _ask(store, role.role_arn, needs, lambda: sts.assume_role(**parameters))
 
-    return Identity(_by_role(config, environ, fetch), store, width)
+    return Identity(_by_role(config, store, environ, fetch), store, width)
 
 
 def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
@@ -134,17 +143,18 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
         keys = auth.access_key
         token = keys.session_token
         return Session(
-            botocore_session=_inner(),
+            botocore_session=_inner(store),
             aws_access_key_id=_sendable(keys.id, environ, store),
             aws_secret_access_key=_sendable(keys.secret, environ, store),
             aws_session_token=None if token is None else _sendable(token, environ, store),
             region_name=region,
         )
     if auth.web_identity is None:
-        inner = _inner()
+        inner = _inner(store, auth.profile)
         session = Session(botocore_session=inner, profile_name=auth.profile, region_name=region)
         check_region(store, session.region_name, "the AWS profile")
         ask_nobody(inner)
+        ask_directly(inner)
         return session
     role = auth.web_identity
 
@@ -152,7 +162,7 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
         from secretsync_core.schema.base import Credential
 
         token = resolve(Credential(file=role.token_file), environ, store=store)
-        base = Session(botocore_session=_inner(), region_name=region)
+        base = Session(botocore_session=_inner(store), region_name=region)
         sts = _sts(base, store, config, signature_version=UNSIGNED)
         return _ask(
             store,
@@ -163,10 +173,10 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
             ),
         )
 
-    return _by_role(config, environ, fetch)
+    return _by_role(config, store, environ, fetch)
 
 
-def _by_role(config: AwsConfig, environ: Mapping[str, str], fetch: Callable[[], Metadata]) -> Session:
+def _by_role(config: AwsConfig, store: str, environ: Mapping[str, str], fetch: Callable[[], Metadata]) -> Session:
     """A session with temporary credentials, which ``fetch`` gets, and again when two thirds of their life are over."""
     first = fetch()
     life = (datetime.fromisoformat(first["expiry_time"]) - datetime.now(UTC)).total_seconds()
@@ -177,14 +187,15 @@ def _by_role(config: AwsConfig, environ: Mapping[str, str], fetch: Callable[[], 
         advisory_timeout=int(life / 3),
         mandatory_timeout=int(life / 9),
     )
-    inner = _inner()
+    inner = _inner(store, config.auth.profile)
     inner.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
     return Session(botocore_session=inner, region_name=_region(config, environ))
 
 
-def _inner() -> botocore.session.Session:
+def _inner(store: str, profile: str | None = None) -> botocore.session.Session:
     """The inside of a session. All of them share what is read from disk, which takes ten times as long as the rest."""
-    inner = botocore.session.Session()
+    inner = botocore.session.Session(profile=profile)
+    trust(store, inner)
     inner.register_component("data_loader", _descriptions())
     inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return inner
@@ -219,12 +230,25 @@ def _sts(session: Session, store: str, config: AwsConfig, **options: Any) -> Any
 
 
 def _client(session: Session, store: str, service: str, endpoint: str | None, config: Config) -> Any:
-    """A client of a service. Raises StoreError for an address in a variable that is none, SettingError for others."""
+    """A client of a service. Raises StoreError for a variable that leads elsewhere, SettingError for other settings."""
+    inner = session._session  # what boto3 reads of ~/.aws/config, it shows in no other way
     if endpoint is None:
-        check_endpoint(store, service)
+        endpoint = configured_endpoint(store, service, inner)
     make: Any = session.client  # its stubs know every service by its name, and not a name to come
+
+    surely: Any = {"ignore_configured_endpoint_urls": True}
+
+    def made(**proxies: str) -> Any:
+        return make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies, **surely)))
+
     try:
-        return make(service, endpoint_url=endpoint, config=config)
+        client = made()
+        # Where the service is, is known only now.
+        proxy = proxy_for(client.meta.endpoint_url, store)
+        if proxy is None:
+            return client
+        client.close()
+        return made(https=proxy)
     except (TypeError, ValueError) as error:
         kind = type(error).__name__
     except BotoCoreError as error:

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import StoreError
+from secretsync_core.stores.environment import ca_file
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ _BLANK = "is there a blank or a newline at its end? `echo` makes one, and `print
 
 _KEYS = (("AWS_ACCESS_KEY_ID",), ("AWS_SECRET_ACCESS_KEY",), ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"))
 """The variables of a key's parts. Of several the first that is set counts."""
+
+_OF_AWS = re.compile(
+    r"https://(?:[a-z0-9-]+\.)?(?:secretsmanager|ssm|sts|iam|tagging)(?:-fips)?"
+    r"(?:\.(?:global|[a-z]{2,5}(?:-[a-z]+)+-[0-9]+))?(?:\.vpce)?"
+    r"\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws)(?::443)?/?",
+    re.IGNORECASE,
+)
+"""The services themselves, by their names at AWS: not what a customer can have there, such as a bucket."""
+
+_FIELDS = {"sts": "stsEndpointUrl", "resourcegroupstaggingapi": "taggingEndpointUrl"}
+"""Where a document gives the address of a service, other than in ``endpointUrl``."""
 
 _SERVICES = {
     "secretsmanager": "SECRETS_MANAGER",
@@ -58,20 +70,66 @@ def check_region(store: str, region: str | None, where: str) -> None:
         raise StoreError(f"{store}: {where} names no region", store=store, hint=f"write it as eu-central-1; {_BLANK}")
 
 
-def check_endpoint(store: str, service: str) -> None:
-    """Raise StoreError where a variable gives an address of a service, by boto3's name, that can be none."""
-    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+def configured_endpoint(store: str, service: str, session: Session) -> str | None:
+    """The address of a service, by boto3's name, where a variable or ``~/.aws/config`` gives one; None for none.
+
+    It may be one of AWS, such as a VPC endpoint. Raises StoreError for any other, for a document says where secrets go,
+    and for what can be no address.
+    """
+    where, given = next(_configured(service, session), ("", ""))
+    if not given:
+        return None
+    if not _ENDPOINT.fullmatch(given):
+        raise StoreError(
+            f"{store}: {where} is not the address of a service",
+            store=store,
+            hint=f"it begins with http:// or https://; {_BLANK}",
+        )
+    if not _OF_AWS.fullmatch(given):
+        raise StoreError(
+            f"{store}: {where} leads to another server than the SecretStore says",
+            store=store,
+            hint=f"set {_FIELDS.get(service, 'endpointUrl')} in the SecretStore if that is meant; or unset it, or set"
+            " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+        )
+    return given
+
+
+def _configured(service: str, session: Session) -> Iterator[tuple[str, str]]:
+    """Where addresses of a service are given, and which, in the order in which boto3 takes them."""
+    profile, own = session.get_scoped_config(), _SERVICES.get(service, service.upper())
+    told = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or profile.get("ignore_configured_endpoint_urls")
+    if str(told).lower() == "true":
         return
-    names = [f"AWS_ENDPOINT_URL_{_SERVICES[service]}"] if service in _SERVICES else []
-    for name in (*names, "AWS_ENDPOINT_URL"):
+    for name in (f"AWS_ENDPOINT_URL_{own}", "AWS_ENDPOINT_URL"):
         if given := os.environ.get(name):
-            if not _ENDPOINT.fullmatch(given):
-                raise StoreError(
-                    f"{store}: {name} is not the address of a service",
-                    store=store,
-                    hint=f"it begins with http:// or https://; {_BLANK}",
-                )
-            return
+            yield name, given
+    services = session.full_config.get("services", {}).get(profile.get("services"), {}).get(own.lower(), {})
+    for section in (services, profile):
+        if isinstance(section, dict) and (given := section.get("endpoint_url")):
+            yield "endpoint_url of the AWS profile", str(given)
+
+
+def trust(store: str, session: Session) -> None:
+    """Let every client of a session trust whom ``AWS_CA_BUNDLE`` or the profile names, or else ``SSL_CERT_FILE``.
+
+    And nobody whom a variable of another library names, such as ``REQUESTS_CA_BUNDLE``: no other store reads those.
+    """
+    named = ca_file(store)
+    if session.get_config_variable("ca_bundle") is None:
+        session.set_config_variable("ca_bundle", named or True)
+
+
+def ask_directly(session: Session) -> None:
+    """Ask a machine for its role without a proxy: by http://, which it would read."""
+    from botocore.exceptions import UnknownCredentialError
+    from botocore.httpsession import URLLib3Session
+
+    try:
+        fetcher = session.get_component("credential_provider").get_provider("iam-role")._role_fetcher
+    except UnknownCredentialError:
+        return
+    fetcher._session = URLLib3Session(timeout=fetcher._timeout, proxies={})  # there is no other way to say it
 
 
 def check_keys(store: str, credentials: Credentials) -> None:

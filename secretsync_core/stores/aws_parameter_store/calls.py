@@ -9,6 +9,7 @@ from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, another_type
+from secretsync_core.stores.aws.home import Home
 from secretsync_core.stores.aws_parameter_store.names import plain
 from secretsync_core.stores.aws_parameter_store.settings import options_of, settings_of
 
@@ -72,6 +73,7 @@ class Calls:
         self._tagging = tagging
         self._config = config
         self._names = names
+        self._home = Home()
 
     # -- reading
 
@@ -84,6 +86,7 @@ class Calls:
             about = _part(request, client.get_parameter(Name=name, WithDecryption=True)).part("Parameter")
             if plain(about.text("Name")) != self._names.name(key):
                 raise malformed(request, "it is another parameter than the one that was asked for")
+            self._home.check(about)
             return _secret(about)
 
         return await self._service.call("read", request, ask)
@@ -97,7 +100,10 @@ class Calls:
         def ask(client: SSMClient) -> tuple[dict[str, Secret], set[str]]:
             answer = _part(request, client.get_parameters(Names=asked, WithDecryption=True))
             invalid = answer.texts("InvalidParameters") if answer.has("InvalidParameters") else []
-            read = {plain(each.text("Name")): _secret(each) for each in answer.parts("Parameters")}
+            told = answer.parts("Parameters")
+            for each in told:
+                self._home.check(each)
+            read = {plain(each.text("Name")): _secret(each) for each in told}
             return read, {plain(name) for name in invalid}
 
         read, absent = await self._service.call("read-many", request, ask)
@@ -165,6 +171,7 @@ class Calls:
         return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
     def _found(self, about: Part, *, described: bool = False) -> Found:
+        self._home.check(about)
         fits = not about.has("Type") or about.text("Type") == self._config.type
         description = (about.text_or_none("Description") or "") if described else None
         return Found(about.text("Name"), version_of(about), fits, description)

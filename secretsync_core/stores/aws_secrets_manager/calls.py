@@ -9,6 +9,7 @@ from secretsync_core.model.inventory import is_token
 from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
+from secretsync_core.stores.aws.home import Home
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Calls:
         self._service = service
         self._config = config
         self._names = names
+        self._home = Home()
 
     # -- reading
 
@@ -77,7 +79,7 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> Secret:
             answer = _part(request, client.get_secret_value(SecretId=name, **pinned))
-            _check_name(answer, name)
+            self._check(answer, name)
             if answer.token("VersionId") != pin.get("VersionId", answer.token("VersionId")):
                 raise malformed(request, "it is another version")
             return _secret(answer, key)
@@ -91,7 +93,10 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> Batch:
             answer = _part(request, client.batch_get_secret_value(SecretIdList=ids))
-            read = {each.text("Name"): _secret(each, None) for each in answer.parts("SecretValues")}
+            values = answer.parts("SecretValues")
+            for each in values:
+                self._home.check(each)
+            read = {each.text("Name"): _secret(each, None) for each in values}
             errors = answer.parts("Errors") if answer.has("Errors") else []
             refused = {
                 each.text("SecretId"): (each.text("ErrorCode"), each.text_or_none("Message") or "") for each in errors
@@ -107,7 +112,7 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> Seen:
             answer = _part(request, client.describe_secret(SecretId=name))
-            _check_name(answer, name)
+            self._check(answer, name)
             return _seen(answer, "VersionIdsToStages")
 
         try:
@@ -124,7 +129,10 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> Page:
             answer = _part(request, client.list_secrets(MaxResults=PAGE, IncludePlannedDeletion=True, **options))
-            found = [(each.text("Name"), _seen(each, "SecretVersionsToStages")) for each in answer.parts("SecretList")]
+            listed = answer.parts("SecretList")
+            for each in listed:
+                self._home.check(each)
+            found = [(each.text("Name"), _seen(each, "SecretVersionsToStages")) for each in listed]
             return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
         return await self._service.call("list", request, ask)
@@ -147,7 +155,9 @@ class Calls:
         doubt = Doubt()
 
         def ask(client: SecretsManagerClient) -> str:
-            return _part(request, client.create_secret(**options)).token("VersionId")
+            answer = _part(request, client.create_secret(**options))
+            self._check(answer, options["Name"])
+            return answer.token("VersionId")
 
         try:
             return await doubt.of(self._service.call("write", request, ask))
@@ -170,6 +180,7 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> bool:
             answer = _part(request, client.put_secret_value(**options))
+            self._check(answer, options["SecretId"])
             answer.token("VersionId")
             return CURRENT in (answer.texts("VersionStages") if answer.has("VersionStages") else ())
 
@@ -182,7 +193,9 @@ class Calls:
         options |= {"MoveToVersionId": to} if to else {}
         options |= {"RemoveFromVersionId": away_from} if away_from else {}
         await self._service.call(
-            "promote", request, lambda client: _done(request, client.update_secret_version_stage(**options))
+            "promote",
+            request,
+            lambda client: self._done(request, client.update_secret_version_stage(**options), options["SecretId"]),
         )
 
     async def restore(self, key: str) -> None:
@@ -190,7 +203,7 @@ class Calls:
         request = self._request("restore", key, "RestoreSecret")
         name = self._names.name(key)
         await self._service.call(
-            "restore", request, lambda client: _done(request, client.restore_secret(SecretId=name))
+            "restore", request, lambda client: self._done(request, client.restore_secret(SecretId=name), name)
         )
 
     async def delete(self, key: str, *, recoverable: bool = False) -> None:
@@ -201,7 +214,11 @@ class Calls:
             options["ForceDeleteWithoutRecovery"] = True
         else:
             options["RecoveryWindowInDays"] = self._config.recovery_window_in_days or 30
-        await self._service.call("delete", request, lambda client: _done(request, client.delete_secret(**options)))
+        await self._service.call(
+            "delete",
+            request,
+            lambda client: self._done(request, client.delete_secret(**options), options["SecretId"]),
+        )
 
     async def unreplicate(self, key: str, regions: Sequence[str]) -> None:
         """Delete the copies in other regions."""
@@ -222,7 +239,7 @@ class Calls:
         await self._service.call(
             "metadata",
             request,
-            lambda client: _done(request, client.update_secret(SecretId=name, Description=description)),
+            lambda client: self._done(request, client.update_secret(SecretId=name, Description=description), name),
         )
 
     async def replicate(self, key: str, regions: Collection[str]) -> None:
@@ -251,22 +268,21 @@ class Calls:
         as_typed: Any = given
         await self._service.call("tag", request, lambda client: client.tag_resource(SecretId=name, Tags=as_typed))
 
+    def _check(self, answer: Part, name: str) -> None:
+        """The answer about one secret, and to what changes one, names it."""
+        if answer.text("Name") != name:
+            raise malformed(answer.call, "it is another secret than the one that was asked for")
+        self._home.check(answer)
+
+    def _done(self, request: Request, answer: Mapping[str, Any], name: str) -> None:
+        self._check(_part(request, answer), name)
+
     def _request(self, action: str, key: str, needs: str) -> Request:
         return Request(self.store, f"{action} {key}", key, f"secretsmanager:{needs}")
 
 
 def _part(request: Request, answer: Mapping[str, Any]) -> Part:
     return Part(request, "", answer)
-
-
-def _check_name(answer: Part, name: str) -> None:
-    if answer.text("Name") != name:
-        raise malformed(answer.call, "it is another secret than the one that was asked for")
-
-
-def _done(request: Request, answer: Mapping[str, Any]) -> None:
-    """The answer to what changes a secret names it."""
-    _part(request, answer).text("Name")
 
 
 def _seen(about: Part, stages: str) -> Seen:

@@ -57,12 +57,18 @@ class Access(Protocol):
 class GivenAccess:
     """A server by its address, with a token from the document or a pod, or with the certificate in ``tls`` alone."""
 
-    proxy: str | None = None
-
     def __init__(
-        self, server: str, tls: Tls, token: Credential | None, *, environ: Mapping[str, str], store: str
+        self,
+        server: str,
+        tls: Tls,
+        token: Credential | None,
+        *,
+        environ: Mapping[str, str],
+        store: str,
+        proxy: str | None = None,
     ) -> None:
         self.server = server.rstrip("/")
+        self.proxy = proxy
         self.tls = context_for(self.server, tls, store)
         self.server_name = tls.server_name
         self._token = token

@@ -7,6 +7,7 @@ import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import orjson
 import urllib3
@@ -15,7 +16,7 @@ from urllib3 import exceptions
 
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.answers import malformed
-from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
+from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, is_admission, refusal
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
@@ -168,7 +169,7 @@ class Client:
         if isinstance(error, (exceptions.TimeoutError, TimeoutError)):  # also a base of the two above
             return unreachable(self.store, "it does not answer in time")
         if isinstance(error, exceptions.ProxyError):
-            return unreachable(self.store, "its proxy does not let us through")
+            return proxy_failure(self.store)
         if isinstance(error, (exceptions.ProtocolError, OSError)):
             return unreachable(self.store, "the connection was cut")
         return unreachable(self.store, "the connection fails")
@@ -191,8 +192,14 @@ def _configuration(access: Access, width: int) -> Configuration:
     configuration = Configuration()
     configuration.host = access.server
     configuration.tls_server_name = access.server_name
-    configuration.proxy = access.proxy  # and none that a variable brings in,
-    configuration.no_proxy = ""  # nor an exception
+    if access.proxy is not None:  # and none that the client finds in a variable by itself, nor an exception
+        who, _, where = access.proxy.partition("://")[2].rpartition("@")
+        configuration.proxy = f"{access.proxy.partition('://')[0]}://{where}"
+        # urllib3 does not take a user out of the address.
+        configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(who)) if who else None
+    else:
+        configuration.proxy = None
+    configuration.no_proxy = ""
     configuration.retries = False
     configuration.connection_pool_maxsize = width
     return configuration

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 from secretsync_core.stores.kubernetes.access import Proof
+from secretsync_core.stores.tls import of_the_system
 
 EXPIRY_SLACK_SECONDS = 60.0
 """A plugin's credential is fetched anew this long before it expires, or halfway where it lives but shortly."""
@@ -59,7 +61,7 @@ class KubeconfigAccess:
         found = self._load()
         self.server = found.server
         self.server_name = found.server_name
-        self.proxy = found.proxy
+        self.proxy = found.proxy or proxy_for(found.server, store)
         self.tls = self._trust(found)
         self._use(found)
 
@@ -105,7 +107,11 @@ class KubeconfigAccess:
 
     def _trust(self, found: _Found) -> ssl.SSLContext:
         try:
-            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=found.authority)
+            context = (
+                of_the_system(self._store)
+                if found.authority is None
+                else ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=found.authority)
+            )
         except (ssl.SSLError, ValueError):
             context = None
         if context is None:

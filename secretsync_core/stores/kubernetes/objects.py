@@ -72,7 +72,8 @@ def with_data(secret: Mapping[str, Any], data: dict[str, str]) -> dict[str, Any]
 def metadata_of(request: Request, thing: object, place: Place | None = None, path: str = "") -> dict[str, Any]:
     """The metadata of a Secret, or of what a listing shows of one: of the one at ``place``, where one was asked for.
 
-    ``path`` says where it stands in the answer. Raises MalformedAnswer where they are not what every Secret has.
+    What was asked of one namespace is in that one. ``path`` says where it stands in the answer. Raises MalformedAnswer
+    where they are not what every Secret has.
     """
     # There may be a hundred thousand of them: what is wrong is only looked for where something is.
     metadata = thing.get("metadata") if type(thing) is dict else None
@@ -81,7 +82,8 @@ def metadata_of(request: Request, thing: object, place: Place | None = None, pat
         uid, version, labels = metadata.get("uid"), metadata.get("resourceVersion"), metadata.get("labels")
         if type(name) is str and type(namespace) is str and type(uid) is str and type(version) is str:
             fits = name and namespace and is_token(uid) and is_token(version) and (not labels or is_text_map(labels))
-            if fits and (place is None or (name == place.name and namespace == place.namespace)):
+            asked = request.namespace is None or namespace == request.namespace
+            if fits and asked and (place is None or (name == place.name and namespace == place.namespace)):
                 return metadata
     raise _wrong(request, thing, path)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from secretsync_core.model.place import alias_of
+from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.kubernetes.access import GivenAccess, in_cluster
 from secretsync_core.stores.kubernetes.answers import Request
 from secretsync_core.stores.kubernetes.place import place_at
@@ -69,5 +70,6 @@ def _access(config: KubernetesConfig, environ: Mapping[str, str], store: str) ->
         return KubeconfigAccess(auth.kubeconfig.file, auth.kubeconfig.context, store)
     if config.server is not None:
         token = auth.token if auth is not None else None
-        return GivenAccess(config.server, config.tls, token, environ=environ, store=store)
-    return in_cluster(environ, store)
+        proxy = proxy_for(config.server, store)
+        return GivenAccess(config.server, config.tls, token, environ=environ, store=store, proxy=proxy)
+    return in_cluster(environ, store)  # no proxy leads from a pod to its own cluster

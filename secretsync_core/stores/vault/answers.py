@@ -17,6 +17,7 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import Unhealable, retry_after
 
 if TYPE_CHECKING:
@@ -156,4 +157,16 @@ def _too_large(request: Request) -> InvalidSecret:
 
 def says_nothing(root: Part) -> bool:
     """Whether a SCAN has nothing to say, as of an empty folder: that is an answer of the server's own all the same."""
-    return not root.part("data").fields and bool(root.text("request_id"))
+    if root.part("data").fields or not root.text("request_id"):
+        return False
+    without_a_word(root)
+    return True
+
+
+def without_a_word(root: Part) -> None:
+    """Raise MalformedAnswer where an answer that holds nothing comes with a warning: it was not asked what we asked.
+
+    An empty folder is told without one, by every version of both servers.
+    """
+    if root.has("warnings") and root.items("warnings"):
+        raise malformed(root.call, "it holds nothing but a warning")

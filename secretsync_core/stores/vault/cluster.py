@@ -35,12 +35,14 @@ def cluster_of_health(body: bytes) -> str:
 
 
 def openbao_of_health(body: bytes) -> str:
-    """The same of OpenBao alone: HashiCorp Vault also says whether it is the edition for enterprises."""
+    """The same of OpenBao alone: HashiCorp Vault also says whether it is the edition for enterprises, from 1.16 on."""
     try:
         said = orjson.loads(body)
     except ValueError:
         return ""
-    return _id_in(body, "cluster_id") if isinstance(said, dict) and "enterprise" not in said else ""
+    if not isinstance(said, dict) or "enterprise" in said or str(said.get("version")).startswith(("0.", "1.")):
+        return ""
+    return _id_in(body, "cluster_id")
 
 
 def _id_in(body: bytes, field: str) -> str:

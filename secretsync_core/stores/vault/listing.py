@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing
+from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing, without_a_word
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -151,19 +151,30 @@ class Listing:
 
 async def _names_of_list(request: Request, response: aiohttp.ClientResponse) -> list[str]:
     """The names in the answer to a LIST. For an empty folder that is a 404: a 200 always has the list."""
-    return Part.of_body(request, await response.read()).part("data").texts("keys")
+    root = Part.of_body(request, await response.read())
+    return _names(root)
 
 
 async def _names_of_scan(request: Request, response: aiohttp.ClientResponse) -> list[str]:
     """The names in the answer to a SCAN."""
     root = Part.of_body(request, await response.read())
-    return [] if says_nothing(root) else root.part("data").texts("keys")
+    return [] if says_nothing(root) else _names(root)
+
+
+def _names(root: Part) -> list[str]:
+    names = root.part("data").texts("keys")
+    if not names:  # a policy may leave out every name
+        without_a_word(root)
+    return names
 
 
 def absent(body: bytes) -> bool:
-    """Whether a 404 says that there is nothing at that path, and not that the API has no such path."""
+    """Whether a 404 says that there is nothing at that path, and not that the API has no such path.
+
+    The latter comes with a warning.
+    """
     try:
         answer = orjson.loads(body)
     except ValueError:
         return False
-    return isinstance(answer, dict) and answer.get("errors") == []
+    return isinstance(answer, dict) and answer.get("errors") == [] and not answer.get("warnings")

@@ -10,7 +10,8 @@ from secretsync_core.credentials import describe, resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.http import CredentialsRefused, errors_behind, unreachable
+from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
 from secretsync_core.stores.threads import in_thread
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.vault.answers import (
@@ -173,6 +174,8 @@ class Logins:
 
         with requests.Session() as session:
             session.trust_env = False
+            if proxy := proxy_for(self._config.address, store):
+                session.proxies = {"https": proxy}
             session.mount("https://", OurTls())
             client = hvac.Client(
                 url=self._config.address.rstrip("/"),
@@ -189,6 +192,8 @@ class Logins:
             try:
                 answer = ask(client)
                 return answer.status_code, answer.content, dict(answer.headers)
+            except requests.exceptions.ProxyError:
+                raise proxy_failure(store) from None
             except requests.exceptions.SSLError as error:
                 raise tls_failure(_root(error), store) from None
             except requests.exceptions.Timeout:

@@ -14,6 +14,7 @@ from secretsync_core.stores.vault.kv1 import Kv1Store
 from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
 from secretsync_core.stores.vault.marks import Marking
+from secretsync_core.stores.vault.namespaces import after_login, before_login, names_one
 from secretsync_core.stores.vault.place import declared_place
 from secretsync_core.stores.vault.transport import Transport
 
@@ -28,11 +29,16 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
     tls = context_for(config.address, config.tls, context.name)
     auth = Auth(config, context, Logins(config, context, tls))
     transport = Transport(config, context, tls, auth)
+    health: bytes | None = None
     try:
+        if names_one(config.namespace):
+            health = await before_login(transport)
         kv = Kv(config.kv_version) if config.kv_version else await kv_version(transport)
         # A login that fails should fail here, and not at the first secret.
         await auth.ready()
-        place = await _place(config, transport)
+        if health is not None:
+            await after_login(transport, health)
+        place = await _place(config, transport, health)
     except BaseException:
         await _close(auth, transport)
         raise
@@ -56,15 +62,18 @@ async def _close(auth: Auth, transport: Transport) -> None:
     await transport.aclose()
 
 
-async def _place(config: VaultConfig, transport: Transport) -> Place | None:
-    """The place with the cluster's id: asked for, unless an answer so far has named it. Never an error."""
+async def _place(config: VaultConfig, transport: Transport, health: bytes | None) -> Place | None:
+    """The place with the cluster's id: asked for, unless an answer so far has named it. Never an error.
+
+    ``health`` is what the server has said of itself already.
+    """
     place = declared_place(config)
     if place is None:
         return None
     try:
         if transport.cluster:
             return place._replace(identity=alias_of(transport.cluster))
-        health = await transport.health()
+        health = await transport.health() if health is None else health
         if openbao := openbao_of_health(health):
             transport.course.ask_active_node(openbao)
         return place._replace(identity=alias_of(cluster_of_health(health)))

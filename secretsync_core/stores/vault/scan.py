@@ -13,7 +13,7 @@ from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
 from secretsync_core.stores.answers import Part, is_text_map, is_time, malformed
 from secretsync_core.stores.http import date_of
-from secretsync_core.stores.vault.answers import says_nothing
+from secretsync_core.stores.vault.answers import says_nothing, without_a_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,3 +172,4 @@ class Details:
         data = root.part("data")
         if data.texts("keys") or data.part("key_info").fields:
             raise data.wrong("key_info", "the details of what is in keys")
+        without_a_word(root)

@@ -11,7 +11,8 @@ from yarl import URL
 
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.http import unreachable
+from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.http import proxy_failure, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
@@ -98,7 +99,8 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # no proxy, CA or netrc that a variable brings in
+            trust_env=False,  # what a variable brings in is said by stores.environment alone
+            proxy=proxy_for(config.address, context.name),
             headers={"User-Agent": "secretsync"},
         )
 
@@ -136,19 +138,33 @@ class Transport:
         url = URL(self._base + path, encoded=True)
         return await self._ask(kind, method, url, request, parse, payload, again=False)
 
-    async def health(self) -> bytes:
-        """What the server says of itself to anybody who asks; empty where it does not answer. One attempt, no token."""
+    async def health(self, *, needed: Request | None = None) -> bytes:
+        """What the server says of itself to anybody who asks, without a token; empty where it does not answer.
+
+        With ``needed`` it is no glance: raises StoreUnavailable where nobody answers, or only what stands before it.
+        """
 
         async def attempt() -> bytes:
             # A standby answers with 200 as well, and not every proxy lets its 429 pass as it is.
             url = URL(f"{self._base}sys/health?standbyok=true&perfstandbyok=true", encoded=True)
             try:
                 async with self._session.get(
-                    url, timeout=_HEALTH_TIMEOUT, allow_redirects=False, server_hostname=self._server_name
+                    url,
+                    timeout=_TIMEOUT if needed else _HEALTH_TIMEOUT,
+                    allow_redirects=False,
+                    server_hostname=self._server_name,
                 ) as response:
-                    return await response.read()
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                return b""
+                    body = await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if needed is None:
+                    return b""
+                failure = self._unreachable(error, needed)
+            else:
+                # A server that is sealed answers with 503, and says all the same who it is.
+                if needed is None or response.status < 500 or body.lstrip().startswith(b"{"):
+                    return body
+                failure = refusal(needed, response.status, body, response.headers)
+            raise failure
 
         return await self._gate("stat", attempt)
 
@@ -304,6 +320,8 @@ class Transport:
     def _unreachable(self, error: Exception, request: Request) -> StoreError:
         if isinstance(error, StoreError):
             return error
+        if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+            return proxy_failure(self.store)
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             certificate = error.certificate_error
             return tls_failure(certificate if isinstance(certificate, ssl.SSLError) else ssl.SSLError(), self.store)

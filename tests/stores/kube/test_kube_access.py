@@ -167,10 +167,10 @@ async def test_credentials_that_are_not_there(kube: KubeApi, kube_store: KubeSto
     assert kube.requests == []
 
 
-async def test_proxies_of_the_environment_are_ignored(
+async def test_the_environment_without_tls(
     kube: KubeApi, kube_store: KubeStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proxies and kubeconfigs in the environment change nothing: what the document says is all that counts."""
+    """A kubeconfig in the environment changes nothing, nor do proxies without TLS: what the document says counts."""
     put(kube, "a", {"x": b"1"})
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -192,6 +192,7 @@ async def test_in_a_pod(
     monkeypatch.setattr(access, "SERVICE_ACCOUNT", mounted)
     host, port = https.address.removeprefix("https://").split(":")
     environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # which is on the way out, and not within a cluster
     ways: tuple[dict[str, Any] | None, ...] = (None, {"inCluster": {}})
     for auth in ways:
         store = await opened(kube_store, auth, environ=environ)

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.faulty_http import FaultyHttp
 from support.gate import CountingGate
 from support.jwt import signed_jwt
+from support.tunnel import Proxy, TlsServer
 
-from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.vault import auth as auth_module
 
@@ -163,14 +164,39 @@ async def test_login_refused(vault_store_factory: VaultStores, api: Api, kv: str
 async def test_environment_is_ignored(
     vault_store_factory: VaultStores, api: Api, kv: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proxies, CA bundles and Vault's own variables in the environment change neither the login nor the requests."""
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+    """Vault's own variables change neither the login nor the requests, nor do proxies and CA bundles without TLS."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "VAULT_CACERT"):
         monkeypatch.setenv(name, "/nowhere")
     monkeypatch.setenv("VAULT_TOKEN", "other")
     monkeypatch.setenv("VAULT_NAMESPACE", "other")
     assert await works(await vault_store_factory(mount=kv, auth=user(api, kv)))
+
+
+async def test_a_login_by_a_proxy(
+    vault_store_factory: VaultStores,
+    openbao: OpenBaoServer,
+    api: Api,
+    kv: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Logins go the way of the other requests; one that the proxy refuses says so, without the proxy's password."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    known: dict[str, Any] = {"address": "https://store.test", "mount": kv, "tls": {"caFile": str(tmp_path / "ca.pem")}}
+    monkeypatch.delenv("https_proxy", raising=False)
+    async with TlsServer(authority, openbao.address) as server, Proxy(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address.replace("//", "//user:canary@"))
+        assert await works(await vault_store_factory(**known, auth=user(api, kv)))
+        logged_in = len(proxy.heads)
+        assert logged_in >= 2  # the login has a connection of its own
+        assert all(head.startswith(b"CONNECT store.test:443 ") for head in proxy.heads)
+        proxy.status = 407
+        with pytest.raises(StoreUnavailable, match="the proxy does not let us through") as raised:
+            await vault_store_factory(**known, auth=user(api, kv))
+        assert "canary" not in f"{raised.value!r} {raised.value.hint} {raised.value.__context__!r}"
 
 
 async def test_policy_denial_costs_one_look(
