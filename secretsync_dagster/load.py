@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.schema.loader import examine
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.programs import keep_workers_out_of_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ def load(
         ledger_url: a path or ``postgresql://…``.
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
+    keep_workers_out_of_dumps()
     documents, problems = examine(paths)
     return compile_documents(
         documents,
