@@ -29,6 +29,7 @@ def load(
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
     prefix: str = "",
+    home: Path | None = None,
 ) -> dg.Definitions:
     """Read documents and compile those that are whole.
 
@@ -36,6 +37,7 @@ def load(
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
+        home: the directory of the ledger and its key; the default is ``.secretsync`` in ``directory``.
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
@@ -49,6 +51,7 @@ def load(
         translator=translator,
         translation=translation,
         prefix=prefix,
+        home=home,
     )
 
 
