@@ -46,6 +46,7 @@ def compile_documents(
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
     prefix: str = "",
+    home: Path | None = None,
 ) -> dg.Definitions:
     """Make the definitions of a code location, or of one ``scope`` of several within it.
 
@@ -61,6 +62,7 @@ def compile_documents(
         prefix: tells this code location apart from others of the same instance that have SyncJobs or stores of the
             same names: letters, digits, dashes and underscores. Asset keys begin with it, and so do pools and the tag
             that the queue goes by.
+        home: the directory of the ledger and its key; the default is ``.secretsync`` in ``directory``.
 
     Raises UsageError where ``prefix`` is no such name.
     """
@@ -69,7 +71,7 @@ def compile_documents(
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
-    runtime = Runtime(catalog, directory, ledger_url)
+    runtime = Runtime(catalog, directory, ledger_url, home)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
     resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
     executors = cache(lambda executor: make_executor(runtime, [executor]))

@@ -2,6 +2,7 @@
 
 # No deferred annotations here: Dagster resolves those of its components.
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -10,6 +11,7 @@ import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from secretsync_dagster.load import load, without_collecting
+from secretsync_dagster.project_state import home_of, make_example
 from secretsync_dagster.translator import SecretStoreData, SecretSyncTranslator, SyncJobData
 
 _STARTER = """\
@@ -21,14 +23,14 @@ metadata: {{name: {name}-source}}
 spec:
   permissions: Read
   provider:
-    file: {{path: example/source}}    # one file a secret; relative to this file
+    file: {{path: {example}/source}}    # one file a secret; relative to this file
 ---
 apiVersion: secretsync.io/v1alpha1
 kind: SecretStore
 metadata: {{name: {name}-dest}}
 spec:
   provider:
-    file: {{path: example/dest}}
+    file: {{path: {example}/dest}}
 ---
 # What goes where, and when.
 apiVersion: secretsync.io/v1alpha1
@@ -81,6 +83,7 @@ class _Documents(dg.Component, dg.Model, dg.Resolvable):
         if ledger and "://" not in ledger:
             # Whichever directory a program is started in, it is one ledger, and one lease in it.
             ledger = str(context.path / Path(ledger).expanduser())
+        home = home_of(context.project_root, scope, directory)
         with without_collecting():
             return load(
                 paths,
@@ -90,6 +93,7 @@ class _Documents(dg.Component, dg.Model, dg.Resolvable):
                 translator=self.get_translator(),
                 translation=self.translation,
                 prefix=self.prefix,
+                home=home,
             )
 
 
@@ -109,7 +113,8 @@ class SyncJobComponent(_Documents):
     documents: list[str]
     """Files with documents, relative to the component."""
     ledger: str = ""
-    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: beside the component."""
+    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: in `.secretsync` of the
+    project's root, so that it is in no wheel; its key is there too."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the files."""
@@ -132,7 +137,8 @@ class SyncDirectoryComponent(_Documents):
     directory: str
     """The directory, relative to the component."""
     ledger: str = ""
-    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: in the directory."""
+    """The ledger: a path, relative to the component, or a postgresql:// URL. Default: in `.secretsync` of the
+    project's root, so that it is in no wheel; its key is there too."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile the directory."""
@@ -143,7 +149,12 @@ class SyncDirectoryComponent(_Documents):
 def _start(request: dg.ScaffoldRequest, directory: Path, file: str) -> None:
     """Write a document that works as it is, named after the component, and the files that it speaks of."""
     name = _NOT_IN_NAMES.sub("-", request.target_path.name.lower()).strip("-")[:40] or "example"
+    directory.mkdir(parents=True, exist_ok=True)
+    # Outside of the package: what is copied there is secret, and a wheel would take it along.
+    root = request.project_root
+    example = make_example(root, name) if root is not None else directory / "example"
     for folder in ("source", "dest"):
-        (directory / "example" / folder).mkdir(parents=True, exist_ok=True)
-    (directory / "example" / "source" / "hello").write_text("this file is one secret\n")
-    (directory / file).write_text(_STARTER.format(name=name))
+        (example / folder).mkdir(parents=True, exist_ok=True)
+    (example / "source" / "hello").write_text("this file is one secret\n")
+    shown = Path(os.path.relpath(example, directory)).as_posix()
+    (directory / file).write_text(_STARTER.format(name=name, example=shown))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.schema.loader import examine
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.programs import keep_workers_out_of_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ def load(
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
     prefix: str = "",
+    home: Path | None = None,
 ) -> dg.Definitions:
     """Read documents and compile those that are whole.
 
@@ -35,8 +37,10 @@ def load(
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
+        home: the directory of the ledger and its key; the default is ``.secretsync`` in ``directory``.
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
+    keep_workers_out_of_dumps()
     documents, problems = examine(paths)
     return compile_documents(
         documents,
@@ -47,6 +51,7 @@ def load(
         translator=translator,
         translation=translation,
         prefix=prefix,
+        home=home,
     )
 
 

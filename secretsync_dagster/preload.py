@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 
+from secretsync_core.undumpable import keep_out_of_dumps
+
+keep_out_of_dumps()  # and so do those that are forked from this one
+
 for _name in (
     *("secretsync_core.schema.loader", "secretsync_core.audit.sqlite", "secretsync_core.audit.postgres"),
     *("secretsync_core.stores.file.store", "secretsync_core.stores.memory", "secretsync_core.stores.vault"),

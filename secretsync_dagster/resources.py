@@ -33,11 +33,13 @@ class Runtime:
         catalog: the documents that are whole, and what they are called in Dagster.
         directory: where the documents stand; the ledger is beside them unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``; empty for the default.
+        home: the directory of the ledger and its key, where that is not ``.secretsync`` in ``directory``.
     """
 
     catalog: Catalog
     directory: Path
     ledger_url: str = ""
+    home: Path | None = None
 
     @property
     def documents(self) -> Documents:
@@ -54,4 +56,5 @@ class Runtime:
 
         Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
         """
-        return open_ledger(self.directory / DIRECTORY, self.ledger_url, environ=os.environ, write=write)
+        home = self.home or self.directory / DIRECTORY
+        return open_ledger(home, self.ledger_url, environ=os.environ, write=write, below=self.home is not None)

@@ -14,7 +14,10 @@ import binascii
 import dataclasses
 import hmac
 import os
+import re
 import secrets
+import stat
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +34,9 @@ VARIABLE = "SECRETSYNC_KEY"
 FILE_VARIABLE = "SECRETSYNC_KEY_FILE"
 FILE_NAME = "ledger.key"
 MIN_BYTES = 32
+
+_SCRATCH = re.escape(f".{FILE_NAME}.") + r"[0-9]+\.[0-9a-f]{8}"
+_SCRATCH_SECONDS = 60.0
 
 _MAKE_ONE = "make one with `openssl rand -base64 32`"
 
@@ -84,6 +90,8 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
             raise LedgerError(f"the key file {name} ({FILE_VARIABLE}) is not there")
         return _ring(found, name)
     path = directory / FILE_NAME
+    if create:
+        _remove_dead_scratch(path)
     found = _read(path, forbidden=0o077)
     if found is None:
         if ledger is not None and _exists(ledger):
@@ -239,6 +247,21 @@ def _scratch(path: Path, content: bytes) -> Iterator[Path]:
         yield scratch
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _remove_dead_scratch(path: Path) -> None:
+    """Remove what a process left that was killed while it made a key: it may hold the former ones.
+
+    It takes milliseconds to make one, so what is older than this is nobody's any more.
+    """
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if not re.fullmatch(_SCRATCH, entry.name):
+                continue
+            info = entry.stat(follow_symlinks=False)
+            ours = stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
+            if ours and time.time() - info.st_mtime > _SCRATCH_SECONDS:
+                Path(entry.path).unlink()
 
 
 def _sync_directory(path: Path) -> None:

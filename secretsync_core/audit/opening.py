@@ -42,6 +42,7 @@ def open_ledger(
     write: bool,
     oldest: int = USABLE,
     reseal: bool = False,
+    below: bool = False,
 ) -> Iterator[OpenLedger]:
     """The ledger, opened with its key; with ``write``, both are made where there are none.
 
@@ -52,6 +53,7 @@ def open_ledger(
         environ: where SECRETSYNC_KEY and SECRETSYNC_KEY_FILE are looked up.
         write: for writing; otherwise nothing is changed.
         oldest: refuse tables of an older version than this.
+        below: ``home`` is one of several in a directory of ours, which is made as well.
         reseal: open it also where a former key has sealed it, only to seal it anew.
 
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
@@ -59,7 +61,7 @@ def open_ledger(
     place = url or home / homes.LEDGER
     # The documents may stand where nothing can be written, as a ConfigMap does.
     if write and (not url or not is_given(environ)):
-        _make(home)
+        _make(home, below=below)
     try:
         pair = load_key(environ=environ, directory=home, create=write, ledger=place)
     except LedgerMissing as error:
@@ -72,8 +74,10 @@ def open_ledger(
         yield OpenLedger(ledger, pair)
 
 
-def _make(home: Path) -> None:
+def _make(home: Path, *, below: bool) -> None:
     try:
+        if below:
+            homes.make(home.parent)
         homes.make_for_key(home, parents=False)
     except OSError as error:
         raise LedgerError(

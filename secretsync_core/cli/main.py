@@ -621,6 +621,9 @@ def _wrong_call(error: Any, arguments: list[str]) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point ``secretsync``."""
+    from secretsync_core.undumpable import keep_out_of_dumps
+
+    keep_out_of_dumps()
     guard.install()
     streams.install()
     try:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
+from secretsync_core.undumpable import keep_out_of_dumps
+
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 5.0
 
@@ -137,6 +139,7 @@ def _target(parcel: dict[str, Any], asset: Any) -> Any:
 
 def main() -> None:
     """Take a parcel from stdin, send it, and answer on stdout."""
+    keep_out_of_dumps()
     _take_from_the_environment()
     answering = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:  # for the streams of Python, and of whatever writes past them

@@ -75,6 +75,7 @@ async def end_orphans(
         stop=stop, also=tuple(stores.values()),
     ) as run:  # fmt: skip
         await run.settle()
+        report.warnings += await run.sweep() if delete else []
         found = await decide_changes(plan, run.opened, run.comparer, run.recorder, verify=False)
         run.opened.looked.update(store for store in stores.values() if store in run.opened.stores)
         await run.start(aside=True)

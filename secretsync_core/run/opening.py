@@ -26,6 +26,8 @@ from secretsync_core.stores.base import (
     SelectiveLister,
     ShowsFolders,
     StoreContext,
+    Sweeper,
+    ToldOfLeftovers,
     Undeleter,
     Writer,
     abilities_of,
@@ -72,6 +74,7 @@ class Halves:
         "facts",
         "folders",
         "foreseer",
+        "leavings",
         "lister",
         "marker",
         "metadata_writer",
@@ -80,6 +83,7 @@ class Halves:
         "recreator",
         "selecting",
         "store",
+        "sweeper",
         "undeleter",
         "writer",
     )
@@ -103,6 +107,8 @@ class Halves:
         self.foreseer = store if isinstance(store, Foreseer) else None
         self.folders = store if isinstance(store, ShowsFolders) else None
         self.positioned = store if isinstance(store, Positioned) else None
+        self.leavings = store if isinstance(store, ToldOfLeftovers) else None
+        self.sweeper = store if isinstance(store, Sweeper) else None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from secretsync_core.run.binding import find_binding, marks_of, record_binding
 from secretsync_core.run.compare import Comparer
 from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.lease import claim_of_this_process, hold_lease
+from secretsync_core.run.leftovers import sweep
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.positions import keep_positions, known_positions
 from secretsync_core.run.record import Recorder
@@ -91,6 +92,10 @@ class Run:
             only,
             name_now=self._binding.name_now,
         )
+
+    async def sweep(self) -> list[str]:
+        """Remove what processes left at the destinations that were killed while they wrote; gives what to tell."""
+        return await sweep(self.plan.spec.dest, self.opened)
 
     async def start(self, undoes: str = "", *, aside: bool = False, plan: str = "") -> None:
         """Record that this run began, unless a step of it did so already and it goes on.

@@ -40,6 +40,7 @@ from secretsync_core.run.drift import look_for_drift
 from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.foresee import NOT_RENDERED, foresee, foresee_deletes
 from secretsync_core.run.items import build_plan, check_restored
+from secretsync_core.run.leftovers import told_of_leftovers
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Options, Silent
 from secretsync_core.run.pinning import PinCheck, name_deletes, name_values
@@ -205,6 +206,7 @@ async def sync(
         await run.settle()
         observer.phase("listing")
         # So far it only looks: asked to stop, it does not wait for a store that takes long to tell what it holds.
+        swept = await _unless_stopped(run.sweep(), stop) or []
         looked = await _unless_stopped(_look(run, verify=options.verify), stop)
         found = looked or ChangeSet()
         beyond: Sequence[Change] = ()
@@ -219,7 +221,7 @@ async def sync(
             pinned = PinCheck(options.pins, run.opened)
         await run.start(plan=done.report.plan)
         done.begin(found)
-        done.report.warnings += found.idle
+        done.report.warnings += [*found.idle, *swept]
         await _carry_out(run, found, done, pinned, undone)
         if pinned is not None:
             beyond = [*beyond, *pinned.beyond]
@@ -272,6 +274,7 @@ async def check(
                 job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
                 since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
+            done.report.warnings += await told_of_leftovers(job_plan.spec.dest, opened)
             done.report.errors += opened.losses(done.report.errors)
             done.report.requests = opened.requests
             done.report.finished = time.time()
@@ -395,6 +398,7 @@ async def expand(
     check_restored(restored, [_document(step.documents, job)])
     async with _open(step, job, items, adopt=adopt, restored=restored) as run:
         await run.settle()
+        swept = await run.sweep()
         found = _without_uncertain(run, await _look(run, verify=verify))
         await run.start()
         shards = _shards(run, job, found)
@@ -431,7 +435,7 @@ async def expand(
             dict(found.unchanged),
             len(found.deletes),
             frozenset(of_shards),
-            (*found.warnings, *found.idle),
+            (*found.warnings, *found.idle, *swept),
             verify,
             run=step.run,
             shown=settled,

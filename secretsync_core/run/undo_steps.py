@@ -154,6 +154,7 @@ async def undo(
         sources=False,
     ) as held:  # fmt: skip
         await held.settle()
+        done.report.warnings += await held.sweep()
         observer.phase("comparing")
         found = await held.recorder.call(lambda: find_written(ledger, job.name, run, held.name_now))
         written = _chosen(found, keys)

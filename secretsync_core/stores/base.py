@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.model.access import Access, Missing
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.leftovers import Leftovers
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.position import Position
     from secretsync_core.secret import Secret, SecretValue
@@ -309,6 +310,27 @@ class AccessChecker(Store, Protocol):
 
         Raises what keeps us from asking at all: StoreUnavailable, or credentials that are refused.
         """
+        ...
+
+
+@runtime_checkable
+class ToldOfLeftovers(Store, Protocol):
+    """Knows what processes left at it that were killed while they wrote. Optional: ``check`` asks, where it is there.
+
+    In one request. What a writer that lives has begun is no leftover.
+    """
+
+    async def leftovers(self) -> Leftovers:
+        """Tell what is left there. Changes nothing."""
+        ...
+
+
+@runtime_checkable
+class Sweeper(Store, Protocol):
+    """Removes that. Optional: each run asks the stores that it writes to, once and in one request."""
+
+    async def sweep(self) -> Leftovers:
+        """Remove what is proven to be ours and of a dead writer; tell of that, and of what stays."""
         ...
 
 

@@ -15,6 +15,7 @@ from secretsync_core.errors import StoreError
 from secretsync_core.model.access import Access, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
+from secretsync_core.model.leftovers import Leftovers
 from secretsync_core.model.place import is_place
 from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
@@ -26,6 +27,8 @@ from secretsync_core.stores.base import (
     SelectiveLister,
     ShowsFolders,
     Store,
+    Sweeper,
+    ToldOfLeftovers,
     abilities_of,
 )
 from secretsync_core.stores.boundary import Boundary
@@ -192,6 +195,22 @@ class _Recreates(_Handle):
         return token
 
 
+class _TellsOfLeftovers(_Handle):
+    __slots__ = ()
+
+    async def leftovers(self) -> Leftovers:
+        found: Leftovers = await self._boundary.call("leftovers", _is_leftovers)
+        return found
+
+
+class _Sweeps(_Handle):
+    __slots__ = ()
+
+    async def sweep(self) -> Leftovers:
+        found: Leftovers = await self._boundary.call("sweep", _is_leftovers)
+        return found
+
+
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
     Ability.LIST: _Lists,
@@ -238,9 +257,10 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         allowed |= {Ability.MARK, Ability.UNDELETE, Ability.SET_METADATA}
     optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
-        optional += [(Foreseer, _Foresees), (Recreator, _Recreates)]
+        optional += [(Foreseer, _Foresees), (Recreator, _Recreates), (Sweeper, _Sweeps)]
     if permissions.may_read:
         optional += [(SelectiveLister, _Selects), (ShowsFolders, _ShowsFolders)]
+        optional.append((ToldOfLeftovers, _TellsOfLeftovers))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
     return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
 
@@ -289,6 +309,14 @@ def _is_missing_of(asked: frozenset[Access]) -> Callable[[object], bool]:
         )
 
     return is_missing
+
+
+def _is_leftovers(given: object) -> bool:
+    return isinstance(given, Leftovers) and all(map(_is_counted, (given.removed, given.dead, given.doubtful)))
+
+
+def _is_counted(given: object) -> bool:
+    return isinstance(given, Mapping) and all(_is(folder, str) and _is(count, int) for folder, count in given.items())
 
 
 def _is_flag(given: object) -> bool:

@@ -43,6 +43,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.access import Access, Act, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, display_version
+from secretsync_core.model.leftovers import Leftovers
 from secretsync_core.model.metadata import Slot
 from secretsync_core.model.place import is_place
 from secretsync_core.model.versions import VersionOrder, is_older
@@ -65,6 +66,8 @@ from secretsync_core.stores.base import (
     ShowsFolders,
     Store,
     StoreContext,
+    Sweeper,
+    ToldOfLeftovers,
     Undeleter,
     Writer,
     abilities_of,
@@ -743,6 +746,20 @@ class StoreConformance:
         for prefix, shows in (("a/", True), ("a/b/", False), ("none/", False)):
             await _list(store, prefix, recursive=False)
             assert await store.shows_folders(prefix) is shows
+
+    async def test_a_sweep_takes_no_secret(self, store: Store, seed: Seed) -> None:
+        """A store that removes what killed writers left finds nothing of that beside whole secrets, and leaves them."""
+        if not isinstance(store, Sweeper):
+            pytest.skip("the store sweeps nothing")
+        keys = sorted(map(_at(store), ("a", "folder/b")))
+        for number, key in enumerate(keys):
+            await seed(key, sample(store.facts.shape, number))
+        assert await store.sweep() == Leftovers()
+        if isinstance(store, ToldOfLeftovers):
+            assert await store.leftovers() == Leftovers()
+        for number, key in enumerate(keys):
+            if isinstance(store, Reader):
+                await _assert_holds(store, key, sample(store.facts.shape, number))
 
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
         """Three hundred secrets in ten folders: none twice, none left out, over however many pages."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import multiprocessing
+import os
 import pickle
 import stat
 from typing import TYPE_CHECKING
@@ -74,6 +75,21 @@ def send_key(directory: Path, answer: Connection) -> None:
     """A process that wants a key."""
     pair = load_key(environ={}, directory=directory, create=True)
     answer.send((pair.fingerprint, pair.seal))
+
+
+def test_what_a_killed_process_left_of_a_key_is_removed(tmp_path: Path) -> None:
+    """The next program that opens the ledger for writing does so; what is being made now, and all else, stays."""
+    names = (".ledger.key.77.0badcafe", ".ledger.key.78.0badcafe", ".ledger.key.mine", "ledger.key.77.0badcafe")
+    dead, making, *others = (tmp_path / name for name in names)
+    for path in (dead, making, *others):
+        path.write_text("key")
+    for path in (dead, *others):
+        os.utime(path, (1, 1))
+    with pytest.raises(LedgerMissing):
+        load_key(environ={}, directory=tmp_path, create=False)
+    assert dead.exists()
+    load_key(environ={}, directory=tmp_path, create=True)
+    assert [path.exists() for path in (dead, making, *others)] == [False, True, True, True]
 
 
 def test_processes_that_make_the_key_at_once_agree(tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ class Project:
 
     def held(self, component: str) -> dict[str, str]:
         """What the destination of a scaffolded component holds."""
-        return {path.name: path.read_text() for path in (self.defs / component).rglob("dest/*")}
+        example = self.root / ".secretsync" / "example" / component.rpartition("/")[2].lower()
+        return {path.name: path.read_text() for path in example.rglob("dest/*")}
 
 
 @pytest.fixture(scope="module")
@@ -152,19 +153,19 @@ def test_a_slip_in_the_components_yaml_is_told(project: Project) -> None:
 
 def test_a_launched_job_syncs(project: Project) -> None:
     """``dg launch --job`` copies the example of either component; each has a ledger of its own, where it says so or in
-    its directory, and never in that of the program that happens to run it."""
+    the project's root, and never in the directory of the program that happens to run it."""
     path = project.defs / "team" / "More-Secrets" / "defs.yaml"
     path.write_text(path.read_text().replace("  documents:", "  ledger: kept.db\n  documents:"))
     for job, component in (("secrets", "secrets"), ("more_secrets", "team/More-Secrets")):
         project.dg("launch", "--job", job)
         assert project.held(component) == {"hello": "this file is one secret\n"}
-    assert len(list(project.defs.rglob("ledger.db"))) == 1
+    assert list(project.root.rglob("ledger.db")) == [project.root / ".secretsync" / "secrets" / "ledger.db"]
     assert (path.parent / "kept.db").exists()
 
 
 def test_a_launched_partition_syncs(project: Project) -> None:
     """``dg launch --assets`` with a partition syncs that item, also in the project's own executor."""
-    source = project.defs / "secrets" / "secretsync" / "example" / "source" / "hello"
+    source = project.root / ".secretsync" / "example" / "secrets" / "source" / "hello"
     source.write_text("changed\n")
     project.dg("launch", "--assets", "sync/secrets", "--partition", "everything")
     assert project.held("secrets") == {"hello": "changed\n"}

@@ -18,7 +18,7 @@ import secretsync_core
 from secretsync_core.errors import Conflict, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.file.names import FOREIGN_AGE, TEMPORARY, TemporaryName
+from secretsync_core.stores.file.names import FOREIGN_AGE, PROCESS, TEMPORARY, TemporaryName
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.testing.gates import CountingGate
 
@@ -95,7 +95,7 @@ async def test_a_killed_writer_leaves_one_whole_value(store: FileStore, tmp_path
 async def test_a_living_writer_keeps_its_temporary_file(store: FileStore, tmp_path: Path) -> None:
     """A write beside a process that is still writing removes nothing of its; a stranger's waits for a day."""
     (tmp_path / "a").mkdir()
-    machine, own = TemporaryName.machine(), TemporaryName.process
+    machine, own = TemporaryName.this_machine(), PROCESS
     names = {
         "parent": f"{TEMPORARY}{machine}-{os.getppid()}-{'0' * 16}-0",
         "ours": f"{TEMPORARY}{machine}-{os.getpid()}-{own}-999999",

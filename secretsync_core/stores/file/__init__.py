@@ -5,9 +5,10 @@ What it promises:
 - No key leaves the root. Every folder on the way is opened by itself, relative to the one before and never through a
   symbolic link, so neither ``..`` nor a link that appears halfway leads outside. The root itself may be a link; it is
   resolved once, when the store is opened. Links below it are refused, and a listing reports each as a Gap.
-- A write is all or nothing, also when the machine stops: it goes to a temporary file beside the secret, is synced to
-  disk, and takes the secret's name in one step. Temporary files of dead writers are removed by the next write into
-  their folder. They begin with ``.secretsync-tmp-``, and no secret may.
+- A write is all or nothing, also when the machine stops: it goes to a temporary file in the secret's folder, is synced
+  to disk, and takes the secret's name in one step. The file has no name before, where there are such files; elsewhere
+  it begins with ``.secretsync-tmp-``, as no secret may. What dead writers left is removed by the next run that writes
+  below the root, and by the next write into their folder.
 - Files are created 0600 and folders 0700 whatever the umask allows; a replaced file is 0600 again. Folders that were
   there keep their permissions. Deleting the last file of a folder below the root removes the folder.
 

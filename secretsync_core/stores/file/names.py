@@ -7,11 +7,11 @@ import os
 import re
 import secrets
 import socket
-import stat
 import time
 import zlib
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.stores.fit import check_key, invalid_key
@@ -46,42 +46,65 @@ def segments_of(key: str, store: str) -> list[str]:
     return segments
 
 
-class TemporaryName:
-    """Names of temporary files, and who made them."""
+class TemporaryName(NamedTuple):
+    """Who made a temporary file, as its name says. ``kernel`` is empty where its writer took no lock."""
 
-    pattern = re.compile(re.escape(TEMPORARY) + r"([0-9a-f]{8})-([0-9]+)-([0-9a-f]{16})-[0-9]+")
-    process = secrets.token_hex(8)  # process ids come back, above all in containers; this does not
-    counter = itertools.count()
+    machine: str
+    pid: int
+    process: str
+    kernel: str
+
+    @classmethod
+    def new(cls) -> str:
+        """The name of a new file."""
+        return f"{TEMPORARY}{cls.this_machine()}-{os.getpid()}-{PROCESS}-{next(_COUNTER)}-{cls.this_kernel()}"
+
+    @classmethod
+    def read(cls, name: str) -> TemporaryName | None:
+        """What a name says; ``None`` where it is none of ours."""
+        made = _PATTERN.fullmatch(name)
+        return cls(made[1], int(made[2]), made[3], made[4] or "") if made is not None else None
 
     @staticmethod
     @cache
-    def machine() -> str:
+    def this_machine() -> str:
         """Tell apart machines and containers that share a directory: only within one do process ids mean anything."""
         try:
             namespace = Path("/proc/self/ns/pid").stat().st_ino
         except OSError:
             namespace = 0
-        return f"{zlib.crc32(f'{socket.gethostname()}/{namespace}'.encode()):08x}"
+        return _digest(f"{socket.gethostname()}/{namespace}")
 
     @classmethod
-    def new(cls) -> str:
-        return f"{TEMPORARY}{cls.machine()}-{os.getpid()}-{cls.process}-{next(cls.counter)}"
-
-    @classmethod
-    def is_dead(cls, name: str, info: os.stat_result) -> bool:
-        """Whether this is a temporary file of ours whose writer will not come back for it."""
-        made = cls.pattern.fullmatch(name)
-        if made is None or not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
-            return False
-        machine, pid, process = made.groups()
-        if machine != cls.machine():
-            return time.time() - info.st_mtime > FOREIGN_AGE
-        if int(pid) == os.getpid():
-            return process != cls.process
+    @cache
+    def this_kernel(cls) -> str:
+        """Tell apart kernels: all containers of one see each other's locks, wherever a file is."""
         try:
-            os.kill(int(pid), 0)
+            return _digest(Path("/proc/sys/kernel/random/boot_id").read_text())
+        except OSError:
+            return cls.this_machine()
+
+    def is_dead(self, modified: float) -> bool:
+        """Whether process ids and, for other machines, the file's age in seconds say that its writer is gone."""
+        if self.machine != self.this_machine():
+            return time.time() - modified > FOREIGN_AGE
+        if self.pid == os.getpid():
+            return self.process != PROCESS
+        try:
+            os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):
             return False
         return False
+
+
+PROCESS = secrets.token_hex(8)
+"""Tells processes apart: their ids come back, above all in containers; this does not."""
+
+_PATTERN = re.compile(re.escape(TEMPORARY) + r"([0-9a-f]{8})-([0-9]+)-([0-9a-f]{16})-[0-9]+(?:-([0-9a-f]{8}))?")
+_COUNTER = itertools.count()
+
+
+def _digest(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
     from secretsync_core.model.inventory import Entry, Gap
+    from secretsync_core.model.leftovers import Leftovers
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import StoreContext
 
@@ -125,6 +126,14 @@ class FileStore:
     async def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""
         await self._run("delete", lambda: self._writing.delete(key))
+
+    async def leftovers(self) -> Leftovers:
+        """Tell of temporary files, wherever below the root, whose writers do not live for sure."""
+        return await self._run("sweep", lambda: self._writing.sweeping.whole(remove=False))
+
+    async def sweep(self) -> Leftovers:
+        """Remove those whose writers are dead, and the folders that are empty then; tell of all."""
+        return await self._run("sweep", lambda: self._writing.sweeping.whole(remove=True))
 
     async def _run(self, kind: str, step: Callable[[], T]) -> T:
         async def attempt() -> T:

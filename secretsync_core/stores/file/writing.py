@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, SecretNotFound, StoreError, StoreUnavailable
-from secretsync_core.stores.file.folders import LIST, WALKS, sync
-from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
+from secretsync_core.errors import Conflict, SecretNotFound, StoreUnavailable
+from secretsync_core.stores.file.folders import WALKS, sync
+from secretsync_core.stores.file.sweeping import Sweeping
+from secretsync_core.stores.file.temporary import CannotLink, unfinished
 from secretsync_core.stores.file.versions import Clock, token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from secretsync_core.stores.file.folders import Folders
 
 
@@ -23,7 +21,8 @@ class Writing:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._swept: set[tuple[int, int]] = set()  # folders already rid of dead temporary files
+        self.sweeping = Sweeping(folders)
+        self._named: set[int] = set()  # devices on which a file must have a name from the beginning
 
     def write(self, key: str, data: bytes) -> str:
         """Create or replace a file, with the folders that it needs; gives its version token."""
@@ -65,49 +64,17 @@ class Writing:
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
             self._folders.refuse_special(key, info)
             previous = info.st_mtime_ns
-        self._sweep(folder)
-        temporary = TemporaryName.new()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        self.sweeping.folder(folder)
+        moment = Clock.after(previous)
+        device = os.fstat(folder).st_dev
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                os.fchmod(descriptor, 0o600)
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[file.write(rest) :]
-                moment = Clock.after(previous)
-                os.utime(descriptor, ns=(moment, moment))
-                os.fsync(descriptor)
-                written = os.fstat(descriptor)
-            if only_new:
-                _move_to_new(temporary, name, folder)
-            else:
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
+            nameless = device not in self._named
+            token = _put_whole(name, folder, data, moment, only_new=only_new, nameless=nameless)
+        except CannotLink:
+            self._named.add(device)
+            token = _put_whole(name, folder, data, moment, only_new=only_new, nameless=False)
         sync(folder)
-        return token_of(written)
-
-    def _sweep(self, folder: int) -> None:
-        """Remove what dead writers left in this folder. Once a folder: looking costs time in proportion to its size."""
-        info = os.fstat(folder)
-        identity = (info.st_dev, info.st_ino)
-        if identity in self._swept:
-            return
-        self._swept.add(identity)
-        # Best effort: a folder that we may write but not read is no reason to fail the write.
-        with contextlib.suppress(OSError):
-            readable = os.open(".", LIST, dir_fd=folder)
-            try:
-                with os.scandir(readable) as entries:
-                    for entry in entries:
-                        if entry.name.startswith(TEMPORARY) and TemporaryName.is_dead(
-                            entry.name, entry.stat(follow_symlinks=False)
-                        ):
-                            os.unlink(entry.name, dir_fd=folder)
-            finally:
-                os.close(readable)
+        return token
 
     def delete(self, key: str) -> None:
         """Remove a file, and the folders above it that are empty then."""
@@ -116,33 +83,22 @@ class Writing:
             with self._folders.open(folders) as folder:
                 self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
                 os.unlink(name, dir_fd=folder)
+                self.sweeping.folder(folder)  # or the folder would stay for what a dead writer left
                 sync(folder)
-            self._prune(folders)
-
-    def _prune(self, folders: Sequence[str]) -> None:
-        """Remove the folders that are empty now, from the innermost out, never the root."""
-        # The secret is gone already; a folder that must stay, for whatever reason, stays.
-        with contextlib.suppress(OSError, StoreError):
-            for depth in range(len(folders), 0, -1):
-                with self._folders.open(folders[: depth - 1]) as parent:
-                    os.rmdir(folders[depth - 1], dir_fd=parent)
-                    sync(parent)
+            self.sweeping.prune(folders)
 
 
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-
-
-def _move_to_new(temporary: str, name: str, folder: int) -> None:
-    """Give a file its name in one step. Raises FileExistsError where something has that name."""
-    try:
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # A file system without hard links: look, and leave a moment in which somebody may come.
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
-            raise FileExistsError(errno.EEXIST, "") from None
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    else:
-        os.unlink(temporary, dir_fd=folder)
+def _put_whole(name: str, folder: int, data: bytes, moment: int, *, only_new: bool, nameless: bool) -> str:
+    """Put a file in place in one step, durable before it has its name; gives its version token."""
+    with unfinished(folder, nameless=nameless) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file.descriptor, rest) :]
+        os.utime(file.descriptor, ns=(moment, moment))
+        os.fsync(file.descriptor)
+        written = os.fstat(file.descriptor)
+        if only_new:
+            file.create(name)
+        else:
+            file.replace(name)
+    return token_of(written)

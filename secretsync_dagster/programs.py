@@ -1,0 +1,31 @@
+"""Whether this process is one of Dagster's programs, and what they do first: they leave no core dumps.
+
+A code location is loaded by its server, by the worker of each run and by the process of each step, and by nothing else
+that holds credentials or values. Somebody's tests, or a program of theirs that executes a job, load it too, and their
+limits are not ours to set.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from secretsync_core.undumpable import keep_out_of_dumps
+
+_PROGRAMS = ("dagster", "dg")
+
+
+def keep_workers_out_of_dumps() -> None:
+    """Let this process leave no core dump, if it is Dagster's own. Processes that it starts by Python know by it too.
+
+    What multiprocessing starts has the arguments of its parent.
+    """
+    if _is_dagsters(sys.argv[0] if sys.argv else ""):
+        keep_out_of_dumps()
+
+
+def _is_dagsters(program: str) -> bool:
+    """Whether a process was started as ``dagster``, ``dagster-daemon``, ``dg`` or ``python -m dagster``."""
+    path = Path(program)
+    name = path.parent.name if path.name == "__main__.py" else path.stem
+    return name in _PROGRAMS or name.startswith(("dagster-", "dagster_"))

@@ -1,0 +1,69 @@
+"""Where the components of a Dagster project keep what is no code: beside the package, so that no wheel holds it.
+
+A project is built into a wheel, and that into an image: whatever stands in the package goes along, to whoever may pull
+it. So ledgers, their keys and the files of the example are in the project's root, in a folder that git and hatchling
+leave alone. Up to version 0.1 they were beside each component's documents.
+"""
+
+from __future__ import annotations
+
+import logging
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from secretsync_core.audit import home
+from secretsync_core.audit.home import DIRECTORY, LEDGER
+from secretsync_core.audit.keys import FILE_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_IGNORED = f"{DIRECTORY}/"
+_EXAMPLE = "example"
+
+_log = logging.getLogger(__name__)
+
+
+def home_of(root: Path, scope: str, documents: Path) -> Path:
+    """The directory of a component's ledger and its key.
+
+    Args:
+        root: the project's.
+        scope: tells components of a project apart.
+        documents: where the component's documents are.
+
+    A ledger beside the documents is used as long as there is none in the project's root, with a warning: only people
+    can move it in safety.
+    """
+    new, old = root / DIRECTORY / scope, documents / DIRECTORY
+    if old == new or not _has_state(old):
+        return new
+    if _has_state(new):
+        _log.warning(
+            "the ledger's key %s is in the package, so a wheel or an image of the project holds it, and the component "
+            "uses the ledger in %s: remove the other one, or move it out of the package",
+            old / FILE_NAME, new,
+        )  # fmt: skip
+        return new
+    make, move = f"mkdir -m 700 -p {quote(str(new.parent))}", f"mv {quote(str(old))} {quote(str(new))}"
+    _log.warning(
+        "the ledger's key %s is in the package, so a wheel or an image of the project holds it. "
+        "Move it while nothing runs: %s && %s",
+        old / FILE_NAME, make, move,
+    )  # fmt: skip
+    return old
+
+
+def _has_state(directory: Path) -> bool:
+    return any((directory / name).exists() for name in (LEDGER, FILE_NAME))
+
+
+def make_example(root: Path, name: str) -> Path:
+    """Make the directory of an example's files, and let git and builds of the project leave it alone."""
+    home.make(root / DIRECTORY)
+    ignore = root / ".gitignore"
+    text = ignore.read_text() if ignore.exists() else ""
+    if not {_IGNORED, f"/{_IGNORED}", DIRECTORY, f"/{DIRECTORY}"} & set(text.splitlines()):
+        end = "" if not text or text.endswith("\n") else "\n"
+        ignore.write_text(f"{text}{end}{_IGNORED}\n")
+    return root / DIRECTORY / _EXAMPLE / name
