@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
+import sys
 import time
+import typing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -44,10 +47,19 @@ def pytest_configure() -> None:
     """Draw the seed before any worker is started, and let what is imported now be looked through just once."""
     chance.seed()
     gc.disable()
+    _keep_protocols()
     # How long an example takes, or is in the making, is the machine's affair.
     slowness = [HealthCheck.too_slow]
     settings.register_profile("patient", deadline=None, print_blob=True, suppress_health_check=slowness)
     settings.load_profile("patient")
+
+
+def _keep_protocols() -> None:
+    """List the members of a protocol once and not for each ``isinstance``, as Python itself does from 3.12 on."""
+    if sys.version_info < (3, 12):
+        kept: Any = typing
+        kept._get_protocol_attrs = functools.cache(kept._get_protocol_attrs)
+        kept._is_callable_members_only = functools.cache(kept._is_callable_members_only)
 
 
 def pytest_collection_finish() -> None:

@@ -40,6 +40,14 @@ async def burst(region: Region) -> AsyncIterator[Microburst]:
         yield burst
 
 
+@pytest.fixture
+def endpoint(request: pytest.FixtureRequest, region: Region) -> str:
+    """What the stores of the conformance suite ask: microburst where a test has requests fail, else moto itself."""
+    if "faults" not in request.fixturenames:
+        return region.address
+    return str(request.getfixturevalue("burst").address)
+
+
 class OpenStore(Protocol):
     """``await secrets_manager(prefix="a/")`` opens a store on ``region``; it is closed after the test.
 

@@ -28,10 +28,10 @@ class TestParameterStore(StoreConformance):
     abilities = frozenset(Ability) - {Ability.COMPARE_AND_SET, Ability.UNDELETE}
 
     @pytest.fixture
-    def config(self, region: Region, burst: Microburst) -> AwsParameterStoreConfig:
+    def config(self, region: Region, endpoint: str) -> AwsParameterStoreConfig:
         for name in ("/team-b/a", "/team", "a", "/team-ab/c"):
             region.parameters.put_parameter(Name=name, Value="a neighbour", Type="String")
-        return AwsParameterStoreConfig.model_validate(region.section(endpointUrl=burst.address, path="/team-a"))
+        return AwsParameterStoreConfig.model_validate(region.section(endpointUrl=endpoint, path="/team-a"))
 
     @pytest.fixture
     async def store(self, config: AwsParameterStoreConfig, context: StoreContext) -> AsyncIterator[Store]:

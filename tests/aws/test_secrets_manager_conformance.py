@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from support.aws import Microburst
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from support.aws import Region
+    from support.aws import Microburst, Region
 
     from secretsync_core.stores.base import Store, StoreContext
 
@@ -29,15 +28,10 @@ class TestSecretsManager(StoreConformance):
     abilities = frozenset(Ability) - {Ability.CREATE}
 
     @pytest.fixture
-    async def burst(self, region: Region) -> AsyncIterator[Microburst]:
-        async with Microburst(region.address) as burst:
-            yield burst
-
-    @pytest.fixture
-    def config(self, region: Region, burst: Microburst) -> AwsSecretsManagerConfig:
+    def config(self, region: Region, endpoint: str) -> AwsSecretsManagerConfig:
         for name in ("team-b/a", "team", "a"):
             region.secrets.create_secret(Name=name, SecretString="a neighbour")
-        return AwsSecretsManagerConfig.model_validate(region.section(endpointUrl=burst.address, prefix="team-a/"))
+        return AwsSecretsManagerConfig.model_validate(region.section(endpointUrl=endpoint, prefix="team-a/"))
 
     @pytest.fixture
     async def store(self, config: AwsSecretsManagerConfig, context: StoreContext) -> AsyncIterator[Store]:

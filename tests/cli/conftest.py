@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pytest
-from support.warm_cli import WarmCli
+from support.warm_cli import PROGRAM, WarmCli, for_python
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = Path(__file__).parent / "plugin"
@@ -38,29 +40,26 @@ class Ran(NamedTuple):
 class Cli:
     """``cli("plan", "--all")`` runs ``secretsync plan --all`` in ``directory``, with a clean environment.
 
-    Such a process is forked from one that has imported the command line (see ``WarmCli``); what ``command`` and
-    ``shell`` start is the program from its first line on, and so is what gets an environment for Python itself.
+    Such a process is forked from one that has imported the command line (see ``WarmCli``), and so is what ``shell``
+    and ``quick`` start. ``command`` is the program from its first line on, and so is what gets an environment for
+    Python itself.
     """
 
     def __init__(self, directory: Path, warm: WarmCli | None = None) -> None:
         self.directory = directory
-        self._warm = warm
+        self._warm = warm or _warm()
         programs = directory / ".bin"
-        programs.mkdir()
-        program = programs / "secretsync"
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m secretsync_core.cli.main "$@"\n')
-        program.chmod(0o700)
+        self.command = [_program(programs / "whole", sys.executable, "-m", "secretsync_core.cli.main")]
+        self.quick = [_program(programs, sys.executable, "-IS", str(PROGRAM), self._warm.path, *self.command)]
         self.environ = FOR_PYTHON | {
             "HOME": str(directory),
             "PATH": f"{programs}{os.pathsep}{os.defpath}",
             "TZ": "UTC",
             "TERM": "xterm-256color",
         }
-        self.command = [str(program)]
 
     def __call__(self, *arguments: str, **environ: str) -> Ran:
-        for_python = {name: text for name, text in (self.environ | environ).items() if _is_for_python(name)}
-        if self._warm is not None and for_python == FOR_PYTHON:
+        if for_python(self.environ | environ) == FOR_PYTHON:
             return self._forked(self._warm, arguments, self.environ | environ)
         done = subprocess.run(
             [*self.command, *arguments],
@@ -103,16 +102,26 @@ class Cli:
         return path
 
 
-def _is_for_python(name: str) -> bool:
-    return name.startswith(("PYTHON", "LC_", "LANG"))
+def _program(directory: Path, *words: str) -> str:
+    """Make ``secretsync`` there, which starts these words; gives its path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "secretsync"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    program.chmod(0o700)
+    return str(program)
+
+
+@cache
+def _warm() -> WarmCli:
+    warm = WarmCli(FOR_PYTHON)
+    atexit.register(warm.close)
+    return warm
 
 
 @pytest.fixture(scope="session")
-def warm_cli() -> Iterator[WarmCli]:
+def warm_cli() -> WarmCli:
     """The command line, imported once for all tests of a worker."""
-    warm = WarmCli(FOR_PYTHON)
-    yield warm
-    warm.close()
+    return _warm()
 
 
 @pytest.fixture

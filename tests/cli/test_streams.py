@@ -34,7 +34,7 @@ def _slowly(cli: Cli, arguments: list[str], environ: dict[str, str], *, block: b
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(writing, block)
     process = subprocess.Popen(
-        [*cli.command, *arguments],
+        [*cli.quick, *arguments],
         cwd=cli.directory,
         env=cli.environ | environ,
         stdin=subprocess.DEVNULL,
@@ -94,17 +94,28 @@ PRINTING = (
     "--help",
     "--version",
 )
+SOME = ("plan --all", "audit export", "--help")
+"""A table, many lines, and what the library for commands prints."""
 
 
 @FULL
-@BOTH
-def test_a_full_disk_under_stdout_is_an_error_of_its_own(started: Cli, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("environ", "lines"),
+    [
+        pytest.param(BUFFERED, PRINTING, id="buffered"),
+        pytest.param(UNBUFFERED, SOME, id="some-unbuffered"),
+        pytest.param(UNBUFFERED, PRINTING, id="unbuffered", marks=pytest.mark.slow),
+    ],
+)
+def test_a_full_disk_under_stdout_is_an_error_of_its_own(
+    started: Cli, environ: dict[str, str], lines: tuple[str, ...]
+) -> None:
     """No space for what is printed: exit code 74, what and why, and no fault of ours, whichever command it is."""
     assert started("sync", "--quiet").code == 0
-    for line in PRINTING:
+    for line in lines:
         with open("/dev/full", "wb") as full:  # noqa: PTH123
             ran = subprocess.run(
-                [*started.command, *line.split()],
+                [*started.quick, *line.split()],
                 cwd=started.directory,
                 env=started.environ | environ,
                 stdin=subprocess.DEVNULL,
@@ -144,7 +155,7 @@ def test_a_reader_who_left_is_no_error(many: Cli, environ: dict[str, str], line:
     reading, writing = os.pipe()
     os.close(reading)
     ran = subprocess.run(
-        [*many.command, *line.split()],
+        [*many.quick, *line.split()],
         cwd=many.directory,
         env=many.environ | environ,
         stdin=subprocess.DEVNULL,
@@ -172,7 +183,7 @@ def test_json_is_utf_8_in_every_charset(cli: Cli) -> None:
     path = cli.write("bücher.yaml", "kind: Nonsense\n")
     for encoding in ("ascii", "latin-1", "utf-8"):
         done = subprocess.run(
-            [*cli.command, "validate", "--config", ".", "--output", "json"],
+            [*cli.quick, "validate", "--config", ".", "--output", "json"],
             cwd=cli.directory,
             env=cli.environ | {"PYTHONIOENCODING": encoding},
             stdin=subprocess.DEVNULL,

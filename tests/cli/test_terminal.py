@@ -18,7 +18,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def _on_terminal(cli: Cli, *arguments: str, columns: int = 80, **environ: str) -> pexpect.spawn[str]:
     return pexpect.spawn(
-        cli.command[0],
+        cli.quick[0],
         list(arguments),
         cwd=str(cli.directory),
         env={**cli.environ, "COLUMNS": str(columns), **environ},

@@ -111,7 +111,7 @@ def test_it_asks_on_a_terminal(rotated: Rotated, answer: str, held: list[str]) -
     """On a terminal the plan is shown, and only a yes does it."""
     cli = rotated.cli
     child = pexpect.spawn(
-        cli.command[0],
+        cli.quick[0],
         ["undo", rotated.run],
         cwd=str(cli.directory),
         env={**cli.environ, "COLUMNS": "100", "NO_COLOR": "1"},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.dagster_tables import read_once
 
 from dagster_jobs.lab import Lab
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _THEIRS = ("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning", "ignore::dagster.SupersessionWarning")
+
+read_once()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

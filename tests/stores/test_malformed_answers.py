@@ -170,15 +170,20 @@ CASES = [
 ]
 
 
+FIELDS = list({(case.peer, case.match, case.path, case.hide): case for case in CASES}.values())
+"""Each field once, with the last of its values."""
+
+
+@pytest.mark.parametrize("cases", [FIELDS, pytest.param(CASES, marks=pytest.mark.slow)], ids=["fields", "all"])
 @pytest.mark.parametrize("peer", REMOTE)
 async def test_a_field_that_makes_no_sense_at_the_source(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str, cases: list[Case]
 ) -> None:
     """Whatever field is spoiled, the run says so, and no copy is deleted or overwritten; then all goes on."""
     async with altered(request, monkeypatch, tmp_path, peer, role="src") as it:
         await it.start()
         newest = "k4-old"
-        for number, case in enumerate(one for one in CASES if one.peer == peer):
+        for number, case in enumerate(one for one in cases if one.peer == peer):
             if (await it.contents())["k4"] == newest:  # so that there is something to read
                 await it.put("k4", newest := f"new-{number}")
             if case.hide:

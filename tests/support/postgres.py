@@ -73,6 +73,20 @@ def postgres_server() -> Iterator[Callable[[str], str]]:
         server.cleanup()
 
 
+def empty(url: str, name: str) -> None:
+    """Make a database what it was when it was created: without connections, schemas and settings."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
+        found = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'")
+        for (schema,) in found.fetchall():
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        connection.execute(
+            "CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC"
+        )
+        connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(name)))
+
+
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """As root the server gets a user of its own, which two workers must not make at once."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
 
 
+@pytest.mark.slow
 def test_one_press_runs_the_whole_job(page: Page, ui: WebUi, stage: Stage) -> None:
     """Launch Run asks no more; the run's page shows expand, a transfer an item, and the audit, and says Success."""
     open_launchpad(page, "press")
