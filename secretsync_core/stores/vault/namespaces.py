@@ -58,9 +58,9 @@ async def before_login(transport: Transport) -> bytes:
     health = await transport.health(needed=_request(transport))
     if has_namespaces(health) is False:
         raise StoreError(
-            f"{transport.store} has no namespaces, and would answer for its root in place of {transport.namespace!r}",
+            f"{transport.store} has no namespaces: it would answer for its root in place of {transport.namespace!r}",
             store=transport.store,
-            hint="leave namespace out; they take Vault Enterprise, HCP Vault or OpenBao 2.3 and newer",
+            hint="leave namespace out; Vault Enterprise, HCP Vault and OpenBao 2.3 and newer have namespaces",
         )
     return health
 

@@ -86,7 +86,7 @@ async def test_a_server_without_namespaces_is_refused(
     """One request without a credential tells, nothing else is asked, and the error says what to do."""
     async with FaultyHttp(openbao.address) as vault:
         vault.answer(HEALTH, 200, said)
-        with pytest.raises(StoreError, match=f"has no namespaces, .* in place of '{where['namespace']}'") as raised:
+        with pytest.raises(StoreError, match=f"has no namespaces: .* in place of '{where['namespace']}'") as raised:
             await vault_store_factory(address=vault.address, auth=APP_ROLE, **pinned, **where)
         (request,) = vault.requests
     assert b"vault-token" not in request.head.lower()
