@@ -18,8 +18,9 @@ from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
 from secretsync_dagster.naming import check_prefix
 from secretsync_dagster.notifications import make_notifications
-from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
+from secretsync_dagster.ops import make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
+from secretsync_dagster.run_config import config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
@@ -44,6 +45,7 @@ def compile_documents(
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
     prefix: str = "",
+    io_manager: dg.IOManagerDefinition | None = None,
 ) -> dg.Definitions:
     """Make the definitions of a code location, or of one ``scope`` of several within it.
 
@@ -59,6 +61,7 @@ def compile_documents(
         prefix: tells this code location apart from others of the same instance that have SyncJobs or stores of the
             same names: letters, digits, dashes and underscores. Asset keys begin with it, and so do pools and the tag
             that the queue goes by.
+        io_manager: what keeps what steps pass on, for all of the code location; left out, that is not ours to say.
 
     Raises UsageError where ``prefix`` is no such name.
     """
@@ -70,12 +73,15 @@ def compile_documents(
     runtime = Runtime(catalog, directory, ledger_url)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
     resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime)}
+    if io_manager is not None:
+        resources["io_manager"] = io_manager
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
         first, second, third = catalog.pools(document.name)
-        expand = make_expand(catalog, document.name, second)
+        schema = config_schema(catalog.job_name(document.name), list(catalog.partition_keys(document.name)))
+        expand = make_expand(catalog, document.name, schema, second)
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
-        job = _job(catalog, document, graph, resources, executors(document.spec.executor))
+        job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
         jobs[document.name] = job
         assets.append(_asset(catalog, document, graph))
         checks += make_checks(catalog, document.name)
@@ -123,13 +129,14 @@ def _job(
     catalog: Catalog,
     document: JobDocument,
     graph: dg.GraphDefinition,
+    schema: dg.Field,
     resources: dict[str, dg.ResourceDefinition],
     executor: dg.ExecutorDefinition,
 ) -> dg.JobDefinition:
     return graph.to_job(
         name=graph.name,
         tags=catalog.tags(document.name),
-        config=launchpad,
+        config=launchpad(schema),
         resource_defs=resources,
         executor_def=executor,
         metadata={

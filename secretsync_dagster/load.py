@@ -28,6 +28,7 @@ def load(
     translator: SecretSyncTranslator | None = None,
     translation: Translation | None = None,
     prefix: str = "",
+    io_manager: dg.IOManagerDefinition | None = None,
 ) -> dg.Definitions:
     """Read documents and compile those that are whole.
 
@@ -35,7 +36,7 @@ def load(
         paths: files and directories with documents.
         directory: where the ledger stands, unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``.
-        scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
+        scope, translator, translation, prefix, io_manager: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     documents, problems = examine(paths)
     return compile_documents(
@@ -47,6 +48,7 @@ def load(
         translator=translator,
         translation=translation,
         prefix=prefix,
+        io_manager=io_manager,
     )
 
 

@@ -52,8 +52,14 @@ class Lab(World):
     @property
     def definitions(self) -> dg.Definitions:
         """The documents as they are now, compiled."""
+        return self.compiled()
+
+    def compiled(self, io_manager: dg.IOManagerDefinition | None = None) -> dg.Definitions:
+        """The documents as they are now, compiled, with an IO manager for all of the code location."""
         documents, problems = examine([self.config])
-        return compile_documents(documents, problems, directory=self.config, translator=self.translator)
+        return compile_documents(
+            documents, problems, directory=self.config, translator=self.translator, io_manager=io_manager
+        )
 
     def two_items(self, **spec: str) -> None:
         """A job of the items ``alpha`` and ``beta``, of two secrets each."""
