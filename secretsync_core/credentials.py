@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
+from secretsync_core.known import looks_like_a_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.schema.base import Credential
 
+_LONGEST_NAME = 100
+_LIKE_A_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 MAX_BYTES = 64 * 1024
 """The largest credential file that is read. A token or a password is far smaller; a larger file is a wrong path."""
 
@@ -19,10 +23,24 @@ MAX_BYTES = 64 * 1024
 def describe(credential: Credential) -> str:
     """Where a credential is found, for people: ``environment variable VAULT_TOKEN``, ``file /run/token``."""
     if credential.env is not None:
-        return f"environment variable {credential.env}"
+        return f"environment variable {_variable(credential.env)}"
     if credential.file is not None:
-        return f"file {credential.file}"
+        return f"file {_path(credential.file)}"
     return "the value in the document"
+
+
+def _variable(name: str) -> str:
+    """A variable's name where it looks like one: people paste the credential itself there."""
+    if _LIKE_A_VARIABLE.fullmatch(name) and not looks_like_a_token(name):
+        return name
+    return f"of a name that is not shown ({len(name):,} long)"
+
+
+def _path(path: str) -> str:
+    """A path, less a last part that looks like a credential."""
+    given = Path(path)
+    hidden = looks_like_a_token(given.name) or len(given.name) > _LONGEST_NAME
+    return f"{given.parent}/(a name that is not shown)" if hidden else path
 
 
 def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = "") -> str:
@@ -45,21 +63,22 @@ def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = 
 
 
 def _read(path: str, store: str) -> str:
+    shown = _path(path)
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise StoreError(f"the credential file {path} does not exist", store=store) from None
+        raise StoreError(f"the credential file {shown} does not exist", store=store) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError(f"the credential file {path} cannot be read: {reason}", store=store) from None
+        raise StoreError(f"the credential file {shown} cannot be read: {reason}", store=store) from None
     if len(content) > MAX_BYTES:
         raise StoreError(
-            f"the credential file {path} is larger than {MAX_BYTES // 1024} KiB",
+            f"the credential file {shown} is larger than {MAX_BYTES // 1024} KiB",
             store=store,
             hint="it is probably not a credential",
         )
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise StoreError(f"the credential file {path} is not UTF-8 text", store=store) from None
+        raise StoreError(f"the credential file {shown} is not UTF-8 text", store=store) from None

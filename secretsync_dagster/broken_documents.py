@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from secretsync_core.cli.escape import safe
+from secretsync_core.cli.markdown import code, note
 from secretsync_core.errors import Problem
+from secretsync_dagster.metadata import table
 from secretsync_dagster.naming import scoped
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]+")
@@ -26,22 +29,29 @@ def make_broken(problems: Sequence[Problem], scope: str) -> list[dg.JobDefinitio
 def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.JobDefinition:
     stem = _NOT_ALLOWED.sub("_", file.rpartition("/")[2]).strip("_")[:60]
     name = scoped(f"BROKEN_{number}_{stem}", scope)
-    listed = "\n".join(f"- `{problem.where}`: **{problem.message}**. {problem.hint}" for problem in problems[:_LISTED])
+    listed = "\n".join(
+        f"- {code(problem.where)}: {note(f'{problem.message}. {problem.hint}'.strip())}"
+        for problem in problems[:_LISTED]
+    )
     if len(problems) > _LISTED:
         listed += f"\n- ... and {len(problems) - _LISTED} more; `secretsync validate` lists all"
+    rows = [(problem.where, problem.message, problem.hint) for problem in problems[:_LISTED]]
 
     @dg.op(name=f"{name}_errors", description=listed)
     def errors() -> None:
         raise dg.Failure(
-            f"{file} has {len(problems)} error{'s' if len(problems) != 1 else ''}",
-            metadata={"errors": dg.MetadataValue.md(listed), "the same on the command line": "secretsync validate"},
+            f"{safe(file)} has {len(problems)} error{'s' if len(problems) != 1 else ''}",
+            metadata={
+                "errors": table(("where", "what", "what to do"), rows),
+                "the same on the command line": "secretsync validate",
+            },
             allow_retries=False,
         )
 
     @dg.job(
         name=name,
-        description=f"**{file} has errors**, so its documents are left out. Mend them and reload the code location.\n\n"
-        + listed,
+        description=f"{code(file)} **has errors**, so its documents are left out. "
+        f"Mend them and reload the code location.\n\n{listed}",
         tags={"secretsync/broken": "true"},
         executor_def=dg.in_process_executor,
     )

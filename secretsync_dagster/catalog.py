@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import UsageError
+from secretsync_core.known import of_that_name
 from secretsync_dagster.lineage import links
 from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, prefixed, resource_key
 from secretsync_dagster.translator import OpData, SecretStoreData, SecretSyncTranslator, ShardData, SyncJobData
@@ -145,12 +146,11 @@ class Catalog:
         Raises UsageError where there is no such partition any more.
         """
         items = {partition: item for item, partition in self.partition_keys(job).items()}
-        for partition in partitions:
-            if partition not in items:
-                raise UsageError(
-                    f"SyncJob {job} has no partition {partition} any more",
-                    hint="reload the code location, and start a new run",
-                )
+        if unknown := set(partitions) - items.keys():
+            raise UsageError(
+                f"SyncJob {job} has no partition {of_that_name(len(unknown))} any more",
+                hint="reload the code location, and start a new run",
+            )
         return [items[partition] for partition in partitions]
 
     # -- Jobs and runs --------------------------------------------------------------------------------------------
@@ -205,10 +205,10 @@ class Catalog:
         """
         data = self.jobs[job]
         keys = [self.translator.get_mapping_key(ShardData(data, shard.item, mapping_key(shard))) for shard in shards]
-        for key, count in Counter(keys).items():
+        for count in Counter(keys).values():
             if count > 1:
                 raise UsageError(
-                    f"{count} steps of SyncJob {job} would be called transfer[{key}]",
+                    f"{count} steps of SyncJob {job} would have the same name",
                     hint="let get_mapping_key of the translator give each shard a key of its own",
                 )
         return keys

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.steps import check as check_drift
 from secretsync_dagster import metadata
@@ -75,14 +76,14 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             )
             yield dg.AssetCheckResult(
                 passed=report.ok,
-                description=summary if report.drifted_count else (problems[0] if problems else None),
+                description=summary if report.drifted_count or not problems else plural(len(problems), "error"),
                 metadata={
                     "drifted": report.drifted_count,
                     "secrets looked at": report.total(),
                     "may not be read": report.drift_unknown,
                     **keys,
                     **metadata.warnings(report.warnings),
-                    **{f"error {number + 1}": problem for number, problem in enumerate(problems[:5])},
+                    **{f"error {number}": metadata.text(problem) for number, problem in enumerate(problems[:5], 1)},
                 },
             )
 

@@ -18,9 +18,9 @@ from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
 from secretsync_dagster.naming import IO_MANAGER_KEY, check_prefix
 from secretsync_dagster.notifications import make_notifications
-from secretsync_dagster.ops import launchpad, make_audit, make_expand, make_transfer
+from secretsync_dagster.ops import make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
-from secretsync_dagster.run_config import IO_MANAGER
+from secretsync_dagster.run_config import IO_MANAGER, config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
@@ -77,9 +77,10 @@ def compile_documents(
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
         first, second, third = catalog.pools(document.name)
-        expand = make_expand(catalog, document.name, second)
+        schema = config_schema(catalog.job_name(document.name), list(catalog.partition_keys(document.name)))
+        expand = make_expand(catalog, document.name, schema, second)
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
-        job = _job(catalog, document, graph, resources, executors(document.spec.executor))
+        job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
         jobs[document.name] = job
         assets.append(_asset(catalog, document, graph))
         checks += make_checks(catalog, document.name)
@@ -129,13 +130,14 @@ def _job(
     catalog: Catalog,
     document: JobDocument,
     graph: dg.GraphDefinition,
+    schema: dg.Field,
     resources: dict[str, dg.ResourceDefinition],
     executor: dg.ExecutorDefinition,
 ) -> dg.JobDefinition:
     return graph.to_job(
         name=graph.name,
         tags=catalog.tags(document.name),
-        config=launchpad,
+        config=launchpad(schema),
         resource_defs=resources,
         executor_def=executor,
         metadata={

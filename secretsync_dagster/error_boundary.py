@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from secretsync_core.cli.escape import safe
 from secretsync_core.errors import SecretSyncError
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def error_boundary(*, last: bool = False) -> Iterator[None]:
         failure = dg.Failure("the run was terminated", metadata={"code": "terminated"}, allow_retries=False)
     except SecretSyncError as error:
         failure = dg.Failure(
-            error.message,
-            metadata={"code": error.code, **({"what to do": error.hint} if error.hint else {})},
+            safe(error.message),
+            metadata={"code": error.code, **({"what to do": safe(error.hint)} if error.hint else {})},
             allow_retries=error.retryable and not last,
         )
     except Exception as error:  # noqa: BLE001  see above

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from secretsync_core.cli.markdown import note
+from secretsync_core.cli.escape import safe
 from secretsync_core.cli.wording import drift, reason
 from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from secretsync_core.model.change import Change
-    from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.model.report import ItemError, Outcome, Report
 
 ROWS = 100
 """The most rows that a table shows; it says so where there are more."""
@@ -65,7 +65,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int, wh
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.TableMetadataValue:
     """A table of texts."""
-    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    records = [dg.TableRecord(dict(zip(columns, map(safe, row), strict=True))) for row in rows]
     return dg.MetadataValue.table(
         records, schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns])
     )
@@ -95,21 +95,29 @@ def numbers(
     return shown
 
 
-def summary(report: Report, healed: int) -> dg.MarkdownMetadataValue:
-    """A run in a few lines of Markdown."""
-    lines = [f"| item | {' | '.join(_SHOWN)} |", f"|---|{'---:|' * len(_SHOWN)}"]
-    for item, counts in sorted(report.counts.items()):
-        lines.append(f"| {item} | {' | '.join(map(str, _tally(counts).values()))} |")
-    if uncertain := report.total(Result.UNCERTAIN):
-        lines += ["", uncertain_words(uncertain)]
-    if healed:
-        lines += ["", f"**{healed}** secrets of steps that never ran were synced by this one."]
-    lines += [f"- {note(warning)}" for warning in report.warnings[:20]]
-    lines += [
-        f"- **{error.item or 'the job'}**: {note(f'{error.message}. {error.hint}'.strip())}"
-        for error in report.errors[:20]
+def summary(report: Report, healed: int) -> dict[str, dg.MetadataValue]:
+    """A run item by item, and what is to be said of it."""
+    rows = [
+        (item or "the job", *map(number, _tally(counts).values())) for item, counts in sorted(report.counts.items())
     ]
-    return dg.MetadataValue.md("\n".join(lines))
+    told: dict[str, dg.MetadataValue] = {"summary": table(("item", *_SHOWN), rows)}
+    if uncertain := report.total(Result.UNCERTAIN):
+        told["to be settled"] = dg.MetadataValue.text(uncertain_words(uncertain))
+    if healed:
+        told["healed"] = dg.MetadataValue.text(f"{plural(healed, 'secret')} of steps that never ran synced by this one")
+    return {**told, **warnings(report.warnings), **errors(report.errors)}
+
+
+def errors(told: Sequence[ItemError]) -> dict[str, dg.MetadataValue]:
+    """What kept items from being synced, each as a text."""
+    return _texts(
+        "error",
+        [f"{error.item}: {said}" if error.item else said for error in told for said in [_sentence(error)]],
+    )
+
+
+def _sentence(error: ItemError) -> str:
+    return f"{error.message}. {error.hint}".strip()
 
 
 def uncertain_words(count: int) -> str:
@@ -118,16 +126,24 @@ def uncertain_words(count: int) -> str:
 
 
 def warnings(told: Sequence[str]) -> dict[str, dg.MetadataValue]:
-    """Sentences as a list; nothing where there are none."""
-    if not told:
-        return {}
-    lines = [f"- {note(one)}" for one in told[:_WARNINGS]]
-    if len(told) > _WARNINGS:
-        lines.append(f"- ... and {number(len(told) - _WARNINGS)} more")
-    return {"warnings": dg.MetadataValue.md("\n".join(lines))}
+    """Sentences, each as a text; nothing where there are none."""
+    return _texts("warning", told)
 
 
-_WARNINGS = 20
+def _texts(name: str, told: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """``warning 1``, ``warning 2`` and so on. Texts and no Markdown: names from stores and files stand in them."""
+    shown: dict[str, dg.MetadataValue] = {f"{name} {at}": text(one) for at, one in enumerate(told[:_TEXTS], 1)}
+    if len(told) > _TEXTS:
+        shown[f"more {name}s"] = dg.MetadataValue.text(f"and {number(len(told) - _TEXTS)} more")
+    return shown
+
+
+_TEXTS = 20
+
+
+def text(told: str) -> dg.TextMetadataValue:
+    """A text in which names from outside may stand, of which no character turns or hides others."""
+    return dg.MetadataValue.text(safe(told))
 
 
 def counted(changes: Sequence[Change]) -> dict[str, int]:

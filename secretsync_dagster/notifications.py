@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from secretsync_core.audit.ledger import Ledger
+from secretsync_core.cli.escape import safe
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
@@ -99,7 +100,7 @@ def _tick_result(
     context: dg.SensorEvaluationContext, warnings: list[str], looked: int, memory: "_Memory"
 ) -> dg.SensorResult:
     for warning in warnings:
-        context.log.warning(warning)
+        context.log.warning(safe(warning))
     reason = f"{looked} ended runs were looked at" if looked else "no run has ended since"
     return dg.SensorResult(skip_reason="; ".join([reason, *warnings])[:2000], cursor=memory.text())
 

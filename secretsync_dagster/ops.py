@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
+from secretsync_core.cli.escape import safe
 from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import NOT_DONE, Result
@@ -26,37 +26,14 @@ from secretsync_dagster.naming import IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.run_config import plain_schema
+from secretsync_dagster.run_config import Asked
 from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.translator import OpData
-from secretsync_dagster.undoing import UndoConfig, apply, check_undo, failure_of, moved, show_done, show_plan
+from secretsync_dagster.undoing import apply, check_undo, failure_of, moved, show_done, show_plan
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
-class SyncConfig(dg.Config):
-    """What may be asked of one run; all of it may be left out."""
-
-    # Shown where people point at a field's name in the Launchpad.
-    items: list[str] = Field(default=[], description="Only these plan items; all of them where it is empty.")
-    dryRun: bool = Field(  # noqa: N815  the documents are camelCase, and so is what people type beside them
-        default=False, description="Only look: the output of expand is the plan, and nothing is written."
-    )
-    verify: bool = Field(default=False, description="Compare values even where versions match.")
-    adopt: list[str] = Field(
-        default=[],
-        description="Take over the secrets that exist at these destination keys; with several destinations also as "
-        "DESTINATION:KEY.",
-    )
-    undo: UndoConfig = UndoConfig()
-    restored: list[str] = Field(
-        default=[],
-        description="Take these stores as they are, though older than the ledger knows them: they were restored or "
-        "replaced.",
-    )
-
-
-_CONFIG_SCHEMA = plain_schema(SyncConfig)
 _EXPANDED = {
     "shards": dg.DynamicOut(
         Shard, io_manager_key=IO_MANAGER_KEY, description="What is to be done, one plan item each."
@@ -64,42 +41,35 @@ _EXPANDED = {
     "manifest": dg.Out(Manifest, io_manager_key=IO_MANAGER_KEY, description="What this run is about, for the audit."),
 }
 
-launchpad = dg.ConfigMapping(
-    lambda asked: {"ops": {"expand": {"config": asked}}},
-    config_schema=_CONFIG_SCHEMA,
-    receive_processed_config_values=True,
-)
-"""What the Launchpad asks for: these fields, and nothing of the ops behind them."""
 
-
-def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDefinition:
-    """The op that looks at the stores and gives one shard a plan item."""
+def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None = None) -> dg.OpDefinition:
+    """The op that looks at the stores and gives one shard a plan item; ``schema`` is that of its config."""
     resource = catalog.resource
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
-            config = SyncConfig(**context.op_config)
+            asked = Asked.of(context.op_config)
             runtime = runtime_of(context, resource)
             ours = runtime.catalog
             partitions = list(context.partition_keys) if _partitioned(context) else None
-            items = config.items if partitions is None else ours.items_of(job, partitions)
+            items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
-            plans.mark(context, dry=config.dryRun or (config.undo.is_asked and not config.undo.apply))
-            if config.undo.is_asked:
-                yield from _undo(context, runtime, job, config)
+            plans.mark(context, dry=asked.dry_run or (asked.undo.is_asked and not asked.undo.apply))
+            if asked.undo.is_asked:
+                yield from _undo(context, runtime, job, asked)
                 return
             refused = why_refused(context, ours, job)
-            if refused is not None and not config.dryRun:
+            if refused is not None and not asked.dry_run:
                 _report_planned(context, ours, job, items or ours.partition_keys(job))
                 yield red(ours, job, refused)
                 raise refused
-            if config.dryRun:
+            if asked.dry_run:
                 if refused is not None:
-                    context.log.warning("%s; %s", refused.message, refused.hint)
+                    context.log.warning("%s; %s", safe(refused.message), safe(refused.hint))
                 with _step_of(context, runtime) as step:
                     manifest, changes = run_async(
                         steps.preview(
-                            step, job, items=items, verify=config.verify, adopt=config.adopt, restored=config.restored
+                            step, job, items=items, verify=asked.verify, adopt=asked.adopt, restored=asked.restored
                         )
                     )
                 plans.show(
@@ -117,9 +87,9 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
                                 step,
                                 job,
                                 items=items,
-                                verify=config.verify,
-                                adopt=config.adopt,
-                                restored=config.restored,
+                                verify=asked.verify,
+                                adopt=asked.adopt,
+                                restored=asked.restored,
                             )
                         )
                 except (LeaseHeld, UsageError):
@@ -153,24 +123,18 @@ def make_expand(catalog: Catalog, job: str, pool: str | None = None) -> dg.OpDef
         description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
         ins=dict.fromkeys(catalog.inputs(job), NOTHING),
         outs=_EXPANDED,
-        config_schema=_CONFIG_SCHEMA,
+        config_schema=schema,
         retry_policy=_RETRY,
         pool=pool,
     )
 
 
-def _of_a_sync(config: SyncConfig) -> list[str]:
-    """The fields that were given and say how to sync."""
-    fields = {"items": config.items, "adopt": config.adopt, "restored": config.restored, "verify": config.verify}
-    return [name for name, given in fields.items() if given]
-
-
-def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, config: SyncConfig) -> Iterator[Any]:
+def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, asked: Asked) -> Iterator[Any]:
     """Undo what another run wrote, or show what that would do: then nothing is left for the other steps."""
-    undo = config.undo
+    undo = asked.undo
     with runtime.ledger(write=False) as opened:
-        check_undo(opened.ledger, job, undo, others=_of_a_sync(config), partitioned=_partitioned(context))
-    if config.dryRun or not undo.apply:
+        check_undo(opened.ledger, job, undo, others=asked.of_a_sync, partitioned=_partitioned(context))
+    if asked.dry_run or not undo.apply:
         with _step_of(context, runtime) as step:
             manifest = show_plan(context, step, job, undo)
     else:
@@ -207,7 +171,7 @@ def _outputs(catalog: Catalog, job: str, shards: list[Shard]) -> list[dg.Dynamic
             outputs.append(dg.DynamicOutput(shard, output_name="shards", mapping_key=key, metadata=told))
         except dg.DagsterInvalidDefinitionError:
             raise UsageError(
-                f"Dagster does not take {key!r} as the name of a step",
+                "Dagster does not take what a step would be called",
                 hint="let get_mapping_key of the translator give letters, digits and underscores",
             ) from None
     return outputs
@@ -291,7 +255,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             _numbers(done),
             failed=done.out,
             metadata={
-                "summary": metadata.summary(done.report, done.healed),
+                **metadata.summary(done.report, done.healed),
                 **(
                     {"secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total())}
                     if done.outcomes
@@ -367,7 +331,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
         told,
         metadata={
             **({"failed secrets": metadata.outcome_table(bad)} if bad else {}),
-            **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
+            **metadata.errors(errors[:5]),
             **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from secretsync_core.cli.markdown import code
+from secretsync_core.cli.escape import safe
 from secretsync_core.cli.plan_order import FIRST, Pairs, by_prefix, counts_line, key_of, parts, title, to_show
 from secretsync_core.cli.wording import advice, why
 from secretsync_core.counting import number, plural
@@ -57,10 +57,10 @@ def show(
     shown, left = ordered[:ROWS], ordered[ROWS:]
     context.add_output_metadata(
         {
-            "dry run": dg.MetadataValue.md(f"**{ONLY_LOOKS}**"),
+            "dry run": dg.MetadataValue.text(ONLY_LOOKS),
             "stores": pairs.heading,
             "plan": _table(shown, pairs),
-            **({"more of the plan": _counted(left, command)} if left else {}),
+            **_more(left, command),
             **{f"would {name}": count for name, count in metadata.counted(changes).items()},
             **metadata.warnings(warnings),
         },
@@ -88,15 +88,18 @@ def _table(changes: Sequence[Change], pairs: Pairs) -> dg.TableMetadataValue:
     return metadata.table(columns, rows)
 
 
-def _counted(left: Sequence[Change], command: str) -> dg.MarkdownMetadataValue:
-    """What the table has no room for, by the first part of its keys."""
+def _more(left: Sequence[Change], command: str) -> dict[str, dg.MetadataValue]:
+    """What the table has no room for, by the first part of its keys; nothing where it has room for all."""
+    if not left:
+        return {}
     first = [change for change in left if change.action in FIRST]
-    lines = [f"The table ends after {number(ROWS)} rows. More: {title(left).lower()}."]
+    told = f"the table ends after {number(ROWS)} rows; more: {title(left).lower()}; `{command}` shows every key"
     if first:
-        lines.append(f"Deletes and refusals among them ({number(len(first))}) are in the log of this step, each one.")
-    lines += [f"`{command}` shows every key. By the first part of their keys:", ""]
-    lines += [f"- {code(prefix)}: {words}" for prefix, words in by_prefix(left, _PREFIXES)]
-    return dg.MetadataValue.md("\n".join(lines))
+        told += f"; deletes and refusals among them ({number(len(first))}) are in the log of this step, each one"
+    return {
+        "more of the plan": metadata.text(told),
+        "more by the first part of the key": metadata.table(("keys", "would"), list(by_prefix(left, _PREFIXES))),
+    }
 
 
 def _texts(changes: Sequence[Change], pairs: Pairs) -> Iterator[str]:
@@ -104,5 +107,5 @@ def _texts(changes: Sequence[Change], pairs: Pairs) -> Iterator[str]:
     for at in range(0, len(changes), _LINES):
         some = changes[at : at + _LINES]
         lines: list[Any] = [f"more of the plan: {plural(len(some), 'delete or refusal', 'deletes and refusals')}"]
-        lines += [f"{change.action.value} {pairs.of(change)}: {key_of(change)}: {why(change)}" for change in some]
+        lines += [safe(f"{change.action.value} {pairs.of(change)}: {key_of(change)}: {why(change)}") for change in some]
         yield "\n".join(lines)

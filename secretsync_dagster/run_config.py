@@ -1,47 +1,128 @@
-"""What a run's config may say: plain text, numbers and switches, never the name of a variable to be looked up.
+"""What may be asked of one run of a SyncJob: the schema of its config, and the same as an object.
 
-Whoever may launch runs writes their config. Dagster's config classes, and its usual IO manager, take ``{env: NAME}``
-wherever they take a text, and look it up in the process that holds every store's credential; the text then goes where
-people read it. So the fields are declared plain here, and what steps hand on is kept by an IO manager without config.
+Plain types, and no ``dg.Config``: each text of one may be written as ``{env: NAME}``, and Dagster then puts what the
+environment variable holds in its place. A run worker's environment holds the stores' credentials, and whoever may
+start a run could have one shown in a message about a name that there is not. What steps hand on is kept by an IO
+manager without config, since Dagster's usual one takes ``{env: NAME}`` as well.
 """
 
-from __future__ import annotations
+# No deferred annotations here: Dagster reads those of its config, and takes none that are text.
 
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
-from pydantic_core import PydanticUndefined
 
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
-_PLAIN: dict[Any, Any] = {bool: dg.Bool, int: dg.Int, str: dg.String}
+MOST_CHOICES = 100
+"""The most plan items that the schema names one by one, so that the Launchpad completes and checks them. Of a job with
+more the run's first step checks them."""
 
 # Dagster's own default, of which it gives a variant to jobs of assets that takes `base_dir` as config.
 IO_MANAGER: dg.ResourceDefinition = dg.GraphDefinition(name="no_steps").to_job().resource_defs["io_manager"]
 """Keeps what steps hand on: references, never values. Takes no config."""
 
+_Names = dg.Array(dg.String)
 
-def plain_schema(model: type[dg.Config]) -> dict[str, dg.Field]:
-    """The config schema of a class whose fields are text, numbers, switches, lists of these, and such classes again.
 
-    Raises TypeError where a field is of another type.
+def _field(kind: Any, default: Any, description: str) -> dg.Field:
+    """A field that may be left out. Its description is shown where people point at its name in the Launchpad."""
+    return dg.Field(kind, is_required=False, default_value=default, description=description)
+
+
+_UNDO = {
+    "run": _field(dg.String, "", "Undo what this run wrote, instead of a sync; the plan of it is shown."),
+    "keys": _field(_Names, [], "Only these destination keys; all of them where it is empty."),
+    "apply": _field(dg.Bool, False, "Do what the plan shows."),
+}
+_FIELDS = {
+    "dryRun": _field(
+        dg.Bool,
+        False,
+        "Only look: the output of expand is the plan, and nothing is written.",
+    ),
+    "verify": _field(dg.Bool, False, "Compare values even where versions match."),
+    "adopt": _field(
+        _Names,
+        [],
+        "Take over the secrets that exist at these destination keys; with several destinations also as "
+        "DESTINATION:KEY.",
+    ),
+    "undo": dg.Field(_UNDO, description="Undo another run, instead of a sync."),
+    "restored": _field(
+        _Names,
+        [],
+        "Take these stores as they are, though older than the ledger knows them: they were restored or replaced.",
+    ),
+}
+
+
+def config_schema(job: str, items: Sequence[str] | None) -> dg.Field:
+    """The config of a run; all of it may be left out.
+
+    Args:
+        job: what Dagster calls the job; no two of a code location may have the same name.
+        items: the names of its plan items; None where they are not known.
     """
-    return {info.alias or name: _field(info) for name, info in model.model_fields.items()}
+    name: Any = dg.String
+    if items is not None and len(items) <= MOST_CHOICES:
+        # Dagster tells types apart by their names, and keeps what it has made of a name as long as the process lives.
+        digest = hashlib.sha256("\n".join(items).encode()).hexdigest()[:8]
+        name = dg.Enum(f"item_of_{job}_{digest}", [dg.EnumValue(item) for item in items])
+    chosen = _field(dg.Array(name), [], "Only these plan items; all of them where it is empty.")
+    return dg.Field({"items": chosen, **_FIELDS})
 
 
-def _field(info: FieldInfo) -> dg.Field:
-    kind = info.annotation
-    if isinstance(kind, type) and issubclass(kind, dg.Config):
-        return dg.Field(plain_schema(kind), is_required=False, description=info.description)
-    default = {} if info.default is PydanticUndefined else {"default_value": info.default}
-    return dg.Field(_type(kind), is_required=not default, description=info.description, **default)
+def launchpad(schema: dg.Field) -> dg.ConfigMapping:
+    """What the Launchpad asks for: these fields, and nothing of the ops behind them."""
+    return dg.ConfigMapping(config_fn=_of_the_op, config_schema=schema)
 
 
-def _type(kind: Any) -> Any:
-    if get_origin(kind) is list:
-        (inner,) = get_args(kind)
-        return dg.Array(_type(inner))
-    if kind not in _PLAIN:
-        raise TypeError(f"a run's config has no fields of the type {kind}")
-    return _PLAIN[kind]
+def _of_the_op(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"ops": {"expand": {"config": dict(config)}}}
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Which run is to be undone, and whether it is done or only shown; no ``keys`` are all."""
+
+    run: str = ""
+    keys: tuple[str, ...] = ()
+    apply: bool = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether an undo is meant, also where the run is missing: that must not become a sync."""
+        return bool(self.run or self.keys or self.apply)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of a run; no ``items`` are all."""
+
+    items: tuple[str, ...] = ()
+    dry_run: bool = False
+    verify: bool = False
+    adopt: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    undo: Undo = Undo()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Asked":
+        """Read the config of a run, as the schema has checked and completed it."""
+        undo = config["undo"]
+        return cls(
+            items=tuple(config["items"]),
+            dry_run=config["dryRun"],
+            verify=config["verify"],
+            adopt=tuple(config["adopt"]),
+            restored=tuple(config["restored"]),
+            undo=Undo(undo["run"], tuple(undo["keys"]), undo["apply"]),
+        )
+
+    @property
+    def of_a_sync(self) -> list[str]:
+        """The fields that were given and say how to sync, as the schema calls them."""
+        given = {"items": self.items, "adopt": self.adopt, "restored": self.restored, "verify": self.verify}
+        return [name for name, value in given.items() if value]

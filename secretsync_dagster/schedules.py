@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_core.cli.markdown import code
 from secretsync_dagster.naming import CHECK_TAG, DRIFT
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]
         "cron_schedule": schedule.cron,
         "execution_timezone": document.spec.timezone,
         "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
-        "description": f"{schedule.text} in {document.spec.timezone}, as {document.where.file} has it"
+        "description": f"{schedule.text} in {document.spec.timezone}, as {code(document.where.file)} has it"
         + (". The document suspends it." if suspended else "."),
         **kept,
     }

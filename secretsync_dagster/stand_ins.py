@@ -15,7 +15,7 @@ from secretsync_core.cli.markdown import note
 from secretsync_core.counting import plural
 from secretsync_core.errors import Problem
 from secretsync_dagster.naming import dagster_name
-from secretsync_dagster.ops import launchpad
+from secretsync_dagster.run_config import config_schema, launchpad
 
 _TOLD = 3
 
@@ -56,7 +56,7 @@ def _stand_in(name: str, problems: Sequence[Problem]) -> dg.JobDefinition:
         name=dagster_name(name),
         description=f"{note(why)}\n\nIts runs fail. Correct the document and reload the code location.",
         tags={"secretsync/broken": "true"},
-        config=launchpad,
+        config=launchpad(config_schema(dagster_name(name), None)),
         executor_def=dg.in_process_executor,
     )
     def stand_in() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
+from secretsync_core.cli.markdown import block, code
 from secretsync_dagster.freshness import freshness_policy
 from secretsync_dagster.naming import JOB_TAG, allowed, dagster_name, drift_name, prefixed, scoped
 
@@ -47,7 +48,7 @@ class SyncJobData:
     """What a translator is told of a SyncJob.
 
     Attributes:
-        document: the checked document. ``document.text`` is its YAML.
+        document: the checked document. ``document.text`` is its YAML, without comments.
         sources: the assets of the stores that it reads, by the stores' names.
         destinations: the stores that it writes, in the document's order.
         scope: the set of documents that it is of, where a code location has several; else empty.
@@ -118,7 +119,11 @@ class SecretSyncTranslator:
         return {}
 
     def get_description(self, data: SyncJobData) -> str:
-        """Markdown for the pages of the job and of the asset. The document's text holds no credentials' values."""
+        """Markdown for the pages of the job and of the asset.
+
+        Dagster renders it: names from documents and files have to be kept from being markup. The document's ``text``
+        holds no comments, and no values of credentials.
+        """
         return _description(data.document)
 
     def get_asset_key(self, data: SyncJobData) -> dg.AssetKey:
@@ -152,10 +157,11 @@ class SecretSyncTranslator:
         """The asset of a SecretStore. The jobs that write to it are added to its ``deps``."""
         store = data.document
         where = f"{store.where.file}:{store.where.line}"
+        what = f"{store.provider}, {store.permissions.value}"
         return dg.AssetSpec(
             self.get_store_asset_key(data),
             group_name=self.get_group_name(data),
-            description=f"SecretStore **{store.name}** ({store.provider}, {store.permissions.value}), from `{where}`.",
+            description=f"SecretStore **{store.name}** ({what}), from {code(where)}.",
             kinds={store.provider},
             metadata={"provider": store.provider, "permissions": store.permissions.value, "document": where},
         )
@@ -218,11 +224,9 @@ def _description(document: JobDocument) -> str:
         + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else ".")
         + (" Some plan items have policies of their own." if any(map(_has_policies, spec.plan)) else ""),
         "",
-        f"From `{document.where.file}:{document.where.line}`:",
+        f"From {code(f'{document.where.file}:{document.where.line}')}, without its comments:",
         "",
-        "```yaml",
-        document.text.strip(),
-        "```",
+        block(document.text, "yaml"),
     ]
     return "\n".join(lines)
 

@@ -3,12 +3,9 @@
 The other steps have nothing to do then: what is undone is not split into items, since an undo is rare and rarely large.
 """
 
-# No deferred annotations here: Dagster reads those of its config, and takes none that are text.
-
 from collections.abc import Sequence
 
 import dagster as dg
-from pydantic import Field
 
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.counting import plural
@@ -18,25 +15,10 @@ from secretsync_core.run import steps, undo_steps
 from secretsync_core.run.shards import Manifest
 from secretsync_dagster import metadata, plans
 from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.run_config import Undo
 
 
-class UndoConfig(dg.Config):
-    """Which run is to be undone, and whether it is done or only shown."""
-
-    run: str = Field(default="", description="Undo what this run wrote, instead of a sync; the plan of it is shown.")
-    # Not `keys` itself: what has an attribute of that name is a mapping to Python.
-    only: list[str] = Field(
-        default=[], alias="keys", description="Only these destination keys; all of them where it is empty."
-    )
-    apply: bool = Field(default=False, description="Do what the plan shows.")
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether an undo is meant, also where the run is missing: that must not become a sync."""
-        return bool(self.run or self.only or self.apply)
-
-
-def check_undo(ledger: Ledger, job: str, config: UndoConfig, *, others: Sequence[str], partitioned: bool) -> None:
+def check_undo(ledger: Ledger, job: str, asked: Undo, *, others: Sequence[str], partitioned: bool) -> None:
     """Raise UsageError where a call makes no sense, or the run was of another SyncJob."""
     if partitioned:
         raise UsageError("a run is undone by the job, not by partitions of its asset", hint="use the job's Launchpad")
@@ -46,42 +28,42 @@ def check_undo(ledger: Ledger, job: str, config: UndoConfig, *, others: Sequence
             " undo syncs nothing",
             hint="leave it out; `keys` under `undo` picks keys",
         )
-    if not config.run:
+    if not asked.run:
         raise UsageError("`undo` names no run", hint="its id is on its page, and in `secretsync audit log`")
-    if job not in undo_steps.find_jobs(ledger, config.run, config.only):
+    if job not in undo_steps.find_jobs(ledger, asked.run, asked.keys):
         raise UsageError(
-            f"run {config.run} wrote nothing of that for SyncJob {job}", hint="undo it in the Launchpad of its own job"
+            f"run {asked.run} wrote nothing of that for SyncJob {job}", hint="undo it in the Launchpad of its own job"
         )
 
 
-def show_plan(context: dg.OpExecutionContext, step: steps.Step, job: str, config: UndoConfig) -> Manifest:
+def show_plan(context: dg.OpExecutionContext, step: steps.Step, job: str, asked: Undo) -> Manifest:
     """Show what undoing would do, as the plan of the step's output; gives what the other steps are to know."""
     planned = run_async(
         undo_steps.plan_undo(
             step.documents.jobs[job],
             step.documents,
             step.ledger,
-            config.run,
-            keys=config.only,
+            asked.run,
+            keys=asked.keys,
             environ=step.environ,
             fingerprint_key=step.fingerprint_key,
         )
     )
     told = (*planned.warnings, *(f"{error.item or 'the job'}: {error.message}" for error in planned.errors))
-    plans.show(context, step.documents.jobs[job], planned.changes, told, command=f"secretsync undo {config.run}")
+    plans.show(context, step.documents.jobs[job], planned.changes, told, command=f"secretsync undo {asked.run}")
     context.log.info("this is the plan: nothing is written without undo.apply")
     return _nothing_else(job)
 
 
-def apply(step: steps.Step, job: str, config: UndoConfig) -> steps.Done:
+def apply(step: steps.Step, job: str, asked: Undo) -> steps.Done:
     """Undo, as this run."""
     return run_async(
         undo_steps.undo(
             step.documents.jobs[job],
             step.documents,
             step.ledger,
-            config.run,
-            keys=config.only,
+            asked.run,
+            keys=asked.keys,
             environ=step.environ,
             fingerprint_key=step.fingerprint_key,
             name=step.run,
@@ -92,12 +74,12 @@ def apply(step: steps.Step, job: str, config: UndoConfig) -> steps.Done:
     )
 
 
-def show_done(context: dg.OpExecutionContext, job: str, done: steps.Done, config: UndoConfig) -> Manifest:
+def show_done(context: dg.OpExecutionContext, job: str, done: steps.Done, asked: Undo) -> Manifest:
     """Show what was undone, as the step's output; gives what the other steps are to know."""
     context.add_output_metadata(
         {
             "undone": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
-            "undid run": config.run,
+            "undid run": asked.run,
             **metadata.warnings(done.report.warnings),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
@@ -111,18 +93,18 @@ def moved(done: steps.Done) -> frozenset[str]:
     return done.report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
 
 
-def failure_of(done: steps.Done, config: UndoConfig, *, last: bool) -> dg.Failure:
+def failure_of(done: steps.Done, asked: Undo, *, last: bool) -> dg.Failure:
     """What fails the step where not all could be undone, with a table of what could not and why."""
     bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
-    told = f"{plural(len(bad), 'secret')} of run {config.run} could not be undone"
+    told = f"{plural(len(bad), 'secret')} of run {asked.run} could not be undone"
     if not bad:
         told = errors[0].message if errors else "the undo was stopped"
     return dg.Failure(
         told,
         metadata={
             **({"not undone": metadata.outcome_table(bad)} if bad else {}),
-            **{f"error {number + 1}": f"{error.message}. {error.hint}" for number, error in enumerate(errors[:5])},
+            **metadata.errors(errors[:5]),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
         allow_retries=not last and done.may_heal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,17 @@ if TYPE_CHECKING:
     from secretsync_core.audit.database import Database
 
 
+_LIKE_AN_ADDRESS = re.compile(r"\bpassword\s*=|^[^/]*:[^/]*@", re.IGNORECASE)
+
+
 def open_database(url: str | Path, *, read_only: bool) -> Database:
     """The database that a URL or path names. An error names the scheme, never the URL: it may hold a password."""
     scheme, found, rest = str(url).partition("://")
     if isinstance(url, Path) or not found:
+        if _LIKE_AN_ADDRESS.search(str(url)):  # as a path it would be told, and a file be called so
+            raise LedgerError(
+                "the ledger's path looks like the address of a database", hint="write postgresql://…, or another path"
+            )
         path = Path(url)
     elif scheme == "sqlite":
         path = Path(rest.removeprefix("/"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import errno
 import hmac
 import os
 import re
@@ -87,7 +88,10 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         # Kubernetes mounts a secret so that the pod's group may read it; the whole world still may not.
         found = _read(Path(name).expanduser(), forbidden=0o007)
         if found is None:
-            raise LedgerError(f"the key file {name} ({FILE_VARIABLE}) is not there")
+            # Not its name: the key itself may have been put there.
+            raise LedgerError(
+                f"{FILE_VARIABLE} names a file that is not there", hint=f"the key itself goes into {VARIABLE}"
+            )
         return _ring(found, name)
     path = directory / FILE_NAME
     if create:
@@ -196,6 +200,8 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
         raise LedgerError(
             f"the key file {path} cannot be read: {error.strerror}", hint="check its owner and its permissions"
         ) from None

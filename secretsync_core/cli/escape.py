@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
-# C0, DEL and C1 controls, line and paragraph separators, lone surrogates, and everything that turns or hides text.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
-)
+from secretsync_core.escape import UNSAFE
+
+if TYPE_CHECKING:
+    import re
+
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -24,9 +24,24 @@ def _escaped(match: re.Match[str]) -> str:
 
 def safe(text: str) -> str:
     """``text`` on one line, with every character that could steer a terminal written as an escape."""
-    return _UNSAFE.sub(_escaped, text)
+    return UNSAFE.sub(_escaped, text)
 
 
 def safe_lines(text: str) -> str:
     """Like ``safe``, but line breaks stay: for texts of ours that may quote a name."""
     return "\n".join(safe(line) for line in text.split("\n"))
+
+
+def safe_json(data: bytes) -> bytes:
+    """JSON in UTF-8 with every such character of its texts as JSON's own escape: for a terminal as for a program."""
+    if data.isascii() and b"\x7f" not in data:
+        return data
+    return UNSAFE.sub(_escaped_in_json, data.decode()).encode()
+
+
+def _escaped_in_json(match: re.Match[str]) -> str:
+    # JSON itself allows no control character of C0 within a text: what there is of them lays it out.
+    if match[0] < " ":
+        return match[0]
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

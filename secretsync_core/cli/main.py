@@ -611,12 +611,13 @@ def run(arguments: list[str]) -> int:
 
 def _wrong_call(error: Any, arguments: list[str]) -> int:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "secretsync"
     if not arguments or type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(context.get_help() if context is not None else "", err=True)
         return 2
-    message = error.format_message().replace("Value error, ", "")
-    return usage_error(message, f"see {path} --help", json=asked_for_json(arguments))
+    from secretsync_core.cli.wrong_call import explain
+
+    message, hint = explain(error, arguments)
+    return usage_error(message, hint, json=asked_for_json(arguments))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from secretsync_core.cli.escape import safe
+import re
+
+from secretsync_core.cli.escape import safe, safe_lines
 
 _LONGEST_NOTE = 600
 
@@ -29,6 +31,13 @@ def note(text: str) -> str:
     """A sentence of ours, in which names from outside may stand, as a code span; a long one is cut."""
     text = text.replace("`", "'")  # our sentences set commands in such marks, and this is a span already
     return code(text if len(text) <= _LONGEST_NOTE else f"{text[:_LONGEST_NOTE]}...")
+
+
+def block(text: str, language: str) -> str:
+    """Lines as a code block that they cannot end: its marks are more than any that stand in them."""
+    shown = safe_lines(text.strip("\n"))
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{marks}{language}\n{shown}\n{marks}"
 
 
 def row(*cells: str) -> str:

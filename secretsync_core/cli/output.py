@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli import streams
-from secretsync_core.cli.escape import safe, safe_lines
+from secretsync_core.cli.escape import safe, safe_json, safe_lines
 from secretsync_core.cli.paint import Paint, is_terminal, wants_colour, width
 
 if TYPE_CHECKING:
@@ -75,7 +75,13 @@ class Output:
         import orjson
 
         options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-        self.data([orjson.dumps(value, option=options)])
+        try:
+            made = orjson.dumps(value, option=options)
+        except orjson.JSONEncodeError:  # a name that is no Unicode, such as a file's: JSON has escapes for it
+            import json
+
+            made = (json.dumps(value, indent=2) + "\n").encode()
+        self.data([safe_json(made)])
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr, unless quiet."""

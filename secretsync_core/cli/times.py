@@ -14,8 +14,11 @@ _HOUR = 3600
 _DAY = 86_400
 
 
-def moment(text: str, now: datetime) -> datetime:
-    """The moment that ``2h``, ``1d12h`` or ``2026-01-31T08:00`` (local time unless it says) means."""
+def moment(text: str, now: datetime, *, of: str) -> datetime:
+    """The moment that ``2h``, ``1d12h`` or ``2026-01-31T08:00`` (local time unless it says) means.
+
+    Raises UsageError where it is none; ``of`` is the option that it was given for.
+    """
     compact = text.strip().lower().removesuffix(" ago")
     if re.fullmatch(rf"(?:{_SPAN.pattern}\s*)+", compact):
         try:
@@ -26,7 +29,7 @@ def moment(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"{text!r} is not a time", hint="write 30m, 2h, 3d or 1w, or a date such as 2026-01-31T08:00"
+            f"{of} is not a time", hint="write 30m, 2h, 3d or 1w, or a date such as 2026-01-31T08:00"
         ) from None
 
 

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secretsync_core import known
 from secretsync_core.audit import home
-from secretsync_core.cli.escape import safe
 from secretsync_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ def load(call: Call, output: Output) -> Documents:
 
 def jobs(call: Call, documents: Documents, output: Output, *, suspended: bool = False) -> list[JobDocument]:
     """The jobs that a call names, or all; those that are suspended only where they are named, or asked for."""
-    unknown = [name for name in call.names if name not in documents.jobs]
-    if unknown:
-        known = ", ".join(sorted(documents.jobs)) or "none"
-        raise UsageError(f"no SyncJob named {', '.join(map(safe, unknown))}", hint=f"the documents define: {known}")
+    check_names(call.names, documents)
     if call.names:
         chosen = [documents.jobs[name] for name in dict.fromkeys(call.names)]
         if not suspended:
@@ -98,17 +95,23 @@ def jobs(call: Call, documents: Documents, output: Output, *, suspended: bool = 
     return [job for job in chosen if not call.items or _items(job) & set(call.items)]
 
 
+def check_names(names: Sequence[str], documents: Documents) -> None:
+    """Raise UsageError where an argument names no SyncJob of the documents."""
+    if which := known.which("JOB", names, documents.jobs):
+        raise UsageError(
+            f"{which} names no SyncJob", hint=known.hint_of(names, documents.jobs, there="the documents define")
+        )
+
+
 def _items(job: JobDocument) -> set[str]:
     return {item.name for item in job.spec.plan if item.name is not None}
 
 
 def _check_items(call: Call, chosen: list[JobDocument]) -> None:
-    known = {name for job in chosen for name in _items(job)}
-    unknown = [name for name in call.items if name not in known]
-    if unknown:
+    items = {name for job in chosen for name in _items(job)}
+    if which := known.which("--item", call.items, items):
         raise UsageError(
-            f"no plan item named {', '.join(map(safe, unknown))}",
-            hint=f"items of the selected jobs: {', '.join(sorted(known)) or 'none'}",
+            f"{which} names no plan item", hint=known.hint_of(call.items, items, there="items of the selected jobs")
         )
 
 

@@ -27,6 +27,7 @@ from secretsync_core.expression import operations
 from secretsync_core.expression.bounds import MAX_DEPTH, MAX_INTEGER, MAX_NODES, MAX_SOURCE, Failed, State
 from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.filters import FILTERS, METHODS, TESTS
+from secretsync_core.known import looks_like_a_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +51,7 @@ class Absent(StrictUndefined):
 def _refuse_absent(values: Iterable[object]) -> None:
     for value in values:
         if isinstance(value, Absent):
-            if value.label:
+            if looks_like_a_name(value.label):
                 raise Failed(f"'{value.label}' is undefined")
             raise Failed("a name that the template computes is undefined")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.escape import UNSAFE
 from secretsync_core.model.report import Result
 from secretsync_core.schema.notify import NotifyEvent
 
@@ -20,8 +20,6 @@ _HEADLINES = {
     NotifyEvent.RECOVERY: "recovered",
 }
 _COUNTS = {Result.NOT_REACHED: "not reached"}
-# Control characters and whatever turns or hides text: keys come from outside.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 
 
 def headline(ending: Ending, events: Sequence[NotifyEvent]) -> str:
@@ -73,8 +71,13 @@ def json_body(ending: Ending, events: Sequence[NotifyEvent]) -> dict[str, Any]:
 
 
 def slack_text(ending: Ending, events: Sequence[NotifyEvent]) -> str:
-    """The text as Slack takes it, where ``<``, ``>`` and ``&`` would be markup."""
-    plain = f"{headline(ending, events)}\n{text(ending)}"
+    """The text as Slack takes it, where ``<``, ``>`` and ``&`` would be markup.
+
+    All but the first line is a block of code, in which names are no links, pictures, mentions or emphasis to Slack or
+    to what is compatible with it.
+    """
+    block = text(ending).replace("`", "'")
+    plain = f"{headline(ending, events)}\n```\n{block}\n```"
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -94,4 +97,4 @@ def _key_object(key: Key) -> dict[str, str]:
 
 
 def _safe(line: str) -> str:
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

@@ -169,7 +169,7 @@ def decide_copies(
             changes[before:] = _apart(changes[before:])
         if adopted:
             warnings.append(f"taking over {plural(adopted, 'secret')} that {dest.name} holds: ownership.adopt is set")
-    idle = [_nothing_to_adopt(plan, key, targets) for key in sorted(plan.adopt - taken_over)]
+    idle = list(dict.fromkeys(_nothing_to_adopt(plan, key, targets) for key in sorted(plan.adopt - taken_over)))
     # Grouped by target, so that a source is read once for all its destinations.
     if len(dests) > 1:
         changes.sort(key=lambda change: (change.item, change.key))
@@ -197,7 +197,7 @@ def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
     key = next((named.removeprefix(f"{dest}:") for dest in plan.spec.dest if named.startswith(f"{dest}:")), named)
     if {key, named} & targets.claimed:
         return f"nothing to take over at {named}: it is this job's already, does not exist, or is left alone"
-    return f"nothing to take over at {named}: no plan item of this run has such a destination key"
+    return "nothing to take over at a key that was asked for: no plan item of this run has it as a destination key"
 
 
 def _impossible(plan: JobPlan, targets: Targets) -> Iterable[Change]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from secretsync_core.errors import UsageError
+from secretsync_core.known import hint_of, of_that_name
 from secretsync_core.metadata_rules import takes
 from secretsync_core.model.metadata import Kind
 from secretsync_core.schema.encoding import dumped
@@ -121,11 +122,12 @@ class JobPlan:
 def check_restored(restored: Collection[str], jobs: Iterable[JobDocument]) -> None:
     """Raise UsageError where a store that was restored, it is said, is none that these jobs read from or write to."""
     specs = [job.spec for job in jobs]
-    known = {name for spec in specs for name in (spec.source, *(entry.source for entry in spec.plan), *spec.dest)}
-    if strange := sorted(set(restored) - known):
+    named = {name for spec in specs for name in (spec.source, *(entry.source for entry in spec.plan), *spec.dest)}
+    stores = {name for name in named if name}
+    if strange := sorted(set(restored) - stores):
         raise UsageError(
-            f"no SyncJob of this run has a store named {', '.join(strange)}",
-            hint=f"its stores are: {', '.join(sorted(name for name in known if name))}",
+            f"no SyncJob of this run has a store {of_that_name(len(strange))}, as was said to be restored",
+            hint=hint_of(strange, stores, there="its stores are"),
         )
 
 
@@ -148,8 +150,8 @@ def build_plan(
     unknown = sorted(set(only) - set(names))
     if unknown:
         raise UsageError(
-            f"SyncJob {job.name} has no item named {', '.join(unknown)}",
-            hint=f"its items are: {', '.join(names)}",
+            f"SyncJob {job.name} has no item {of_that_name(len(unknown))}",
+            hint=hint_of(unknown, names, there="its items are"),
         )
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
     spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": Amount(count=max_delete)})

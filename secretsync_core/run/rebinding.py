@@ -10,6 +10,7 @@ from secretsync_core.audit.places import binding_of
 from secretsync_core.audit.record import Event
 from secretsync_core.counting import plural
 from secretsync_core.errors import LedgerError, StoreError, UsageError
+from secretsync_core.known import hint_of
 from secretsync_core.model.change import Reason
 from secretsync_core.model.place import place_of_name
 from secretsync_core.run.binding import former_name, parked_name, record_all
@@ -48,7 +49,8 @@ async def rebind(
     _needs_places(ledger)
     if store not in job.spec.dest:
         raise UsageError(
-            f"{store} is no destination of SyncJob {job.name}", hint=f"its destinations are: {', '.join(job.spec.dest)}"
+            f"STORE is no destination of SyncJob {job.name}",
+            hint=hint_of([store], job.spec.dest, there="its destinations are"),
         )
     async with open_named([store], job.spec.limits, documents, environ=environ, retry=retry) as opened:
         place = opened.get(store).facts.place
@@ -95,7 +97,7 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
     _needs_places(ledger)
     if new not in documents.jobs:
         raise UsageError(
-            f"the documents define no SyncJob {new}",
+            "the documents define no SyncJob of the new name",
             hint="rename it in its document first; the former name comes first, the present one second",
         )
     still = f"SyncJob {old} is still in the documents, so its keys stay its own"
@@ -108,7 +110,10 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
             f" `secretsync sync {new} --adopt KEY`",
         )
     if old not in ledger.jobs():
-        raise UsageError(f"the ledger knows no job {old}", hint="`secretsync status` names the jobs that it knows")
+        raise UsageError(
+            "the ledger knows no job of the old name",
+            hint=hint_of([old], set(ledger.jobs()) - documents.jobs.keys(), there="jobs that only the ledger has"),
+        )
     run = new_run_id()
     async with AsyncExitStack() as stack:
         recorders = {name: await stack.enter_async_context(_Hold(name, ledger)) for name in sorted((old, new))}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, SecretNotFound, TransformFailed
 from secretsync_core.expression.errors import RenderError
 from secretsync_core.expression.template import compile_template
+from secretsync_core.known import looks_like_a_name
 from secretsync_core.model.field_names import listed, quoted
 from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, encoded, is_lone_object, is_text, opened
 from secretsync_core.schema.encoding import Encoding, encoding_of
@@ -142,7 +143,7 @@ def _property(fields: Fields, name: str, ref: SourceRef) -> SecretValue:
     inner: FieldValue = _only_json(fields)
     for step in name.split("."):
         if not isinstance(inner, dict) or step not in inner:
-            raise SecretNotFound(f"the secret has no property {name}", store=ref.store, key=ref.key)
+            raise SecretNotFound(f"the secret has no property {quoted(name)}", store=ref.store, key=ref.key)
         inner = inner[step]
     return SecretValue({name.rpartition(".")[2]: inner})
 
@@ -157,7 +158,7 @@ def _pick(step: FieldsTransform, fields: Fields, where: str) -> Fields:
     for name in kept:
         new = step.rename.get(name, name)
         if new in picked:
-            raise TransformFailed(f"{where}: rename gives two fields the name {new}")
+            raise TransformFailed(f"{where}: rename gives two fields the same name: {quoted(new)}")
         picked[new] = _text(fields[name]) if step.as_text else fields[name]
     return picked
 
@@ -180,8 +181,12 @@ def _fill(step: TemplateTransform, context: Mapping[str, JsonValue], where: str)
             raise InvalidSecret(f"{where}, text: what it gives is not valid Unicode")
         return SecretValue(blob)
     return SecretValue(
-        {name: _rendered(source, context, f"{where}, data.{name}") for name, source in (step.data or {}).items()}
+        {name: _rendered(source, context, _within(where, name)) for name, source in (step.data or {}).items()}
     )
+
+
+def _within(where: str, name: str) -> str:
+    return f"{where}, data.{name}" if looks_like_a_name(name) else f"{where}, a field of data"
 
 
 @lru_cache(maxsize=1024)

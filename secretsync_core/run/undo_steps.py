@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
+from secretsync_core.known import of_that_name
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import Report
 from secretsync_core.run.binding import find_binding, marks_of
@@ -50,15 +51,15 @@ def find_jobs(ledger: Ledger, run: str, keys: Collection[str] = ()) -> list[str]
     jobs = jobs_of(ledger, run)
     if not jobs:
         raise UsageError(
-            f"the ledger has no run {run!r}", hint="`secretsync audit log --event run-started` lists the runs"
+            "the ledger has no run of that id", hint="`secretsync audit log --event run-started` lists the runs"
         )
     if not keys:
         return jobs
     wrote = {job: {one.announced.key for one in find_written(ledger, job, run)} for job in jobs}
-    unknown = sorted(key for key in keys if not any(key in found for found in wrote.values()))
+    unknown = {key for key in keys if not any(key in found for found in wrote.values())}
     if unknown:
         raise UsageError(
-            f"run {run} did not write {', '.join(unknown)}",
+            f"run {run} wrote no key {of_that_name(len(unknown))}",
             hint=f"`secretsync audit log --run {run}` lists what it wrote; a key is that of the destination",
         )
     return [job for job, found in wrote.items() if found & set(keys)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from secretsync_core.errors import Problem
+from secretsync_core.known import nearest
 from secretsync_core.schema.base import DIRECTORY, NAME_PATTERN
 from secretsync_core.schema.documents import JobDocument, StoreDocument, Where
 from secretsync_core.schema.explain import explain
 from secretsync_core.schema.item_names import with_names
 from secretsync_core.schema.job import SyncJob
+from secretsync_core.schema.known_fields import learn
 from secretsync_core.schema.notify import without_literals
 from secretsync_core.schema.positions import Path, dotted
 from secretsync_core.schema.providers import ProviderProblem, config_model
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PROVIDER: Path = ("spec", "provider")
 KINDS: dict[str, type[SecretStore | SyncJob]] = {"SecretStore": SecretStore, "SyncJob": SyncJob}
+for _model in KINDS.values():
+    learn(_model)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +66,8 @@ def candidate(raw: RawDocument) -> Candidate:
     kind = raw.data.get("kind")
     found = Candidate(raw, kind if isinstance(kind, str) and kind in KINDS else "", _name(raw))
     if not found.kind:
-        close = difflib.get_close_matches(kind, KINDS, 1) if isinstance(kind, str) else []
-        hint = f"Did you mean {close[0]}?" if close else ""
+        close = nearest(kind, KINDS)
+        hint = f"Did you mean {close}?" if close else ""
         missing = "kind is missing: it is" if "kind" not in raw.data else "kind must be"
         found.problem(("kind",), f"{missing} SecretStore or SyncJob", hint)
         return found
@@ -77,8 +80,8 @@ def candidate(raw: RawDocument) -> Candidate:
         _store(found, model)
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
-        text = without_literals(raw.data, raw.text)
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), text)
+        data = without_literals(raw.data)
+        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data)
     return found
 
 

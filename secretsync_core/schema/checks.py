@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from secretsync_core.key_rules import misnomer
+from secretsync_core.known import listed, nearest
 from secretsync_core.schema.asked import check_asked
 from secretsync_core.schema.base import NAME_PATTERN, Credential
 from secretsync_core.schema.documents import JobDocument, StoreDocument
@@ -146,7 +146,7 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
     for index, name in enumerate(names):
         path: Path = ("spec", "dest", index)
         if _is_name(name) and name in names[:index]:
-            found.problem(path, f"spec.dest names {name} twice")
+            found.problem(path, "spec.dest names the same SecretStore twice")
             continue
         store = _store(found, path, name, stores)
         if store is None:
@@ -188,10 +188,10 @@ def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candida
     shown = dotted(found.raw.positions.known(path)) or "spec"
     target = stores.get(name)
     if target is None:
-        close = difflib.get_close_matches(name, stores, 1)
-        known = f"There are: {', '.join(sorted(stores)[:20])}." if stores else "There is no SecretStore."
-        hint = f"Did you mean {close[0]}?" if close else known
-        found.problem(path, f"{shown} names the SecretStore {name}, which does not exist", hint)
+        close = nearest(name, stores)
+        known = f"There are: {listed(stores)}." if stores else "There is no SecretStore."
+        hint = f"Did you mean {close}?" if close else known
+        found.problem(path, f"{shown} names a SecretStore that does not exist", hint)
         return None
     if not target.whole:
         message = f"{shown} names the SecretStore {name}, which has errors itself"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,12 +36,23 @@ class StoreDocument:
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
-    """One checked SyncJob. Every item of ``spec.plan`` has a name that is unique within the job."""
+    """One checked SyncJob. Every item of ``spec.plan`` has a name that is unique within the job.
+
+    ``data`` is what was read of it, for display: less the credentials that stand in it themselves.
+    """
 
     name: str
     spec: SyncJobSpec
     where: Where
-    text: str  # the YAML of this document as written, for display
+    data: Mapping[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The document as YAML, for display: written anew, without its comments, which are for those who have it."""
+        import yaml  # here, since only Dagster's pages show it
+
+        dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        return str(yaml.dump(dict(self.data), Dumper=dumper, sort_keys=False, allow_unicode=True))
 
 
 @dataclass(frozen=True, slots=True)

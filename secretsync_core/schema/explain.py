@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from secretsync_core.errors import Problem
+from secretsync_core.known import nearest
 from secretsync_core.schema.base import NAME_PATTERN
+from secretsync_core.schema.known_fields import is_known
 from secretsync_core.schema.metadata import FORMATS
 from secretsync_core.schema.positions import Path, dotted
 
@@ -63,7 +64,7 @@ def _explain_one(detail: Mapping[str, Any], model: type[BaseModel], raw: RawDocu
         return None  # it only got too short by the elements that were wrong, and each of those is told by itself
     owner = _model_at(model, loc[:-1])
     field = _field(owner, loc[-1]) if owner is not None and loc else None
-    message, hint = _words(kind, where, value, context, field, owner)
+    message, hint = _words(kind, where, path, value, context, field, owner)
     if kind in ("value_error", "assertion_error"):
         reason = _reason(context, detail)
         # The model of a third party may put into its message whatever it was given.
@@ -75,6 +76,7 @@ def _explain_one(detail: Mapping[str, Any], model: type[BaseModel], raw: RawDocu
 def _words(
     kind: str,
     where: str,
+    path: Path,
     value: object,
     context: Mapping[str, Any],
     field: FieldInfo | None,
@@ -84,7 +86,9 @@ def _words(
     if kind == "missing":
         return f"{where} is missing", described
     if kind == "extra_forbidden":
-        return f"unknown field {where}", _known_names(where.rpartition(".")[2], owner)
+        within = dotted(path[:-1]) or "the document"
+        name = str(path[-1])
+        return f"unknown field {where}" if is_known(name) else f"unknown field in {within}", _known_names(name, owner)
     if kind in _KINDS:
         numeric = isinstance(value, (int, float)) and _KINDS[kind] == "text"
         hint = "Put it in quotes." if numeric else "It is empty." if value is None else described
@@ -120,14 +124,13 @@ def _known_names(name: str, owner: type[BaseModel] | None) -> str:
     if owner is None:
         return ""
     names = sorted(field.alias or own for own, field in owner.model_fields.items())
-    close = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names)}."
+    close = nearest(name, names)
+    return f"Did you mean {close}?" if close else f"There are: {', '.join(names)}."
 
 
 def _closest(value: object, expected: Iterable[str]) -> str:
-    known = {word.strip("'").lower(): word.strip("'") for word in expected}
-    close = difflib.get_close_matches(value.lower(), known, 1) if isinstance(value, str) else []
-    return f"Did you mean {known[close[0]]}?" if close else ""
+    close = nearest(value, [word.strip("'") for word in expected])
+    return f"Did you mean {close}?" if close else ""
 
 
 def _quotes(message: str, value: object) -> bool:

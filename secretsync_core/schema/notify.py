@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from secretsync_core.schema.base import Choice, Credential, Spec
@@ -108,24 +107,16 @@ class Notify(Choice):
 NOT_SHOWN = "(not shown)"
 
 
-def without_literals(document: dict[str, Any], text: str) -> str:
-    """A SyncJob's text as people may see it: as it was written, unless a credential stands in it itself."""
+def without_literals(document: dict[str, Any]) -> dict[str, Any]:
+    """A SyncJob as people may see it: what was read of it, less the credentials that stand in it themselves."""
     spec = document.get("spec")
-    notify = spec.get("notify") if isinstance(spec, dict) else None
-    hidden, found = _hide(notify)
-    if not found or not isinstance(spec, dict):
-        return text
-    # Written anew, since a credential could stand in the original in any of YAML's forms, or in a comment too.
-    shown = {**document, "spec": {**spec, "notify": hidden}}
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+    if not isinstance(spec, dict) or "notify" not in spec:
+        return document
+    return {**document, "spec": {**spec, "notify": _hide(spec["notify"])}}
 
 
-def _hide(part: object) -> tuple[object, bool]:
-    """A part of a document with each credential's ``value`` replaced, and whether there was one."""
+def _hide(part: object) -> object:
+    """A part of a document with each credential's ``value`` replaced."""
     if isinstance(part, dict):
-        made = {key: (NOT_SHOWN, True) if key == "value" else _hide(inner) for key, inner in part.items()}
-        return {key: inner for key, (inner, _) in made.items()}, any(found for _, found in made.values())
-    if isinstance(part, list):
-        items = [_hide(inner) for inner in part]
-        return [inner for inner, _ in items], any(found for _, found in items)
-    return part, False
+        return {key: NOT_SHOWN if key == "value" else _hide(inner) for key, inner in part.items()}
+    return [_hide(inner) for inner in part] if isinstance(part, list) else part

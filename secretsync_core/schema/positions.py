@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TypeAlias
+
+from secretsync_core.schema.known_fields import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a field from the top of its document: ``("spec", "plan", 0, "query")``."""
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}\Z")
 
 
 class Positions:
@@ -37,8 +36,8 @@ class Positions:
 
 
 def shown(name: str) -> str:
-    """A field's name for a message: as it is if it looks like one, and dots if it may be a value in a wrong place."""
-    return name if _NAME.match(name) else "…"
+    """A field's name for a message: as it is if the schema has it, and dots if it may be a value in a wrong place."""
+    return name if is_known(name) else "…"
 
 
 def dotted(path: Path) -> str:

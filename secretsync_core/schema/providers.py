@@ -6,14 +6,14 @@ pydantic model class. It is loaded only when a document names it.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from secretsync_core.known import listed, nearest
 from secretsync_core.model.place import is_place
+from secretsync_core.schema.known_fields import learn
 from secretsync_core.schema.plugins import BUILT_IN, installed_plugins
-from secretsync_core.schema.positions import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +39,7 @@ def config_model(name: str) -> type[BaseModel]:
     if found and (built_in is not None or len(found) > 1):
         claims = [*(["secretsync itself"] if built_in is not None else []), *map(_origin, found)]
         raise ProviderProblem(
-            f"the provider {shown(name)} is provided by more than one package: {', '.join(claims)}",
+            f"the provider {name} is provided by more than one package: {', '.join(claims)}",
             "Uninstall all but one.",
         )
     if built_in is not None:
@@ -66,7 +66,7 @@ def place_of(name: str, config: BaseModel) -> Place | None:
         if place is None or is_place(place):
             return place
         why = "says of the store's place what is none"
-    raise ProviderProblem(f"the provider {shown(name)} {why}", "Report it to its maintainers.")
+    raise ProviderProblem(f"the provider {name} {why}", "Report it to its maintainers.")
 
 
 def key_limits_of(name: str) -> StoreLimits | None:
@@ -96,11 +96,11 @@ def known_providers() -> list[str]:
 
 def _unknown(name: str) -> ProviderProblem:
     known = known_providers()
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    close = nearest(name, known)
+    hint = f"Did you mean {close}? " if close else ""
     return ProviderProblem(
-        f"there is no provider {shown(name)}",
-        f"{hint}There are: {', '.join(known)}; other packages add more.",
+        "there is no provider of that name",
+        f"{hint}There are: {listed(known)}; other packages add more.",
     )
 
 
@@ -109,14 +109,15 @@ def _loaded(name: str, point: EntryPoint) -> type[BaseModel]:
         config = point.load().config
     except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
         problem = ProviderProblem(
-            f"the provider {shown(name)} of {_origin(point)} does not load ({type(error).__name__})",
+            f"the provider {name} of {_origin(point)} does not load ({type(error).__name__})",
             f"Does it need an extra, or a library that is not installed? It is {point.value}.",
         )
     else:
         if isinstance(config, type) and issubclass(config, BaseModel):
+            learn(config, name)
             return config
         problem = ProviderProblem(
-            f"the provider {shown(name)} of {_origin(point)} has no pydantic model called config",
+            f"the provider {name} of {_origin(point)} has no pydantic model called config",
             "Report it to its maintainers.",
         )
     raise problem

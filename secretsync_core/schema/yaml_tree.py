@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from secretsync_core.errors import Problem
-from secretsync_core.schema.positions import Path, Positions, shown
+from secretsync_core.schema.known_fields import is_known
+from secretsync_core.schema.positions import Path, Positions
 from secretsync_core.schema.scalars import TooManyDigits, resolve
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ class _Reader:
             if name is None:
                 continue
             if name in seen:
-                self._problem(line, f"duplicate field {shown(name)}", f"It is already set in line {seen[name]}.")
+                what = f"duplicate field {name}" if is_known(name) else "a field is set twice"
+                self._problem(line, what, f"It is already set in line {seen[name]}.")
                 continue
             seen[name] = line
             pairs.append((name, line, value))

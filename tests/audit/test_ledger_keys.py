@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audit.lab import done
+from secretsync_core.audit.databases import open_database
 from secretsync_core.audit.keys import KeyPair, load_key, replace
 from secretsync_core.audit.ledger import Ledger, LedgerMissing
 from secretsync_core.errors import LedgerError
@@ -197,3 +198,21 @@ def test_our_own_key_is_replaced_in_one_step(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ledger.key").stat().st_mode) == 0o600
     with pytest.raises(LedgerMissing):
         replace(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("key", ["c2VjcmV0LWtleS1jYW5hcnk=", "canary" * 60])
+def test_a_key_in_place_of_its_file_is_not_told(key: str, tmp_path: Path) -> None:
+    """Somebody may put the key itself where the file's name belongs."""
+    with pytest.raises(LedgerError, match="names a file that is not there") as raised:
+        load_key(environ={"SECRETSYNC_KEY_FILE": key}, directory=tmp_path, create=True)
+    assert key not in f"{raised.value.message} {raised.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "address", ["host=db password=canary", "sync:canary@db/ledger", "dbname=x PASSWORD = 'canary'"]
+)
+def test_an_address_in_place_of_a_path_is_not_told(address: str) -> None:
+    """What looks like a database's address is no path: it would be told, and a file be called so."""
+    with pytest.raises(LedgerError, match="looks like the address of a database") as raised:
+        open_database(address, read_only=False)
+    assert "canary" not in f"{raised.value.message} {raised.value.hint}"

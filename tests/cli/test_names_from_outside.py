@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
-from secretsync_core.cli.escape import safe
+from secretsync_core.audit.export import verify_export
+from secretsync_core.cli.escape import safe, safe_json
+from secretsync_core.cli.output import Output
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -51,3 +54,35 @@ def test_a_terminal_that_knows_only_ascii(started: Cli) -> None:
     ran = started("plan", PYTHONIOENCODING="ascii")
     assert ran.code == 0
     assert "schl\\xfcssel-\\u6f22" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\u202eb\u009bc", "a\\u202eb\\u009bc"),
+        ("\x7f\u200b\U000e0041", "\\u007f\\u200b\\udb40\\udc41"),
+        ("ä漢", "ä漢"),
+    ],
+)
+def test_json_is_safe_to_show_and_the_same_to_read(name: str, shown: str) -> None:
+    """What could steer a terminal is an escape in JSON, read as what it was; layout and letters stay."""
+    made = safe_json(orjson.dumps({"key": [name, 1]}, option=orjson.OPT_INDENT_2))
+    assert made.decode() == f'{{\n  "key": [\n    "{shown}",\n    1\n  ]\n}}'
+    assert orjson.loads(made) == {"key": [name, 1]}
+
+
+def test_json_of_every_command_is_safe_to_show(started: Cli) -> None:
+    """Neither plan, sync, check and the ledger nor the ledger's export print a C1 control or a mark that turns text."""
+    started.write("secretsync/example/source/payments/a\u202eb\u009bc", "x")
+    runs = [started(name, "--output", "json") for name in ("plan", "sync", "check")]
+    runs += [started("audit", "log", "--limit", "0", "--output", "json"), started("audit", "export")]
+    assert not [ran for ran in runs if "\u202e" in ran.out or "\u009b" in ran.out]
+    assert ["a\\u202eb\\u009bc" in ran.out for ran in runs[:2]] == [True, True]
+    export = started.write("export.jsonl", runs[4].out)
+    assert all(report.sound for report in verify_export(export.read_bytes().splitlines()))
+
+
+def test_json_of_a_name_that_is_no_unicode(capfd: pytest.CaptureFixture[str]) -> None:
+    """A file's name with a byte that is none of UTF-8 is an escape, and no internal error."""
+    Output(json=True).document({"key": "a\udcffb"})
+    assert capfd.readouterr().out == '{\n  "key": "a\\udcffb"\n}\n'

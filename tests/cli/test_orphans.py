@@ -152,7 +152,7 @@ def test_a_key_is_looked_for_in_all_of_the_jobs(synced: Cli) -> None:
     (synced.directory / "secretsync/second.yaml").write_text(other)
     (synced.directory / "three").mkdir()
     ran = synced("orphans", "--forget", "--yes", "--key", "a/x", "--key", "a/nothing")
-    assert (ran.code, "these jobs have no orphan a/nothing" in ran.err) == (2, True)
+    assert (ran.code, "--key number 2 names no orphan of these jobs" in ran.err) == (2, True)
     ran = synced("orphans", "--forget", "--yes", "--key", "old:a/x")
     assert (ran.code, ran.err) == (0, "")
     assert "job: 1 copy forgotten: it stays, and is no longer this job's" in ran.out
@@ -241,7 +241,7 @@ def test_a_job_that_is_still_there_is_not_renamed(synced: Cli) -> None:
     ran = synced("rename", "job", "second")
     assert (ran.code, "`secretsync sync second --adopt KEY`" in ran.err) == (2, True)
     ran = synced("rename", "job", "nobody")
-    assert (ran.code, "the documents define no SyncJob nobody" in ran.err) == (2, True)
+    assert (ran.code, "the documents define no SyncJob of the new name" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -27,14 +27,14 @@ NOW = datetime(2026, 3, 4, 10, 17, 30, tzinfo=UTC)  # a Wednesday
 )
 def test_moments(text: str, expected: datetime) -> None:
     """Spans and dates are read as people write them."""
-    assert times.moment(text, NOW) == expected
+    assert times.moment(text, NOW, of="--since") == expected
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "yesterday", "2026-13-01", "-2h", "2h3"])
 def test_no_moments(text: str) -> None:
     """What is no time is a wrong call."""
     with pytest.raises(UsageError):
-        times.moment(text, NOW)
+        times.moment(text, NOW, of="--since")
 
 
 @pytest.mark.parametrize(

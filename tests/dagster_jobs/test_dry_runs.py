@@ -78,8 +78,8 @@ def test_deletes_and_refusals_come_first_and_are_all_there(lab: Lab, monkeypatch
     assert [(row["key"], row["would"]) for row in table] == [(f"goes/{number}", "delete") for number in range(5)]
     assert outputs["stores"].value == "src -> dst"
     more = str(outputs["more of the plan"].value)
-    assert "More: to create (3), to delete (3)." in more
-    assert "- `new/`: 3 to create" in more
+    assert "more: to create (3), to delete (3);" in more
+    assert {"keys": "new/", "would": "3 to create"} in rows(outputs["more by the first part of the key"].value)
     assert "`secretsync plan job` shows every key" in more
     log = "\n".join(_logged(lab, result))
     assert all(f"delete src -> dst: goes/{number}: gone from the source" in log for number in range(5, 8))

@@ -34,7 +34,7 @@ def _failure(lab: Lab, **config: object) -> str:
     ("old", "new", "told"),
     [
         ("dest: dst", "dset: dst", "spec.dest is missing"),
-        ("source: src", "source: scr", "spec.source names the SecretStore scr, which does not exist"),
+        ("source: src", "source: scr", "spec.source names a SecretStore that does not exist"),
     ],
 )
 def test_a_run_fails_by_what_is_wrong_with_its_document(lab: Lab, old: str, new: str, told: str) -> None:

@@ -205,8 +205,8 @@ class _Broken(SecretSyncTranslator):
 @pytest.mark.parametrize(
     ("translator", "says"),
     [
-        (_Same(), "2 steps of SyncJob job would be called transfer[same]"),
-        (_Odd(), "Dagster does not take 'not allowed alpha' as the name of a step"),
+        (_Same(), "2 steps of SyncJob job would have the same name"),
+        (_Odd(), "Dagster does not take what a step would be called"),
         (_Broken(), "an unexpected ValueError at test_translator.py:"),
     ],
     ids=["same", "odd", "broken"],

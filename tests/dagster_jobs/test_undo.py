@@ -58,7 +58,7 @@ def test_the_plan_comes_first(lab: Lab, more: dict[str, Any]) -> None:
         "beta/2": "create",
     }
     assert (shown["would update"].value, shown["would delete"].value) == (1, 1)
-    assert "makes these changes again" in shown["warnings"].value
+    assert "makes these changes again" in shown["warning 1"].value
     assert lab.held() == AFTER
     assert lab.records() == records
     assert _is_dry_run(result.dagster_run)
@@ -138,8 +138,8 @@ def test_a_step_that_failed_goes_on_where_it_was(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"undo": {"run": "nope"}}, "the ledger has no run 'nope'"),
-        ({"undo": {"run": "RUN", "keys": ["gamma"]}}, "did not write gamma"),
+        ({"undo": {"run": "nope"}}, "the ledger has no run of that id"),
+        ({"undo": {"run": "RUN", "keys": ["gamma"]}}, "wrote no key of that name"),
         ({"undo": {"run": "RUN"}, "items": ["alpha"]}, "`items` says how to sync"),
         ({"undo": {"run": "RUN"}, "adopt": ["a"], "verify": True}, "`adopt`, `verify` say how to sync"),
         ({"undo": {"run": "", "apply": True}}, "`undo` names no run"),

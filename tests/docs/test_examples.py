@@ -18,7 +18,7 @@ from docs.pages import ROOT, Block, blocks
 from secretsync_core.cli.main import app
 from secretsync_core.errors import DocumentError
 from secretsync_core.schema.loader import load_files
-from secretsync_dagster.ops import SyncConfig
+from secretsync_dagster.run_config import Undo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
         case "fragment":
             assert load(framed(block), tmp_path).warnings == ()
         case "launchpad":
-            assert SyncConfig(**yaml.safe_load(block.text)).undo.run
+            assert Undo(**yaml.safe_load(block.text)["undo"]).run
         case "manifests":
             check(read(block.text))
         case "values":

@@ -71,10 +71,12 @@ def test_only_the_first_keys_are_named() -> None:
 
 
 def test_names_from_outside_do_no_harm() -> None:
-    """Line breaks in a key are escaped, and Slack's markup too."""
+    """Line breaks in a key are escaped, and so is Slack's markup; no key ends the block of code that it stands in."""
     report = Report("run-1", "job", 0.0)
     report.add(Outcome(change("a\n<!channel>&"), Result.FAILED, "conflict"))
     ending = of_report(report)
     assert "- a\\u000a<!channel>& in dest: conflict" in text(ending)
     assert "a\\u000a&lt;!channel&gt;&amp;" in slack_text(ending, [FAILURE])
+    report.add(Outcome(change("```![x](http://x)"), Result.FAILED, "conflict"))
+    assert slack_text(of_report(report), [FAILURE]).count("`") == 6
     assert headline(ending, [FAILURE, BLOCKED]) == "SecretSync: job failed, deletes were blocked"

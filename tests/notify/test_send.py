@@ -102,7 +102,7 @@ def test_slack_gets_text(make_job: MakeJob, hook: Hook) -> None:
     job = make_job("- slack: {webhookUrl: {env: URL}}")
     assert send.notify(job, FAILED, None, {"URL": hook.url("/services/T/B/x")}) == []
     (post,) = hook.posts
-    assert (post.path, post.body) == ("/services/T/B/x", {"text": f"SecretSync: copy failed\n{TEXT}"})
+    assert (post.path, post.body) == ("/services/T/B/x", {"text": f"SecretSync: copy failed\n```\n{TEXT}\n```"})
 
 
 def test_mail(make_job: MakeJob, mailbox: Mailbox) -> None:

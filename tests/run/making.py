@@ -29,7 +29,7 @@ def job(plan: str | list[dict[str, Any]], **spec: Any) -> JobDocument:
         "spec": {"source": "src", "dest": "dst", **spec, "plan": items},
     }
     parsed = SyncJob.model_validate_json(json.dumps(document))
-    return JobDocument("job", parsed.spec, Where("job.yaml", 1), "")
+    return JobDocument("job", parsed.spec, Where("job.yaml", 1), {})
 
 
 def plan_of(plan: str | list[dict[str, Any]], only: Collection[str] = (), **spec: Any) -> JobPlan:

@@ -32,7 +32,7 @@ def test_a_partial_run_knows_what_it_leaves_out() -> None:
 
 def test_an_unknown_item_is_a_wrong_call() -> None:
     """Asking for an item that is not there says which there are."""
-    with pytest.raises(UsageError, match="no item named nope") as caught:
+    with pytest.raises(UsageError, match="has no item of that name") as caught:
         build_plan(job(PLAN), ["a", "nope"])
     assert caught.value.hint == "its items are: a, b"
 

@@ -37,7 +37,7 @@ async def test_what_the_source_cannot_give(world: World) -> None:
     both = await compare(world)
     assert both.refused == {
         "pin/k": "k has no version 99",
-        "property/k": "the secret has no property nope",
+        "property/k": "the secret has no property 'nope'",
         "t/k": "valueTransform[0] of item template, text: line 1: 'nope' is undefined",
     }
     assert both.hints.keys() == both.refused.keys()

@@ -43,7 +43,7 @@ def test_property(prop: str, value: Any, made: dict[str, Any]) -> None:
 @pytest.mark.parametrize("prop", ["nope", "deep.nope", "user.x", "deep.host.x"])
 def test_a_missing_property_is_not_found(prop: str) -> None:
     """A property that is not there is an absence, named, and never an empty value."""
-    with pytest.raises(SecretNotFound, match=f"no property {prop}"):
+    with pytest.raises(SecretNotFound, match=f"no property {prop!r}"):
         _render(f"secret: {{key: x, property: {prop}}}", DB)
 
 
@@ -76,7 +76,7 @@ def test_steps(steps: str, made: Any) -> None:
     ("steps", "error"),
     [
         ("[{fields: {include: [nope]}}]", "valueTransform[0] of item it leaves no field"),
-        ("[{fields: {rename: {user: pass}}}]", "rename gives two fields the name pass"),
+        ("[{fields: {rename: {user: pass}}}]", "rename gives two fields the same name: 'pass'"),
         ("[{fields: {}}, {template: {data: {a: '{{ nope }}'}}}]", "valueTransform[1] of item it, data.a: line 1: "),
         ("[{template: {text: '{{ user.nope }}'}}]", "valueTransform[0] of item it, text: line 1: "),
         ("[{template: {data: {a: '{{ deep }}'}}}]", "a list or mapping has no text form"),

@@ -77,7 +77,7 @@ BAD = [
         False,
     ),
     ("awsSecretsManager: {replicaRegions: [eu-west-1]}", "replicaRegions[0] must be a mapping", "", False),
-    ("awsSecretsManager: {tags: {team: 1}}", "tags.team must be text", "quotes", False),
+    ("awsSecretsManager: {tags: {team: 1}}", "tags.… must be text", "quotes", False),
     ("awsSecretsManager: {tags: {'AWS:created': x}}", "names that begin with aws: are AWS's own", "", True),
     ("awsParameterStore: {tags: {'aws:x': x}}", "names that begin with aws: are AWS's own", "", True),
     ("awsParameterStore: {tags: {secretsync.io/owner: x}}", "are set by SecretSync alone", "", True),
@@ -90,7 +90,7 @@ BAD = [
     ("awsParameterStore: {tier: standard}", "tier must be", "Did you mean Standard?", False),
     ("awsParameterStore: {type: String, kmsKeyId: a}", "kmsKeyId needs type: SecureString", "", True),
     ("awsParameterStore: {overwrite: true}", "unknown field", "", False),
-    ("awsParamStore: {}", "there is no provider awsParamStore", "Did you mean awsParameterStore?", False),
+    ("awsParamStore: {}", "there is no provider of that name", "Did you mean awsParameterStore?", False),
 ]
 
 

@@ -44,15 +44,15 @@ INVALID = (
     (f"namespace: {'n' * 64}", "namespace has an invalid format", True),
     ("namespace: a.b", "namespace has an invalid format", True),
     ("type: ''", "type must not be empty", True),
-    ("labels: {team: 'a b'}", "labels.team has an invalid format", True),
-    ("labels: {team: 5}", "labels.team must be text", True),
+    ("labels: {team: 'a b'}", "labels.… has an invalid format", True),
+    ("labels: {team: 5}", "labels.… must be text", True),
     ("labels: {'a b': c}", "has an invalid format", True),
     ("labels: {secretsync.io/owner: us}", "names that begin with secretsync.io/ are set by SecretSync alone", False),
     ("annotations: {SecretSync.io/x: y}", "has an invalid format", True),
     (f"labels: {{{'a.' * 127}a/x: y}}", "longer than 253 characters", False),
     (f"annotations: {{a: {'x' * 262144}}}", "annotations have more than 262,144 bytes together", False),
     ("annotations: {'/x': y}", "has an invalid format", True),
-    ("namespaces: [a]", "unknown field spec.provider.kubernetes.namespaces", True),
+    ("namespaces: [a]", "unknown field in spec.provider.kubernetes", True),
 )
 
 

@@ -73,7 +73,7 @@ KUBERNETES = "kubernetes: {namespace: n, %s}"
         ),
         (
             KUBERNETES % "labels: {ok: 'bad value!'}",
-            "labels.ok has an invalid format",
+            "labels.… has an invalid format",
             "label is at most 63 letters, digits",
         ),
         (
@@ -82,8 +82,8 @@ KUBERNETES = "kubernetes: {namespace: n, %s}"
             "at most 63 letters, digits, - _",
         ),
         ("awsSecretsManager: {tags: {'bad#': x}}", "tags.… has an invalid format", "= + - @, at most 128 characters."),
-        ("awsParameterStore: {tags: {ok: 'a;b'}}", "tags.ok has an invalid format", "= + - @, at most 256 characters."),
-        (f"awsParameterStore: {{tags: {{ok: {'a' * 257}}}}}", "tags.ok is too long: at most 256 characters", ""),
+        ("awsParameterStore: {tags: {ok: 'a;b'}}", "tags.… has an invalid format", "= + - @, at most 256 characters."),
+        (f"awsParameterStore: {{tags: {{ok: {'a' * 257}}}}}", "tags.… is too long: at most 256 characters", ""),
         (f"awsSecretsManager: {{tags: {{{'a' * 129}: ok}}}}", "is too long: at most 128 characters", ""),
     ],
 )

@@ -67,7 +67,7 @@ def test_another_package_s_provider_is_validated_like_ours(tmp_path: Path, regis
     assert isinstance(config, LocalConfig)
     assert config.folder == str(tmp_path / "here")
     assert told(tmp_path, store("one", provider="local: {folder: here, colour: red}")) == [
-        "5: unknown field spec.provider.local.colour"
+        "5: unknown field in spec.provider.local"
     ]
     assert warnings(tmp_path, store("one", provider="local: {folder: a, tokens: [{value: x}]}")) == [
         "5: spec.provider.local.tokens[0] is written into the document"
@@ -95,7 +95,7 @@ def test_what_another_package_says_is_not_passed_on_if_it_quotes(tmp_path: Path,
         ),
         ([("local", "Nothing")], "local", "does not load (AttributeError)"),
         ([("local", "WithoutModel")], "local", "has no pydantic model called config"),
-        ([("local", "Local")], "locla", "there is no provider locla"),
+        ([("local", "Local")], "locla", "there is no provider of that name"),
     ],
 )
 def test_providers_that_cannot_be_used(

@@ -23,11 +23,11 @@ def test_names_that_repeat_are_told_at_both_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (job(source="onne"), "16: spec.source names the SecretStore onne, which does not exist"),
-        (job(dest="towo"), "17: spec.dest names the SecretStore towo, which does not exist"),
-        (job(dest="[two, towo]"), "17: spec.dest[1] names the SecretStore towo, which does not exist"),
-        (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names the SecretStore x, which does not exist"),
-        (job(dest="[two, two]"), "17: spec.dest names two twice"),
+        (job(source="onne"), "16: spec.source names a SecretStore that does not exist"),
+        (job(dest="towo"), "17: spec.dest names a SecretStore that does not exist"),
+        (job(dest="[two, towo]"), "17: spec.dest[1] names a SecretStore that does not exist"),
+        (job(ITEM + "\n  source: x"), "20: spec.plan[0].source names a SecretStore that does not exist"),
+        (job(dest="[two, two]"), "17: spec.dest names the same SecretStore twice"),
         (job("- {name: a, query: {}}\n- {name: a, query: {}}"), "20: another plan item is named a"),
     ],
 )
@@ -81,7 +81,7 @@ def test_an_item_s_own_source_must_be_readable_too(tmp_path: Path) -> None:
 def test_references_are_checked_in_a_job_that_has_other_faults(tmp_path: Path) -> None:
     """All faults come at once: a field that is wrong does not hide a name that dangles."""
     assert told(tmp_path, STORES + job(source="onne", more="shards: 3")) == [
-        "16: spec.source names the SecretStore onne, which does not exist",
+        "16: spec.source names a SecretStore that does not exist",
         "18: unknown field spec.shards",
     ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import secretsync_core
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.known import hint_of
 from tools.docs.markdown import code, plain, prose, table
 from tools.docs.markdown import page as whole_page
 
@@ -102,6 +103,9 @@ def _text(node: ast.expr) -> str:
         return str(node.value)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == extra_hint.__name__:
         return extra_hint(*(_text(argument) for argument in node.args))
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == hint_of.__name__:
+        there = next((_text(each.value) for each in node.keywords if each.arg == "there"), "")
+        return f"did you mean NAME? {there}: NAMES"
     if not isinstance(node, ast.JoinedStr):
         return ""
     return "".join(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.audit.export import export
 from secretsync_core.cli import exits, workspace
+from secretsync_core.cli.escape import safe_json
 from secretsync_core.cli.whole_files import replace_file
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
+from secretsync_core.known import hint_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,16 +22,12 @@ if TYPE_CHECKING:
 def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> int:
     """Write the records of one job or of all to a file, or to stdout."""
     with workspace.ledger(call) as opened:
-        if job is not None and job not in opened.ledger.jobs():
-            raise UsageError(f"no job {job!r} in the ledger", hint=_known(opened.ledger.jobs()))
-        lines = export(opened.ledger.records(job=job))
+        if job is not None and job not in (jobs := opened.ledger.jobs()):
+            raise UsageError("--job names no job of the ledger", hint=hint_of([job], jobs, there="jobs in the ledger"))
+        lines = map(safe_json, export(opened.ledger.records(job=job)))
         if file is None:
             output.data(lines)
         else:
             count = replace_file(file, lines)
             output.note(f"{plural(count, 'record')} written to {file}")
     return exits.OK
-
-
-def _known(jobs: list[str]) -> str:
-    return f"jobs in the ledger: {', '.join(jobs)}" if jobs else "the ledger is empty"

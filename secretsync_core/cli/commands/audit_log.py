@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core import known
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
 from secretsync_core.audit.record import PLAN, UNDO, Event
@@ -41,10 +42,9 @@ class Wanted(NamedTuple):
 
 def run(output: Output, call: Call, wanted: Wanted) -> int:
     """Show the newest records that fit, the newest last."""
-    unknown = [event for event in wanted.events if event not in set(Event)]
-    if unknown:
-        raise UsageError(f"no event named {', '.join(map(safe, unknown))}", hint=f"events: {', '.join(Event)}")
-    since = moment(wanted.since, datetime.now(UTC)) if wanted.since else None
+    if which := known.which("--event", wanted.events, set(Event)):
+        raise UsageError(f"{which} names no event", hint=known.hint_of(wanted.events, list(Event), there="events"))
+    since = moment(wanted.since, datetime.now(UTC), of="--since") if wanted.since else None
     with workspace.ledger(call) as opened:
         records = list(
             opened.ledger.records(

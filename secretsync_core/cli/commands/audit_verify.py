@@ -10,13 +10,15 @@ from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
 from secretsync_core.counting import number, plural
 from secretsync_core.errors import UsageError
+from secretsync_core.schema.base import NAME_PATTERN
 
 if TYPE_CHECKING:
     from secretsync_core.audit.ledger import ChainReport
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
 
-_EXPECTED = re.compile(r"([^=]+)=([0-9]{1,18}):([0-9a-f]{64})")
+_JOB = NAME_PATTERN.strip("^$")  # of a job that is gone the report shows the name: nothing but a name, then
+_EXPECTED = re.compile(rf"({_JOB})=(?P<seq>[0-9]{{1,18}}):(?P<hash>[0-9a-f]{{64}})")
 
 
 def run(output: Output, call: Call, expect: tuple[str, ...]) -> int:
@@ -65,14 +67,14 @@ def _show(report: ChainReport, output: Output) -> None:
 
 def expected_heads(texts: tuple[str, ...]) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
-    for text in texts:
+    for at, text in enumerate(texts, 1):
         match = _EXPECTED.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"--expect {safe(text)!r} is not JOB=SEQ:HASH",
+                f"--expect{f' number {at}' if len(texts) > 1 else ''} is not JOB=SEQ:HASH",
                 hint="`secretsync audit verify` shows SEQ:HASH as the head of each job",
             )
-        found[match[1]] = (int(match[2]), match[3])
+        found[match[1]] = (int(match["seq"]), match["hash"])
     return found
 
 

@@ -16,6 +16,7 @@ from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.wording import ORPHANS
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError, UsageError
+from secretsync_core.known import which
 from secretsync_core.run import ending, steps
 from secretsync_core.run.options import Options
 
@@ -111,10 +112,10 @@ def _check_keys(keys: tuple[str, ...], looks: Sequence[_Look | SecretSyncError])
     seen = [look for look in looks if isinstance(look, _Look)]
     if len(seen) < len(looks) or any(look.errors for look in seen):
         return
-    known = {name for look in seen for one in look.orphans for name in _names(one)}
-    if missing := sorted(set(keys) - known):
-        whose = "this job has" if len(looks) == 1 else "these jobs have"
-        raise UsageError(f"{whose} no orphan {', '.join(map(safe, missing))}", hint="`secretsync orphans` lists them")
+    orphans = {name for look in seen for one in look.orphans for name in _names(one)}
+    if option := which("--key", keys, orphans):
+        whose = "this job" if len(looks) == 1 else "these jobs"
+        raise UsageError(f"{option} names no orphan of {whose}", hint="`secretsync orphans` lists them")
 
 
 def _told(job: JobDocument, look: _Look) -> dict[str, Any]:

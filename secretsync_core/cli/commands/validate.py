@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.json_output import problem_object
 from secretsync_core.counting import plural
-from secretsync_core.errors import DocumentError, UsageError
+from secretsync_core.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +28,7 @@ def run(output: Output, call: Call) -> int:
     except DocumentError as error:
         problems = error.problems
     if documents is not None:
-        unknown = [name for name in call.names if name not in documents.jobs]
-        if unknown:
-            raise UsageError(
-                f"no SyncJob named {', '.join(unknown)}",
-                hint=f"the documents define: {', '.join(sorted(documents.jobs)) or 'none'}",
-            )
+        workspace.check_names(call.names, documents)
     errors = sum(not problem.warning for problem in problems)
     code = exits.WRONG if errors else exits.OK
     for problem in problems:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.known import named
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 from secretsync_core.stores.kubernetes.access import Proof
@@ -171,10 +172,10 @@ class KubeconfigAccess:
     def _entry(self, config: dict[str, Any], what: str, name: object) -> dict[str, Any]:
         """The part of that kind (``context``, ``cluster`` or ``user``) and name."""
         listed = config.get(f"{what}s")
-        named = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        found = next((each.get(what) for each in named if each.get("name") == name), None)
+        entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        found = next((each.get(what) for each in entries if each.get("name") == name), None)
         if not isinstance(found, dict):
-            self._refuse(f"it has no {what} {name!r}" if isinstance(name, str) else f"its context names no {what}")
+            self._refuse(f"it has no {what} {named(name)}" if isinstance(name, str) else f"its context names no {what}")
         return found
 
     def _content(self, part: dict[str, Any], field: str) -> bytes | None:

@@ -17,6 +17,7 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.known import named
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import Unhealable, retry_after
 
@@ -65,7 +66,7 @@ def is_vaults(body: bytes) -> bool:
 def wrong_version(request: Request, found: Literal[1, 2]) -> StoreError:
     """The error for a mount that runs another version than it was asked by."""
     return StoreError(
-        f"{request.store} runs KV version {found} at {request.mount!r}, and not version {3 - found}",
+        f"{request.store} runs KV version {found} at {named(request.mount)}, and not version {3 - found}",
         store=request.store,
         key=request.key,
         hint=f"leave kvVersion out of the SecretStore, or set it to {found}",
@@ -94,7 +95,7 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             f"{store} refuses to {action}: permission denied",
             store=store,
             key=key,
-            hint=f"the policies of our token must allow this on mount {request.mount!r}",
+            hint=f"the policies of our token must allow this on mount {named(request.mount)}",
         )
     if 300 <= status < 400:
         # Not followed: it would hand our token to whichever address the answer names.
@@ -138,10 +139,13 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
         return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
     if NO_ROUTE in text:
         return StoreError(
-            f"{store} has no mount {mount!r}", store=store, key=key, hint="check mount and namespace in the SecretStore"
+            f"{store} has no mount {named(mount)}",
+            store=store,
+            key=key,
+            hint="check mount and namespace in the SecretStore",
         )
     if NO_NAMESPACE in text:
-        return StoreError(f"{store} has no namespace {namespace!r}", store=store, key=key)
+        return StoreError(f"{store} has no namespace {named(namespace or '')}", store=store, key=key)
     if b"client sent an http request to an https server" in text:
         return Unhealable(f"{store} speaks HTTPS only", store=store, hint="its address should start with https://")
     if status == 400 and not text and key is not None:

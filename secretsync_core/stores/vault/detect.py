@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.known import named
 from secretsync_core.stores.vault.answers import NO_NAMESPACE, Request
 from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.transport import Answer
@@ -30,9 +31,9 @@ async def kv_version(transport: Transport) -> Kv:
     store, mount = transport.store, transport.mount
     if isinstance(found, Answer):
         if found.status == 403:
-            where = f" in namespace {transport.namespace!r}" if transport.namespace else ""
+            where = f" in namespace {named(transport.namespace)}" if transport.namespace else ""
             raise AccessDenied(
-                f"{store} has no mount {mount!r}{where}, or does not let us see it",
+                f"{store} has no mount {named(mount)}{where}, or does not let us see it",
                 store=store,
                 hint="check the mount's name and our token's policies, or pin kvVersion",
             )
@@ -61,7 +62,7 @@ async def version_for_pin(transport: Transport, pinned: Literal[1, 2]) -> Litera
 
 def _request(transport: Transport) -> Request:
     store, mount = transport.store, transport.mount
-    return Request(store, mount, f"tell what is mounted at {mount!r}", namespace=transport.namespace)
+    return Request(store, mount, f"tell what is mounted at {named(mount)}", namespace=transport.namespace)
 
 
 async def _look(transport: Transport) -> _Mount | Answer:
@@ -86,14 +87,14 @@ def _within(path: str, namespace: str | None, mount: str) -> str:
 def _kv(found: _Mount, transport: Transport) -> Kv:
     if found.kv is None:
         store, mount = transport.store, transport.mount
-        raise StoreError(f"{store} has {found.kind!r} mounted at {mount!r}, and not KV", store=store)
+        raise StoreError(f"{store} has {found.kind!r} mounted at {named(mount)}, and not KV", store=store)
     return found.kv
 
 
 def _is_folder(found: _Mount, transport: Transport) -> StoreError:
     store = transport.store
     return StoreError(
-        f"{store} has no mount {transport.mount!r}: that is a folder in the mount {found.path!r}",
+        f"{store} has no mount {named(transport.mount)}: that is a folder in the mount {named(found.path)}",
         store=store,
         hint="put the mount in the SecretStore, and the folder in the SyncJob's paths",
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.known import named
 from secretsync_core.model.access import ANY_NAME
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
@@ -65,7 +66,7 @@ class Kv1Store(KvMount):
             found = None  # nor could it be listed by version 2
         if found is not None and (found.keys or found.folders):
             raise StoreError(
-                f"{store} does not say which version of KV it runs at {mount!r}, and it looks like version 2",
+                f"{store} does not say which version of KV it runs at {named(mount)}, and it looks like version 2",
                 store=store,
                 hint="set kvVersion in the SecretStore",
             )

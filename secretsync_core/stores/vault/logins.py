@@ -9,6 +9,7 @@ from urllib.parse import quote
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import StoreError
+from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
@@ -81,6 +82,7 @@ class Logins:
         if status not in (400, 401, 403, 404) or NO_NAMESPACE in body:
             raise refusal(request, status, body, headers)
         mount = getattr(getattr(self._config.auth, _FIELD[method]), "mount", method)
+        mount = "…" if looks_like_a_token(mount) else mount
         hint = f"check the credentials and the role at auth/{mount}"
         if status == 404 or NO_ROUTE in body:
             hint = f"is {method} mounted at auth/{mount}?"

@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from secretsync_core.errors import StoreError
+from secretsync_core.known import named
 from secretsync_core.stores.vault.answers import NO_DATA, NO_FIELDS, NO_SUCH_NUMBER, VERSIONED, Request, wrong_version
 from secretsync_core.stores.vault.detect import version_for_pin
 from secretsync_core.stores.vault.keys import encoded
@@ -112,7 +113,7 @@ class Pin:
     def _unknown(self, key: str) -> StoreError:
         store, mount = self._transport.store, self._transport.mount
         return StoreError(
-            f"nothing tells whether {store} runs KV version {self._version} at {mount!r}, as kvVersion says;"
+            f"nothing tells whether {store} runs KV version {self._version} at {named(mount)}, as kvVersion says;"
             " nothing is written",
             store=store,
             key=key,
