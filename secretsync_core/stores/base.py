@@ -317,7 +317,7 @@ class AccessChecker(Store, Protocol):
 class ToldOfLeftovers(Store, Protocol):
     """Knows what processes left at it that were killed while they wrote. Optional: ``check`` asks, where it is there.
 
-    In one request. What a writer that lives has begun is no leftover.
+    In one request or none. What a writer that lives has begun is no leftover.
     """
 
     async def leftovers(self) -> Leftovers:
@@ -327,7 +327,7 @@ class ToldOfLeftovers(Store, Protocol):
 
 @runtime_checkable
 class Sweeper(Store, Protocol):
-    """Removes that. Optional: each run asks the stores that it writes to, once and in one request."""
+    """Removes that. Optional: each run asks the stores that it writes to, once; in one request or none."""
 
     async def sweep(self) -> Leftovers:
         """Remove what is proven to be ours and of a dead writer; tell of that, and of what stays."""

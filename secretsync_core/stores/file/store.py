@@ -129,11 +129,18 @@ class FileStore:
 
     async def leftovers(self) -> Leftovers:
         """Tell of temporary files, wherever below the root, whose writers do not live for sure."""
-        return await self._run("sweep", lambda: self._writing.sweeping.whole(remove=False))
+        return await self._look_through(remove=False)
 
     async def sweep(self) -> Leftovers:
         """Remove those whose writers are dead, and the folders that are empty then; tell of all."""
-        return await self._run("sweep", lambda: self._writing.sweeping.whole(remove=True))
+        return await self._look_through(remove=True)
+
+    async def _look_through(self, *, remove: bool) -> Leftovers:
+        # No request of the job's: it raises nothing, is never made again, and counts for nothing where all is clean.
+        if self._closed:
+            raise StoreError(f"the store {self._name!r} is closed", store=self._name)
+        whole = self._writing.sweeping.whole
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: whole(remove=remove))
 
     async def _run(self, kind: str, step: Callable[[], T]) -> T:
         async def attempt() -> T:
