@@ -12,6 +12,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -50,28 +51,33 @@ class Canary:
 
     def variants(self) -> Mapping[str, bytes]:
         """Every form in which it is looked for, by name."""
-        core = self.core.encode()
-        forms = {
-            "core": core,
-            "reversed": core[::-1],
-            "hex": core.hex().encode(),
-            "hex-upper": core.hex().upper().encode(),
-            "utf-16-le": self.core.encode("utf-16-le"),
-            "utf-16-be": self.core.encode("utf-16-be"),
-            "url": quote(self.text, safe="").encode(),
-            "url-plus": quote_plus(self.text).encode(),
-            "json": json.dumps(self.text)[1:-1].encode(),
-            "sha256": hashlib.sha256(self.data).hexdigest().encode(),
-        }
-        # Three bytes become four letters, so the letters depend on where in the encoded whole the value begins. What
-        # does not depend on its neighbours is looked for, at each of the three offsets.
-        for offset in range(3):
-            padded = b"\0" * offset + core
-            usable = padded[: len(padded) - len(padded) % 3]
-            skipped = 4 if offset else 0
-            forms[f"base64-{offset}"] = base64.b64encode(usable)[skipped:]
-            forms[f"base64url-{offset}"] = base64.urlsafe_b64encode(usable)[skipped:]
-        return forms
+        return _variants(self)
+
+
+@lru_cache(maxsize=1024)  # one search looks into many texts for the same canaries
+def _variants(canary: Canary) -> Mapping[str, bytes]:
+    core = canary.core.encode()
+    forms = {
+        "core": core,
+        "reversed": core[::-1],
+        "hex": core.hex().encode(),
+        "hex-upper": core.hex().upper().encode(),
+        "utf-16-le": canary.core.encode("utf-16-le"),
+        "utf-16-be": canary.core.encode("utf-16-be"),
+        "url": quote(canary.text, safe="").encode(),
+        "url-plus": quote_plus(canary.text).encode(),
+        "json": json.dumps(canary.text)[1:-1].encode(),
+        "sha256": hashlib.sha256(canary.data).hexdigest().encode(),
+    }
+    # Three bytes become four letters, so the letters depend on where in the encoded whole the value begins. What
+    # does not depend on its neighbours is looked for, at each of the three offsets.
+    for offset in range(3):
+        padded = b"\0" * offset + core
+        usable = padded[: len(padded) - len(padded) % 3]
+        skipped = 4 if offset else 0
+        forms[f"base64-{offset}"] = base64.b64encode(usable)[skipped:]
+        forms[f"base64url-{offset}"] = base64.urlsafe_b64encode(usable)[skipped:]
+    return forms
 
 
 def canary(label: str = "canary") -> Canary:
