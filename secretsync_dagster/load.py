@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.schema.loader import examine
+from secretsync_core.audit.home import DIRECTORY
+from secretsync_core.policy.loading import examine, state_of
 from secretsync_dagster.compile import compile_documents
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def load(
         ledger_url: a path or ``postgresql://…``.
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
-    documents, problems = examine(paths)
+    # Of the environment of this process, and of nothing that a run's config or a document could say.
+    documents, problems = examine(paths, environ=os.environ, state=state_of(directory / DIRECTORY, ledger_url))
     return compile_documents(
         documents,
         problems,
