@@ -78,8 +78,8 @@ def _absolute(value: str, info: ValidationInfo) -> str:
 LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute), Names(Kind.FILE)]
 """A path on this machine. Relative ones start where the document stands; loading makes them absolute."""
 
-StoreDirectory = Annotated[LocalPath, Names(Kind.DIRECTORY)]
-"""The path of what a store keeps its secrets in: bounded by ``files.roots`` of a policy, and not as a credential is."""
+StorePath = Annotated[LocalPath, Names(Kind.DIRECTORY)]
+"""The path of a file or directory that a store keeps its secrets in; ``files.roots`` of a policy bounds it."""
 
 
 class Credential(Choice):

@@ -108,6 +108,21 @@ def test_a_messages_header_is_no_way_out_either(cli: Cli) -> None:
     assert "job.yaml:7: error: spec.notify[0].webhook.headers.X-Key.env is refused" in ran.err
 
 
+def test_a_message_goes_to_no_other_host(cli: Cli) -> None:
+    """Where the address of a message comes from a variable, it is held to the policy's hosts when it is sent."""
+    directories(cli)
+    job(cli, spec="notify: [{on: [failure], webhook: {url: {env: URL}}}]\n")
+    (cli.directory / "data" / "dst").rmdir()
+    cli.write("data/dst", "no directory")
+    policy(cli, "hosts: [hooks.example.com]")
+    with hostile() as (address, got):
+        ran = cli("sync", URL=f"{address}/token-of-the-hook")
+        assert "notify[0] of job (webhook) was not sent" in ran.err
+        assert "spec.hosts of the policy ours" in ran.err
+        assert "token-of-the-hook" not in ran.err
+        assert not got
+
+
 def test_a_plan_runs_no_program(cli: Cli) -> None:
     """The exec plugin of a kubeconfig runs only where the environment or a policy lets it."""
     ran_file = cli.directory / "ran"
@@ -184,6 +199,20 @@ def test_a_link_that_comes_later(cli: Cli) -> None:
     job(cli)
     assert cli("sync").code == 2
     assert not (cli.directory / "data" / "dst" / "ledger.key").exists()
+
+
+def test_a_state_directory_within_a_store_is_no_part_of_it(cli: Cli) -> None:
+    """Where another ledger comes to be deep below a file store, it is neither listed nor read nor written."""
+    directories(cli)
+    cli.write("data/src/team/.secretsync/ledger.key", KEY)
+    job(cli)
+    assert cli("sync").code == 0
+    assert [path.name for path in (cli.directory / "data" / "dst").rglob("*") if path.is_file()] == ["db"]
+    job(cli, "- {name: one, secret: {key: team/.secretsync/ledger.key}}")
+    assert cli("sync").code != 0
+    job(cli, "- {name: one, secret: {key: prod/db}, keyTransform: [{prefix: team/.secretsync/}]}")
+    assert cli("sync").code != 0
+    assert not (cli.directory / "data" / "dst" / "team").exists()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from secretsync_core.schema.base import Spec, StoreDirectory
+from secretsync_core.schema.base import Spec, StorePath
 from secretsync_core.stores.file.place import declared_place
 from secretsync_core.stores.provider import Provider
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class FileConfig(Spec):
     """A directory with one file for each secret."""
 
-    path: StoreDirectory = Field(description="Relative to the document's directory.")
+    path: StorePath = Field(description="Relative to the document's directory.")
 
 
 async def open_store(config: FileConfig, context: StoreContext) -> Store:
