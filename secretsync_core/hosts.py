@@ -33,16 +33,12 @@ class Host(NamedTuple):
         """The name in one form: no dot at its end, and of an address the usual one, however it was written."""
         return canonical(self.name)
 
-    @property
-    def is_plain_http(self) -> bool:
-        """Whether what is sent there crosses a network unencrypted."""
-        return self.scheme == "http" and not is_loopback(self.name)
-
 
 def host_of(address: str) -> Host | None:
     """Where an address (``https://vault:8200/x``, or ``vault:8200``) leads; None where it cannot be told for sure.
 
-    Nothing before an ``@`` is taken for a host, and what different programs read differently is no address at all.
+    Nothing before an ``@`` is taken for a host. What different programs read differently is no address at all, such as
+    a backslash, or letters beyond ASCII, of which many stand for one.
     """
     address = address.strip()
     if _ODD.search(address):
@@ -53,9 +49,17 @@ def host_of(address: str) -> Host | None:
         name, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not name or "%" in name:
+    if not name or "%" in name or not name.isascii():
         return None
     return Host(parts.scheme, name, port or PORTS.get(parts.scheme))
+
+
+def is_plain_http(address: str) -> bool:
+    """Whether what is sent to an address crosses a network unencrypted; also where its host cannot be told for sure."""
+    if not address.strip().lower().startswith("http://"):
+        return False
+    host = host_of(address)
+    return host is None or not is_loopback(host.name)
 
 
 def is_loopback(name: str) -> bool:

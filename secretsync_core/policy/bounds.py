@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import PolicyDenied
 from secretsync_core.expression.glob import is_glob, parts_of
-from secretsync_core.hosts import host_of
+from secretsync_core.hosts import host_of, is_plain_http
 from secretsync_core.policy.protected import is_our_variable, is_within, protect, real_path
 from secretsync_core.policy.reading import problem_within, read_policies
 from secretsync_core.schema.named import Kind
@@ -120,8 +120,7 @@ class Bounds:
 
     def warning_of(self, address: str) -> str:
         """What is to be said of an address that is permitted; empty where nothing is."""
-        host = host_of(address)
-        if host is None or not host.is_plain_http or self.plain_http is not PlainHttp.WARN:
+        if self.plain_http is not PlainHttp.WARN or not is_plain_http(address):
             return ""
         return "an address that is not https: tokens and secrets cross the network unencrypted"
 
@@ -161,6 +160,9 @@ class Bounds:
         return None
 
     def _host(self, address: str) -> Refusal | None:
+        for policy in self.policies:
+            if policy.spec.plain_http is PlainHttp.DENY and is_plain_http(address):
+                return Refusal(f"{policy.rule('plainHttp')} does not permit http:// to another host", USE_HTTPS)
         host = host_of(address)
         bounded = [policy for policy in self.policies if policy.spec.hosts is not None or policy.spec.deny.hosts]
         if host is None:
@@ -175,8 +177,6 @@ class Bounds:
                 return Refusal(f"{policy.rule('hosts')} does not permit this host")
             if is_host_listed(host, denied, unknown_port=True):
                 return Refusal(f"{policy.rule('deny', 'hosts')} denies this host")
-            if policy.spec.plain_http is PlainHttp.DENY and host.is_plain_http:
-                return Refusal(f"{policy.rule('plainHttp')} does not permit http:// to another host", USE_HTTPS)
         return None
 
     def _listed(self, use: Use, field: str, named: str) -> Refusal | None:

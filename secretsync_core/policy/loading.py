@@ -49,4 +49,6 @@ def _with(documents: Documents, state: Sequence[str]) -> Documents:
 
 def state_of(directory: Path, ledger: str | Path | None = None) -> tuple[str, ...]:
     """The paths of a ledger and its key: the directory with both, and the ledger where it is elsewhere."""
-    return tuple(str(place) for place in (directory, ledger) if place)
+    # A server's URL holds a password, and is no path.
+    file = "" if ledger is None or "://" in str(ledger).removeprefix("sqlite://") else str(ledger)
+    return tuple(place for place in (str(directory), file) if place)

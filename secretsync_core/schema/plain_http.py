@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.hosts import host_of
+from secretsync_core.hosts import is_plain_http
 from secretsync_core.schema.documents import StoreDocument
 from secretsync_core.schema.named import Kind
 from secretsync_core.schema.providers import ProviderProblem, uses_of_store
@@ -36,7 +36,6 @@ def warn_of_plain_http(candidates: Sequence[Candidate]) -> None:
 def plain_http_of(store: StoreDocument, uses: Iterable[Use]) -> Path | None:
     """The first field of a store with such an address."""
     for use in uses:
-        host = host_of(use.text) if use.kind is Kind.HOST else None
-        if host is not None and host.is_plain_http:
+        if use.kind is Kind.HOST and is_plain_http(use.text):
             return ("spec", "provider", store.provider, *use.path)
     return None

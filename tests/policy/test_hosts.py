@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secretsync_core.hosts import canonical, host_of, is_loopback
+from secretsync_core.hosts import canonical, host_of, is_loopback, is_plain_http
 
 
 @pytest.mark.parametrize(
@@ -31,17 +31,18 @@ from secretsync_core.hosts import canonical, host_of, is_loopback
 )
 def test_what_is_plain_http_to_another_host(address: str, plain: bool) -> None:
     """Only localhost and addresses of 127.0.0.0/8 and ::1, written out, are this machine."""
-    host = host_of(address)
-    assert host is not None
-    assert host.is_plain_http is plain
+    assert host_of(address) is not None
+    assert is_plain_http(address) is plain
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1\\@evil.example/", "http://a b", "http://", "http://[::1", "", "x:y"]
+    "address",
+    ["http://127.0.0.1\\@evil.example/", "http://a b", "http://", "http://[::1", "http://ｅvil.example", "", "x:y"],
 )
 def test_what_names_no_host_for_sure(address: str) -> None:
-    """What programs read differently is no address."""
+    """What programs read differently is no address, and nothing that is trusted."""
     assert host_of(address) is None
+    assert is_plain_http(address) is address.startswith("http://")
 
 
 @pytest.mark.parametrize(
