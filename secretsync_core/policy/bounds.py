@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.errors import PolicyDenied
 from secretsync_core.expression.glob import is_glob, parts_of
 from secretsync_core.hosts import host_of, is_plain_http
-from secretsync_core.policy.protected import is_our_variable, is_within, protect, real_path
 from secretsync_core.policy.reading import problem_within, read_policies
+from secretsync_core.protected import is_our_variable, is_within, protect, real_path
 from secretsync_core.schema.named import Kind
 from secretsync_core.schema.plain_http import HINT as USE_HTTPS
 from secretsync_core.schema.policy import Exec, HostPattern, PlainHttp
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from secretsync_core.errors import Problem
     from secretsync_core.hosts import Host
-    from secretsync_core.policy.protected import Protected
     from secretsync_core.policy.reading import Policies, Policy
+    from secretsync_core.protected import Protected
     from secretsync_core.schema.documents import StoreDocument
     from secretsync_core.schema.named import Use
     from secretsync_core.selection import Pattern

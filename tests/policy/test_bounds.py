@@ -9,11 +9,11 @@ from textwrap import dedent, indent
 
 import pytest
 
+from secretsync_core import protected
 from secretsync_core.audit import home, keys
-from secretsync_core.policy import protected
 from secretsync_core.policy.bounds import Bounds, bounds_of
-from secretsync_core.policy.protected import OUR_VARIABLES
 from secretsync_core.policy.reading import read_policies
+from secretsync_core.protected import OUR_VARIABLES
 from secretsync_core.schema.named import Kind, Use
 
 HEAD = "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: %s}\nspec:\n%s\n"

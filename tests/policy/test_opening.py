@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from secretsync_core.credentials import resolve
 from secretsync_core.errors import PolicyDenied
 from secretsync_core.policy.bounds import bounds_of
+from secretsync_core.schema.base import Credential
 from secretsync_core.stores.aws.profiles import check_profile
 from secretsync_core.stores.kubernetes.kubeconfig import KubeconfigAccess
 
@@ -51,6 +54,21 @@ def test_a_profile_leads_no_further(profile: dict[str, Any]) -> None:
     if "web_identity_token_file" not in profile:
         check_profile(session, "work", bounds_of({"SECRETSYNC_ALLOW_EXEC": "1"}), "aws")
     check_profile(session, "nobody", bounds_of({}), "aws")
+
+
+def test_a_credential_that_became_a_link(tmp_path: Path) -> None:
+    """A file of a credential is looked at anew for every read: a server that refuses us has it read again."""
+    key = tmp_path / "the.key"
+    key.write_text("the-ledger-key")
+    (tmp_path / "token").symlink_to(key)
+    (tmp_path / ".secretsync").mkdir()
+    (tmp_path / ".secretsync" / "ledger.key").write_text("another-key")
+    (tmp_path / "state").symlink_to(tmp_path / ".secretsync" / "ledger.key")
+    os.link(key, tmp_path / "hard")
+    for name in ("token", "hard", "state"):
+        with pytest.raises(PolicyDenied, match="holds the ledger, its key or the policy"):
+            resolve(Credential(file=str(tmp_path / name)), {"SECRETSYNC_KEY_FILE": str(key)})
+    assert resolve(Credential(file=str(tmp_path / "token")), {}) == "the-ledger-key"
 
 
 def test_a_profiles_endpoints_are_hosts(tmp_path: Path) -> None:

@@ -55,14 +55,17 @@ class Protected(NamedTuple):
     paths: tuple[str, ...]
     files: frozenset[tuple[int, int]]
 
-    def forbids_file(self, path: str) -> str:
-        """What a file is that may not be read; empty for any other. Links are followed."""
+    def forbids_file(self, path: str, opened: int | None = None) -> str:
+        """What a file is that may not be read; empty for any other. Links are followed.
+
+        ``opened`` is its descriptor where it is open: then that very file is looked at.
+        """
         real = real_path(path)
         if STATE_DIRECTORY in Path(real).parts or any(is_within(real, place) for place in self.paths):
             return "holds the ledger, its key or the policy"
         if real.startswith("/proc/") and not _PIPE.fullmatch(real):
             return "is a view of running programs"
-        if _number(real) in self.files:
+        if _number(real if opened is None else opened) in self.files:
             return "holds the ledger, its key or the policy"
         return ""
 
@@ -119,9 +122,9 @@ def _files(path: str) -> list[str]:
         return [path]
 
 
-def _number(path: str) -> tuple[int, int] | None:
+def _number(file: str | int) -> tuple[int, int] | None:
     try:
-        facts = Path(path).stat()
+        facts = os.stat(file)  # noqa: PTH116  it may be a descriptor
     except OSError:
         return None
     return facts.st_dev, facts.st_ino
@@ -132,5 +135,5 @@ def _code() -> tuple[str, ...]:
     """The directories that Python loads installed packages from, where a file can make it run anything."""
     known = sysconfig.get_paths()
     named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages(), site.getusersitepackages()]
-    named.append(str(Path(__file__).resolve().parents[1]))
+    named.append(str(Path(__file__).resolve().parent))
     return tuple(dict.fromkeys(map(real_path, named)))
