@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import PolicyDenied, StoreError
 from secretsync_core.known import looks_like_a_token
+from secretsync_core.protected import protect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,14 +47,15 @@ def _path(path: str) -> str:
 def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = "") -> str:
     """The credential itself, without the newline that editors and ``echo`` leave at its end.
 
-    Raises StoreError where it is missing, empty, unreadable, or too large to be a credential.
+    Raises StoreError where it is missing, empty, unreadable, or too large to be a credential, and PolicyDenied where
+    the file holds what is ours.
     """
     if credential.env is not None:
         text = environ.get(credential.env)
         if text is None:
             raise StoreError(f"the {describe(credential)} is not set", store=store, hint="set it where the sync runs")
     elif credential.file is not None:
-        text = _read(credential.file, store)
+        text = _read(credential.file, store, environ)
     else:
         text = credential.value or ""
     text = text.rstrip("\r\n")
@@ -62,16 +64,21 @@ def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = 
     return text
 
 
-def _read(path: str, store: str) -> str:
+def _read(path: str, store: str, environ: Mapping[str, str]) -> str:
     shown = _path(path)
+    fault = ""
     try:
         with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            # Looked at anew for every read: the file may be a link by now, and a server asks for it by refusing us.
+            fault = protect(environ, ()).forbids_file(path, file.fileno())
+            content = b"" if fault else file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise StoreError(f"the credential file {shown} does not exist", store=store) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"the credential file {shown} cannot be read: {reason}", store=store) from None
+    if fault:
+        raise PolicyDenied(f"the credential file {shown} {fault}", store=store, hint="name another file")
     if len(content) > MAX_BYTES:
         raise StoreError(
             f"the credential file {shown} is larger than {MAX_BYTES // 1024} KiB",

@@ -12,6 +12,7 @@
      |    |    +-- Mismatch     1   AWS refuses a request as malformed (stores.aws.answers)
      |    +-- Conflict          1   the destination changed between our look and our write
      |    +-- PlaceChanged      2   a destination is another place than the ledger knows it as
+     |    +-- PolicyDenied      2   the operator's policy does not permit what a document names; nothing was opened
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
@@ -183,6 +184,13 @@ class PlaceChanged(StoreError):
     """A destination's name stands for another place than before, or two names stand for one. Nothing was written."""
 
     code = "place-changed"
+    exit_code = 2
+
+
+class PolicyDenied(StoreError):
+    """A document names what the operator's policy, or the rules that always hold, do not permit. Nothing was opened."""
+
+    code = "policy-denied"
     exit_code = 2
 
 

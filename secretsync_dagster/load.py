@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.schema.loader import examine
+from secretsync_core.audit.home import DIRECTORY
+from secretsync_core.policy.loading import examine, state_of
 from secretsync_dagster.compile import compile_documents
 from secretsync_dagster.programs import keep_workers_out_of_dumps
 
@@ -41,7 +43,8 @@ def load(
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
-    documents, problems = examine(paths)
+    # Of the environment of this process, and of nothing that a run's config or a document could say.
+    documents, problems = examine(paths, environ=os.environ, state=state_of(home or directory / DIRECTORY, ledger_url))
     return compile_documents(
         documents,
         problems,

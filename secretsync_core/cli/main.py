@@ -56,6 +56,7 @@ class DocumentKind(StrEnum):
 
     store = "SecretStore"
     job = "SyncJob"
+    policy = "SyncPolicy"
 
 
 Config = Annotated[

@@ -63,6 +63,7 @@ REASONS: dict[str, str] = {
     Reason.ADOPTED: "existed already, adopted",
     Reason.HELD: "held by another job",
     Reason.NOT_PERMITTED: "would be refused",
+    Reason.POLICY_DENIED: "the operator's policy does not permit it",
     Reason.NOT_MANAGED: "exists with another value, not managed by this job",
     Reason.METADATA: "same value, other metadata",
     Reason.MARKED: "carries this job's mark, unknown to the ledger",

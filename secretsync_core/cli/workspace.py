@@ -59,11 +59,12 @@ def directory(call: Call) -> Path:
 
 def read(call: Call) -> Documents:
     """Load and check the documents. Raises DocumentError or UsageError."""
-    from secretsync_core.schema import loader
+    from secretsync_core.policy import loading
 
+    state = loading.state_of(state_directory(call), call.ledger)
     if uses_files(call) and call.source is not None and call.dest is not None and call.job is not None:
-        return loader.load_trio(call.source, call.dest, call.job)
-    return loader.load_directory(directory(call))
+        return loading.load_trio(call.source, call.dest, call.job, environ=os.environ, state=state)
+    return loading.load([directory(call)], environ=os.environ, state=state)
 
 
 def load(call: Call, output: Output) -> Documents:

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     NOT_PERMITTED = "not-permitted"  # of a plan: a store says that it would refuse it
     NOT_MANAGED = "not-managed"  # it exists with another value, and nothing says that it is this job's
     METADATA = "metadata"  # the value is right, and what the documents want beside it is not
+    POLICY_DENIED = "policy-denied"  # the operator's policy says that it may not go there
     MARKED = "marked"  # the ledger does not know it, and it carries this job's mark
 
 

@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify.wording import headline, json_body, slack_text, text
+from secretsync_core.policy.bounds import bounds_of
+from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.notify import MailSecurity
+from secretsync_core.schema.uses import uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +34,27 @@ _PORTS = {MailSecurity.START_TLS: 587, MailSecurity.TLS: 465, MailSecurity.PLAIN
 
 
 def pack(target: Notify, ending: Ending, events: Sequence[NotifyEvent], environ: Mapping[str, str]) -> Parcel:
-    """Make a parcel. Raises SecretSyncError where a credential is not there or is no address."""
+    """Make a parcel.
+
+    Raises SecretSyncError where a credential is not there, is no address, or leads where the policy permits no message.
+    """
+    bounds = bounds_of(environ)
+    bounds.check_uses(uses_of(target), "notify", "the document")
+    parcel = _packed(target, ending, events, environ)
+    if parcel["kind"] != "email":  # whose host stands in the document
+        bounds.check_uses([Use(Kind.HOST, _address(parcel))], "notify", "the address of the message")
+    return parcel
+
+
+def _address(parcel: Parcel) -> str:
+    """Where a parcel goes, for the policy alone: it may hold a token."""
+    if parcel["kind"] == "apprise":
+        return str(parcel["url"])
+    port = f":{parcel['port']}" if parcel["port"] else ""
+    return f"{'https' if parcel['secure'] else 'http'}://{parcel['host']}{port}"
+
+
+def _packed(target: Notify, ending: Ending, events: Sequence[NotifyEvent], environ: Mapping[str, str]) -> Parcel:
     words = {"title": headline(ending, events), "body": text(ending)}
     if target.webhook is not None:
         headers = {name: _header(where, name, environ) for name, where in target.webhook.headers.items()}

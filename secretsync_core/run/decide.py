@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.plan import Target
     from secretsync_core.model.report import ItemError
     from secretsync_core.model.state import KeyState
+    from secretsync_core.policy.flows import Flows
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.metadata import Wishes
@@ -107,10 +108,12 @@ def decide_copies(
     keep_unchanged: bool,
     holders: Holders,
     wishes: Wishes | None = None,
+    flows: Flows | None = None,
 ) -> Copies:
     """Decide about every target in every destination that was seen.
 
-    ``holders`` are the other jobs that hold keys; ``wishes`` is what is wanted beside the values.
+    ``holders`` are the other jobs that hold keys; ``wishes`` is what is wanted beside the values; ``flows`` say
+    what may not go where.
     """
     unchanged = Counter({item: count * len(plan.spec.dest) for item, count in targets.standing.items()})
     changes = [
@@ -152,6 +155,8 @@ def decide_copies(
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
             if wishes is not None:
                 change = wishes.judged(change, target, dest, dest.seen.entry(key, held))
+            if flows:
+                change = flows.judged(change)
             if change.adopt and by_name:
                 taken_over |= {key, f"{dest.name}:{key}"}
             elif change.adopt:

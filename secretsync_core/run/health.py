@@ -166,7 +166,8 @@ async def _check(
         async with asyncio.timeout(seconds):
             store: Store | None = None
             try:
-                store = await open_store(documents.stores[name], StoreContext(name, gate, environ, _CONCURRENCY))
+                context = StoreContext(name, gate, environ, _CONCURRENCY, state=documents.state, notes=health.warnings)
+                store = await open_store(documents.stores[name], context)
                 await _ask(store, at, health, gate)
                 answered = True
             except SecretSyncError as error:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
+from secretsync_core.policy.flows import Flows, rules_of
+from secretsync_core.policy.reading import read_policies
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     AccessChecker,
@@ -118,7 +120,8 @@ class OpenStores:
     ``mark`` is the job's own: what it created carries it, where the store can carry one. ``former_marks`` are those
     that it had before the ledger's key was changed. ``aside`` are open stores that nothing is done with. ``looked``
     names the destinations that answered, so that they may be bound to their places. ``reached`` is how far the servers
-    had got, by the text of a place, when the run began; ``distrusted`` are older.
+    had got, by the text of a place, when the run began; ``distrusted`` are older. ``flows`` says what may not go where.
+    ``notes`` are what people are to be told of stores.
     """
 
     stores: dict[str, Halves] = field(default_factory=dict)
@@ -130,6 +133,8 @@ class OpenStores:
     distrusted: set[str] = field(default_factory=set)
     mark: str = ""
     former_marks: tuple[str, ...] = ()
+    flows: Flows = field(default_factory=Flows)
+    notes: list[str] = field(default_factory=list)
 
     def set_aside(self, name: str, why: SecretSyncError) -> None:
         """Count a store that is open as one that would not open: nothing is done with it any more."""
@@ -252,13 +257,15 @@ async def open_named(
     mark_at_a_cost: bool = False,
 ) -> AsyncIterator[OpenStores]:
     """As :func:`open_stores`, of the stores with these names."""
-    opened = OpenStores()
+    opened = OpenStores(flows=Flows(rules_of(read_policies(environ).found), documents.stores))
 
     async def open_one(name: str) -> None:
         gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
         opened.gates[name] = gate
         try:
-            context = StoreContext(name, gate, environ, limits.concurrency, mark, mark_at_a_cost)
+            context = StoreContext(
+                name, gate, environ, limits.concurrency, mark, mark_at_a_cost, documents.state, notes=opened.notes
+            )
             async with gate.in_time():
                 opened.stores[name] = Halves(await open_store(documents.stores[name], context))
         except SecretSyncError as error:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.model.change import Change
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.plan import Target
     from secretsync_core.model.report import ItemError
     from secretsync_core.run.decide import Copies
     from secretsync_core.run.holders import Holders
@@ -113,7 +114,12 @@ async def decide_changes(
 
     asked = verify or keep_unchanged
     standing = Standing(plan, [] if asked else dests, wishes if wishes.any else None)
-    targets = make_targets(sources, fields, standing.holds)
+    flows = opened.flows
+
+    def stands(target: Target) -> bool:
+        return standing.holds(target) and not (flows and flows.concern(target, plan.spec.dest))
+
+    targets = make_targets(sources, fields, stands)
     places = {name: facts.place or place_of_name(name) for name, facts in opened.facts.items()}
     if fed := find_feeding(plan.items, places, plan.spec.dest, targets.claimed):
         raise PlanRefused(shortened(fed), hint=HINT)
@@ -122,8 +128,8 @@ async def decide_changes(
     opened.looked.update(dest.name for dest in dests)
     held = await _find_holders(dests, targets, recorder) if recorder is not None else {}
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held,
-                           wishes=wishes if wishes.any else None)  # fmt: skip
-    copies.warnings.extend(wishes.warnings)
+                           wishes=wishes if wishes.any else None, flows=flows)  # fmt: skip
+    copies.warnings.extend([*wishes.warnings, *opened.notes])
     older: frozenset[str] = frozenset()
     if recorder is not None:
         copies, older = await refuse_older(plan, opened, recorder, dests, copies)

@@ -134,7 +134,8 @@ class Transfer:
                 return await self._copy_one(change, sources)
             return await self._copy_with_metadata(change, sources)
 
-        for change in changes:
+        # Decided in another process maybe, or by an older policy: what counts is the one that this process has.
+        for change in map(self._opened.flows.judged, changes):
             self._settle(await self._guarded(change, one))
 
     async def _guarded(self, change: Change, do: Callable[[Change], Awaitable[Outcome]]) -> Outcome:

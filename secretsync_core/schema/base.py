@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
 
+from secretsync_core.schema.named import Kind, Names
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -73,8 +75,11 @@ def _absolute(value: str, info: ValidationInfo) -> str:
     return value if directory is None else str(Path(directory, value))
 
 
-LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute), Names(Kind.FILE)]
 """A path on this machine. Relative ones start where the document stands; loading makes them absolute."""
+
+StorePath = Annotated[LocalPath, Names(Kind.DIRECTORY)]
+"""The path of a file or directory that a store keeps its secrets in; ``files.roots`` of a policy bounds it."""
 
 
 class Credential(Choice):

@@ -68,6 +68,8 @@ def candidate(raw: RawDocument) -> Candidate:
     if not found.kind:
         close = nearest(kind, KINDS)
         hint = f"Did you mean {close}?" if close else ""
+        if kind == "SyncPolicy":
+            hint = "A SyncPolicy stands outside the documents, in the file or directory that SECRETSYNC_POLICY names."
         missing = "kind is missing: it is" if "kind" not in raw.data else "kind must be"
         found.problem(("kind",), f"{missing} SecretStore or SyncJob", hint)
         return found
@@ -118,7 +120,8 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.problem(path, f"{dotted(path)}: its provider failed to check it ({type(error).__name__})")
     if config is not None and isinstance(model, SecretStore):
         name_of, permissions = model.metadata.name, model.spec.permissions
-        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line))
+        labels = model.metadata.labels
+        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels)
 
 
 def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:

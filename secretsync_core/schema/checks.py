@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -33,7 +32,6 @@ def check_all(candidates: Sequence[Candidate]) -> None:
     for found in candidates:
         if isinstance(found.document, StoreDocument):
             _credentials(found, found.document.config, ("spec", "provider", found.document.provider))
-            _address(found, found.document)
         elif isinstance(found.document, JobDocument):
             _credentials(found, found.document.spec.notify, ("spec", "notify"))
     for found in candidates:
@@ -80,26 +78,6 @@ def _literals(value: object, path: Path) -> Iterator[Path]:
     elif isinstance(value, (list, tuple)):
         for index, part in enumerate(value):
             yield from _literals(part, (*path, index))
-
-
-# SecretStore
-
-
-def _address(found: Candidate, store: StoreDocument) -> None:
-    address = getattr(store.config, "address", None)
-    if not isinstance(address, str) or not address.lower().startswith("http://"):
-        return
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        return
-    if host != "localhost" and not host.startswith("127.") and host != "::1" and not host.endswith(".localhost"):
-        found.problem(
-            ("spec", "provider", store.provider, "address"),
-            "the address is not https: tokens and secrets would cross the network unencrypted",
-            "Use https://, with tls.caFile for a private CA.",
-            warning=True,
-        )
 
 
 # SyncJob: looked at as it stands in the file, so that a job with other faults shows these as well

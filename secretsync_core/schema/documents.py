@@ -25,13 +25,17 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class StoreDocument:
-    """One checked SecretStore. ``config`` is the instance of the provider's own model, paths made absolute."""
+    """One checked SecretStore.
+
+    ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says.
+    """
 
     name: str
     permissions: Permissions
     provider: str
     config: BaseModel
     where: Where
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,12 @@ class JobDocument:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents of one configuration, by name, and the warnings that came with them."""
+    """All documents of one configuration, by name, and the warnings that came with them.
+
+    ``state`` are the directories and files that hold the ledger and its key: what no store and no credential may be.
+    """
 
     stores: Mapping[str, StoreDocument]
     jobs: Mapping[str, JobDocument]
     warnings: tuple[Problem, ...] = ()
+    state: tuple[str, ...] = ()

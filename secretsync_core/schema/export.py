@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from secretsync_core.schema.candidates import KINDS
+from secretsync_core.schema.policy import SyncPolicy
 from secretsync_core.schema.providers import built_in_models
 
 if TYPE_CHECKING:
@@ -21,26 +22,28 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a document of either kind."""
+    """The schema of a document of either kind. A policy is none of them: it stands elsewhere."""
     refs, definitions = _definitions()
+    either = [refs[model] for model in KINDS.values()]
     return {
         "$schema": DIALECT,
         "title": "SecretSync",
         "description": "A SecretStore or a SyncJob.",
-        "oneOf": [refs[model] for model in KINDS.values()],
-        "$defs": definitions,
+        "oneOf": either,
+        "$defs": _reachable(either, definitions),
     }
 
 
 def json_schema_for(kind: str) -> dict[str, Any]:
-    """The schema of a document of one kind, ``SecretStore`` or ``SyncJob``. Raises KeyError for any other."""
+    """The schema of one kind, ``SecretStore``, ``SyncJob`` or ``SyncPolicy``. Raises KeyError for any other."""
     refs, definitions = _definitions()
-    return {"$schema": DIALECT, **refs[KINDS[kind]], "$defs": _reachable(refs[KINDS[kind]], definitions)}
+    ref = refs[{**KINDS, "SyncPolicy": SyncPolicy}[kind]]
+    return {"$schema": DIALECT, **ref, "$defs": _reachable(ref, definitions)}
 
 
 def _definitions() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
     providers = built_in_models()
-    models: list[type[BaseModel]] = [*KINDS.values(), *providers.values()]
+    models: list[type[BaseModel]] = [*KINDS.values(), SyncPolicy, *providers.values()]
     by_model, schema = models_json_schema(
         [(model, "validation") for model in models], schema_generator=_WithoutNull, ref_template="#/$defs/{model}"
     )

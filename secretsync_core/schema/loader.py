@@ -10,11 +10,15 @@ from secretsync_core.schema.candidates import Candidate, candidate
 from secretsync_core.schema.checks import check_all
 from secretsync_core.schema.documents import Documents, JobDocument, StoreDocument
 from secretsync_core.schema.overlaps import check_overlaps
+from secretsync_core.schema.plain_http import warn_of_plain_http
 from secretsync_core.schema.yaml_tree import RawDocument, read_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import TypeAlias
+
+    Judge: TypeAlias = Callable[[Sequence[Candidate]], None]
 
 
 def load_directory(path: Path) -> Documents:
@@ -27,19 +31,20 @@ def load_directory(path: Path) -> Documents:
 
 def load_files(paths: Sequence[Path]) -> Documents:
     """Read files, and all that is below directories, as one configuration. Raises as :func:`load_directory` does."""
-    return _or_raise(*examine(paths))
+    return or_raise(*examine(paths))
 
 
-def examine(paths: Sequence[Path]) -> tuple[Documents, tuple[Problem, ...]]:
+def examine(paths: Sequence[Path], judge: Judge | None = None) -> tuple[Documents, tuple[Problem, ...]]:
     """What is whole, and all problems, warnings among them, in the order of file and line.
 
-    A job is whole only if every store it names is. Of two documents with the same name neither is.
+    A job is whole only if every store it names is. Of two documents with the same name neither is. ``judge`` notes at
+    the documents what a policy does not permit.
     """
     raws, problems = _read(paths)
-    return _assemble(raws, problems)
+    return _assemble(raws, problems, judge)
 
 
-def load_trio(source: Path, dest: Path, job: Path) -> Documents:
+def load_trio(source: Path, dest: Path, job: Path, judge: Judge | None = None) -> Documents:
     """Read one SecretStore, another, and one SyncJob that copies from the first to the second.
 
     ``spec.source`` and ``spec.dest`` may be left out of that job; where they stand, they must name these two stores.
@@ -55,7 +60,7 @@ def load_trio(source: Path, dest: Path, job: Path) -> Documents:
     raws = [raw for found, _ in parts for raw in found]
     if _same_file(source, dest):  # a copy within one store: it is one document, read twice
         raws = parts[0][0] + parts[2][0]
-    return _or_raise(*_assemble(raws, problems))
+    return or_raise(*_assemble(raws, problems, judge))
 
 
 def _same_file(one: Path, other: Path) -> bool:
@@ -111,8 +116,11 @@ def _read(paths: Sequence[Path]) -> tuple[list[RawDocument], list[Problem]]:
     return raws, problems
 
 
-def _assemble(raws: Sequence[RawDocument], problems: list[Problem]) -> tuple[Documents, tuple[Problem, ...]]:
+def _assemble(
+    raws: Sequence[RawDocument], problems: list[Problem], judge: Judge | None = None
+) -> tuple[Documents, tuple[Problem, ...]]:
     candidates = [candidate(raw) for raw in raws]
+    (judge or warn_of_plain_http)(candidates)
     check_all(candidates)
     check_overlaps(candidates)
     everything = sorted({*problems, *(problem for found in candidates for problem in found.told())})
@@ -127,7 +135,8 @@ def _whole(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [found for found in candidates if found.whole]
 
 
-def _or_raise(documents: Documents, problems: tuple[Problem, ...]) -> Documents:
+def or_raise(documents: Documents, problems: tuple[Problem, ...]) -> Documents:
+    """The documents. Raises DocumentError where a problem is more than a warning."""
     errors = [problem for problem in problems if not problem.warning]
     if errors:
         raise DocumentError(errors)

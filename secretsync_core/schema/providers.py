@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from secretsync_core.known import listed, nearest
 from secretsync_core.model.place import is_place
 from secretsync_core.schema.known_fields import learn
+from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.plugins import BUILT_IN, installed_plugins
+from secretsync_core.schema.uses import uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -66,6 +68,25 @@ def place_of(name: str, config: BaseModel) -> Place | None:
         if place is None or is_place(place):
             return place
         why = "says of the store's place what is none"
+    raise ProviderProblem(f"the provider {name} {why}", "Report it to its maintainers.")
+
+
+def uses_of_store(name: str, config: BaseModel) -> list[Use]:
+    """All that a store's configuration names: by its types, and by what its provider adds.
+
+    The provider is one that :func:`config_model` has given the model of. Raises ProviderProblem where it fails.
+    """
+    found = list(uses_of(config))
+    point = BUILT_IN.get(name) or next((point for point in installed_plugins() if point.name == name), None)
+    if point is None:
+        return found
+    try:
+        more = getattr(point.load(), "uses", None)
+        told = [] if more is None else [Use(Kind(use.kind), str(use.text), tuple(use.path)) for use in more(config)]
+    except Exception as error:  # noqa: BLE001  it is somebody else's code, and whatever it does is this one problem
+        why = f"fails to say what its configuration names ({type(error).__name__})"
+    else:
+        return found + told
     raise ProviderProblem(f"the provider {name} {why}", "Report it to its maintainers.")
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from secretsync_core.metadata_rules import LABEL_VALUE, QUALIFIED_NAME
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.schema.base import Name, Spec
 
+LabelName = Annotated[str, Field(pattern=f"^{QUALIFIED_NAME}$")]
+LabelText = Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")]
+
 
 class StoreMetadata(Spec):
-    """The store's name."""
+    """The store's name, and labels that a policy can go by."""
 
     name: Name
+    labels: dict[LabelName, LabelText] = Field(
+        default={},
+        description="Such as env: prod. A policy can say by them what may go where.",
+        json_schema_extra={"additionalProperties": False},
+    )
 
 
 class SecretStoreSpec(Spec):

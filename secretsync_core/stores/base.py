@@ -11,10 +11,11 @@ therefore makes one attempt and raises the error that fits; it never sleeps and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from secretsync_core.model.capabilities import Ability, StoreFacts
+from secretsync_core.policy.bounds import bounds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.leftovers import Leftovers
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.position import Position
+    from secretsync_core.policy.bounds import Bounds
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.selection import Selection
 
@@ -61,6 +63,10 @@ class StoreContext:
         mark: what a secret that this store creates is to carry under :data:`MARK_KEY`, as a tag, a label or custom
             metadata: who created it. Empty: no mark is wanted. At most 63 letters, digits, ``-``, ``_`` and ``.``.
         mark_at_a_cost: marks are wanted also where one costs a request of its own.
+        state: the paths of the ledger and its key, which no store may touch.
+        bounds: what may be named by files that the configuration names, such as a kubeconfig: servers, files, programs.
+            None where no registry has opened it; see :attr:`within`.
+        notes: takes what people are to be told of the store, in sentences.
     """
 
     name: str
@@ -69,6 +75,14 @@ class StoreContext:
     concurrency: int
     mark: str = ""
     mark_at_a_cost: bool = False
+    state: tuple[str, ...] = ()
+    bounds: Bounds | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def within(self) -> Bounds:
+        """The bounds, or those that the environment sets."""
+        return self.bounds if self.bounds is not None else bounds_of(self.environ, self.state)
 
 
 @runtime_checkable

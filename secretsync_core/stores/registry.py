@@ -16,13 +16,14 @@ KeyboardInterrupt and their like pass. So nobody who has a store from here needs
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Protocol
 
 from secretsync_core import __version__
 from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
+from secretsync_core.policy.opening import within_bounds
 from secretsync_core.schema.plugins import BUILT_IN, GROUP, installed_plugins
 from secretsync_core.stores.base import abilities_of
 from secretsync_core.stores.boundary import passed_on
@@ -64,12 +65,14 @@ class StoreTypeInfo:
 async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     """Open the store that a document describes, handed out with what its ``permissions`` allow and no more.
 
-    Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice, and
-    what the store itself raises; see the module for what that can be. The caller closes the store.
+    Raises PolicyDenied where the document names what the operator does not permit: nothing is opened then, and nothing
+    read. Raises StoreError where the provider is unknown, its package is missing or broken, or its name is taken twice,
+    and what the store itself raises; see the module for what that can be. The caller closes the store.
     """
     keep_no_key_log()
     provider = _find(document.provider, document.name)
     try:
+        context = replace(context, bounds=within_bounds(document, context.environ, context.state))
         opened = await provider.open(document.config, context)
         return hand_out(opened, document.name, document.permissions, context.gate)
     except ModuleNotFoundError as error:

@@ -146,7 +146,7 @@ async def test_a_program_that_gives_no_key(
 ) -> None:
     """A credential_process that fails, or prints something else, is told as that, without what it printed."""
     (tmp_path / "config").write_text(f"[profile work]\ncredential_process = {command}\n")
-    error = await _told(secrets_manager, auth={"profile": "work"})
+    error = await _told(secrets_manager, auth={"profile": "work"}, environ={"SECRETSYNC_ALLOW_EXEC": "1"})
     assert words in error.message
     assert isinstance(error, CredentialsRefused)
 

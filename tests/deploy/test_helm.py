@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from deploy.manifests import Object, check, check_restricted, of_kind, pods, read
 from deploy.tools import CHART, helm, refusal, render
 from secretsync_core import __version__
-from secretsync_core.schema.loader import examine
+from secretsync_core.policy.loading import examine
 from secretsync_core.schema.plugins import BUILT_IN
 from secretsync_core.schema.quantities import Schedule
 
@@ -98,10 +98,16 @@ def test_kubernetes_would_take_it(name: str) -> None:
 def test_its_documents_are_whole(name: str, tmp_path: Path) -> None:
     """What the chart puts into the ConfigMap is what `secretsync validate` takes, comments and numbers included."""
     objects = profile(name)
-    for config in of_kind(objects, "ConfigMap").values():
+    for called, config in sorted(of_kind(objects, "ConfigMap").items(), reverse=True):  # the policy before documents
+        environ, directory = {}, tmp_path / called
+        directory.mkdir()
         for file, text in config["data"].items():
-            (tmp_path / file).write_text(text)
-        documents, problems = examine([tmp_path])
+            (directory / file).write_text(text)
+        if called.endswith("-policy"):
+            continue
+        if (policy := tmp_path / called.replace("-documents", "-policy")).is_dir():
+            environ["SECRETSYNC_POLICY"] = str(policy)
+        documents, problems = examine([directory], environ=environ)
         errors = [problem for problem in problems if not problem.warning]
         wanted = {
             one["spec"]["provider"].popitem()[0]
@@ -115,6 +121,18 @@ def test_its_documents_are_whole(name: str, tmp_path: Path) -> None:
             # A store that is not built in is all that may be unknown, and the jobs that go with it.
             assert errors
             assert all("provider" in error.message or "SecretStore" in error.message for error in errors)
+
+
+def test_the_policy_is_beside_the_documents() -> None:
+    """Where there is one, every pod has it read-only in a place of its own, and its environment names it."""
+    for template in pods(profile("vault-kubernetes-auth")).values():
+        assert environment(template)["SECRETSYNC_POLICY"] == "/etc/secretsync-policy"
+        (mount,) = [m for m in template["spec"]["containers"][0]["volumeMounts"] if m["name"] == "policy"]
+        assert mount == {"name": "policy", "mountPath": "/etc/secretsync-policy", "readOnly": True}
+        (volume,) = [v for v in template["spec"]["volumes"] if v["name"] == "policy"]
+        assert volume["configMap"]["name"].endswith("-policy")
+    for template in pods(profile("cronjob")).values():
+        assert "SECRETSYNC_POLICY" not in environment(template)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from deploy.tools import CHART, render
 from docs.pages import ROOT, Block, blocks
 from secretsync_core.cli.main import app
 from secretsync_core.errors import DocumentError
+from secretsync_core.policy.reading import read_policies
 from secretsync_core.schema.loader import load_files
 from secretsync_dagster.run_config import Undo
 
@@ -101,7 +102,9 @@ def kind_of(block: Block) -> str:
     first = parts[0]
     if isinstance(first, dict):
         if "apiVersion" in first:
-            return "documents" if first["apiVersion"] == API else "manifests"
+            if first["apiVersion"] == API:
+                return "policy" if first["kind"] == "SyncPolicy" else "documents"
+            return "manifests"
         if first.keys() <= VALUES:
             return "values"
         if first.keys() == {"initContainers"}:
@@ -122,6 +125,9 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
     match kind_of(block):
         case "documents":
             assert load(block.text, tmp_path).warnings == ()
+        case "policy":
+            (tmp_path / "policy.yaml").write_text(block.text)
+            assert read_policies({"SECRETSYNC_POLICY": str(tmp_path / "policy.yaml")}).problems == ()
         case "fragment":
             assert load(framed(block), tmp_path).warnings == ()
         case "launchpad":

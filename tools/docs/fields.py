@@ -6,16 +6,17 @@ import json
 import re
 from typing import Any
 
-from secretsync_core.schema.export import json_schema
+from secretsync_core.schema.export import json_schema, json_schema_for
 from tools.docs.markdown import code, prose, table
 from tools.docs.markdown import page as whole_page
 
 Schema = dict[str, Any]
 
 ABOUT = (
-    "Every field of `SecretStore` and `SyncJob`, with its type, its default and what it does. [The documents]"
-    "(../documents.md) explains how they work together. A field in **bold** is required. `secretsync schema` prints "
-    "the JSON Schema that this page is made of, for [completion in an editor](../documents.md#in-an-editor)."
+    "Every field of `SecretStore`, `SyncJob` and `SyncPolicy`, with its type, its default and what it does. [The "
+    "documents](../documents.md) explains how the first two work together, and [the policy](../policy.md) what bounds "
+    "them. A field in **bold** is required. `secretsync schema` prints the JSON Schema that this page is made of, for "
+    "[completion in an editor](../documents.md#in-an-editor)."
 )
 
 
@@ -23,14 +24,14 @@ def _of(schema: Schema) -> str:
     """The page for a schema."""
     definitions: dict[str, Schema] = schema["$defs"]
     order: list[str] = []
-    for name in ("SyncJob", "SecretStore"):
+    for name in ("SyncJob", "SecretStore", "SyncPolicy"):
         _collect(name, definitions, order)
     return whole_page("Fields", ABOUT, *(_section(name, definitions) for name in order))
 
 
 def undescribed() -> list[str]:
     """The fields, as ``Part.field``, that nothing describes."""
-    definitions: dict[str, Schema] = json_schema()["$defs"]
+    definitions: dict[str, Schema] = _schema()["$defs"]
     return [
         f"{name}.{field}"
         for name, part in definitions.items()
@@ -41,7 +42,12 @@ def undescribed() -> list[str]:
 
 def page() -> str:
     """The page for the schema of this version."""
-    return _of(json_schema())
+    return _of(_schema())
+
+
+def _schema() -> Schema:
+    """The schema of the documents, with the parts of a policy."""
+    return {"$defs": {**json_schema()["$defs"], **json_schema_for("SyncPolicy")["$defs"]}}
 
 
 def _collect(name: str, definitions: dict[str, Schema], order: list[str]) -> None:

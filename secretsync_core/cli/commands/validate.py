@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli import exits, workspace
+from secretsync_core.cli.escape import safe
 from secretsync_core.cli.json_output import problem_object
 from secretsync_core.counting import plural
 from secretsync_core.errors import DocumentError
+from secretsync_core.policy.reading import read_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,17 +37,25 @@ def run(output: Output, call: Call) -> int:
     for problem in problems:
         if not (problem.warning and output.quiet):
             output.located(problem.where, "warning" if problem.warning else "error", problem.message, problem.hint)
+    policies = read_policies(os.environ)
     if output.json:
         output.document(
             {
                 "problems": [problem_object(problem) for problem in problems],
                 "stores": sorted(documents.stores) if documents else [],
                 "jobs": sorted(documents.jobs) if documents else [],
+                **({"policies": [policy.name for policy in policies.found]} if policies.place is not None else {}),
                 "exitCode": code,
             }
         )
     else:
         output.line(_summary(documents, errors, len(problems) - errors, output))
+        if policies.place is not None and not policies.problems:
+            rules = sum(policy.rules for policy in policies.found)
+            files = plural(len(policies.files), "file")
+            output.line(
+                output.paint(f"policy: {files}, {plural(rules, 'rule')}, in {safe(str(policies.place))}", "dim")
+            )
     return code
 
 

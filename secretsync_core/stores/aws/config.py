@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from secretsync_core.schema.base import Credential, LocalPath, Spec
+from secretsync_core.schema.named import Kind, Names
 
 AwsRole = Annotated[
     str,
@@ -15,9 +16,10 @@ AwsRole = Annotated[
         max_length=2048,
         description="Such as arn:aws:iam::123456789012:role/secretsync.",
     ),
+    Names(Kind.AWS_ROLE),
 ]
 AwsSessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$", description="What CloudTrail shows.")]
-AwsEndpoint = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
+AwsEndpoint = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), Names(Kind.HOST)]
 AwsKmsKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[a-zA-Z0-9:/_-]+$")]
 
 
@@ -57,7 +59,9 @@ class AwsAssumeRole(Spec):
 class AwsAuth(Spec):
     """How to authenticate: at most one of profile, accessKey and webIdentity (default: boto3's chain); then a role."""
 
-    profile: str | None = Field(default=None, min_length=1, description="A profile of ~/.aws/config.")
+    profile: Annotated[str, Names(Kind.AWS_PROFILE)] | None = Field(
+        default=None, min_length=1, description="A profile of ~/.aws/config."
+    )
     access_key: AwsAccessKey | None = None
     web_identity: AwsWebIdentity | None = None
     assume_role: AwsAssumeRole | None = None

@@ -56,6 +56,7 @@ class Account:
         self.width = context.concurrency
         self._config = config
         self._environ = context.environ
+        self._bounds = context.within
         self._threads = ThreadPoolExecutor(context.concurrency, "secretsync-aws")
         self._identity: Identity | None = None
         self._former: list[Identity] = []
@@ -171,7 +172,9 @@ class Account:
         from secretsync_core.stores.aws.session import log_in
 
         async def attempt() -> Identity:
-            return await self.in_thread(self._by(), lambda: log_in(self._config, self.store, self._environ, self.width))
+            return await self.in_thread(
+                self._by(), lambda: log_in(self._config, self.store, self._environ, self.width, self._bounds)
+            )
 
         auth = self._config.auth
         asks = auth.assume_role is not None or auth.web_identity is not None

@@ -24,6 +24,7 @@ from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
+from secretsync_core.stores.aws.profiles import check_profile
 from secretsync_core.stores.aws.shapes import check
 from secretsync_core.stores.aws.surroundings import (
     SettingError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
 
     from secretsync_core.errors import StoreError
+    from secretsync_core.policy.bounds import Bounds
     from secretsync_core.schema.base import Credential
     from secretsync_core.stores.aws.config import AwsConfig
 
@@ -110,14 +112,15 @@ class Identity:
                 client.close()
 
 
-def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int) -> Identity:
+def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int, bounds: Bounds) -> Identity:
     """Become who the document says, with every file of it read anew.
 
-    Raises our own errors for roles and for credentials that a document points at, boto3's for what boto3 looks up.
+    Raises our own errors for roles and for credentials that a document points at, boto3's for what boto3 looks up, and
+    PolicyDenied where a profile leads beyond ``bounds``.
     """
     role = config.auth.assume_role
     if role is None:
-        return Identity(_base(config, store, environ), store, width)
+        return Identity(_base(config, store, environ, bounds), store, width)
     parameters = {
         "RoleArn": role.role_arn,
         "RoleSessionName": role.session_name,
@@ -126,14 +129,14 @@ def log_in(config: AwsConfig, store: str, environ: Mapping[str, str], width: int
     }
 
     def fetch() -> Metadata:
-        sts = _sts(_base(config, store, environ), store, config)
+        sts = _sts(_base(config, store, environ, bounds), store, config)
         needs = "sts:AssumeRole, and the trust policy of the role must name us"
         return _ask(store, role.role_arn, needs, lambda: sts.assume_role(**parameters))
 
     return Identity(_by_role(config, store, environ, fetch), store, width)
 
 
-def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
+def _base(config: AwsConfig, store: str, environ: Mapping[str, str], bounds: Bounds) -> Session:
     """Who we are before any ``assumeRole``."""
     auth, region = config.auth, _region(config, environ)
     if config.region is None:
@@ -153,6 +156,8 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str]) -> Session:
         inner = _inner(store, auth.profile)
         session = Session(botocore_session=inner, profile_name=auth.profile, region_name=region)
         check_region(store, session.region_name, "the AWS profile")
+        if auth.profile is not None:
+            check_profile(inner, auth.profile, bounds, store)
         ask_nobody(inner)
         ask_directly(inner)
         return session

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from secretsync_core.model.capabilities import Feature
-from secretsync_core.schema.base import LocalPath, Spec
+from secretsync_core.schema.base import Spec, StorePath
 from secretsync_core.stores.file.place import declared_place
 from secretsync_core.stores.provider import Provider
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class FileConfig(Spec):
     """A directory with one file for each secret."""
 
-    path: LocalPath = Field(description="Relative to the document's directory.")
+    path: StorePath = Field(description="Relative to the document's directory.")
 
 
 async def open_store(config: FileConfig, context: StoreContext) -> Store:

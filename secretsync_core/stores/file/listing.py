@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.file.folders import LIST
-from secretsync_core.stores.file.names import TEMPORARY
+from secretsync_core.stores.file.names import STATE, TEMPORARY
 from secretsync_core.stores.file.versions import kind_of, token_of
 from secretsync_core.stores.fit import check_folder
 
@@ -77,6 +77,8 @@ class Listing:
         self, folder: str, entry: os.DirEntry[str], wanted: Selection, pending: list[str]
     ) -> Iterator[Entry | Gap]:
         key = folder + entry.name
+        if entry.name == STATE:
+            return
         try:
             key.encode()
         except UnicodeEncodeError:

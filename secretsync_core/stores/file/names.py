@@ -19,6 +19,9 @@ from secretsync_core.stores.fit import check_key, invalid_key
 TEMPORARY = ".secretsync-tmp-"
 """How the names of our temporary files begin."""
 
+STATE = ".secretsync"
+"""What the directory with a ledger and its key is called: no part of any store, also where one comes to be later."""
+
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SEGMENT = 255  # bytes; what every common file system allows one name
 FOREIGN_AGE = 86_400  # seconds after which a temporary file of another machine or container counts as dead
@@ -38,6 +41,8 @@ def segments_of(key: str, store: str) -> list[str]:
     segments = key.split("/")
     check_key(key, store, LIMITS)
     for segment in segments:
+        if segment == STATE:
+            raise invalid_key(key, store, f"what is called {STATE} holds a ledger and its key, and no secrets")
         if segment.startswith(TEMPORARY):
             fault = f"names that begin with {TEMPORARY} are temporary files of ours"
             raise invalid_key(key, store, fault)

@@ -18,16 +18,20 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import yaml
 
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.known import named
+from secretsync_core.schema.named import Kind, Use
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 from secretsync_core.stores.kubernetes.access import Proof
 from secretsync_core.stores.tls import of_the_system
+
+if TYPE_CHECKING:
+    from secretsync_core.policy.bounds import Bounds
 
 EXPIRY_SLACK_SECONDS = 60.0
 """A plugin's credential is fetched anew this long before it expires, or halfway where it lives but shortly."""
@@ -52,14 +56,18 @@ class _Found(NamedTuple):
 class KubeconfigAccess:
     """See :class:`~secretsync_core.stores.kubernetes.access.Access`. The file is read again when it may help."""
 
-    def __init__(self, file: str, context: str | None, store: str) -> None:
+    def __init__(self, file: str, context: str | None, store: str, bounds: Bounds, notes: list[str]) -> None:
+        """``bounds`` are asked about what the file names; ``notes`` takes what is to be said of it."""
         self._file = Path(file)
         self._context = context
         self._store = store
+        self._bounds = bounds
         self._lock = threading.Lock()
         self._stale_at: float | None = None  # when to fetch the credential anew, and when that must have worked
         self._expires = 0.0
         found = self._load()
+        if note := bounds.warning_of(found.server):
+            notes.append(f"{store}: the server in the kubeconfig is {note}")
         self.server = found.server
         self.server_name = found.server_name
         self.proxy = found.proxy or proxy_for(found.server, store)
@@ -140,12 +148,14 @@ class KubeconfigAccess:
                 "it turns the verification of the server off, and whoever answers would get every secret",
                 "give certificate-authority instead of insecure-skip-tls-verify",
             )
+        proxy = _text(cluster.get("proxy-url"))
+        self._permit(*(Use(Kind.HOST, address) for address in (server, proxy) if address))
         authority = self._content(cluster, "certificate-authority")
         header, pair, expires = self._credential(user, cluster)
         return _Found(
             server=server.rstrip("/"),
             server_name=_text(cluster.get("tls-server-name")) or None,
-            proxy=_text(cluster.get("proxy-url")) or None,
+            proxy=proxy or None,
             authority=None if authority is None else authority.decode("ascii", "replace"),
             header=header,
             pair=pair,
@@ -191,9 +201,15 @@ class KubeconfigAccess:
         path = part.get(field)
         return self._of_file(path, field) if isinstance(path, str) and path else None
 
+    def _permit(self, *uses: Use) -> None:
+        """Raise PolicyDenied for what the file names and the bounds do not permit."""
+        self._bounds.check_uses(uses, self._store, f"the kubeconfig {self._file}")
+
     def _of_file(self, path: str, field: str) -> bytes:
+        whole = self._file.parent.joinpath(path)
+        self._permit(Use(Kind.FILE, str(whole)))
         try:
-            return self._file.parent.joinpath(path).read_bytes()
+            return whole.read_bytes()
         except OSError as error:
             self._refuse(f"its {field} {path} cannot be read: {error.strerror or type(error).__name__}")
 
@@ -240,6 +256,8 @@ class KubeconfigAccess:
         from kubernetes.config.kube_config import ConfigNode
 
         status = None
+        what = f"the exec plugin of the kubeconfig {self._file}"
+        self._bounds.check(self._bounds.judge_exec(what), self._store, "the kubeconfig")
         try:
             given = ExecProvider(ConfigNode("exec", plugin), str(self._file.parent), ConfigNode("cluster", cluster))
             status = given.run()

@@ -16,8 +16,6 @@ from secretsync_core.stores.kubernetes.store import ClusterStore, NamespaceStore
 from secretsync_core.stores.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.kubernetes.access import Access
     from secretsync_core.stores.kubernetes.client import Client
@@ -34,7 +32,7 @@ async def open_secrets(config: KubernetesConfig, context: StoreContext) -> Names
         # Imported here: the package takes a second, in which the event loop has better things to do.
         from secretsync_core.stores.kubernetes.client import Client
 
-        access = _access(config, context.environ, context.name)
+        access = _access(config, context)
         access.proof()  # a credential that cannot be had should fail here, and not at the first secret
         return Client(access, context), access.server
 
@@ -61,13 +59,13 @@ async def _identity(client: Client) -> str:
     return alias_of(uid) if isinstance(uid, str) and _UID.fullmatch(uid) else ""
 
 
-def _access(config: KubernetesConfig, environ: Mapping[str, str], store: str) -> Access:
+def _access(config: KubernetesConfig, context: StoreContext) -> Access:
     """The way in that a document describes. Raises StoreError where a part of it cannot be used."""
-    auth = config.auth
+    auth, environ, store = config.auth, context.environ, context.name
     if auth is not None and auth.kubeconfig is not None:
         from secretsync_core.stores.kubernetes.kubeconfig import KubeconfigAccess
 
-        return KubeconfigAccess(auth.kubeconfig.file, auth.kubeconfig.context, store)
+        return KubeconfigAccess(auth.kubeconfig.file, auth.kubeconfig.context, store, context.within, context.notes)
     if config.server is not None:
         token = auth.token if auth is not None else None
         proxy = proxy_for(config.server, store)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
 from secretsync_core.schema.metadata import CustomMetadata
+from secretsync_core.schema.named import Kind, Names
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
 
@@ -74,7 +75,7 @@ class VaultAuth(Choice):
 class VaultConfig(Spec):
     """HashiCorp Vault or OpenBao, the KV engine at one mount."""
 
-    address: str = Field(
+    address: Annotated[str, Names(Kind.HOST)] = Field(
         pattern=r"^https?://[^/?#@\s]+(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
         description="Such as https://vault.example.com:8200, or https://example.com/vault behind a proxy with a path.",
     )

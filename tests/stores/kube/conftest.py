@@ -52,7 +52,8 @@ async def kube_store(kube: KubeApi) -> AsyncIterator[KubeStores]:
             **config: Any,
         ) -> Any:
             given = {"server": kube.address, "auth": {"token": {"value": kube.admin}}} if explicit else {}
-            context = StoreContext("k8s", gate or CountingGate(), environ or {}, 8, mark=mark)
+            permitted = {"SECRETSYNC_ALLOW_EXEC": "1"} | (environ or {})
+            context = StoreContext("k8s", gate or CountingGate(), permitted, 8, mark=mark)
             store = await open_store(KubernetesConfig.model_validate({**given, **config}), context)
             stack.push_async_callback(store.aclose)
             return store

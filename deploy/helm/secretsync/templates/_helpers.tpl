@@ -45,6 +45,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.documents.existingConfigMap | default (printf "%s-documents" (include "secretsync.fullname" .)) -}}
 {{- end }}
 
+{{/* The ConfigMap with the policies; empty where there is none. */}}
+{{- define "secretsync.policyName" -}}
+{{- if .Values.policy.existingConfigMap -}}
+{{- .Values.policy.existingConfigMap -}}
+{{- else if .Values.policy.files -}}
+{{- printf "%s-policy" (include "secretsync.fullname" .) -}}
+{{- end -}}
+{{- end }}
+
 {{/* The documents in documents.files, as JSON: a list, each with the file it stands in. */}}
 {{- define "secretsync.documents" -}}
 {{- $found := list -}}
@@ -164,6 +173,9 @@ they come from the SyncJobs with a schedule, and cronJobs.jobs changes or adds t
 {{- define "secretsync.check" -}}
 {{- if and .Values.documents.files .Values.documents.existingConfigMap -}}
 {{- fail "documents.files and documents.existingConfigMap are both set: give one" -}}
+{{- end -}}
+{{- if and .Values.policy.files .Values.policy.existingConfigMap -}}
+{{- fail "policy.files and policy.existingConfigMap are both set: give one" -}}
 {{- end -}}
 {{- if and .Values.cronJobs.enabled .Values.dagster.enabled -}}
 {{- fail "cronJobs.enabled and dagster.enabled are both set, and every SyncJob would have two schedules: set cronJobs.enabled to false" -}}

@@ -24,6 +24,9 @@ containers:
       {{- toYaml $.args | nindent 6 }}
     env:
       - {name: SECRETSYNC_CONFIG, value: /etc/secretsync}
+      {{- if include "secretsync.policyName" $root }}
+      - {name: SECRETSYNC_POLICY, value: /etc/secretsync-policy}
+      {{- end }}
       {{- if .ledger.postgres.existingSecret }}
       - name: SECRETSYNC_LEDGER
         valueFrom:
@@ -46,6 +49,9 @@ containers:
       {{- toYaml .resources | nindent 6 }}
     volumeMounts:
       - {name: documents, mountPath: /etc/secretsync, readOnly: true}
+      {{- if include "secretsync.policyName" $root }}
+      - {name: policy, mountPath: /etc/secretsync-policy, readOnly: true}
+      {{- end }}
       - {name: ledger-key, mountPath: /run/secrets/ledger, readOnly: true}
       - {name: tmp, mountPath: /tmp}
       {{- if not .ledger.postgres.existingSecret }}
@@ -63,6 +69,10 @@ containers:
 volumes:
   - name: documents
     configMap: {name: {{ include "secretsync.documentsName" $root }}}
+  {{- with include "secretsync.policyName" $root }}
+  - name: policy
+    configMap: {name: {{ . }}}
+  {{- end }}
   - name: ledger-key
     secret:
       secretName: {{ .ledger.key.existingSecret }}

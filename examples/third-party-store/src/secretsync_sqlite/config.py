@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from secretsync_core.schema.base import LocalPath, Spec
+from secretsync_core.schema.base import Spec, StorePath
 
 
 class SqliteConfig(Spec):
     """One SQLite file."""
 
-    # LocalPath makes a relative path start where the document stands; a credential would be a `Credential`.
-    path: LocalPath = Field(description="The file; it is made where there is none.")
+    # A relative path starts where the document stands, and an operator's policy bounds where it may lead. A credential
+    # would be a `Credential`, and a certificate's path a `LocalPath`.
+    path: StorePath = Field(description="The file; it is made where there is none.")

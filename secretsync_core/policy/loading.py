@@ -1,0 +1,54 @@
+"""Documents as a process may use them: checked, and within the bounds that its environment sets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from secretsync_core.policy.bounds import bounds_of
+from secretsync_core.policy.check import check_documents
+from secretsync_core.schema import loader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from secretsync_core.errors import Problem
+    from secretsync_core.schema.documents import Documents
+
+
+def examine(
+    paths: Sequence[Path], *, environ: Mapping[str, str], state: Sequence[str] = ()
+) -> tuple[Documents, tuple[Problem, ...]]:
+    """What is whole and permitted, and all problems: see :func:`secretsync_core.schema.loader.examine`.
+
+    ``environ`` names the policy. ``state`` are the paths of the ledger and its key.
+    """
+    bounds = bounds_of(environ, state, documents=paths)
+    documents, problems = loader.examine(paths, partial(check_documents, bounds=bounds))
+    return _with(documents, state), tuple(sorted({*bounds.problems, *problems}))
+
+
+def load(paths: Sequence[Path], *, environ: Mapping[str, str], state: Sequence[str] = ()) -> Documents:
+    """The same. Raises DocumentError for what is more than a warning, and UsageError where there is no such path."""
+    return loader.or_raise(*examine(paths, environ=environ, state=state))
+
+
+def load_trio(
+    source: Path, dest: Path, job: Path, *, environ: Mapping[str, str], state: Sequence[str] = ()
+) -> Documents:
+    """The same of three files: see :func:`secretsync_core.schema.loader.load_trio`."""
+    bounds = bounds_of(environ, state, documents=[source, dest, job])
+    return _with(loader.load_trio(source, dest, job, partial(check_documents, bounds=bounds)), state)
+
+
+def _with(documents: Documents, state: Sequence[str]) -> Documents:
+    return replace(documents, state=tuple(state))
+
+
+def state_of(directory: Path, ledger: str | Path | None = None) -> tuple[str, ...]:
+    """The paths of a ledger and its key: the directory with both, and the ledger where it is elsewhere."""
+    # A server's URL holds a password, and is no path.
+    file = "" if ledger is None or "://" in str(ledger).removeprefix("sqlite://") else str(ledger)
+    return tuple(place for place in (str(directory), file) if place)

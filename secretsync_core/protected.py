@@ -1,0 +1,139 @@
+"""What no document may name, whatever a policy says: the ledger, its key, the policy, and what Python runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+STATE_DIRECTORY = ".secretsync"
+"""What the directory with a ledger and its key is called, wherever it is; audit.home makes it."""
+
+KEY_FILE_VARIABLE = "SECRETSYNC_KEY_FILE"
+LEDGER_VARIABLE = "SECRETSYNC_LEDGER"
+
+OUR_VARIABLES = frozenset(
+    {
+        "SECRETSYNC_KEY",
+        KEY_FILE_VARIABLE,
+        LEDGER_VARIABLE,
+        "SECRETSYNC_CONFIG",
+        "SECRETSYNC_POLICY",
+        "SECRETSYNC_ALLOW_EXEC",
+        "PGPASSWORD",
+        "PGPASSFILE",
+    }
+)
+"""The variables that hold the ledger's key or the way to it, or that set our own bounds."""
+
+OTHERS_VARIABLES = ("DAGSTER_",)
+"""How the variables of the orchestrator begin: its database's password is among them."""
+
+_PIPE = re.compile(r"/proc/[^/]+/fd/pipe:.*")
+
+
+def is_our_variable(name: str) -> bool:
+    """Whether a variable is ours or the orchestrator's, and so no document's."""
+    return name in OUR_VARIABLES or name.startswith(OTHERS_VARIABLES)
+
+
+class Protected(NamedTuple):
+    """Real paths that no credential and no store may be.
+
+    Attributes:
+        paths: directories, with all below them, and files.
+        files: the same files by device and number, so that another link to one is no way around.
+    """
+
+    paths: tuple[str, ...]
+    files: frozenset[tuple[int, int]]
+
+    def forbids_file(self, path: str, opened: int | None = None) -> str:
+        """What a file is that may not be read; empty for any other. Links are followed.
+
+        ``opened`` is its descriptor where it is open: then that very file is looked at.
+        """
+        real = real_path(path)
+        if STATE_DIRECTORY in Path(real).parts or any(is_within(real, place) for place in self.paths):
+            return "holds the ledger, its key or the policy"
+        if real.startswith("/proc/") and not _PIPE.fullmatch(real):
+            return "is a view of running programs"
+        if _number(real if opened is None else opened) in self.files:
+            return "holds the ledger, its key or the policy"
+        return ""
+
+    def forbids_directory(self, path: str) -> str:
+        """What a directory is, or has in it, that no store may be of; empty for any other. Links are followed."""
+        real = real_path(path)
+        if fault := self.forbids_file(real):
+            return fault
+        if is_within("/proc", real):
+            return "has a view of running programs in it"
+        if any(is_within(place, real) for place in self.paths) or os.path.lexists(Path(real, STATE_DIRECTORY)):
+            return "has the ledger, its key or the policy in it"
+        for place in _code():
+            if is_within(real, place) or is_within(place, real):
+                return "is where Python loads programs from, or has such a directory in it"
+        return ""
+
+
+def protect(environ: Mapping[str, str], places: Iterable[str]) -> Protected:
+    """What is protected: what the environment names, and ``places`` (the state directory, the policy)."""
+    named = [environ.get(KEY_FILE_VARIABLE, ""), _file_of(environ.get(LEDGER_VARIABLE, "")), *map(_file_of, places)]
+    if dagster := environ.get("DAGSTER_HOME"):
+        named.append(f"{dagster}/dagster.yaml")  # which can name a program for every run
+    paths = tuple(dict.fromkeys(real_path(Path(name).expanduser()) for name in named if name))
+    files = [each for path in paths for each in _files(path)]
+    return Protected(paths, frozenset(number for file in files if (number := _number(file)) is not None))
+
+
+def real_path(path: str | Path) -> str:
+    """A path with every link on it followed; as it is where a link may not even be read, and so leads us nowhere."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return os.path.abspath(path)  # noqa: PTH100  not Path.absolute, which keeps the dots
+
+
+def is_within(path: str, place: str) -> bool:
+    """Whether a real path is another one, or below it."""
+    return path == place or path.startswith(place.rstrip("/") + "/")
+
+
+def _file_of(ledger: str) -> str:
+    """The path of a ledger that is a file; empty for a server."""
+    path = ledger.removeprefix("sqlite:///")
+    return "" if "://" in path else path
+
+
+def _files(path: str) -> list[str]:
+    """A file, or those of a directory, not of those below it: it is a state directory, or one with policies."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.is_file()]
+    except OSError:
+        return [path]
+
+
+def _number(file: str | int) -> tuple[int, int] | None:
+    try:
+        facts = os.stat(file)  # noqa: PTH116  it may be a descriptor
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[str, ...]:
+    """The directories that Python loads installed packages from, where a file can make it run anything."""
+    known = sysconfig.get_paths()
+    named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages(), site.getusersitepackages()]
+    named.append(str(Path(__file__).resolve().parent))
+    return tuple(dict.fromkeys(map(real_path, named)))

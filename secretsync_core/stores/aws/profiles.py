@@ -1,0 +1,50 @@
+"""What the AWS profile that a document names leads to: a program, a file, a server. Looked at before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secretsync_core.schema.named import Kind, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.session import Session
+
+    from secretsync_core.policy.bounds import Bounds
+
+_FILES = ("web_identity_token_file", "ca_bundle")
+
+
+def check_profile(session: Session, name: str, bounds: Bounds, store: str) -> None:
+    """Raise PolicyDenied where a profile, or one that it takes its credentials from, leads beyond the bounds."""
+    for profile in _chain(session.full_config.get("profiles", {}), name):
+        if profile.get("credential_process"):
+            what = "the credential_process of the AWS profile"
+            bounds.check(bounds.judge_exec(what), store, "the AWS profile")
+        bounds.check_uses(_uses(profile), store, "the AWS profile")
+
+
+def _chain(profiles: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    seen: set[str] = set()
+    while name not in seen and isinstance(profile := profiles.get(name), dict):
+        seen.add(name)
+        yield profile
+        name = str(profile.get("source_profile", ""))
+
+
+def _uses(profile: dict[str, Any]) -> Iterator[Use]:
+    yield from (Use(Kind.FILE, str(profile[field])) for field in _FILES if profile.get(field))
+    if role := profile.get("role_arn"):
+        yield Use(Kind.AWS_ROLE, str(role))
+    for address in _addresses(profile):
+        yield Use(Kind.HOST, address)
+
+
+def _addresses(part: dict[str, Any]) -> Iterator[str]:
+    """Every address in a profile, also of a single service below it."""
+    for field, value in part.items():
+        if isinstance(value, dict):
+            yield from _addresses(value)
+        elif field == "endpoint_url":
+            yield str(value)

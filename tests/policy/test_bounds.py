@@ -1,0 +1,265 @@
+"""What may be named: the rules that always hold, and those of policies."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+from secretsync_core import protected
+from secretsync_core.audit import home, keys
+from secretsync_core.policy.bounds import Bounds, bounds_of
+from secretsync_core.policy.reading import read_policies
+from secretsync_core.protected import OUR_VARIABLES
+from secretsync_core.schema.named import Kind, Use
+
+HEAD = "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: %s}\nspec:\n%s\n"
+
+
+def policy(directory: Path, spec: str, name: str = "one") -> dict[str, str]:
+    """Write a policy, and give the environment that names its directory."""
+    place = directory / "policies"
+    place.mkdir(mode=0o700, exist_ok=True)
+    file = place / f"{name}.yaml"
+    file.write_text(HEAD % (name, indent(dedent(spec), "  ")))
+    file.chmod(0o600)
+    return {"SECRETSYNC_POLICY": str(place)}
+
+
+def why(bounds: Bounds, kind: Kind, text: str | Path) -> str:
+    """Why something is refused; empty where it is not."""
+    refusal = bounds.judge(Use(kind, str(text)))
+    return refusal.why if refusal is not None else ""
+
+
+# -- Without a policy
+
+
+def test_the_names_of_what_is_protected_are_those_in_use() -> None:
+    """The variables and the directory that are protected are those by which the ledger and its key are found."""
+    assert {keys.VARIABLE, keys.FILE_VARIABLE} <= OUR_VARIABLES
+    assert home.DIRECTORY == protected.STATE_DIRECTORY
+
+
+@pytest.mark.parametrize("name", sorted({*OUR_VARIABLES, "DAGSTER_PG_PASSWORD", "DAGSTER_CLOUD_API_TOKEN"}))
+def test_our_own_variables_are_no_credentials(name: str) -> None:
+    """No document can have the ledger's key, or the way to a database, sent as a token."""
+    assert "no credential" in why(bounds_of({}), Kind.VARIABLE, name)
+
+
+@pytest.mark.parametrize("name", ["VAULT_TOKEN", "SECRETSYNC_VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "my.odd-name"])
+def test_other_variables_are_free(name: str) -> None:
+    """Without a policy every other variable may be named, as before."""
+    assert why(bounds_of({}), Kind.VARIABLE, name) == ""
+
+
+def test_the_state_is_no_file_and_no_store(tmp_path: Path) -> None:
+    """The state directory, key and ledger are not named: by their path, a link, another link, or from above."""
+    state = tmp_path / "docs" / ".secretsync"
+    state.mkdir(parents=True)
+    key, ledger = tmp_path / "elsewhere" / "the.key", tmp_path / "db" / "ledger.db"
+    for file in (state / "ledger.key", key, ledger):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+    (tmp_path / "link").symlink_to(key)
+    os.link(key, tmp_path / "hard")
+    (tmp_path / "free").mkdir()
+    (tmp_path / "free" / "token").write_text("x")
+    bounds = bounds_of({"SECRETSYNC_KEY_FILE": str(key)}, (str(state), str(ledger)))
+    refused = [state / "ledger.key", key, ledger, tmp_path / "link", tmp_path / "hard", state / "no-such-file"]
+    refused += [tmp_path / "free" / ".." / "elsewhere" / "the.key", tmp_path / "other" / ".secretsync" / "ledger.key"]
+    assert all(why(bounds, Kind.FILE, path) for path in refused)
+    assert why(bounds, Kind.FILE, tmp_path / "free" / "token") == ""
+    stores = [state, state / "below", tmp_path / "docs", tmp_path, key.parent, ledger.parent, Path("/")]
+    assert all(why(bounds, Kind.DIRECTORY, path) for path in stores)
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "free") == why(bounds, Kind.DIRECTORY, tmp_path / "new") == ""
+
+
+@pytest.mark.parametrize("path", ["/proc/self/environ", "/proc/1/root/proc/self/mem", "/proc/self/task/../environ"])
+def test_running_programs_are_no_files(path: str) -> None:
+    """The environment of a process is not read as a file either."""
+    assert "running programs" in why(bounds_of({}), Kind.FILE, path)
+    assert why(bounds_of({}), Kind.DIRECTORY, Path(path).parent)
+
+
+@pytest.mark.parametrize(
+    "path", [sysconfig.get_paths()["purelib"], f"{sysconfig.get_paths()['purelib']}/x", "/usr", "/"]
+)
+def test_no_store_is_where_python_finds_programs(path: str) -> None:
+    """A file store cannot write a .pth, nor a module."""
+    if path == "/usr" and not sysconfig.get_paths()["stdlib"].startswith("/usr/"):
+        pytest.skip("Python is not below /usr here")
+    assert why(bounds_of({}), Kind.DIRECTORY, path)
+
+
+def test_programs_need_a_flag() -> None:
+    """Without a policy no program of a document's choice runs, unless the environment says so."""
+    refusal = bounds_of({}).judge_exec("the plugin")
+    assert refusal is not None
+    assert "SECRETSYNC_ALLOW_EXEC=1" in refusal.hint
+    assert bounds_of({"SECRETSYNC_ALLOW_EXEC": "0"}).judge_exec("the plugin") is not None
+    assert bounds_of({"SECRETSYNC_ALLOW_EXEC": "1"}).judge_exec("the plugin") is None
+
+
+# -- With policies
+
+
+def test_a_list_that_is_left_out_sets_no_bound(tmp_path: Path) -> None:
+    """A policy of one rule bounds just that; an empty list permits nothing."""
+    bounds = bounds_of(policy(tmp_path, "credentials: {env: []}"))
+    assert "spec.credentials.env of the policy one" in why(bounds, Kind.VARIABLE, "VAULT_TOKEN")
+    assert "one.yaml:5)" in why(bounds, Kind.VARIABLE, "VAULT_TOKEN")
+    assert why(bounds, Kind.HOST, "http://anywhere") == why(bounds, Kind.DIRECTORY, "/data") == ""
+
+
+def test_variables_by_glob(tmp_path: Path) -> None:
+    """What is listed may be named, what is denied may not, and what may be a secret is never quoted."""
+    bounds = bounds_of(policy(tmp_path, "credentials: {env: [VAULT_*, TOKEN]}\ndeny: {env: ['*_ROOT_*']}"))
+    assert why(bounds, Kind.VARIABLE, "VAULT_TOKEN") == why(bounds, Kind.VARIABLE, "TOKEN") == ""
+    assert "VAULT_ROOT_TOKEN" in why(bounds, Kind.VARIABLE, "VAULT_ROOT_TOKEN")
+    assert "HOME" in why(bounds, Kind.VARIABLE, "HOME")
+    for secret in ("hvs.CAESIJ", "AKIAIOSFODNN7EXAMPLE", "s3cret/with/slash"):
+        told = why(bounds, Kind.VARIABLE, secret)
+        assert told
+        assert secret not in told
+
+
+def test_files_and_roots_by_real_path(tmp_path: Path) -> None:
+    """A link out of a directory that is permitted leads to what is not; a sibling of a like name is another one."""
+    for name in ("creds", "creds-2", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "creds-2" / "t").write_text("x")
+    (tmp_path / "creds" / "out").symlink_to(tmp_path / "creds-2" / "t")
+    (tmp_path / "data" / "out").symlink_to(tmp_path / "creds")
+    spec = f"credentials: {{directories: [{tmp_path}/creds]}}\nfiles: {{roots: [{tmp_path}/data]}}\n"
+    bounds = bounds_of(policy(tmp_path, spec + f"deny: {{paths: [{tmp_path}/data/shut, {tmp_path}/creds/shut]}}"))
+    assert why(bounds, Kind.FILE, tmp_path / "creds" / "t") == ""
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "data" / "x") == ""
+    for path in ("creds/out", "creds-2/t", "data/x", "creds/shut/t"):
+        assert why(bounds, Kind.FILE, tmp_path / path)
+    for path in ("data/out", "creds", ".", "data/shut", "data"):  # within `data` is what is denied
+        assert why(bounds, Kind.DIRECTORY, tmp_path / path), path
+
+
+def test_hosts(tmp_path: Path) -> None:
+    """By name, by name and port, and by network for addresses; whatever they are spelled like."""
+    spec = "hosts: ['*.internal:8200', vault.example.com, 10.0.0.0/8, '[::1]:8200']\n"
+    bounds = bounds_of(policy(tmp_path, spec + "deny: {hosts: [10.0.0.1, evil.internal]}"))
+    for host in ("https://a.internal:8200", "https://VAULT.example.com.", "http://10.2.3.4:1", "http://[::1]:8200"):
+        assert why(bounds, Kind.HOST, host) == "", host
+    for host in (
+        "https://a.internal",
+        "https://a.internal:8200@evil.example",
+        "https://internal:8200",
+        "https://vault.example.com.evil.example",
+        "http://10.0.0.1",
+        "http://0xa.1",
+        "http://[::ffff:10.0.0.1]",
+        "https://evil.internal.:8200",
+        "http://10.evil.example",
+        "http://[::1]",
+        "nonsense:x",
+    ):
+        assert why(bounds, Kind.HOST, host), host
+
+
+def test_all_policies_must_permit(tmp_path: Path) -> None:
+    """Of two policies the stricter one counts, for every rule."""
+    policy(tmp_path, "credentials: {env: [VAULT_*]}\nexec: Allow\nplainHttp: Allow", "one")
+    environ = policy(tmp_path, "credentials: {env: ['*_TOKEN']}\nexec: Deny\nplainHttp: Deny", "two")
+    bounds = bounds_of(environ | {"SECRETSYNC_ALLOW_EXEC": "1"})
+    assert why(bounds, Kind.VARIABLE, "VAULT_TOKEN") == ""
+    assert "policy one" in why(bounds, Kind.VARIABLE, "OTHER_TOKEN")
+    assert "policy two" in why(bounds, Kind.VARIABLE, "VAULT_KEY")
+    refusal = bounds.judge_exec("the plugin")
+    assert refusal is not None
+    assert "policy two" in refusal.why
+    assert "policy two" in why(bounds, Kind.HOST, "http://vault.example.com")
+    assert why(bounds, Kind.HOST, "http://127.0.0.1:8200") == ""
+
+
+def test_profiles_and_roles(tmp_path: Path) -> None:
+    """AWS profiles and roles are bounded by name."""
+    spec = "credentials:\n  awsProfiles: [sync]\n  awsRoles: ['arn:aws:iam::111122223333:role/**']"
+    bounds = bounds_of(policy(tmp_path, spec))
+    assert why(bounds, Kind.AWS_PROFILE, "sync") == ""
+    assert why(bounds, Kind.AWS_PROFILE, "admin")
+    assert why(bounds, Kind.AWS_ROLE, "arn:aws:iam::111122223333:role/path/x") == ""
+    assert why(bounds, Kind.AWS_ROLE, "arn:aws:iam::999922223333:role/x")
+
+
+def test_the_policy_itself_is_no_file(tmp_path: Path) -> None:
+    """A document can neither read nor overwrite the policy."""
+    bounds = bounds_of(policy(tmp_path, "exec: Deny"))
+    assert why(bounds, Kind.FILE, tmp_path / "policies" / "one.yaml")
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "policies")
+    assert why(bounds, Kind.DIRECTORY, tmp_path)
+
+
+# -- Policies that cannot be used permit nothing
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "kind: [",
+        "apiVersion: secretsync.io/v1alpha1\nkind: SecretStore\nmetadata: {name: x}\nspec: {}",
+        HEAD % ("x", "  hosts: ['https://a']"),
+        HEAD % ("x", "  hosts: [10.0.0.0/99]"),
+        HEAD % ("x", "  exec: Maybe"),
+        HEAD % ("x", "  unknown: 1"),
+        HEAD % ("x", "  flows: [{name: all, deny: {}}]"),
+        HEAD % ("x", "  credentials: {env: ['a**']}"),
+        HEAD % ("x", "  {}") + "---\n" + HEAD % ("x", "  {}"),
+    ],
+)
+def test_a_policy_with_an_error(tmp_path: Path, text: str) -> None:
+    """Whatever is wrong with it, a policy that is there and cannot be understood permits nothing."""
+    (tmp_path / "policy.yaml").write_text(text)
+    bounds = bounds_of({"SECRETSYNC_POLICY": str(tmp_path / "policy.yaml")})
+    assert "it cannot be used" in why(bounds, Kind.VARIABLE, "VAULT_TOKEN")
+    assert "policy.yaml" in why(bounds, Kind.HOST, "https://a")
+    assert bounds.judge_exec("x") is not None
+
+
+def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
+    """A name that leads nowhere, or to an empty directory, permits nothing; an empty variable names none."""
+    for place in (tmp_path / "nowhere", tmp_path):
+        assert "it cannot be used" in why(bounds_of({"SECRETSYNC_POLICY": str(place)}), Kind.VARIABLE, "A")
+    assert why(bounds_of({"SECRETSYNC_POLICY": ""}), Kind.VARIABLE, "A") == ""
+
+
+def test_a_policy_that_everybody_may_write(tmp_path: Path) -> None:
+    """A policy is the operator's: one that others may change is none, nor one in a directory that they may."""
+    environ = policy(tmp_path, "exec: Allow")
+    file = tmp_path / "policies" / "one.yaml"
+    file.chmod(0o606)
+    assert "can be written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+    file.chmod(0o644)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+    file.parent.chmod(0o707)
+    assert "its directory can be written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+
+
+def test_a_policy_among_the_documents(tmp_path: Path) -> None:
+    """Whoever writes documents must not write the policy: it stands outside, links followed."""
+    environ = policy(tmp_path, "exec: Allow")
+    assert "within the documents' directory" in str(bounds_of(environ, documents=[tmp_path]).problems)
+    (tmp_path / "docs").mkdir()
+    assert not bounds_of(environ, documents=[tmp_path / "docs"]).problems
+    (tmp_path / "docs" / "p.yaml").write_text(HEAD % ("x", "  {}"))
+    (tmp_path / "away.yaml").symlink_to(tmp_path / "docs" / "p.yaml")
+    linked = {"SECRETSYNC_POLICY": str(tmp_path / "away.yaml")}
+    assert bounds_of(linked, documents=[tmp_path / "docs"]).problems
+
+
+def test_a_policy_that_changes(tmp_path: Path) -> None:
+    """A changed policy counts from the next store on that is opened."""
+    environ = policy(tmp_path, "hosts: [a]")
+    assert read_policies(environ).found[0].spec.hosts == ("a",)
+    policy(tmp_path, "hosts: [bb]")
+    assert read_policies(environ).found[0].spec.hosts == ("bb",)
