@@ -49,6 +49,7 @@ _REFUSE = """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$
 """
+_FORM = "_form"
 _GUARD = "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
 
 DIALECT = Dialect(
@@ -60,6 +61,9 @@ DIALECT = Dialect(
     forbid_control=_forbid_control,
     clustered="",
     guards=lambda table: (f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} {_GUARD}",),
+    require=lambda table, column, rule: (
+        f"ALTER TABLE {table} ADD CONSTRAINT {column}{_FORM} CHECK ({rule(column)}) NOT VALID"
+    ),
     guarding=(_REFUSE,),
 )
 
@@ -258,7 +262,7 @@ def _explain(name: str, error: psycopg.Error) -> LedgerError:
     """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
     state = error.sqlstate or ""
     if state in ("23514", "23502"):  # a check, or a NULL
-        return refused_column(error.diag.constraint_name or error.diag.column_name or "")
+        return refused_column((error.diag.constraint_name or error.diag.column_name or "").removesuffix(_FORM))
     if state == "23505":
         return LedgerBroken(
             f"the ledger {name} holds records that its chain does not know of",

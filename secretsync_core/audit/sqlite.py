@@ -13,6 +13,7 @@ from secretsync_core.audit.address import name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
+from secretsync_core.audit.schema import RULES
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ DIALECT = Dialect(
     guards=lambda table: (
         f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {_GUARD}",
         f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_GUARD}",
+    ),
+    require=lambda table, column, rule: (
+        f"CREATE TRIGGER {table}_{column} BEFORE INSERT ON {table} WHEN NOT ({rule(f'NEW.{column}')})"
+        f" BEGIN SELECT RAISE(ABORT, '{column}'); END"
     ),
 )
 
@@ -284,6 +289,8 @@ def _explain(name: str, error: sqlite3.Error) -> LedgerError:
         return refused_column(str(error).rpartition(":")[2].strip())
     if kind == "SQLITE_CONSTRAINT_NOTNULL":
         return refused_column(str(error).rpartition(".")[2].strip())
+    if kind == "SQLITE_CONSTRAINT_TRIGGER" and str(error) in RULES:
+        return refused_column(str(error))
     if kind.startswith("SQLITE_CONSTRAINT"):
         return LedgerBroken(
             f"the ledger {name} holds records that its chain does not know of",

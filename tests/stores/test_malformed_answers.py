@@ -50,13 +50,15 @@ META = ("items", 0, "metadata")
 SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameters"
 NO_TOKENS = ("\0", "é", "x" * 300)
 """Texts that the ledger takes for no version."""
+CANARIES = ("canary-7f3a", "canary 7f3a canary 7f3a canary 7f3a")
+"""Texts that would be versions to the ledger of before, and are none of any service."""
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
 
 CASES = [
     *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "deletion_time"), "0", "2026-02-31", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "created_time"), "now", 5, GONE),
-    *each("vault-v2", DETAILS, (*K1, "current_version"), 7, 0, -1, "1", 1.0, True, None, GONE),
+    *each("vault-v2", DETAILS, (*K1, "current_version"), 10**10, 7, 0, -1, "1", 1.0, True, None, GONE),
     *each("vault-v2", DETAILS, (*K1, "versions"), {}, [], None, {"1": None}, GONE),
     *each("vault-v2", DETAILS, K1, None, [], "x", {}),
     *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
@@ -93,6 +95,7 @@ CASES = [
             (("data", "metadata"), None),
             (("data", "metadata", "version"), "2"),
             (("data", "metadata", "version"), 0),
+            (("data", "metadata", "version"), 10**10),
             (("data", "metadata", "created_time"), "x"),
             (("data",), None),
         ]
@@ -107,8 +110,8 @@ CASES = [
     *each("kubernetes", PAGE, ("metadata", "remainingItemCount"), 3, "3", -1, False),
     *each("kubernetes", PAGE, ("items",), GONE, {}, "x", [None], [{}]),
     *each("kubernetes", PAGE, ("kind",), "Status", 5, GONE),
-    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS),
-    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS),
+    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS, *CANARIES),
+    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS, *CANARIES),
     *each("kubernetes", PAGE, (*META, "name"), 5, "", None, GONE),
     *each("kubernetes", PAGE, (*META, "labels"), ["x"], "x", {"x": 5}),
     *each("kubernetes", FOUR, ("data",), [], "x", {"password": 5}, {"password": "%%%"}),
@@ -117,7 +120,7 @@ CASES = [
     *each("secrets-manager", SECRETS, ("SecretList",), None, "x", {}, GONE),
     *each("secrets-manager", SECRETS, STAGES, "AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"}),
     *each("secrets-manager", SECRETS, STAGES, {"v": None}, {"v": [5]}, {"v": {}}),
-    *each("secrets-manager", SECRETS, STAGES, *({text: ["AWSCURRENT"]} for text in NO_TOKENS)),
+    *each("secrets-manager", SECRETS, STAGES, *({text: ["AWSCURRENT"]} for text in (*NO_TOKENS, *CANARIES))),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), "x", [], -1, True),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Name"), 5, None, "", GONE),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), "x", [None], [{"Value": "x"}]),
@@ -130,13 +133,13 @@ CASES = [
             (("SecretString",), GONE),
             (("SecretBinary",), "%%%"),
             (("VersionId",), None),
-            *((("VersionId",), text) for text in NO_TOKENS),
+            *((("VersionId",), text) for text in (*NO_TOKENS, *CANARIES)),
             (("Name",), "another"),
             ((), {}),
         ]
     ),
     *each("parameter-store", PARAMETERS, ("Parameters",), None, "x", {}, GONE),
-    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), "1", 0, 1.5, GONE),
+    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), 10**10, "1", 0, 1.5, GONE),
     *each("parameter-store", PARAMETERS, ("Parameters", 0, "LastModifiedDate"), "x", -1, GONE),
     *each("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), 5, None, "", GONE),
     *each("parameter-store", PARAMETERS, ("NextToken",), 5, [], ""),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
-from secretsync_core.model.inventory import is_token
 from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
@@ -78,7 +78,7 @@ class Calls:
         def ask(client: SecretsManagerClient) -> Secret:
             answer = _part(request, client.get_secret_value(SecretId=name, **pinned))
             _check_name(answer, name)
-            if answer.token("VersionId") != pin.get("VersionId", answer.token("VersionId")):
+            if _version_of(answer) != pin.get("VersionId", _version_of(answer)):
                 raise malformed(request, "it is another version")
             return _secret(answer, key)
 
@@ -147,7 +147,7 @@ class Calls:
         doubt = Doubt()
 
         def ask(client: SecretsManagerClient) -> str:
-            return _part(request, client.create_secret(**options)).token("VersionId")
+            return _check_version(_part(request, client.create_secret(**options)), version)
 
         try:
             return await doubt.of(self._service.call("write", request, ask))
@@ -170,7 +170,7 @@ class Calls:
 
         def ask(client: SecretsManagerClient) -> bool:
             answer = _part(request, client.put_secret_value(**options))
-            answer.token("VersionId")
+            _check_version(answer, version)
             return CURRENT in (answer.texts("VersionStages") if answer.has("VersionStages") else ())
 
         return await self._service.call("write", request, ask)
@@ -269,11 +269,27 @@ def _done(request: Request, answer: Mapping[str, Any]) -> None:
     _part(request, answer).text("Name")
 
 
+# What whoever writes a version may call it (ClientRequestToken): a UUID, or what a tool makes in its place.
+_is_version = re.compile(r"[0-9A-Za-z_-]{32,64}").fullmatch
+
+
+def _version_of(answer: Part) -> str:
+    if _is_version(version := answer.text("VersionId")):
+        return version
+    raise answer.wrong("VersionId", "the id of a version")
+
+
+def _check_version(answer: Part, ours: str) -> str:
+    """The id of what we wrote: the one that we gave it, whatever id the answer names."""
+    _version_of(answer)
+    return ours
+
+
 def _seen(about: Part, stages: str) -> Seen:
     current = None
     if about.has(stages):
         for version, found in about.part(stages).fields.items():
-            if type(found) is not list or not is_token(version):
+            if type(found) is not list or not _is_version(version):
                 raise about.wrong(stages, "an object of lists, by version")
             if CURRENT in found:
                 current = version
@@ -291,7 +307,7 @@ def _parts(about: Part, name: str) -> Sequence[Part]:
 
 
 def _secret(answer: Part, key: str | None) -> Secret:
-    version = answer.token("VersionId")
+    version = _version_of(answer)
     binary = answer.fields.get("SecretBinary")
     if isinstance(binary, bytes):
         return Secret(SecretValue(binary, BINARY), version)
