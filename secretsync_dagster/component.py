@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
+from secretsync_core.audit.address import beside
 from secretsync_dagster.load import load, without_collecting
 from secretsync_dagster.project_state import home_of, make_example
 from secretsync_dagster.translator import SecretStoreData, SecretSyncTranslator, SyncJobData
@@ -80,9 +81,9 @@ class _Documents(dg.Component, dg.Model, dg.Resolvable):
         where = context.component_path
         place = f"{where.file_path.relative_to(context.defs_module_path)}/{where.instance_key or ''}"
         scope = _NOT_IN_SCOPES.sub("_", place).strip("_") or "here"
-        if ledger and "://" not in ledger:
+        if ledger:
             # Whichever directory a program is started in, it is one ledger, and one lease in it.
-            ledger = str(context.path / Path(ledger).expanduser())
+            ledger = beside(ledger, context.path)
         home = home_of(context.project_root, scope, directory)
         with without_collecting():
             return load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  a field of a dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Runtime:
 
     catalog: Catalog
     directory: Path
-    ledger_url: str = ""
+    ledger_url: str = field(default="", repr=False)  # it may hold a password
     home: Path | None = None
 
     @property

@@ -51,6 +51,8 @@ class Dialect:
         clustered: what a CREATE TABLE ends with to keep its rows in the order of its key.
         guards: ``guards(table)`` are the statements that make a table append-only.
         guarding: statements that come before the first of those.
+        require: ``require(table, column, rule)`` is the statement that holds the rows of a table to a rule from now on,
+            and leaves those alone that are there; ``rule`` makes the condition of a column's name.
     """
 
     text: str
@@ -61,6 +63,7 @@ class Dialect:
     forbid_control: Callable[[str], str]
     clustered: str
     guards: Callable[[str], tuple[str, ...]]
+    require: Callable[[str, str, Callable[[str], str]], str]
     guarding: tuple[str, ...] = ()
 
 

@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import home
+from secretsync_core.audit.address import file_of, name_of
 from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.audit.private import check_directory, check_key
 from secretsync_core.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -86,21 +88,23 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         return _ring(text.encode(), VARIABLE)
     if name := environ.get(FILE_VARIABLE):
         # Kubernetes mounts a secret so that the pod's group may read it; the whole world still may not.
-        found = _read(Path(name).expanduser(), forbidden=0o007)
+        path = Path(name).expanduser()
+        found = _read(path, forbidden=0o007) if os.path.exists(path) else None  # noqa: PTH110  never raises
         if found is None:
-            # Not its name: the key itself may have been put there.
+            # Not by its name, which may be the key itself.
             raise LedgerError(
-                f"{FILE_VARIABLE} names a file that is not there", hint=f"the key itself goes into {VARIABLE}"
+                f"the key file that {FILE_VARIABLE} names is not there", hint=f"the key itself goes into {VARIABLE}"
             )
         return _ring(found, name)
     path = directory / FILE_NAME
+    check_directory(directory)
     if create:
         _remove_dead_scratch(path)
     found = _read(path, forbidden=0o077)
     if found is None:
         if ledger is not None and _exists(ledger):
             raise LedgerError(
-                f"the ledger {Path(str(ledger).removeprefix('sqlite:///'))} is there, but its key {path} is gone",
+                f"the ledger {name_of(ledger)} is there, but its key {path} is gone",
                 hint=f"put the key back, or set {VARIABLE}; if it is lost, move the ledger away and begin a new one",
             )
         if not create:
@@ -117,6 +121,7 @@ def is_our_own(environ: Mapping[str, str]) -> bool:
 def replace(directory: Path) -> KeyPair:
     """Put a new key into ``ledger.key``, in one step, before the ones that are there. Raises LedgerError."""
     path = directory / FILE_NAME
+    check_directory(directory)
     text = _read(path, forbidden=0o077)
     if text is None:
         raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
@@ -139,7 +144,9 @@ def where(environ: Mapping[str, str], directory: Path) -> str:
     """Where :func:`load_key` looks, for people."""
     if environ.get(VARIABLE):
         return VARIABLE
-    return environ.get(FILE_VARIABLE) or str(directory / FILE_NAME)
+    if name := environ.get(FILE_VARIABLE):
+        return name if os.path.exists(Path(name).expanduser()) else FILE_VARIABLE  # noqa: PTH110  as above
+    return str(directory / FILE_NAME)
 
 
 def _ring(text: bytes, where: str) -> KeyPair:
@@ -195,7 +202,7 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
     """What is in a key file, ``None`` where there is no such file."""
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
+            about = os.fstat(file.fileno())
             text = file.read(4096)
     except FileNotFoundError:
         return None
@@ -205,19 +212,21 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
         raise LedgerError(
             f"the key file {path} cannot be read: {error.strerror}", hint="check its owner and its permissions"
         ) from None
+    mode = about.st_mode & 0o777
     if mode & forbidden:
         raise LedgerError(
             f"the key file {path} can be used by others (mode {mode:04o})",
             hint=f"`chmod 600 {path}`; where others may have read it, make a new key and begin a new ledger",
         )
+    check_key(path, about)
     return text
 
 
 def _exists(ledger: str | Path) -> bool:
     """Whether there is a ledger in that file. A server is not asked here: opening tells another key by its seal."""
-    path = Path(str(ledger).removeprefix("sqlite:///"))
+    path = file_of(ledger)
     try:
-        return "://" not in str(ledger).removeprefix("sqlite://") and path.expanduser().stat().st_size > 0
+        return path is not None and path.stat().st_size > 0
     except OSError:
         return False
 

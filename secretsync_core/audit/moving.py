@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import rows
-from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.record import Draft, Event, kept
 from secretsync_core.audit.schema import COLUMNS, FORGOTTEN, MOVED
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _append(transaction: Transaction, chains: Chains, job: str, drafts: Sequence
 
 
 def _moved(draft: Draft, run: str) -> Draft:
-    return draft._replace(event=Event.SKIPPED, run=run, intent="", action="", reason=MOVED, counts="", requests=())
+    moved = draft._replace(event=Event.SKIPPED, run=run, intent="", action="", reason=MOVED, counts="", requests=())
+    return kept(moved)
 
 
 def _goodbye(draft: Draft, run: str) -> Draft:

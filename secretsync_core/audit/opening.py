@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit import home as homes
+from secretsync_core.audit.address import address_of, name_of
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.keys import is_given, load_key
 from secretsync_core.audit.ledger import Ledger
@@ -49,7 +50,7 @@ def open_ledger(
     Args:
         home: the directory that holds state: ``ledger.key`` unless ``environ`` says where the key is, and
             ``ledger.db`` unless ``url`` names another place.
-        url: a path, ``sqlite:///path`` or ``postgresql://…``.
+        url: a path, ``sqlite:///path`` or ``postgresql://…``, SQLAlchemy's ``postgresql+psycopg2://…`` too.
         environ: where SECRETSYNC_KEY and SECRETSYNC_KEY_FILE are looked up.
         write: for writing; otherwise nothing is changed.
         oldest: refuse tables of an older version than this.
@@ -59,6 +60,7 @@ def open_ledger(
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
     place = url or home / homes.LEDGER
+    address_of(place)  # before a key is made for what can be no ledger
     # The documents may stand where nothing can be written, as a ConfigMap does.
     if write and (not url or not is_given(environ)):
         _make(home, below=below)
@@ -67,7 +69,7 @@ def open_ledger(
     except LedgerMissing as error:
         if url:
             raise
-        raise LedgerMissing(f"there is no ledger at {place} yet", hint=error.hint) from None
+        raise LedgerMissing(f"there is no ledger at {name_of(place)} yet", hint=error.hint) from None
     with Ledger.open(
         place, seal_key=pair.seal, former=pair.former_seals, read_only=not write, oldest=oldest, reseal=reseal
     ) as ledger:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
+from secretsync_core.audit.address import HOW_TO_WRITE, name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
 from secretsync_core.audit.refusal import refused_column
@@ -48,6 +49,7 @@ _REFUSE = """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$
 """
+_FORM = "_form"
 _GUARD = "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
 
 DIALECT = Dialect(
@@ -59,6 +61,9 @@ DIALECT = Dialect(
     forbid_control=_forbid_control,
     clustered="",
     guards=lambda table: (f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} {_GUARD}",),
+    require=lambda table, column, rule: (
+        f"ALTER TABLE {table} ADD CONSTRAINT {column}{_FORM} CHECK ({rule(column)}) NOT VALID"
+    ),
     guarding=(_REFUSE,),
 )
 
@@ -88,17 +93,11 @@ class PostgresDatabase:
         """Connect to ``url``. Raises LedgerError, without the URL's password, where that fails."""
         self._url = url
         self._read_only = read_only
-        self.name = "in PostgreSQL"
+        self.name = name_of(url)
         try:
-            parts = conninfo.conninfo_to_dict(url)
-        except psycopg.Error:
-            raise LedgerError(
-                "the ledger's URL is not one that PostgreSQL understands",
-                hint="write postgresql://user:password@host:5432/database; encode special characters as %XX",
-            ) from None
-        port = f":{parts['port']}" if parts.get("port") else ""
-        self.name = f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
-        self._timeout = int(str(parts.get("connect_timeout") or CONNECT_SECONDS))
+            self._timeout = int(str(conninfo.conninfo_to_dict(url).get("connect_timeout") or CONNECT_SECONDS))
+        except (psycopg.Error, ValueError):
+            raise LedgerError("the ledger's URL is not one that PostgreSQL understands", hint=HOW_TO_WRITE) from None
         self._writer: _Connection | None = None
         self._closed = False
         with self.explained():
@@ -263,7 +262,7 @@ def _explain(name: str, error: psycopg.Error) -> LedgerError:
     """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
     state = error.sqlstate or ""
     if state in ("23514", "23502"):  # a check, or a NULL
-        return refused_column(error.diag.constraint_name or error.diag.column_name or "")
+        return refused_column((error.diag.constraint_name or error.diag.column_name or "").removesuffix(_FORM))
     if state == "23505":
         return LedgerBroken(
             f"the ledger {name} holds records that its chain does not know of",

@@ -12,8 +12,21 @@ from typing import NamedTuple
 import orjson
 
 from secretsync_core.model.state import KeyState
+from secretsync_core.model.versions import kept_version
 
-__all__ = ["ASIDE", "GENESIS", "PLAN", "UNDO", "Draft", "Event", "KeyState", "Record", "Requests", "record_hash"]
+__all__ = [
+    "ASIDE",
+    "GENESIS",
+    "PLAN",
+    "UNDO",
+    "Draft",
+    "Event",
+    "KeyState",
+    "Record",
+    "Requests",
+    "kept",
+    "record_hash",
+]
 
 Requests = tuple[tuple[str, str, int], ...]
 """Store, kind and how many requests of the kind were made to it, repeats included; sorted."""
@@ -81,6 +94,14 @@ class Draft(NamedTuple):
     fields: str = ""
     counts: str = ""
     requests: Requests = ()
+
+
+def kept(draft: Draft) -> Draft:
+    """A draft as a record may say it now: an older ledger's may have versions of another form."""
+    source, dest = kept_version(draft.source_version), kept_version(draft.dest_version)
+    if (source, dest) == (draft.source_version, draft.dest_version):
+        return draft
+    return draft._replace(source_version=source, dest_version=dest)
 
 
 class Record(NamedTuple):

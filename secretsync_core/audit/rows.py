@@ -10,8 +10,9 @@ import orjson
 
 from secretsync_core.audit.record import Draft, Event, Record, record_hash
 from secretsync_core.audit.refusal import refused_column
-from secretsync_core.audit.schema import COLUMNS, DIGESTS
+from secretsync_core.audit.schema import COLUMNS, DIGESTS, VERSIONS
 from secretsync_core.errors import LedgerBroken, LedgerError
+from secretsync_core.model.versions import is_kept
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Row
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SELECT = ", ".join(COLUMNS)
 
+_VERSIONS = tuple(COLUMNS.index(name) for name in VERSIONS)
 _EVENT, _OWNED = COLUMNS.index("event"), COLUMNS.index("owned")
 _NUL = rb"\u0000"  # as JSON has it. SQLite's checks look no further than the first one, so it has to be found here.
 _DIGESTS = tuple(index for index, name in enumerate(COLUMNS) if name in DIGESTS)
@@ -33,6 +35,9 @@ def encode(job: str, seq: int, time: int, draft: Draft, previous: str) -> tuple[
         values: list[Any] = [job, seq, time, *draft[:-1], previous, digest]
         if _holds_nul(values) or (draft.requests and _holds_nul(list(chain.from_iterable(draft.requests)))):
             raise LedgerError("a record was refused: it holds a NUL character")
+        for index in _VERSIONS:  # older tables do not check their form
+            if values[index] is not None and not is_kept(values[index]):
+                raise refused_column(COLUMNS[index])
     except TypeError:  # orjson's, for half a surrogate pair
         raise LedgerError("a record was refused: it holds text that is not Unicode") from None
     values[_EVENT], values[_OWNED] = str(draft.event), int(draft.owned)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit import rows
 from secretsync_core.audit.counts import leaves_open
-from secretsync_core.audit.record import ASIDE, PLAN, UNDO, Draft, Event, Record
+from secretsync_core.audit.record import ASIDE, PLAN, UNDO, Draft, Event, Record, kept
 from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
 from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
 
@@ -84,7 +84,7 @@ class Runs:
                 if record.draft.event in OUTCOMES:
                     waiting.pop(record.draft.intent, None)
                 elif record.draft.run in runs:
-                    waiting[record.draft.intent] = record
+                    waiting[record.draft.intent] = record._replace(draft=kept(record.draft))
         return list(waiting.values())
 
     def summary(self, job: str) -> JobSummary:

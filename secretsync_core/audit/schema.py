@@ -7,6 +7,9 @@ says what the ledger is, sealed. ``leases``, ``item_state`` (which plan items ar
 chains. ``places`` says which place the name of a destination is bound to, and is made of the records too; ``positions``
 says how far the server at a place had got when a run last asked it.
 
+A version has the form that ``model.versions`` gives it. Records from before that rule keep what they have, since their
+hashes cover it.
+
 The length and the characters of a column are checked by the database itself: also a mistake in this program, or in
 one that does not exist yet, cannot put a secret's value into the ledger.
 """
@@ -20,7 +23,7 @@ from secretsync_core.audit.record import Draft, Event
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
 
-VERSION = 4
+VERSION = 5
 """The version of the tables below; a program that knows only older ones must not touch the ledger."""
 
 USABLE = 1
@@ -126,6 +129,7 @@ def statements(dialect: Dialect) -> list[str]:
         f"CREATE INDEX runs ON ledger (job, event, seq) WHERE {RUN_EVENTS}",
         *dialect.guarding,
         *dialect.guards("ledger"),
+        *(dialect.require("ledger", name, lambda column: version_rule(dialect, column)) for name in VERSIONS),
         f"CREATE TABLE heads ({', '.join(heads)}, PRIMARY KEY (job))",
         f"CREATE TABLE current ({', '.join(current)}, PRIMARY KEY (job, dest, key)){dialect.clustered}",
         f"CREATE TABLE leases ({', '.join(leases)}, PRIMARY KEY (job))",
@@ -144,7 +148,18 @@ def statements(dialect: Dialect) -> list[str]:
     ]
 
 
-_NULLABLE = frozenset({"source_version", "dest_version"})
+VERSIONS = ("source_version", "dest_version")
+"""The columns that hold what a server called a version."""
+
+_NULLABLE = frozenset(VERSIONS)
+
+
+def version_rule(dialect: Dialect, column: str) -> str:
+    """The form of a version, as ``model.versions.is_kept`` has it; records from before version 5 may have another."""
+    ours = f"replace(replace({column}, '@fields=', '@'), 'all:', '')"
+    plain = dialect.forbid(ours, "[^0-9A-Fa-fTZ@.:+-]")
+    pin = f"substr({column}, 1, 4) = 'pin:' AND {dialect.forbid(column, '[^0-9A-Za-z._/+=@:-]')}"
+    return f"{column} IS NULL OR {plain} OR {pin}"
 
 
 def _one_of(name: str, *values: str) -> str:
@@ -204,7 +219,7 @@ RULES = {
         f"at most {MAX_NAME} letters, digits and . _ : / @ -",
     ),
     **dict.fromkeys(("key", "source_key"), f"at most {MAX_KEY} characters, none of them a control character"),
-    **dict.fromkeys(("source_version", "dest_version"), f"at most {MAX_VERSION} printable ASCII characters"),
+    **dict.fromkeys(VERSIONS, f"at most {MAX_VERSION} characters of numbers, times, UUIDs and hex digits, or a pin"),
     **dict.fromkeys(("definition", "fingerprint"), "64 hex digits or nothing"),
     "event": "one of " + ", ".join(Event),
     "action": "create, update, delete or nothing",

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import home
+from secretsync_core.audit.address import name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
+from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
+from secretsync_core.audit.schema import RULES
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -46,6 +49,10 @@ DIALECT = Dialect(
         f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {_GUARD}",
         f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_GUARD}",
     ),
+    require=lambda table, column, rule: (
+        f"CREATE TRIGGER {table}_{column} BEFORE INSERT ON {table} WHEN NOT ({rule(f'NEW.{column}')})"
+        f" BEGIN SELECT RAISE(ABORT, '{column}'); END"
+    ),
 )
 
 
@@ -61,17 +68,19 @@ class SqliteDatabase:
 
         Raises LedgerMissing where it is not there and ``read_only``, LedgerError where it cannot be used.
         """
-        self.name = str(path)
+        self.name = name_of(path)
         self._path = path
         self._read_only = read_only
         self._immutable = False
         self._writer: sqlite3.Connection | None = None
         if not read_only:
+            check_directory(path.parent)
             self._create()
         elif not path.exists():
             raise missing(self.name)
         if path.is_dir():
-            raise LedgerError(f"the ledger {path} is a directory", hint="name a file in it, such as ledger.db")
+            raise LedgerError(f"the ledger {self.name} is a directory", hint="name a file in it, such as ledger.db")
+        check_ledger(path)
         if not read_only:
             with self.explained():
                 self._writer = self.connect()
@@ -87,7 +96,9 @@ class SqliteDatabase:
         except FileExistsError:
             if self._path.parent.is_dir():
                 return
-            raise LedgerError(f"{self._path.parent} is not a directory", hint="choose another place") from None
+            raise LedgerError(
+                f"the ledger {self.name} would stand in what is not a directory", hint="choose another place"
+            ) from None
         except OSError as error:
             raise LedgerError(
                 f"the ledger {self.name} cannot be created: {error.strerror}",
@@ -278,6 +289,8 @@ def _explain(name: str, error: sqlite3.Error) -> LedgerError:
         return refused_column(str(error).rpartition(":")[2].strip())
     if kind == "SQLITE_CONSTRAINT_NOTNULL":
         return refused_column(str(error).rpartition(".")[2].strip())
+    if kind == "SQLITE_CONSTRAINT_TRIGGER" and str(error) in RULES:
+        return refused_column(str(error))
     if kind.startswith("SQLITE_CONSTRAINT"):
         return LedgerBroken(
             f"the ledger {name} holds records that its chain does not know of",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from secretsync_core.audit.record import Event, KeyState
 from secretsync_core.audit.schema import COLUMNS, ENDING, FORGOTTEN, MOVED, SAME_VALUE, STATE, STATEFUL
 from secretsync_core.model.state import Origin
+from secretsync_core.model.versions import kept_version
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -96,7 +97,7 @@ def _state(row: Row) -> tuple[str, tuple[str, str], KeyState]:
     dest, key, source, version, definition, owned, item, job = cast("tuple[Any, ...]", row)
     # A job has few destinations, items and definitions: each is one string, however many keys share it. A key is
     # one string too, here and in the stores' listings.
-    held = KeyState(source, version, intern(definition.hex()), bool(owned), intern(item))
+    held = KeyState(kept_version(source), kept_version(version), intern(definition.hex()), bool(owned), intern(item))
     return job, (intern(dest), intern(key)), held
 
 
@@ -130,7 +131,7 @@ def origins(transaction: Transaction, job: str, item: str) -> Iterator[tuple[str
         found = {row[0]: row for row in transaction.rows(named, (job, *(row[0] for row in some)))}
         for seq, dest, version, definition in some:
             _, source, source_key = found[seq]
-            yield intern(dest), Origin(str(source), str(source_key), version, intern(definition.hex()))
+            yield intern(dest), Origin(str(source), str(source_key), kept_version(version), intern(definition.hex()))
 
 
 def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[str]) -> Iterator[tuple[str, Origin]]:
@@ -148,7 +149,7 @@ def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[s
         found = {row[0]: row for row in transaction.rows(named, (job, *(row[0] for row in rows)))} if rows else {}
         for seq, key, version, definition in rows:
             _, source, source_key = found[seq]
-            yield key, Origin(str(source), str(source_key), version, intern(definition.hex()))
+            yield key, Origin(str(source), str(source_key), kept_version(version), intern(definition.hex()))
 
 
 def overwritten(transaction: Transaction, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:
@@ -176,7 +177,9 @@ def overwritten(transaction: Transaction, job: str, dest: str, keys: Collection[
             " AND event = 'intended' AND dest = ? AND dest_version IS NOT NULL",
             (job, first, last, dest),
         )
-        found |= {str(key): str(version) for intent, key, version in announced if (intent, key) in writes}
+        found |= {
+            str(key): kept_version(str(version)) or "" for intent, key, version in announced if (intent, key) in writes
+        }
     return found
 
 

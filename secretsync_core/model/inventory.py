@@ -17,7 +17,7 @@ LONGEST_TOKEN = 232
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can be a version token: some printable ASCII, as the ledger takes it."""
+    """Whether a text can be a version token of a store: some printable ASCII. Outside, ``versions.plain_token`` is."""
     return 0 < len(text) <= LONGEST_TOKEN and text.isascii() and text.isprintable()
 
 
@@ -26,7 +26,8 @@ class Entry(NamedTuple):
 
     ``version`` is an opaque token (see :func:`is_token`) that changes whenever the secret is written and is never given
     twice for the same key (``None``: the store has no versions, or does not let us see them). What stands before the
-    first ``@`` is what people call the version. ``deleted`` says that the key is known but holds no current value.
+    first ``@`` is what people call the version. Parts that are more than numbers, times, UUIDs and hex digits get an
+    alias outside of the store. ``deleted`` says that the key is known but holds no current value.
     ``metadata`` is what a query can select by: custom metadata, tags or labels. ``notes`` is what else stands beside
     the value: annotations, a description, replica regions. Each is None where nobody asked, or it could not be seen.
     """

@@ -1,7 +1,14 @@
-"""Which of two versions of a secret is the older one, as far as their tokens tell."""
+"""Version tokens of secrets: which of two is the older one, and which form they have wherever they are kept or shown.
+
+A server says what a version is called, and may say anything: the value that it was just sent, too. So what leaves a
+store has a form in which few values are: numbers, times, UUIDs and hex digits, by themselves or joined by an ``@``. In
+place of a part that is of another form stands an alias, which no value can be read from.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from enum import StrEnum
 
 
@@ -46,3 +53,50 @@ def _moment(text: str) -> tuple[str, str]:
     if plain == text or len(seconds) != len("2026-01-01T00:00:00") or not (fraction or "0").isdecimal():
         return "", ""
     return seconds, fraction.rstrip("0")
+
+
+is_plain = re.compile(r"[0-9A-Fa-fTZ@.:+-]+").fullmatch
+"""Whether a token has the form of numbers, times, UUIDs and hex digits."""
+
+_KEPT = re.compile(r"(?:all:)?[0-9A-Fa-fTZ@.:+-]+(?:@fields=[0-9]+)?|pin:[0-9A-Za-z._/+=@:-]+")
+
+
+def is_kept(version: str) -> bool:
+    """Whether a version can be kept in the ledger: a plain token and what we make of them, or a document's pin."""
+    return len(version) <= LONGEST_KEPT and _KEPT.fullmatch(version) is not None
+
+
+LONGEST_KEPT = 256
+"""How many characters a version has in the ledger at the most."""
+
+is_alias = re.compile(r"Z[0-9a-f]{32}").fullmatch
+"""Whether a part of a token, before or after its ``@``, is an alias."""
+
+
+def plain_token(token: str) -> str:
+    """A store's token in a plain form: as it is, or with aliases for the parts that are of another form."""
+    if is_plain(token):
+        return token
+    number, at, rest = token.partition("@")
+    return f"{_plain(number)}{at}{_plain(rest)}"
+
+
+def kept_version(version: str | None) -> str | None:
+    """A version as it is kept, of one that an older ledger or a document has in another form."""
+    if version is None or is_kept(version):
+        return version
+    if version.startswith(_PIN):
+        return f"{_PIN}{_alias(version)}"
+    token, fields, count = version.partition(_FIELDS)
+    return f"{plain_token(token)}{fields}{count if is_plain(count) else _plain(count)}"
+
+
+_PIN = "pin:"
+
+
+def _plain(part: str) -> str:
+    return part if not part or is_plain(part) else _alias(part)
+
+
+def _alias(part: str) -> str:
+    return f"Z{hashlib.sha256(b'version' + bytes(1) + part.encode()).hexdigest()[:32]}"

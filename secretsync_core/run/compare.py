@@ -27,6 +27,7 @@ from secretsync_core.run.targets import joint_version, pinned_version
 from secretsync_core.schema.encoding import Encoding, encoding_of
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.secret import OBJECT, SecretValue
+from secretsync_core.stores.echo import refuse_echo
 from secretsync_core.stores.fit import check_fits
 from secretsync_core.stores.http import CredentialsRefused
 
@@ -122,6 +123,7 @@ class Comparer:
             change = change._replace(source_version=wanted.source_version, known=False)
         ours_now = kept_by(facts, to_shape(wanted.value, shape, self._items[change.item].encoding))
         check_fits(ours_now, facts, change.key)
+        refuse_echo(change.dest, change.key, change.dest_version, ours_now)
         if change.action is not Action.COMPARE:
             return Verdict(change, ours_now, self._names(change, ours_now))
         try:
@@ -138,6 +140,7 @@ class Comparer:
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
             change = change._replace(dest_version=current.version, known=False)
+            refuse_echo(change.dest, change.key, change.dest_version, ours_now)
         if policy is WritePolicy.IF_NOT_EXISTS:
             return Verdict(change._replace(action=Action.SKIP, reason=Reason.EXISTS))
         whole, ours = of_the_kind_there(ours_now, current.value), ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
 from secretsync_core.model.plan import SourceRef, Target
+from secretsync_core.model.versions import kept_version
 from secretsync_core.run.origins import split_version
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _split(
 def pinned_version(part: Part, current: str | None) -> str | None:
     """The version token of a part that was read or seen at ``current``: a pin stays what it is."""
     if part.secret is not None and part.secret.version is not None:
-        return f"pin:{part.secret.version}"
+        return kept_version(f"pin:{part.secret.version}")
     return current
 
 

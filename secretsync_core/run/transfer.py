@@ -23,6 +23,7 @@ from secretsync_core.run.ready import Sources, check_reachable, compared_again, 
 from secretsync_core.run.record import LeaseLost
 from secretsync_core.run.settling import UNKNOWN, Fate, Found, look_at, outcome, uncertain
 from secretsync_core.schema.job import WritePolicy
+from secretsync_core.stores.echo import EchoedVersion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
@@ -153,6 +154,9 @@ class Transfer:
             raise
         except StoreLost as error:
             return Outcome(change, Result.NOT_REACHED, *failure_of(error))
+        except EchoedVersion as error:
+            failure = failure_of(error)
+            change = change._replace(source_version=None, dest_version=None)
         except Exception as error:  # noqa: BLE001  one secret never stops another
             failure = failure_of(error)
         self._recorder.later(self._draft(Event.FAILED, change, "", reason=failure.code))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit.record import Event
+from secretsync_core.audit.record import Event, kept
 from secretsync_core.audit.schema import FORGOTTEN, MOVED, SAME_VALUE
 from secretsync_core.model.change import Reason
 
@@ -91,7 +91,7 @@ def read_records(
     announced: Mapping[str, Draft], run: str, records: Iterable[Record], name_now: Callable[[str], str] = str
 ) -> list[Written]:
     """The same, from what ``run`` announced, by intent, and every record of an outcome of the job, in their order."""
-    announced = {intent: draft._replace(dest=name_now(draft.dest)) for intent, draft in announced.items()}
+    announced = {intent: kept(draft)._replace(dest=name_now(draft.dest)) for intent, draft in announced.items()}
     places = {(draft.dest, draft.key) for draft in announced.values()}
     known: dict[tuple[str, str], Draft | None] = {}
     found: dict[tuple[str, str], Written] = {}
@@ -101,7 +101,7 @@ def read_records(
         dest = name_now(record.draft.dest)
         if (dest, record.draft.key) not in places:
             continue
-        draft = record.draft._replace(dest=dest)
+        draft = kept(record.draft)._replace(dest=dest)
         place = dest, draft.key
         waiting.pop(draft.intent, None)
         if draft.event is Event.DONE:

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from secretsync_core.errors import MalformedAnswer
-from secretsync_core.model.inventory import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+MOST_VERSIONS = 10**10
+"""How many versions a secret has at the most; what is beyond is no number of one."""
 
 
 class Call(Protocol):
@@ -105,13 +108,6 @@ class Part:
             return found
         raise self.wrong(name, "a text")
 
-    def token(self, name: str) -> str:
-        """A text that can be a version token, or a part of one."""
-        found = self.fields.get(name)
-        if isinstance(found, str) and is_token(found):
-            return found
-        raise self.wrong(name, "a version, which is short and printable")
-
     def text_or_none(self, name: str) -> str | None:
         """A text, perhaps an empty one; ``None`` where the field is absent or null."""
         found = self.fields.get(name)
@@ -132,6 +128,12 @@ class Part:
         if type(found) is int and found >= least:
             return found
         raise self.wrong(name, f"a whole number from {least} on")
+
+    def count(self, name: str, *, least: int = 0) -> int:
+        """The number of a version, which no service counts as far as to :data:`MOST_VERSIONS`."""
+        if self.number(name, least=least) < MOST_VERSIONS:
+            return self.number(name)
+        raise self.wrong(name, "the number of a version")
 
     def time(self, name: str) -> str:
         """A moment in UTC, as RFC 3339 writes it."""

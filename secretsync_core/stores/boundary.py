@@ -11,6 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.model.inventory import Entry, display_version
+from secretsync_core.model.versions import is_alias, is_plain, plain_token
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -33,13 +35,34 @@ class Boundary:
     """
 
     # Any: a store is what its class says, and here that is not taken on trust.
-    __slots__ = ("_gate", "_name", "_store")
+    __slots__ = ("_gate", "_name", "_raw", "_store")
 
     def __init__(self, store: Any, name: str, gate: object = None) -> None:
         """``gate``: what its requests go through, to be told where its credentials are refused."""
         self._store = store
         self._name = name
         self._gate = gate if isinstance(gate, GivesUp) else None
+        self._raw: dict[str, str] = {}  # what the store calls what has an alias here
+
+    @property
+    def name(self) -> str:
+        """The store's name."""
+        return self._name
+
+    def plain(self, token: str | None) -> str | None:
+        """A version as it is called outside of the store: in a plain form."""
+        if token is None or is_plain(token):
+            return token
+        kept = plain_token(token)
+        self._raw[kept] = token
+        self._raw[display_version(kept)] = display_version(token)
+        return kept
+
+    def known(self, version: str | None) -> str | None:
+        """What the store itself calls a version that is called so outside; None for an alias that nobody has told."""
+        if version is None or not any(is_alias(part) for part in version.split("@")):
+            return version
+        return self._raw.get(version)
 
     async def call(self, method: str, is_right: Callable[[Any], bool], /, *args: Any) -> Any:
         """Await a method of the store, and give what it gives."""
@@ -77,6 +100,8 @@ class Boundary:
                     failure = self._passed_on(raised)
                 else:
                     if is_right(found):
+                        if isinstance(found, Entry) and found.version is not None and not is_plain(found.version):
+                            found = found._replace(version=self.plain(found.version))
                         yield found
                     else:
                         failure = self._misfit(method)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import Conflict, SecretNotFound, StoreError
 from secretsync_core.model.access import Access, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
@@ -32,6 +32,7 @@ from secretsync_core.stores.base import (
     abilities_of,
 )
 from secretsync_core.stores.boundary import Boundary
+from secretsync_core.stores.echo import refuse_echo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -59,13 +60,39 @@ class _Handle:
     async def aclose(self) -> None:
         await self._boundary.call("aclose", _is_anything)
 
+    def _written(self, key: str, value: SecretValue, token: str | None) -> str | None:
+        """The version that a write has made, in a plain form. Raises MalformedAnswer where it shows the value."""
+        refuse_echo(self._boundary.name, key, token, value, wrote=True)
+        return self._boundary.plain(token)
+
+    async def _known(self, key: str, version: str | None) -> str | None:
+        """What the store itself calls a version; Conflict where it has another one by now."""
+        known = self._boundary.known(version)
+        if version is None or known is not None:
+            return known
+        if isinstance(self, _Reads):  # the plan was made by another process
+            async for _ in self.stat([key]):
+                pass
+        if (known := self._boundary.known(version)) is None:
+            store = self._boundary.name
+            raise Conflict(f"{key} in {store} changed meanwhile", store=store, key=key)
+        return known
+
 
 class _Reads(_Handle):
     __slots__ = ()
 
     async def read(self, key: str, version: str | None = None) -> Secret:
-        secret: Secret = await self._boundary.call("read", _is_secret, key, version)
-        return secret
+        pin = self._boundary.known(version)
+        if version is not None and pin is None:
+            raise SecretNotFound(
+                f"what {self._boundary.name} calls this version of {key} is not known any more",
+                store=self._boundary.name,
+                key=key,
+            )
+        secret: Secret = await self._boundary.call("read", _is_secret, key, pin)
+        refuse_echo(self._boundary.name, key, secret.version, secret.value)
+        return secret._replace(version=self._boundary.plain(secret.version))
 
     def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         return self._boundary.each("stat", _is_found, keys)
@@ -90,24 +117,22 @@ class _Writes(_Handle):
     __slots__ = ()
 
     async def write(self, key: str, value: SecretValue) -> str | None:
-        token: str | None = await self._boundary.call("write", _is_token, key, value)
-        return token
+        return self._written(key, value, await self._boundary.call("write", _is_token, key, value))
 
 
 class _ComparesAndSets(_Handle):
     __slots__ = ()
 
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
-        token: str | None = await self._boundary.call("write_if", _is_token, key, value, expected)
-        return token
+        known = await self._known(key, expected)
+        return self._written(key, value, await self._boundary.call("write_if", _is_token, key, value, known))
 
 
 class _Creates(_Handle):
     __slots__ = ()
 
     async def create(self, key: str, value: SecretValue) -> str | None:
-        token: str | None = await self._boundary.call("create", _is_token, key, value)
-        return token
+        return self._written(key, value, await self._boundary.call("create", _is_token, key, value))
 
 
 class _Deletes(_Handle):
@@ -132,11 +157,11 @@ class _Undeletes(_Handle):
     __slots__ = ()
 
     async def check_undelete(self, key: str, version: str) -> None:
-        await self._boundary.call("check_undelete", _is_anything, key, version)
+        await self._boundary.call("check_undelete", _is_anything, key, await self._known(key, version))
 
     async def undelete(self, key: str, version: str) -> str | None:
-        token: str | None = await self._boundary.call("undelete", _is_token, key, version)
-        return token
+        known = await self._known(key, version)
+        return self._boundary.plain(await self._boundary.call("undelete", _is_token, key, known))
 
 
 class _Describes(_Handle):
@@ -150,15 +175,15 @@ class _SetsMetadata(_Handle):
     __slots__ = ()
 
     async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
-        token: str | None = await self._boundary.call("set_metadata", _is_token, key, wanted, version)
-        return token
+        known = await self._known(key, version)
+        return self._boundary.plain(await self._boundary.call("set_metadata", _is_token, key, wanted, known))
 
 
 class _Foresees(_Handle):
     __slots__ = ()
 
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
-        await self._boundary.call("check_write", _is_anything, key, value, expected)
+        await self._boundary.call("check_write", _is_anything, key, value, await self._known(key, expected))
 
 
 class _HasPosition(_Handle):
@@ -191,8 +216,8 @@ class _Recreates(_Handle):
     __slots__ = ()
 
     async def recreate(self, key: str, value: SecretValue, expected: str) -> str | None:
-        token: str | None = await self._boundary.call("recreate", _is_token, key, value, expected)
-        return token
+        known = await self._known(key, expected)
+        return self._written(key, value, await self._boundary.call("recreate", _is_token, key, value, known))
 
 
 class _TellsOfLeftovers(_Handle):

@@ -56,7 +56,7 @@ def done(key: str, *, action: str = "create", run: str = "run-1", version: str =
         "source": "vault",
         "source_key": key,
         "source_version": version,
-        "dest_version": f"{version}@there",
+        "dest_version": f"{version}@2e",
         "definition": digest("definition"),
         "fingerprint": digest(key + version),
         "owned": True,

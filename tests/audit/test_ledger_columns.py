@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.lab import digest, done, finished
+from secretsync_core.audit.databases import open_database
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.schema import COLUMNS, VERSIONS, version_rule
 from secretsync_core.errors import LedgerError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 
@@ -36,7 +39,12 @@ BAD: list[dict[str, Any]] = [
         for text in (PEM, JSON, SENTENCE, "x" * 129)
     ),
     *({name: text} for name in ("key", "source_key") for text in (PEM, "canary\x00canary", "x" * 2049, "\x7f", "\x85")),
-    *({name: text} for name in ("source_version", "dest_version") for text in (PEM, "x" * 257, "ü", "\x00")),
+    *(
+        {name: text}
+        for name in VERSIONS
+        for text in (PEM, "1" * 257, "ü", "\x00", "canary-7f3a", JSON, "3@canary-7f3a")
+    ),
+    *({name: text} for name in VERSIONS for text in ("all:canary", "3@fields=canary", "pin:", "pin:canary 7f3a", "")),
     *({name: text} for name in ("definition", "fingerprint") for text in ("canary-7f3a", digest("")[:63], "AB" * 32)),
     {"definition": digest("")[:62] + "  "},
     {"definition": " ".join([digest("")[:32], digest("")[:32]])},
@@ -70,6 +78,27 @@ def test_a_value_does_not_fit(ledger: Ledger, bad: dict[str, Any]) -> None:
     assert ledger.append("job", [done("fine")]) == [1]
 
 
+@pytest.mark.parametrize("column", VERSIONS)
+@pytest.mark.parametrize("text", ["canary-7f3a", "hunter2", SENTENCE, JSON, "all:canary", "pin:a value"])
+def test_the_database_itself_refuses_what_is_no_version(
+    ledger: Ledger, other_hand: OtherHand, url: str, column: str, text: str
+) -> None:
+    """Also a program that does not check it, or does not exist yet, cannot put it there."""
+    ledger.append("job", [done("fine")])
+    if not other_hand.postgres:  # which puts back the rules that the other hand took away, as they were
+        database = open_database(url, read_only=False)
+        with database.write() as transaction:
+            for name in VERSIONS:
+                transaction.run(database.dialect.require("ledger", name, partial(version_rule, database.dialect)))
+        database.close()
+    names = ", ".join(COLUMNS)
+    taken = names.replace("seq", "seq + 1").replace(column, "?" if not other_hand.postgres else "CAST(? AS TEXT)")
+    copy = f"INSERT INTO ledger ({names}) SELECT {taken} FROM ledger"
+    with pytest.raises(other_hand.refuses()):
+        other_hand(copy, text)
+    other_hand(copy, "3@2026-01-01T00:00:00Z")
+
+
 def test_a_refusal_names_the_column(ledger: Ledger) -> None:
     """Whoever wrote the record has to find the mistake without seeing its content."""
     with pytest.raises(LedgerError, match="counts must be name=number"):
@@ -86,7 +115,11 @@ def test_a_refusal_names_the_column(ledger: Ledger) -> None:
         {**END, "requests": (("k8s-prod", "list", 2), ("k8s-prod", "write", 10**15), ("z" * 128, "read", 1))},
         {"fields": "0123456789abcdef" * 1024},
         {"key": "x" * 2048, "source_key": "with spaces/and 'quotes\" \\u0000 %s ? 日本"},
-        {"source_version": "3@2026-01-01T00:00:00Z (sealed)"},
+        {
+            "source_version": "3@2026-01-01T00:00:00.123456789Z",
+            "dest_version": "81@3f1f3c8e-0b8a-4a59-9a3e-0123456789ab",
+        },
+        {"source_version": "all:0123456789abcdef@fields=12", "dest_version": "pin:AWSPREVIOUS"},
         {"run": "0192f0aa-5c1e-7000-8000-000000000000", "intent": "run/12:a@b_c.d"},
     ],
     ids=lambda good: "-".join(good),

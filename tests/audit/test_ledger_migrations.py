@@ -25,6 +25,7 @@ from secretsync_core.audit.state import OF_ITEM
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.model.change import Action, Change, Drift, Reason
+from secretsync_core.model.versions import plain_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -415,3 +416,57 @@ def test_a_missing_alembic_names_the_extra(old: str, monkeypatch: pytest.MonkeyP
             ledger.migrate()
         assert caught.value.hint == extra_hint("migrate")
         assert ledger.append("payments", [done("after")]) == [29]
+
+
+ODD = ('W/"etag 7"', "terraform-20230101120000000000000001")
+"""Versions of the sample of version 4 that no record may say any more."""
+
+
+def test_a_ledger_of_version_4_is_brought_up_to_date(url: str, tmp_path: Path) -> None:
+    """Its records keep the versions that they have, known by aliases; new ones are held to their form from then on."""
+    make_version(4, url)
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        assert ledger.version == 4
+        before, reports = told(ledger), ledger.verify()
+        places = ledger.places.of("billing")
+        assert [report.sound for report in reports] == [True, True]
+        assert ledger.migrate() == 4
+        assert (ledger.version, ledger.outdated) == (VERSION, "")
+        assert (ledger.verify(), told(ledger), ledger.places.of("billing")) == (reports, before, places)
+        assert set(ODD) <= {record.draft.source_version for record in ledger.records(job="billing")}
+        with pytest.raises(LedgerError, match="source_version must be"):
+            ledger.append("billing", [done("after", source_version=ODD[0])])
+        assert ledger.append("billing", [done("after")]) == [ledger.verify()[0].last]
+        assert all(report.sound for report in ledger.verify())
+    migrated = anatomy(url)
+    if url.startswith("postgresql"):
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute("DROP SCHEMA secretsync CASCADE")
+    else:
+        url = f"sqlite:///{tmp_path / 'fresh.db'}"
+    Ledger.open(url, seal_key=SEAL_KEY).close()
+    assert anatomy(url) == migrated
+
+
+@pytest.mark.parametrize("migrate_first", [False, True])
+def test_what_older_records_call_a_version_is_known_and_not_said_again(url: str, *, migrate_first: bool) -> None:
+    """The state has the alias that a store's listing has too, and keys move under it; so does an open intent."""
+    make_version(4, url)
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        if migrate_first:
+            ledger.migrate()
+        held = dict(ledger.state.keys("billing"))
+        assert held["k8s", "prod/3"].source_version == plain_token(ODD[1])
+        assert held["vault-b", "prod/4"].source_version == plain_token(ODD[0])
+        assert held["vault-b", "prod/1"].source_version == "pin:AWSPREVIOUS"
+        assert held["aws", "prod/5"].source_version == "5@fields=2"
+        assert ledger.state.rename("billing", "run-2", "vault-b", "vault-c") == 2
+        assert ledger.state.take("payments", "billing", "run-3", {"vault-b": "vault-d"}) == 7
+        moved = dict(ledger.state.keys("billing"))
+        assert moved["vault-c", "prod/4"] == held["vault-b", "prod/4"]
+        newest = [record.draft for record in ledger.records(events=[Event.SKIPPED]) if record.draft.reason == "moved"]
+        assert newest
+        assert not {draft.source_version for draft in newest} & set(ODD)
+        ledger.state.rebuild("billing")
+        assert dict(ledger.state.keys("billing")) == moved
+        assert all(report.sound for report in ledger.verify())

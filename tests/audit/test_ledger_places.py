@@ -82,13 +82,13 @@ def test_the_positions_of_all_places_are_read_together(ledger: Ledger) -> None:
 
 def test_what_the_latest_write_of_a_key_has_replaced(ledger: Ledger) -> None:
     """The version that its announcement names, of young writes at that destination alone."""
-    for number, before in ((1, None), (2, "v1"), (3, "v2")):
-        told = done("k", dest="dst")._replace(intent=f"i{number}", dest_version=f"v{number}")
+    for number, before in ((1, None), (2, "1"), (3, "2")):
+        told = done("k", dest="dst")._replace(intent=f"i{number}", dest_version=f"{number}")
         ledger.append("a", [told._replace(event=Event.INTENDED, dest_version=before), told])
-    new = done("new", dest="dst")._replace(intent="i4", dest_version="v1")
+    new = done("new", dest="dst")._replace(intent="i4", dest_version="1")
     ledger.append("a", [new._replace(event=Event.INTENDED, dest_version=None), new])
     asked = [f"k{number}" for number in range(600)] + ["k", "new"]
-    assert ledger.state.overwritten("a", "dst", asked, 0) == {"k": "v2"}
+    assert ledger.state.overwritten("a", "dst", asked, 0) == {"k": "2"}
     assert ledger.state.overwritten("a", "other", asked, 0) == {}
     assert ledger.state.overwritten("a", "dst", asked, 2**60) == {}
 

@@ -13,7 +13,7 @@ from audit.lab import SEAL_KEY, digest, done, finished, intended, replay, starte
 from secretsync_core.audit import export
 from secretsync_core.audit.record import GENESIS, Draft, Event
 from secretsync_core.audit.rows import encode
-from secretsync_core.audit.schema import COLUMNS, DIGESTS
+from secretsync_core.audit.schema import COLUMNS, DIGESTS, VERSIONS
 from secretsync_core.audit.verify import MAX_FAULTS
 from secretsync_core.errors import LedgerBroken
 
@@ -50,8 +50,8 @@ DRAFTS = st.builds(
     reason=st.sampled_from(["", "same-value", "new"]),
     source=st.sampled_from(["", "vault"]),
     source_key=st.sampled_from(["", "a/b"]),
-    source_version=st.none() | st.sampled_from(["", "1", "2@x"]),
-    dest_version=st.none() | st.sampled_from(["1", "7@y"]),
+    source_version=st.none() | st.sampled_from(["0", "1", "2@e"]),
+    dest_version=st.none() | st.sampled_from(["1", "7@f"]),
     definition=st.sampled_from(["", digest("1"), digest("2")]),
     fingerprint=st.sampled_from(["", digest("3")]),
     owned=st.booleans(),
@@ -107,7 +107,12 @@ def other_value(column: str, value: Any) -> Any:
         return value + 1000
     if column == "owned":
         return 1 - value
-    others = {"event": ("failed", "skipped"), "action": ("update", "delete"), "counts": ("a=1", "a=2")}
+    others = {
+        "event": ("failed", "skipped"),
+        "action": ("update", "delete"),
+        "counts": ("a=1", "a=2"),
+        **dict.fromkeys(VERSIONS, ("7", "8")),
+    }
     first, second = others.get(column, ("other", "another"))
     return second if value == first else first
 

@@ -6,6 +6,8 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING
 
+from secretsync_core.audit.schema import VERSIONS
+
 if TYPE_CHECKING:
     from cli.conftest import Cli
 
@@ -21,6 +23,8 @@ def _age(cli: Cli) -> None:
         file.execute("DROP INDEX items")
         for table in ("alembic_version", "run_requests", "item_state", "checks", "drift", "places", "positions"):
             file.execute(f"DROP TABLE {table}")
+        for column in VERSIONS:
+            file.execute(f"DROP TRIGGER ledger_{column}")
         file.execute(
             "UPDATE meta SET value = '1', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "1"),)
         )
@@ -37,8 +41,8 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
         assert "`secretsync audit migrate`" in ran.err
     ran = started("audit", "migrate")
     assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"ledger\.db: tables upgraded from version 1 to 4$", ran.out.strip())
-    assert started("audit", "migrate").out.strip().endswith("tables already at version 4")
+    assert re.search(r"ledger\.db: tables upgraded from version 1 to 5$", ran.out.strip())
+    assert started("audit", "migrate").out.strip().endswith("tables already at version 5")
     for command in (["sync"], ["status"]):
         assert "migrate" not in started(*command).err
     assert started("audit", "verify", "--output", "json").json["sound"] is True
@@ -47,11 +51,11 @@ def test_an_older_ledger_is_migrated_and_goes_on(started: Cli) -> None:
 def test_migrating_in_json(started: Cli) -> None:
     """A machine is told both versions; a ledger that is not there is made in the newest one."""
     assert started("audit", "migrate", "--output", "json").json == {
-        "ledger": "secretsync/.secretsync/ledger.db", "before": 4, "after": 4, "exitCode": 0,
+        "ledger": "secretsync/.secretsync/ledger.db", "before": 5, "after": 5, "exitCode": 0,
     }  # fmt: skip
     _age(started)
     found = started("audit", "migrate", "--output", "json").json
-    assert (found["before"], found["after"]) == (1, 4)
+    assert (found["before"], found["after"]) == (1, 5)
 
 
 def test_without_alembic_the_extra_is_named_and_nothing_changes(started: Cli) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from secretsync_core.audit import seal
 from secretsync_core.audit.keys import load_key
+from secretsync_core.audit.schema import VERSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,8 @@ def make_version_3(cli: Cli) -> None:
     with closing(sqlite3.connect(home / "ledger.db")) as file, file:
         for table in ("places", "positions"):
             file.execute(f"DROP TABLE {table}")
+        for column in VERSIONS:
+            file.execute(f"DROP TRIGGER ledger_{column}")
         file.execute("UPDATE alembic_version SET version_num = '0003'")
         file.execute(
             "UPDATE meta SET value = '3', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "3"),)

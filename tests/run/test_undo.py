@@ -162,7 +162,7 @@ async def test_what_a_later_run_left_open_waits(world: World) -> None:
     """A key that another run may be writing is not touched before it is known whether it did: the undo looks first."""
     run = await _rotated(world)
     announced = Draft(
-        Event.INTENDED, "killed", "killed:1", "app", "dst", "app/a", "update", dest_version="x", fingerprint="0" * 64
+        Event.INTENDED, "killed", "killed:1", "app", "dst", "app/a", "update", dest_version="e", fingerprint="0" * 64
     )
     world.ledger.append("job", [Draft(Event.RUN_STARTED, "killed"), announced])
     assert _why(await world.plan_undo(run)) == {"app/a": "interrupted"}
@@ -230,7 +230,7 @@ async def test_another_version_of_the_same_number(world: World) -> None:
     await world.put("src", "app/a", {"x": "2"})
     run = (await world.sync()).run
     versions = memory._stores["dst"].secrets["app/a"].versions
-    versions[0] = ("1@of-another-life", {"x": "another"}, "")
+    versions[0] = ("1@0f", {"x": "another"}, "")
     planned = await world.plan_undo(run)
     assert _why(planned) == {"app/a": "no-former-version"}
     assert planned.changes[0].detail == "version 1 of app/a is another one than it was"
@@ -375,7 +375,7 @@ async def test_what_a_killed_run_left_open(world: World) -> None:
     named = Fingerprinter(FINGERPRINT_KEY).value("dst", "app/a", value)
     announced = Draft(
         Event.INTENDED, "killed", "killed:1", "app", "dst", "app/a", "update", "source-changed", "src", "app/a",
-        "2@x", held.dest_version, held.definition, named,
+        "2@e", held.dest_version, held.definition, named,
     )  # fmt: skip
     world.ledger.append("job", [Draft(Event.RUN_STARTED, "killed"), announced])
     await world.put("dst", "app/a", {"x": "2"})

@@ -51,6 +51,8 @@ SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameter
 NO_TOKENS = ("\0", "é", "x" * 300)
 """Texts that the ledger takes for no version."""
 ELSEWHERE = ("arn:aws:secretsmanager:x-1:999999999999:secret:k", "arn:aws:secretsmanager:x-9:123456789012:secret:k")
+CANARIES = ("canary-7f3a", "canary 7f3a canary 7f3a canary 7f3a")
+"""Texts that would be versions to the ledger of before, and are none of any service."""
 STAGES = ("SecretList", 0, "SecretVersionsToStages")
 NOTHINGS: list[object] = [None, {}, {"keys": None}, {"keys": []}, {"keys": [], "key_info": {}}]
 NOTHING_BUT_WARNINGS = [
@@ -62,7 +64,7 @@ CASES = [
     *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "deletion_time"), "0", "2026-02-31", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "created_time"), "now", 5, GONE),
-    *each("vault-v2", DETAILS, (*K1, "current_version"), 7, 0, -1, "1", 1.0, True, None, GONE),
+    *each("vault-v2", DETAILS, (*K1, "current_version"), 10**10, 7, 0, -1, "1", 1.0, True, None, GONE),
     *each("vault-v2", DETAILS, (*K1, "versions"), {}, [], None, {"1": None}, GONE),
     *each("vault-v2", DETAILS, K1, None, [], "x", {}),
     *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
@@ -104,6 +106,7 @@ CASES = [
             (("data", "metadata"), None),
             (("data", "metadata", "version"), "2"),
             (("data", "metadata", "version"), 0),
+            (("data", "metadata", "version"), 10**10),
             (("data", "metadata", "created_time"), "x"),
             (("data",), None),
         ]
@@ -118,8 +121,8 @@ CASES = [
     *each("kubernetes", PAGE, ("metadata", "remainingItemCount"), 3, "3", -1, False),
     *each("kubernetes", PAGE, ("items",), GONE, {}, "x", [None], [{}]),
     *each("kubernetes", PAGE, ("kind",), "Status", 5, GONE),
-    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS),
-    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS),
+    *each("kubernetes", PAGE, (*META, "uid"), 5, "", None, GONE, *NO_TOKENS, *CANARIES),
+    *each("kubernetes", PAGE, (*META, "resourceVersion"), 5, "", None, GONE, *NO_TOKENS, *CANARIES),
     *each("kubernetes", PAGE, (*META, "name"), 5, "", None, GONE),
     *each("kubernetes", PAGE, (*META, "namespace"), "another"),
     *each("kubernetes", PAGE, (*META, "labels"), ["x"], "x", {"x": 5}),
@@ -130,7 +133,7 @@ CASES = [
     *each("secrets-manager", SECRETS, ("SecretList",), None, "x", {}, GONE),
     *each("secrets-manager", SECRETS, STAGES, "AWSCURRENT", ["AWSCURRENT"], {"v": "AWSCURRENT"}),
     *each("secrets-manager", SECRETS, STAGES, {"v": None}, {"v": [5]}, {"v": {}}),
-    *each("secrets-manager", SECRETS, STAGES, *({text: ["AWSCURRENT"]} for text in NO_TOKENS)),
+    *each("secrets-manager", SECRETS, STAGES, *({text: ["AWSCURRENT"]} for text in (*NO_TOKENS, *CANARIES))),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "DeletedDate"), "x", [], -1, True),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Name"), 5, None, "", GONE),
     *each("secrets-manager", SECRETS, ("SecretList", 0, "Tags"), "x", [None], [{"Value": "x"}]),
@@ -144,14 +147,14 @@ CASES = [
             (("SecretString",), GONE),
             (("SecretBinary",), "%%%"),
             (("VersionId",), None),
-            *((("VersionId",), text) for text in NO_TOKENS),
+            *((("VersionId",), text) for text in (*NO_TOKENS, *CANARIES)),
             (("Name",), "another"),
             (("ARN",), ELSEWHERE[0]),
             ((), {}),
         ]
     ),
     *each("parameter-store", PARAMETERS, ("Parameters",), None, "x", {}, GONE),
-    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), "1", 0, 1.5, GONE),
+    *each("parameter-store", PARAMETERS, ("Parameters", 0, "Version"), 10**10, "1", 0, 1.5, GONE),
     *each("parameter-store", PARAMETERS, ("Parameters", 0, "LastModifiedDate"), "x", -1, GONE),
     *each("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), 5, None, "", GONE),
     *each("parameter-store", PARAMETERS, ("NextToken",), 5, [], ""),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit import keys
+from secretsync_core.audit.address import name_of
 from secretsync_core.audit.databases import exists
 from secretsync_core.audit.ledger import LedgerMissing
 from secretsync_core.cli import event_loop, exits, report_view, workspace
@@ -90,7 +91,7 @@ def _places(call: Call, documents: Documents, output: Output) -> dict[str, Place
 
 async def _look_at_ledger(call: Call, seconds: float) -> tuple[LedgerHealth, bool]:
     """The ledger's health, and whether the look at it still goes on."""
-    found = LedgerHealth(_name(workspace.ledger_url(call)), keys.where(os.environ, workspace.state_directory(call)))
+    found = LedgerHealth(name_of(workspace.ledger_url(call)), keys.where(os.environ, workspace.state_directory(call)))
     began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
@@ -105,11 +106,6 @@ async def _look_at_ledger(call: Call, seconds: float) -> tuple[LedgerHealth, boo
         return late, True
     found.seconds = time.monotonic() - began
     return found, False
-
-
-def _name(url: object) -> str:
-    """What to call a ledger that may not even open; its URL may hold a password."""
-    return "in PostgreSQL" if str(url).startswith(("postgresql://", "postgres://")) else str(url)
 
 
 def _look(call: Call, found: LedgerHealth) -> None:

@@ -230,7 +230,7 @@ class Calls:
             options["Tags"] = _tags(tags)
 
         def ask(client: SSMClient) -> int:
-            return _part(request, client.put_parameter(**options)).number("Version", least=1)
+            return _part(request, client.put_parameter(**options)).count("Version", least=1)
 
         return await self._service.call("write", request, ask)
 
@@ -313,7 +313,7 @@ class Calls:
 def version_of(about: Part) -> str:
     """A version token: the number, and when it was written. A number alone begins at 1 again after a deletion."""
     written = about.date("LastModifiedDate").astimezone(UTC)
-    return f"{about.number('Version', least=1)}@{written.isoformat(timespec='milliseconds')}"
+    return f"{about.count('Version', least=1)}@{written.isoformat(timespec='milliseconds')}"
 
 
 def _part(request: Request, answer: Mapping[str, Any]) -> Part:

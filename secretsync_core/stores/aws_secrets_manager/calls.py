@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
-from secretsync_core.model.inventory import is_token
 from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
@@ -80,7 +80,7 @@ class Calls:
         def ask(client: SecretsManagerClient) -> Secret:
             answer = _part(request, client.get_secret_value(SecretId=name, **pinned))
             self._check(answer, name)
-            if answer.token("VersionId") != pin.get("VersionId", answer.token("VersionId")):
+            if _version_of(answer) != pin.get("VersionId", _version_of(answer)):
                 raise malformed(request, "it is another version")
             return _secret(answer, key)
 
@@ -157,7 +157,7 @@ class Calls:
         def ask(client: SecretsManagerClient) -> str:
             answer = _part(request, client.create_secret(**options))
             self._check(answer, options["Name"])
-            return answer.token("VersionId")
+            return _check_version(answer, version)
 
         try:
             return await doubt.of(self._service.call("write", request, ask))
@@ -181,7 +181,7 @@ class Calls:
         def ask(client: SecretsManagerClient) -> bool:
             answer = _part(request, client.put_secret_value(**options))
             self._check(answer, options["SecretId"])
-            answer.token("VersionId")
+            _check_version(answer, version)
             return CURRENT in (answer.texts("VersionStages") if answer.has("VersionStages") else ())
 
         return await self._service.call("write", request, ask)
@@ -285,11 +285,27 @@ def _part(request: Request, answer: Mapping[str, Any]) -> Part:
     return Part(request, "", answer)
 
 
+# What whoever writes a version may call it (ClientRequestToken): a UUID, or what a tool makes in its place.
+_is_version = re.compile(r"[0-9A-Za-z_-]{32,64}").fullmatch
+
+
+def _version_of(answer: Part) -> str:
+    if _is_version(version := answer.text("VersionId")):
+        return version
+    raise answer.wrong("VersionId", "the id of a version")
+
+
+def _check_version(answer: Part, ours: str) -> str:
+    """The id of what we wrote: the one that we gave it, whatever id the answer names."""
+    _version_of(answer)
+    return ours
+
+
 def _seen(about: Part, stages: str) -> Seen:
     current = None
     if about.has(stages):
         for version, found in about.part(stages).fields.items():
-            if type(found) is not list or not is_token(version):
+            if type(found) is not list or not _is_version(version):
                 raise about.wrong(stages, "an object of lists, by version")
             if CURRENT in found:
                 current = version
@@ -307,7 +323,7 @@ def _parts(about: Part, name: str) -> Sequence[Part]:
 
 
 def _secret(answer: Part, key: str | None) -> Secret:
-    version = answer.token("VersionId")
+    version = _version_of(answer)
     binary = answer.fields.get("SecretBinary")
     if isinstance(binary, bytes):
         return Secret(SecretValue(binary, BINARY), version)

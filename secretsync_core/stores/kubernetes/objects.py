@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import MalformedAnswer
-from secretsync_core.model.inventory import is_token
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.answers import Part, is_text_map, malformed
 from secretsync_core.stores.fit import binary_fields_of
@@ -69,6 +69,11 @@ def with_data(secret: Mapping[str, Any], data: dict[str, str]) -> dict[str, Any]
     return {**secret, "data": data}
 
 
+_is_uid = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
+# Numbers in every API server that keeps Secrets, and by the API's conventions compared as such: revisions of etcd.
+_is_version = re.compile(r"[0-9]{1,20}").fullmatch
+
+
 def metadata_of(request: Request, thing: object, place: Place | None = None, path: str = "") -> dict[str, Any]:
     """The metadata of a Secret, or of what a listing shows of one: of the one at ``place``, where one was asked for.
 
@@ -81,7 +86,7 @@ def metadata_of(request: Request, thing: object, place: Place | None = None, pat
         name, namespace = metadata.get("name"), metadata.get("namespace")
         uid, version, labels = metadata.get("uid"), metadata.get("resourceVersion"), metadata.get("labels")
         if type(name) is str and type(namespace) is str and type(uid) is str and type(version) is str:
-            fits = name and namespace and is_token(uid) and is_token(version) and (not labels or is_text_map(labels))
+            fits = name and namespace and _is_uid(uid) and _is_version(version) and (not labels or is_text_map(labels))
             asked = request.namespace is None or namespace == request.namespace
             if fits and asked and (place is None or (name == place.name and namespace == place.namespace)):
                 return metadata
@@ -94,8 +99,10 @@ def _wrong(request: Request, thing: object, path: str) -> MalformedAnswer:
         metadata = Part.of(request, path, thing).part("metadata")
         for name in ("name", "namespace"):
             metadata.text(name)
-        for name in ("uid", "resourceVersion"):
-            metadata.token(name)
+        if not _is_uid(metadata.text("uid")):
+            raise metadata.wrong("uid", "a UUID")
+        if not _is_version(metadata.text("resourceVersion")):
+            raise metadata.wrong("resourceVersion", "a number")
         metadata.text_map("labels")
     except MalformedAnswer as error:
         return error

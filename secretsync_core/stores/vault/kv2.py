@@ -360,7 +360,7 @@ def _token(received: Received) -> str:
 
 
 def _token_of(about: Part) -> str:
-    return f"{about.number('version', least=1)}@{about.time('created_time')}"
+    return f"{about.count('version', least=1)}@{about.time('created_time')}"
 
 
 def _state(request: Request, body: bytes) -> str | None:

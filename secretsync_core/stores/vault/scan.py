@@ -11,7 +11,7 @@ import ijson
 
 from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
-from secretsync_core.stores.answers import Part, is_text_map, is_time, malformed
+from secretsync_core.stores.answers import MOST_VERSIONS, Part, is_text_map, is_time, malformed
 from secretsync_core.stores.http import date_of
 from secretsync_core.stores.vault.answers import says_nothing, without_a_word
 
@@ -37,7 +37,7 @@ def entry_of(key: str, info: Any, now: str, at: Spot, *, metadata: bool) -> Entr
     if type(info) is not dict:
         raise _wrong(info, at)
     number, versions = info.get("current_version"), info.get("versions")
-    if type(number) is not int or type(versions) is not dict:
+    if type(number) is not int or number >= MOST_VERSIONS or type(versions) is not dict:
         raise _wrong(info, at)
     custom = (info.get("custom_metadata") or {}) if metadata else None
     if custom and not is_text_map(custom):
@@ -71,7 +71,7 @@ def _wrong(info: object, at: Spot) -> MalformedAnswer:
     """What is wrong with details that ``entry_of`` does not take."""
     try:
         about = Part.of(at.request, at.path, info)
-        number, versions = about.number("current_version"), about.part("versions")
+        number, versions = about.count("current_version"), about.part("versions")
         about.text_map("custom_metadata")
         if number == 0 and not versions.fields:
             about.time("created_time")

@@ -1,0 +1,3 @@
+CREATE TRIGGER ledger_source_version BEFORE INSERT ON ledger WHEN NOT (NEW.source_version IS NULL OR replace(replace(NEW.source_version, '@fields=', '@'), 'all:', '') NOT GLOB '*[^0-9A-Fa-fTZ@.:+-]*' OR substr(NEW.source_version, 1, 4) = 'pin:' AND NEW.source_version NOT GLOB '*[^0-9A-Za-z._/+=@:-]*') BEGIN SELECT RAISE(ABORT, 'source_version'); END;
+
+CREATE TRIGGER ledger_dest_version BEFORE INSERT ON ledger WHEN NOT (NEW.dest_version IS NULL OR replace(replace(NEW.dest_version, '@fields=', '@'), 'all:', '') NOT GLOB '*[^0-9A-Fa-fTZ@.:+-]*' OR substr(NEW.dest_version, 1, 4) = 'pin:' AND NEW.dest_version NOT GLOB '*[^0-9A-Za-z._/+=@:-]*') BEGIN SELECT RAISE(ABORT, 'dest_version'); END;
