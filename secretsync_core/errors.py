@@ -24,6 +24,7 @@
      |    +-- RateLimited       3   the store asks us to wait                           retryable
      |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
      |         +-- MalformedAnswer  3   its answer makes no sense, and decides nothing     retryable
+     |         |    +-- EchoedVersion  3   a version in it shows the value (stores.echo)     retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         |    +-- LockedOut  3   the store refused our credentials for good, and the run gave it up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)

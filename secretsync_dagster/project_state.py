@@ -18,8 +18,8 @@ from secretsync_core.audit.keys import FILE_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
-_IGNORED = f"{DIRECTORY}/"
-_EXAMPLE = "example"
+_EXAMPLES = f"{DIRECTORY}-example"
+"""Not within ``DIRECTORY``, where no store may be."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +60,14 @@ def _has_state(directory: Path) -> bool:
 
 def make_example(root: Path, name: str) -> Path:
     """Make the directory of an example's files, and let git and builds of the project leave it alone."""
-    home.make(root / DIRECTORY)
-    ignore = root / ".gitignore"
-    text = ignore.read_text() if ignore.exists() else ""
-    if not {_IGNORED, f"/{_IGNORED}", DIRECTORY, f"/{DIRECTORY}"} & set(text.splitlines()):
+    for name_of_ours in (DIRECTORY, _EXAMPLES):
+        home.make(root / name_of_ours)
+        _ignore(root / ".gitignore", name_of_ours)
+    return root / _EXAMPLES / name
+
+
+def _ignore(file: Path, directory: str) -> None:
+    text = file.read_text() if file.exists() else ""
+    if not {f"{directory}/", f"/{directory}/", directory, f"/{directory}"} & set(text.splitlines()):
         end = "" if not text or text.endswith("\n") else "\n"
-        ignore.write_text(f"{text}{end}{_IGNORED}\n")
-    return root / DIRECTORY / _EXAMPLE / name
+        file.write_text(f"{text}{end}{directory}/\n")

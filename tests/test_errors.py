@@ -52,7 +52,7 @@ def test_the_drawing_is_the_tree() -> None:
             continue
         while above[-1][0] >= len(match[1]):
             above.pop()
-        where = re.search(r"\(((?:[a-z_]+\.)+[a-z_]+)\)$", match[4])
+        where = re.search(r"\(((?:[a-z_]+\.)+[a-z_]+)\)(?: +retryable)?$", match[4])
         home = f"secretsync_core.{where[1] if where else 'errors'}"
         drawn.add((home, match[2], int(match[3]), match[4].endswith("retryable"), above[-1][1]))
         above.append((len(match[1]), match[2]))

@@ -126,7 +126,7 @@ def check_restored(restored: Collection[str], jobs: Iterable[JobDocument]) -> No
     stores = {name for name in named if name}
     if strange := sorted(set(restored) - stores):
         raise UsageError(
-            f"no SyncJob of this run has a store {of_that_name(len(strange))}, as was said to be restored",
+            "no SyncJob of this run has the store that was said to be restored",
             hint=hint_of(strange, stores, there="its stores are"),
         )
 

@@ -71,7 +71,7 @@ def test_what_is_scaffolded_syncs(job: str, component: str) -> None:
         with sandbox.build_all_defs() as definitions, dg.DagsterInstance.ephemeral() as instance:
             assert definitions.resolve_job_def(job).execute_in_process(instance=instance).success
         state = sandbox.project_root / ".secretsync"
-        example = state / "example" / job.replace("_", "-")
+        example = sandbox.project_root / ".secretsync-example" / job.replace("_", "-")
         held = {path.name: path.read_text() for path in example.rglob("dest/*") if path.is_file()}
         assert held == {"hello": "this file is one secret\n"}
         (ledger,) = sandbox.project_root.rglob("*.db")

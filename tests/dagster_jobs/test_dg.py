@@ -96,7 +96,7 @@ class Project:
 
     def held(self, component: str) -> dict[str, str]:
         """What the destination of a scaffolded component holds."""
-        example = self.root / ".secretsync" / "example" / component.rpartition("/")[2].lower()
+        example = self.root / ".secretsync-example" / component.rpartition("/")[2].lower()
         return {path.name: path.read_text() for path in example.rglob("dest/*")}
 
 
@@ -165,7 +165,7 @@ def test_a_launched_job_syncs(project: Project) -> None:
 
 def test_a_launched_partition_syncs(project: Project) -> None:
     """``dg launch --assets`` with a partition syncs that item, also in the project's own executor."""
-    source = project.root / ".secretsync" / "example" / "secrets" / "source" / "hello"
+    source = project.root / ".secretsync-example" / "secrets" / "source" / "hello"
     source.write_text("changed\n")
     project.dg("launch", "--assets", "sync/secrets", "--partition", "everything")
     assert project.held("secrets") == {"hello": "changed\n"}

@@ -27,6 +27,7 @@ def test_what_only_the_open_stores_tell(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_what_the_documents_show(lab: Lab) -> None:
-    """The job is no job, as any that has errors: validation tells why, and nothing can run it."""
+    """The job is none, as any that has errors: validation tells why, and what stands in its place only fails."""
     lab.job("- {name: all, query: {recursive: true}, keyTransform: [{prefix: copy/}]}", dest="src")
-    assert "job" not in [job.name for job in lab.definitions.resolve_all_job_defs()]
+    assert lab.definitions.resolve_job_def("job").tags["secretsync/broken"] == "true"
+    assert not lab.run().success

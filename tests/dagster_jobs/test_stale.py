@@ -38,4 +38,5 @@ def test_a_store_that_is_not_the_jobs(lab: Lab) -> None:
     lab.two_items()
     result = lab.run(restored=["scr"])
     assert not result.success
-    assert "scr" in str(next(iter(result.get_step_failure_events())).step_failure_data.error)
+    (failed,) = failures(result).values()
+    assert failed["what to do"].value == "did you mean src? its stores are: dst, src"

@@ -51,7 +51,7 @@ def _synced(sandbox: DefsFolderSandbox) -> list[Canary]:
     sandbox.scaffold_component(SyncDirectoryComponent, "secrets")
     sandbox.scaffold_component(SyncJobComponent, "team/More-Secrets")
     canaries = [canary("secrets"), canary("more-secrets")]
-    example = sandbox.project_root / ".secretsync" / "example"
+    example = sandbox.project_root / ".secretsync-example"
     for each in canaries:
         (example / each.label / "source" / "hello").write_text(each.text)
         (example / each.label / "dest" / f"{TEMPORARY}left").write_text(each.text)
@@ -86,11 +86,11 @@ def test_a_wheel_of_a_project_holds_no_secret(tmp_path: Path, monkeypatch: pytes
 
 
 def test_git_leaves_the_state_alone() -> None:
-    """One line in the project's .gitignore, whatever was in it before, and however many components there are."""
+    """A line for each of the two folders, whatever was in it before, and however many components there are."""
     with create_defs_folder_sandbox() as sandbox:
         ignore = sandbox.project_root / ".gitignore"
         ignore.write_text("*.pyc")
         sandbox.scaffold_component(SyncDirectoryComponent, "secrets")
         sandbox.scaffold_component(SyncJobComponent, "others")
-        assert ignore.read_text() == "*.pyc\n.secretsync/\n"
+        assert ignore.read_text() == "*.pyc\n.secretsync/\n.secretsync-example/\n"
         assert (sandbox.project_root / ".secretsync" / ".gitignore").read_text() == "*\n"

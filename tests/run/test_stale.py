@@ -268,5 +268,6 @@ async def test_a_store_that_the_job_does_not_have_is_a_wrong_call(world: World, 
 
     world.job(APP)
     check_restored({"src", "dst"}, world.documents.jobs.values())
-    with pytest.raises(UsageError, match="scr"):
+    with pytest.raises(UsageError, match="no SyncJob") as raised:
         check_restored({"scr"}, world.documents.jobs.values())
+    assert "did you mean src?" in raised.value.hint
