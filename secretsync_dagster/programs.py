@@ -29,3 +29,11 @@ def _is_dagsters(program: str) -> bool:
     path = Path(program)
     name = path.parent.name if path.name == "__main__.py" else path.stem
     return name in _PROGRAMS or name.startswith(("dagster-", "dagster_"))
+
+
+def executes_a_run() -> bool:
+    """Whether this process is the worker of one run, or of a step, and not what people see a code location by.
+
+    It reads the documents anew, and they may have changed since the run was asked for.
+    """
+    return bool({"execute_run", "resume_run", "execute_step"} & set(sys.argv[1:4]))

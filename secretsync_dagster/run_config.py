@@ -15,6 +15,8 @@ from typing import Any
 
 import dagster as dg
 
+from secretsync_dagster.programs import executes_a_run
+
 MOST_CHOICES = 100
 """The most plan items that the schema names one by one, so that the Launchpad completes and checks them. Of a job with
 more the run's first step checks them."""
@@ -66,7 +68,8 @@ def config_schema(job: str, items: Sequence[str] | None) -> dg.Field:
         items: the names of its plan items; None where they are not known.
     """
     name: Any = dg.String
-    if items is not None and len(items) <= MOST_CHOICES:
+    # Where a run goes on the step says better that an item went meanwhile than Dagster does, which quotes its name.
+    if items is not None and len(items) <= MOST_CHOICES and not executes_a_run():
         # Dagster tells types apart by their names, and keeps what it has made of a name as long as the process lives.
         digest = hashlib.sha256("\n".join(items).encode()).hexdigest()[:8]
         name = dg.Enum(f"item_of_{job}_{digest}", [dg.EnumValue(item) for item in items])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit import rows
 from secretsync_core.audit.counts import results_of
-from secretsync_core.audit.record import Event
+from secretsync_core.audit.record import Event, kept
 from secretsync_core.audit.schema import RUN_EVENTS
 from secretsync_core.model.state import Deleted
 
@@ -63,7 +63,7 @@ def _deletes(transaction: Transaction, job: str, first: int, last: int) -> Itera
               AND event IN ('intended', 'done') ORDER BY seq DESC"""  # noqa: S608
     done: dict[str, Draft] = {}
     for row in transaction.rows(sql, (job, first, last)):
-        draft = rows.decode(row).draft
+        draft = kept(rows.decode(row).draft)
         if draft.event is Event.DONE:
             done[draft.intent] = draft
         elif draft.intent in done:

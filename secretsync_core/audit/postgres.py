@@ -201,6 +201,9 @@ class PostgresDatabase:
         connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
         transaction = PostgresTransaction(connection)
         transaction.one("SELECT pg_advisory_xact_lock(?)", (_ADVISORY,))
+        # Whoever appends locks a head first, and waits here. Within the records it would wait for us, and we for it.
+        if transaction.one("SELECT 1 WHERE to_regclass('heads') IS NOT NULL") is not None:
+            transaction.run("LOCK TABLE heads IN EXCLUSIVE MODE")
         return transaction
 
     @contextmanager

@@ -57,9 +57,11 @@ def is_echo(version: str, value: SecretValue) -> bool:
 
 
 def _shows(part: str, text: str) -> bool:
-    if part.isdecimal():  # which many texts hold somewhere
+    if not part.strip("0123456789."):  # numbers, which many texts hold somewhere; a file's version is three of them
         return part == text
-    return part in text or text in part or _coded(text) in part
+    if part in text or _coded(text) in part or text.encode(errors="surrogatepass").hex() in part.lower():
+        return True
+    return text in part and 2 * len(text) >= len(part)  # a word of it, as "terraform", may be in both by chance
 
 
 def _coded(text: str) -> str:

@@ -14,12 +14,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from support.processes import FORKSERVER
 
-from audit.lab import SEAL_KEY, OtherHand, append_many, done, make_version, migrate_and_stay, migrate_once
-from secretsync_core.audit import migrate, migrations, seal
+from audit.lab import SEAL_KEY, OtherHand, append_many, done, intended, make_version, migrate_and_stay, migrate_once
+from secretsync_core.audit import migrate, migrations, rows, seal
 from secretsync_core.audit.counts import requests_of, results_of
 from secretsync_core.audit.databases import open_database
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.audit.record import Event
+from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import VERSION, revision
 from secretsync_core.audit.state import OF_ITEM
 from secretsync_core.distribution import extra_hint
@@ -446,6 +446,27 @@ def test_a_ledger_of_version_4_is_brought_up_to_date(url: str, tmp_path: Path) -
         url = f"sqlite:///{tmp_path / 'fresh.db'}"
     Ledger.open(url, seal_key=SEAL_KEY).close()
     assert anatomy(url) == migrated
+
+
+def test_what_older_records_deleted_is_known_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that comes back is told by the version that was deleted: by its alias, as the store says it now."""
+    make_version(4, url)
+    with Ledger.open(url, seal_key=SEAL_KEY) as ledger:
+        monkeypatch.setattr(rows, "is_kept", lambda _: True)  # a program of then held no version to a form
+        announced = intended("gone", action="delete", dest="aws", dest_version=ODD[1])
+        ledger.append(
+            "billing",
+            [
+                Draft(Event.RUN_STARTED, run="late"),
+                announced._replace(run="late"),
+                announced._replace(run="late", event=Event.DONE),
+                Draft(Event.RUN_FINISHED, run="late", counts="deleted=1"),
+            ],
+        )
+        monkeypatch.undo()
+        for _ in range(2):
+            assert ledger.state.deleted("billing")["aws", "gone"].version == plain_token(ODD[1])
+            ledger.migrate()
 
 
 @pytest.mark.parametrize("migrate_first", [False, True])

@@ -19,6 +19,7 @@ def _left(cli: Cli, folder: str, number: int = 0) -> Path:
         f"secretsync/example/dest/{folder}{TEMPORARY}{'0' * 8}-1-{'0' * 16}-{number}-{'0' * 8}", "new-value"
     )
     os.utime(path, (1, 1))
+    path.parent.chmod(0o700)  # as we make folders
     return path
 
 

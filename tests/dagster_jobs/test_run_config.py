@@ -101,6 +101,14 @@ def test_the_launchpad_knows_the_items(lab: Lab) -> None:
     dg.validate_run_config(lab.definitions.resolve_job_def("job"), {"items": ["gamma"]})
 
 
+def test_a_worker_of_a_run_leaves_the_items_to_the_step(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item may go between the launch and the run: the step says so, and not Dagster, which quotes its name."""
+    monkeypatch.setattr("sys.argv", ["/usr/bin/dagster", "api", "execute_run", "{}"])
+    lab.two_items()
+    (failed,) = failures(lab.run(items=["gamma"])).values()
+    assert failed["told"] == "SyncJob job has no item of that name"
+
+
 def _sources(kind: Any, path: str = "") -> Iterator[str]:
     """Where a config type takes ``{env: NAME}``."""
     if type(kind).__name__ in ("StringSourceType", "IntSourceType", "BoolSourceType"):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from secretsync_core.model.capabilities import Permissions
 from secretsync_core.model.leftovers import Leftovers
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext, Sweeper, ToldOfLeftovers
-from secretsync_core.stores.file import temporary
+from secretsync_core.stores.file import sweeping, temporary
 from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import hand_out
@@ -33,7 +33,7 @@ SIZE = 50_000
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from secretsync_core.stores.file import temporary
+from secretsync_core.stores.file import sweeping, temporary
 from secretsync_core.stores.file.folders import Folders
 from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
 from secretsync_core.stores.file.writing import Writing
@@ -77,7 +77,7 @@ for nameless in (True, False):
 # Begins a write and stands still in its middle.
 STUCK = """
 import sys, time
-from secretsync_core.stores.file import temporary
+from secretsync_core.stores.file import sweeping, temporary
 from secretsync_core.stores.file.folders import Folders
 from secretsync_core.stores.file.names import TemporaryName
 from secretsync_core.stores.file.writing import Writing
@@ -157,6 +157,7 @@ async def test_a_writer_elsewhere_keeps_its_file(store: FileStore, tmp_path: Pat
     stuck = run_with_source(STUCK, str(tmp_path))
     assert stuck.stdout is not None
     assert stuck.stdout.readline() == "written\n"
+    (tmp_path / "a").chmod(0o700)  # as we make folders
     assert await store.sweep() == await store.leftovers() == Leftovers()
     assert len(temporary_files(tmp_path)) == 1
     stuck.send_signal(signal.SIGKILL)
@@ -274,3 +275,38 @@ async def test_on_a_memory_file_system() -> None:
     finally:
         await store.aclose()
         shutil.rmtree(root)
+
+
+async def test_a_folder_that_somebody_set_up_stays(store: FileStore, tmp_path: Path) -> None:
+    """Its mode is not that of folders that we make, so it may be wanted empty; what was left in it goes."""
+    left = tmp_path / "drop" / f"{TEMPORARY}{'0' * 8}-1-{'0' * 16}-0-{'0' * 8}"
+    left.parent.mkdir(mode=0o750)
+    left.write_text("value")
+    os.utime(left, (1, 1))
+    assert (await store.sweep()).removed == {"drop": 1}
+    assert entries(tmp_path) == [tmp_path / "drop"]
+
+
+async def test_looking_for_leftovers_is_bounded(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the entries of all folders, plain files too, and in time."""
+    for folder in range(9):
+        (tmp_path / f"f{folder}").mkdir()
+        for name in range(9):
+            (tmp_path / f"f{folder}" / f"s{name}").write_text("v")
+    looked: list[int] = []
+    weigh = sweeping._weigh
+
+    def counted(folder: int, *rest: Any, **more: Any) -> bool:
+        looked.append(folder)
+        return weigh(folder, *rest, **more)
+
+    monkeypatch.setattr(sweeping, "_weigh", counted)
+    monkeypatch.setattr(sweeping, "MAX_SEEN", 40)
+    await store.sweep()
+    assert len(looked) == 4  # the root with nine folders, and three of these with nine files
+    looked.clear()
+    monkeypatch.setattr(sweeping, "MAX_SECONDS", 0.0)
+    await store.sweep()
+    assert looked == []

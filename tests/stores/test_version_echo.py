@@ -37,6 +37,7 @@ NUMBER = "48151623"
         (f"7@{UUID}", f"{UUID}\n".encode()),
         (f"1@of-{UUID}", json.dumps({"token": UUID}).encode()),
         ("00ff00ff00ff", {"file": b"00ff00ff00ff"}),
+        (f"1@{TEXT.encode().hex()}", {"password": TEXT}),
     ],
 )
 def test_what_shows_the_value(version: str, value: Any) -> None:
@@ -52,6 +53,9 @@ def test_what_shows_the_value(version: str, value: Any) -> None:
         ("2026-01-01T00:00:00Z@1767225600000000000.7.42", {"rotated": "2026-01-01T00:00:00Z", "size": 42}),
         (f"812345@{UUID}", {"serial": "998123459", "empty": "", "none": None, "true": True}),
         (f"812345@{UUID}", b"{not json"),
+        ("2026-01-01T00:00:00Z@1767225600123456789.421337.42", {"rotated_at": 1767225600, "pin": "767225"}),
+        ("terraform-20231122101112000000000001", {"username": "terraform", "managed_by": "terraform"}),
+        ("projects/payments-prod/secrets/db/versions/5", {"username": "payments"}),
     ],
 )
 def test_what_only_looks_like_it(version: str, value: Any) -> None:

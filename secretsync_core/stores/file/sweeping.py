@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from secretsync_core.stores.file.folders import Folders
 
 MAX_SEEN = 200_000
-"""So many files and folders of a store are looked at. It takes a part of a second; folders written to come besides."""
+"""So many files and folders of a store are looked at; folders written to come besides."""
+
+MAX_SECONDS = 2.0
+"""And for so long, for a disk may be slow. The next run begins again; what comes first may be in another order then."""
 
 
 class Sweeping:
@@ -32,23 +37,24 @@ class Sweeping:
     def whole(self, *, remove: bool) -> Leftovers:
         """Look through everything below the root; with ``remove``, take away what dead writers left.
 
-        A folder in which there is nothing else goes too, as after the delete of its last secret.
+        A folder of ours in which there is nothing else goes too, as after the delete of its last secret.
         """
         found = Leftovers()
         pending: list[tuple[str, ...]] = [()]
-        seen = 0
-        while pending and seen < MAX_SEEN:
+        seen, until = 0, time.monotonic() + MAX_SECONDS
+        while pending and seen < MAX_SEEN and time.monotonic() < until:
             folders = pending.pop()
             # What cannot be looked into is told by the listing that has to.
             with contextlib.suppress(OSError, StoreError):
                 with self._folders.open(folders) as folder:
                     if remove:
                         self._swept.add(_identity(folder))
-                    inner, temporary = _entries(folder)
-                    seen += len(inner) + len(temporary) + 1
+                    inner, temporary, looked = _entries(folder, MAX_SEEN - seen)
+                    seen += looked + 1
                     pending += [(*folders, name) for name in inner]
                     removed = _weigh(folder, temporary, folders, found, remove=remove)
-                if removed:
+                    ours = _is_ours(folder)
+                if removed and ours:
                     self.prune(folders)
         return found
 
@@ -59,7 +65,7 @@ class Sweeping:
             identity = _identity(folder)
             if identity not in self._swept:
                 self._swept.add(identity)
-                _, temporary = _entries(folder)
+                _, temporary, _ = _entries(folder, MAX_SEEN)
                 _weigh(folder, temporary, (), Leftovers(), remove=True)
 
     def prune(self, folders: Sequence[str]) -> None:
@@ -77,21 +83,29 @@ def _identity(folder: int) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def _entries(folder: int) -> tuple[list[str], list[str]]:
-    """The folders in an open folder, and what is called as our temporary files are."""
+def _is_ours(folder: int) -> bool:
+    """Whether a folder looks as those do that we make; one that somebody has set up otherwise may be wanted empty."""
+    info = os.fstat(folder)
+    return info.st_uid == os.geteuid() and stat.S_IMODE(info.st_mode) == 0o700
+
+
+def _entries(folder: int, most: int) -> tuple[list[str], list[str], int]:
+    """The folders in an open folder, and what is called as our temporary files are; of so many entries, at most."""
     inner: list[str] = []
     temporary: list[str] = []
+    seen = 0
     readable = os.open(".", LIST, dir_fd=folder)
     try:
         with os.scandir(readable) as entries:
-            for entry in entries:
+            for entry in itertools.islice(entries, most):
+                seen += 1
                 if entry.name.startswith(TEMPORARY):
                     temporary.append(entry.name)
                 elif entry.is_dir(follow_symlinks=False):
                     inner.append(entry.name)
     finally:
         os.close(readable)
-    return inner, temporary
+    return inner, temporary, seen
 
 
 def _weigh(folder: int, names: Sequence[str], folders: Sequence[str], found: Leftovers, *, remove: bool) -> bool:

@@ -75,7 +75,8 @@ class Unfinished:
                 raise FileExistsError(errno.EEXIST, "") from None
             os.rename(self.name, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         else:
-            os.unlink(self.name, dir_fd=self.folder)
+            with contextlib.suppress(FileNotFoundError):  # somebody who cannot see our lock has swept it
+                os.unlink(self.name, dir_fd=self.folder)
         self.name = ""
 
     def _link(self, name: str) -> None:
