@@ -71,6 +71,9 @@ class Protected(NamedTuple):
 
     def forbids_directory(self, path: str) -> str:
         """What a directory is, or has in it, that no store may be of; empty for any other. Links are followed."""
+        # As it is written: `/proc/self/root/x` is another name of /x, which every process reads differently.
+        if is_within("/" + os.path.abspath(path).lstrip("/"), "/proc"):  # noqa: PTH100  the dots go, no link is followed
+            return "is a view of running programs"
         real = real_path(path)
         if fault := self.forbids_file(real):
             return fault
