@@ -15,20 +15,27 @@ from secretsync_core.errors import Problem, UsageError
 from secretsync_core.schema import files
 from secretsync_core.schema.base import DIRECTORY
 from secretsync_core.schema.explain import explain
+from secretsync_core.schema.known_fields import learn
 from secretsync_core.schema.policy import SyncPolicy
+from secretsync_core.schema.positions import dotted
 from secretsync_core.schema.yaml_tree import read_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.schema.policy import SyncPolicySpec
+    from secretsync_core.schema.positions import Path as Where
     from secretsync_core.schema.positions import Positions
     from secretsync_core.schema.yaml_tree import RawDocument
+
+learn(SyncPolicy)
 
 VARIABLE = "SECRETSYNC_POLICY"
 """Names the file or directory with the policies."""
 
 _MEND = "Mend it, or ask whoever keeps the policy; until then nothing is permitted."
+
+_EMPTY = "Leave it out for no bound, or write [] for a list without entries; until then nothing is permitted."
 
 
 class Policy(NamedTuple):
@@ -71,8 +78,11 @@ class Policies(NamedTuple):
 def read_policies(environ: Mapping[str, str]) -> Policies:
     """The policies that an environment names. Never raises: what is wrong is in ``problems``."""
     named = environ.get(VARIABLE)
-    if not named:
+    if named is None:
         return Policies()
+    if not named.strip():  # a variable of a script that was empty, say: somebody meant bounds
+        hint = "Unset it, or name the policy; until then nothing is permitted."
+        return Policies(problems=(Problem(VARIABLE, 0, "the variable is set, and empty", hint),))
     place = Path(named).expanduser().absolute()
     try:
         found, unreadable = files.find(place)
@@ -116,6 +126,12 @@ def _read(file: str, _: tuple[int, ...]) -> tuple[tuple[Policy, ...], tuple[Prob
         raws, broken = read_documents(file, text)
         problems += broken
     for raw in raws:
+        problems += [
+            Problem(
+                file, raw.positions.line(path), f"{dotted(path)} is empty, which does not say what is meant", _EMPTY
+            )
+            for path in _empty(raw.data)
+        ]
         try:
             policies.append(_policy(raw))
         except ValidationError as error:
@@ -123,6 +139,15 @@ def _read(file: str, _: tuple[int, ...]) -> tuple[tuple[Policy, ...], tuple[Prob
     if not raws and not problems:
         problems.append(Problem(file, 1, "the file holds no policy", _MEND))
     return tuple(policies), tuple(problems)
+
+
+def _empty(part: object, path: Where = ()) -> Iterator[Where]:
+    """Every null: a list of which all entries are commented out would set no bound where many were meant."""
+    if part is None:
+        yield path
+    elif isinstance(part, (dict, list)):
+        for name, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _empty(inner, (*path, name))
 
 
 def _policy(raw: RawDocument) -> Policy:

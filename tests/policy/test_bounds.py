@@ -85,6 +85,13 @@ def test_running_programs_are_no_files(path: str) -> None:
     assert why(bounds_of({}), Kind.DIRECTORY, Path(path).parent)
 
 
+@pytest.mark.parametrize("path", ["/proc/self/root{}", "//proc/self/root{}", "/x/../proc/1/cwd/..{}"])
+def test_no_store_is_named_by_way_of_running_programs(path: str, tmp_path: Path) -> None:
+    """A path below /proc is another name of what lies elsewhere, which no rule for that place would know."""
+    assert "running programs" in why(bounds_of({}), Kind.DIRECTORY, path.format(tmp_path))
+    assert why(bounds_of({}), Kind.DIRECTORY, tmp_path) == ""
+
+
 @pytest.mark.parametrize(
     "path", [sysconfig.get_paths()["purelib"], f"{sysconfig.get_paths()['purelib']}/x", "/usr", "/"]
 )
@@ -166,6 +173,34 @@ def test_hosts(tmp_path: Path) -> None:
         assert why(bounds, Kind.HOST, host), host
 
 
+@pytest.mark.parametrize(
+    ("pattern", "host"),
+    [
+        ("[2001:DB8:0:0::1]", "https://[2001:db8::1]"),
+        ("[2001:db8::1]", "https://[2001:DB8:0:0::1]:8200"),
+        ("[::ffff:10.1.2.3]", "https://10.1.2.3"),
+        ("[0:0:0:0:0:0:0:1]:8200", "https://[::1]:8200"),
+        ("010.0.0.1", "https://8.0.0.1"),
+        ("0x7f000001", "http://127.0.0.1"),
+        ("::ffff:10.0.0.0/104", "https://10.1.2.3"),
+        ("Vault.Example.COM.", "https://vault.example.com"),
+        ("*.EXAMPLE.com", "https://vault.example.com"),
+    ],
+)
+def test_other_spellings_of_a_host_in_a_policy(tmp_path: Path, pattern: str, host: str) -> None:
+    """However a rule spells a host, it is that host: where it is denied, and where it is all that is permitted."""
+    assert why(bounds_of(policy(tmp_path, f"deny: {{hosts: ['{pattern}']}}")), Kind.HOST, host)
+    assert why(bounds_of(policy(tmp_path, f"hosts: ['{pattern}']")), Kind.HOST, host) == ""
+
+
+def test_the_home_directory_in_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home directory of whoever runs SecretSync, for rules that deny and for those that permit."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    bounds = bounds_of(policy(tmp_path, "deny: {paths: [~/.ssh]}\nfiles: {roots: [~/export]}"))
+    assert why(bounds, Kind.FILE, tmp_path / "home" / ".ssh" / "id_rsa")
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "home" / "export" / "x") == ""
+
+
 def test_all_policies_must_permit(tmp_path: Path) -> None:
     """Of two policies the stricter one counts, for every rule."""
     policy(tmp_path, "credentials: {env: [VAULT_*]}\nexec: Allow\nplainHttp: Allow", "one")
@@ -215,6 +250,11 @@ def test_the_policy_itself_is_no_file(tmp_path: Path) -> None:
         HEAD % ("x", "  flows: [{name: all, deny: {}}]"),
         HEAD % ("x", "  credentials: {env: ['a**']}"),
         HEAD % ("x", "  {}") + "---\n" + HEAD % ("x", "  {}"),
+        HEAD % ("x", "  hosts: ['[:::]']"),
+        HEAD % ("x", "  hosts: [münchen.example]"),
+        HEAD % ("x", "  deny: {hosts: [münchen.example]}"),
+        HEAD % ("x", "  deny: {paths: ['$HOME/.ssh']}"),
+        HEAD % ("x", "  files: {roots: ['~no-such-user/x']}"),
     ],
 )
 def test_a_policy_with_an_error(tmp_path: Path, text: str) -> None:
@@ -227,10 +267,33 @@ def test_a_policy_with_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
-    """A name that leads nowhere, or to an empty directory, permits nothing; an empty variable names none."""
-    for place in (tmp_path / "nowhere", tmp_path):
+    """A name that leads nowhere, or to an empty directory, permits nothing; nor does a variable that is empty."""
+    for place in (tmp_path / "nowhere", tmp_path, "", " "):
         assert "it cannot be used" in why(bounds_of({"SECRETSYNC_POLICY": str(place)}), Kind.VARIABLE, "A")
-    assert why(bounds_of({"SECRETSYNC_POLICY": ""}), Kind.VARIABLE, "A") == ""
+    refusal = bounds_of({"SECRETSYNC_POLICY": ""}).judge(Use(Kind.VARIABLE, "A"))
+    assert refusal is not None
+    assert refusal.hint.startswith("Unset it, or name the policy")
+    assert why(bounds_of({}), Kind.VARIABLE, "A") == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "line"),
+    [
+        ("hosts:\n#  - a", "spec.hosts", 5),
+        ("exec: Deny\nfiles: {roots: }", "spec.files.roots", 6),
+        ("credentials:\n  env:\n  #  - VAULT_*", "spec.credentials.env", 6),
+        ("credentials:", "spec.credentials", 5),
+        ("exec:", "spec.exec", 5),
+        ("flows: [{name: a, deny: {from: {keys: , kinds: [vault]}}}]", "spec.flows[0].deny.from.keys", 5),
+    ],
+)
+def test_what_is_left_empty_is_no_bound_that_is_left_out(tmp_path: Path, spec: str, field: str, line: int) -> None:
+    """A list of which all entries are commented out permits nothing, and is told by its line."""
+    policies = read_policies(policy(tmp_path, spec))
+    told = [problem for problem in policies.problems if problem.message.startswith(f"{field} is empty")]
+    assert [problem.line for problem in told] == [line]
+    assert "write []" in told[0].hint
+    assert why(bounds_of(policy(tmp_path, spec)), Kind.VARIABLE, "A")
 
 
 def test_a_policy_that_everybody_may_write(tmp_path: Path) -> None:
