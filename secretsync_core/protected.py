@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.ledger_address import BESIDE, file_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -89,12 +91,21 @@ class Protected(NamedTuple):
 
 def protect(environ: Mapping[str, str], places: Iterable[str]) -> Protected:
     """What is protected: what the environment names, and ``places`` (the state directory, the policy)."""
-    named = [environ.get(KEY_FILE_VARIABLE, ""), _file_of(environ.get(LEDGER_VARIABLE, "")), *map(_file_of, places)]
+    named = [environ.get(KEY_FILE_VARIABLE, ""), *ledger_files(environ.get(LEDGER_VARIABLE, "")), *places]
     if dagster := environ.get("DAGSTER_HOME"):
         named.append(f"{dagster}/dagster.yaml")  # which can name a program for every run
     paths = tuple(dict.fromkeys(real_path(Path(name).expanduser()) for name in named if name))
     files = [each for path in paths for each in _files(path)]
     return Protected(paths, frozenset(number for file in files if (number := _number(file)) is not None))
+
+
+def ledger_files(place: str | Path) -> tuple[str, ...]:
+    """The files of a ledger, by whatever way its place is written; none for a server, whose URL holds a password."""
+    file = file_of(place)
+    if file is None:
+        return ()
+    # SQLite keeps the others beside the file itself, where that is reached by a link.
+    return tuple(f"{each}{suffix}" for each in dict.fromkeys((str(file), real_path(file))) for suffix in BESIDE)
 
 
 def real_path(path: str | Path) -> str:
@@ -108,12 +119,6 @@ def real_path(path: str | Path) -> str:
 def is_within(path: str, place: str) -> bool:
     """Whether a real path is another one, or below it."""
     return path == place or path.startswith(place.rstrip("/") + "/")
-
-
-def _file_of(ledger: str) -> str:
-    """The path of a ledger that is a file; empty for a server."""
-    path = ledger.removeprefix("sqlite:///")
-    return "" if "://" in path else path
 
 
 def _files(path: str) -> list[str]:

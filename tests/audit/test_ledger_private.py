@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secretsync_core.audit import private
+from secretsync_core import trusted_files
 from secretsync_core.audit.keys import FILE_VARIABLE, load_key, replace
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import LedgerError
@@ -125,8 +125,8 @@ def test_which_group_is_ours_alone(name: str, members: list[str], alone: bool, m
     monkeypatch.setattr(os, "geteuid", lambda: 4712)
     monkeypatch.setattr("pwd.getpwuid", lambda _: type("User", (), {"pw_name": "me"}))
     monkeypatch.setattr("grp.getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
-    assert private._is_ours_alone(GROUP) is alone
-    assert not private._is_ours_alone(GROUP + 1)
+    assert trusted_files._is_ours_alone(GROUP) is alone
+    assert not trusted_files._is_ours_alone(GROUP + 1)
 
 
 def test_a_mounted_volume_may_be_anybodys(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
