@@ -9,9 +9,10 @@ from textwrap import dedent, indent
 
 import pytest
 
-from secretsync_core import protected
+from secretsync_core import protected, trusted_files
 from secretsync_core.audit import home, keys
 from secretsync_core.policy.bounds import Bounds, bounds_of
+from secretsync_core.policy.loading import state_of
 from secretsync_core.policy.reading import read_policies
 from secretsync_core.protected import OUR_VARIABLES
 from secretsync_core.schema.named import Kind, Use
@@ -76,6 +77,39 @@ def test_the_state_is_no_file_and_no_store(tmp_path: Path) -> None:
     stores = [state, state / "below", tmp_path / "docs", tmp_path, key.parent, ledger.parent, Path("/")]
     assert all(why(bounds, Kind.DIRECTORY, path) for path in stores)
     assert why(bounds, Kind.DIRECTORY, tmp_path / "free") == why(bounds, Kind.DIRECTORY, tmp_path / "new") == ""
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["{}/l.db", "sqlite:///{}/l.db", "SQLite:///{}/l.db", "sqlite:////{}/l.db", "sqlite:////..{}/l.db", " {}/l.db ",
+     "sqlite://{relative}/l.db", "{relative}/l.db", "{}/link.db", "~/led/l.db", "sqlite:///~/led/l.db"],
+)  # fmt: skip
+@pytest.mark.parametrize("told_by", ["variable", "option"])
+def test_the_ledger_by_whatever_way_it_is_written(
+    tmp_path: Path, spelled: str, told_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever leads to the ledger's file when it is opened protects it, and what SQLite keeps beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "led").mkdir()
+    (tmp_path / "led" / "link.db").symlink_to("l.db")
+    place = spelled.format(tmp_path / "led", relative="led")
+    state = tmp_path / "state"
+    bounds = (
+        bounds_of({"SECRETSYNC_LEDGER": place}, state_of(state))
+        if told_by == "variable"
+        else bounds_of({}, state_of(state, place))
+    )
+    for name in ("l.db", "l.db-wal", "l.db-shm", "l.db-journal"):
+        assert why(bounds, Kind.FILE, tmp_path / "led" / name), name
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "led")
+    assert why(bounds, Kind.FILE, tmp_path / "led" / "other.db") == ""
+
+
+@pytest.mark.parametrize("place", ["postgresql://u:p@h/d", "nonsense://x", "~no-such-user/l.db", ""])
+def test_a_ledger_that_is_no_file(place: str) -> None:
+    """A server, and what leads nowhere, protect no file and are no error here."""
+    assert bounds_of({"SECRETSYNC_LEDGER": place}, state_of(Path("/state"), place))._protected.paths == ("/state",)
 
 
 @pytest.mark.parametrize("path", ["/proc/self/environ", "/proc/1/root/proc/self/mem", "/proc/self/task/../environ"])
@@ -306,6 +340,81 @@ def test_a_policy_that_everybody_may_write(tmp_path: Path) -> None:
     assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
     file.parent.chmod(0o707)
     assert "its directory can be written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+
+
+def test_a_policy_that_a_group_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group is others, unless it is ours alone; each directory on the way down counts, and each with a link."""
+    monkeypatch.setattr(trusted_files, "_is_ours_alone", lambda _: False)
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    deep = top / "team" / "sub"
+    deep.mkdir(parents=True, mode=0o755)
+    (top / "one.yaml").rename(deep / "one.yaml")
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+    for part in (deep / "one.yaml", deep, top / "team", top):
+        mode = part.stat().st_mode
+        part.chmod(mode | 0o020)
+        assert "can be written by its group" in why(bounds_of(environ), Kind.VARIABLE, "A"), part
+        part.chmod(mode)
+    monkeypatch.setattr(trusted_files, "_is_ours_alone", lambda _: True)
+    (deep / "one.yaml").chmod(0o660)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+def test_a_policy_by_way_of_a_link_that_others_may_change(tmp_path: Path) -> None:
+    """The directory with a link to the policy counts, the next link's too, and the one that it leads to in the end."""
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "link").symlink_to(top)
+    (tmp_path / "first").symlink_to(shared / "link")
+    ways = [shared / "link", shared / "link" / "one.yaml", tmp_path / "first"]
+    assert all(why(bounds_of({"SECRETSYNC_POLICY": str(way)}), Kind.VARIABLE, "A") == "" for way in ways)
+    shared.chmod(0o777)
+    for way in ways:
+        assert "written by everybody" in why(bounds_of({"SECRETSYNC_POLICY": str(way)}), Kind.VARIABLE, "A"), way
+    (top / "one.yaml").rename(shared / "one.yaml")
+    (top / "one.yaml").symlink_to(shared / "one.yaml")
+    assert "written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+    shared.chmod(0o755)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_policy_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could change it, or its directory; where the mount is read-only, nobody can."""
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    for part in (top, top / "one.yaml"):
+        os.chown(part, 4712, 0)
+        assert "belongs to another user (uid 4712)" in why(bounds_of(environ), Kind.VARIABLE, "A")
+        os.chown(part, 0, 0)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+    os.chown(top, 4712, 0)
+    monkeypatch.setattr(os, "statvfs", lambda _: type("Mount", (), {"f_flag": os.ST_RDONLY}))
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+def test_a_policy_among_documents_that_a_link_leads_to(tmp_path: Path) -> None:
+    """Documents that are found by a link in the directory are their authors' as well, where they really are."""
+    environ = policy(tmp_path, "exec: Allow")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (tmp_path / "stores.yaml").write_text("x: 1\n")
+    (docs / "stores.yaml").symlink_to(tmp_path / "stores.yaml")
+    assert not bounds_of(environ, documents=[docs]).problems
+    (docs / "team").symlink_to(tmp_path)
+    assert "within the documents' directory" in str(bounds_of(environ, documents=[docs]).problems)
+
+
+def test_a_policy_beside_documents_that_are_named_one_by_one(tmp_path: Path) -> None:
+    """Of files that are named themselves nothing but these files is their authors'."""
+    environ = policy(tmp_path, "exec: Allow")
+    (tmp_path / "job.yaml").write_text("x: 1\n")
+    assert not bounds_of(environ, documents=[tmp_path / "job.yaml"]).problems
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "policies" / "one.yaml")
+    assert "the policy is the document" in str(bounds_of(environ, documents=[tmp_path / "link.yaml"]).problems)
 
 
 def test_a_policy_among_the_documents(tmp_path: Path) -> None:
