@@ -35,6 +35,8 @@ OUR_VARIABLES = frozenset(
 )
 """The variables that hold the ledger's key or the way to it, or that set our own bounds."""
 
+AWS_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
 OTHERS_VARIABLES = ("DAGSTER_",)
 """How the variables of the orchestrator begin: its database's password is among them."""
 
@@ -52,10 +54,12 @@ class Protected(NamedTuple):
     Attributes:
         paths: directories, with all below them, and files.
         files: the same files by device and number, so that another link to one is no way around.
+        aws: where AWS's SDK looks up credentials and programs; files of credentials may be there, and no store.
     """
 
     paths: tuple[str, ...]
     files: frozenset[tuple[int, int]]
+    aws: tuple[str, ...] = ()
 
     def forbids_file(self, path: str, opened: int | None = None) -> str:
         """What a file is that may not be read; empty for any other. Links are followed.
@@ -86,6 +90,11 @@ class Protected(NamedTuple):
         for place in _code():
             if is_within(real, place) or is_within(place, real):
                 return "is where Python loads programs from, or has such a directory in it"
+        for place in self.aws:
+            if is_within(real, place):
+                return "is where AWS's SDK looks up credentials and programs"
+            if is_within(place, real) and os.path.lexists(place):
+                return f"has {place} in it, where AWS's SDK looks up credentials and programs"
         return ""
 
 
@@ -96,7 +105,9 @@ def protect(environ: Mapping[str, str], places: Iterable[str]) -> Protected:
         named.append(f"{dagster}/dagster.yaml")  # which can name a program for every run
     paths = tuple(dict.fromkeys(real_path(Path(name).expanduser()) for name in named if name))
     files = [each for path in paths for each in _files(path)]
-    return Protected(paths, frozenset(number for file in files if (number := _number(file)) is not None))
+    numbers = frozenset(number for file in files if (number := _number(file)) is not None)
+    aws = ["~/.aws", *(environ.get(name, "") for name in AWS_FILES)]
+    return Protected(paths, numbers, tuple(real_path(os.path.expanduser(name)) for name in aws if name))  # noqa: PTH111  Path's fails where there is no home
 
 
 def ledger_files(place: str | Path) -> tuple[str, ...]:
@@ -142,6 +153,8 @@ def _number(file: str | int) -> tuple[int, int] | None:
 def _code() -> tuple[str, ...]:
     """The directories that Python loads installed packages from, where a file can make it run anything."""
     known = sysconfig.get_paths()
-    named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages(), site.getusersitepackages()]
+    named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:  # not in a virtual environment, where nothing is loaded from there
+        named.append(site.getusersitepackages())
     named.append(str(Path(__file__).resolve().parent))
     return tuple(dict.fromkeys(map(real_path, named)))

@@ -19,6 +19,8 @@ from secretsync_core.trusted_files import is_others, is_volume, writable_by
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NOBODY = 65534
+
 
 def check_ledger(file: Path) -> None:
     """Raise LedgerError where others may write a ledger's file, what SQLite keeps beside it, or its directory."""
@@ -56,7 +58,11 @@ def _check(path: Path, found: os.stat_result, what: str) -> None:
     if is_others(found):
         raise LedgerError(
             f"{what} {name} belongs to another user (uid {found.st_uid})",
-            hint=f"run as that user, or `chown {os.geteuid()} {shown}` where nobody else had it meanwhile",
+            hint="it is nobody's, as where an NFS server takes root for nobody (root_squash): use a volume that keeps "
+            "owners, or PostgreSQL for the ledger"
+            if found.st_uid == _NOBODY
+            else f"run as that user (in a container: `docker run --user {found.st_uid}`), or `chown {os.geteuid()} "
+            f"{shown}` where nobody else had it meanwhile",
         )
     if bits := writable_by(found):
         sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX

@@ -83,7 +83,16 @@ def test_what_belongs_to_another_user(home: Path, name: str) -> None:
     path.touch()
     os.chown(path, 4712, 0)
     error = refused(home, match=r"belongs to another user \(uid 4712\)")
-    assert "run as that user" in error.hint
+    assert "run as that user (in a container: `docker run --user 4712`)" in error.hint
+
+
+@needs_root
+def test_what_is_nobodys(home: Path) -> None:
+    """Where an NFS server takes root for nobody, no user to run as helps: the error says what does."""
+    os.chown(home / "ledger.db", 65534, 65534)
+    error = refused(home, match=r"belongs to another user \(uid 65534\)")
+    assert "root_squash" in error.hint
+    assert "PostgreSQL" in error.hint
 
 
 @needs_root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import sysconfig
 from pathlib import Path
 from textwrap import dedent, indent
@@ -134,6 +135,48 @@ def test_no_store_is_where_python_finds_programs(path: str) -> None:
     if path == "/usr" and not sysconfig.get_paths()["stdlib"].startswith("/usr/"):
         pytest.skip("Python is not below /usr here")
     assert why(bounds_of({}), Kind.DIRECTORY, path)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_home_directory_is_no_place_of_programs_by_itself(
+    tmp_path: Path, enabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packages of a user count only where Python loads them: not in a virtual environment, nor in the image."""
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", enabled)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / ".local" / "lib"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    protected._code.cache_clear()
+    try:
+        for place in (tmp_path, tmp_path / ".local", tmp_path / ".local" / "lib" / "x"):
+            assert bool(why(bounds_of({}), Kind.DIRECTORY, place)) is enabled, place
+    finally:
+        protected._code.cache_clear()
+
+
+def test_no_store_is_where_aws_looks_up_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file store is in ~/.aws, nor above it where there is one; nor where the environment says instead."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "home").mkdir()
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "etc" / "aws"), "AWS_SHARED_CREDENTIALS_FILE": ""}
+    (tmp_path / "etc" / "aws").write_text("[default]")
+    assert why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "home") == ""
+    assert "AWS's SDK" in why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "home" / ".aws")
+    assert why(bounds_of({}), Kind.DIRECTORY, tmp_path / "etc") == ""
+    assert f"has {tmp_path}/etc/aws in it" in why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "etc")
+    (tmp_path / "home" / ".aws").mkdir()
+    assert f"has {tmp_path}/home/.aws in it" in why(bounds_of({}), Kind.DIRECTORY, tmp_path / "home")
+    assert "AWS's SDK" in why(bounds_of({}), Kind.DIRECTORY, tmp_path / "home" / ".aws" / "sso")
+    assert why(bounds_of(environ), Kind.FILE, tmp_path / "home" / ".aws" / "token") == "", "a file of credentials may"
+
+
+def test_a_proxy_is_held_to_the_hosts_alone(tmp_path: Path) -> None:
+    """What goes through it is encrypted to the server: http:// to the proxy is no http:// to another host."""
+    bounds = bounds_of(policy(tmp_path, "plainHttp: Deny\nhosts: ['proxy.corp:3128']"))
+    assert bounds.judge_proxy("http://proxy.corp:3128") is None
+    assert bounds.judge_proxy("http://evil.example:3128") is not None
+    assert why(bounds, Kind.HOST, "http://proxy.corp:3128")
+    assert bounds_of({"SECRETSYNC_POLICY": ""}).judge_proxy("http://proxy.corp:3128") is not None
 
 
 def test_programs_need_a_flag() -> None:
