@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.ledger_address import BESIDE, file_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,6 +35,8 @@ OUR_VARIABLES = frozenset(
 )
 """The variables that hold the ledger's key or the way to it, or that set our own bounds."""
 
+AWS_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
 OTHERS_VARIABLES = ("DAGSTER_",)
 """How the variables of the orchestrator begin: its database's password is among them."""
 
@@ -50,10 +54,12 @@ class Protected(NamedTuple):
     Attributes:
         paths: directories, with all below them, and files.
         files: the same files by device and number, so that another link to one is no way around.
+        aws: where AWS's SDK looks up credentials and programs; files of credentials may be there, and no store.
     """
 
     paths: tuple[str, ...]
     files: frozenset[tuple[int, int]]
+    aws: tuple[str, ...] = ()
 
     def forbids_file(self, path: str, opened: int | None = None) -> str:
         """What a file is that may not be read; empty for any other. Links are followed.
@@ -71,6 +77,9 @@ class Protected(NamedTuple):
 
     def forbids_directory(self, path: str) -> str:
         """What a directory is, or has in it, that no store may be of; empty for any other. Links are followed."""
+        # As it is written: `/proc/self/root/x` is another name of /x, which every process reads differently.
+        if is_within("/" + os.path.abspath(path).lstrip("/"), "/proc"):  # noqa: PTH100  the dots go, no link is followed
+            return "is a view of running programs"
         real = real_path(path)
         if fault := self.forbids_file(real):
             return fault
@@ -81,17 +90,33 @@ class Protected(NamedTuple):
         for place in _code():
             if is_within(real, place) or is_within(place, real):
                 return "is where Python loads programs from, or has such a directory in it"
+        for place in self.aws:
+            if is_within(real, place):
+                return "is where AWS's SDK looks up credentials and programs"
+            if is_within(place, real) and os.path.lexists(place):
+                return f"has {place} in it, where AWS's SDK looks up credentials and programs"
         return ""
 
 
 def protect(environ: Mapping[str, str], places: Iterable[str]) -> Protected:
     """What is protected: what the environment names, and ``places`` (the state directory, the policy)."""
-    named = [environ.get(KEY_FILE_VARIABLE, ""), _file_of(environ.get(LEDGER_VARIABLE, "")), *map(_file_of, places)]
+    named = [environ.get(KEY_FILE_VARIABLE, ""), *ledger_files(environ.get(LEDGER_VARIABLE, "")), *places]
     if dagster := environ.get("DAGSTER_HOME"):
         named.append(f"{dagster}/dagster.yaml")  # which can name a program for every run
     paths = tuple(dict.fromkeys(real_path(Path(name).expanduser()) for name in named if name))
     files = [each for path in paths for each in _files(path)]
-    return Protected(paths, frozenset(number for file in files if (number := _number(file)) is not None))
+    numbers = frozenset(number for file in files if (number := _number(file)) is not None)
+    aws = ["~/.aws", *(environ.get(name, "") for name in AWS_FILES)]
+    return Protected(paths, numbers, tuple(real_path(os.path.expanduser(name)) for name in aws if name))  # noqa: PTH111  Path's fails where there is no home
+
+
+def ledger_files(place: str | Path) -> tuple[str, ...]:
+    """The files of a ledger, by whatever way its place is written; none for a server, whose URL holds a password."""
+    file = file_of(place)
+    if file is None:
+        return ()
+    # SQLite keeps the others beside the file itself, where that is reached by a link.
+    return tuple(f"{each}{suffix}" for each in dict.fromkeys((str(file), real_path(file))) for suffix in BESIDE)
 
 
 def real_path(path: str | Path) -> str:
@@ -105,12 +130,6 @@ def real_path(path: str | Path) -> str:
 def is_within(path: str, place: str) -> bool:
     """Whether a real path is another one, or below it."""
     return path == place or path.startswith(place.rstrip("/") + "/")
-
-
-def _file_of(ledger: str) -> str:
-    """The path of a ledger that is a file; empty for a server."""
-    path = ledger.removeprefix("sqlite:///")
-    return "" if "://" in path else path
 
 
 def _files(path: str) -> list[str]:
@@ -134,6 +153,8 @@ def _number(file: str | int) -> tuple[int, int] | None:
 def _code() -> tuple[str, ...]:
     """The directories that Python loads installed packages from, where a file can make it run anything."""
     known = sysconfig.get_paths()
-    named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages(), site.getusersitepackages()]
+    named = [known["purelib"], known["platlib"], known["stdlib"], *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:  # not in a virtual environment, where nothing is loaded from there
+        named.append(site.getusersitepackages())
     named.append(str(Path(__file__).resolve().parent))
     return tuple(dict.fromkeys(map(real_path, named)))

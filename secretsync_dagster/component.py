@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
-from secretsync_core.audit.address import beside
+from secretsync_core.ledger_address import beside
 from secretsync_dagster.load import load, without_collecting
 from secretsync_dagster.project_state import home_of, make_example
 from secretsync_dagster.translator import SecretStoreData, SecretSyncTranslator, SyncJobData

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.audit.address import address_of
 from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.ledger_address import address_of
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Database

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import home
-from secretsync_core.audit.address import file_of, name_of
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.private import check_directory, check_key
 from secretsync_core.errors import LedgerError
+from secretsync_core.ledger_address import file_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

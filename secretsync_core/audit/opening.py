@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit import home as homes
-from secretsync_core.audit.address import address_of, name_of
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.keys import is_given, load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.schema import USABLE
 from secretsync_core.errors import LedgerError
+from secretsync_core.ledger_address import address_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

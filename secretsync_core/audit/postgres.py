@@ -9,12 +9,12 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from secretsync_core.audit.address import HOW_TO_WRITE, name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
+from secretsync_core.ledger_address import HOW_TO_WRITE, name_of
 
 try:
     import psycopg

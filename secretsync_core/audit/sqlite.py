@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit import home
-from secretsync_core.audit.address import name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.audit.schema import RULES
 from secretsync_core.errors import LedgerBroken, LedgerError
+from secretsync_core.ledger_address import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -30,7 +30,6 @@ class BadTarget(SecretSyncError):
 
 
 _MODES = {MailSecurity.START_TLS: "starttls", MailSecurity.TLS: "ssl", MailSecurity.PLAIN: "insecure"}
-_PORTS = {MailSecurity.START_TLS: 587, MailSecurity.TLS: 465, MailSecurity.PLAIN: 25}
 
 
 def pack(target: Notify, ending: Ending, events: Sequence[NotifyEvent], environ: Mapping[str, str]) -> Parcel:
@@ -99,7 +98,7 @@ def _header(where: Credential, name: str, environ: Mapping[str, str]) -> str:
 def _mail(email: Email, environ: Mapping[str, str]) -> Parcel:
     return {
         "host": email.host,
-        "port": email.port or _PORTS[email.security],
+        "port": email.server_port,
         "mode": _MODES[email.security],
         "from": email.sender,
         "to": list(email.to),

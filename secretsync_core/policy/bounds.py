@@ -105,6 +105,13 @@ class Bounds:
                     return Refusal(f"{rule} asks for the label {label}", f"Add metadata.labels.{label}.")
         return self.broken()
 
+    def judge_proxy(self, address: str) -> Refusal | None:
+        """Why a proxy on the way to an https server may not be named: by its host alone.
+
+        What goes through it is encrypted to the server, so that ``http://`` to the proxy itself gives nothing away.
+        """
+        return self.broken() or self._listed_host(address)
+
     def judge_exec(self, what: str) -> Refusal | None:
         """Why a program may not be run; ``what`` it is, such as ``the exec plugin of the kubeconfig``."""
         if (refusal := self.broken()) is not None:
@@ -163,6 +170,9 @@ class Bounds:
         for policy in self.policies:
             if policy.spec.plain_http is PlainHttp.DENY and is_plain_http(address):
                 return Refusal(f"{policy.rule('plainHttp')} does not permit http:// to another host", USE_HTTPS)
+        return self._listed_host(address)
+
+    def _listed_host(self, address: str) -> Refusal | None:
         host = host_of(address)
         bounded = [policy for policy in self.policies if policy.spec.hosts is not None or policy.spec.deny.hosts]
         if host is None:

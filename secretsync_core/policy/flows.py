@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.hosts import host_of
 from secretsync_core.model.change import Action, Failure, Reason
 from secretsync_core.policy.bounds import ASK, is_host_listed, matches_name
+from secretsync_core.protected import real_path
 from secretsync_core.schema.named import Kind
 from secretsync_core.schema.providers import ProviderProblem, place_of, uses_of_store
 from secretsync_core.selection import Exclusion
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from secretsync_core.hosts import Host
     from secretsync_core.model.change import Change
+    from secretsync_core.model.place import Place
     from secretsync_core.model.plan import Target
     from secretsync_core.policy.reading import Policy
     from secretsync_core.schema.documents import StoreDocument
+    from secretsync_core.schema.named import Use
     from secretsync_core.schema.policy import FlowEnd
 
 
@@ -42,13 +45,19 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What is known of a store as an end of a flow."""
+    """What is known of a store as an end of a flow.
+
+    Attributes:
+        name: of the SecretStore, as are ``kind`` (its provider) and ``labels``.
+        hosts: what it names; None where its document does not tell them all, so that it may be at any.
+        roots: what may stand before its keys; None where nobody can tell.
+    """
 
     name: str
     kind: str
     labels: Mapping[str, str]
-    hosts: tuple[Host, ...]
-    root: str
+    hosts: tuple[Host, ...] | None
+    roots: frozenset[str] | None
 
     @classmethod
     def of(cls, store: StoreDocument) -> _End:
@@ -56,10 +65,16 @@ class _End:
             uses = uses_of_store(store.provider, store.config)
             place = place_of(store.provider, store.config)
         except ProviderProblem:
-            uses, place = [], None
-        found = (host_of(use.text) for use in uses if use.kind is Kind.HOST)
-        hosts = tuple(host for host in found if host is not None)
-        return cls(store.name, store.provider, store.labels, hosts, place.root.lstrip("/") if place is not None else "")
+            return cls(store.name, store.provider, store.labels, None, None)
+        return cls(store.name, store.provider, store.labels, _hosts(store.provider, uses), _roots(place, uses))
+
+    def is_at_any(self, patterns: Sequence[str]) -> bool:
+        """Whether one of its hosts is one of these; it may be where they are not known."""
+        return self.hosts is None or any(is_host_listed(host, patterns, unknown_port=True) for host in self.hosts)
+
+    def has_path(self, globs: Iterable[str], key: str) -> bool:
+        """Whether the whole path of a key is one of these; it may be where that is not known."""
+        return self.roots is None or any(_covered(globs, root + key.lstrip("/")) for root in self.roots)
 
 
 class Flows:
@@ -120,12 +135,13 @@ class Flows:
         return self._ends[name]
 
     def _fits(self, end: FlowEnd, store: str, key: str | None) -> bool:
+        known = self._end(store)
+        may_be_any = end.paths is None or known is None or known.roots is None
         if key is None:
-            return end.keys is None and end.paths is None
+            return end.keys is None and may_be_any
         if end.keys is not None and not _covered(end.keys, key):
             return False
-        known = self._end(store)
-        return end.paths is None or _covered(end.paths, (known.root if known is not None else "") + key.lstrip("/"))
+        return end.paths is None or known is None or known.has_path(end.paths, key)
 
 
 def rules_of(policies: Iterable[Policy]) -> list[Rule]:
@@ -146,8 +162,28 @@ def _is_end(wanted: FlowEnd, end: _End | None) -> bool:
         (wanted.stores is None or any(matches_name(glob, end.name) for glob in wanted.stores))
         and (wanted.kinds is None or any(matches_name(glob, end.kind) for glob in wanted.kinds))
         and all(matches_name(glob, end.labels.get(label, "")) for label, glob in wanted.labels.items())
-        and (wanted.hosts is None or any(is_host_listed(host, wanted.hosts, unknown_port=True) for host in end.hosts))
+        and (wanted.hosts is None or end.is_at_any(wanted.hosts))
     )
+
+
+_HOST_ELSEWHERE = frozenset({"kubernetes"})
+"""Providers whose server is in a kubeconfig or the pod, where the document names none."""
+
+
+def _hosts(provider: str, uses: Iterable[Use]) -> tuple[Host, ...] | None:
+    named = [host_of(use.text) for use in uses if use.kind is Kind.HOST]
+    hosts = tuple(host for host in named if host is not None)
+    if len(hosts) < len(named) or (not hosts and provider in _HOST_ELSEWHERE):
+        return None
+    return hosts
+
+
+def _roots(place: Place | None, uses: Iterable[Use]) -> frozenset[str] | None:
+    """What stands before every key: as it is written, and for a directory also where the links on its way lead."""
+    if place is None:
+        return None
+    directories = [f"{real_path(use.text).rstrip('/')}/" for use in uses if use.kind is Kind.DIRECTORY]
+    return frozenset(root.lstrip("/") for root in (place.root, *directories))
 
 
 def _covered(globs: Iterable[str], key: str) -> bool:

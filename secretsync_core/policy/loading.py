@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.policy.bounds import bounds_of
 from secretsync_core.policy.check import check_documents
+from secretsync_core.protected import ledger_files
 from secretsync_core.schema import loader
 
 if TYPE_CHECKING:
@@ -49,6 +50,4 @@ def _with(documents: Documents, state: Sequence[str]) -> Documents:
 
 def state_of(directory: Path, ledger: str | Path | None = None) -> tuple[str, ...]:
     """The paths of a ledger and its key: the directory with both, and the ledger where it is elsewhere."""
-    # A server's URL holds a password, and is no path.
-    file = "" if ledger is None or "://" in str(ledger).removeprefix("sqlite://") else str(ledger)
-    return tuple(place for place in (str(directory), file) if place)
+    return str(directory), *(ledger_files(ledger) if ledger is not None else ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,23 +13,34 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from secretsync_core.errors import Problem, UsageError
+from secretsync_core.protected import is_within, real_path
 from secretsync_core.schema import files
 from secretsync_core.schema.base import DIRECTORY
 from secretsync_core.schema.explain import explain
+from secretsync_core.schema.known_fields import learn
 from secretsync_core.schema.policy import SyncPolicy
+from secretsync_core.schema.positions import dotted
 from secretsync_core.schema.yaml_tree import read_documents
+from secretsync_core.trusted_files import is_others, writable_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.schema.policy import SyncPolicySpec
+    from secretsync_core.schema.positions import Path as Where
     from secretsync_core.schema.positions import Positions
     from secretsync_core.schema.yaml_tree import RawDocument
+
+learn(SyncPolicy)
 
 VARIABLE = "SECRETSYNC_POLICY"
 """Names the file or directory with the policies."""
 
 _MEND = "Mend it, or ask whoever keeps the policy; until then nothing is permitted."
+
+_WHOSE = "Make it root's, or that of the user who runs SecretSync; or mount it read-only."
+_MOST_STEPS = 80
+_EMPTY = "Leave it out for no bound, or write [] for a list without entries; until then nothing is permitted."
 
 
 class Policy(NamedTuple):
@@ -71,8 +83,11 @@ class Policies(NamedTuple):
 def read_policies(environ: Mapping[str, str]) -> Policies:
     """The policies that an environment names. Never raises: what is wrong is in ``problems``."""
     named = environ.get(VARIABLE)
-    if not named:
+    if named is None:
         return Policies()
+    if not named.strip():  # a variable of a script that was empty, say: somebody meant bounds
+        hint = "Unset it, or name the policy; until then nothing is permitted."
+        return Policies(problems=(Problem(VARIABLE, 0, "the variable is set, and empty", hint),))
     place = Path(named).expanduser().absolute()
     try:
         found, unreadable = files.find(place)
@@ -82,7 +97,7 @@ def read_policies(environ: Mapping[str, str]) -> Policies:
     problems = list(unreadable)
     if not found and not problems:
         problems.append(Problem(str(place), 0, f"{VARIABLE} names a directory without a policy", _MEND))
-    problems += _writable([place, *found] if place.is_dir() else [place.parent, *found])
+    problems += _not_ours(place, found)
     policies: list[Policy] = []
     for file in found:
         more, wrong = _read(str(file), _stamp(file))
@@ -116,6 +131,12 @@ def _read(file: str, _: tuple[int, ...]) -> tuple[tuple[Policy, ...], tuple[Prob
         raws, broken = read_documents(file, text)
         problems += broken
     for raw in raws:
+        problems += [
+            Problem(
+                file, raw.positions.line(path), f"{dotted(path)} is empty, which does not say what is meant", _EMPTY
+            )
+            for path in _empty(raw.data)
+        ]
         try:
             policies.append(_policy(raw))
         except ValidationError as error:
@@ -125,36 +146,93 @@ def _read(file: str, _: tuple[int, ...]) -> tuple[tuple[Policy, ...], tuple[Prob
     return tuple(policies), tuple(problems)
 
 
+def _empty(part: object, path: Where = ()) -> Iterator[Where]:
+    """Every null: a list of which all entries are commented out would set no bound where many were meant."""
+    if part is None:
+        yield path
+    elif isinstance(part, (dict, list)):
+        for name, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _empty(inner, (*path, name))
+
+
 def _policy(raw: RawDocument) -> Policy:
     directory = str(Path(raw.file).parent)
     policy = SyncPolicy.model_validate_json(json.dumps(raw.data), context={DIRECTORY: directory})
     return Policy(policy.metadata.name, policy.spec, raw.file, raw.positions)
 
 
-def _writable(paths: list[Path]) -> list[Problem]:
-    """What of this everybody may write, and so set bounds of their own. A read-only mount is nobody's to write."""
+def _not_ours(place: Path, files: list[Path]) -> list[Problem]:
+    """What others may write of the files and of the directories they are in, and so set bounds of their own.
+
+    That are all from each file up to the place that the environment names, by every link on the way. A read-only mount
+    is nobody's to write.
+    """
     found: list[Problem] = []
-    for path in paths:
+    for path in _parts(place, files):
         try:
-            mode = path.stat().st_mode
-            everybody = mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
-            if everybody and not os.statvfs(path).f_flag & os.ST_RDONLY:
-                what = "its directory" if stat.S_ISDIR(mode) else "the policy"
-                found.append(Problem(str(path), 0, f"{what} can be written by everybody", "Take that away: chmod o-w."))
+            facts = path.stat()
+            is_directory = stat.S_ISDIR(facts.st_mode)
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                continue
         except OSError:
             continue  # reading it says what is wrong
+        what = "its directory" if is_directory else "the policy"
+        if is_others(facts):
+            message = f"{what} belongs to another user (uid {facts.st_uid}), who can change it"
+            found.append(Problem(str(path), 0, message, _WHOSE))
+        elif bits := writable_by(facts):
+            if facts.st_mode & stat.S_ISVTX and is_directory and not place.is_dir():
+                continue  # others make files there, which nobody reads, and cannot change the one that is named
+            whom = "everybody" if bits == "go" else "its group"
+            found.append(Problem(str(path), 0, f"{what} can be written by {whom}", f"Take that away: chmod {bits}-w."))
     return found
 
 
+def _parts(place: Path, files: list[Path]) -> list[Path]:
+    """The files and their directories, by every name that leads to them, each once."""
+    top = place if place.is_dir() else place.parent
+    found = _steps(top)
+    for file in files:
+        above = file.parent
+        while above != top and above.is_relative_to(top):
+            found += _steps(above)
+            above = above.parent
+        found += [*_steps(file), Path(real_path(file)).parent]
+    return list(dict.fromkeys(found))
+
+
+def _steps(path: Path) -> list[Path]:
+    """A path, and where each link on from it leads, with the directories that these links stand in."""
+    found = [path]
+    with suppress(OSError):
+        while path.is_symlink() and len(found) < _MOST_STEPS:
+            found.append(path.parent)
+            path = path.parent / path.readlink()
+            found.append(path)
+    return [*found, Path(real_path(path))]
+
+
 def problem_within(policies: Policies, documents: Sequence[Path]) -> Problem | None:
-    """What is wrong with a policy that stands among the documents, whose authors could change it."""
-    directories = [path if path.is_dir() else path.parent for path in documents]
-    for place in filter(None, (policies.place, *map(Path, policies.files))):
-        real = place.resolve()
-        for directory in directories:
-            if real.is_relative_to(directory.resolve()):
-                message = (
-                    f"the policy stands within the documents' directory {directory}, so their authors can change it"
-                )
-                return Problem(str(place), 0, message, f"Move it out of there, and name the new place in {VARIABLE}.")
+    """What is wrong with a policy that stands among the documents, whose authors could change it.
+
+    Of a directory that is all below it, and below those that links in it lead to; of a file itself alone.
+    """
+    ours = [real_path(place) for place in (policies.place, *policies.files) if place is not None]
+    for named in documents if ours else ():
+        for place in _homes(named):
+            if (inside := next((our for our in ours if is_within(our, place)), None)) is None:
+                continue
+            message = f"the policy stands within the documents' directory {named}, so their authors can change it"
+            if not named.is_dir():
+                message = f"the policy is the document {named}, so its author can change it"
+            return Problem(inside, 0, message, f"Move it out of there, and name the new place in {VARIABLE}.")
     return None
+
+
+def _homes(documents: Path) -> list[str]:
+    """The real path of a file with documents, or of a directory and of all that its documents are found in."""
+    found = [documents]
+    if documents.is_dir():
+        with suppress(UsageError, OSError):
+            found += [file.parent for file in files.find(documents)[0]]
+    return list(dict.fromkeys(map(real_path, dict.fromkeys(found))))

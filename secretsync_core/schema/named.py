@@ -21,9 +21,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Stands in ``Annotated`` beside the type of a field, and says what the field's text names."""
+    """Stands in ``Annotated`` beside the type of a field, and says what the field's text names.
+
+    Attributes:
+        kind: of what kind it is.
+        port: of a host, the attribute of the model that has its port, where that is given apart.
+    """
 
     kind: Kind
+    port: str = ""
 
 
 class Use(NamedTuple):

@@ -45,10 +45,15 @@ _ADDRESS = r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$"
 Address = Annotated[str, Field(pattern=_ADDRESS, max_length=320, description="Such as ops@example.com.")]
 
 
+_MAIL_PORTS = {MailSecurity.START_TLS: 587, MailSecurity.TLS: 465, MailSecurity.PLAIN: 25}
+
+
 class Email(Spec):
     """An e-mail through an SMTP server."""
 
-    host: Annotated[str, Names(Kind.HOST)] = Field(pattern=r"^[A-Za-z0-9._-]+$", description="The SMTP server.")
+    host: Annotated[str, Names(Kind.HOST, port="server_port")] = Field(
+        pattern=r"^[A-Za-z0-9._-]+$", description="The SMTP server."
+    )
     port: int | None = Field(
         default=None, ge=1, le=65535, description="Default: 587 with StartTls, 465 with Tls, 25 with Plain."
     )
@@ -67,6 +72,11 @@ class Email(Spec):
     ] = Field(min_length=1, description="An address, or a list of addresses.")
     username: str | None = Field(default=None, min_length=1, description="The user name for the mail server.")
     password: Credential | None = None
+
+    @property
+    def server_port(self) -> int | None:
+        """The port of the server: what is given, or the usual one."""
+        return self.port or _MAIL_PORTS.get(self.security)
 
     @field_validator("to", mode="before")
     @classmethod

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from secretsync_core.expression.glob import parts_of
+from secretsync_core.expression.glob import is_glob, parts_of
+from secretsync_core.hosts import canonical
 from secretsync_core.schema.base import LocalPath, Name, Spec
 from secretsync_core.schema.texts import Glob, GlobToExclude
 
@@ -41,7 +43,7 @@ class HostPattern:
         self.port: int | None = None
         if "/" in text:
             try:
-                self.network = ipaddress.ip_network(text, strict=False)
+                self.network = _usual(ipaddress.ip_network(text, strict=False))
             except ValueError:
                 raise ValueError("no network: write it as 10.0.0.0/8, without a scheme and a port") from None
             self.name = text
@@ -49,9 +51,27 @@ class HostPattern:
         match = _HOST.fullmatch(text)
         if match is None:
             raise ValueError("no host: write it as vault.example.com, *.internal:8200 or [::1]:8200")
-        self.name = match["name"].strip("[]").lower().rstrip(".") or "."
+        if not text.isascii():
+            raise ValueError("a name that is not ASCII: write it as xn--…, as DNS has it")
+        if text.startswith("["):
+            try:
+                ipaddress.IPv6Address(match["name"].strip("[]"))
+            except ValueError:
+                raise ValueError("no address: write it as [::1] or [::1]:8200") from None
+        name = match["name"].strip("[]").lower().rstrip(".") or "."
+        # As a host of a document is, whose other spellings are none of their own.
+        self.name = name if is_glob(parts_of(name)) else canonical(name)
         self.port = int(match["port"]) if match["port"] else None
-        parts_of(self.name)
+
+
+def _usual(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network as hosts are compared with it: of IPv4, where it is one that is written as IPv6."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((int(mapped), network.prefixlen - 96))
 
 
 def _host(value: str) -> str:
@@ -67,11 +87,26 @@ HostGlob = Annotated[
 KeyGlob = GlobToExclude
 
 
+def _expanded(value: object) -> object:
+    if not isinstance(value, str):
+        return value  # its type says what is wrong
+    if "$" in value:
+        raise ValueError("no variable is looked up in a path: write out what it stands for")
+    try:
+        return str(Path(value).expanduser()) if value.startswith("~") else value
+    except RuntimeError:
+        raise ValueError("there is no such home directory: write the path out") from None
+
+
+PlacePath = Annotated[LocalPath, BeforeValidator(_expanded)]
+"""A path of the policy; ``~`` is the home directory of whoever runs SecretSync."""
+
+
 class CredentialBounds(Spec):
     """Where credentials may be looked up. A list that is left out sets no bound; an empty one permits nothing."""
 
     env: tuple[Glob, ...] | None = Field(default=None, description="Environment variables, such as VAULT_*.")
-    directories: tuple[LocalPath, ...] | None = Field(
+    directories: tuple[PlacePath, ...] | None = Field(
         default=None, description="Directories, with all below them, that files of credentials and certificates are in."
     )
     aws_profiles: tuple[Glob, ...] | None = Field(default=None, description="Profiles of ~/.aws/config.")
@@ -90,7 +125,7 @@ class StoreBounds(Spec):
 class FileBounds(Spec):
     """What stores of files may read and write."""
 
-    roots: tuple[LocalPath, ...] | None = Field(
+    roots: tuple[PlacePath, ...] | None = Field(
         default=None, description="Directories, with all below them, that the directory of a file store is in."
     )
 
@@ -99,7 +134,7 @@ class Denied(Spec):
     """What is not permitted, whatever the allow lists say."""
 
     env: tuple[Glob, ...] = Field(default=(), description="Environment variables.")
-    paths: tuple[LocalPath, ...] = Field(
+    paths: tuple[PlacePath, ...] = Field(
         default=(), description="Files and directories, with all below them, for credentials and file stores."
     )
     aws_profiles: tuple[Glob, ...] = Field(default=(), description="Profiles of ~/.aws/config.")

@@ -33,8 +33,12 @@ def uses_of(part: object, path: Path = ()) -> Iterator[Use]:
         if part.file is not None:
             yield Use(Kind.FILE, part.file, (*path, "file"))
     elif isinstance(part, BaseModel):
-        for field, (alias, kind) in _fields(type(part)).items():
-            yield from _below(getattr(part, field), kind, (*path, alias), guess=not _is_ours(type(part)))
+        for field, (alias, named) in _fields(type(part)).items():
+            value = getattr(part, field)
+            if named is not None and named.port and value and (port := getattr(part, named.port)) is not None:
+                value = f"{value}:{port}"
+            kind = named.kind if named is not None else None
+            yield from _below(value, kind, (*path, alias), guess=not _is_ours(type(part)))
     elif isinstance(part, (list, tuple)):
         for index, inner in enumerate(part):
             yield from uses_of(inner, (*path, index))
@@ -61,10 +65,10 @@ def _below(value: object, kind: Kind | None, path: Path, *, guess: bool) -> Iter
 
 
 @lru_cache(maxsize=256)
-def _fields(model: type[BaseModel]) -> dict[str, tuple[str, Kind | None]]:
+def _fields(model: type[BaseModel]) -> dict[str, tuple[str, Names | None]]:
     """Of each field of a model its name in documents, and what its text names."""
     return {
-        name: (field.alias or name, _kind([*_markers(field.annotation), *field.metadata]))
+        name: (field.alias or name, _names([*_markers(field.annotation), *field.metadata]))
         for name, field in model.model_fields.items()
     }
 
@@ -75,9 +79,9 @@ def _markers(annotation: Any) -> Iterator[object]:
         yield from _markers(inner)
 
 
-def _kind(markers: list[object]) -> Kind | None:
+def _names(markers: list[object]) -> Names | None:
     """The last one counts: it stands around those before it."""
-    return next((marker.kind for marker in reversed(markers) if isinstance(marker, Names)), None)
+    return next((marker for marker in reversed(markers) if isinstance(marker, Names)), None)
 
 
 def _is_ours(model: type[BaseModel]) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from secretsync_core.audit.address import address_of, beside, file_of, name_of
 from secretsync_core.audit.databases import open_database
 from secretsync_core.errors import LedgerError
+from secretsync_core.ledger_address import address_of, beside, file_of, name_of
 
 CANARY = "hunter2canary"
 

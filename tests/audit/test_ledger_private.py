@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secretsync_core.audit import private
+from secretsync_core import trusted_files
 from secretsync_core.audit.keys import FILE_VARIABLE, load_key, replace
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import LedgerError
@@ -83,7 +83,16 @@ def test_what_belongs_to_another_user(home: Path, name: str) -> None:
     path.touch()
     os.chown(path, 4712, 0)
     error = refused(home, match=r"belongs to another user \(uid 4712\)")
-    assert "run as that user" in error.hint
+    assert "run as that user (in a container: `docker run --user 4712`)" in error.hint
+
+
+@needs_root
+def test_what_is_nobodys(home: Path) -> None:
+    """Where an NFS server takes root for nobody, no user to run as helps: the error says what does."""
+    os.chown(home / "ledger.db", 65534, 65534)
+    error = refused(home, match=r"belongs to another user \(uid 65534\)")
+    assert "root_squash" in error.hint
+    assert "PostgreSQL" in error.hint
 
 
 @needs_root
@@ -125,8 +134,8 @@ def test_which_group_is_ours_alone(name: str, members: list[str], alone: bool, m
     monkeypatch.setattr(os, "geteuid", lambda: 4712)
     monkeypatch.setattr("pwd.getpwuid", lambda _: type("User", (), {"pw_name": "me"}))
     monkeypatch.setattr("grp.getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
-    assert private._is_ours_alone(GROUP) is alone
-    assert not private._is_ours_alone(GROUP + 1)
+    assert trusted_files._is_ours_alone(GROUP) is alone
+    assert not trusted_files._is_ours_alone(GROUP + 1)
 
 
 def test_a_mounted_volume_may_be_anybodys(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

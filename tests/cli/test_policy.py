@@ -167,7 +167,7 @@ def test_a_kubeconfig_leads_no_further_than_a_document(cli: Cli) -> None:
         assert "the file in the kubeconfig" in told({"server": address}, {"tokenFile": ".secretsync/ledger.key"})
         policy(cli, f"hosts: ['{address.removeprefix('http://')}']")
         assert "the host in the kubeconfig" in told({"server": "https://127.0.0.1:1"}, {"token": "t"})
-        assert "the host in the kubeconfig" in told(
+        assert "the proxy in the kubeconfig" in told(
             {"server": address, "proxy-url": "http://127.0.0.2:3"}, {"token": "t"}
         )
         assert not got

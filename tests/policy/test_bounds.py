@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import site
 import sysconfig
 from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
 
-from secretsync_core import protected
+from secretsync_core import protected, trusted_files
 from secretsync_core.audit import home, keys
 from secretsync_core.policy.bounds import Bounds, bounds_of
+from secretsync_core.policy.loading import state_of
 from secretsync_core.policy.reading import read_policies
 from secretsync_core.protected import OUR_VARIABLES
 from secretsync_core.schema.named import Kind, Use
@@ -78,11 +80,51 @@ def test_the_state_is_no_file_and_no_store(tmp_path: Path) -> None:
     assert why(bounds, Kind.DIRECTORY, tmp_path / "free") == why(bounds, Kind.DIRECTORY, tmp_path / "new") == ""
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    ["{}/l.db", "sqlite:///{}/l.db", "SQLite:///{}/l.db", "sqlite:////{}/l.db", "sqlite:////..{}/l.db", " {}/l.db ",
+     "sqlite://{relative}/l.db", "{relative}/l.db", "{}/link.db", "~/led/l.db", "sqlite:///~/led/l.db"],
+)  # fmt: skip
+@pytest.mark.parametrize("told_by", ["variable", "option"])
+def test_the_ledger_by_whatever_way_it_is_written(
+    tmp_path: Path, spelled: str, told_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever leads to the ledger's file when it is opened protects it, and what SQLite keeps beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "led").mkdir()
+    (tmp_path / "led" / "link.db").symlink_to("l.db")
+    place = spelled.format(tmp_path / "led", relative="led")
+    state = tmp_path / "state"
+    bounds = (
+        bounds_of({"SECRETSYNC_LEDGER": place}, state_of(state))
+        if told_by == "variable"
+        else bounds_of({}, state_of(state, place))
+    )
+    for name in ("l.db", "l.db-wal", "l.db-shm", "l.db-journal"):
+        assert why(bounds, Kind.FILE, tmp_path / "led" / name), name
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "led")
+    assert why(bounds, Kind.FILE, tmp_path / "led" / "other.db") == ""
+
+
+@pytest.mark.parametrize("place", ["postgresql://u:p@h/d", "nonsense://x", "~no-such-user/l.db", ""])
+def test_a_ledger_that_is_no_file(place: str) -> None:
+    """A server, and what leads nowhere, protect no file and are no error here."""
+    assert bounds_of({"SECRETSYNC_LEDGER": place}, state_of(Path("/state"), place))._protected.paths == ("/state",)
+
+
 @pytest.mark.parametrize("path", ["/proc/self/environ", "/proc/1/root/proc/self/mem", "/proc/self/task/../environ"])
 def test_running_programs_are_no_files(path: str) -> None:
     """The environment of a process is not read as a file either."""
     assert "running programs" in why(bounds_of({}), Kind.FILE, path)
     assert why(bounds_of({}), Kind.DIRECTORY, Path(path).parent)
+
+
+@pytest.mark.parametrize("path", ["/proc/self/root{}", "//proc/self/root{}", "/x/../proc/1/cwd/..{}"])
+def test_no_store_is_named_by_way_of_running_programs(path: str, tmp_path: Path) -> None:
+    """A path below /proc is another name of what lies elsewhere, which no rule for that place would know."""
+    assert "running programs" in why(bounds_of({}), Kind.DIRECTORY, path.format(tmp_path))
+    assert why(bounds_of({}), Kind.DIRECTORY, tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,6 +135,48 @@ def test_no_store_is_where_python_finds_programs(path: str) -> None:
     if path == "/usr" and not sysconfig.get_paths()["stdlib"].startswith("/usr/"):
         pytest.skip("Python is not below /usr here")
     assert why(bounds_of({}), Kind.DIRECTORY, path)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_home_directory_is_no_place_of_programs_by_itself(
+    tmp_path: Path, enabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packages of a user count only where Python loads them: not in a virtual environment, nor in the image."""
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", enabled)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / ".local" / "lib"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    protected._code.cache_clear()
+    try:
+        for place in (tmp_path, tmp_path / ".local", tmp_path / ".local" / "lib" / "x"):
+            assert bool(why(bounds_of({}), Kind.DIRECTORY, place)) is enabled, place
+    finally:
+        protected._code.cache_clear()
+
+
+def test_no_store_is_where_aws_looks_up_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file store is in ~/.aws, nor above it where there is one; nor where the environment says instead."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "home").mkdir()
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "etc" / "aws"), "AWS_SHARED_CREDENTIALS_FILE": ""}
+    (tmp_path / "etc" / "aws").write_text("[default]")
+    assert why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "home") == ""
+    assert "AWS's SDK" in why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "home" / ".aws")
+    assert why(bounds_of({}), Kind.DIRECTORY, tmp_path / "etc") == ""
+    assert f"has {tmp_path}/etc/aws in it" in why(bounds_of(environ), Kind.DIRECTORY, tmp_path / "etc")
+    (tmp_path / "home" / ".aws").mkdir()
+    assert f"has {tmp_path}/home/.aws in it" in why(bounds_of({}), Kind.DIRECTORY, tmp_path / "home")
+    assert "AWS's SDK" in why(bounds_of({}), Kind.DIRECTORY, tmp_path / "home" / ".aws" / "sso")
+    assert why(bounds_of(environ), Kind.FILE, tmp_path / "home" / ".aws" / "token") == "", "a file of credentials may"
+
+
+def test_a_proxy_is_held_to_the_hosts_alone(tmp_path: Path) -> None:
+    """What goes through it is encrypted to the server: http:// to the proxy is no http:// to another host."""
+    bounds = bounds_of(policy(tmp_path, "plainHttp: Deny\nhosts: ['proxy.corp:3128']"))
+    assert bounds.judge_proxy("http://proxy.corp:3128") is None
+    assert bounds.judge_proxy("http://evil.example:3128") is not None
+    assert why(bounds, Kind.HOST, "http://proxy.corp:3128")
+    assert bounds_of({"SECRETSYNC_POLICY": ""}).judge_proxy("http://proxy.corp:3128") is not None
 
 
 def test_programs_need_a_flag() -> None:
@@ -166,6 +250,34 @@ def test_hosts(tmp_path: Path) -> None:
         assert why(bounds, Kind.HOST, host), host
 
 
+@pytest.mark.parametrize(
+    ("pattern", "host"),
+    [
+        ("[2001:DB8:0:0::1]", "https://[2001:db8::1]"),
+        ("[2001:db8::1]", "https://[2001:DB8:0:0::1]:8200"),
+        ("[::ffff:10.1.2.3]", "https://10.1.2.3"),
+        ("[0:0:0:0:0:0:0:1]:8200", "https://[::1]:8200"),
+        ("010.0.0.1", "https://8.0.0.1"),
+        ("0x7f000001", "http://127.0.0.1"),
+        ("::ffff:10.0.0.0/104", "https://10.1.2.3"),
+        ("Vault.Example.COM.", "https://vault.example.com"),
+        ("*.EXAMPLE.com", "https://vault.example.com"),
+    ],
+)
+def test_other_spellings_of_a_host_in_a_policy(tmp_path: Path, pattern: str, host: str) -> None:
+    """However a rule spells a host, it is that host: where it is denied, and where it is all that is permitted."""
+    assert why(bounds_of(policy(tmp_path, f"deny: {{hosts: ['{pattern}']}}")), Kind.HOST, host)
+    assert why(bounds_of(policy(tmp_path, f"hosts: ['{pattern}']")), Kind.HOST, host) == ""
+
+
+def test_the_home_directory_in_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home directory of whoever runs SecretSync, for rules that deny and for those that permit."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    bounds = bounds_of(policy(tmp_path, "deny: {paths: [~/.ssh]}\nfiles: {roots: [~/export]}"))
+    assert why(bounds, Kind.FILE, tmp_path / "home" / ".ssh" / "id_rsa")
+    assert why(bounds, Kind.DIRECTORY, tmp_path / "home" / "export" / "x") == ""
+
+
 def test_all_policies_must_permit(tmp_path: Path) -> None:
     """Of two policies the stricter one counts, for every rule."""
     policy(tmp_path, "credentials: {env: [VAULT_*]}\nexec: Allow\nplainHttp: Allow", "one")
@@ -215,6 +327,11 @@ def test_the_policy_itself_is_no_file(tmp_path: Path) -> None:
         HEAD % ("x", "  flows: [{name: all, deny: {}}]"),
         HEAD % ("x", "  credentials: {env: ['a**']}"),
         HEAD % ("x", "  {}") + "---\n" + HEAD % ("x", "  {}"),
+        HEAD % ("x", "  hosts: ['[:::]']"),
+        HEAD % ("x", "  hosts: [münchen.example]"),
+        HEAD % ("x", "  deny: {hosts: [münchen.example]}"),
+        HEAD % ("x", "  deny: {paths: ['$HOME/.ssh']}"),
+        HEAD % ("x", "  files: {roots: ['~no-such-user/x']}"),
     ],
 )
 def test_a_policy_with_an_error(tmp_path: Path, text: str) -> None:
@@ -227,10 +344,33 @@ def test_a_policy_with_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
-    """A name that leads nowhere, or to an empty directory, permits nothing; an empty variable names none."""
-    for place in (tmp_path / "nowhere", tmp_path):
+    """A name that leads nowhere, or to an empty directory, permits nothing; nor does a variable that is empty."""
+    for place in (tmp_path / "nowhere", tmp_path, "", " "):
         assert "it cannot be used" in why(bounds_of({"SECRETSYNC_POLICY": str(place)}), Kind.VARIABLE, "A")
-    assert why(bounds_of({"SECRETSYNC_POLICY": ""}), Kind.VARIABLE, "A") == ""
+    refusal = bounds_of({"SECRETSYNC_POLICY": ""}).judge(Use(Kind.VARIABLE, "A"))
+    assert refusal is not None
+    assert refusal.hint.startswith("Unset it, or name the policy")
+    assert why(bounds_of({}), Kind.VARIABLE, "A") == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "line"),
+    [
+        ("hosts:\n#  - a", "spec.hosts", 5),
+        ("exec: Deny\nfiles: {roots: }", "spec.files.roots", 6),
+        ("credentials:\n  env:\n  #  - VAULT_*", "spec.credentials.env", 6),
+        ("credentials:", "spec.credentials", 5),
+        ("exec:", "spec.exec", 5),
+        ("flows: [{name: a, deny: {from: {keys: , kinds: [vault]}}}]", "spec.flows[0].deny.from.keys", 5),
+    ],
+)
+def test_what_is_left_empty_is_no_bound_that_is_left_out(tmp_path: Path, spec: str, field: str, line: int) -> None:
+    """A list of which all entries are commented out permits nothing, and is told by its line."""
+    policies = read_policies(policy(tmp_path, spec))
+    told = [problem for problem in policies.problems if problem.message.startswith(f"{field} is empty")]
+    assert [problem.line for problem in told] == [line]
+    assert "write []" in told[0].hint
+    assert why(bounds_of(policy(tmp_path, spec)), Kind.VARIABLE, "A")
 
 
 def test_a_policy_that_everybody_may_write(tmp_path: Path) -> None:
@@ -243,6 +383,81 @@ def test_a_policy_that_everybody_may_write(tmp_path: Path) -> None:
     assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
     file.parent.chmod(0o707)
     assert "its directory can be written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+
+
+def test_a_policy_that_a_group_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group is others, unless it is ours alone; each directory on the way down counts, and each with a link."""
+    monkeypatch.setattr(trusted_files, "_is_ours_alone", lambda _: False)
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    deep = top / "team" / "sub"
+    deep.mkdir(parents=True, mode=0o755)
+    (top / "one.yaml").rename(deep / "one.yaml")
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+    for part in (deep / "one.yaml", deep, top / "team", top):
+        mode = part.stat().st_mode
+        part.chmod(mode | 0o020)
+        assert "can be written by its group" in why(bounds_of(environ), Kind.VARIABLE, "A"), part
+        part.chmod(mode)
+    monkeypatch.setattr(trusted_files, "_is_ours_alone", lambda _: True)
+    (deep / "one.yaml").chmod(0o660)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+def test_a_policy_by_way_of_a_link_that_others_may_change(tmp_path: Path) -> None:
+    """The directory with a link to the policy counts, the next link's too, and the one that it leads to in the end."""
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "link").symlink_to(top)
+    (tmp_path / "first").symlink_to(shared / "link")
+    ways = [shared / "link", shared / "link" / "one.yaml", tmp_path / "first"]
+    assert all(why(bounds_of({"SECRETSYNC_POLICY": str(way)}), Kind.VARIABLE, "A") == "" for way in ways)
+    shared.chmod(0o777)
+    for way in ways:
+        assert "written by everybody" in why(bounds_of({"SECRETSYNC_POLICY": str(way)}), Kind.VARIABLE, "A"), way
+    (top / "one.yaml").rename(shared / "one.yaml")
+    (top / "one.yaml").symlink_to(shared / "one.yaml")
+    assert "written by everybody" in why(bounds_of(environ), Kind.VARIABLE, "A")
+    shared.chmod(0o755)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_policy_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could change it, or its directory; where the mount is read-only, nobody can."""
+    environ = policy(tmp_path, "exec: Allow")
+    top = tmp_path / "policies"
+    for part in (top, top / "one.yaml"):
+        os.chown(part, 4712, 0)
+        assert "belongs to another user (uid 4712)" in why(bounds_of(environ), Kind.VARIABLE, "A")
+        os.chown(part, 0, 0)
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+    os.chown(top, 4712, 0)
+    monkeypatch.setattr(os, "statvfs", lambda _: type("Mount", (), {"f_flag": os.ST_RDONLY}))
+    assert why(bounds_of(environ), Kind.VARIABLE, "A") == ""
+
+
+def test_a_policy_among_documents_that_a_link_leads_to(tmp_path: Path) -> None:
+    """Documents that are found by a link in the directory are their authors' as well, where they really are."""
+    environ = policy(tmp_path, "exec: Allow")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (tmp_path / "stores.yaml").write_text("x: 1\n")
+    (docs / "stores.yaml").symlink_to(tmp_path / "stores.yaml")
+    assert not bounds_of(environ, documents=[docs]).problems
+    (docs / "team").symlink_to(tmp_path)
+    assert "within the documents' directory" in str(bounds_of(environ, documents=[docs]).problems)
+
+
+def test_a_policy_beside_documents_that_are_named_one_by_one(tmp_path: Path) -> None:
+    """Of files that are named themselves nothing but these files is their authors'."""
+    environ = policy(tmp_path, "exec: Allow")
+    (tmp_path / "job.yaml").write_text("x: 1\n")
+    assert not bounds_of(environ, documents=[tmp_path / "job.yaml"]).problems
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "policies" / "one.yaml")
+    assert "the policy is the document" in str(bounds_of(environ, documents=[tmp_path / "link.yaml"]).problems)
 
 
 def test_a_policy_among_the_documents(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import AnyHttpUrl, BaseModel, Field
 
 from secretsync_core.schema.base import Credential, LocalPath
-from secretsync_core.schema.named import Kind
+from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.providers import built_in_models, uses_of_store
 from secretsync_core.schema.uses import uses_of
@@ -117,7 +117,18 @@ def test_messages() -> None:
     """What notify names is found as well."""
     given = {"email": {"host": "smtp.example", "from": "a@b", "to": "c@d", "username": "u", "password": {"env": "P"}}}
     target = Notify.model_validate(given, strict=False)
-    assert {(use.kind, use.text) for use in uses_of(target)} == {(H, "smtp.example"), (V, "P")}
+    assert {(use.kind, use.text) for use in uses_of(target)} == {(H, "smtp.example:587"), (V, "P")}
+
+
+@pytest.mark.parametrize(
+    ("given", "port"), [({}, 587), ({"security": "Tls"}, 465), ({"security": "Plain"}, 25), ({"port": 2525}, 2525)]
+)
+def test_a_mail_servers_port_is_told_with_its_host(given: dict[str, Any], port: int) -> None:
+    """A policy that lists a host with its port means the port that is spoken to, also where it is the usual one."""
+    target = Notify.model_validate(
+        {"email": {"host": "smtp.example", "from": "a@b", "to": "c@d", **given}}, strict=False
+    )
+    assert [use for use in uses_of(target) if use.kind is H] == [Use(H, f"smtp.example:{port}", ("email", "host"))]
 
 
 @pytest.mark.parametrize("fails", ["raises", "nonsense"])

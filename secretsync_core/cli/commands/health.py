@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit import keys
-from secretsync_core.audit.address import name_of
 from secretsync_core.audit.databases import exists
 from secretsync_core.audit.ledger import LedgerMissing
 from secretsync_core.cli import event_loop, exits, report_view, workspace
@@ -24,6 +23,7 @@ from secretsync_core.cli.tables import show, table
 from secretsync_core.cli.times import duration
 from secretsync_core.counting import plural
 from secretsync_core.errors import LedgerBroken, LedgerError, SecretSyncError, StoreError
+from secretsync_core.ledger_address import name_of
 from secretsync_core.run import health
 
 if TYPE_CHECKING:

@@ -149,7 +149,10 @@ class KubeconfigAccess:
                 "give certificate-authority instead of insecure-skip-tls-verify",
             )
         proxy = _text(cluster.get("proxy-url"))
-        self._permit(*(Use(Kind.HOST, address) for address in (server, proxy) if address))
+        self._permit(Use(Kind.HOST, server))
+        if proxy:
+            refusal = self._bounds.judge_proxy(proxy)
+            self._bounds.check(refusal, self._store, f"the proxy in the kubeconfig {self._file}")
         authority = self._content(cluster, "certificate-authority")
         header, pair, expires = self._credential(user, cluster)
         return _Found(

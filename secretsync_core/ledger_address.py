@@ -177,6 +177,10 @@ def file_of(place: str | Path) -> Path | None:
     """The file that holds the ledger; None for a server, and for a place that leads nowhere."""
     try:
         kind, where = address_of(place)
-    except LedgerError:
+        return Path(where).expanduser() if kind == "sqlite" else None
+    except (LedgerError, RuntimeError):  # the latter of ~ for nobody we know
         return None
-    return Path(where).expanduser() if kind == "sqlite" else None
+
+
+BESIDE = ("", "-wal", "-shm", "-journal")
+"""The names of the files that SQLite keeps a database in, by what follows the first."""
