@@ -91,6 +91,7 @@ class Problem(NamedTuple):
     hint: str = ""
     warning: bool = False
     job: str = ""  # the SyncJob whose document it is, where it has a name
+    store: str = ""  # the SecretStore whose document it is, or which is what is wrong with a SyncJob's
 
     @property
     def where(self) -> str:

@@ -56,6 +56,11 @@ def address_of(place: str | Path) -> Address:
         )
     if not text:
         raise LedgerError("the ledger's place is empty", hint=_KNOWN)
+    if _LIKE_A_KEY.fullmatch(text) and not text.startswith(_EXPLICIT):
+        raise LedgerError(
+            "the ledger's place looks like a key, and not like a path",
+            hint=f"{_KNOWN}; the ledger's key goes into SECRETSYNC_KEY; begin a path with / or ./",
+        )
     return Address("sqlite", text)
 
 
@@ -67,10 +72,12 @@ def name_of(place: str | Path) -> str:
         return (found == "://" and _server(rest)) or "postgresql://…"
     if scheme == "sqlite":
         path = rest.removeprefix("/")
-        return path if found == "://" and path and not _is_doubtful(rest) else "sqlite://…"
+        is_plain = found == "://" and path and not _is_doubtful(rest) and not _LIKE_A_KEY.fullmatch(path)
+        return path if is_plain else "sqlite://…"
     if scheme:
         return f"{scheme.partition('+')[0]}://…"
-    is_plain = text and not _is_doubtful(text) and ("@" not in text or text.startswith(_EXPLICIT))
+    is_path = text and not _is_doubtful(text) and not _LIKE_A_KEY.fullmatch(text)
+    is_plain = is_path and ("@" not in text or text.startswith(_EXPLICIT))
     return str(place) if is_plain else UNSAID
 
 
@@ -82,6 +89,9 @@ _SCHEME = re.compile(
     r"(://|:|//)(.*)",
     re.IGNORECASE | re.DOTALL,
 )
+
+_LIKE_A_KEY = re.compile(r"(?:.*/)?[A-Za-z0-9+_-]{40,}={0,2}|.*[A-Za-z0-9+/]{38,}={1,2}", re.DOTALL)
+"""The ledger's key, in base64 or hex, where its place is asked for: alone, or below a directory by now."""
 
 _EXPLICIT = ("./", "../", "~/", "/")
 

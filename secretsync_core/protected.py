@@ -87,6 +87,8 @@ class Protected(NamedTuple):
             return "has a view of running programs in it"
         if any(is_within(place, real) for place in self.paths) or os.path.lexists(Path(real, STATE_DIRECTORY)):
             return "has the ledger, its key or the policy in it"
+        if is_ours_elsewhere(self, real):
+            return "holds the ledger, its key or the policy, by another mount"
         for place in _code():
             if is_within(real, place) or is_within(place, real):
                 return "is where Python loads programs from, or has such a directory in it"
@@ -158,3 +160,32 @@ def _code() -> tuple[str, ...]:
         named.append(site.getusersitepackages())
     named.append(str(Path(__file__).resolve().parent))
     return tuple(dict.fromkeys(map(real_path, named)))
+
+
+# -- The same by another way: a hard link, or another mount
+
+NOTHING = Protected((), frozenset())
+
+
+def is_ours(protected: Protected, facts: os.stat_result) -> bool:
+    """Whether a file that somebody opened is protected, by whatever path it was come to.
+
+    One with several names is looked at anew: the ledger may be younger than ``protected``.
+    """
+    number = facts.st_dev, facts.st_ino
+    if number in protected.files:
+        return True
+    return facts.st_nlink > 1 and number in {_number(file) for path in protected.paths for file in _files(path)}
+
+
+def numbers_of(protected: Protected) -> frozenset[tuple[int, int]]:
+    """The protected directories, and the files that are protected by their own path, by device and number."""
+    return frozenset(number for path in protected.paths if (number := _number(path)) is not None)
+
+
+def is_ours_elsewhere(protected: Protected, real: str) -> bool:
+    """Whether a directory is a protected one, is in one, or has a protected file in it, by another mount."""
+    numbers = numbers_of(protected)
+    if any(_number(str(path)) in numbers for path in (Path(real), *Path(real).parents)):
+        return True
+    return any(_number(str(Path(real, Path(path).name))) in numbers for path in protected.paths)

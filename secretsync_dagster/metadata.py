@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError, Outcome, Report
 
+_REASONS = 3
 ROWS = 100
 """The most rows that a table shows; it says so where there are more."""
 
@@ -33,7 +34,7 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
             (
                 f"{outcome.change.dest}: {outcome.change.key}",
                 outcome.result.value,
-                outcome.message or reason(str(outcome.code or outcome.change.reason)),
+                _why(outcome),
                 display_version(outcome.change.source_version),
                 display_version(outcome.dest_version or outcome.change.dest_version),
             )
@@ -42,6 +43,18 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
         max(total, len(ordered)),
         "`secretsync audit log --run` has every write and every failure",
     )
+
+
+def first_reasons(bad: Sequence[Outcome], total: int) -> str:
+    """``: dst: a: why; dst: b: why; and 7 more``, of what failed first; empty where nothing did."""
+    told = [f"{outcome.change.dest}: {safe(outcome.change.key)}: {safe(_why(outcome))}" for outcome in bad[:_REASONS]]
+    if told and total > len(told):
+        told.append(f"and {number(total - len(told))} more")
+    return f": {'; '.join(told)}" if told else ""
+
+
+def _why(outcome: Outcome) -> str:
+    return outcome.message or reason(str(outcome.code or outcome.change.reason))
 
 
 def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:

@@ -325,6 +325,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
         if uncertain := done.report.total(Result.UNCERTAIN):
             told += f", {metadata.uncertain_words(uncertain)}"
+        told += metadata.first_reasons(bad, count)
     elif errors:
         told = errors[0].message
     return dg.Failure(

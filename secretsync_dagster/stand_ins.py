@@ -26,9 +26,17 @@ def make_stand_ins(problems: Sequence[Problem], taken: Collection[str]) -> list[
     ``taken`` are names that other jobs have.
     """
     by_job: dict[str, list[Problem]] = {}
+    of_stores: dict[str, Problem] = {}
+    for problem in problems:
+        if problem.store and not problem.job and not problem.warning:
+            of_stores.setdefault(problem.store, problem)
     for problem in problems:
         if problem.job and not problem.warning:
-            by_job.setdefault(problem.job, []).append(problem)
+            found = by_job.setdefault(problem.job, [])
+            found.append(problem)
+            # "It has errors itself" helps nobody who cannot look at the other document.
+            if (its := of_stores.get(problem.store)) is not None and its not in found:
+                found.append(its)
     return [_stand_in(name, found) for name, found in by_job.items() if dagster_name(name) not in taken]
 
 

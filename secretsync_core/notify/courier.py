@@ -69,6 +69,16 @@ def _take_from_the_environment() -> None:
     os.environ["NETRC"] = os.devnull
 
 
+def _follow_nobody() -> None:
+    """Let no server send a message on to another one, whatever an address or a plugin of Apprise says of that."""
+    import requests
+
+    def nowhere(*_: object) -> None:
+        return None
+
+    cast("Any", requests.Session).get_redirect_target = nowhere
+
+
 def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     """Send a parcel."""
     import apprise
@@ -80,6 +90,7 @@ def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     asset = apprise.AppriseAsset(
         app_id="SecretSync", app_desc="SecretSync", app_url="", async_mode=False, storage_path=None
     )
+    _follow_nobody()
     service = apprise.Apprise(asset=asset)
     try:
         added = service.add(_target(parcel, asset))

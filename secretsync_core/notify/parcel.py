@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify.wording import headline, json_body, slack_text, text
-from secretsync_core.policy.bounds import bounds_of
+from secretsync_core.policy.bounds import Refusal, bounds_of
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.notify import MailSecurity
 from secretsync_core.schema.uses import uses_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from secretsync_core.notify.ending import Ending
+    from secretsync_core.policy.bounds import Bounds
     from secretsync_core.schema.base import Credential
     from secretsync_core.schema.notify import Email, Notify, NotifyEvent
 
@@ -40,15 +42,52 @@ def pack(target: Notify, ending: Ending, events: Sequence[NotifyEvent], environ:
     bounds = bounds_of(environ)
     bounds.check_uses(uses_of(target), "notify", "the document")
     parcel = _packed(target, ending, events, environ)
+    if parcel["kind"] == "apprise":
+        bounds.check(_judge_apprise(str(parcel["url"]), bounds), "notify", "the address of the message")
     if parcel["kind"] != "email":  # whose host stands in the document
         bounds.check_uses([Use(Kind.HOST, _address(parcel))], "notify", "the address of the message")
     return parcel
 
 
+_PLAIN = re.compile(
+    r"(?:json|xml|form)(?P<secure>s?)://(?:[\w.~%-]*(?::[\w.~%-]*)?@)?(?P<server>[A-Za-z0-9.-]+(?::[0-9]+)?)"
+    r"(?:/[\w.~%/:=+-]*)?(?:\?(?P<query>[\w.~%/:=+&-]*))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""An address of Apprise that is one server's, and says so in a way that nobody reads differently."""
+
+_HARMLESS = ("format", "overflow", "verify", "cto", "rto", "emojis", "tz", "method")
+
+
+def _judge_apprise(url: str, bounds: Bounds) -> Refusal | None:
+    """Why an address of Apprise is refused where a policy bounds hosts: it may lead elsewhere than it seems to.
+
+    Many services have servers of their own, whatever host stands in the address, and ``mailto://`` takes another one
+    in a parameter.
+    """
+    rule = next(
+        (
+            policy.rule("hosts") if policy.spec.hosts is not None else policy.rule("deny", "hosts")
+            for policy in bounds.policies
+            if policy.spec.hosts is not None or policy.spec.deny.hosts
+        ),
+        "",
+    )
+    if not rule:
+        return None
+    plain = _PLAIN.fullmatch(url.strip())
+    names = [part.partition("=")[0] for part in (plain["query"] or "").split("&") if part] if plain else []
+    # "-" and ":" stand before parts of the query and of the message; "+" before headers, of which one names the host.
+    if plain is not None and all(name in _HARMLESS or name.startswith(("-", ":")) for name in names):
+        return None
+    return Refusal(f"{rule} bounds hosts, and of this address nobody can tell the server; use webhook or email instead")
+
+
 def _address(parcel: Parcel) -> str:
     """Where a parcel goes, for the policy alone: it may hold a token."""
     if parcel["kind"] == "apprise":
-        return str(parcel["url"])
+        plain = _PLAIN.fullmatch(str(parcel["url"]).strip())
+        return f"http{plain['secure'].lower()}://{plain['server']}" if plain else str(parcel["url"])
     port = f":{parcel['port']}" if parcel["port"] else ""
     return f"{'https' if parcel['secure'] else 'http'}://{parcel['host']}{port}"
 

@@ -47,14 +47,19 @@ class Candidate:
         """Whether the document was understood and nothing but warnings speak against it."""
         return self.document is not None and self.raw.whole and all(problem.warning for problem in self.problems)
 
-    def problem(self, path: Path, message: str, hint: str = "", *, warning: bool = False) -> None:
-        """Note something that is wrong at one of the document's fields."""
-        self.problems.append(Problem(self.raw.file, self.raw.positions.line(path), message, hint, warning))
+    def problem(self, path: Path, message: str, hint: str = "", *, warning: bool = False, store: str = "") -> None:
+        """Note something that is wrong at one of the document's fields; ``store``: with which SecretStore."""
+        line = self.raw.positions.line(path)
+        self.problems.append(Problem(self.raw.file, line, message, hint, warning, store=store))
 
     def told(self) -> list[Problem]:
-        """Its problems; those of a SyncJob with its name."""
-        name = self.name if self.kind == "SyncJob" else ""
-        return [problem._replace(job=name) for problem in self.problems]
+        """Its problems; those of a SyncJob or SecretStore with its name."""
+        match self.kind:
+            case "SyncJob":
+                return [problem._replace(job=self.name) for problem in self.problems]
+            case "SecretStore":
+                return [problem._replace(store=self.name) for problem in self.problems]
+        return list(self.problems)
 
     def where(self, path: Path = ("metadata", "name")) -> str:
         """``file:line`` of a field."""

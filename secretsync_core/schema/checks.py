@@ -173,7 +173,7 @@ def _store(found: Candidate, path: Path, name: object, stores: dict[str, Candida
         return None
     if not target.whole:
         message = f"{shown} names the SecretStore {name}, which has errors itself"
-        found.problem(path, message, f"See {target.where()}.")
+        found.problem(path, message, f"See {target.where()}.", store=name)
     return target.document if isinstance(target.document, StoreDocument) else None
 
 

@@ -73,6 +73,29 @@ def test_no_way_of_writing_it_tells_a_password(place: str) -> None:
     assert error.hint
 
 
+KEYS = (
+    "mL0pQe7vRk2sTx9aYb4cZd6fGh1jKn3uWo5iXq8rEtA=",
+    "mL0pQe7vRk2sTx9/Yb4cZd6fGh1jKn3u/o5iXq8rEtA=",
+    "/L0pQe7vRk2sTx9aYb4cZd6fGh1jKn3uWo5iXq8rEtA=",
+    "mL0pQe7vRk2sTx9-Yb4cZd6fGh1jKn3u_o5iXq8rEtA",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_in_place_of_a_path_is_not_told(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger's key where its place belongs is never shown, and makes no file that is called so."""
+    monkeypatch.chdir(tmp_path)
+    for place in (key, f"sqlite:///{key}", f"/docs/{key}", f"./{key}"):
+        assert not any(part and part in name_of(place) for part in key.split("/"))
+    if not key.startswith("/"):
+        with pytest.raises(LedgerError, match="looks like a key") as caught:
+            open_database(key, read_only=False)
+        assert key not in f"{caught.value} {caught.value.hint}"
+        assert "SECRETSYNC_KEY" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("place", "name"),
     [
@@ -88,6 +111,11 @@ def test_no_way_of_writing_it_tells_a_password(place: str) -> None:
         ("sqlite:///state/ledger.db", "state/ledger.db"),
         ("sqlite:////srv/ledger.db", "/srv/ledger.db"),
         ("state/ledger.db", "state/ledger.db"),
+        (
+            "/nix/3f86d081884c7d659a2feaa0c55ad015a3bf4f1b/led",
+            "/nix/3f86d081884c7d659a2feaa0c55ad015a3bf4f1b/led",
+        ),
+        ("data/teams/production/secretsync/ledgers/orders", "data/teams/production/secretsync/ledgers/orders"),
         ("/srv/team@corp/ledger.db", "/srv/team@corp/ledger.db"),
     ],
 )

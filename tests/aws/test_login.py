@@ -11,7 +11,7 @@ import pytest
 from support.aws import KEYS
 from support.faulty_http import FaultyHttp
 
-from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, PolicyDenied, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.aws import connection
 from secretsync_core.stores.http import CredentialsRefused
@@ -308,13 +308,49 @@ async def test_the_role_of_a_pod(
     (token := tmp_path / "token").write_text("eyJ.jwt.one")
     for name, value in (("ROLE_ARN", ROLE), ("WEB_IDENTITY_TOKEN_FILE", str(token)), ("ROLE_SESSION_NAME", "pod")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", region.address)
-    store = await secrets_manager(auth={})
+    store = await secrets_manager(auth={}, stsEndpointUrl=region.address)
     await store.write("a", TEXT)
     assert (await store.read("a")).value.reveal() == b"text"
     async with FaultyHttp(region.address) as sts:
         sts.answer("POST", 403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.address)
         with pytest.raises(CredentialsRefused, match="refuses to let us assume the role") as caught:
-            await (await secrets_manager(auth={})).read("a")
+            await (await secrets_manager(auth={}, stsEndpointUrl=sts.address)).read("a")
     assert "trust policy" in caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL", "services", "profile"])
+async def test_a_token_goes_to_no_server_that_the_surroundings_name(
+    secrets_manager: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A login that botocore makes by itself sends its token nowhere but to AWS, or where the document says."""
+    (token := tmp_path / "token").write_text("eyJ.jwt.one")
+    async with FaultyHttp() as sts:
+        profile = f"[default]\nrole_arn = {ROLE}\nweb_identity_token_file = {token}\n"
+        if where == "services":
+            profile += f"services = far\n[services far]\nsts =\n  endpoint_url = {sts.address}\n"
+        elif where == "profile":
+            profile += f"endpoint_url = {sts.address}\n"
+        else:
+            monkeypatch.setenv(where, sts.address)
+        (tmp_path / "config").write_text(profile)
+        with pytest.raises(StoreError, match="leads to another server than the SecretStore says") as caught:
+            await (await secrets_manager(auth={}, stsEndpointUrl=None)).read("a")
+        assert "set stsEndpointUrl in the SecretStore" in caught.value.hint
+        assert sts.requests == []
+
+
+async def test_the_profile_that_boto3_finds_runs_no_program_that_a_policy_denies(
+    secrets_manager: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no profile is named, the default one, or that of AWS_PROFILE, is looked at before it is used."""
+    policy = "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: p}\nspec: {exec: Deny}\n"
+    (tmp_path / "p.yaml").write_text(policy)
+    keys = '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"x"}'
+    program = f"credential_process = sh -c 'touch {tmp_path}/ran; echo \"$0\"' '{keys}'\n"
+    (tmp_path / "config").write_text(f"[default]\n{program}[profile other]\n{program}")
+    for name in ("", "other"):
+        if name:
+            monkeypatch.setenv("AWS_PROFILE", name)
+        with pytest.raises(PolicyDenied, match="credential_process"):
+            await secrets_manager(auth={}, environ={"SECRETSYNC_POLICY": str(tmp_path / "p.yaml")})
+    assert not (tmp_path / "ran").exists()

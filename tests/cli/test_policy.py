@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import sys
 import sysconfig
 import threading
@@ -199,6 +200,21 @@ def test_a_link_that_comes_later(cli: Cli) -> None:
     job(cli)
     assert cli("sync").code == 2
     assert not (cli.directory / "data" / "dst" / "ledger.key").exists()
+
+
+def test_another_name_of_the_key_is_no_secret(cli: Cli) -> None:
+    """A hard link to the ledger or its key is refused by itself, and the rest of the store is copied."""
+    directories(cli)
+    job(cli)
+    assert cli("sync").code == 0
+    for name in ("ledger.key", "ledger.db"):
+        os.link(cli.directory / "secretsync" / ".secretsync" / name, cli.directory / "data" / "src" / f"my-{name}")
+    cli.write("data/src/more", "two")
+    ran = cli("sync")
+    assert ran.code != 0
+    assert "my-ledger.key is the ledger, its key or the policy by another name, and no secret" in ran.out + ran.err
+    copies = (cli.directory / "data" / "dst").rglob("*")
+    assert sorted(path.name for path in copies if path.is_file()) == ["db", "more"]
 
 
 def test_a_state_directory_within_a_store_is_no_part_of_it(cli: Cli) -> None:

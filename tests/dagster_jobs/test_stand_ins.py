@@ -49,6 +49,19 @@ def test_a_run_fails_by_what_is_wrong_with_its_document(lab: Lab, old: str, new:
     assert notifications._errors(lab.instance, run) == [f"expand: {text}"]
 
 
+def test_a_run_says_what_is_wrong_with_its_store(lab: Lab) -> None:
+    """Where it is the store that has errors, the first of them is told with its place, and not only that there are."""
+    lab.job(TWO_ITEMS)
+    (lab.config / "other.yaml").write_text(
+        "apiVersion: secretsync.io/v1alpha1\nkind: SecretStore\nmetadata: {name: other}\n"
+        "spec: {provider: {file: {path: 7}}}\n"
+    )
+    _break(lab, "dest: dst", "dest: other")
+    text = _failure(lab)
+    assert "spec.dest names the SecretStore other, which has errors itself" in text
+    assert "other.yaml:4: spec.provider.file.path" in text
+
+
 def test_it_has_the_steps_that_a_run_was_started_with(lab: Lab) -> None:
     """Dagster holds a run to the steps of its job as it was when it was started."""
     lab.job(TWO_ITEMS)

@@ -133,6 +133,52 @@ def test_any_apprise_url(make_job: MakeJob, hook: Hook) -> None:
     assert post.body["message"] == TEXT
 
 
+@pytest.mark.parametrize("rule", ["hosts: [127.0.0.1]", "deny: {hosts: [evil.example]}"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mailto://u:canary@127.0.0.1?smtp=evil.example",
+        "ntfy://127.0.0.1/topic",
+        "json://127.0.0.1/ json://evil.example",
+        "json://127.0.0.1/,json://evil.example",
+        "json://127.0.0.1#@evil.example",
+        "json://127.0.0.1?+Host=evil.example",
+        "json://127.0.0.1?redirect=yes",
+        "https://127.0.0.1/discord",
+    ],
+)
+def test_under_a_policy_an_apprise_url_leads_where_it_says(
+    make_job: MakeJob, tmp_path: Path, rule: str, url: str
+) -> None:
+    """Where a policy bounds hosts, an address that may lead to another server than it names is refused unsent."""
+    head = "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: p}\n"
+    (tmp_path / "p.yaml").write_text(f"{head}spec: {{{rule}}}\n")
+    job = make_job("- apprise: {url: {env: URL}}")
+    (warning,) = send.notify(job, FAILED, None, {"URL": url, "SECRETSYNC_POLICY": str(tmp_path / "p.yaml")})
+    assert "the address of the message is refused: spec." in warning
+    assert "use webhook or email instead" in warning
+    assert "canary" not in warning
+
+
+def test_under_a_policy_a_plain_apprise_url_is_sent(make_job: MakeJob, hook: Hook, tmp_path: Path) -> None:
+    """What a policy permits is sent: an address of Apprise that is a server's own, with harmless parameters."""
+    head = "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: p}\n"
+    (tmp_path / "p.yaml").write_text(f"{head}spec: {{hosts: [127.0.0.1], plainHttp: Deny}}\n")
+    job = make_job("- apprise: {url: {env: URL}}")
+    url = hook.url("/n?format=text&:team=a").replace("http", "json")
+    assert send.notify(job, FAILED, None, {"URL": url, "SECRETSYNC_POLICY": str(tmp_path / "p.yaml")}) == []
+    assert len(hook.posts) == 1
+
+
+def test_an_apprise_url_follows_no_redirection(make_job: MakeJob, hook: Hook) -> None:
+    """A server sends a message on to no other one, even if the address asks for that."""
+    hook.statuses = [307, 307]
+    job = make_job("- apprise: {url: {env: URL}}")
+    url = hook.url("/n?redirect=yes").replace("http", "json")
+    assert send.notify(job, FAILED, None, {"URL": url}) != []
+    assert len(hook.posts) == 1
+
+
 def test_only_what_was_asked_for(make_job: MakeJob, hook: Hook) -> None:
     """An entry is told of the events it names only, and one message tells of all of them."""
     job = make_job(

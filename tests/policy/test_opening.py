@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ class Session:
     """A session of botocore, as far as its profiles go."""
 
     def __init__(self, **profiles: dict[str, Any]) -> None:
-        self.full_config = {"profiles": profiles}
+        services = {"far": {"sts": {"endpoint_url": "https://b.example"}}}
+        self.full_config = {"profiles": profiles, "services": services}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,18 @@ def test_a_profile_leads_no_further(profile: dict[str, Any]) -> None:
     check_profile(session, "nobody", bounds_of({}), "aws")
 
 
+@pytest.mark.parametrize(("rule", "runs"), [("", True), ("exec: Allow", True), ("exec: Deny", False)])
+def test_a_program_of_the_operators_own_profile(tmp_path: Path, rule: str, *, runs: bool) -> None:
+    """A program of the profile that boto3 finds by itself runs unless a policy denies programs."""
+    (tmp_path / "p.yaml").write_text(
+        f"apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {{name: p}}\nspec: {{{rule}}}\n"
+    )
+    session: Any = Session(default={"credential_process": "/bin/true"})
+    with contextlib.nullcontext() if runs else pytest.raises(PolicyDenied, match="does not let"):
+        check_profile(session, "default", bounds_of({"SECRETSYNC_POLICY": str(tmp_path)}), "aws", named=False)
+    check_profile(session, "default", bounds_of({}), "aws", named=False)
+
+
 def test_a_credential_that_became_a_link(tmp_path: Path) -> None:
     """A file of a credential is looked at anew for every read: a server that refuses us has it read again."""
     key = tmp_path / "the.key"
@@ -72,12 +86,18 @@ def test_a_credential_that_became_a_link(tmp_path: Path) -> None:
 
 
 def test_a_profiles_endpoints_are_hosts(tmp_path: Path) -> None:
-    """Endpoints of a profile, of one service too, are held to the policy's hosts."""
+    """Endpoints of a profile, of one service too, wherever they stand, are held to the policy's hosts."""
     (tmp_path / "p.yaml").write_text(
         "apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {name: p}\nspec: {hosts: [a.example]}\n"
     )
     bounds = bounds_of({"SECRETSYNC_POLICY": str(tmp_path / "p.yaml")})
-    for profile in ({"endpoint_url": "https://b.example"}, {"ssm": {"endpoint_url": "https://b.example"}}):
-        session: Any = Session(work=profile)
+    profiles: list[dict[str, Any]] = [
+        {"endpoint_url": "https://b.example"},
+        {"ssm": {"endpoint_url": "https://b.example"}},
+        {"services": "far"},
+        {"source_profile": "base"},
+    ]
+    for profile in profiles:
+        session: Any = Session(work=profile, base={"services": "far"})
         with pytest.raises(PolicyDenied, match="does not permit this host"):
             check_profile(session, "work", bounds, "aws")

@@ -1,10 +1,11 @@
-"""What the AWS profile that a document names leads to: a program, a file, a server. Looked at before it is used."""
+"""What the AWS profile that a login uses leads to: a program, a file, a server. Looked at before it is used."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.schema.named import Kind, Use
+from secretsync_core.schema.policy import Exec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,13 +17,24 @@ if TYPE_CHECKING:
 _FILES = ("web_identity_token_file", "ca_bundle")
 
 
-def check_profile(session: Session, name: str, bounds: Bounds, store: str) -> None:
-    """Raise PolicyDenied where a profile, or one that it takes its credentials from, leads beyond the bounds."""
+def check_profile(session: Session, name: str, bounds: Bounds, store: str, *, named: bool = True) -> None:
+    """Raise PolicyDenied where a profile, or one that it takes its credentials from, leads beyond the bounds.
+
+    ``named``: whether the document names it. One that boto3 finds by itself is the operator's own: a program of it
+    runs unless a policy denies programs.
+    """
+    services = session.full_config.get("services", {})
     for profile in _chain(session.full_config.get("profiles", {}), name):
-        if profile.get("credential_process"):
+        if profile.get("credential_process") and (named or _denies_programs(bounds)):
             what = "the credential_process of the AWS profile"
             bounds.check(bounds.judge_exec(what), store, "the AWS profile")
         bounds.check_uses(_uses(profile), store, "the AWS profile")
+        if isinstance(own := services.get(str(profile.get("services", ""))), dict):
+            bounds.check_uses((Use(Kind.HOST, address) for address in _addresses(own)), store, "the AWS profile")
+
+
+def _denies_programs(bounds: Bounds) -> bool:
+    return bool(bounds.problems) or any(policy.spec.exec is Exec.DENY for policy in bounds.policies)
 
 
 def _chain(profiles: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:

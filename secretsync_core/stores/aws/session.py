@@ -146,18 +146,18 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str], bounds: Bou
         keys = auth.access_key
         token = keys.session_token
         return Session(
-            botocore_session=_inner(store),
+            botocore_session=_inner(store, config),
             aws_access_key_id=_sendable(keys.id, environ, store),
             aws_secret_access_key=_sendable(keys.secret, environ, store),
             aws_session_token=None if token is None else _sendable(token, environ, store),
             region_name=region,
         )
     if auth.web_identity is None:
-        inner = _inner(store, auth.profile)
+        inner = _inner(store, config, auth.profile)
         session = Session(botocore_session=inner, profile_name=auth.profile, region_name=region)
         check_region(store, session.region_name, "the AWS profile")
-        if auth.profile is not None:
-            check_profile(inner, auth.profile, bounds, store)
+        named = auth.profile is not None
+        check_profile(inner, auth.profile or inner.profile or "default", bounds, store, named=named)
         ask_nobody(inner)
         ask_directly(inner)
         return session
@@ -167,7 +167,7 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str], bounds: Bou
         from secretsync_core.schema.base import Credential
 
         token = resolve(Credential(file=role.token_file), environ, store=store)
-        base = Session(botocore_session=_inner(store), region_name=region)
+        base = Session(botocore_session=_inner(store, config), region_name=region)
         sts = _sts(base, store, config, signature_version=UNSIGNED)
         return _ask(
             store,
@@ -192,14 +192,36 @@ def _by_role(config: AwsConfig, store: str, environ: Mapping[str, str], fetch: C
         advisory_timeout=int(life / 3),
         mandatory_timeout=int(life / 9),
     )
-    inner = _inner(store, config.auth.profile)
+    inner = _inner(store, config, config.auth.profile)
     inner.register_component("credential_provider", CredentialResolver([_Given(credentials)]))
     return Session(botocore_session=inner, region_name=_region(config, environ))
 
 
-def _inner(store: str, profile: str | None = None) -> botocore.session.Session:
+class _Inner(botocore.session.Session):
+    """The inside of a session, whose every client goes only where ``configured_endpoint`` lets it.
+
+    Clients are made by botocore too: its logins with a profile's role or a pod's token ask STS.
+    """
+
+    def __init__(self, store: str, sts: str | None, profile: str | None) -> None:
+        """``sts``: the address of STS, where the document gives one."""
+        super().__init__(profile=profile)
+        self._store, self._sts = store, sts
+
+    def create_client(self, service_name: str, *args: Any, **options: Any) -> Any:
+        """The client of a service. Raises StoreError for a variable or a profile that leads elsewhere."""
+        endpoint = options.pop("endpoint_url", None) or (self._sts if service_name == "sts" else None)
+        if endpoint is None:
+            endpoint = configured_endpoint(self._store, service_name, self)
+        surely: Any = {"ignore_configured_endpoint_urls": True}
+        config = (options.pop("config", None) or Config()).merge(Config(**surely))
+        make: Any = super().create_client  # its stubs know every service by its name, and not a name to come
+        return make(service_name, *args, endpoint_url=endpoint, config=config, **options)
+
+
+def _inner(store: str, config: AwsConfig, profile: str | None = None) -> botocore.session.Session:
     """The inside of a session. All of them share what is read from disk, which takes ten times as long as the rest."""
-    inner = botocore.session.Session(profile=profile)
+    inner = _Inner(store, config.sts_endpoint_url, profile)
     trust(store, inner)
     inner.register_component("data_loader", _descriptions())
     inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
@@ -236,15 +258,10 @@ def _sts(session: Session, store: str, config: AwsConfig, **options: Any) -> Any
 
 def _client(session: Session, store: str, service: str, endpoint: str | None, config: Config) -> Any:
     """A client of a service. Raises StoreError for a variable that leads elsewhere, SettingError for other settings."""
-    inner = session._session  # what boto3 reads of ~/.aws/config, it shows in no other way
-    if endpoint is None:
-        endpoint = configured_endpoint(store, service, inner)
     make: Any = session.client  # its stubs know every service by its name, and not a name to come
 
-    surely: Any = {"ignore_configured_endpoint_urls": True}
-
     def made(**proxies: str) -> Any:
-        return make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies, **surely)))
+        return make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies)))
 
     try:
         client = made()

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.protected import NOTHING, is_ours, numbers_of
 from secretsync_core.stores.file.names import segments_of
 from secretsync_core.stores.file.versions import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from secretsync_core.protected import Protected
+
+_OURS = "is the ledger, its key or the policy by another name, and no secret"
 _APART = "a directory holds a file or a folder of one name: map the key to another one by a keyTransform"
 
 WALKS = 20  # how often a walk to a folder is begun again, because it was removed or replaced on the way
@@ -35,9 +39,12 @@ class DiskFull(StoreUnavailable):
 class Folders:
     """The folders of one store. All of it blocks."""
 
-    def __init__(self, root: str, store: str) -> None:
+    def __init__(self, root: str, store: str, protected: Protected = NOTHING) -> None:
+        """``protected``: what is never a secret nor a folder of them, however it came to be below the root."""
         self.root = root
         self.store = store
+        self._protected = protected
+        self._closed = numbers_of(protected)
 
     def segments(self, key: str) -> list[str]:
         """The folders of a key, and the name of its file. Raises InvalidSecret for a key that cannot be."""
@@ -80,7 +87,7 @@ class Folders:
     def _step(self, parent: int, name: str, path: str, *, create: bool) -> int:
         for _ in range(WALKS):
             try:
-                return os.open(name, _PASS, dir_fd=parent)
+                inner = os.open(name, _PASS, dir_fd=parent)
             except FileNotFoundError:
                 if not create:
                     raise
@@ -95,10 +102,21 @@ class Folders:
                 # A folder now, so it was something else a moment ago: that says nothing about what is in it.
                 if not stat.S_ISDIR(found):
                     raise
+            else:
+                self._refuse_ours(inner, path)
+                return inner
         raise StoreUnavailable(f"{path} keeps changing", store=self.store, key=path)
 
+    def _refuse_ours(self, folder: int, path: str) -> None:
+        """Close an open folder, and raise InvalidSecret, where it is another mount of a directory of ours."""
+        if self._closed and ((info := os.fstat(folder)).st_dev, info.st_ino) in self._closed:
+            os.close(folder)
+            raise InvalidSecret(f"{path} {_OURS}", store=self.store, key=path)
+
     def refuse_special(self, key: str, info: os.stat_result) -> None:
-        """Raise InvalidSecret for what is no regular file."""
+        """Raise InvalidSecret for what is no regular file, or is one of ours by another name."""
+        if is_ours(self._protected, info):
+            raise InvalidSecret(f"{key} {_OURS}", store=self.store, key=key)
         kind = kind_of(info.st_mode)
         if kind:
             hint = _APART if stat.S_ISDIR(info.st_mode) else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import InvalidSecret, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.protected import protect
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.file.folders import Folders
@@ -46,7 +47,7 @@ class FileStore:
         # Of the very path that is used from here on: a link may have changed since the document was looked at.
         bounds = context.within
         bounds.check(bounds.judge(Use(Kind.DIRECTORY, root)), context.name, f"the directory {root}")
-        folders = Folders(root, context.name)
+        folders = Folders(root, context.name, protect(context.environ, context.state))
         self._reading = Reading(folders)
         self._listing = Listing(folders)
         self._writing = Writing(folders)

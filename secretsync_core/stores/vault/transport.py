@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +13,7 @@ from yarl import URL
 
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.environment import PROXY_HINT, proxy_for
 from secretsync_core.stores.http import proxy_failure, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
@@ -95,12 +97,13 @@ class Transport:
         self._course_of: Mapping[str, str] = {}
         self._headers: dict[str, str] = {}
         self._headers_for: str | None = None
+        self._proxy = proxy_for(config.address, context.name)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # what a variable brings in is said by stores.environment alone
-            proxy=proxy_for(config.address, context.name),
+            proxy=self._proxy,
             headers={"User-Agent": "secretsync"},
         )
 
@@ -333,14 +336,23 @@ class Transport:
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
             return unreachable(self.store, "it does not answer in time")
         if isinstance(error, aiohttp.ClientConnectorDNSError):
+            if self._proxy is not None:  # which looks the server's name up itself
+                return unreachable(self.store, "the proxy's name is not known", hint=PROXY_HINT)
             return unreachable(self.store, "its name is not known", hint="check the address in the SecretStore")
         if isinstance(error, aiohttp.ClientConnectorError):
-            return unreachable(self.store, error.os_error.strerror or "the connection fails")
+            return unreachable(self.store, _why(error.os_error))
         if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, OSError)):
             return unreachable(self.store, "the connection was cut")
         if isinstance(error, aiohttp.ClientResponseError):
             return malformed(request, "it is not HTTP")
         return unreachable(self.store, "the connection fails")
+
+
+def _why(error: OSError) -> str:
+    """Why there is no connection; asyncio's own words for it are those of its code."""
+    if error.errno == errno.ECONNREFUSED:
+        return "the connection is refused"
+    return os.strerror(error.errno) if error.errno else "the connection fails"
 
 
 def _refused(answer: object) -> tuple[int, bytes]:

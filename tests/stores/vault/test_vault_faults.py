@@ -198,12 +198,20 @@ async def test_sealed_and_gone_and_back(vault_store_factory: VaultStores, raft: 
     assert (await store.read("k")).value.reveal() == {"a": "1"}
 
 
+async def test_a_proxy_of_an_unknown_name(vault_store_factory: VaultStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the proxy's name that nobody knows, and not the server's, which the proxy would look up."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://nothing.invalid:3128")
+    with pytest.raises(StoreUnavailable, match="the proxy's name is not known") as raised:
+        await vault_store_factory(mount="kv", address="https://vault.example.com")
+    assert "check HTTPS_PROXY" in raised.value.hint
+
+
 async def test_no_server(vault_store_factory: VaultStores) -> None:
     """A port where nobody listens, a name that nobody knows and a cut connection say so and are retryable."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(StoreUnavailable, match="cannot be reached") as raised:
+        with pytest.raises(StoreUnavailable, match="cannot be reached: the connection is refused") as raised:
             await vault_store_factory(mount="kv", address=f"http://127.0.0.1:{port}")
         assert raised.value.retryable
     with pytest.raises(StoreUnavailable, match="name is not known"):
