@@ -38,41 +38,63 @@ def _changed(state: State, value: object, change: Callable[[str], str]) -> str:
 
 def trim(state: State, value: object, characters: object = None) -> str:
     """The text without leading and trailing white space, or without the given characters there."""
-    return _changed(state, value, lambda given: given.strip(_optional(state, characters)))
+    return _stripped(state, value, characters, start=True, end=True)
 
 
 def lstrip(state: State, value: object, characters: object = None) -> str:
     """As ``trim``, at the start only."""
-    return _changed(state, value, lambda given: given.lstrip(_optional(state, characters)))
+    return _stripped(state, value, characters, start=True, end=False)
 
 
 def rstrip(state: State, value: object, characters: object = None) -> str:
     """As ``trim``, at the end only."""
-    return _changed(state, value, lambda given: given.rstrip(_optional(state, characters)))
+    return _stripped(state, value, characters, start=False, end=True)
 
 
-def _optional(state: State, characters: object) -> str | None:
-    return None if characters is None else text(state, characters)
+def _stripped(state: State, value: object, characters: object, *, start: bool, end: bool) -> str:
+    # Python's own looks through all the characters for each one that it strips, so that its cost is their product.
+    given, stripped = text(state, value), None if characters is None else text(state, characters)
+    state.make(len(given))
+    if stripped is None:
+        state.handle(4 * len(given))
+        return given.strip() if start and end else given.lstrip() if start else given.rstrip()
+    state.handle(4 * (len(given) + len(stripped)))
+    members = frozenset(stripped)
+    begin, stop = 0, len(given)
+    while start and begin < stop and given[begin] in members:
+        begin += 1
+    while end and begin < stop and given[stop - 1] in members:
+        stop -= 1
+    return given[begin:stop]
 
 
 def removeprefix(state: State, value: object, prefix: object) -> str:
     """The text without the given prefix, if it has it."""
-    return _changed(state, value, lambda given: given.removeprefix(text(state, prefix)))
+    before = _also(state, prefix)
+    return _changed(state, value, lambda given: given.removeprefix(before))
 
 
 def removesuffix(state: State, value: object, suffix: object) -> str:
     """The text without the given suffix, if it has it."""
-    return _changed(state, value, lambda given: given.removesuffix(text(state, suffix)))
+    after = _also(state, suffix)
+    return _changed(state, value, lambda given: given.removesuffix(after))
 
 
 def startswith(state: State, value: object, prefix: object) -> bool:
     """Whether the text starts with the given one."""
-    return text(state, value).startswith(text(state, prefix))
+    return text(state, value).startswith(_also(state, prefix))
 
 
 def endswith(state: State, value: object, suffix: object) -> bool:
     """Whether the text ends with the given one."""
-    return text(state, value).endswith(text(state, suffix))
+    return text(state, value).endswith(_also(state, suffix))
+
+
+def _also(state: State, argument: object) -> str:
+    """An argument as text, paid for as what it is compared with is."""
+    given = text(state, argument)
+    state.handle(len(given))
+    return given
 
 
 def replace(state: State, value: object, old: object, new: object) -> str:
@@ -87,7 +109,7 @@ def replace(state: State, value: object, old: object, new: object) -> str:
 
 def split(state: State, value: object, separator: object = None) -> list[str]:
     """A list of the parts between separators; without an argument, between white space."""
-    given, at = text(state, value), _optional(state, separator)
+    given, at = text(state, value), None if separator is None else _also(state, separator)
     if at == "":
         raise Failed("split needs a separator that is not empty")
     state.make(len(given))
@@ -98,7 +120,7 @@ def split(state: State, value: object, separator: object = None) -> list[str]:
 
 def join(state: State, value: object, separator: object = "") -> str:
     """The elements of a list as one text, with the given separator between them."""
-    parts, between = [text(state, part) for part in _elements(state, value)], text(state, separator)
+    parts, between = [text(state, part) for part in _elements(state, value)], _also(state, separator)
     state.make(sum(map(len, parts)) + len(between) * len(parts))
     return between.join(parts)
 
