@@ -82,7 +82,7 @@ def read_policies(environ: Mapping[str, str]) -> Policies:
     problems = list(unreadable)
     if not found and not problems:
         problems.append(Problem(str(place), 0, f"{VARIABLE} names a directory without a policy", _MEND))
-    problems += _writable([place, *found] if place.is_dir() else [place.parent, *found])
+    problems += _writable([place.parent, *found] if found == [place] else [place, *found])
     policies: list[Policy] = []
     for file in found:
         more, wrong = _read(str(file), _stamp(file))
@@ -148,7 +148,7 @@ def _writable(paths: list[Path]) -> list[Problem]:
 
 def problem_within(policies: Policies, documents: Sequence[Path]) -> Problem | None:
     """What is wrong with a policy that stands among the documents, whose authors could change it."""
-    directories = [path if path.is_dir() else path.parent for path in documents]
+    directories = [path if files.is_directory(path) else path.parent for path in documents]
     for place in filter(None, (policies.place, *map(Path, policies.files))):
         real = place.resolve()
         for directory in directories:

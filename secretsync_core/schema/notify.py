@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from secretsync_core.schema.addresses import HostName
 from secretsync_core.schema.base import Choice, Credential, Spec
-from secretsync_core.schema.named import Kind, Names
 
 
 class NotifyEvent(StrEnum):
@@ -48,7 +48,7 @@ Address = Annotated[str, Field(pattern=_ADDRESS, max_length=320, description="Su
 class Email(Spec):
     """An e-mail through an SMTP server."""
 
-    host: Annotated[str, Names(Kind.HOST)] = Field(pattern=r"^[A-Za-z0-9._-]+$", description="The SMTP server.")
+    host: HostName = Field(description="The SMTP server.")
     port: int | None = Field(
         default=None, ge=1, le=65535, description="Default: 587 with StartTls, 465 with Tls, 25 with Plain."
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from secretsync_core.expression.glob import parts_of
+from secretsync_core.hosts import MAX_PORT
 from secretsync_core.schema.base import LocalPath, Name, Spec
 from secretsync_core.schema.texts import Glob, GlobToExclude
 
@@ -51,6 +52,8 @@ class HostPattern:
             raise ValueError("no host: write it as vault.example.com, *.internal:8200 or [::1]:8200")
         self.name = match["name"].strip("[]").lower().rstrip(".") or "."
         self.port = int(match["port"]) if match["port"] else None
+        if self.port is not None and not 1 <= self.port <= MAX_PORT:
+            raise ValueError(f"its port is not a number from 1 to {MAX_PORT}")
         parts_of(self.name)
 
 
