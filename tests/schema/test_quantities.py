@@ -140,6 +140,11 @@ def test_what_is_not_a_rate(value: object) -> None:
         ("0 0 29 2 *", "0 0 29 2 *"),
         ("0 0 31 2 MON", "0 0 31 2 MON"),
         ("0 0 * * 7", "0 0 * * 7"),
+        ("0 3 * * 3-3", "0 3 * * 3"),
+        ("0 0 */2 * 0-6", "0 0 */2 * *"),
+        ("0 0 */2 * MON,*/1", "0 0 */2 * *"),
+        ("0-59 */1 1-31 1-12 1-7", "* * * * *"),
+        ("0 0 1-30 * 1-6", "0 0 1-30 * 1-6"),
     ],
 )
 def test_a_schedule_keeps_its_text_and_knows_its_cron(text: str, cron: str) -> None:
