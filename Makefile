@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
 WORKERS ?= 4
 SLOW_WORKERS ?= 2
 
-.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench lock clean
+.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -60,6 +60,9 @@ reference: install  ## write docs/reference anew from the code
 
 bench: install  ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: install  ## documents, templates and schedules made up at random (ARGS="regexps --seed 5 --count 10000")
+	@$(BIN)/python -m fuzz $(ARGS)
 
 lock: install  ## renew requirements.lock from pyproject.toml
 	@bash tools/lock.sh

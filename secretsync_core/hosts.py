@@ -13,6 +13,9 @@ _ODD = re.compile(r"[\\\s\x00-\x1f]")
 _NUMBERS = re.compile(r"[0-9a-fx]+(?:\.[0-9a-fx]+){0,3}")
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65535
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # an underscore is common inside of clusters
+_LONGEST_NAME = 253
 
 
 class Host(NamedTuple):
@@ -52,6 +55,34 @@ def host_of(address: str) -> Host | None:
     if not name or "%" in name or not name.isascii():
         return None
     return Host(parts.scheme, name, port or PORTS.get(parts.scheme))
+
+
+def name_fault(name: str) -> str:
+    """Why something is no host's name, and no address of one; empty where it is. Quotes nothing of it."""
+    if not name.isascii():
+        return "the host's name has letters beyond ASCII; write it in its form with xn--"
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        bare = name.removesuffix(".")
+        if len(bare) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, bare.split("."))):
+            return "it names no host, such as vault.example.com or 10.0.0.7"
+    return ""
+
+
+def address_fault(address: str) -> str:
+    """Why an ``http://`` or ``https://`` address leads nowhere; empty where it may. Quotes nothing of it."""
+    host = host_of(address)
+    rest = address.partition("://")[2]
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    port = re.search(r":([^:\]]*)\Z", place)
+    if port is not None and not (port[1].isascii() and port[1].isdigit() and 1 <= int(port[1][:6]) <= MAX_PORT):
+        return f"its port is not a number from 1 to {MAX_PORT}"
+    if not place.isascii():
+        return name_fault(place)
+    if host is None:
+        return "it names no host, such as vault.example.com or 10.0.0.7"
+    return name_fault(host.name)
 
 
 def is_plain_http(address: str) -> bool:

@@ -11,6 +11,7 @@ import dagster as dg
 
 from secretsync_core.cli.escape import safe
 from secretsync_core.errors import SecretSyncError
+from secretsync_dagster.quiet_storage import quiet_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ terminated = threading.Event()
 
 @contextlib.contextmanager
 def error_boundary(*, last: bool = False) -> Iterator[None]:
-    """Let nothing but a Failure of our own out.
+    """Let nothing but a Failure of our own out, and nothing that Dagster's storage logs meanwhile.
 
     ``last`` is for an attempt that is not to be repeated whatever it fails with: of a failure that asks for another
     retry than there is, Dagster shows nothing but that.
@@ -32,7 +33,8 @@ def error_boundary(*, last: bool = False) -> Iterator[None]:
     """
     failure: dg.Failure | None = None
     try:
-        yield
+        with quiet_storage():
+            yield
     except dg.Failure:
         raise
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):

@@ -8,6 +8,7 @@ leave alone. Up to version 0.1 they were beside each component's documents.
 from __future__ import annotations
 
 import logging
+import os
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def home_of(root: Path, scope: str, documents: Path) -> Path:
 
 
 def _has_state(directory: Path) -> bool:
-    return any((directory / name).exists() for name in (LEDGER, FILE_NAME))
+    return any(os.path.exists(directory / name) for name in (LEDGER, FILE_NAME))  # noqa: PTH110  as there
 
 
 def make_example(root: Path, name: str) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import UsageError
+from secretsync_core.schema.files import is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,13 +21,15 @@ def check_writable(file: Path) -> None:
     A link, a device, a pipe or a folder stands there, or the folder to write to is not there or not ours to write to.
     """
     folder = file.absolute().parent
-    if not folder.is_dir():
+    if not is_directory(folder):
         raise UsageError(f"{file} cannot be written: its folder is not there", hint="make the folder, or name another")
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            found = os.lstat(file)
-        except PermissionError as error:
-            raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    else:
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(
                 f"{file} cannot be written: it is no regular file", hint="name a file, and no link or device"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core import known
 from secretsync_core.audit import home
 from secretsync_core.errors import UsageError
+from secretsync_core.schema.files import is_directory, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -45,14 +46,14 @@ def uses_files(call: Call) -> bool:
 def directory(call: Call) -> Path:
     """The directory with the documents. Raises UsageError where it is not there."""
     path = call.config or DEFAULT
-    if path.is_dir():
+    if is_directory(path):
         return path
     if call.config is None:
         raise UsageError(
             "there is no directory ./secretsync here", hint="run `secretsync init` to create it, or pass --config DIR"
         )
     raise UsageError(
-        f"{path} is not a directory" if path.exists() else f"there is no directory {path}",
+        f"{path} is not a directory" if look_at(path) is not None else f"there is no directory {path}",
         hint="set --config or SECRETSYNC_CONFIG to the directory with the documents",
     )
 
@@ -120,7 +121,7 @@ def state_directory(call: Call) -> Path:
     """Where the ledger and its key are kept unless the call or the environment says otherwise."""
     if call.config is not None and call.job is None:
         return call.config / home.DIRECTORY
-    return DEFAULT / home.DIRECTORY if call.job is None and DEFAULT.is_dir() else Path(home.DIRECTORY)
+    return DEFAULT / home.DIRECTORY if call.job is None and is_directory(DEFAULT) else Path(home.DIRECTORY)
 
 
 def ledger_url(call: Call) -> str | Path:

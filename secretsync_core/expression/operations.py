@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from secretsync_core.expression.bounds import MAX_INTEGER, MAX_TEXT, Failed, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Names: TypeAlias = "tuple[Names | None, ...]"
+"""Names that take a value apart: None for each name, and for names in brackets of their own theirs."""
 
 ABSENT = object()
 """What :func:`get` gives for something that is not there."""
@@ -136,12 +139,27 @@ def build_mapping(state: State, *pairs: object) -> dict[str, object]:
     return mapping
 
 
-def iterate(state: State, value: object, nodes: int) -> list[object]:
-    """What ``for`` goes over, a mapping by its names in order; the nodes of every round are paid for beforehand."""
+def iterate(state: State, value: object, nodes: int, names: Names | None) -> list[object]:
+    """What ``for`` goes over, a mapping by its names in order; the nodes of every round are paid for beforehand.
+
+    ``names`` are those that take each element apart; None where one name takes it whole.
+    """
     if not isinstance(value, (list, tuple, Mapping)):
         raise Failed("for needs a list or a mapping")
     state.spend(len(value) * (1 + nodes))
-    return sorted(value) if isinstance(value, Mapping) else list(value)
+    elements = sorted(value) if isinstance(value, Mapping) else list(value)
+    return elements if names is None else [apart(state, element, names) for element in elements]
+
+
+def apart(state: State, value: object, names: Names) -> object:
+    """A value, if it can be taken apart into so many names."""
+    state.spend(len(names))
+    if not isinstance(value, (str, list, tuple, Mapping)) or len(value) != len(names):
+        raise Failed(f"only a list of {len(names)} can be taken apart into {len(names)} names")
+    for part, inner in zip(value, names, strict=True):
+        if inner is not None:
+            apart(state, part, inner)
+    return value
 
 
 def _contains(left: object, right: object) -> bool:

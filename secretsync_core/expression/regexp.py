@@ -1,6 +1,6 @@
 r"""RE2 expressions: found anywhere in a key, and replaced in it.
 
-The syntax is RE2's (https://github.com/google/re2/wiki/Syntax), matching takes time linear in the key, and there are
+The syntax is RE2's (https://github.com/google/re2/wiki/Syntax), one match takes time linear in the key, and there are
 no back-references or look-arounds. An expression is found anywhere in the key unless ``^`` and ``$`` anchor it.
 
 A rewrite replaces every match; a key without a match passes through as it is. In the target
@@ -37,6 +37,10 @@ MAX_PATTERN = 4096
 
 MAX_REWRITTEN = 65536
 """The longest text that a rewrite may give: chained rewrites could otherwise multiply a key without end."""
+
+MAX_MATCHES = 4096
+"""The most matches that one rewrite replaces. Each is a search of its own, which may look through the rest of the key,
+so that matches without end take a time that grows with the square of the key."""
 
 _MAX_MEMORY = 2 << 20  # bytes for one compiled expression and its automaton; RE2's own default is 8 MiB
 _REASONS = (
@@ -87,10 +91,13 @@ class RegExp:
     def replace(self, text: str, pieces: tuple[str | int, ...]) -> str:
         """Put ``pieces`` (literal text, and the numbers of groups) in the place of every match."""
         built: list[str] = []
-        size = end = 0
+        size = end = count = 0
         previous = -1  # where the last match ended
         try:
             for match in self._compiled.finditer(text):
+                count += 1
+                if count > MAX_MATCHES:
+                    raise RenderError(f"the regular expression matches more than {MAX_MATCHES} times in one key")
                 start, stop = match.span()
                 if start == stop == previous:
                     continue
@@ -151,7 +158,10 @@ class Rewrite:
         return f"Rewrite({self.source!r}, {self.target!r})"
 
     def apply(self, text: str) -> str:
-        """The text with every match replaced. Raises RenderError where that gets longer than MAX_REWRITTEN."""
+        """The text with every match replaced.
+
+        Raises RenderError where that gets longer than MAX_REWRITTEN, or where there are more than MAX_MATCHES.
+        """
         return self._regexp.replace(text, self._pieces)
 
     def _resolve(self, piece: str | int | Group) -> str | int:

@@ -14,6 +14,7 @@ import difflib
 import inspect
 import re
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes, pass_context
@@ -88,6 +89,7 @@ def _test(_: State, value: object, name: str) -> bool:
 
 _OPERATIONS: dict[str, Callable[..., object]] = {
     "=add": _operation(operations.add),
+    "=apart": _operation(operations.apart),
     "=checked": _operation(lambda _, value: value),
     "=compare": _operation(operations.compare),
     "=concat": _operation(operations.concat),
@@ -266,6 +268,8 @@ class Rewriter:
             case nodes.Assign():
                 node.target = self._target(node.target)
                 node.node = self._expression(node.node)
+                if (names := _shape(node.target)) is not None:
+                    node.node = self._call("=apart", node.node, node, nodes.Const(names))
             case _:
                 self._refuse(node, "only {{ }}, if, for and set may stand in a template")
         self._depth -= 1
@@ -301,7 +305,8 @@ class Rewriter:
             if any(name.name == "loop" for name in node.test.find_all(nodes.Name)):
                 self._refuse(node, "loop cannot be used in the condition of a loop")
         self._loops -= 1
-        node.iter = self._call("=iterate", iterable, node, nodes.Const(self._count - before))
+        rounds = nodes.Const(self._count - before), nodes.Const(_shape(node.target))
+        node.iter = self._call("=iterate", iterable, node, *rounds)
 
     def _target(self, node: nodes.Node) -> Any:
         self._enter(node)
@@ -328,8 +333,7 @@ class Rewriter:
     def _rewritten(self, node: nodes.Expr) -> nodes.Expr:
         match node:
             case nodes.Const():
-                if isinstance(node.value, int) and node.value >= MAX_INTEGER:
-                    self._refuse(node, "a number is too large")
+                self._number(node, node.value)
                 return node
             case nodes.Name():
                 return self._read(node)
@@ -369,12 +373,17 @@ class Rewriter:
                 node.test, node.expr1 = self._checked(node.test), self._expression(node.expr1)
                 node.expr2 = self._expression(node.expr2)
             case nodes.Neg(node=nodes.Const(value=int() | float() as value)):
+                self._number(node, value)
                 return nodes.Const(-value, lineno=node.lineno)
             case nodes.Mul() | nodes.Div() | nodes.FloorDiv() | nodes.Mod() | nodes.Pow():
                 self._refuse(node, "a template cannot multiply, divide or raise to a power")
             case _:
                 self._refuse(node, "this kind of expression is not allowed in a template")
         return node
+
+    def _number(self, node: nodes.Node, value: object) -> None:
+        if (isinstance(value, int) and value >= MAX_INTEGER) or (isinstance(value, float) and not isfinite(value)):
+            self._refuse(node, "a number is too large")
 
     def _name(self, node: nodes.Name) -> None:
         # Python takes look-alike letters in names for one another, and Jinja2 makes Python names of them.
@@ -455,6 +464,11 @@ class Rewriter:
 
     def _refuse(self, node: nodes.Node, message: str) -> NoReturn:
         raise ExpressionError(message, node.lineno or 0)
+
+
+def _shape(target: nodes.Node) -> operations.Names | None:
+    """How names are grouped that take a value apart: ``(x, y), z`` is ``((None, None), None)``; None for one name."""
+    return tuple(map(_shape, target.items)) if isinstance(target, nodes.Tuple) else None
 
 
 def _label(node: nodes.Expr) -> str:

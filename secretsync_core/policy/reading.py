@@ -223,7 +223,7 @@ def problem_within(policies: Policies, documents: Sequence[Path]) -> Problem | N
             if (inside := next((our for our in ours if is_within(our, place)), None)) is None:
                 continue
             message = f"the policy stands within the documents' directory {named}, so their authors can change it"
-            if not named.is_dir():
+            if not files.is_directory(named):
                 message = f"the policy is the document {named}, so its author can change it"
             return Problem(inside, 0, message, f"Move it out of there, and name the new place in {VARIABLE}.")
     return None
@@ -232,7 +232,7 @@ def problem_within(policies: Policies, documents: Sequence[Path]) -> Problem | N
 def _homes(documents: Path) -> list[str]:
     """The real path of a file with documents, or of a directory and of all that its documents are found in."""
     found = [documents]
-    if documents.is_dir():
+    if files.is_directory(documents):
         with suppress(UsageError, OSError):
             found += [file.parent for file in files.find(documents)[0]]
     return list(dict.fromkeys(map(real_path, dict.fromkeys(found))))

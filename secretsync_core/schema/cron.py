@@ -21,6 +21,7 @@ MACROS = {
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+_SUNDAY = 7  # or 0
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PART = re.compile(
     r"(?:(?P<all>\*)|(?P<low>\d{1,2}|[A-Z]{3})(?:-(?P<high>\d{1,2}|[A-Z]{3}))?)(?:/(?P<step>\d{1,2}))?\Z", re.ASCII
@@ -46,23 +47,26 @@ _FIELDS = (
 def normalize(expression: str) -> str:
     """The expression in capitals with single spaces, and in a form that every cron reads alike.
 
-    A range of one number becomes that number, since Dagster takes ``3-3`` for every day, and a list with a star in it
-    becomes the star. Raises ValueError where it is not a cron expression.
+    A range of one number becomes that number, since Dagster takes ``3-3`` for every day. What stands for all numbers
+    becomes the star, as Dagster takes it, be it ``*/1`` or ``0-6``: to others that is a restriction, and with one of
+    the other days it makes a schedule of every day. Raises ValueError where it is not a cron expression.
     """
     fields = expression.upper().split()
     if len(fields) != len(_FIELDS):
         raise ValueError("a cron expression has five fields: minute, hour, day of the month, month, day of the week")
     sets = [_numbers(field, text) for field, text in zip(_FIELDS, fields, strict=True)]
+    plain = [_plain(*each) for each in zip(_FIELDS, fields, sets, strict=True)]
     days, months = sets[2], sets[3]
-    if fields[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
+    if plain[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
         raise ValueError("the schedule would never run: none of its months has that day")
-    return " ".join(map(_plain, fields))
+    return " ".join(plain)
 
 
-def _plain(text: str) -> str:
-    parts = text.split(",")
-    if "*" in parts:
+def _plain(field: _Field, text: str, numbers: set[int]) -> str:
+    every = set(range(field.low, field.high + 1))
+    if numbers >= every or (field.high == _SUNDAY and {number % _SUNDAY for number in numbers} == every - {_SUNDAY}):
         return "*"
+    parts = text.split(",")
     return ",".join(first if first == last else part for part, first, last in map(_ends, parts))
 
 

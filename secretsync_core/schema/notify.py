@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from secretsync_core.schema.addresses import HostName
 from secretsync_core.schema.base import Choice, Credential, Spec
-from secretsync_core.schema.named import Kind, Names
 
 
 class NotifyEvent(StrEnum):
@@ -51,9 +51,7 @@ _MAIL_PORTS = {MailSecurity.START_TLS: 587, MailSecurity.TLS: 465, MailSecurity.
 class Email(Spec):
     """An e-mail through an SMTP server."""
 
-    host: Annotated[str, Names(Kind.HOST, port="server_port")] = Field(
-        pattern=r"^[A-Za-z0-9._-]+$", description="The SMTP server."
-    )
+    host: Annotated[HostName, Names(Kind.HOST, port="server_port")] = Field(description="The SMTP server.")
     port: int | None = Field(
         default=None, ge=1, le=65535, description="Default: 587 with StartTls, 465 with Tls, 25 with Plain."
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from secretsync_core.expression.glob import is_glob, parts_of
-from secretsync_core.hosts import canonical
+from secretsync_core.hosts import MAX_PORT, canonical
 from secretsync_core.schema.base import LocalPath, Name, Spec
 from secretsync_core.schema.texts import Glob, GlobToExclude
 
@@ -62,6 +62,8 @@ class HostPattern:
         # As a host of a document is, whose other spellings are none of their own.
         self.name = name if is_glob(parts_of(name)) else canonical(name)
         self.port = int(match["port"]) if match["port"] else None
+        if self.port is not None and not 1 <= self.port <= MAX_PORT:
+            raise ValueError(f"its port is not a number from 1 to {MAX_PORT}")
 
 
 def _usual(

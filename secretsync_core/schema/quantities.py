@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import core_schema
 
 from secretsync_core.schema import cron
@@ -84,8 +84,6 @@ _LONGEST = 366 * 86400.0
 
 def parse_duration(value: object) -> float:
     """Read ``90s``, ``5m`` or ``1h30m`` as seconds. Raises ValueError."""
-    if isinstance(value, float):
-        return value  # a model that was dumped
     if isinstance(value, str) and value and re.fullmatch(_DURATION, value):
         pairs = re.findall(r"([0-9]+)(ms|[dhms])", value)
         seconds = sum(int(number) * _UNITS[unit] for number, unit in pairs)
@@ -94,29 +92,49 @@ def parse_duration(value: object) -> float:
     raise ValueError("must be a duration such as 60s, 5m or 1h30m, greater than 0 and at most 366d")
 
 
+def _duration(value: object, info: ValidationInfo) -> float:
+    if _was_read(value, info) and 0 < value <= _LONGEST:
+        return value
+    return parse_duration(value)
+
+
+def _was_read(value: object, info: ValidationInfo) -> TypeGuard[float]:
+    """Whether this is no text of a document, which is always validated as JSON, but of a model that was dumped."""
+    return isinstance(value, float) and info.mode == "python"
+
+
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": f"^(?=.*[1-9]){_DURATION}$", "examples": ["60s", "1h30m"]}),
 ]
 """A length of time, in seconds."""
 
+_FASTEST = 10.0**9
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*/\s*(s|m|h)\Z")
+
+
+_SLOWEST = Fraction(1, 60)
+"""A run lasts as long as its rate says. With less than one request a minute none of them would end."""
 
 
 def parse_rate(value: object) -> float:
     """Read ``200/s`` or ``1000/m`` as requests a second. Raises ValueError."""
-    if isinstance(value, float):
-        return value
     match = _RATE.match(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) <= 0:
-        raise ValueError("must be a rate such as 200/s, 1000/m or 5000/h, greater than 0")
+    if match is None or Fraction(match[1]) / int(_UNITS[match[2]]) < _SLOWEST:
+        raise ValueError("must be a rate such as 200/s, 1000/m or 5000/h, at least 1/m")
     return float(match[1]) / _UNITS[match[2]]
+
+
+def _rate(value: object, info: ValidationInfo) -> float:
+    if _was_read(value, info) and 0 < value < _FASTEST:
+        return value
+    return parse_rate(value)
 
 
 Rate = Annotated[
     float,
-    BeforeValidator(parse_rate),
+    BeforeValidator(_rate),
     WithJsonSchema(
         {
             "type": "string",

@@ -8,6 +8,7 @@ an error is ours. Values of the document are never quoted in one.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
@@ -26,8 +27,12 @@ MAX_DEPTH = 64
 MAX_NODES = 20_000
 """How many fields, elements and values one document may have, with every alias written out."""
 
+MAX_CHARACTERS = 1 << 20
+"""How many characters the aliases of one file may stand for: as many as the file itself may have."""
+
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _TAGS = frozenset({None, "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+_ODD_BREAK = re.compile("[\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -45,13 +50,38 @@ class RawDocument(NamedTuple):
 class _Node:
     """A scalar (``value``), a list (``items``) or a mapping (``pairs``: name, its line, node); aliases share it."""
 
-    __slots__ = ("items", "line", "pairs", "value")
+    __slots__ = ("characters", "depth", "items", "line", "pairs", "size", "value")
 
     def __init__(self, line: int) -> None:
         self.line = line
+        # How many nodes it is, how deep, and how many characters of text, with every alias in it written out.
+        self.size = self.depth = 1
+        self.characters = 0
         self.value: Any = None
         self.items: list[_Node] | None = None
         self.pairs: list[tuple[str, int, _Node]] | None = None
+
+
+class _Aliases:
+    """What the aliases of one file stand for, counted before any of it is built."""
+
+    __slots__ = ("characters", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes = 0
+        self.characters = 0
+
+    def add(self, node: _Node, line: int) -> None:
+        """Count one alias. Raises _Stop where the file's come to stand for too much."""
+        self.nodes += node.size
+        self.characters += node.characters
+        if self.nodes > MAX_NODES:
+            what = f"{MAX_NODES} fields and values"
+        elif self.characters > MAX_CHARACTERS:
+            what = f"{MAX_CHARACTERS} characters"
+        else:
+            return
+        raise _Stop(line, f"the file's aliases (*...) stand for more than {what}", "Write them out in several files.")
 
 
 class _Stop(Exception):
@@ -62,12 +92,17 @@ class _Stop(Exception):
         self.line, self.message, self.hint = line, message, hint
 
 
+def _too_deep(line: int) -> _Stop:
+    return _Stop(line, f"fields are nested more than {MAX_DEPTH} deep", "")
+
+
 def read_documents(file: str, text: str) -> tuple[list[RawDocument], list[Problem]]:
     """Read every document of a file's text. One that is broken does not take the others down."""
     documents: list[RawDocument] = []
     problems: list[Problem] = []
+    aliases = _Aliases()
     for offset, chunk in _chunks(text.replace("\r\n", "\n").replace("\r", "\n")):
-        reader = _Reader(file, offset, chunk)
+        reader = _Reader(file, offset, chunk, aliases)
         documents += reader.read()
         problems += reader.problems
     return documents, problems
@@ -95,12 +130,14 @@ def _is_void(line: str) -> bool:
 class _Reader:
     """Reads the documents of one chunk."""
 
-    def __init__(self, file: str, offset: int, text: str) -> None:
+    def __init__(self, file: str, offset: int, text: str, aliases: _Aliases) -> None:
         self._file = file
         self._offset = offset
         self._text = text
         self._anchors: dict[str, _Node | None] = {}
         self._nodes = 0
+        self._aliases = aliases
+        self._breaks = [found.start() for found in re.finditer("\n", text)] if _ODD_BREAK.search(text) else None
         self.problems: list[Problem] = []
 
     def read(self) -> list[RawDocument]:
@@ -121,7 +158,9 @@ class _Reader:
             self._problem(stop.line, stop.message, stop.hint)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._unreadable((mark.line if mark else 0) + self._offset + 1, error.problem or "")
+            # What is missing at the end is missing in the last line that says anything, not behind it.
+            last = self._text.rstrip(" \n").count("\n") + self._offset + 1
+            self._unreadable(min(self._line(mark), last) if mark else self._offset + 1, error.problem or "")
         except yaml.YAMLError:
             self._unreadable(self._offset + 1, "")
         finally:
@@ -130,38 +169,50 @@ class _Reader:
 
     # From events to nodes
 
-    def _line(self, event: Any) -> int:
-        return int(event.start_mark.line) + self._offset + 1
+    def _line(self, mark: Any) -> int:
+        # To YAML some characters end a line that end none in an editor.
+        line = mark.line if self._breaks is None else bisect_left(self._breaks, mark.index)
+        return int(line) + self._offset + 1
 
     def _node(self, loader: Any, event: Any, depth: int) -> _Node:
-        line = self._line(event)
+        line = self._line(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event.anchor, line)
+            return self._aliased(event.anchor, line, depth)
         self._count(line)
         if depth > MAX_DEPTH:
-            raise _Stop(line, f"fields are nested more than {MAX_DEPTH} deep", "")
+            raise _too_deep(line)
         if event.tag not in _TAGS:
             self._problem(line, "a tag (!...) is not supported", "Leave it out; put text that starts with ! in quotes.")
         node, anchor = _Node(line), event.anchor
         if anchor is not None:
             self._anchors[anchor] = None
+        inner: list[_Node] = []
         if isinstance(event, yaml.ScalarEvent):
             node.value = self._scalar(event, line)
+            node.characters = len(event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
-            node.items = []
+            node.items = inner
             while not isinstance(event := loader.get_event(), yaml.SequenceEndEvent):
-                node.items.append(self._node(loader, event, depth + 1))
+                inner.append(self._node(loader, event, depth + 1))
         else:
             node.pairs = self._pairs(loader, depth)
+            inner = [value for _, _, value in node.pairs]
+            node.characters = sum(len(name) for name, _, _ in node.pairs)
             if node.pairs:
                 node.line = node.pairs[0][1]
+        node.size += sum(each.size for each in inner)
+        node.depth += max((each.depth for each in inner), default=0)
+        node.characters += sum(each.characters for each in inner)
         if anchor is not None:
             self._anchors[anchor] = node
         return node
 
-    def _aliased(self, anchor: str | None, line: int) -> _Node:
+    def _aliased(self, anchor: str | None, line: int, depth: int) -> _Node:
         node = self._anchors.get(anchor or "")
         if node is not None:
+            if depth + node.depth - 1 > MAX_DEPTH:
+                raise _too_deep(line)
+            self._aliases.add(node, line)
             return node
         if anchor in self._anchors:
             raise _Stop(line, "an alias (*...) refers to itself", "Write it out.")
@@ -175,7 +226,7 @@ class _Reader:
         pairs: list[tuple[str, int, _Node]] = []
         seen: dict[str, int] = {}
         while not isinstance(event := loader.get_event(), yaml.MappingEndEvent):
-            line = self._line(event)
+            line = self._line(event.start_mark)
             name = self._name(event, self._node(loader, event, depth + 1), line)
             value = self._node(loader, loader.get_event(), depth + 1)
             if name is None:
@@ -240,7 +291,7 @@ class _Reader:
     def _plain(self, node: _Node, path: Path, lines: dict[Path, int]) -> Any:
         self._count(node.line)
         if len(path) >= MAX_DEPTH:
-            raise _Stop(node.line, f"fields are nested more than {MAX_DEPTH} deep", "")
+            raise _too_deep(node.line)
         if node.pairs is not None:
             mapping: dict[str, Any] = {}
             for name, line, value in node.pairs:

@@ -51,6 +51,10 @@ def test_bad_documents(cli: Cli, text: str) -> None:
     [
         ["plan", "--config", "/dev/null"],
         ["plan", "--config", "\udcff"],
+        *[[command, "--config", "a" * 300] for command in ("validate", "plan", "status")],
+        ["plan", "--config", "a/" * 2500],
+        ["plan", "--source", "a" * 300, "--dest", "a" * 300, "--job", "a" * 300],
+        ["plan", "--out", "a" * 300],
         ["init", "/proc/nowhere"],
         ["init", "/dev/null/x"],
         ["audit", "log", "--since", "99999999999999999999d"],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secretsync_core.expression.errors import ExpressionError, RenderError
-from secretsync_core.expression.regexp import MAX_PATTERN, MAX_REWRITTEN, Rewrite, compile_regexp
+from secretsync_core.expression.regexp import MAX_MATCHES, MAX_PATTERN, MAX_REWRITTEN, Rewrite, compile_regexp
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,14 @@ def test_a_rewrite_cannot_multiply_a_key_without_end() -> None:
     rewrite = Rewrite("", "$$" * 1000)
     with pytest.raises(RenderError, match=str(MAX_REWRITTEN)):
         rewrite.apply("a" * 1000)
+
+
+@pytest.mark.parametrize("source", ["x", "x.*z|x", ""])
+def test_a_rewrite_cannot_search_a_key_without_end(source: str) -> None:
+    """A rewrite replaces so many matches in one key and no more: each search may look through all the rest of it."""
+    assert len(Rewrite(source, "").apply("x" * (MAX_MATCHES - 1))) in (0, MAX_MATCHES - 1)
+    with pytest.raises(RenderError, match=f"matches more than {MAX_MATCHES} times in one key"):
+        Rewrite(source, "").apply("x" * (MAX_MATCHES + 1))
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=60))

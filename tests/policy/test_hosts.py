@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secretsync_core.hosts import canonical, host_of, is_loopback, is_plain_http
+from secretsync_core.hosts import address_fault, canonical, host_of, is_loopback, is_plain_http
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,51 @@ def test_other_spellings_of_a_host(name: str, usual: str) -> None:
 def test_a_name_is_not_this_machine() -> None:
     """A zone makes an address another one, and no name but localhost is trusted."""
     assert not any(map(is_loopback, ("::1%lo", "ip6-localhost", "127.0.0.1.nip.io", "128.0.0.1", "")))
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("http://127.0.0.1:99999", "port"),
+        ("http://127.0.0.1:0", "port"),
+        ("http://127.0.0.1:", "port"),
+        ("http://127.0.0.1:abc", "port"),
+        ("http://127.0.0.1:-1", "port"),
+        ("http://vault:\u0663", "port"),
+        (f"http://{'a' * 300}", "names no host"),
+        (f"http://{'.'.join(['a' * 60] * 5)}", "names no host"),
+        (f"http://{'a' * 64}.example", "names no host"),
+        ("http://.", "names no host"),
+        ("http://..", "names no host"),
+        ("http://a..b", "names no host"),
+        ("http://-a", "names no host"),
+        ("http://xn--", "names no host"),
+        ("http://%zz", "names no host"),
+        ("http://[x]", "names no host"),
+        ("http://[::1", "names no host"),
+        ("http://[fe80::1%25eth0]:1", "names no host"),
+        ("http://a:1:2", "names no host"),
+        ("http://a\\b", "names no host"),
+        ("https://exa\u00e4mple.test", "xn--"),
+    ],
+)
+def test_what_leads_nowhere(address: str, fault: str) -> None:
+    """An address that no program could connect to says what of it is wrong, and quotes nothing."""
+    assert fault in address_fault(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8200",
+        "https://vault.example.com./vault",
+        "https://[::1]:65535/",
+        "http://a_b:1",
+        "http://127.1",
+        f"https://{'a' * 63}.example",
+        "https://xn--exmple-cua.test/a:b",
+    ],
+)
+def test_what_leads_somewhere(address: str) -> None:
+    """Names, addresses of both kinds, ports from 1 to 65535 and paths are fine."""
+    assert address_fault(address) == ""

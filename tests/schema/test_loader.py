@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -16,8 +18,15 @@ from secretsync_core.schema.loader import examine, load_directory, load_files, l
 from secretsync_core.stores.file import FileConfig
 from secretsync_core.stores.vault.config import VaultConfig
 
-if TYPE_CHECKING:
-    from pathlib import Path
+NOT_QUANTITIES = (".inf", "-.inf", ".nan", "-5.5", "0.0", "1e18", "60", "5.5")
+
+STORE_ADDRESSES = [
+    "vault: {{address: '{}', auth: {{token: {{env: T}}}}}}",
+    "kubernetes: {{server: '{}', auth: {{token: {{env: T}}}}}}",
+    "awsSecretsManager: {{region: eu-central-1, endpointUrl: '{}'}}",
+    "awsSecretsManager: {{region: eu-central-1, stsEndpointUrl: '{}'}}",
+    "awsParameterStore: {{region: eu-central-1, taggingEndpointUrl: '{}'}}",
+]
 
 
 def test_the_design_s_example_loads(tmp_path: Path) -> None:
@@ -118,6 +127,91 @@ def test_a_path_that_is_not_there_is_an_error_of_the_call(tmp_path: Path) -> Non
         load_directory(tmp_path / "nope")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 2500])
+def test_a_path_that_is_too_long_is_not_there(tmp_path: Path, name: str) -> None:
+    """A name that no file system holds is a name of nothing."""
+    with pytest.raises(UsageError, match="does not exist"):
+        load_directory(tmp_path / name)
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that may be listed and not entered; by this, since tests may run as root, who may do anything."""
+    directory = tmp_path / "closed"
+    directory.mkdir()
+    real = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent == directory:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return directory
+
+
+def test_what_may_not_be_looked_at_is_told_and_the_rest_is_read(tmp_path: Path, closed: Path) -> None:
+    """What is in a directory that may not be entered is a problem each, since it may be documents."""
+    write(closed, store("two"), "two.yaml")
+    (closed / "more").mkdir()
+    write(tmp_path, store("one"), "one.yaml")
+    documents, found = examine([tmp_path])
+    assert list(documents.stores) == ["one"]
+    assert [(problem.file, problem.message) for problem in found] == [
+        (str(closed / "more"), "cannot be looked at: Permission denied"),
+        (str(closed / "two.yaml"), "cannot be looked at: Permission denied"),
+    ]
+
+
+def test_a_path_that_may_not_be_looked_at_is_an_error_of_the_call(closed: Path) -> None:
+    """A path within a directory that may not be entered is told from one that is not there, however it is given."""
+    file = closed / "x.yaml"
+    with pytest.raises(UsageError, match="cannot be looked at: Permission denied"):
+        load_directory(file)
+    with pytest.raises(UsageError, match="cannot be looked at: Permission denied"):
+        load_trio(file, file, file)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        *[(f"onChange: {{interval: {value}}}", "must be a duration such as 60s") for value in NOT_QUANTITIES],
+        *[(f"limits: {{rate: {value}}}", "must be a rate such as 200/s") for value in (*NOT_QUANTITIES, "0.000001/h")],
+        *[(f"maxDelete: {value}", "must be a count such as 5") for value in (".inf", ".nan", "1.5", "-1", "1e3")],
+        ("limits: {concurrency: .inf}", "must be a whole number"),
+        ("limits: {shards: 65}", "must be at most 64"),
+        ("notify: [{email: {host: " + "a" * 300 + ", from: a@b, to: a@b}}]", "names no host"),
+    ],
+)
+def test_a_quantity_is_finite_and_within_its_bounds(tmp_path: Path, more: str, message: str) -> None:
+    """YAML has numbers without end, and none of them is a duration, a rate, a count or a share."""
+    write(tmp_path, STORES + job(more=more))
+    _, found = examine([tmp_path])
+    assert [message in problem.message and problem.line > 1 for problem in found] == [True]
+
+
+@pytest.mark.parametrize("provider", STORE_ADDRESSES)
+@pytest.mark.parametrize(
+    "address", ["http://h:99999", "http://h:abc", f"http://{'a' * 300}", "http://.", "http://\u00e4.x"]
+)
+def test_every_store_s_address_is_held_to_one_rule(tmp_path: Path, provider: str, address: str) -> None:
+    """An address that leads nowhere is refused at its line, by whichever store it is."""
+    write(tmp_path, store("one", provider=provider.format(address)))
+    _, found = examine([tmp_path])
+    words = "its port is not a number", "it names no host", "the host's name has letters beyond ASCII"
+    assert [any(word in problem.message for word in words) for problem in found] == [True]
+    assert address not in str(found)
+
+
+@pytest.mark.parametrize("namespace", ["\\uFEFF", "a b", "\u00fc", "a\\nb"])
+def test_a_namespace_is_what_a_header_can_hold(tmp_path: Path, namespace: str) -> None:
+    """A namespace is sent in a header with every request and login."""
+    provider = f"vault: {{address: 'http://127.0.0.1:1', namespace: \"{namespace}\", auth: {{token: {{env: T}}}}}}"
+    write(tmp_path, store("one", provider=provider))
+    _, found = examine([tmp_path])
+    assert [problem.message for problem in found] == ["spec.provider.vault.namespace has an invalid format"]
+
+
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     """An empty directory, and one with nothing but comments, cannot be what was meant."""
     for text in ("", "# only a comment\n"):
@@ -137,9 +231,11 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         ("a: 1".encode("utf-16"), 1, "the file is not UTF-8"),
         (b"a: 1\nb: \0\n", 2, "a control character (U+0000) that YAML does not allow"),
         (b"a: \x1b[31m\n", 1, "a control character (U+001B) that YAML does not allow"),
+        (b"a: 1\rb: \xff\r", 2, "the file is not UTF-8"),
+        (b"a: 1\r\n\rb: \0\r", 3, "a control character (U+0000) that YAML does not allow"),
         (b"a: " + b"x" * (1 << 20), 0, "the file is larger than 1 MiB"),
     ],
-    ids=["empty", "blank", "latin", "utf-16", "nul", "escape", "huge"],
+    ids=["empty", "blank", "latin", "utf-16", "nul", "escape", "latin-cr", "nul-cr", "huge"],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, content: bytes, line: int, message: str) -> None:
     """A file that is empty, no UTF-8, binary or huge is a problem of its own, and the others are read."""

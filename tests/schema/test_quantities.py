@@ -55,22 +55,70 @@ def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("value", ["", "60", 60, "0s", "1m1h", "-1s", "1 m", "1.5h", "999d", "s", None, "٣s"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "60",
+        60,
+        "0s",
+        "1m1h",
+        "-1s",
+        "1 m",
+        "1.5h",
+        "999d",
+        "s",
+        None,
+        "٣s",
+        float("inf"),
+        float("nan"),
+        -5.5,
+        0.0,
+        90.0,
+        1e18,
+    ],
+)
 def test_what_is_not_a_duration(value: object) -> None:
     """A number without a unit is not guessed at, nor is anything else."""
     with pytest.raises(ValueError, match="must be a duration"):
         parse_duration(value)
 
 
-@pytest.mark.parametrize(("text", "rate"), [("200/s", 200), ("60/m", 1), ("1800/h", 0.5), ("1.5 / s", 1.5)])
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("200/s", 200), ("60/m", 1), ("1800/h", 0.5), ("1.5 / s", 1.5), ("1/m", 1 / 60), ("60/h", 1 / 60)],
+)
 def test_a_rate_is_read_as_requests_a_second(text: str, rate: float) -> None:
     """Requests by the second, minute or hour."""
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize("value", ["", "200", 200, "0/s", "0.0/m", "1/d", "-1/s", "1/s/s", None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "200",
+        200,
+        "0/s",
+        "0.0/m",
+        "1/d",
+        "-1/s",
+        "1/s/s",
+        None,
+        "0.000001/h",
+        "59/h",
+        "0.9/m",
+        "0.016/s",
+        float("inf"),
+        float("nan"),
+        -5.5,
+        0.0,
+        90.0,
+        1e18,
+    ],
+)
 def test_what_is_not_a_rate(value: object) -> None:
-    """A rate of nothing, or without a unit, is an error."""
+    """A rate of nothing, or with which no run would end, or without a unit, is an error."""
     with pytest.raises(ValueError, match="must be a rate"):
         parse_rate(value)
 
@@ -92,6 +140,11 @@ def test_what_is_not_a_rate(value: object) -> None:
         ("0 0 29 2 *", "0 0 29 2 *"),
         ("0 0 31 2 MON", "0 0 31 2 MON"),
         ("0 0 * * 7", "0 0 * * 7"),
+        ("0 3 * * 3-3", "0 3 * * 3"),
+        ("0 0 */2 * 0-6", "0 0 */2 * *"),
+        ("0 0 */2 * MON,*/1", "0 0 */2 * *"),
+        ("0-59 */1 1-31 1-12 1-7", "* * * * *"),
+        ("0 0 1-30 * 1-6", "0 0 1-30 * 1-6"),
     ],
 )
 def test_a_schedule_keeps_its_text_and_knows_its_cron(text: str, cron: str) -> None:

@@ -194,3 +194,39 @@ def test_a_billion_laughs_are_not_expanded() -> None:
 def test_half_of_a_character_is_refused() -> None:
     """An escape for half of a character never gets into a text, whichever parser reads it."""
     assert told('a: "\\ud800"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"x: &a {'A' * 100_000}\ny: [{', '.join(['*a'] * 3_000)}]\n", "2: the file's aliases (*...) stand for more"),
+        ("".join("---\na: &a [1, 1]\nb: [" + "*a, " * 3000 + "]\n" for _ in range(5)), "9: the file's aliases"),
+        (f"x: &b\n  ? {'B' * 100_000}\n  : 1\nz: [{'*b, ' * 20}]\n", "4: the file's aliases"),
+    ],
+    ids=["text", "documents", "names"],
+)
+def test_what_aliases_stand_for_is_bounded_in_a_file(text: str, what: str) -> None:
+    """What aliases stand for is counted, characters too and over all documents, before any of it is built."""
+    assert any(what in problem for problem in told(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 'x", 1),
+        ('a: 1\nb: "x', 2),
+        ("a: 1\nb: [1, 2", 2),
+        ("a: 1\nb: {c", 2),
+        ("a:\n  - 'x", 2),
+        ("a: 1\n---\nb: 'x", 3),
+        ("a: 1\n# c\nb: 'x", 3),
+        ("a: 'x\u2028y\x85z'\nb: 1\nb: 2", 3),
+        ("a: 'x\u2028y\x85z'\nb: [", 2),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r", "\n\n\n"], ids=repr)
+def test_an_error_at_the_end_is_in_a_line_that_is_there(text: str, line: int, end: str) -> None:
+    """What is missing at the end of a file is told at its last line that says anything, as an editor counts lines."""
+    break_of = end[:2] if end.startswith("\r") else "\n"
+    _, problems = read_documents("f", text.replace("\n", break_of) + end)
+    assert [problem.line for problem in problems] == [line]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Credential, LocalPath, Spec
 from secretsync_core.schema.named import Kind, Names
 
@@ -19,7 +20,6 @@ AwsRole = Annotated[
     Names(Kind.AWS_ROLE),
 ]
 AwsSessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$", description="What CloudTrail shows.")]
-AwsEndpoint = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), Names(Kind.HOST)]
 AwsKmsKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[a-zA-Z0-9:/_-]+$")]
 
 
@@ -81,8 +81,8 @@ class AwsConfig(Spec):
         pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$",
         description="Such as eu-central-1. Default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's.",
     )
-    endpoint_url: AwsEndpoint | None = Field(
+    endpoint_url: Address | None = Field(
         default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
     )
-    sts_endpoint_url: AwsEndpoint | None = Field(default=None, description="The same for STS.")
+    sts_endpoint_url: Address | None = Field(default=None, description="The same for STS.")
     auth: AwsAuth = AwsAuth()

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from secretsync_core.schema.addresses import Address  # noqa: TC001  the model is built of it
 from secretsync_core.schema.metadata import AwsTags  # noqa: TC001  the model is built of it
-from secretsync_core.stores.aws.config import AwsConfig, AwsEndpoint, AwsKmsKey
+from secretsync_core.stores.aws.config import AwsConfig, AwsKmsKey
 
 
 class AwsParameterStoreConfig(AwsConfig):
@@ -34,7 +35,7 @@ class AwsParameterStoreConfig(AwsConfig):
     description: str | None = Field(
         default=None, max_length=1024, description="For every parameter that a job creates or takes over."
     )
-    tagging_endpoint_url: AwsEndpoint | None = Field(
+    tagging_endpoint_url: Address | None = Field(
         default=None, description="With endpointUrl: the address of the Resource Groups Tagging API, if it may be used."
     )
 

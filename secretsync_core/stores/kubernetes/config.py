@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from secretsync_core.metadata_rules import ANNOTATION_BYTES
+from secretsync_core.schema.addresses import PathAddress
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
 from secretsync_core.schema.metadata import LABEL_NAME_PATTERN, LABEL_TEXT_PATTERN, not_ours
-from secretsync_core.schema.named import Kind, Names
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -64,9 +64,7 @@ class KubernetesConfig(Spec):
         pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
         description="Keys are then the names of Secrets. Default: all namespaces, and keys are namespace/name.",
     )
-    server: Annotated[str, Names(Kind.HOST)] | None = Field(
-        default=None, pattern=r"^https?://[^?#@\s]+$", description="The API server, for auth.token and auth.cert."
-    )
+    server: PathAddress | None = Field(default=None, description="The API server, for auth.token and auth.cert.")
     auth: ClusterAuth | None = Field(default=None, description="Default: inCluster.")
     tls: Tls = Tls()
     type: str | None = Field(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import yaml
 
 from secretsync_core.errors import AccessDenied, StoreError
+from secretsync_core.hosts import address_fault
 from secretsync_core.known import named
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.stores.environment import proxy_for
@@ -143,6 +144,8 @@ class KubeconfigAccess:
             self._refuse(f"the cluster of its context {name} has no server")
         if not _SERVER.fullmatch(server):
             self._refuse(f"the server of its context {name} holds more than an address: a user, a query or a space")
+        if fault := address_fault(server):
+            self._refuse(f"the server of its context {name}: {fault}")
         if cluster.get("insecure-skip-tls-verify"):
             self._refuse(
                 "it turns the verification of the server off, and whoever answers would get every secret",

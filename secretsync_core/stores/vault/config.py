@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from secretsync_core.schema.addresses import PlainPathAddress
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
 from secretsync_core.schema.metadata import CustomMetadata
-from secretsync_core.schema.named import Kind, Names
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
 
@@ -75,13 +75,17 @@ class VaultAuth(Choice):
 class VaultConfig(Spec):
     """HashiCorp Vault or OpenBao, the KV engine at one mount."""
 
-    address: Annotated[str, Names(Kind.HOST)] = Field(
-        pattern=r"^https?://[^/?#@\s]+(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
+    address: PlainPathAddress = Field(
         description="Such as https://vault.example.com:8200, or https://example.com/vault behind a proxy with a path.",
     )
     mount: str = Field(default="secret", min_length=1, description="Where the KV engine is mounted.")
     kv_version: Literal[1, 2] | None = Field(default=None, description="Default: detected.")
-    namespace: str | None = Field(default=None, min_length=1, description="The Vault namespace, for logins too.")
+    namespace: str | None = Field(
+        default=None,
+        min_length=1,
+        pattern=r"^[!-~]+$",
+        description="The Vault namespace, for logins too. It is sent in a header, so it is ASCII without spaces.",
+    )
     auth: VaultAuth
     tls: Tls = Tls()
     custom_metadata: CustomMetadata = Field(
