@@ -124,8 +124,9 @@ class Database(Protocol):
         of the ledger."""
         ...
 
-    def read(self) -> AbstractContextManager[Transaction]:
-        """A reading transaction on a connection of its own, seeing one moment of the database throughout."""
+    def read(self, *, long: bool = False) -> AbstractContextManager[Transaction]:
+        """A reading transaction on a connection of its own, seeing one moment of the database throughout. ``long``:
+        one statement may read all of the ledger."""
         ...
 
     def close(self) -> None:

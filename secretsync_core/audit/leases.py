@@ -97,6 +97,12 @@ def release(transaction: Transaction, job: str, holder: str) -> None:
     transaction.run("DELETE FROM leases WHERE job = ? AND holder = ?", (job, holder))
 
 
+def holder_of(transaction: Transaction, job: str) -> str:
+    """Who has it, expired or not; empty where nobody does."""
+    row = transaction.one("SELECT holder FROM leases WHERE job = ?", (job,))
+    return str(row[0]) if row is not None else ""
+
+
 def require(transaction: Transaction, job: str, holder: str, *, lock: str) -> None:
     """Raise LeaseHeld unless ``holder`` has it; with ``lock``, keep it so until the transaction ends.
 

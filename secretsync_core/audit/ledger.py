@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, cast
 
-from secretsync_core.audit import facts, leases, records
+from secretsync_core.audit import facts, records
 from secretsync_core.audit.chain import Chains
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.databases import open_database
@@ -57,7 +57,7 @@ class Ledger:
         self._chains = Chains(database, told.key)
         self.runs = Runs(database, self._chains)
         self.state = LiveKeys(database, self._chains)
-        self.items = Items(database)
+        self.items = Items(database, self._chains)
         self.drift = Drift(database)
         self.places = Places(database)
         self.leases = Leases(database)
@@ -143,8 +143,8 @@ class Ledger:
         Args:
             job: whose chain.
             drafts: the records.
-            holder: append them only while this one has the job's lease. Who was taken over announces nothing more,
-                even if it does not know yet.
+            holder: append them only while this one has the job's lease. Who was taken over says nothing more, even
+                if it does not know yet.
 
         Gives their numbers in the chain. Raises LedgerError where a draft holds what no column may hold (without
         repeating it) or the database fails, LedgerBroken where the chain's head was not sealed by us, LeaseHeld where
@@ -154,8 +154,7 @@ class Ledger:
             return []
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
-            if holder:
-                leases.require(transaction, job, holder, lock=self._database.dialect.for_update)
+            self._chains.require(transaction, job, holder)
             return self._chains.append(transaction, job, head, drafts)
 
     def rehearse(self) -> None:
@@ -189,7 +188,7 @@ class Ledger:
             limit: at most so many.
             newest_first: the last one first.
         """
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             yield from records.select(
                 transaction,
                 job=job,
@@ -233,7 +232,7 @@ class Ledger:
         Gives a report for each chain, and one with an empty ``job`` where something is wrong with the ledger as a
         whole (a chain is gone). ``verify.UNPROVEN`` says what this cannot find.
         """
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             return verify_database(transaction, self._chains.key, job=job, expected=expected or {})
 
 

@@ -30,7 +30,7 @@ class Seals:
 
     def check(self, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
         """Raise what would keep :meth:`renew` from it, as things are now."""
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             check(transaction, self._chains.key, self._database.name, expected or {})
 
     def renew(self, seal_key: bytes, run: str, *, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
@@ -50,7 +50,7 @@ class Seals:
 
     def left_behind(self) -> dict[str, int]:
         """By job: how many live keys have a fingerprint that was made before the ledger was last sealed anew."""
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             return left_behind(transaction)
 
 

@@ -169,7 +169,7 @@ class SqliteDatabase:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[SqliteTransaction]:
+    def read(self, *, long: bool = False) -> Iterator[SqliteTransaction]:
         """One moment of the file, on a connection of its own."""
         with self.explained():
             connection = self._begin_reading()

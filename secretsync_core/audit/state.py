@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 from sys import intern
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from secretsync_core.audit.record import Event, KeyState
 from secretsync_core.audit.schema import COLUMNS, ENDING, FORGOTTEN, MOVED, SAME_VALUE, STATE, STATEFUL
@@ -150,6 +150,30 @@ def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[s
         for seq, key, version, definition in rows:
             _, source, source_key = found[seq]
             yield key, Origin(str(source), str(source_key), kept_version(version), intern(definition.hex()))
+
+
+class Recorded(NamedTuple):
+    """What the ledger has of a live key: the number of the record that says it, the version there, and the value's
+    fingerprint with the fields that are ours."""
+
+    seq: int
+    version: str | None
+    fingerprint: str
+    fields: str
+
+
+def recorded(
+    transaction: Transaction, job: str, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Recorded]:
+    """What the ledger has of those of ``places``, by (dest, key), that are live."""
+    found: dict[tuple[str, str], Recorded] = {}
+    sql = "SELECT seq, dest_version, fingerprint, fields FROM current WHERE job = ? AND dest = ? AND key = ?"
+    for place in sorted(set(places)):
+        row = transaction.one(sql, (job, *place))
+        if row is not None:
+            seq, version, fingerprint, fields = cast("tuple[int, str | None, bytes, bytes]", row)
+            found[place] = Recorded(seq, kept_version(version), fingerprint.hex(), fields.hex())
+    return found
 
 
 def overwritten(transaction: Transaction, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:

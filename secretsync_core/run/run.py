@@ -103,8 +103,10 @@ class Run:
         ``undoes`` is the run that it undoes; ``aside``: it is of no plan item, and says nothing of how the job stands;
         ``plan``: the digest of the saved plan that it carries out.
         """
-        await self.recorder.call(
-            lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes, aside=aside, plan=plan)
+        await self.recorder.under_lease(
+            lambda holder: self._ledger.runs.start(
+                self.plan.job, self.name, undoes=undoes, aside=aside, plan=plan, holder=holder
+            )
         )
         await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder, self.opened.looked)
 
@@ -140,11 +142,15 @@ class Run:
     async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
         known = [item for item in out if not item or item in self.plan.names]
-        await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
+        await self.recorder.under_lease(
+            lambda holder: self._ledger.items.note(self.plan.job, self.name, out=known, well=well, holder=holder)
+        )
 
     async def forget(self, dest: str, keys: Collection[str]) -> int:
         """Let the ledger know these keys no longer; gives how many it knew."""
-        return await self.recorder.call(lambda: self._ledger.state.forget(self.plan.job, self.name, dest, keys))
+        return await self.recorder.under_lease(
+            lambda holder: self._ledger.state.forget(self.plan.job, self.name, dest, keys, holder=holder)
+        )
 
     async def finish_aside(self, report: Report) -> None:
         """Record that this run, which was of no plan item, ended: it says nothing of how the job stands."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core import known
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
-from secretsync_core.audit.record import PLAN, UNDO, Event
+from secretsync_core.audit.record import PLAN, REOPENED, UNDO, Event
 from secretsync_core.audit.schema import PLACED
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
@@ -100,6 +100,8 @@ def _words(record: Record) -> str:
         return f"run {safe(draft.run)} undoes run {safe(draft.intent)}"
     if draft.event is Event.RUN_STARTED and draft.reason == PLAN:
         return f"run {safe(draft.run)} carries out plan sha256:{draft.definition}"
+    if draft.event is Event.RUN_STARTED and draft.reason == REOPENED:
+        return f"run {safe(draft.run)} wrote late: the next run looks at it"
     if draft.event is Event.RUN_STARTED:
         return f"run {safe(draft.run)}"
     if draft.event is Event.RUN_FINISHED:
