@@ -23,6 +23,7 @@ from secretsync_core.audit.record import Draft, Event, Record
 from secretsync_core.audit.rotation import Seals
 from secretsync_core.audit.runs import Runs
 from secretsync_core.audit.schema import USABLE, VERSION, statements
+from secretsync_core.audit.standing import Standings
 from secretsync_core.audit.summary import JobMeasure, JobSummary, RunSummary
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database, verify_heads
 
@@ -48,6 +49,7 @@ class Ledger:
         drift: what the last look for drift found.
         places: which place the name of a destination is bound to.
         leases: who runs a job.
+        standings: whether a job's chain holds, before a run builds on it.
         seals: the key that the chains are sealed with, and its rotation.
     """
 
@@ -61,6 +63,7 @@ class Ledger:
         self.drift = Drift(database)
         self.places = Places(database)
         self.leases = Leases(database)
+        self.standings = Standings(database, self._chains)
         self.seals = Seals(database, self._chains)
 
     @classmethod

@@ -117,15 +117,24 @@ class ChainCheck:
         return report
 
 
+HEADS = "SELECT job, ordinal, seq, hash, seal FROM heads"
+"""Asks for the sealed ends of all chains."""
+
+
+def head_of(transaction: Transaction, job: str) -> Row | None:
+    """The sealed end of a chain: job, ordinal, number and hash of the last record, seal."""
+    return transaction.one(f"{HEADS} WHERE job = ?", (job,))
+
+
 def verify_database(
     transaction: Transaction, key: bytes, *, job: str | None, expected: Mapping[str, tuple[int, str]]
 ) -> list[ChainReport]:
     """Check one chain or all of them, and the list of chains."""
-    heads = {str(row[0]): row for row in transaction.rows("SELECT job, ordinal, seq, hash, seal FROM heads")}
+    heads = {str(row[0]): row for row in transaction.rows(HEADS)}
     jobs = {str(name) for (name,) in transaction.rows("SELECT DISTINCT job FROM ledger")} | set(heads) | set(expected)
     chosen = sorted(jobs) if job is None else [job]
-    reports = [_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
-    whole = _list_of_chains(transaction, key, heads)
+    reports = [verify_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
+    whole = list_of_chains(transaction, key, heads)
     return reports if whole.sound else [whole, *reports]
 
 
@@ -142,16 +151,17 @@ def verify_heads(transaction: Transaction, key: bytes) -> list[ChainReport]:
         if last is not None:
             report.last, report.head = cast("int", last), cast("bytes", digest).hex()
         report.records = report.last
-        for fault in _head_faults(key, str(job), (job, *head), report):
+        for fault in head_faults(key, str(job), (job, *head), report):
             report.fault(*fault)
         reports.append(report)
-    whole = _list_of_chains(transaction, key, {str(row[0]): row for row in found})
+    whole = list_of_chains(transaction, key, {str(row[0]): row for row in found})
     return reports if whole.sound else [whole, *reports]
 
 
-def _chain(
+def verify_chain(
     transaction: Transaction, key: bytes, job: str, head: Row | None, expected: tuple[int, str] | None
 ) -> ChainReport:
+    """Check one whole chain, with its ``head`` and its state."""
     check = ChainCheck(job, expected)
     copies = state.CopyCheck(transaction, job)
     alongside = requests.Alongside(transaction, job)
@@ -161,7 +171,7 @@ def _chain(
         if copies.differs(row):
             check.report.fault(cast("int", row[1]), "the state of this record's key is not what the record says")
     report = check.finish()
-    for fault in _head_faults(key, job, head, report):
+    for fault in head_faults(key, job, head, report):
         report.fault(*fault)
     for _, seq in alongside.finish():
         report.fault(seq if isinstance(seq, int) else 0, "requests are told of a record that is not there")
@@ -170,7 +180,7 @@ def _chain(
     return report
 
 
-def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> Iterator[tuple[int, str]]:
+def head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> Iterator[tuple[int, str]]:
     """What is wrong between a chain and its sealed head."""
     if head is None:
         if report.records:
@@ -191,7 +201,7 @@ def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) ->
         yield seq, "the last record is not the one that was sealed"
 
 
-def _list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> ChainReport:
+def list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> ChainReport:
     """Whether every chain that was ever begun is still there."""
     report = ChainReport("")
     found = transaction.one("SELECT value, seal FROM meta WHERE name = 'chains'")

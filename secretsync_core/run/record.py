@@ -57,6 +57,11 @@ class Recorder:
         self.former: Mapping[str, tuple[str, ...]] = {}
         """By destination, the other names under which the ledger still knows keys of its place."""
 
+    @property
+    def holder(self) -> str:
+        """Who has to have the job's lease for anything to be recorded; empty for nobody."""
+        return self._holder
+
     async def call(self, work: Callable[[], T]) -> T:
         """Run something else that touches the ledger in the thread that owns it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

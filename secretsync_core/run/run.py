@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.audit.record import ASIDE, UNDO, Draft, Event
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.report import Result
 from secretsync_core.run.binding import find_binding, marks_of, record_binding
 from secretsync_core.run.compare import Comparer
@@ -154,9 +155,7 @@ class Run:
 
     async def finish_aside(self, report: Report) -> None:
         """Record that this run, which was of no plan item, ended: it says nothing of how the job stands."""
-        await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=ASIDE, counts=report.counted, requests=report.asked)
-        )
+        await self._end(report, ASIDE)
 
     async def finish_undo(self, report: Report) -> None:
         """Record that this run, which undid another, ended: what it moved is not as the plan wants it any more.
@@ -165,10 +164,7 @@ class Run:
         """
         moved = report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
         await self.note_items(out=moved, well=())
-        reason = report.verdict or UNDO
-        await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
-        )
+        await self._end(report, report.verdict or UNDO)
 
     async def keep_positions(self) -> None:
         """Keep in the ledger how far the servers have got that this run has asked."""
@@ -181,9 +177,15 @@ class Run:
             () if report.stopped else ("", *(item.name for item in self.plan.items if item.name not in report.beyond))
         )
         await self.note_items(out=report.out_of_sync, well=names)
+        await self._end(report, report.verdict)
+
+    async def _end(self, report: Report, reason: str) -> None:
         await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
+            Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
         )
+        # The run has ended, whatever becomes of this: without it the next one looks at more.
+        with suppress(SecretSyncError):
+            await self.recorder.call(lambda: self._ledger.standings.keep(self.plan.job, holder=self.recorder.holder))
 
 
 @asynccontextmanager
@@ -200,16 +202,21 @@ async def open_run(
     claim: Claim | None = None,
     sources: bool = True,
     also: Sequence[str] = (),
+    goes_on: bool = False,
 ) -> AsyncIterator[Run]:
     """Take the job's lease and open its stores, ``sources`` too; give both back at the end.
 
-    ``also`` are stores that lead to where destinations were that the job has no longer.
+    ``also`` are stores that lead to where destinations were that the job has no longer. ``goes_on``: an earlier step of
+    the run has looked whether the job's chain holds.
 
-    Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
+    Raises LedgerBroken where that does not hold, LeaseHeld where another run of the job is going on, and LedgerError
+    where the ledger fails.
     """
     stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
     recorder = Recorder(ledger, plan.job, claim.holder)
     try:
+        if not goes_on:
+            await recorder.call(lambda: ledger.standings.check(plan.job))
         reached = await known_positions(ledger, recorder)
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),

@@ -476,7 +476,7 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
     async with _open(
-        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored
+        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored, goes_on=True
     ) as run:
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
@@ -538,7 +538,9 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
     they are found and done.
     """
-    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt, restored=manifest.restored) as run:
+    async with _open(
+        step, manifest.job, manifest.items, adopt=manifest.adopt, restored=manifest.restored, goes_on=True
+    ) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         busy: Collection[str] = ()
         await run.settle()
@@ -600,6 +602,7 @@ async def _open(
     share: int = 1,
     adopt: Collection[str] = (),
     restored: Collection[str] = (),
+    goes_on: bool = False,
 ) -> AsyncIterator[Run]:
     job_plan = build_plan(
         _document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt, restored=restored
@@ -615,6 +618,7 @@ async def _open(
         name=step.run,
         stop=step.stop,
         claim=step.claim,
+        goes_on=goes_on,
     ) as run:
         yield run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from run.world import counted
 from secretsync_core.audit.record import Event
-from secretsync_core.errors import LeaseHeld, SecretNotFound
+from secretsync_core.errors import LeaseHeld, LedgerBroken, SecretNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -200,3 +201,25 @@ async def test_a_run_whose_lease_ended_and_was_not_taken_goes_on(world: World) -
 
     world.fault("dst").run("write_if", sleep)
     assert counted(await world.sync()) == {"created": 4}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DELETE FROM current", "UPDATE ledger SET dest_version = '9' WHERE event = 'done'", "UPDATE heads SET seq = '[]'"],
+)
+async def test_a_broken_chain_stops_the_job(world: World, sql: str) -> None:
+    """The run says what is wrong before it looks at any store; a plan still answers where it can."""
+    await _begin(world)
+    assert counted(await world.sync()) == {"created": 4}
+    file = sqlite3.connect(world.path / "ledger.db")
+    for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        file.execute(f"DROP TRIGGER {name}")
+    file.execute("PRAGMA ignore_check_constraints = ON")
+    file.execute(sql)
+    file.commit()
+    file.close()
+    await world.seed("src", {"k0": {"x": "2"}})
+    before = await world.versions("dst")
+    with pytest.raises(LedgerBroken, match="job is not synced with it"):
+        await world.sync()
+    assert await world.versions("dst") == before
