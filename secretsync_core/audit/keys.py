@@ -201,8 +201,13 @@ def _unbase64(text: bytes) -> bytes:
 def _read(path: Path, *, forbidden: int) -> bytes | None:
     """What is in a key file, ``None`` where there is no such file."""
     try:
-        with path.open("rb") as file:
+        # Without waiting: of a pipe nobody may ever write into the other end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise LedgerError(
+                    f"the key file {path} is not a regular file", hint=f"a key that is in no file goes into {VARIABLE}"
+                )
             text = file.read(4096)
     except FileNotFoundError:
         return None

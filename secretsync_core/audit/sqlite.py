@@ -13,7 +13,7 @@ from secretsync_core.audit.address import name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
-from secretsync_core.audit.schema import RULES
+from secretsync_core.audit.schema import COLUMNS, REQUESTS, RULES, STATE, VERSIONS
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -225,6 +225,23 @@ class SqliteDatabase:
             raise _explain(self.name, error) from None
         except OverflowError:
             raise LedgerError(f"the ledger {self.name} refused a number that is too large") from None
+        except (TypeError, ValueError, AttributeError):
+            # SQLite takes a text for a number, and another hand may have put one there. If not, it is our mistake.
+            if not self._holds_other_types():
+                raise
+            raise LedgerBroken(f"the ledger {self.name} holds what no record of ours can hold", hint=BROKEN) from None
+
+    def _holds_other_types(self) -> bool:
+        try:
+            connection = self.connect()
+        except sqlite3.Error:
+            return False
+        try:
+            return any(connection.execute(sql).fetchone() for sql in _OTHER_TYPES)
+        except sqlite3.Error:
+            return False
+        finally:
+            connection.close()
 
 
 class SqliteTransaction:
@@ -263,6 +280,34 @@ class SqliteTransaction:
         """The time of this machine, which all users of the file share."""
         return time.time_ns() // 1000
 
+
+BROKEN = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+
+_BLOBS = ("hash", "previous", "seal", "definition", "fingerprint", "fields")
+_NUMBERS = ("seq", "time", "ordinal", "owned", "acquired", "expires", "in_sync", "since", "requests", "drifted")
+
+
+def _kind(column: str) -> str:
+    if column in VERSIONS:
+        return "'text', 'null'"
+    return "'blob'" if column in _BLOBS else "'integer'" if column in _NUMBERS else "'text'"
+
+
+_OTHER_TYPES = tuple(
+    f"SELECT 1 FROM {table} WHERE {' OR '.join(f'typeof({name}) NOT IN ({_kind(name)})' for name in columns)} LIMIT 1"  # noqa: S608  our own names
+    for table, columns in (
+        ("heads", ("job", "ordinal", "seq", "hash", "seal")),
+        ("meta", ("name", "value", "seal")),
+        ("current", ("job", *STATE)),
+        ("leases", ("job", "holder", "acquired", "expires")),
+        ("ledger", COLUMNS),
+        ("run_requests", REQUESTS),
+        ("item_state", ("job", "item", "in_sync", "run", "since")),
+        ("checks", ("job", "run", "time", "drifted")),
+        ("places", ("job", "dest", "place", "seq")),
+    )
+)
+"""Each finds a row with a value of a type that its column never has, small tables first."""
 
 _HINTS = {
     "SQLITE_NOTADB": ("is not an SQLite database", "name another file, or move this one away"),

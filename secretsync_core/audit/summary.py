@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -99,7 +100,7 @@ def summarize(transaction: Transaction, job: str) -> JobSummary:
     head = transaction.one("SELECT seq FROM heads WHERE job = ?", (job,))
     return JobSummary(
         job=job,
-        records=cast("int", head[0]) if head else 0,
+        records=operator.index(cast("int", head[0])) if head else 0,  # another hand may have put a text there
         last_run=_last_run(transaction, job),
         last_success=_last_success(transaction, job),
         live_keys=state.count(transaction, job),
