@@ -42,10 +42,18 @@ def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], 
     """Refuse a ledger that is newer than we are, too old, or another key's; ``reseal`` takes a ``former`` key too."""
     name = database.name
     with database.read() as transaction:
-        facts = {str(key): str(value) for key, value in transaction.rows("SELECT name, value FROM meta")}
+        rows = list(transaction.rows("SELECT name, value, seal FROM meta"))
+    facts = {str(name): str(value) for name, value, _ in rows}
+    seals = {str(name): sealed for name, _, sealed in rows}
     told = facts.get("schema", "")
     if not told.isdecimal() or "seal-key" not in facts:
         raise LedgerBroken(f"the ledger {name} does not say what it is", hint=BROKEN_HINT)
+    ours = facts["seal-key"] == seal.key_id(key)
+    if int(told) > VERSION and ours and seals["schema"] != seal.meta_seal(key, "schema", told):
+        raise LedgerBroken(
+            f"the ledger {name} says that its tables are of version {told}, and that was not sealed with our key",
+            hint="restore it from a backup; keep it as it is for whoever looks into it",
+        )
     if int(told) > VERSION:
         raise LedgerError(
             f"the ledger {name} was made by a newer SecretSync (tables {told}; this one knows {VERSION})",

@@ -233,10 +233,11 @@ class Ledger:
             expected: by job, the (seq, hash) of a head that was noted elsewhere; the chain must still hold it.
 
         Gives a report for each chain, and one with an empty ``job`` where something is wrong with the ledger as a
-        whole (a chain is gone). ``verify.UNPROVEN`` says what this cannot find.
+        whole (a chain is gone, or its tables are not as we made them). ``verify.UNPROVEN`` says what this cannot find.
         """
         with self._database.read(long=True) as transaction:
-            return verify_database(transaction, self._chains.key, job=job, expected=expected or {})
+            dialect = self._database.dialect
+            return verify_database(transaction, self._chains.key, job=job, expected=expected or {}, dialect=dialect)
 
 
 class _TakenBack(Exception):

@@ -13,6 +13,7 @@ from secretsync_core.audit.address import HOW_TO_WRITE, name_of
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
 from secretsync_core.audit.refusal import refused_column
+from secretsync_core.audit.shape import postgres_faults
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 
@@ -70,6 +71,7 @@ DIALECT = Dialect(
     require=lambda table, column, rule: (
         f"ALTER TABLE {table} ADD CONSTRAINT {column}{_FORM} CHECK ({rule(column)}) NOT VALID"
     ),
+    shape=postgres_faults,
     guarding=(_REFUSE,),
 )
 

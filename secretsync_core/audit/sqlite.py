@@ -14,6 +14,7 @@ from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_
 from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
 from secretsync_core.audit.schema import COLUMNS, REQUESTS, RULES, STATE, VERSIONS
+from secretsync_core.audit.shape import sqlite_faults
 from secretsync_core.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ DIALECT = Dialect(
         f"CREATE TRIGGER {table}_{column} BEFORE INSERT ON {table} WHEN NOT ({rule(f'NEW.{column}')})"
         f" BEGIN SELECT RAISE(ABORT, '{column}'); END"
     ),
+    shape=sqlite_faults,
 )
 
 

@@ -83,6 +83,7 @@ def _faults(transaction: Transaction, key: bytes, job: str) -> Iterator[str]:
     heads = {str(row[0]): row for row in transaction.rows(verify.HEADS)}
     for fault in verify.list_of_chains(transaction, key, heads).faults:
         yield fault.what
+    yield from verify.unsealed(transaction, key)
     head = heads.get(job)
     if head is None:
         if transaction.one("SELECT 1 FROM ledger WHERE job = ? LIMIT 1", (job,)) is not None:

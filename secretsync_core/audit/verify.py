@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import places, requests, seal, state
+from secretsync_core.audit import facts, places, requests, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.rows import SELECT, rehash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secretsync_core.audit.database import Row, Transaction
+    from secretsync_core.audit.database import Dialect, Row, Transaction
 
 MAX_FAULTS = 100
 """How many faults of one chain are named; the rest is only counted."""
@@ -127,15 +127,30 @@ def head_of(transaction: Transaction, job: str) -> Row | None:
 
 
 def verify_database(
-    transaction: Transaction, key: bytes, *, job: str | None, expected: Mapping[str, tuple[int, str]]
+    transaction: Transaction,
+    key: bytes,
+    *,
+    job: str | None,
+    expected: Mapping[str, tuple[int, str]],
+    dialect: Dialect,
 ) -> list[ChainReport]:
-    """Check one chain or all of them, and the list of chains."""
+    """Check one chain or all of them, the list of chains, what the ledger says of itself, and its tables."""
     heads = {str(row[0]): row for row in transaction.rows(HEADS)}
     jobs = {str(name) for (name,) in transaction.rows("SELECT DISTINCT job FROM ledger")} | set(heads) | set(expected)
     chosen = sorted(jobs) if job is None else [job]
     reports = [verify_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
     whole = list_of_chains(transaction, key, heads)
+    for what in (*unsealed(transaction, key), *dialect.shape(transaction, facts.version(transaction), dialect)):
+        whole.fault(0, what)
     return reports if whole.sound else [whole, *reports]
+
+
+def unsealed(transaction: Transaction, key: bytes) -> Iterator[str]:
+    """What the ledger says of itself and was not sealed by us, besides the number of chains."""
+    for name, value, sealed in transaction.rows("SELECT name, value, seal FROM meta ORDER BY name"):
+        if name != "chains" and sealed != seal.meta_seal(key, str(name), str(value)):
+            said = "the version of its tables" if name == "schema" else f"what it says of itself as {name}"
+            yield f"{said} was not sealed with our key"
 
 
 def verify_heads(transaction: Transaction, key: bytes) -> list[ChainReport]:
