@@ -106,6 +106,11 @@ class Database(Protocol):
         ...
 
     @property
+    def trouble(self) -> str:
+        """What keeps it from being written, as far as reading has shown; empty where nothing does."""
+        ...
+
+    @property
     def dialect(self) -> Dialect:
         """How it speaks."""
         ...

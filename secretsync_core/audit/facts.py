@@ -38,8 +38,13 @@ def version(transaction: Transaction) -> int:
     return int(str(found[0])) if found is not None and str(found[0]).isdecimal() else 0
 
 
-def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], *, reseal: bool) -> Facts:
-    """Refuse a ledger that is newer than we are, too old, or another key's; ``reseal`` takes a ``former`` key too."""
+def check(
+    database: Database, key: bytes, oldest: int, former: Sequence[bytes], *, reseal: bool, any_key: bool = False
+) -> Facts:
+    """Refuse a ledger that is newer than we are, too old, or another key's.
+
+    ``reseal`` takes a ``former`` key too, and ``any_key`` whatever it was sealed with.
+    """
     name = database.name
     with database.read() as transaction:
         rows = list(transaction.rows("SELECT name, value, seal FROM meta"))
@@ -64,7 +69,7 @@ def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], 
             f"the ledger {name} has tables of version {told}, and this SecretSync needs version {oldest}",
             hint="back it up, then run `secretsync audit migrate`",
         )
-    if facts["seal-key"] == seal.key_id(key):
+    if ours or any_key:
         return Facts(int(told), key)
     before = next((key for key in former if facts["seal-key"] == seal.key_id(key)), None)
     if before is not None and reseal:

@@ -76,6 +76,7 @@ class Ledger:
         read_only: bool = False,
         oldest: int = USABLE,
         reseal: bool = False,
+        any_key: bool = False,
     ) -> Ledger:
         """Open the ledger at ``sqlite:///path``, a plain path or ``postgresql://…``, and make it where there is none.
 
@@ -85,6 +86,7 @@ class Ledger:
             former: ``KeyPair.former_seals``: a ledger that one of them sealed has to be sealed anew before its use.
             read_only: change nothing, not even to create it.
             oldest: refuse tables of an older version than this.
+            any_key: whoever sealed it, only to read; nothing that it says is proven then.
             reseal: open it also with a ``former`` key, for nothing but ``seals.renew``.
 
         Raises LedgerMissing where there is none and ``read_only``; LedgerError where it cannot be used, was made by
@@ -95,7 +97,7 @@ class Ledger:
         try:
             if not database.has_schema():
                 database.prepare(statements(database.dialect), lambda transaction: facts.write(transaction, seal_key))
-            return cls(database, facts.check(database, seal_key, oldest, former, reseal=reseal))
+            return cls(database, facts.check(database, seal_key, oldest, former, reseal=reseal, any_key=any_key))
         except BaseException:
             database.close()
             raise
@@ -116,6 +118,11 @@ class Ledger:
     def name(self) -> str:
         """What to call it: a path, or a URL without its password."""
         return self._database.name
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from being written, as far as reading has shown; empty where nothing does."""
+        return self._database.trouble
 
     @property
     def version(self) -> int:

@@ -101,6 +101,7 @@ class PostgresDatabase:
 
     dialect = DIALECT
     driver = "postgresql+psycopg"
+    trouble = ""
     schema = SCHEMA
 
     def __init__(self, url: str, *, read_only: bool) -> None:

@@ -74,6 +74,7 @@ class SqliteDatabase:
         self._path = path
         self._read_only = read_only
         self._immutable = False
+        self.trouble = ""
         self._writer: sqlite3.Connection | None = None
         if not read_only:
             check_directory(path.parent)
@@ -190,10 +191,13 @@ class SqliteDatabase:
             connection.close()
             # SQLite wants to make a -shm file beside the ledger. Where the place is read-only nobody is writing, and
             # without a WAL the file alone is the whole ledger.
-            known = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            full = error.sqlite_errorname in _NO_ROOM and _is_full(self._path.parent)
+            known = full or error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
             if not known or not self._read_only or self._immutable or self._has_wal():
                 raise
             self._immutable = True
+            if full:
+                self.trouble = f"no space left on the disk of the ledger {self.name}: it is read, and nothing recorded"
             return self._begin_reading()
         except BaseException:
             connection.close()
@@ -224,6 +228,8 @@ class SqliteDatabase:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") in _NO_ROOM and _is_full(self._path.parent):
+                raise _explain(self.name, error, "SQLITE_FULL") from None
             raise _explain(self.name, error) from None
         except OverflowError:
             raise LedgerError(f"the ledger {self.name} refused a number that is too large") from None
@@ -320,7 +326,10 @@ _HINTS = {
     "SQLITE_CANTOPEN": ("cannot be opened", "check that the file and its directory exist and may be read and written"),
     "SQLITE_PERM": ("may not be accessed", "check who owns the file and its directory"),
     "SQLITE_READONLY": ("cannot be written", "check the permissions of the file and its directory, and the mount"),
-    "SQLITE_FULL": ("cannot grow: the disk is full", "free some space and run again; nothing half-written was kept"),
+    "SQLITE_FULL": (
+        "cannot grow: no space left, the disk is full",
+        "free some space and run again; nothing half-written was kept",
+    ),
     "SQLITE_BUSY": (
         f"was locked by another process for {LOCK_SECONDS} seconds",
         "see what else has it open; PostgreSQL suits many writers better",
@@ -329,9 +338,23 @@ _HINTS = {
 }
 
 
-def _explain(name: str, error: sqlite3.Error) -> LedgerError:
+_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMMAP", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_WRITE")
+"""What SQLite says where there is no room, for one reason or another."""
+
+_ROOM = 64 * 1024  # what SQLite needs beside a file to read it
+
+
+def _is_full(directory: Path) -> bool:
+    try:
+        room = os.statvfs(directory)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _ROOM
+
+
+def _explain(name: str, error: sqlite3.Error, kind: str = "") -> LedgerError:
     """The LedgerError for an SQLite error; of its own text only the names of our own columns are used."""
-    kind = getattr(error, "sqlite_errorname", "") or ""
+    kind = kind or getattr(error, "sqlite_errorname", "") or ""
     if kind == "SQLITE_CONSTRAINT_CHECK":
         return refused_column(str(error).rpartition(":")[2].strip())
     if kind == "SQLITE_CONSTRAINT_NOTNULL":

@@ -45,7 +45,8 @@ def run(output: Output, call: Call, wanted: Wanted) -> int:
     if which := known.which("--event", wanted.events, set(Event)):
         raise UsageError(f"{which} names no event", hint=known.hint_of(wanted.events, list(Event), there="events"))
     since = moment(wanted.since, datetime.now(UTC), of="--since") if wanted.since else None
-    with workspace.ledger(call) as opened:
+    with workspace.ledger(call, keyless=True) as opened:
+        workspace.note_trouble(opened, output)
         records = list(
             opened.ledger.records(
                 job=wanted.job,
