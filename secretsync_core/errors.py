@@ -32,6 +32,7 @@
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
      |    +-- LedgerMissing     3   there is no ledger yet (audit.database)
+     |    +-- KeyLost           3   the ledger is there, and its key is gone (audit.keys)
      |    +-- LedgerBroken      1   the ledger was read, and its chain does not hold
      |    +-- LeaseLost         3   another run took over in the middle of ours (run.record)
      +-- LeaseHeld              3   another run of the same SyncJob is going on

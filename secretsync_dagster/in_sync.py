@@ -9,6 +9,7 @@ import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.findings import is_in_sync, names_of, out_of_sync
+from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.metadata import uncertain_words
 from secretsync_dagster.naming import IN_SYNC
 
@@ -42,7 +43,7 @@ def in_sync_events(
     out = set(failed) & known
     # A ledger that fails now has failed the step already, and is no reason to say less.
     with contextlib.suppress(SecretSyncError), runtime.ledger() as opened:
-        opened.ledger.items.note(job, context.run_id, out=out)
+        opened.ledger.items.note(job, context.run_id, out=out, holder=holder_of(context.run_id))
         out |= {each.item for each in out_of_sync(document, opened.ledger)}
     out &= known
     uncertain = numbers.get("uncertain")

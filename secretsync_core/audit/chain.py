@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import facts, places, requests, rows, seal, state
+from secretsync_core.audit import facts, leases, places, requests, rows, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.schema import COLUMNS
 from secretsync_core.errors import LedgerBroken
@@ -76,6 +76,14 @@ class Chains:
             # To go on would be to seal what somebody else made of the chain.
             raise LedgerBroken(f"the chain of {job} in {self._name} was not sealed by us", hint=facts.BROKEN_HINT)
         return Head(ordinal, seq, last.hex())
+
+    def require(self, transaction: Transaction, job: str, holder: str) -> None:
+        """Raise LeaseHeld unless ``holder`` has the lease of ``job``, and keep it so until the transaction ends.
+
+        Nobody is asked for where ``holder`` is empty: then it is no run's word.
+        """
+        if holder:
+            leases.require(transaction, job, holder, lock=self._lock)
 
     def lock_list(self, transaction: Transaction) -> int:
         """Lock the list of chains; gives how many there have ever been, as sealed."""

@@ -53,6 +53,7 @@ class Dialect:
         guarding: statements that come before the first of those.
         require: ``require(table, column, rule)`` is the statement that holds the rows of a table to a rule from now on,
             and leaves those alone that are there; ``rule`` makes the condition of a column's name.
+        shape: ``shape(transaction, version, dialect)`` says what is not as we made it in tables of a version.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Dialect:
     clustered: str
     guards: Callable[[str], tuple[str, ...]]
     require: Callable[[str, str, Callable[[str], str]], str]
+    shape: Callable[[Transaction, int, Dialect], Iterator[str]]
     guarding: tuple[str, ...] = ()
 
 
@@ -104,6 +106,11 @@ class Database(Protocol):
         ...
 
     @property
+    def trouble(self) -> str:
+        """What keeps it from being written, as far as reading has shown; empty where nothing does."""
+        ...
+
+    @property
     def dialect(self) -> Dialect:
         """How it speaks."""
         ...
@@ -124,8 +131,9 @@ class Database(Protocol):
         of the ledger."""
         ...
 
-    def read(self) -> AbstractContextManager[Transaction]:
-        """A reading transaction on a connection of its own, seeing one moment of the database throughout."""
+    def read(self, *, long: bool = False) -> AbstractContextManager[Transaction]:
+        """A reading transaction on a connection of its own, seeing one moment of the database throughout. ``long``:
+        one statement may read all of the ledger."""
         ...
 
     def close(self) -> None:

@@ -38,14 +38,27 @@ def version(transaction: Transaction) -> int:
     return int(str(found[0])) if found is not None and str(found[0]).isdecimal() else 0
 
 
-def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], *, reseal: bool) -> Facts:
-    """Refuse a ledger that is newer than we are, too old, or another key's; ``reseal`` takes a ``former`` key too."""
+def check(
+    database: Database, key: bytes, oldest: int, former: Sequence[bytes], *, reseal: bool, any_key: bool = False
+) -> Facts:
+    """Refuse a ledger that is newer than we are, too old, or another key's.
+
+    ``reseal`` takes a ``former`` key too, and ``any_key`` whatever it was sealed with.
+    """
     name = database.name
     with database.read() as transaction:
-        facts = {str(key): str(value) for key, value in transaction.rows("SELECT name, value FROM meta")}
+        rows = list(transaction.rows("SELECT name, value, seal FROM meta"))
+    facts = {str(name): str(value) for name, value, _ in rows}
+    seals = {str(name): sealed for name, _, sealed in rows}
     told = facts.get("schema", "")
     if not told.isdecimal() or "seal-key" not in facts:
         raise LedgerBroken(f"the ledger {name} does not say what it is", hint=BROKEN_HINT)
+    ours = facts["seal-key"] == seal.key_id(key)
+    if int(told) > VERSION and ours and seals["schema"] != seal.meta_seal(key, "schema", told):
+        raise LedgerBroken(
+            f"the ledger {name} says that its tables are of version {told}, and that was not sealed with our key",
+            hint="restore it from a backup; keep it as it is for whoever looks into it",
+        )
     if int(told) > VERSION:
         raise LedgerError(
             f"the ledger {name} was made by a newer SecretSync (tables {told}; this one knows {VERSION})",
@@ -56,7 +69,7 @@ def check(database: Database, key: bytes, oldest: int, former: Sequence[bytes], 
             f"the ledger {name} has tables of version {told}, and this SecretSync needs version {oldest}",
             hint="back it up, then run `secretsync audit migrate`",
         )
-    if facts["seal-key"] == seal.key_id(key):
+    if ours or any_key:
         return Facts(int(told), key)
     before = next((key for key in former if facts["seal-key"] == seal.key_id(key)), None)
     if before is not None and reseal:

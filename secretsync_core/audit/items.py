@@ -16,6 +16,7 @@ from secretsync_core.audit.schema import WITH_RUNS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database
 
 
@@ -39,19 +40,22 @@ _NOTE = """INSERT INTO item_state (job, item, in_sync, run, since) VALUES (?, ?,
 class Items:
     """``ledger.items``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chains: Chains) -> None:
         self._database = database
+        self._chains = chains
 
-    def note(self, job: str, run: str, *, out: Collection[str], well: Collection[str] = ()) -> None:
+    def note(self, job: str, run: str, *, out: Collection[str], well: Collection[str] = (), holder: str = "") -> None:
         """Record what a run, or a step of it, left ``out`` of sync, and which others it found or made ``well``.
 
         An empty name in either stands for the job as a whole. Items that are named in neither stay as they were.
+        Raises LeaseHeld, nothing changed, where ``holder`` is given and has the job's lease no longer.
         """
         in_sync = dict.fromkeys(well, 1) | dict.fromkeys(out, 0)
         if not in_sync:
             return
         now = time.time_ns() // 1000
         with self._database.write() as transaction:
+            self._chains.require(transaction, job, holder)
             if facts.version(transaction) >= WITH_RUNS:
                 # In one order, so that steps that do this at once wait for each other and not in a circle.
                 transaction.many(_NOTE, [(job, item, state, run, now) for item, state in sorted(in_sync.items())])

@@ -38,6 +38,11 @@ FILE_VARIABLE = "SECRETSYNC_KEY_FILE"
 FILE_NAME = "ledger.key"
 MIN_BYTES = 32
 
+
+class KeyLost(LedgerError):
+    """The ledger is there, and its key is not. It can be read, and nothing proven or written."""
+
+
 _SCRATCH = re.escape(f".{FILE_NAME}.") + r"[0-9]+\.[0-9a-f]{8}"
 _SCRATCH_SECONDS = 60.0
 
@@ -81,8 +86,8 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         create: make that file (0600, 32 random bytes) where there is none; processes that do so at once agree.
         ledger: the ledger's URL or path, so that no new key is made for a ledger that has lost its own.
 
-    Raises LedgerMissing where there is no key and ``create`` is not set (and no ledger either); LedgerError where a
-    key is too short, its file can be read by others, or a ledger is there and its key is gone.
+    Raises LedgerMissing where there is no key and ``create`` is not set (and no ledger either); KeyLost where a ledger
+    is there and its key is gone; LedgerError where a key is too short, or its file can be read by others.
     """
     if text := environ.get(VARIABLE):
         return _ring(text.encode(), VARIABLE)
@@ -92,7 +97,7 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         found = _read(path, forbidden=0o007) if os.path.exists(path) else None  # noqa: PTH110  never raises
         if found is None:
             # Not by its name, which may be the key itself.
-            raise LedgerError(
+            raise KeyLost(
                 f"the key file that {FILE_VARIABLE} names is not there", hint=f"the key itself goes into {VARIABLE}"
             )
         return _ring(found, name)
@@ -103,7 +108,7 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
     found = _read(path, forbidden=0o077)
     if found is None:
         if ledger is not None and _exists(ledger):
-            raise LedgerError(
+            raise KeyLost(
                 f"the ledger {name_of(ledger)} is there, but its key {path} is gone",
                 hint=f"put the key back, or set {VARIABLE}; if it is lost, move the ledger away and begin a new one",
             )
@@ -201,8 +206,13 @@ def _unbase64(text: bytes) -> bytes:
 def _read(path: Path, *, forbidden: int) -> bytes | None:
     """What is in a key file, ``None`` where there is no such file."""
     try:
-        with path.open("rb") as file:
+        # Without waiting: of a pipe nobody may ever write into the other end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise LedgerError(
+                    f"the key file {path} is not a regular file", hint=f"a key that is in no file goes into {VARIABLE}"
+                )
             text = file.read(4096)
     except FileNotFoundError:
         return None

@@ -45,6 +45,15 @@ class Leases:
         with self._database.write() as transaction:
             release(transaction, job, holder)
 
+    def take_away(self, job: str) -> Lease | None:
+        """End the lease of ``job``, whoever has it; gives it as it was, None where there was none.
+
+        A holder that lives records nothing more from then on, and says so.
+        """
+        with self._database.write() as transaction:
+            taken = transaction.one(f"DELETE FROM leases WHERE job = ? RETURNING {_COLUMNS}", (job,))  # noqa: S608
+            return Lease(*cast("tuple[str, str, int, int]", taken)) if taken else None
+
     def find(self, job: str) -> Lease | None:
         """The lease of ``job`` as it stands now, expired ones left out."""
         with self._database.read() as transaction:
@@ -65,6 +74,17 @@ class Leases:
 
 
 _COLUMNS = "job, holder, acquired, expires"
+_LIVE = "expires > ? AND expires <= ?"
+
+LONGEST = 3600 * 1_000_000
+"""The longest time in microseconds that a lease may have left. One that has more was taken when the database's clock
+was ahead, and is over: a holder that lives renews it by the clock as it is now."""
+
+
+def _moment_of(transaction: Transaction) -> tuple[int, int]:
+    """What ``_LIVE`` asks for: now, and what is too far ahead."""
+    now = transaction.now()
+    return now, now + LONGEST
 
 
 def acquire(transaction: Transaction, job: str, holder: str, seconds: float) -> Lease:
@@ -76,9 +96,9 @@ def acquire(transaction: Transaction, job: str, holder: str, seconds: float) -> 
               acquired = CASE WHEN leases.holder = excluded.holder THEN leases.acquired ELSE excluded.acquired END,
               holder = excluded.holder,
               expires = excluded.expires
-            WHERE leases.expires <= excluded.acquired OR leases.holder = excluded.holder
+            WHERE leases.expires <= excluded.acquired OR leases.holder = excluded.holder OR leases.expires > ?
             RETURNING {_COLUMNS}""",  # noqa: S608  our own names
-        (job, holder, now, now + int(seconds * 1e6)),
+        (job, holder, now, now + int(seconds * 1e6), now + LONGEST),
     )
     return Lease(*cast("tuple[str, str, int, int]", taken)) if taken else _refuse(transaction, job)
 
@@ -95,6 +115,12 @@ def renew(transaction: Transaction, job: str, holder: str, seconds: float) -> Le
 def release(transaction: Transaction, job: str, holder: str) -> None:
     """Give it back."""
     transaction.run("DELETE FROM leases WHERE job = ? AND holder = ?", (job, holder))
+
+
+def holder_of(transaction: Transaction, job: str) -> str:
+    """Who has it, expired or not; empty where nobody does."""
+    row = transaction.one("SELECT holder FROM leases WHERE job = ?", (job,))
+    return str(row[0]) if row is not None else ""
 
 
 def require(transaction: Transaction, job: str, holder: str, *, lock: str) -> None:
@@ -116,23 +142,23 @@ def all_of_them(transaction: Transaction) -> list[Lease]:
 def find(transaction: Transaction, job: str) -> Lease | None:
     """The lease, unless it has expired."""
     row = transaction.one(
-        f"SELECT {_COLUMNS} FROM leases WHERE job = ? AND expires > ?",  # noqa: S608
-        (job, transaction.now()),
+        f"SELECT {_COLUMNS} FROM leases WHERE job = ? AND {_LIVE}",  # noqa: S608
+        (job, *_moment_of(transaction)),
     )
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 
 
 def live(transaction: Transaction) -> list[Lease]:
     """Every lease that has not expired."""
-    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE expires > ?", (transaction.now(),))  # noqa: S608
+    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE {_LIVE}", _moment_of(transaction))  # noqa: S608
     return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]
 
 
 def first(transaction: Transaction) -> Lease | None:
     """Any lease that has not expired."""
     row = transaction.one(
-        f"SELECT {_COLUMNS} FROM leases WHERE expires > ? ORDER BY job LIMIT 1",  # noqa: S608
-        (transaction.now(),),
+        f"SELECT {_COLUMNS} FROM leases WHERE {_LIVE} ORDER BY job LIMIT 1",  # noqa: S608
+        _moment_of(transaction),
     )
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 
@@ -144,7 +170,8 @@ def _refuse(transaction: Transaction, job: str) -> Lease:
     other = Lease(*cast("tuple[str, str, int, int]", row))
     raise LeaseHeld(
         f"{job} is being synced by {other.holder} since {_moment(other.acquired)}",
-        hint=f"wait for it to end; if it is dead, its lease ends at {_moment(other.expires)}",
+        hint=f"wait for it to end; if it is dead, its lease ends at {_moment(other.expires)}, or now by"
+        f" `secretsync lease break {job}`",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, cast
 
-from secretsync_core.audit import facts, leases, records
+from secretsync_core.audit import facts, records
 from secretsync_core.audit.chain import Chains
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.databases import open_database
@@ -23,6 +23,7 @@ from secretsync_core.audit.record import Draft, Event, Record
 from secretsync_core.audit.rotation import Seals
 from secretsync_core.audit.runs import Runs
 from secretsync_core.audit.schema import USABLE, VERSION, statements
+from secretsync_core.audit.standing import Standings
 from secretsync_core.audit.summary import JobMeasure, JobSummary, RunSummary
 from secretsync_core.audit.verify import ChainReport, Fault, verify_database, verify_heads
 
@@ -48,6 +49,7 @@ class Ledger:
         drift: what the last look for drift found.
         places: which place the name of a destination is bound to.
         leases: who runs a job.
+        standings: whether a job's chain holds, before a run builds on it.
         seals: the key that the chains are sealed with, and its rotation.
     """
 
@@ -57,10 +59,11 @@ class Ledger:
         self._chains = Chains(database, told.key)
         self.runs = Runs(database, self._chains)
         self.state = LiveKeys(database, self._chains)
-        self.items = Items(database)
+        self.items = Items(database, self._chains)
         self.drift = Drift(database)
         self.places = Places(database)
         self.leases = Leases(database)
+        self.standings = Standings(database, self._chains)
         self.seals = Seals(database, self._chains)
 
     @classmethod
@@ -73,6 +76,7 @@ class Ledger:
         read_only: bool = False,
         oldest: int = USABLE,
         reseal: bool = False,
+        any_key: bool = False,
     ) -> Ledger:
         """Open the ledger at ``sqlite:///path``, a plain path or ``postgresql://…``, and make it where there is none.
 
@@ -82,6 +86,7 @@ class Ledger:
             former: ``KeyPair.former_seals``: a ledger that one of them sealed has to be sealed anew before its use.
             read_only: change nothing, not even to create it.
             oldest: refuse tables of an older version than this.
+            any_key: whoever sealed it, only to read; nothing that it says is proven then.
             reseal: open it also with a ``former`` key, for nothing but ``seals.renew``.
 
         Raises LedgerMissing where there is none and ``read_only``; LedgerError where it cannot be used, was made by
@@ -92,7 +97,7 @@ class Ledger:
         try:
             if not database.has_schema():
                 database.prepare(statements(database.dialect), lambda transaction: facts.write(transaction, seal_key))
-            return cls(database, facts.check(database, seal_key, oldest, former, reseal=reseal))
+            return cls(database, facts.check(database, seal_key, oldest, former, reseal=reseal, any_key=any_key))
         except BaseException:
             database.close()
             raise
@@ -113,6 +118,11 @@ class Ledger:
     def name(self) -> str:
         """What to call it: a path, or a URL without its password."""
         return self._database.name
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from being written, as far as reading has shown; empty where nothing does."""
+        return self._database.trouble
 
     @property
     def version(self) -> int:
@@ -143,8 +153,8 @@ class Ledger:
         Args:
             job: whose chain.
             drafts: the records.
-            holder: append them only while this one has the job's lease. Who was taken over announces nothing more,
-                even if it does not know yet.
+            holder: append them only while this one has the job's lease. Who was taken over says nothing more, even
+                if it does not know yet.
 
         Gives their numbers in the chain. Raises LedgerError where a draft holds what no column may hold (without
         repeating it) or the database fails, LedgerBroken where the chain's head was not sealed by us, LeaseHeld where
@@ -154,8 +164,7 @@ class Ledger:
             return []
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
-            if holder:
-                leases.require(transaction, job, holder, lock=self._database.dialect.for_update)
+            self._chains.require(transaction, job, holder)
             return self._chains.append(transaction, job, head, drafts)
 
     def rehearse(self) -> None:
@@ -189,7 +198,7 @@ class Ledger:
             limit: at most so many.
             newest_first: the last one first.
         """
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             yield from records.select(
                 transaction,
                 job=job,
@@ -231,10 +240,11 @@ class Ledger:
             expected: by job, the (seq, hash) of a head that was noted elsewhere; the chain must still hold it.
 
         Gives a report for each chain, and one with an empty ``job`` where something is wrong with the ledger as a
-        whole (a chain is gone). ``verify.UNPROVEN`` says what this cannot find.
+        whole (a chain is gone, or its tables are not as we made them). ``verify.UNPROVEN`` says what this cannot find.
         """
-        with self._database.read() as transaction:
-            return verify_database(transaction, self._chains.key, job=job, expected=expected or {})
+        with self._database.read(long=True) as transaction:
+            dialect = self._database.dialect
+            return verify_database(transaction, self._chains.key, job=job, expected=expected or {}, dialect=dialect)
 
 
 class _TakenBack(Exception):

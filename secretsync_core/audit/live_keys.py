@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database
     from secretsync_core.audit.record import Draft
+    from secretsync_core.audit.state import Recorded
     from secretsync_core.model.state import Deleted, KeyState, Origin
 
 
@@ -28,31 +29,42 @@ class LiveKeys:
             self._chains.lock(transaction, job)
             state.rebuild(transaction, job)
 
-    def rename(self, job: str, run: str, old: str, new: str) -> int:
+    # Those below change the state without being an outcome. Each takes the ``holder`` of the job's lease, where a run
+    # does it, and raises LeaseHeld, nothing changed, where that one has it no longer.
+
+    def rename(self, job: str, run: str, old: str, new: str, *, holder: str = "") -> int:
         """Know the keys of destination ``old`` under ``new``; gives how many there were. See ``ledger.places``."""
         with self._database.write() as transaction:
-            return moving.rename(transaction, self._chains, job, run, old, new)
+            count = moving.rename(transaction, self._chains, job, run, old, new)
+            self._chains.require(transaction, job, holder)  # last: whoever appends locks the chain first
+            return count
 
-    def take(self, source: str, job: str, run: str, names: Mapping[str, str]) -> int:
+    def take(self, source: str, job: str, run: str, names: Mapping[str, str], *, holder: str = "") -> int:
         """Know all keys of the job ``source`` as those of ``job``; gives how many there were.
 
         ``names`` has what ``job`` calls a destination of ``source``, where that is another name.
         """
         with self._database.write() as transaction:
-            return moving.take(transaction, self._chains, source, job, run, names)
+            count = moving.take(transaction, self._chains, source, job, run, names)
+            for name in sorted((source, job)):
+                self._chains.require(transaction, name, holder)
+            return count
 
-    def hand_over(self, job: str, draft: Draft, source: str, dest: str, key: str) -> None:
+    def hand_over(self, job: str, draft: Draft, source: str, dest: str, key: str, *, holder: str = "") -> None:
         """Append what ``job`` has done with a key, which the job ``source`` holds no longer from then on.
 
         ``dest`` and ``key`` are what ``source`` calls it. Both or neither.
         """
         with self._database.write() as transaction:
             moving.hand_over(transaction, self._chains, job, draft, source, dest, key)
+            self._chains.require(transaction, job, holder)
 
-    def forget(self, job: str, run: str, dest: str, keys: Collection[str]) -> int:
+    def forget(self, job: str, run: str, dest: str, keys: Collection[str], *, holder: str = "") -> int:
         """Know these keys of a destination no longer; gives how many of them were known."""
         with self._database.write() as transaction:
-            return moving.forget(transaction, self._chains, job, run, dest, keys)
+            count = moving.forget(transaction, self._chains, job, run, dest, keys)
+            self._chains.require(transaction, job, holder)
+            return count
 
     def keys(self, job: str) -> Iterator[tuple[tuple[str, str], KeyState]]:
         """Stream ((dest, key), state) of every live key of ``job``, in the order of dest and key."""
@@ -78,6 +90,11 @@ class LiveKeys:
         """Stream (destination, what it came of) for the live keys of one plan item."""
         with self._database.read() as transaction:
             yield from state.origins(transaction, job, item)
+
+    def recorded(self, job: str, places: Collection[tuple[str, str]]) -> dict[tuple[str, str], Recorded]:
+        """What the ledger has of these live keys now, by (dest, key), and by which record."""
+        with self._database.read() as transaction:
+            return state.recorded(transaction, job, places)
 
     def overwritten(self, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:
         """What the latest write of each of ``keys`` has replaced, by key: versions that stood at ``dest`` before it.

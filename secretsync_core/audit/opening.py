@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from secrets import token_bytes
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit import home as homes
 from secretsync_core.audit.database import LedgerMissing
-from secretsync_core.audit.keys import is_given, load_key
+from secretsync_core.audit.keys import KeyLost, KeyPair, is_given, load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.schema import USABLE
 from secretsync_core.errors import LedgerError
@@ -17,21 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from secretsync_core.audit.keys import KeyPair
-
 __all__ = ["OpenLedger", "open_ledger"]
 
 
 class OpenLedger(NamedTuple):
-    """An open ledger, and its keys."""
+    """An open ledger, and its keys.
+
+    ``lost`` says that they are gone, where that is so: then the ledger may only be read, and ``keys`` are any.
+    """
 
     ledger: Ledger
     keys: KeyPair
+    lost: str = ""
 
     @property
     def fingerprint_key(self) -> tuple[bytes, ...]:
-        """The keys that tell values apart in it, the newest first."""
-        return self.keys.fingerprints
+        """The keys that tell values apart in it, the newest first; none where they are lost."""
+        return () if self.lost else self.keys.fingerprints
 
 
 @contextmanager
@@ -44,6 +47,7 @@ def open_ledger(
     oldest: int = USABLE,
     reseal: bool = False,
     below: bool = False,
+    keyless: bool = False,
 ) -> Iterator[OpenLedger]:
     """The ledger, opened with its key; with ``write``, both are made where there are none.
 
@@ -55,6 +59,7 @@ def open_ledger(
         write: for writing; otherwise nothing is changed.
         oldest: refuse tables of an older version than this.
         below: ``home`` is one of several in a directory of ours, which is made as well.
+        keyless: open it to read also where its key is lost.
         reseal: open it also where a former key has sealed it, only to seal it anew.
 
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
@@ -66,6 +71,13 @@ def open_ledger(
         _make(home, below=below)
     try:
         pair = load_key(environ=environ, directory=home, create=write, ledger=place)
+    except KeyLost as error:
+        if write or not keyless:
+            raise
+        nobodys = KeyPair(token_bytes(), token_bytes())
+        with Ledger.open(place, seal_key=nobodys.seal, read_only=True, oldest=oldest, any_key=True) as ledger:
+            yield OpenLedger(ledger, nobodys, f"{error.message}: it is read, and nothing of it is proven")
+        return
     except LedgerMissing as error:
         if url:
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
 from secretsync_core.audit.refusal import refused_column
+from secretsync_core.audit.shape import postgres_faults
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.ledger_address import HOW_TO_WRITE, name_of
@@ -20,6 +21,8 @@ try:
     import psycopg
     from psycopg import conninfo
     from psycopg.types.string import StrDumper
+
+    from secretsync_core.audit.patience import NoAnswer, PatientConnection
 except ImportError:
     raise LedgerError(
         "a ledger in PostgreSQL needs psycopg, which is not installed", hint=extra_hint("postgres")
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 SCHEMA = "secretsync"
 CONNECT_SECONDS = 10
 READ_SECONDS = 600
+"""How long one statement may take that reads all of the ledger."""
+_STATEMENT_SECONDS = LOCK_SECONDS + 5
+_SILENCE_SECONDS = LOCK_SECONDS + 10
+"""How long to wait for a server that says nothing: a little longer than it may take to give up by itself."""
 _FETCH = 2000
 _ADVISORY = 0x5EC2E75  # taken while the tables are made; any number that nobody else takes
 
@@ -64,6 +71,7 @@ DIALECT = Dialect(
     require=lambda table, column, rule: (
         f"ALTER TABLE {table} ADD CONSTRAINT {column}{_FORM} CHECK ({rule(column)}) NOT VALID"
     ),
+    shape=postgres_faults,
     guarding=(_REFUSE,),
 )
 
@@ -74,12 +82,18 @@ _SETTINGS = (
     # What the database's owner switched off for speed, the ledger needs: a record is durable before the act.
     " SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 )
-_BEGIN_WRITE = f"BEGIN; {_SETTINGS}; SET LOCAL statement_timeout = '{2 * LOCK_SECONDS}s'"
-_BEGIN_READ = (
-    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_SETTINGS}; SET LOCAL statement_timeout = '{READ_SECONDS}s'"
+_BEGIN_WRITE = (
+    f"BEGIN; {_SETTINGS}; SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s';"
+    # A process that was stopped in the middle keeps the others out no longer than this: the server takes it back.
+    f" SET LOCAL idle_in_transaction_session_timeout = '{_STATEMENT_SECONDS}s'"
 )
+_BEGIN_READ = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_SETTINGS}; SET LOCAL statement_timeout = '{{seconds}}s'"
+)
+# Those of TCP, for a machine that is gone; whatever the URL says of them counts.
+_TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
-_Connection = psycopg.Connection[tuple[object, ...]]
+_Connection = PatientConnection
 
 
 class PostgresDatabase:
@@ -87,17 +101,19 @@ class PostgresDatabase:
 
     dialect = DIALECT
     driver = "postgresql+psycopg"
+    trouble = ""
     schema = SCHEMA
 
     def __init__(self, url: str, *, read_only: bool) -> None:
         """Connect to ``url``. Raises LedgerError, without the URL's password, where that fails."""
-        self._url = url
         self._read_only = read_only
         self.name = name_of(url)
         try:
-            self._timeout = int(str(conninfo.conninfo_to_dict(url).get("connect_timeout") or CONNECT_SECONDS))
+            said = conninfo.conninfo_to_dict(url)
+            self._timeout = int(str(said.get("connect_timeout") or CONNECT_SECONDS))
         except (psycopg.Error, ValueError):
             raise LedgerError("the ledger's URL is not one that PostgreSQL understands", hint=HOW_TO_WRITE) from None
+        self._url = conninfo.make_conninfo(url, **{name: value for name, value in _TCP.items() if name not in said})
         self._writer: _Connection | None = None
         self._closed = False
         with self.explained():
@@ -109,9 +125,10 @@ class PostgresDatabase:
 
     def connect(self) -> _Connection:
         """A new connection."""
-        connection = psycopg.connect(
+        connection = PatientConnection.connect(
             self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
         )
+        connection.silence = _SILENCE_SECONDS
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # initdb's choice where there is no locale: texts are bytes there, and no character is one.
             connection.close()
@@ -150,10 +167,12 @@ class PostgresDatabase:
         with self.explained():
             connection = self._begin_writing()
             try:
-                if long:
-                    connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
-                yield PostgresTransaction(connection)
-                connection.execute("COMMIT")
+                with connection.waiting(READ_SECONDS + 10 if long else _SILENCE_SECONDS):
+                    if long:
+                        connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
+                        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                    yield PostgresTransaction(connection)
+                    connection.execute("COMMIT")
             except BaseException:
                 with suppress(psycopg.Error):  # a lost connection has rolled back already
                     connection.execute("ROLLBACK")
@@ -176,12 +195,13 @@ class PostgresDatabase:
         return self._writer
 
     @contextmanager
-    def read(self) -> Iterator[PostgresTransaction]:
+    def read(self, *, long: bool = False) -> Iterator[PostgresTransaction]:
         """One moment of the database, on a connection of its own."""
         with self.explained():
             connection = self.connect()
             try:
-                connection.execute(_BEGIN_READ)
+                connection.silence = READ_SECONDS + 10 if long else _SILENCE_SECONDS
+                connection.execute(_BEGIN_READ.format(seconds=READ_SECONDS if long else _STATEMENT_SECONDS))
                 yield PostgresTransaction(connection)
             finally:
                 connection.close()
@@ -197,8 +217,10 @@ class PostgresDatabase:
         """Begin, and wait for whoever makes or migrates the tables."""
         if self._read_only:
             raise read_only(self.name)
+        connection.silence = READ_SECONDS + 10
         connection.execute(_BEGIN_WRITE)
         connection.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         transaction = PostgresTransaction(connection)
         transaction.one("SELECT pg_advisory_xact_lock(?)", (_ADVISORY,))
         # Whoever appends locks a head first, and waits here. Within the records it would wait for us, and we for it.
@@ -263,6 +285,11 @@ def _spoken(sql: str) -> str:
 
 def _explain(name: str, error: psycopg.Error) -> LedgerError:
     """The LedgerError for a PostgreSQL error; of its own text only the SQLSTATE and our own columns are used."""
+    if isinstance(error, NoAnswer):
+        return LedgerError(
+            f"the ledger {name} did not answer for {_SILENCE_SECONDS} seconds",
+            hint="see whether its server hangs, or the network drops what is sent; nothing is written without it",
+        )
     state = error.sqlstate or ""
     if state in ("23514", "23502"):  # a check, or a NULL
         return refused_column((error.diag.constraint_name or error.diag.column_name or "").removesuffix(_FORM))

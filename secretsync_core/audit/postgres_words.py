@@ -51,6 +51,10 @@ _BY_STATE = {
     ),
     "57014": Meaning("took too long to answer", "look into the server's log"),
     "57P": _NOT_UP,
+    "25P03": Meaning(
+        "took its transaction back, since this process was stopped in the middle of it",
+        "run again; nothing half-written was kept",
+    ),
     "25006": Meaning("is read-only", "connect to the primary, not to a standby"),
     "42P01": Meaning("lacks a table that belongs to it", "restore it from a backup"),
 }

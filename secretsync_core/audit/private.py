@@ -30,6 +30,10 @@ def check_ledger(file: Path) -> None:
     for suffix in BESIDE:
         part = there.with_name(there.name + suffix)
         if (found := _stat(part)) is not None:
+            if not stat.S_ISREG(found.st_mode):  # to open a pipe is to wait until somebody writes into it
+                raise LedgerError(
+                    f"the ledger {name_of(part)} is not a regular file", hint="name a file, such as ledger.db"
+                )
             _check(part, found, "the ledger's file")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "ASIDE",
     "GENESIS",
     "PLAN",
+    "REOPENED",
     "UNDO",
     "Draft",
     "Event",
@@ -40,6 +41,11 @@ PLAN = "plan"
 
 ASIDE = "orphans"
 """The reason in the first and the last record of a run that ends orphans: it says nothing of how the job stands."""
+
+
+REOPENED = "reopened"
+"""The reason in a ``run-started`` of which nothing began: a run that was taken over wrote late, and what became of that
+is open again, under its id with ``:late`` behind it. The next run settles it."""
 
 
 class Event(StrEnum):

@@ -46,12 +46,15 @@ def of(transaction: Transaction, job: str, seq: int) -> Requests:
 
 
 class Alongside:
-    """The requests of records that are asked for in the order of job and seq; of one job, or of all."""
+    """The requests of records that are asked for in the order of job and seq; of one job, or of all.
 
-    def __init__(self, transaction: Transaction, job: str | None) -> None:
+    ``since`` is the first record that is asked for, where that is not the first of all.
+    """
+
+    def __init__(self, transaction: Transaction, job: str | None, *, since: int = 0) -> None:
         self.strays: list[tuple[str, object]] = []
         """The job and number of rows that were passed over, or left at the end: they are of no record asked for."""
-        self._rows = self._stream(transaction, job)
+        self._rows = self._stream(transaction, job, since)
         self._next = next(self._rows, None)
 
     def of(self, job: str, seq: int) -> Requests:
@@ -76,10 +79,10 @@ class Alongside:
         self._next = next(self._rows, None)
 
     @staticmethod
-    def _stream(transaction: Transaction, job: str | None) -> Iterator[_Rows]:
+    def _stream(transaction: Transaction, job: str | None, since: int) -> Iterator[_Rows]:
         if facts.version(transaction) < WITH_RUNS:
             return
-        where, parameters = ("", ()) if job is None else (" WHERE job = ?", (job,))
+        where, parameters = ("", ()) if job is None else (" WHERE job = ? AND seq >= ?", (job, since))
         rows = transaction.rows(f"{_SELECT}{where} ORDER BY job, seq, store, kind", parameters)
         for (name, seq), group in groupby(rows, key=lambda row: row[:2]):
             yield str(name), seq, tuple(cast("tuple[str, str, int]", row[2:]) for row in group)

@@ -30,8 +30,8 @@ class Seals:
 
     def check(self, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
         """Raise what would keep :meth:`renew` from it, as things are now."""
-        with self._database.read() as transaction:
-            check(transaction, self._chains.key, self._database.name, expected or {})
+        with self._database.read(long=True) as transaction:
+            check(transaction, self._chains.key, self._database, expected or {})
 
     def renew(self, seal_key: bytes, run: str, *, expected: Mapping[str, tuple[int, str]] | None = None) -> None:
         """Seal every chain with another key, in one transaction, and record in each that it was done.
@@ -42,7 +42,7 @@ class Seals:
         """
         with self._database.write(long=True) as transaction:
             jobs = self._chains.lock_all(transaction)
-            check(transaction, self._chains.key, self._database.name, expected or {})
+            check(transaction, self._chains.key, self._database, expected or {})
             for job in jobs:
                 self._chains.append(transaction, job, self._chains.lock(transaction, job), [record(run)])
             seal_anew(transaction, seal_key)
@@ -50,7 +50,7 @@ class Seals:
 
     def left_behind(self) -> dict[str, int]:
         """By job: how many live keys have a fingerprint that was made before the ledger was last sealed anew."""
-        with self._database.read() as transaction:
+        with self._database.read(long=True) as transaction:
             return left_behind(transaction)
 
 
@@ -59,7 +59,7 @@ def record(run: str) -> Draft:
     return Draft(Event.DONE, run, reason=Reason.KEY_ROTATED)
 
 
-def check(transaction: Transaction, key: bytes, name: str, expected: Mapping[str, tuple[int, str]]) -> None:
+def check(transaction: Transaction, key: bytes, database: Database, expected: Mapping[str, tuple[int, str]]) -> None:
     """Raise LeaseHeld where a run is going on, and LedgerBroken where anything is wrong."""
     held = leases.first(transaction)
     if held is not None:
@@ -67,11 +67,13 @@ def check(transaction: Transaction, key: bytes, name: str, expected: Mapping[str
             f"{held.job} is being synced by {held.holder}, with the key as it is",
             hint="wait for it to end, and start no other run meanwhile",
         )
-    for report in verify_database(transaction, key, job=None, expected=expected):
+    for report in verify_database(transaction, key, job=None, expected=expected, dialect=database.dialect):
         if not report.sound:
-            where = f"the chain of {report.job}" if report.job else "the list of chains"
+            where = (
+                f"the chain of {report.job}" if report.job else "the list of chains, or another thing that all share,"
+            )
             raise LedgerBroken(
-                f"{where} in {name} is broken, and is not sealed anew: {report.faults[0].what}",
+                f"{where} in {database.name} is broken, and is not sealed anew: {report.faults[0].what}",
                 hint="`secretsync audit verify` says what else is wrong; keep it as it is for whoever looks into it",
             )
 

@@ -6,14 +6,14 @@ import heapq
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import rows
+from secretsync_core.audit import leases, reopening, rows
 from secretsync_core.audit.counts import leaves_open
-from secretsync_core.audit.record import ASIDE, PLAN, UNDO, Draft, Event, Record, kept
+from secretsync_core.audit.record import ASIDE, PLAN, REOPENED, UNDO, Draft, Event, Record, kept
 from secretsync_core.audit.schema import OUTCOMES, RUN_EVENTS
 from secretsync_core.audit.summary import JobMeasure, JobSummary, measure, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database, Transaction
@@ -27,14 +27,18 @@ class Runs:
         self._database = database
         self._chains = chains
 
-    def start(self, job: str, run: str, *, undoes: str = "", aside: bool = False, plan: str = "") -> bool:
+    def start(
+        self, job: str, run: str, *, undoes: str = "", aside: bool = False, plan: str = "", holder: str = ""
+    ) -> bool:
         """Record that ``run`` began, unless it is going on already; gives whether that was new.
 
         Steps of one run in several processes may each call it. ``undoes`` is the run that this one undoes; one that is
         ``aside`` says nothing of how the job stands. ``plan`` is the digest of the saved plan that it carries out.
+        Raises LeaseHeld, nothing changed, where ``holder`` is given and has the job's lease no longer.
         """
         with self._database.write() as transaction:
             head = self._chains.lock(transaction, job)
+            self._chains.require(transaction, job, holder)
             if _is_open(transaction, job, run):
                 return False
             reason = UNDO if undoes else ASIDE if aside else PLAN if plan else ""
@@ -51,6 +55,40 @@ class Runs:
             end = Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts, requests=requests)
             self._chains.append(transaction, job, head, [end])
             return True
+
+    def close(self, job: str, run: str, holder: str, *, reason: str, counts: Callable[[], str]) -> bool:
+        """Give back the lease of a run that is over, and record its end, unless that is recorded or it never began.
+
+        Gives whether an end was recorded. Where another one has the lease by now nothing is changed: it settles what
+        the run left, and records its end. ``counts`` is asked when nobody appends to the job's chain any more.
+        """
+        with self._database.write() as transaction:
+            head = self._chains.lock(transaction, job)
+            held = leases.holder_of(transaction, job)
+            if held and held != holder:
+                return False
+            leases.release(transaction, job, holder)
+            if not _is_open(transaction, job, run):
+                return False
+            self._chains.append(
+                transaction, job, head, [Draft(Event.RUN_FINISHED, run, reason=reason, counts=counts())]
+            )
+            return True
+
+    def reopen(self, job: str, late: Sequence[Draft]) -> int:
+        """Announce anew what a run without the lease has written, where that is not what the records say of it.
+
+        ``late`` are the outcomes that it would have recorded, and its announcements of which it knows none. No state
+        changes by that: the next run looks at the destination, and settles it. Gives how many were announced anew.
+        """
+        if not late:
+            return 0
+        with self._database.write() as transaction:
+            head = self._chains.lock(transaction, job)
+            drafts = reopening.announced_anew(transaction, job, late)
+            if drafts:
+                self._chains.append(transaction, job, head, drafts)
+            return sum(draft.event is Event.INTENDED for draft in drafts)
 
     def unfinished(self, job: str) -> list[str]:
         """The runs of ``job`` that were started and never finished, oldest first."""
@@ -112,14 +150,18 @@ class _Left(NamedTuple):
 def _left(transaction: Transaction, job: str) -> dict[str, _Left]:
     """The runs that may have left announced writes open, oldest first."""
     # Each half uses the index of runs; one query for both, in order, would read the whole chain instead.
-    sql = f"SELECT run, event, seq, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
+    sql = (
+        f"SELECT run, event, seq, counts, reason FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? ORDER BY seq"  # noqa: S608
+    )
     starts, ends = (transaction.rows(sql, (job, str(event))) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
     runs: dict[str, _Left] = {}
     merged = heapq.merge(starts, ends, key=itemgetter(2))
-    for run, event, seq, counts in cast("Iterator[tuple[str, str, int, str]]", merged):
+    for run, event, seq, counts, reason in cast("Iterator[tuple[str, str, int, str, str]]", merged):
         if event == Event.RUN_STARTED:
             # A run that goes on after its end, as a step that is tried again does, still has what it left before.
-            runs[run] = _Left(runs[run].started if run in runs else seq, ended=False)
+            before = runs.get(run)
+            ended = reason == REOPENED
+            runs[run] = _Left(seq if before is None else before.started, ended)
         elif run in runs and leaves_open(counts):
             runs[run] = runs[run]._replace(ended=True)
         else:
@@ -129,6 +171,7 @@ def _left(transaction: Transaction, job: str) -> dict[str, _Left]:
 
 def _is_open(transaction: Transaction, job: str, run: str) -> bool:
     """Whether a run was started, and not finished since."""
-    sql = f"SELECT seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? AND run = ? ORDER BY seq DESC LIMIT 1"  # noqa: S608
+    sql = f"""SELECT seq FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? AND run = ?
+              ORDER BY seq DESC LIMIT 1"""  # noqa: S608
     start, end = (transaction.one(sql, (job, str(event), run)) for event in (Event.RUN_STARTED, Event.RUN_FINISHED))
     return start is not None and (end is None or cast("int", end[0]) < cast("int", start[0]))

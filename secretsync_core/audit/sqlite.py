@@ -12,7 +12,8 @@ from secretsync_core.audit import home
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.private import check_directory, check_ledger
 from secretsync_core.audit.refusal import refused_column
-from secretsync_core.audit.schema import RULES
+from secretsync_core.audit.schema import COLUMNS, REQUESTS, RULES, STATE, VERSIONS
+from secretsync_core.audit.shape import sqlite_faults
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.ledger_address import name_of
 
@@ -53,6 +54,7 @@ DIALECT = Dialect(
         f"CREATE TRIGGER {table}_{column} BEFORE INSERT ON {table} WHEN NOT ({rule(f'NEW.{column}')})"
         f" BEGIN SELECT RAISE(ABORT, '{column}'); END"
     ),
+    shape=sqlite_faults,
 )
 
 
@@ -72,6 +74,7 @@ class SqliteDatabase:
         self._path = path
         self._read_only = read_only
         self._immutable = False
+        self.trouble = ""
         self._writer: sqlite3.Connection | None = None
         if not read_only:
             check_directory(path.parent)
@@ -169,7 +172,7 @@ class SqliteDatabase:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[SqliteTransaction]:
+    def read(self, *, long: bool = False) -> Iterator[SqliteTransaction]:
         """One moment of the file, on a connection of its own."""
         with self.explained():
             connection = self._begin_reading()
@@ -188,10 +191,13 @@ class SqliteDatabase:
             connection.close()
             # SQLite wants to make a -shm file beside the ledger. Where the place is read-only nobody is writing, and
             # without a WAL the file alone is the whole ledger.
-            known = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            full = error.sqlite_errorname in _NO_ROOM and _is_full(self._path.parent)
+            known = full or error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
             if not known or not self._read_only or self._immutable or self._has_wal():
                 raise
             self._immutable = True
+            if full:
+                self.trouble = f"no space left on the disk of the ledger {self.name}: it is read, and nothing recorded"
             return self._begin_reading()
         except BaseException:
             connection.close()
@@ -222,9 +228,28 @@ class SqliteDatabase:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") in _NO_ROOM and _is_full(self._path.parent):
+                raise _explain(self.name, error, "SQLITE_FULL") from None
             raise _explain(self.name, error) from None
         except OverflowError:
             raise LedgerError(f"the ledger {self.name} refused a number that is too large") from None
+        except (TypeError, ValueError, AttributeError):
+            # SQLite takes a text for a number, and another hand may have put one there. If not, it is our mistake.
+            if not self._holds_other_types():
+                raise
+            raise LedgerBroken(f"the ledger {self.name} holds what no record of ours can hold", hint=BROKEN) from None
+
+    def _holds_other_types(self) -> bool:
+        try:
+            connection = self.connect()
+        except sqlite3.Error:
+            return False
+        try:
+            return any(connection.execute(sql).fetchone() for sql in _OTHER_TYPES)
+        except sqlite3.Error:
+            return False
+        finally:
+            connection.close()
 
 
 class SqliteTransaction:
@@ -264,6 +289,34 @@ class SqliteTransaction:
         return time.time_ns() // 1000
 
 
+BROKEN = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+
+_BLOBS = ("hash", "previous", "seal", "definition", "fingerprint", "fields")
+_NUMBERS = ("seq", "time", "ordinal", "owned", "acquired", "expires", "in_sync", "since", "requests", "drifted")
+
+
+def _kind(column: str) -> str:
+    if column in VERSIONS:
+        return "'text', 'null'"
+    return "'blob'" if column in _BLOBS else "'integer'" if column in _NUMBERS else "'text'"
+
+
+_OTHER_TYPES = tuple(
+    f"SELECT 1 FROM {table} WHERE {' OR '.join(f'typeof({name}) NOT IN ({_kind(name)})' for name in columns)} LIMIT 1"  # noqa: S608  our own names
+    for table, columns in (
+        ("heads", ("job", "ordinal", "seq", "hash", "seal")),
+        ("meta", ("name", "value", "seal")),
+        ("current", ("job", *STATE)),
+        ("leases", ("job", "holder", "acquired", "expires")),
+        ("ledger", COLUMNS),
+        ("run_requests", REQUESTS),
+        ("item_state", ("job", "item", "in_sync", "run", "since")),
+        ("checks", ("job", "run", "time", "drifted")),
+        ("places", ("job", "dest", "place", "seq")),
+    )
+)
+"""Each finds a row with a value of a type that its column never has, small tables first."""
+
 _HINTS = {
     "SQLITE_NOTADB": ("is not an SQLite database", "name another file, or move this one away"),
     "SQLITE_CORRUPT": (
@@ -273,7 +326,10 @@ _HINTS = {
     "SQLITE_CANTOPEN": ("cannot be opened", "check that the file and its directory exist and may be read and written"),
     "SQLITE_PERM": ("may not be accessed", "check who owns the file and its directory"),
     "SQLITE_READONLY": ("cannot be written", "check the permissions of the file and its directory, and the mount"),
-    "SQLITE_FULL": ("cannot grow: the disk is full", "free some space and run again; nothing half-written was kept"),
+    "SQLITE_FULL": (
+        "cannot grow: no space left, the disk is full",
+        "free some space and run again; nothing half-written was kept",
+    ),
     "SQLITE_BUSY": (
         f"was locked by another process for {LOCK_SECONDS} seconds",
         "see what else has it open; PostgreSQL suits many writers better",
@@ -282,9 +338,23 @@ _HINTS = {
 }
 
 
-def _explain(name: str, error: sqlite3.Error) -> LedgerError:
+_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMMAP", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_WRITE")
+"""What SQLite says where there is no room, for one reason or another."""
+
+_ROOM = 64 * 1024  # what SQLite needs beside a file to read it
+
+
+def _is_full(directory: Path) -> bool:
+    try:
+        room = os.statvfs(directory)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _ROOM
+
+
+def _explain(name: str, error: sqlite3.Error, kind: str = "") -> LedgerError:
     """The LedgerError for an SQLite error; of its own text only the names of our own columns are used."""
-    kind = getattr(error, "sqlite_errorname", "") or ""
+    kind = kind or getattr(error, "sqlite_errorname", "") or ""
     if kind == "SQLITE_CONSTRAINT_CHECK":
         return refused_column(str(error).rpartition(":")[2].strip())
     if kind == "SQLITE_CONSTRAINT_NOTNULL":

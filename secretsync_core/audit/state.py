@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from operator import itemgetter
 from sys import intern
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from secretsync_core.audit.record import Event, KeyState
-from secretsync_core.audit.schema import COLUMNS, ENDING, FORGOTTEN, MOVED, SAME_VALUE, STATE, STATEFUL
+from secretsync_core.audit.schema import COLUMNS, ENDING, FORGOTTEN, MOVED, PLACED, SAME_VALUE, STATE, STATEFUL
 from secretsync_core.model.state import Origin
 from secretsync_core.model.versions import kept_version
 
@@ -53,6 +53,17 @@ _ANNOUNCED_WITHIN = 20_000  # records
 
 def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
     """Bring ``current`` up to date with rows that were just appended to ``ledger``."""
+    changed = _changes(records)
+    put = [(job, *facts) for facts in changed.values() if facts is not None]
+    drop = [(job, *key) for key, facts in changed.items() if facts is None]
+    if put:
+        transaction.many(_PUT, put)
+    if drop:
+        transaction.many(_DROP, drop)
+
+
+def _changes(records: Sequence[Row]) -> dict[tuple[object, object], Row | None]:
+    """What rows of ``ledger`` make of the state, by destination and key; None where they end it."""
     changed: dict[tuple[object, object], Row | None] = {}
     for row in records:
         facts = _FROM_RECORD(row)
@@ -66,12 +77,7 @@ def project(transaction: Transaction, job: str, records: Sequence[Row]) -> None:
             changed[facts[:2]] = facts
         elif event == Event.SKIPPED and reason == FORGOTTEN:
             changed[facts[:2]] = None
-    put = [(job, *facts) for facts in changed.values() if facts is not None]
-    drop = [(job, *key) for key, facts in changed.items() if facts is None]
-    if put:
-        transaction.many(_PUT, put)
-    if drop:
-        transaction.many(_DROP, drop)
+    return changed
 
 
 _STATES = "SELECT dest, key, source_version, dest_version, definition, owned, item, job FROM current"
@@ -152,6 +158,30 @@ def origins_of(transaction: Transaction, job: str, dest: str, keys: Collection[s
             yield key, Origin(str(source), str(source_key), kept_version(version), intern(definition.hex()))
 
 
+class Recorded(NamedTuple):
+    """What the ledger has of a live key: the number of the record that says it, the version there, and the value's
+    fingerprint with the fields that are ours."""
+
+    seq: int
+    version: str | None
+    fingerprint: str
+    fields: str
+
+
+def recorded(
+    transaction: Transaction, job: str, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Recorded]:
+    """What the ledger has of those of ``places``, by (dest, key), that are live."""
+    found: dict[tuple[str, str], Recorded] = {}
+    sql = "SELECT seq, dest_version, fingerprint, fields FROM current WHERE job = ? AND dest = ? AND key = ?"
+    for place in sorted(set(places)):
+        row = transaction.one(sql, (job, *place))
+        if row is not None:
+            seq, version, fingerprint, fields = cast("tuple[int, str | None, bytes, bytes]", row)
+            found[place] = Recorded(seq, kept_version(version), fingerprint.hex(), fields.hex())
+    return found
+
+
 def overwritten(transaction: Transaction, job: str, dest: str, keys: Collection[str], since: int) -> dict[str, str]:
     """What stood at ``dest`` before the latest write of each of ``keys``: its version, where the write said one."""
     found: dict[str, str] = {}
@@ -197,6 +227,57 @@ def rebuild(transaction: Transaction, job: str) -> None:
         f"INSERT INTO current (job, {_COLUMNS}) SELECT CAST(? AS TEXT), replay.* FROM ({replay}) AS replay",  # noqa: S608
         (job, job),
     )
+
+
+def whole(transaction: Transaction, job: str) -> Iterator[Row]:
+    """All that the state has of each live key, in the order of destination and key."""
+    yield from transaction.rows(f"SELECT {_COLUMNS} FROM current WHERE job = ? ORDER BY dest, key", (job,))  # noqa: S608
+
+
+class Moved:
+    """What records since some moment, added in the order of seq, make of the state; False while they change nothing."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[object, object], Row | None] = {}
+        self._placed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._keys) or self._placed
+
+    def add(self, row: Row) -> None:
+        """Look at the next record."""
+        self._keys.update(_changes([row]))
+        event, _, reason = _SAYS(row)
+        self._placed = self._placed or (event == Event.SKIPPED and reason == PLACED)
+
+    def differences(self, transaction: Transaction, job: str, since: int, live: int) -> Iterator[tuple[int, str]]:
+        """Where the state is not what it has to be: (number, what is wrong).
+
+        ``since`` is the number of the record at that moment, and ``live`` how many keys there were. Keys that were not
+        touched since have to be as their own records say, and as many as then: some of those touched may have been
+        among them.
+        """
+        left, untouched = dict(self._keys), 0
+        joined = ", ".join(f"ledger.{name}" for name in STATE)
+        copied = ", ".join(f"current.{name}" for name in STATE)
+        sql = f"""SELECT {copied}, {joined} FROM current
+                  LEFT JOIN ledger ON ledger.job = current.job AND ledger.seq = current.seq
+                  WHERE current.job = ?"""  # noqa: S608
+        for row in transaction.rows(sql, (job,)):
+            copy, said = row[: len(STATE)], row[len(STATE) :]
+            seq = copy[2] if isinstance(copy[2], int) else 0
+            place = (copy[0], copy[1])
+            if place in left:
+                if left.pop(place) != copy:
+                    yield seq, "the state of this record's key is not what the record says"
+            elif seq > since or copy != said:
+                yield seq, "the state has a key that the records do not leave there"
+            else:
+                untouched += 1
+        if lacking := next((facts for facts in left.values() if facts is not None), None):
+            yield cast("int", lacking[2]), "the state lacks the key of this record"
+        if not live - len(self._keys) <= untouched <= live:
+            yield 0, f"the state has {untouched} keys that were there before, and {live} were"
 
 
 class CopyCheck:

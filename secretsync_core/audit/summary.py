@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit import leases, requests, rows, state
 from secretsync_core.audit.counts import requests_of, results_of
-from secretsync_core.audit.record import ASIDE, Event
+from secretsync_core.audit.record import ASIDE, REOPENED, Event
 from secretsync_core.audit.schema import RUN_EVENTS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def summarize(transaction: Transaction, job: str) -> JobSummary:
     head = transaction.one("SELECT seq FROM heads WHERE job = ?", (job,))
     return JobSummary(
         job=job,
-        records=cast("int", head[0]) if head else 0,
+        records=operator.index(cast("int", head[0])) if head else 0,  # another hand may have put a text there
         last_run=_last_run(transaction, job),
         last_success=_last_success(transaction, job),
         live_keys=state.count(transaction, job),
@@ -171,7 +172,7 @@ def _last(transaction: Transaction, job: str, event: Event, run: str | None = No
     """The last record of its kind, of one run or of any."""
     sql = f"SELECT {rows.SELECT} FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ?"  # noqa: S608
     one_run, parameters = ("", ()) if run is None else (" AND run = ?", (run,))
-    one_run += f" AND reason NOT IN ('{_SETTLED}', '{ASIDE}')"
+    one_run += f" AND reason NOT IN ('{_SETTLED}', '{ASIDE}', '{REOPENED}')"
     return transaction.one(f"{sql}{one_run} ORDER BY seq DESC LIMIT 1", (job, str(event), *parameters))
 
 

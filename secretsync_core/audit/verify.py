@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from secretsync_core.audit import places, requests, seal, state
+from secretsync_core.audit import facts, places, requests, seal, state
 from secretsync_core.audit.record import GENESIS
 from secretsync_core.audit.rows import SELECT, rehash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secretsync_core.audit.database import Row, Transaction
+    from secretsync_core.audit.database import Dialect, Row, Transaction
 
 MAX_FAULTS = 100
 """How many faults of one chain are named; the rest is only counted."""
@@ -117,16 +117,41 @@ class ChainCheck:
         return report
 
 
+HEADS = "SELECT job, ordinal, seq, hash, seal FROM heads"
+"""Asks for the sealed ends of all chains."""
+
+
+def head_of(transaction: Transaction, job: str) -> Row | None:
+    """The sealed end of a chain: job, ordinal, number and hash of the last record, seal."""
+    return transaction.one(f"{HEADS} WHERE job = ?", (job,))
+
+
 def verify_database(
-    transaction: Transaction, key: bytes, *, job: str | None, expected: Mapping[str, tuple[int, str]]
+    transaction: Transaction,
+    key: bytes,
+    *,
+    job: str | None,
+    expected: Mapping[str, tuple[int, str]],
+    dialect: Dialect,
 ) -> list[ChainReport]:
-    """Check one chain or all of them, and the list of chains."""
-    heads = {str(row[0]): row for row in transaction.rows("SELECT job, ordinal, seq, hash, seal FROM heads")}
+    """Check one chain or all of them, the list of chains, what the ledger says of itself, and its tables."""
+    heads = {str(row[0]): row for row in transaction.rows(HEADS)}
     jobs = {str(name) for (name,) in transaction.rows("SELECT DISTINCT job FROM ledger")} | set(heads) | set(expected)
     chosen = sorted(jobs) if job is None else [job]
-    reports = [_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
-    whole = _list_of_chains(transaction, key, heads)
-    return reports if whole.sound else [whole, *reports]
+    reports = [verify_chain(transaction, key, name, heads.get(name), expected.get(name)) for name in chosen]
+    whole = list_of_chains(transaction, key, heads)
+    tables = ChainReport("")
+    for what in (*unsealed(transaction, key), *dialect.shape(transaction, facts.version(transaction), dialect)):
+        tables.fault(0, what)
+    return [*([] if whole.sound else [whole]), *reports, *([] if tables.sound else [tables])]
+
+
+def unsealed(transaction: Transaction, key: bytes) -> Iterator[str]:
+    """What the ledger says of itself and was not sealed by us, besides the number of chains."""
+    for name, value, sealed in transaction.rows("SELECT name, value, seal FROM meta ORDER BY name"):
+        if name != "chains" and sealed != seal.meta_seal(key, str(name), str(value)):
+            said = "the version of its tables" if name == "schema" else f"what it says of itself as {name}"
+            yield f"{said} was not sealed with our key"
 
 
 def verify_heads(transaction: Transaction, key: bytes) -> list[ChainReport]:
@@ -142,16 +167,17 @@ def verify_heads(transaction: Transaction, key: bytes) -> list[ChainReport]:
         if last is not None:
             report.last, report.head = cast("int", last), cast("bytes", digest).hex()
         report.records = report.last
-        for fault in _head_faults(key, str(job), (job, *head), report):
+        for fault in head_faults(key, str(job), (job, *head), report):
             report.fault(*fault)
         reports.append(report)
-    whole = _list_of_chains(transaction, key, {str(row[0]): row for row in found})
+    whole = list_of_chains(transaction, key, {str(row[0]): row for row in found})
     return reports if whole.sound else [whole, *reports]
 
 
-def _chain(
+def verify_chain(
     transaction: Transaction, key: bytes, job: str, head: Row | None, expected: tuple[int, str] | None
 ) -> ChainReport:
+    """Check one whole chain, with its ``head`` and its state."""
     check = ChainCheck(job, expected)
     copies = state.CopyCheck(transaction, job)
     alongside = requests.Alongside(transaction, job)
@@ -161,7 +187,7 @@ def _chain(
         if copies.differs(row):
             check.report.fault(cast("int", row[1]), "the state of this record's key is not what the record says")
     report = check.finish()
-    for fault in _head_faults(key, job, head, report):
+    for fault in head_faults(key, job, head, report):
         report.fault(*fault)
     for _, seq in alongside.finish():
         report.fault(seq if isinstance(seq, int) else 0, "requests are told of a record that is not there")
@@ -170,7 +196,7 @@ def _chain(
     return report
 
 
-def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> Iterator[tuple[int, str]]:
+def head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> Iterator[tuple[int, str]]:
     """What is wrong between a chain and its sealed head."""
     if head is None:
         if report.records:
@@ -191,7 +217,7 @@ def _head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) ->
         yield seq, "the last record is not the one that was sealed"
 
 
-def _list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> ChainReport:
+def list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> ChainReport:
     """Whether every chain that was ever begun is still there."""
     report = ChainReport("")
     found = transaction.one("SELECT value, seal FROM meta WHERE name = 'chains'")

@@ -35,6 +35,14 @@ audit = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+lease = typer.Typer(
+    name="lease",
+    help="The leases by which runs of one SyncJob exclude each other.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
 
 class Form(StrEnum):
     """In which form results are given."""
@@ -560,7 +568,27 @@ def audit_rotate_key(
     )
 
 
+@lease.command("break", short_help="End a job's lease, and say whose it was.")
+def lease_break(
+    job: Annotated[str, typer.Argument(metavar="JOB", autocompletion=job_names, help="Name of the SyncJob.")],
+    config: Config = None,
+    ledger: Ledger = None,
+    output: Output = Form.text,
+    quiet: Quiet = False,
+) -> int:
+    """End the lease of a job, whoever holds it, and say whose it was.
+
+    A run that is dead gives it back by itself: at once on this machine, after a minute on another. One that lives
+    records nothing more, and ends.
+    """
+    from secretsync_core.cli.commands import lease_break as command
+
+    call = _call(config, None, None, None, None, None, ledger)
+    return launch(lambda out: command.run(out, call, job), json=output is Form.json, quiet=quiet)
+
+
 app.add_typer(audit)
+app.add_typer(lease)
 
 
 def _call(

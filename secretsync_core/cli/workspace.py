@@ -137,12 +137,12 @@ def keys(call: Call, *, create: bool = False) -> KeyPair:
 
 
 def ledger(
-    call: Call, *, write: bool = False, oldest: int | None = None, reseal: bool = False
+    call: Call, *, write: bool = False, oldest: int | None = None, reseal: bool = False, keyless: bool = False
 ) -> AbstractContextManager[OpenLedger]:
     """The ledger of a call, opened; made where there is none and ``write``.
 
     ``oldest`` is the oldest version of its tables that will do; left out, the oldest that we work with. ``reseal``
-    opens it also where a former key has sealed it, only to seal it anew.
+    opens it also where a former key has sealed it, only to seal it anew; ``keyless`` to read where its key is lost.
     Raises LedgerMissing where there is none and not ``write``, LedgerError where it cannot be used.
     """
     from secretsync_core.audit.opening import open_ledger
@@ -155,6 +155,7 @@ def ledger(
         write=write,
         oldest=USABLE if oldest is None else oldest,
         reseal=reseal,
+        keyless=keyless,
     )
 
 
@@ -172,16 +173,25 @@ def note_outdated(opened: OpenLedger | None, output: Output) -> None:
     """Say that a ledger's tables could be brought up to date, where they could."""
     if opened is not None and opened.ledger.outdated:
         output.note(opened.ledger.outdated)
+    note_trouble(opened, output)
+
+
+def note_trouble(opened: OpenLedger | None, output: Output) -> None:
+    """Say what keeps a ledger that is read from being written: its key is lost, or its disk is full."""
+    if opened is not None:
+        for said in (opened.lost, opened.ledger.trouble):
+            if said:
+                output.error(said)
 
 
 @contextlib.contextmanager
-def ledger_if_any(call: Call) -> Iterator[OpenLedger | None]:
-    """The ledger of a call, to read; None where there is none yet."""
+def ledger_if_any(call: Call, *, keyless: bool = False) -> Iterator[OpenLedger | None]:
+    """The ledger of a call, to read; None where there is none yet. ``keyless``: also where its key is lost."""
     from secretsync_core.audit.ledger import LedgerMissing
 
     with contextlib.ExitStack() as stack:
         try:
-            opened: OpenLedger | None = stack.enter_context(ledger(call))
+            opened: OpenLedger | None = stack.enter_context(ledger(call, keyless=keyless))
         except LedgerMissing:
             opened = None
         yield opened
@@ -195,7 +205,7 @@ def fingerprint_key(call: Call, opened: OpenLedger | None) -> tuple[bytes, ...] 
     from secretsync_core.audit.ledger import LedgerMissing
 
     if opened is not None:
-        return opened.fingerprint_key
+        return opened.fingerprint_key or None
     try:
         return keys(call).fingerprints
     except LedgerMissing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.counts import results_of
-from secretsync_core.audit.record import Event
+from secretsync_core.audit.record import REOPENED, Event
 from secretsync_core.audit.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ _LOOKED_AT = 100
 
 def before(ledger: Ledger, job: str, run: str) -> Before | None:
     """The run that began before ``run``, or the last of all where ``run`` never began. Raises LedgerError."""
-    starts = list(ledger.records(job=job, events=[Event.RUN_STARTED], newest_first=True, limit=_LOOKED_AT))
+    last = ledger.records(job=job, events=[Event.RUN_STARTED], newest_first=True, limit=_LOOKED_AT)
+    starts = [record for record in last if record.draft.reason != REOPENED]
     place = next((index + 1 for index, record in enumerate(starts) if record.draft.run == run), 0)
     if place >= len(starts):
         return None

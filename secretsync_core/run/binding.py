@@ -141,7 +141,7 @@ async def record_binding(
     known = await recorder.call(lambda: ledger.places.of(job))
 
     async def rename(old: str, new: str) -> None:
-        await recorder.call(lambda: ledger.state.rename(job, run, old, new))
+        await recorder.under_lease(lambda holder: ledger.state.rename(job, run, old, new, holder=holder))
 
     former = {now: list(names) for now, names in binding.former.items()}
     for names in former.values():

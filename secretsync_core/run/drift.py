@@ -32,7 +32,7 @@ async def look_for_drift(
     opened: OpenStores,
     state: State,
     recorder: Recorder,
-    fingerprinter: Fingerprinter,
+    fingerprinter: Fingerprinter | None,
     report: Report,
     settled: Callable[[Outcome], None],
     *,
@@ -44,6 +44,8 @@ async def look_for_drift(
 
     What stands as it was is only counted in the report; the rest goes to ``settled``. ``since`` is the recorder's
     position before ``state`` was read: what a sync writes from then on only looks like drift, and is left out.
+    Without a ``fingerprinter`` nobody knows of a value whether it is the one that was left: what versions do not clear
+    is unknown.
     """
     suspected: list[Outcome] = []
     for dest in plan.spec.dest:
@@ -54,7 +56,7 @@ async def look_for_drift(
             report.drift_unknown += len(known)
         else:
             await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, suspected, verify=verify)
-            if back := gone.get(dest):
+            if fingerprinter is not None and (back := gone.get(dest)):
                 suspected += [_back(dest, one) for one in await find_returned(plan, opened, fingerprinter, dest, back)]
     moving = await recorder.moving(since) if suspected else set()
     for outcome in suspected:
@@ -73,7 +75,7 @@ async def _look_at(
     plan: JobPlan,
     opened: OpenStores,
     recorder: Recorder,
-    fingerprinter: Fingerprinter,
+    fingerprinter: Fingerprinter | None,
     report: Report,
     suspected: list[Outcome],
     *,
@@ -106,6 +108,9 @@ async def _look_at(
         else:
             _count_unchanged(report, held.item)
 
+    if fingerprinter is None:
+        report.drift_unknown += len(doubtful)
+        return
     fingerprints = await recorder.fingerprints(dest, doubtful)
     keys = iter(doubtful)
 

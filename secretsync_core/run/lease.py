@@ -110,6 +110,8 @@ async def hold_lease(
             try:
                 await recorder.call(lambda: ledger.leases.renew(job, holder, LEASE_SECONDS))
             except SecretSyncError as error:
+                if isinstance(error, LeaseHeld):
+                    recorder.lose(error)
                 lost.append(error)
                 stop.set()
                 return

@@ -67,7 +67,7 @@ async def rebind(
             before = known if known is not None else place_of_name(store)
             parked = parked_name(store, before)
             await record_all([*_given_up(job.name, store, run, ledger), binding_of(run, parked, before)], recorder)
-            await recorder.call(lambda: ledger.state.rename(job.name, run, store, parked))
+            await recorder.under_lease(lambda holder: ledger.state.rename(job.name, run, store, parked, holder=holder))
         await record_all(drafts, recorder)
     return known, place
 
@@ -127,7 +127,7 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
         known = ledger.places.of(new)
         theirs = [*((names.get(name, name), place) for name, place in ledger.places.of(old).items()), former_name(old)]
         await record_all([binding_of(run, name, place) for name, place in theirs if name not in known], recorder)
-        return await recorder.call(lambda: ledger.state.take(old, new, run, names))
+        return await recorder.under_lease(lambda holder: ledger.state.take(old, new, run, names, holder=holder))
 
 
 def _names(ledger: Ledger, old: str, new: str) -> dict[str, str]:

@@ -9,10 +9,12 @@ import asyncio
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.audit.places import Holding
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.schema import OUTCOMES
 from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
 
@@ -29,7 +31,7 @@ _MOST_AT_ONCE = 512
 
 
 class LeaseLost(LedgerError):
-    """Another run has taken over: no further write may be announced. What was written is recorded all the same."""
+    """Another run has taken over: nothing more may be recorded, so nothing more is written."""
 
     code = "lease-lost"
 
@@ -38,8 +40,9 @@ class Recorder:
     """Appends records to one job's chain, in the order in which they were given.
 
     After the first failure nothing more is recorded and every call raises that failure, so that nothing more is
-    written to any store either. With a ``holder`` a write is announced only while that one has the job's lease: a run
-    that was taken over without its knowing, because it was thought dead, writes nothing more.
+    written to any store either. With a ``holder`` anything is recorded only while that one has the job's lease: a run
+    that was taken over without its knowing, because it was thought dead or was stopped for long, changes nothing more.
+    What came of its last writes is announced anew where the records say otherwise, for the next run to look at.
     """
 
     def __init__(self, ledger: Ledger, job: str, holder: str = "") -> None:
@@ -50,12 +53,33 @@ class Recorder:
         self._waiting: list[tuple[Draft, asyncio.Future[None] | None]] = []
         self._drain: asyncio.Task[None] | None = None
         self._broken: LedgerError | None = None
+        self._announced: dict[str, Draft] = {}  # of which nothing is known yet
         self.former: Mapping[str, tuple[str, ...]] = {}
         """By destination, the other names under which the ledger still knows keys of its place."""
+
+    @property
+    def holder(self) -> str:
+        """Who has to have the job's lease for anything to be recorded; empty for nobody."""
+        return self._holder
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something else that touches the ledger in the thread that owns it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def under_lease(self, work: Callable[[str], T]) -> T:
+        """Run something else that changes the ledger, given the holder, without whose lease it changes nothing."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            return await self.call(lambda: work(self._holder))
+        except LeaseHeld as error:
+            self.lose(error)
+            raise LeaseLost(error.message, hint=error.hint) from None
+
+    def lose(self, error: LeaseHeld) -> None:
+        """The lease is known to be lost: nothing more is announced."""
+        if self._broken is None:
+            self._broken = LeaseLost(error.message, hint=error.hint)
 
     async def record(self, draft: Draft) -> None:
         """Append a record; returns when it is durable."""
@@ -157,7 +181,15 @@ class Recorder:
     async def hand_over(self, draft: Draft, holder: tuple[str, str, str]) -> None:
         """Append what was done with a key that another job held, and with it the end of that; durable on return."""
         await self.flush()
-        await self.call(lambda: self._ledger.state.hand_over(self._job, draft, *holder))
+        try:
+            await self.under_lease(
+                lambda mine: self._ledger.state.hand_over(self._job, draft, *holder, holder=mine),
+            )
+        except LeaseLost:
+            await self.call(lambda: self._ledger.runs.reopen(self._job, [draft]))
+            raise
+        finally:
+            self._announced.pop(draft.intent, None)
 
     async def position(self) -> int:
         """The number of the last record: a moment for :meth:`moving`."""
@@ -193,6 +225,10 @@ class Recorder:
         """Wait for what is under way and end the thread. Does not raise what :meth:`flush` would."""
         if self._drain is not None:
             await asyncio.wait([self._drain])
+        if isinstance(self._broken, LeaseLost) and self._announced:
+            left = list(self._announced.values())
+            with suppress(SecretSyncError):  # they are announced as they are, unless somebody has settled them
+                await self.call(lambda: self._ledger.runs.reopen(self._job, left))
         self._thread.shutdown(wait=True)
 
     def _add(self, draft: Draft, future: asyncio.Future[None] | None) -> None:
@@ -203,7 +239,10 @@ class Recorder:
             self._drain = asyncio.create_task(self._append_waiting())
 
     def _takes(self, draft: Draft) -> bool:
-        """Whether this record may be appended: after a lost lease, only what tells of earlier writes."""
+        """Whether this record may be appended: after a lost lease, only what tells of earlier writes.
+
+        Even that is not recorded as it is, see :meth:`_append`.
+        """
         return self._broken is None or (isinstance(self._broken, LeaseLost) and _tells(draft))
 
     async def _append_waiting(self) -> None:
@@ -219,6 +258,7 @@ class Recorder:
                 failure = error if isinstance(error, LedgerError) else LedgerError(error.message, hint=error.hint)
             except Exception as error:  # noqa: BLE001  whatever it is, no write may follow an unrecorded intent
                 failure = LedgerError(f"the ledger failed with an unexpected {type(error).__name__}")
+            self._keep_open(drafts, recorded=failure is None)
             if failure is not None:
                 self._broken, waiting = failure, self._waiting
                 self._waiting = [each for each in waiting if self._takes(each[0])]
@@ -230,21 +270,30 @@ class Recorder:
                     else:
                         future.set_exception(failure)
 
+    def _keep_open(self, drafts: Sequence[Draft], *, recorded: bool) -> None:
+        """Keep which announcements are open: of each that was made, until an outcome is told."""
+        if not self._holder:
+            return
+        for draft in drafts:
+            if draft.event is not Event.INTENDED:
+                self._announced.pop(draft.intent, None)
+            elif recorded:
+                self._announced[draft.intent] = draft
+
     def _append(self, drafts: Sequence[Draft]) -> None:
-        if not self._holder or all(_tells(draft) for draft in drafts):
+        if not self._holder:
             self._ledger.append(self._job, drafts)
             return
         try:
             self._ledger.append(self._job, drafts, holder=self._holder)
         except LeaseHeld:
-            # What came of earlier writes is true whoever holds the lease now.
-            self._ledger.append(self._job, [draft for draft in drafts if _tells(draft)])
+            self._ledger.runs.reopen(self._job, [draft for draft in drafts if _tells(draft)])
             raise
 
 
 def _tells(draft: Draft) -> bool:
-    """Whether a record tells what happened, and does not announce what is to happen."""
-    return draft.event is not Event.INTENDED
+    """Whether a record tells what came of an announced write."""
+    return bool(draft.intent) and draft.event in OUTCOMES
 
 
 # -- Closing a run of which nothing is left ---------------------------------------------------------------------------
@@ -259,14 +308,10 @@ def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str) -
     """Give back the lease that ``holder`` has for a run that is over, and record its end, unless that is done.
 
     A write that it left announced counts as uncertain: only a look at the destination can tell what became of it, and
-    the next run takes that look. ``reason`` is how it ended, in one word. Gives whether an end was recorded. Raises
-    LedgerError.
+    the next run takes that look. ``reason`` is how it ended, in one word. Gives whether an end was recorded: none is
+    where another run has taken over, which does that itself. Raises LedgerError.
     """
-    # First the lease: a process of the run that is not quite dead yet announces nothing without it.
-    ledger.leases.release(job, holder)
-    if run not in ledger.runs.unfinished(job):
-        return False
-    return ledger.runs.finish(job, run, reason=reason, counts=told(counts_of(ledger, job, run)))
+    return ledger.runs.close(job, run, holder, reason=reason, counts=lambda: told(counts_of(ledger, job, run)))
 
 
 def told(counts: Mapping[Result, int]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.audit.record import ASIDE, UNDO, Draft, Event
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.report import Result
 from secretsync_core.run.binding import find_binding, marks_of, record_binding
 from secretsync_core.run.compare import Comparer
@@ -103,8 +104,10 @@ class Run:
         ``undoes`` is the run that it undoes; ``aside``: it is of no plan item, and says nothing of how the job stands;
         ``plan``: the digest of the saved plan that it carries out.
         """
-        await self.recorder.call(
-            lambda: self._ledger.runs.start(self.plan.job, self.name, undoes=undoes, aside=aside, plan=plan)
+        await self.recorder.under_lease(
+            lambda holder: self._ledger.runs.start(
+                self.plan.job, self.name, undoes=undoes, aside=aside, plan=plan, holder=holder
+            )
         )
         await record_binding(self.plan.job, self.name, self._binding, self._ledger, self.recorder, self.opened.looked)
 
@@ -140,17 +143,19 @@ class Run:
     async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
         known = [item for item in out if not item or item in self.plan.names]
-        await self.recorder.call(lambda: self._ledger.items.note(self.plan.job, self.name, out=known, well=well))
+        await self.recorder.under_lease(
+            lambda holder: self._ledger.items.note(self.plan.job, self.name, out=known, well=well, holder=holder)
+        )
 
     async def forget(self, dest: str, keys: Collection[str]) -> int:
         """Let the ledger know these keys no longer; gives how many it knew."""
-        return await self.recorder.call(lambda: self._ledger.state.forget(self.plan.job, self.name, dest, keys))
+        return await self.recorder.under_lease(
+            lambda holder: self._ledger.state.forget(self.plan.job, self.name, dest, keys, holder=holder)
+        )
 
     async def finish_aside(self, report: Report) -> None:
         """Record that this run, which was of no plan item, ended: it says nothing of how the job stands."""
-        await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=ASIDE, counts=report.counted, requests=report.asked)
-        )
+        await self._end(report, ASIDE)
 
     async def finish_undo(self, report: Report) -> None:
         """Record that this run, which undid another, ended: what it moved is not as the plan wants it any more.
@@ -159,10 +164,7 @@ class Run:
         """
         moved = report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
         await self.note_items(out=moved, well=())
-        reason = report.verdict or UNDO
-        await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
-        )
+        await self._end(report, report.verdict or UNDO)
 
     async def keep_positions(self) -> None:
         """Keep in the ledger how far the servers have got that this run has asked."""
@@ -175,9 +177,15 @@ class Run:
             () if report.stopped else ("", *(item.name for item in self.plan.items if item.name not in report.beyond))
         )
         await self.note_items(out=report.out_of_sync, well=names)
+        await self._end(report, report.verdict)
+
+    async def _end(self, report: Report, reason: str) -> None:
         await self.recorder.record(
-            Draft(Event.RUN_FINISHED, self.name, reason=report.verdict, counts=report.counted, requests=report.asked)
+            Draft(Event.RUN_FINISHED, self.name, reason=reason, counts=report.counted, requests=report.asked)
         )
+        # The run has ended, whatever becomes of this: without it the next one looks at more.
+        with suppress(SecretSyncError):
+            await self.recorder.call(lambda: self._ledger.standings.keep(self.plan.job, holder=self.recorder.holder))
 
 
 @asynccontextmanager
@@ -194,16 +202,21 @@ async def open_run(
     claim: Claim | None = None,
     sources: bool = True,
     also: Sequence[str] = (),
+    goes_on: bool = False,
 ) -> AsyncIterator[Run]:
     """Take the job's lease and open its stores, ``sources`` too; give both back at the end.
 
-    ``also`` are stores that lead to where destinations were that the job has no longer.
+    ``also`` are stores that lead to where destinations were that the job has no longer. ``goes_on``: an earlier step of
+    the run has looked whether the job's chain holds.
 
-    Raises LeaseHeld where another run of the job is going on, and LedgerError where the ledger fails.
+    Raises LedgerBroken where that does not hold, LeaseHeld where another run of the job is going on, and LedgerError
+    where the ledger fails.
     """
     stop, claim = stop or asyncio.Event(), claim or claim_of_this_process()
     recorder = Recorder(ledger, plan.job, claim.holder)
     try:
+        if not goes_on:
+            await recorder.call(lambda: ledger.standings.check(plan.job))
         reached = await known_positions(ledger, recorder)
         async with (
             hold_lease(plan.job, ledger, recorder, stop, claim),

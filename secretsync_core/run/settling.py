@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.audit.moving import goodbye
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.audit.reopening import is_late
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Reason
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Record
+    from secretsync_core.audit.state import Recorded
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
@@ -46,6 +48,7 @@ class Fate(Enum):
     THEIRS = "theirs"  # something else stands there than what was before, and than what was announced
     UNSEEN = "unseen"  # it cannot be looked at now
     REFUSED = "refused"  # the store answered, and said no
+    REPLACED = "replaced"  # what a later run recorded stands there
     NEVER_SEEN = "never seen"  # it can never be looked at: we may only write there, or the documents have it no more
 
 
@@ -60,12 +63,22 @@ class Found(NamedTuple):
     version: str | None = None
 
 
-def judge(intended: Draft, looked: Secret | SecretSyncError, fingerprinter: Fingerprinter) -> Found:
-    """What a look says of an announced write; ``looked`` is what stands there, or why that was not seen."""
+def judge(
+    intended: Draft,
+    looked: Secret | SecretSyncError,
+    fingerprinter: Fingerprinter,
+    newer: Recorded | None = None,
+) -> Found:
+    """What a look says of an announced write; ``looked`` is what stands there, or why that was not seen.
+
+    ``newer`` is what the ledger has of the key from a record that is later than the announcement.
+    """
     if isinstance(looked, SecretNotFound):
         return Found(Fate.MADE if intended.action == "delete" else Fate.NOT_MADE)
     if isinstance(looked, SecretSyncError):
         return Found(Fate.UNSEEN)
+    if newer is not None and _is_recorded(newer, intended, looked, fingerprinter):
+        return Found(Fate.REPLACED)
     stood = looked.version is not None and looked.version == intended.dest_version  # no write went through since
     if intended.action == "delete":
         # With Merge only our fields were to go.
@@ -81,7 +94,16 @@ def judge(intended: Draft, looked: Secret | SecretSyncError, fingerprinter: Fing
     return Found(Fate.NOT_MADE if seen_before else Fate.THEIRS)
 
 
-async def look_at(intended: Draft, opened: OpenStores, fingerprinter: Fingerprinter) -> Found:
+def _is_recorded(newer: Recorded, intended: Draft, looked: Secret, fingerprinter: Fingerprinter) -> bool:
+    """Whether what stands there is what the ledger has of it, so that nothing else was written since."""
+    if newer.version is not None and looked.version is not None:
+        return newer.version == looked.version
+    return fingerprinter.is_value(newer.fingerprint, intended.dest, intended.key, looked.value, newer.fields)
+
+
+async def look_at(
+    intended: Draft, opened: OpenStores, fingerprinter: Fingerprinter, newer: Recorded | None = None
+) -> Found:
     """Look at the destination of an announced write. What carries another owner's mark is never taken for ours."""
     if intended.dest not in opened.stores:
         # Gone from the documents, or out of reach now: only the first is for good.
@@ -90,7 +112,7 @@ async def look_at(intended: Draft, opened: OpenStores, fingerprinter: Fingerprin
     if halves.reader is None:
         return Found(Fate.NEVER_SEEN)
     try:
-        found = judge(intended, await halves.reader.read(intended.key), fingerprinter)
+        found = judge(intended, await halves.reader.read(intended.key), fingerprinter, newer)
         if found.fate is Fate.MADE and intended.owned and halves.marker is not None and opened.mark:
             mark = (await halves.marker.marks([intended.key])).get(intended.key)
             if mark is not None and mark not in {opened.mark, *opened.former_marks}:
@@ -160,13 +182,16 @@ async def settle(
     records: list[Record] = await recorder.call(lambda: ledger.runs.unsettled(job))
     announced = [record.draft._replace(dest=name_now(record.draft.dest)) for record in records]
     left_open = [draft for draft in announced if only is None or only(draft)]
-    looks = await asyncio.gather(*(look_at(intended, opened, fingerprinter) for intended in left_open))
+    newer = await recorder.call(lambda: _newer(ledger, job, records))
+    looks = await asyncio.gather(
+        *(look_at(intended, opened, fingerprinter, newer.get(intended.intent)) for intended in left_open)
+    )
     for intended, found in zip(left_open, looks, strict=True):
         settled.fates[found.fate] += 1
         if found.fate is Fate.UNSEEN:
             settled.left.append(intended)
             continue
-        if found.fate is Fate.NOT_MADE:
+        if found.fate in (Fate.NOT_MADE, Fate.REPLACED):
             settled.not_made.add((intended.dest, intended.key))
         if found.fate is Fate.THEIRS:
             settled.theirs[intended.dest].append(intended.key)
@@ -186,6 +211,20 @@ async def settle(
             recorder.later(Draft(Event.RUN_FINISHED, run=name, reason=reason, counts=told(counts)))
     await recorder.flush()
     return settled
+
+
+def _newer(ledger: Ledger, job: str, announced: Collection[Record]) -> dict[str, Recorded]:
+    """By intent, what the ledger has of its key from a record that is later than the announcement.
+
+    One that was opened again is late: whatever the ledger has by then counts as newer.
+    """
+    recorded = ledger.state.recorded(job, {(record.draft.dest, record.draft.key) for record in announced})
+    found = ((record, recorded.get((record.draft.dest, record.draft.key))) for record in announced)
+    return {
+        record.draft.intent: held
+        for record, held in found
+        if held is not None and (held.seq > record.seq or is_late(record.draft.intent))
+    }
 
 
 _RESULTS = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DELETED}

@@ -237,7 +237,7 @@ async def check(
     ledger: Ledger,
     *,
     environ: Mapping[str, str],
-    fingerprint_key: FingerprintKey,
+    fingerprint_key: FingerprintKey | None,
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Report:
@@ -246,7 +246,8 @@ async def check(
     It needs no lease, and may look while a sync goes on: what that one writes is no drift, and is left out.
 
     Every key that the ledger knows is counted UNCHANGED, or is in ``drifted`` (and counted FAILED with reason
-    ``drifted`` or ``removed-outside``); where we may not read, ``drift_unknown`` counts it.
+    ``drifted`` or ``removed-outside``). ``drift_unknown`` counts those where we may not read; and, where the ledger's
+    key is lost and there is no ``fingerprint_key``, what versions alone cannot clear.
     """
     options, observer = options or Options(), observer or Silent()
     job_plan = build_plan(job, options.items)
@@ -254,7 +255,7 @@ async def check(
     recorder = Recorder(ledger, job.name)
     try:
         reached = await known_positions(ledger, recorder)
-        marks = await marks_of(job.name, ledger, recorder, fingerprint_key)
+        marks = await marks_of(job.name, ledger, recorder, fingerprint_key) if fingerprint_key is not None else ()
         async with open_stores(
             job_plan, documents, environ=environ, retry=options.retry, sources=False, marks=marks
         ) as opened:
@@ -270,8 +271,9 @@ async def check(
                     dest: {key: held for key, held in keys.items() if held.item in selected}
                     for dest, keys in state.items()
                 }
+            fingerprinter = Fingerprinter(fingerprint_key, names) if fingerprint_key is not None else None
             await look_for_drift(
-                job_plan, opened, state, recorder, Fingerprinter(fingerprint_key, names), done.report, done.settled,
+                job_plan, opened, state, recorder, fingerprinter, done.report, done.settled,
                 since=since, verify=options.verify, gone=gone,
             )  # fmt: skip
             done.report.warnings += await told_of_leftovers(job_plan.spec.dest, opened)
@@ -476,7 +478,7 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
     async with _open(
-        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored
+        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored, goes_on=True
     ) as run:
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
@@ -538,7 +540,9 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     A run that was killed and executed again from where it failed leaves out the steps that had never begun; here
     they are found and done.
     """
-    async with _open(step, manifest.job, manifest.items, adopt=manifest.adopt, restored=manifest.restored) as run:
+    async with _open(
+        step, manifest.job, manifest.items, adopt=manifest.adopt, restored=manifest.restored, goes_on=True
+    ) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         busy: Collection[str] = ()
         await run.settle()
@@ -600,6 +604,7 @@ async def _open(
     share: int = 1,
     adopt: Collection[str] = (),
     restored: Collection[str] = (),
+    goes_on: bool = False,
 ) -> AsyncIterator[Run]:
     job_plan = build_plan(
         _document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt, restored=restored
@@ -615,6 +620,7 @@ async def _open(
         name=step.run,
         stop=step.stop,
         claim=step.claim,
+        goes_on=goes_on,
     ) as run:
         yield run
 

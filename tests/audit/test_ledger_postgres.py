@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from audit.lab import SEAL_KEY, done
+from audit.lab import SEAL_KEY, done, started
+from secretsync_core.audit import postgres
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.postgres import PostgresDatabase
 from secretsync_core.audit.postgres_words import meaning_of_words
@@ -219,4 +220,35 @@ def test_what_reads_all_of_the_ledger_has_time_for_it(postgres_url: str) -> None
         with database.write(long=long) as transaction:
             ((allowed[long],),) = transaction.rows("SELECT current_setting('statement_timeout')")
     database.close()
-    assert allowed == {False: "1min", True: "10min"}
+    assert allowed == {False: "35s", True: "10min"}
+
+
+def test_a_server_that_says_nothing_is_given_up(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen server keeps its connections and answers nothing: the run ends, and what comes next connects anew."""
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        monkeypatch.setattr("secretsync_core.audit.postgres._SILENCE_SECONDS", 0.1)
+        for begin in (ledger._database.write, ledger._database.read):
+            with pytest.raises(LedgerError, match=r"did not answer for 0\.1 seconds"), begin() as transaction:
+                transaction.one("SELECT pg_sleep(3)")
+        monkeypatch.undo()
+        assert ledger.append("job", [started()]) == [1]
+
+
+def test_a_transaction_that_sleeps_is_taken_back(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is stopped in the middle of one keeps the others out for a limited time only."""
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        begin = postgres._BEGIN_WRITE.replace(
+            f"session_timeout = '{postgres._STATEMENT_SECONDS}s'", "session_timeout = '50ms'"
+        )
+        assert begin != postgres._BEGIN_WRITE
+        monkeypatch.setattr(postgres, "_BEGIN_WRITE", begin)
+
+        def sleep() -> None:
+            with ledger._database.write() as transaction:
+                ledger._chains.lock(transaction, "job")
+                with Ledger.open(postgres_url, seal_key=SEAL_KEY) as other:
+                    assert other.append("job", [started()]) == [1]
+                transaction.one("SELECT 1")
+
+        with pytest.raises(LedgerError):
+            sleep()

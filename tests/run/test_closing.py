@@ -63,10 +63,11 @@ def test_a_write_that_nobody_knows_the_end_of_is_uncertain(ledger: Ledger) -> No
 
 
 def test_another_ones_lease_is_left_alone(ledger: Ledger) -> None:
-    """Who took over keeps what is theirs."""
+    """Who took over keeps what is theirs, and records the end of the run itself."""
     ledger.leases.release("job", "me")
     ledger.leases.acquire("job", "next", 60)
-    assert _close(ledger)
+    assert not _close(ledger)
+    assert ledger.runs.unfinished("job") == ["run-1"]
     assert [lease.holder for lease in ledger.leases.held()] == ["next"]
 
 

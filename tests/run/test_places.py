@@ -312,11 +312,11 @@ async def test_a_run_that_dies_while_names_are_exchanged_mixes_nothing_up(
     left = [after]
 
     def dying(real: Any) -> Any:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
             if left[0] == 0:
                 raise LedgerError("killed")
             left[0] -= 1
-            return real(*args)
+            return real(*args, **more)
 
         return call
 
@@ -326,7 +326,7 @@ async def test_a_run_that_dies_while_names_are_exchanged_mixes_nothing_up(
 
         def appending(ledger: Ledger, job: str, drafts: Any, **more: Any) -> Any:
             if any(draft.reason == "placed" for draft in drafts):
-                return dying(append)(ledger, job, drafts)
+                return dying(append)(ledger, job, drafts, **more)
             return append(ledger, job, drafts, **more)
 
         patch.setattr(Ledger, "append", appending)

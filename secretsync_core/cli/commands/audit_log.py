@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core import known
 from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.export import to_document
-from secretsync_core.audit.record import PLAN, UNDO, Event
+from secretsync_core.audit.record import PLAN, REOPENED, UNDO, Event
 from secretsync_core.audit.schema import PLACED
 from secretsync_core.cli import exits, workspace
 from secretsync_core.cli.escape import safe
@@ -45,7 +45,8 @@ def run(output: Output, call: Call, wanted: Wanted) -> int:
     if which := known.which("--event", wanted.events, set(Event)):
         raise UsageError(f"{which} names no event", hint=known.hint_of(wanted.events, list(Event), there="events"))
     since = moment(wanted.since, datetime.now(UTC), of="--since") if wanted.since else None
-    with workspace.ledger(call) as opened:
+    with workspace.ledger(call, keyless=True) as opened:
+        workspace.note_trouble(opened, output)
         records = list(
             opened.ledger.records(
                 job=wanted.job,
@@ -100,6 +101,8 @@ def _words(record: Record) -> str:
         return f"run {safe(draft.run)} undoes run {safe(draft.intent)}"
     if draft.event is Event.RUN_STARTED and draft.reason == PLAN:
         return f"run {safe(draft.run)} carries out plan sha256:{draft.definition}"
+    if draft.event is Event.RUN_STARTED and draft.reason == REOPENED:
+        return f"run {safe(draft.run)} wrote late: the next run looks at it"
     if draft.event is Event.RUN_STARTED:
         return f"run {safe(draft.run)}"
     if draft.event is Event.RUN_FINISHED:

@@ -30,7 +30,8 @@ def run(output: Output, call: Call, *, verify: bool) -> int:
     options = Options(items=frozenset(call.items), verify=verify)
     codes: list[int] = []
     found: list[dict[str, Any]] = []
-    with workspace.ledger(call) as opened:
+    with workspace.ledger(call, keyless=True) as opened:
+        workspace.note_trouble(opened, output)
         for job in jobs:
             code, result = _check(job, documents, opened, options, call, output)
             codes.append(code)
@@ -51,7 +52,7 @@ def _check(
                 documents,
                 opened.ledger,
                 environ=os.environ,
-                fingerprint_key=opened.fingerprint_key,
+                fingerprint_key=opened.fingerprint_key or None,
                 options=options,
                 observer=observer,
             )
@@ -61,7 +62,7 @@ def _check(
         report, outcomes = event_loop.run(check)
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
         return report_view.show_failed_job(raised, job, output)
-    _show(report, job, output)
+    _show(report, job, output, why="the ledger's key is gone" if opened.lost else "the destination is write-only")
     _keep(report, options, call, output)
     return results.of_check(report), report_object(report, outcomes, report.drifted)
 
@@ -75,7 +76,7 @@ def _keep(report: Report, options: Options, call: Call, output: Output) -> None:
         output.note(f"what was found is not kept: {error.message}")
 
 
-def _show(report: Report, job: JobDocument, output: Output) -> None:
+def _show(report: Report, job: JobDocument, output: Output, *, why: str) -> None:
     report_view.show_warnings(report.warnings, output)
     report_view.show_errors(report.errors, output)
     checked, drifted = report.total(), report.drifted_count
@@ -94,7 +95,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     if not output.quiet:
         report_view.show_drift(report.drifted, drifted, output, title="Drifted", dests=many)
     if report.drift_unknown:
-        output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: the destination is write-only")
+        output.line(f"  Unknown for {plural(report.drift_unknown, 'key')}: {why}")
     if drifted and not output.quiet:
         output.line(
             output.paint(

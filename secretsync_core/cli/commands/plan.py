@@ -64,7 +64,8 @@ def run(
     codes: list[int] = []
     found: list[tuple[JobDocument, steps.Planned | SecretSyncError]] = []
     bound: dict[str, SavedJob] = {}
-    with workspace.ledger_if_any(call) as opened:
+    with workspace.ledger_if_any(call, keyless=out is None) as opened:
+        workspace.note_trouble(opened, output)
         if out is not None:
             # The first plan is before the first sync, which makes the key otherwise.
             signing = opened.keys if opened is not None else workspace.keys(call, create=True)

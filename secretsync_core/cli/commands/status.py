@@ -51,7 +51,7 @@ def run(output: Output, call: Call) -> int:
     documents = workspace.load(call, output)
     jobs = workspace.jobs(call, documents, output, suspended=True)
     now = datetime.now(UTC)
-    with workspace.ledger_if_any(call) as opened:
+    with workspace.ledger_if_any(call, keyless=True) as opened:
         workspace.note_outdated(opened, output)
         ledger = opened.ledger if opened else None
         standings = [_standing(job, ledger, now) for job in jobs]
