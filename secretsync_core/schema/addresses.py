@@ -38,5 +38,5 @@ PlainPathAddress = Annotated[
 PathAddress = Annotated[str, Names(Kind.HOST), Field(pattern=r"^https?://[^?#@\s]+$"), _LEADS_SOMEWHERE]
 """The same, with any path."""
 
-HostName = Annotated[str, Names(Kind.HOST), Field(pattern=r"^[A-Za-z0-9._-]+$"), AfterValidator(_host)]
-"""The name of a host, or its IPv4 address."""
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$"), AfterValidator(_host)]
+"""The name of a host, or its IPv4 address. A field says by ``Names`` with which port it counts for a policy."""
