@@ -72,9 +72,10 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     keep_no_key_log()
     provider = _find(document.provider, document.name)
     try:
-        context = replace(context, bounds=within_bounds(document, context.environ, context.state))
+        bounds = within_bounds(document, context.environ, context.state)
+        context = replace(context, bounds=bounds, endurance=document.endurance)
         opened = await provider.open(document.config, context)
-        return hand_out(opened, document.name, document.permissions, context.gate)
+        return hand_out(opened, document.name, document.permissions, context.gate, document.endurance)
     except ModuleNotFoundError as error:
         failure: BaseException = _needs(document.provider, error.name or "a package", provider, document.name)
     except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary

@@ -35,6 +35,7 @@ from secretsync_core.stores.aws.surroundings import (
     configured_endpoint,
     trust,
 )
+from secretsync_core.stores.cutting import cuttable
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 
@@ -244,7 +245,10 @@ def _client(session: Session, store: str, service: str, endpoint: str | None, co
     surely: Any = {"ignore_configured_endpoint_urls": True}
 
     def made(**proxies: str) -> Any:
-        return make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies, **surely)))
+        client = make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies, **surely)))
+        http = client._endpoint.http_session  # boto3 shows its connections in no other way
+        http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = cuttable(http._pool_classes_by_scheme)
+        return client
 
     try:
         client = made()
