@@ -28,7 +28,7 @@ GIVE_UP_SECONDS = 20.0
 """How long a run that is asked to stop may take in all, whatever holds it. Kubernetes ends a pod after 30."""
 
 RETRY_SECONDS = 90.0
-"""A request that gets no answer is made again within this time from its first attempt, and not later."""
+"""A request is made again only while its attempts have taken no longer than this: those that get no answer have."""
 
 DEPTH = 200
 """How deep objects and lists may stand in each other in a value: JSON goes through functions that call themselves."""

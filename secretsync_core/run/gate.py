@@ -28,7 +28,7 @@ class RetryPolicy:
         first_wait: the wait before the second attempt; it doubles from one attempt to the next, with jitter.
         longest_wait: no backoff is longer than this.
         longest_retry_after: a store that asks us to wait longer than this is given up.
-        longest_try: where no answer comes, nothing is repeated so long after the first attempt.
+        longest_try: nothing is repeated once its attempts have taken so long, as those that get no answer do.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
             store counts as lost: what follows fails at once instead of waiting its own turns out.
         time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
@@ -151,7 +151,7 @@ class Gate:
     async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         number = 0
         unanswered = False
-        began: float | None = None
+        spent = 0.0
         while True:
             if (lost := self.lost) is not None:
                 lost.unanswered = unanswered
@@ -165,7 +165,7 @@ class Gate:
                 if self.lost is not None:  # by now: many wait here at once
                     continue
                 self.requests[kind] = self.requests.get(kind, 0) + 1
-                began = began or asyncio.get_running_loop().time()
+                began = asyncio.get_running_loop().time()
                 try:
                     result = await self._within(kind, attempt)
                 except Exception as error:  # noqa: BLE001  a third party's store may raise anything
@@ -182,7 +182,8 @@ class Gate:
                 raise failure
             if not isinstance(failure, StoreUnavailable) and self._served > served:
                 number = 0  # the store is busy with our other requests; this one's turn will come
-            wait = self._wait_before_next(number, failure, began)
+            spent += asyncio.get_running_loop().time() - began
+            wait = self._wait_before_next(number, failure, spent)
             if wait is None:
                 self._failed_in_a_row[kind] += 1
             if wait is None or not await self._sleep(wait):
@@ -225,14 +226,12 @@ class Gate:
             if self._paused_until <= start:
                 return
 
-    def _wait_before_next(self, number: int, failure: SecretSyncError, began: float) -> float | None:
-        """Seconds to wait before attempt ``number + 1``; None to give up. ``began``: when the first one was made."""
+    def _wait_before_next(self, number: int, failure: SecretSyncError, spent: float) -> float | None:
+        """Seconds to wait before attempt ``number + 1``; None to give up. ``spent``: how long those so far took."""
         if number >= self._policy.attempts:
             return None
-        if not isinstance(failure, RateLimited):
-            tried = asyncio.get_running_loop().time() - began
-            if failure.unanswered and tried > self._policy.longest_try:
-                return None
+        if not isinstance(failure, RateLimited) and spent > self._policy.longest_try:
+            return None
         backoff = min(self._policy.longest_wait, self._policy.first_wait * 2.0 ** (number - 1))
         if isinstance(failure, RateLimited):
             asked = failure.retry_after if failure.retry_after is not None else backoff

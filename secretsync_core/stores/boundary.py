@@ -30,6 +30,9 @@ class GivesUp(Protocol):
         ...
 
 
+_LISTINGS = frozenset({"list", "select"})
+
+
 class Boundary:
     """Calls the methods of one store, by their names.
 
@@ -95,7 +98,7 @@ class Boundary:
         """Yield what the iterator of a method yields. Left early, it closes that iterator too."""
         failure: BaseException | None = None
         said: Any = None
-        watch = Watch(self._name, self._endurance, self._active)
+        watch = Watch(self._name, self._endurance, self._active, listing=method in _LISTINGS)
         try:
             said = aiter(getattr(self._store, method)(*args, **options))
         except BaseException as raised:  # noqa: BLE001  see the module

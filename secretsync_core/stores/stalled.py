@@ -7,6 +7,7 @@ through the gate for as long as a request may take is given up, and so is a list
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from secretsync_core.endurance import MOST_FOUND, too_long, too_many, too_slow
@@ -31,22 +32,36 @@ class TellsActivity(Protocol):
 class Watch:
     """Watches over one call of a store. What whoever made the call does between two findings does not count."""
 
-    __slots__ = ("_activity", "_endurance", "_found", "_gate", "_since", "_store", "_task", "_timer", "_total", "_why")
+    __slots__ = (
+        "_activity",
+        "_endurance",
+        "_found",
+        "_gate",
+        "_most",
+        "_since",
+        "_store",
+        "_task",
+        "_timer",
+        "_total",
+        "_why",
+    )
 
-    def __init__(self, store: str, endurance: Endurance, gate: TellsActivity | None) -> None:
+    def __init__(self, store: str, endurance: Endurance, gate: TellsActivity | None, *, listing: bool = False) -> None:
+        """``listing``: the call is one, and may take only so long in all."""
         self._store = store
         self._endurance = endurance
         self._gate = gate
         self._activity = self._now_active()
         self._task: asyncio.Task[Any] | None = None
         self._since = self._total = 0.0
+        self._most = endurance.listing if listing else math.inf
         self._found = 0
         self._why: StoreError | None = None
         self._timer = asyncio.get_running_loop().call_later(self._period, self._look)
 
     @property
     def _period(self) -> float:
-        return min(self._endurance.seconds("list"), self._endurance.listing)
+        return min(self._endurance.seconds("list"), self._most)
 
     async def wait(self, step: Awaitable[Any]) -> Any:
         """Await one step of the call. Raises StoreError where it does not come back in time."""
@@ -88,7 +103,7 @@ class Watch:
             active = self._now_active()
             stalls = waited >= self._period * 0.9 and active is not None and active == self._activity
             self._activity = active
-            if self._total + waited >= self._endurance.listing:
+            if self._total + waited >= self._most:
                 self._why = too_long(self._store, self._endurance.listing)
             elif stalls:
                 self._why = too_slow(self._store, self._period)

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import asynccontextmanager
 from itertools import count, product
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3  # noqa: F401  else it is imported while a request has a moment
@@ -24,6 +25,7 @@ from secretsync_core.model.capabilities import Permissions
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.schema.documents import StoreDocument, Where
 from secretsync_core.schema.providers import config_model
+from secretsync_core.stores import registry
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.registry import open_store
 
@@ -349,3 +351,16 @@ async def test_what_others_do_with_a_listing_is_not_its_time(facts: Any) -> None
         seen.append(each)
         await asyncio.sleep(0.1)
     assert len(seen) == 3
+
+
+async def test_a_store_that_never_opens_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening ends too: a login that a client library makes by itself goes through no gate."""
+
+    async def never(config: object, context: object) -> object:
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(registry, "_find", lambda *_: SimpleNamespace(open=never, config=None))
+    document = _document("vault", "http://127.0.0.1:1", tiny := Endurance(request=0.02))
+    gate = Gate("s", concurrency=1, endurance=tiny)
+    assert TIME in (await _error_of(open_store(document, StoreContext("s", gate, {}, 1)))).hint
