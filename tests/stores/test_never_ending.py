@@ -146,6 +146,21 @@ async def test_an_answer_that_never_ends_is_given_up(store: str, how: str) -> No
     assert _no_thread_is_left()
 
 
+@pytest.mark.parametrize("store", ["vault login", "kubernetes", "awsSecretsManager", "aws login"])
+async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
+    """Clients that block are not left to themselves: their connection is shut, and their thread ends."""
+    before = set(threading.enumerate())
+    async with FaultyHttp() as server:
+        server.go_on("", OK + b"Content-Length: 100000\r\n\r\n{", b" ", pause=0.02)
+        await _error_of(_read(store, server.address, SHORT))
+        for _ in range(200):
+            left = {thread for thread in threading.enumerate() if thread.is_alive()} - before
+            if not left:
+                break
+            await asyncio.sleep(0.02)
+    assert not left
+
+
 @pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes"])
 async def test_a_compressed_answer_is_as_large_as_what_it_holds(store: str) -> None:
     """A few kilobytes that become megabytes are given up at the limit, and not when all of it is there."""
