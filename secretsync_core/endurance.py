@@ -154,7 +154,7 @@ class Progress:
 def is_too_deep(found: object, most: int = DEPTH) -> bool:
     """Whether objects and lists stand deeper in each other than that. Calls nothing that calls itself."""
     level: list[Any] = [found]
-    for _ in range(most + 1):
+    for _ in range(most):
         level = [
             child
             for each in level
