@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from secretsync_core.endurance import GIVE_UP_SECONDS
 from secretsync_dagster.watchdog import TURNS, watch_this_process
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _TURN_SECONDS = 2.0
 
-STOP_SECONDS = 10.0
-"""How long a coroutine that was asked to stop may take to finish what is in flight."""
+STOP_SECONDS = GIVE_UP_SECONDS
+"""How long a coroutine that was asked to stop may take: what is in flight was cut long before."""
 
 
 def run_async(work: Coroutine[Any, Any, T], stop: asyncio.Event | None = None) -> T:

@@ -120,5 +120,5 @@ def test_the_wheel_is_ours(tmp_path: Path) -> None:
         scripts = archive.read(f"secretsync_core-{version}.dist-info/entry_points.txt").decode()
     assert {"secretsync_core/cli/main.py", "secretsync_dagster/definitions.py"} <= inside
     assert f"Name: {NAME}\nVersion: {version}\n" in metadata
-    assert "secretsync = secretsync_core.cli.main:main" in scripts
+    assert "secretsync = secretsync_core.cli.entry:main" in scripts
     assert "Project-URL" not in metadata

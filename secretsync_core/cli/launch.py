@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli import exits, guard, streams
+from secretsync_core.cli.interrupt import leave, leave_on_interrupt
 from secretsync_core.cli.output import Output
 
 if TYPE_CHECKING:
@@ -17,14 +19,27 @@ if TYPE_CHECKING:
 def launch(body: Callable[[Output], int], *, json: bool = False, quiet: bool = False) -> int:
     """Run ``body`` and give its exit code, or the one of the error that it ended with."""
     output = Output(json=json, quiet=quiet)
+    interruptible = interrupt_raises()
     try:
-        code = body(output)
+        try:
+            code = body(output)
+        finally:
+            if interruptible:
+                leave_on_interrupt()
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
     except Exception as error:  # noqa: BLE001  the outermost handler: everything ends here
         code = _failed(error, output)
     output.flush()
     return code
+
+
+def interrupt_raises() -> bool:
+    """Let Ctrl-C raise KeyboardInterrupt from now on, where nobody else has set what it does; whether it does now."""
+    if signal.getsignal(signal.SIGINT) is not leave:
+        return False
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return True
 
 
 def _failed(error: Exception, output: Output) -> int:

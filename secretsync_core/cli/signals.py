@@ -1,4 +1,8 @@
-"""What Ctrl-C and SIGTERM do while a sync is on its way."""
+"""What Ctrl-C and SIGTERM do while a sync is on its way.
+
+The gate cuts requests that are in flight for long after the first signal (:mod:`secretsync_core.endurance`), so that
+the run is recorded and its lease given back. Whatever holds the run even then is cancelled.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli import exits
+from secretsync_core.endurance import GIVE_UP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,25 +36,36 @@ class Stop:
         self.event = asyncio.Event()
         self.code = exits.OK
         self._output = output
+        self._gave_up = False
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals for as long as the block runs. To be used on the event loop."""
-        loop = asyncio.get_running_loop()
+        """Take the signals for as long as the block runs. To be used on the event loop.
+
+        Raises SystemExit where the block went on for too long after the first one, and was cancelled.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
-            loop.add_signal_handler(number, self._asked, number)
+            loop.add_signal_handler(number, self._asked, number, task)
         try:
             yield
+        except asyncio.CancelledError:
+            if not self._gave_up:
+                raise
         finally:
             for number, handler in before.items():
                 loop.remove_signal_handler(number)
                 signal.signal(number, handler)
+        if self._gave_up:
+            self._output.complain("something did not end in time, and was left: the next run settles what is open")
+            raise SystemExit(self.code)
 
-    def _asked(self, number: int) -> None:
+    def _asked(self, number: int, task: asyncio.Task[Any] | None) -> None:
         if not self.code:
             self.code = 128 + number
             self.event.set()
+            asyncio.get_running_loop().call_later(GIVE_UP_SECONDS, self._give_up, task)
             again = "press Ctrl-C again" if number == signal.SIGINT else "send SIGTERM again"
             self._output.complain(f"stopping after the requests in flight; {again} to stop at once")
         else:
@@ -57,3 +73,8 @@ class Stop:
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode() + b"\n")
             os._exit(128 + number)
+
+    def _give_up(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None and not task.done():
+            self._gave_up = True
+            task.cancel()

@@ -27,6 +27,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn
 
+from secretsync_core.endurance import is_too_deep
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import Shape
 from secretsync_core.model.field_names import listed, quoted
@@ -287,7 +288,7 @@ def json_object(text: str) -> dict[str, JsonValue] | None:
         parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_json, parse_float=_exact_float)
     except (ValueError, RecursionError):
         return None
-    return parsed if isinstance(parsed, dict) else None
+    return parsed if isinstance(parsed, dict) and not is_too_deep(parsed) else None
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from secretsync_core.endurance import GOODBYE_SECONDS, RETRY_SECONDS, Endurance, too_slow
 from secretsync_core.errors import LockedOut, RateLimited, SecretSyncError, StoreLost, StoreUnavailable
 from secretsync_core.stores.boundary import unexpected
 
@@ -27,6 +28,7 @@ class RetryPolicy:
         first_wait: the wait before the second attempt; it doubles from one attempt to the next, with jitter.
         longest_wait: no backoff is longer than this.
         longest_retry_after: a store that asks us to wait longer than this is given up.
+        longest_try: nothing is repeated once its attempts have taken so long, as those that get no answer do.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
             store counts as lost: what follows fails at once instead of waiting its own turns out.
         time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
@@ -37,6 +39,7 @@ class RetryPolicy:
     first_wait: float = 0.25
     longest_wait: float = 8.0
     longest_retry_after: float = 90.0
+    longest_try: float = RETRY_SECONDS
     lost_after: int = 3
     time_limit: float | None = None
 
@@ -45,6 +48,7 @@ class Gate:
     """The :class:`~secretsync_core.stores.base.RequestGate` of one store in one run.
 
     ``requests`` counts the requests by kind, repeats included. When ``stop`` is set nothing is repeated any more.
+    An attempt is cancelled when it takes longer than ``endurance`` allows.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Gate:
         rate: float | None = None,
         policy: RetryPolicy | None = None,
         stop: asyncio.Event | None = None,
+        endurance: Endurance | None = None,
     ) -> None:
         self.requests: dict[str, int] = {}
         self._store = store
@@ -64,9 +69,13 @@ class Gate:
         self._paused_until = 0.0  # the store asked everybody to wait
         self._policy = policy or RetryPolicy()
         self._stop = stop
+        self._endurance = endurance or Endurance()
+        self._in_flight: set[asyncio.Timeout] = set()
+        self._cut_at: float | None = None  # on the loop's clock
         self._refused: SecretSyncError | None = None
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
         self._served = 0
+        self._inside = self._passed = 0
         limit = self._policy.time_limit
         self._until = None if limit is None else asyncio.get_running_loop().time() + limit
 
@@ -86,6 +95,11 @@ class Gate:
         )
 
     @property
+    def activity(self) -> int | None:
+        """How many requests have begun or ended so far; None while one waits, or is on its way."""
+        return None if self._inside else self._passed
+
+    @property
     def refused(self) -> SecretSyncError | None:
         """How the store refused our credentials; ``None`` where it did not."""
         return self._refused
@@ -94,6 +108,13 @@ class Gate:
         """Count the store as lost: it refuses our credentials, so that every request would end like the one before."""
         self._refused = self._refused or why
 
+    def cut_off(self, seconds: float) -> None:
+        """Cut what is in flight so long from now, and what begins later than that soon after it began."""
+        self._cut_at = asyncio.get_running_loop().time() + seconds
+        for flight in self._in_flight:
+            if (when := flight.when()) is None or when > self._cut_at:
+                flight.reschedule(self._cut_at)
+
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run one request within the limits; again, a bounded number of times, where its error is retryable.
 
@@ -101,10 +122,15 @@ class Gate:
         store may have carried it out. An error that is not of our tree (a defect in a store) becomes a
         StoreError that names its type only: its text may hold anything.
         """
-        if self._until is None:
-            return await self._make(kind, attempt)
-        async with self.in_time():
-            return await self._make(kind, attempt)
+        self._inside += 1
+        try:
+            if self._until is None:
+                return await self._make(kind, attempt)
+            async with self.in_time():
+                return await self._make(kind, attempt)
+        finally:
+            self._inside -= 1
+            self._passed += 1
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
@@ -125,6 +151,7 @@ class Gate:
     async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         number = 0
         unanswered = False
+        spent = 0.0
         while True:
             if (lost := self.lost) is not None:
                 lost.unanswered = unanswered
@@ -138,8 +165,9 @@ class Gate:
                 if self.lost is not None:  # by now: many wait here at once
                     continue
                 self.requests[kind] = self.requests.get(kind, 0) + 1
+                began = asyncio.get_running_loop().time()
                 try:
-                    result = await attempt()
+                    result = await self._within(kind, attempt)
                 except Exception as error:  # noqa: BLE001  a third party's store may raise anything
                     failure = unexpected(error, self._store)
                 else:
@@ -154,11 +182,35 @@ class Gate:
                 raise failure
             if not isinstance(failure, StoreUnavailable) and self._served > served:
                 number = 0  # the store is busy with our other requests; this one's turn will come
-            wait = self._wait_before_next(number, failure)
+            spent += asyncio.get_running_loop().time() - began
+            wait = self._wait_before_next(number, failure, spent)
             if wait is None:
                 self._failed_in_a_row[kind] += 1
             if wait is None or not await self._sleep(wait):
                 raise failure
+
+    async def _within(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Make one attempt within its time. Raises StoreUnavailable beyond it: it may be carried out all the same."""
+        now = asyncio.get_running_loop().time()
+        seconds = self._endurance.seconds(kind)
+        if self._cut_at is not None:
+            seconds = min(seconds, max(self._cut_at - now, GOODBYE_SECONDS))
+        limit = asyncio.timeout_at(now + seconds)
+        try:
+            async with limit:
+                self._in_flight.add(limit)
+                return await attempt()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            self._in_flight.discard(limit)
+        if self._cut_at is None:
+            raise too_slow(self._store, seconds)
+        raise StoreUnavailable(
+            f"a request to store {self._store} was cut, as the run was asked to stop and no answer came",
+            store=self._store,
+        )
 
     async def _wait_for_turn(self, *, ahead: bool) -> None:
         if not (self._interval or self._paused_until):
@@ -174,9 +226,11 @@ class Gate:
             if self._paused_until <= start:
                 return
 
-    def _wait_before_next(self, number: int, failure: SecretSyncError) -> float | None:
-        """Seconds to wait before attempt ``number + 1``; None to give up."""
+    def _wait_before_next(self, number: int, failure: SecretSyncError, spent: float) -> float | None:
+        """Seconds to wait before attempt ``number + 1``; None to give up. ``spent``: how long those so far took."""
         if number >= self._policy.attempts:
+            return None
+        if not isinstance(failure, RateLimited) and spent > self._policy.longest_try:
             return None
         backoff = min(self._policy.longest_wait, self._policy.first_wait * 2.0 ** (number - 1))
         if isinstance(failure, RateLimited):

@@ -159,7 +159,9 @@ async def _check(
     documents: Documents, name: str, at: Places, environ: Mapping[str, str], seconds: float
 ) -> StoreHealth:
     health = StoreHealth(name)
-    gate = Gate(name, concurrency=_CONCURRENCY, policy=RetryPolicy(attempts=1))
+    gate = Gate(
+        name, concurrency=_CONCURRENCY, policy=RetryPolicy(attempts=1), endurance=documents.stores[name].endurance
+    )
     began = time.monotonic()
     answered = False
     try:

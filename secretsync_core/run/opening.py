@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from secretsync_core.endurance import GOODBYE_SECONDS, STOP_SECONDS
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.report import ItemError
 from secretsync_core.policy.flows import Flows, rules_of
@@ -48,10 +49,6 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents
     from secretsync_core.schema.job import Limits
     from secretsync_core.stores.base import KindLister, Store
-
-
-_GOODBYE_SECONDS = 2.0
-"""How long closing a store may take where its requests have a time limit."""
 
 
 def job_error(error: SecretSyncError) -> ItemError:
@@ -259,9 +256,17 @@ async def open_named(
     """As :func:`open_stores`, of the stores with these names."""
     opened = OpenStores(flows=Flows(rules_of(read_policies(environ).found), documents.stores))
 
-    async def open_one(name: str) -> None:
-        gate = Gate(name, concurrency=limits.concurrency, rate=limits.rate, policy=retry, stop=stop)
-        opened.gates[name] = gate
+    for name in dict.fromkeys(names):
+        opened.gates[name] = Gate(
+            name,
+            concurrency=limits.concurrency,
+            rate=limits.rate,
+            policy=retry,
+            stop=stop,
+            endurance=documents.stores[name].endurance,
+        )
+
+    async def open_one(name: str, gate: Gate) -> None:
         try:
             context = StoreContext(
                 name, gate, environ, limits.concurrency, mark, mark_at_a_cost, documents.state, notes=opened.notes
@@ -274,13 +279,23 @@ async def open_named(
     async def close_one(store: Store) -> None:
         # What was done stays done, and must be told, even if saying goodbye fails.
         with suppress(Exception):
-            async with asyncio.timeout(_GOODBYE_SECONDS if retry and retry.time_limit else None):
+            async with asyncio.timeout(GOODBYE_SECONDS if retry and retry.time_limit else None):
                 await store.aclose()
 
+    watching = None if stop is None else asyncio.create_task(_cut_when_stopped(stop, opened.gates))
     try:
-        await asyncio.gather(*(open_one(name) for name in dict.fromkeys(names)))
+        await asyncio.gather(*(open_one(name, gate) for name, gate in opened.gates.items()))
         yield opened
     finally:
         # At once: one after the other, many that hang would take their limit each.
         stores = [*(halves.store for halves in opened.stores.values()), *opened.aside]
         await asyncio.gather(*map(close_one, stores))
+        if watching is not None:
+            watching.cancel()
+
+
+async def _cut_when_stopped(stop: asyncio.Event, gates: Mapping[str, Gate]) -> None:
+    """Let no request hold a run for long that was asked to stop: each then ends as one that got no answer."""
+    await stop.wait()
+    for gate in gates.values():
+        gate.cut_off(STOP_SECONDS)

@@ -126,7 +126,8 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
     if config is not None and isinstance(model, SecretStore):
         name_of, permissions = model.metadata.name, model.spec.permissions
         labels = model.metadata.labels
-        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels)
+        endurance = model.spec.limits.endurance
+        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels, endurance)
 
 
 def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:

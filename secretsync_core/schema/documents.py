@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.endurance import Endurance
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,7 +29,8 @@ class Where:
 class StoreDocument:
     """One checked SecretStore.
 
-    ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says.
+    ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says,
+    and ``endurance`` is what of the store is put up with.
     """
 
     name: str
@@ -36,6 +39,7 @@ class StoreDocument:
     config: BaseModel
     where: Where
     labels: Mapping[str, str] = field(default_factory=dict)
+    endurance: Endurance = field(default_factory=Endurance)
 
 
 @dataclass(frozen=True, slots=True)

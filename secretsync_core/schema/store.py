@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from secretsync_core.endurance import MIB, Endurance, of_limits
 from secretsync_core.metadata_rules import LABEL_VALUE, QUALIFIED_NAME
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.schema.base import Name, Spec
+from secretsync_core.schema.quantities import Duration
 
 LabelName = Annotated[str, Field(pattern=f"^{QUALIFIED_NAME}$")]
 LabelText = Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")]
@@ -25,6 +27,42 @@ class StoreMetadata(Spec):
     )
 
 
+class StoreLimits(Spec):
+    """What is put up with before the store is given up, so that one that never ends holds no run.
+
+    Seldom set: the defaults are far beyond what a store that is well needs.
+    """
+
+    request: Duration | None = Field(
+        default=None,
+        description="How long a request may take until its answer is whole. Default: 2m. One of a listing may take five"
+        " times as long.",
+    )
+    listing: Duration | None = Field(
+        default=None, description="How long a listing may take, in all its requests. Default: 4h."
+    )
+    answer_mi_b: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        alias="answerMiB",
+        description="How large an answer may be, in MiB, decompressed. Default: 32. One of a listing may have four"
+        " times as much, and thirty-two times where it is taken apart as it comes in.",
+    )
+    pages: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="How many requests of a listing in a row may bring nothing new. Default: 10000.",
+    )
+
+    @property
+    def endurance(self) -> Endurance:
+        """The same as the engine takes it."""
+        answer = None if self.answer_mi_b is None else self.answer_mi_b * MIB
+        return of_limits({"request": self.request, "listing": self.listing, "answer": answer, "pages": self.pages})
+
+
 class SecretStoreSpec(Spec):
     """The body of a SecretStore.
 
@@ -33,6 +71,7 @@ class SecretStoreSpec(Spec):
     """
 
     permissions: Permissions = Field(default=Permissions.READ_WRITE, strict=False)
+    limits: StoreLimits = StoreLimits()
     provider: dict[str, Any] = Field(min_length=1, max_length=1)
 
 

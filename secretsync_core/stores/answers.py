@@ -193,6 +193,9 @@ class Part:
 
 _NO_JSON = object()
 
+TOO_DEEP = "its objects and lists stand too deep in each other"
+"""What is wrong with an answer that cannot be taken apart."""
+
 
 def kind_of(found: object) -> str:
     """What something is, in the words of errors."""

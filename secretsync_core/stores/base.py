@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
+from secretsync_core.endurance import Endurance
 from secretsync_core.model.capabilities import Ability, StoreFacts
 from secretsync_core.policy.bounds import bounds_of
 
@@ -67,6 +68,8 @@ class StoreContext:
         bounds: what may be named by files that the configuration names, such as a kubeconfig: servers, files, programs.
             None where no registry has opened it; see :attr:`within`.
         notes: takes what people are to be told of the store, in sentences.
+        endurance: how large an answer may be, and how many pages may bring nothing new. The gate sees to the time that
+            a request may take: it cancels an attempt that takes longer.
     """
 
     name: str
@@ -78,6 +81,7 @@ class StoreContext:
     state: tuple[str, ...] = ()
     bounds: Bounds | None = None
     notes: list[str] = field(default_factory=list)
+    endurance: Endurance = field(default_factory=Endurance)
 
     @property
     def within(self) -> Bounds:

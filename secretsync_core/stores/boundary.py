@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from secretsync_core.endurance import Endurance
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.model.inventory import Entry, display_version
 from secretsync_core.model.versions import is_alias, is_plain, plain_token
 from secretsync_core.stores.http import CredentialsRefused
+from secretsync_core.stores.stalled import TellsActivity, Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -28,6 +30,9 @@ class GivesUp(Protocol):
         ...
 
 
+_LISTINGS = frozenset({"list", "select"})
+
+
 class Boundary:
     """Calls the methods of one store, by their names.
 
@@ -35,13 +40,18 @@ class Boundary:
     """
 
     # Any: a store is what its class says, and here that is not taken on trust.
-    __slots__ = ("_gate", "_name", "_raw", "_store")
+    __slots__ = ("_active", "_endurance", "_gate", "_name", "_raw", "_store")
 
-    def __init__(self, store: Any, name: str, gate: object = None) -> None:
-        """``gate``: what its requests go through, to be told where its credentials are refused."""
+    def __init__(self, store: Any, name: str, gate: object = None, endurance: Endurance | None = None) -> None:
+        """``gate``: what its requests go through, to be told where its credentials are refused.
+
+        ``endurance``: how long a call may take.
+        """
         self._store = store
         self._name = name
         self._gate = gate if isinstance(gate, GivesUp) else None
+        self._active = gate if isinstance(gate, TellsActivity) else None
+        self._endurance = endurance or Endurance()
         self._raw: dict[str, str] = {}  # what the store calls what has an alias here
 
     @property
@@ -66,14 +76,17 @@ class Boundary:
 
     async def call(self, method: str, is_right: Callable[[Any], bool], /, *args: Any) -> Any:
         """Await a method of the store, and give what it gives."""
+        watch = Watch(self._name, self._endurance, self._active)
         try:
-            given = await getattr(self._store, method)(*args)
+            given = await watch.wait(getattr(self._store, method)(*args))
         except BaseException as raised:  # noqa: BLE001  see the module
             failure = self._passed_on(raised)
         else:
             if is_right(given):
                 return given
             failure = self._misfit(method)
+        finally:
+            watch.end()
         try:
             raise failure
         finally:
@@ -85,6 +98,7 @@ class Boundary:
         """Yield what the iterator of a method yields. Left early, it closes that iterator too."""
         failure: BaseException | None = None
         said: Any = None
+        watch = Watch(self._name, self._endurance, self._active, listing=method in _LISTINGS)
         try:
             said = aiter(getattr(self._store, method)(*args, **options))
         except BaseException as raised:  # noqa: BLE001  see the module
@@ -92,7 +106,7 @@ class Boundary:
         try:
             while failure is None:
                 try:
-                    found = await anext(said)
+                    found = await watch.next(said)
                 except StopAsyncIteration:
                     said = None
                     return
@@ -108,6 +122,7 @@ class Boundary:
             raise failure
         finally:
             del failure
+            watch.end()
             if said is not None:
                 await self._close(said)
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, SecretNotFound, StoreError
+from secretsync_core.endurance import DEPTH, is_too_deep
+from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.access import Access, Missing
 from secretsync_core.model.capabilities import Ability, Permissions, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap, is_token
@@ -37,6 +38,7 @@ from secretsync_core.stores.echo import refuse_echo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
+    from secretsync_core.endurance import Endurance
     from secretsync_core.model.metadata import Described
     from secretsync_core.selection import Selection
 
@@ -91,6 +93,13 @@ class _Reads(_Handle):
                 key=key,
             )
         secret: Secret = await self._boundary.call("read", _is_secret, key, pin)
+        if is_too_deep(secret.value.reveal()):
+            raise InvalidSecret(
+                f"{key} in {self._boundary.name} has objects and lists more than {DEPTH} deep in each other",
+                store=self._boundary.name,
+                key=key,
+                hint="keep it as one text, which may hold anything",
+            )
         refuse_echo(self._boundary.name, key, secret.version, secret.value)
         return secret._replace(version=self._boundary.plain(secret.version))
 
@@ -257,12 +266,15 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
     return type("StoreHandle", bases or (_Handle,), {"__slots__": ()})
 
 
-def hand_out(store: object, name: str, permissions: Permissions, gate: object = None) -> Store:
+def hand_out(
+    store: object, name: str, permissions: Permissions, gate: object = None, endurance: Endurance | None = None
+) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
     The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete and
     check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first: these
-    need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials. Raises
+    need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials.
+    ``endurance`` is how long a call may take. Raises
     StoreError for what is no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
@@ -287,7 +299,7 @@ def hand_out(store: object, name: str, permissions: Permissions, gate: object = 
         optional += [(SelectiveLister, _Selects), (ShowsFolders, _ShowsFolders)]
         optional.append((ToldOfLeftovers, _TellsOfLeftovers))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))
-    return _handle_class(abilities & allowed, more)(Boundary(store, name, gate), facts)
+    return _handle_class(abilities & allowed, more)(Boundary(store, name, gate, endurance), facts)
 
 
 def _is_secret(given: object) -> bool:

@@ -30,6 +30,7 @@ from secretsync_core.stores.boundary import passed_on
 from secretsync_core.stores.environment import keep_no_key_log
 from secretsync_core.stores.handle import hand_out
 from secretsync_core.stores.provider import Provider
+from secretsync_core.stores.stalled import TellsActivity, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +73,15 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
     keep_no_key_log()
     provider = _find(document.provider, document.name)
     try:
-        context = replace(context, bounds=within_bounds(document, context.environ, context.state))
-        opened = await provider.open(document.config, context)
-        return hand_out(opened, document.name, document.permissions, context.gate)
+        bounds = within_bounds(document, context.environ, context.state)
+        context = replace(context, bounds=bounds, endurance=document.endurance)
+        gate = context.gate if isinstance(context.gate, TellsActivity) else None
+        watch = Watch(document.name, document.endurance, gate)
+        try:
+            opened = await watch.wait(provider.open(document.config, context))
+        finally:
+            watch.end()
+        return hand_out(opened, document.name, document.permissions, context.gate, document.endurance)
     except ModuleNotFoundError as error:
         failure: BaseException = _needs(document.provider, error.name or "a package", provider, document.name)
     except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -137,3 +138,44 @@ def test_ctrl_c_during_a_plan(troubled: Callable[..., Cli]) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == ""
+
+
+_IMPORTED = """
+import os, signal, sys
+module = sys.argv.pop()
+
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+from secretsync_core.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["secretsync_core.cli.main", "typer", "secretsync_core.schema.loader", "pydantic"])
+def test_an_interrupt_while_a_command_starts_shows_no_traceback(started: Cli, module: str) -> None:
+    """Ctrl-C in the middle of an import ends the process with 130, whatever it is that is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, "validate", module],
+        cwd=started.directory, env=started.environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_status_tells_of_a_run_that_looks(started: Cli) -> None:
+    """A run that holds its lease and has recorded nothing yet is under way, also where the job never ran before."""
+    from secretsync_core.audit.keys import load_key
+    from secretsync_core.audit.ledger import Ledger
+
+    home = started.directory / "secretsync/.secretsync"
+    seal = load_key(environ={}, directory=home, create=True).seal
+    with Ledger.open(home / "ledger.db", seal_key=seal) as ledger:
+        ledger.leases.acquire("example", "somebody", 60)
+        told = started("status").out
+        assert "a run is under way" in told
+        assert "running" in told
+        ledger.leases.release("example", "somebody")
+    assert "a run is under way" not in started("status").out

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from secretsync_core.cli.output import Output
+from secretsync_core.cli.signals import Stop
+from secretsync_core.endurance import Endurance
 from secretsync_core.errors import StoreUnavailable
+from secretsync_core.run import opening
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.stores.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from run.world import World
 
 SOON = 5.0
 """Seconds after which what has not ended counts as hanging; all of it takes milliseconds."""
@@ -96,3 +103,72 @@ async def test_a_listing_that_nobody_reads_to_its_end_is_given_up() -> None:
         raise AssertionError("nothing was found")
 
     assert await asyncio.wait_for(first(), SOON) in range(10_000)
+
+
+async def test_a_request_has_a_deadline() -> None:
+    """A request that is not answered in its time is given up, as one whose outcome nobody knows."""
+    gate = Gate("s", concurrency=1, policy=RetryPolicy(attempts=1), endurance=Endurance(request=0.01))
+    with pytest.raises(StoreUnavailable) as caught:
+        await asyncio.wait_for(gate("write", asyncio.Event().wait), SOON)
+    assert "limits.request" in caught.value.hint
+    assert caught.value.unanswered
+
+
+async def test_a_store_that_freezes_is_not_asked_again_and_again() -> None:
+    """Requests that hang are repeated only while the first attempt is not long ago."""
+    policy = RetryPolicy(attempts=6, first_wait=0.001, longest_try=0.015)
+    gate = Gate("s", concurrency=1, policy=policy, endurance=Endurance(request=0.01))
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(gate("read", asyncio.Event().wait), SOON)
+    assert gate.requests["read"] <= 3
+
+
+async def test_a_request_in_flight_is_cut_when_a_run_stops() -> None:
+    """What hangs while a run is asked to stop is cut, and what comes after that soon after it began."""
+    gate = Gate("s", concurrency=1, policy=RetryPolicy(attempts=6), stop=(stop := asyncio.Event()))
+    hanging = asyncio.ensure_future(gate("write", asyncio.Event().wait))
+    await asyncio.sleep(0.01)
+    stop.set()
+    gate.cut_off(0.01)
+    with pytest.raises(StoreUnavailable, match="cut") as caught:
+        await asyncio.wait_for(hanging, SOON)
+    assert caught.value.unanswered
+
+
+@pytest.mark.parametrize("hangs", ["stat", "write"])
+async def test_a_run_that_hangs_is_recorded_when_it_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    """Wherever a store hangs, a run that is asked to stop ends, is in the ledger, and gives its lease back."""
+    monkeypatch.setattr(opening, "STOP_SECONDS", 0.05)
+    world.job("- secret: {key: a}\n- secret: {key: b}")
+    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "1"}})
+    stop, reached = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: str) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    world.gate_fault("dst").run(hangs, hang)
+    run = asyncio.ensure_future(world.sync(stop=stop))
+    await asyncio.wait_for(reached.wait(), SOON)
+    stop.set()
+    report = await asyncio.wait_for(run, SOON)
+    assert report.stopped
+    assert world.ledger.runs.unfinished("job") == []
+    assert world.ledger.leases.held() == []
+
+
+def test_what_hangs_beside_every_request_is_cancelled() -> None:
+    """The command line's last resort: a run that nothing else ends is cancelled, and exits as the signal says."""
+
+    async def held() -> None:
+        stop = Stop(Output())
+        with stop.listening():
+            stop._asked(signal.SIGTERM, asyncio.current_task())
+            asyncio.get_running_loop().call_later(0.01, stop._give_up, asyncio.current_task())
+            await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit) as ended:
+        asyncio.run(held())
+    assert ended.value.code == 128 + signal.SIGTERM

@@ -32,7 +32,11 @@ def vault(text: str) -> str:
         ),
         (store("One"), "metadata.name is not a name", "Lower-case letters, digits and dashes, at most 63"),
         (store("5"), "metadata.name must be text", "Put it in quotes."),
-        (store("one").replace("spec: {", "spec: {extra: 1, "), "unknown field in spec", "There are: permissions"),
+        (
+            store("one").replace("spec: {", "spec: {extra: 1, "),
+            "unknown field in spec",
+            "There are: limits, permissions",
+        ),
         (store("one", provider=""), "spec.provider must name exactly one provider", "Such as"),
         (store("one", provider="file: {path: a}, memory: {}"), "spec.provider must name exactly one provider", ""),
         (store("one", provider="memory: null"), "spec.provider.memory must be a mapping", "Write {} if"),

@@ -44,6 +44,8 @@ class _Fault:
     cut_after: int | None = None
     echo: bool = False
     change: Callable[[bytes], bytes] | None = None
+    endless: tuple[bytes, bytes, float] | None = None
+    make: Callable[[Seen, bytes], bytes] | None = None
 
 
 class FaultyHttp:
@@ -88,6 +90,14 @@ class FaultyHttp:
     def delay(self, match: str, seconds: float, *, times: int | None = None) -> None:
         """Wait before the server is asked."""
         self._faults.append(_Fault(re.compile(match), times, delay=seconds))
+
+    def go_on(self, match: str, begin: bytes, piece: bytes = b"", *, pause: float = 0.0) -> None:
+        """Answer with ``begin``, and then with ``piece`` again and again; without a piece with nothing more."""
+        self._faults.append(_Fault(re.compile(match), None, endless=(begin, piece, pause)))
+
+    def answer_by(self, match: str, make: Callable[[Seen, bytes], bytes]) -> None:
+        """Answer with 200 and what ``make`` gives for each request and its body."""
+        self._faults.append(_Fault(re.compile(match), None, make=make))
 
     def refuse_verbs(self, *verbs: str, status: int = 400) -> None:
         """Be a proxy that does not know these verbs."""
@@ -138,7 +148,12 @@ class FaultyHttp:
                 fault = self._fault(f"{method} {path}" + (f" {target}" if target else ""))
                 if fault and fault.delay:
                     await asyncio.sleep(fault.delay)
-                if fault and fault.body is not None:
+                if fault and fault.endless:
+                    await _go_on(writer, *fault.endless)
+                    return
+                if fault and fault.make:
+                    answer = _plain(200, fault.make(self.requests[-1], body), {"Content-Type": "application/json"})
+                elif fault and fault.body is not None:
                     answer = _plain(fault.status, fault.body + (body if fault.echo else b""), fault.headers)
                 elif self._prefix and not path.startswith(f"{self._prefix}/"):
                     answer = _plain(404, b"<html>no such page</html>", {})
@@ -173,6 +188,14 @@ class FaultyHttp:
                     fault.times -= 1
                 return fault
         return None
+
+
+async def _go_on(writer: asyncio.StreamWriter, begin: bytes, piece: bytes, pause: float) -> None:
+    writer.write(begin)
+    while not writer.is_closing():
+        await asyncio.sleep(pause if piece else 0.05)
+        writer.write(piece)
+        await writer.drain()
 
 
 def _header(head: bytes, name: bytes) -> str | None:

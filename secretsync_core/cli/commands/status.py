@@ -100,7 +100,7 @@ def _row(standing: Standing, now: float) -> tuple[str | tuple[str, str], ...]:
     last = summary.last_run if summary else None
     success = summary.last_success if summary else None
     failed = summary.failed_keys if summary else 0
-    ran = ago(last.started / 1e6, now) if last else "never"
+    ran = ago(last.started / 1e6, now) if last else "now" if running else "never"
     return (
         (job.name, "bold"),
         _schedule(job),
@@ -116,6 +116,9 @@ def _lines(standing: Standing, output: Output, now: float) -> Iterator[str]:
     """What is uncertain or out of sync, and what the last look for drift found, below the table."""
     name = standing.job.name
     last = standing.summary.last_run if standing.summary else None
+    if standing.running and (last is None or last.finished is not None):
+        # What it holds is its lease; its beginning is recorded once it knows what there is to do.
+        yield output.paint(f"{name}: a run is under way, and looks at the stores", "yellow")
     if last is not None and (uncertain := last.counts.get(Result.UNCERTAIN, 0)):
         yield output.paint(
             f"{name}: {plural(uncertain, 'secret')} uncertain: the next run looks and settles it", "yellow"
@@ -160,7 +163,7 @@ def _schedule(job: JobDocument) -> str | tuple[str, str]:
 
 def _result(last: RunSummary | None, *, running: bool) -> str | tuple[str, str]:
     if last is None:
-        return "-"
+        return ("running", "yellow") if running else "-"
     if last.finished is None:
         # A run that goes on holds the lease. One that was killed may do so for a minute more.
         return ("running, or just interrupted", "yellow") if running else ("interrupted", "red")

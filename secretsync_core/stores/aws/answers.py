@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from secretsync_core.endurance import too_large
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -24,6 +25,7 @@ from secretsync_core.errors import (
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.aws.shapes import UnfitError
 from secretsync_core.stores.aws.surroundings import NeedsPersonError, SettingError, nobody_there, setting_failure
+from secretsync_core.stores.cutting import TooLargeError
 from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind, proxy_failure
 
 if TYPE_CHECKING:
@@ -288,6 +290,9 @@ def failure(request: Request, error: Exception) -> StoreError:
 
     store, action, key, _ = request
     where = _address(error)
+    for cause in errors_behind(error):
+        if isinstance(cause, TooLargeError):
+            return too_large(store, action, cause.most)
     if isinstance(error, boto.ClientError):
         answer = refusal_of(error.response)
         # boto3 logs in by itself where the environment names a role, in the middle of any request.

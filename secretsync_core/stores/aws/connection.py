@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from secretsync_core.errors import SecretSyncError, StoreError
@@ -14,9 +13,10 @@ from secretsync_core.stores.aws.place import identity_of, is_aws, role_of, serve
 from secretsync_core.stores.aws.principal import principal_of
 from secretsync_core.stores.aws.quiet import quiet
 from secretsync_core.stores.aws.surroundings import login_failure
+from secretsync_core.stores.cutting import answers_up_to
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.places import sound
-from secretsync_core.stores.threads import close_threads
+from secretsync_core.stores.threads import Threads, close_threads
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Account:
         self._config = config
         self._environ = context.environ
         self._bounds = context.within
-        self._threads = ThreadPoolExecutor(context.concurrency, "secretsync-aws")
+        self.endurance = context.endurance
+        self._threads = Threads("secretsync-aws")
         self._identity: Identity | None = None
         self._former: list[Identity] = []
         self._lock = asyncio.Lock()
@@ -140,13 +141,16 @@ class Account:
         role = config.auth.assume_role or config.auth.web_identity
         return role.role_arn if role is not None else principal_of(self._caller)
 
-    async def in_thread(self, request: Request, step: Callable[[], T]) -> T:
-        """Run something that blocks. What goes wrong in it comes out as an error of ours, with nothing behind it."""
+    async def in_thread(self, request: Request, step: Callable[[], T], *, kind: str = "") -> T:
+        """Run something that blocks. What goes wrong in it comes out as an error of ours, with nothing behind it.
+
+        ``kind`` is that of its request, by which its answer may be large or not.
+        """
         if self._closed:
             raise StoreError(f"the store {self.store!r} is closed", store=self.store)
 
         def run() -> _Sealed[T]:
-            with quiet():
+            with quiet(), answers_up_to(self.endurance.most(kind)):
                 try:
                     return _Sealed(step())
                 except failures() as error:
@@ -161,7 +165,7 @@ class Account:
         return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given
 
     async def aclose(self) -> None:
-        """Wait for what is under way, and close every connection."""
+        """Wait for what somebody still waits for, and close every connection."""
         self._closed = True
         await close_threads(self._threads)
         for identity in (*self._former, self._identity):
@@ -222,6 +226,7 @@ class Service(Generic[C]):
         account = self.account
 
         async def attempt() -> T:
-            return await account.in_thread(request, lambda: ask(identity.client(self._name, self._endpoint)))
+            client = identity.client
+            return await account.in_thread(request, lambda: ask(client(self._name, self._endpoint)), kind=kind)
 
         return await account.gate(kind, attempt)

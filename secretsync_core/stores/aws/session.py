@@ -35,6 +35,7 @@ from secretsync_core.stores.aws.surroundings import (
     configured_endpoint,
     trust,
 )
+from secretsync_core.stores.cutting import cuttable
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 
@@ -261,7 +262,10 @@ def _client(session: Session, store: str, service: str, endpoint: str | None, co
     make: Any = session.client  # its stubs know every service by its name, and not a name to come
 
     def made(**proxies: str) -> Any:
-        return make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies)))
+        client = make(service, endpoint_url=endpoint, config=config.merge(Config(proxies=proxies)))
+        http = client._endpoint.http_session  # boto3 shows its connections in no other way
+        http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = cuttable(http._pool_classes_by_scheme)
+        return client
 
     try:
         client = made()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from secretsync_core.stores.answers import kind_of
+from secretsync_core.endurance import is_too_deep, may_be_too_deep
+from secretsync_core.stores.answers import TOO_DEEP, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,11 +38,15 @@ def check(operation_model: OperationModel, response_dict: dict[str, Any], **_: o
     except ValueError:
         found = None
     if response_dict["status_code"] >= 300:
-        if not _is_refusal(found):  # a page of a proxy, perhaps: its status says enough
+        if not _is_refusal(found) or (
+            may_be_too_deep(body) and is_too_deep(found)
+        ):  # a page of a proxy, perhaps: its status says enough
             response_dict["body"] = b""
         return
     if type(found) is not dict:
         raise UnfitError("the body is not a JSON object")
+    if may_be_too_deep(body) and is_too_deep(found):
+        raise UnfitError(TOO_DEEP)
     if (shape := operation_model.output_shape) is not None and not _test_of(operation_model, shape)(found):
         raise UnfitError(_fault(shape, found, "") or "it does not fit the service's description")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from secretsync_core.endurance import Progress
 from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import Part, malformed
@@ -69,6 +70,7 @@ class Calls:
     ) -> None:
         """``tagging``: the service that knows the tags of many resources; ``None`` where it cannot be asked."""
         self.store = service.account.store
+        self.endurance = service.account.endurance
         self._service = service
         self._tagging = tagging
         self._config = config
@@ -186,6 +188,7 @@ class Calls:
         request = Request(self.store, "look at parameters", None, "ssm:DescribeParameters")
         filters: Any = [{"Key": "Name", "Option": "Equals", "Values": list(by_name)}]
         found: dict[str, Settings] = {}
+        progress = Progress(self.store, self.endurance)
         options: Any = {}
         while True:
 
@@ -196,6 +199,7 @@ class Calls:
 
             told, token = await self._service.call("stat", request, ask)
             found |= {by_name[name]: each for name, each in told.items() if name in by_name}
+            progress.showed(told)
             if not token:
                 return found
             if options.get("NextToken") == token:
@@ -274,6 +278,7 @@ class Calls:
         assert self._tagging is not None  # noqa: S101
         request = Request(self.store, "read the tags of all parameters", None, "tag:GetResources")
         found: dict[str, dict[str, str]] = {}
+        progress = Progress(self.store, self.endurance)
         options: Any = {}
         filters: Any = {"TagFilters": [{"Key": name, "Values": [text]} for name, text in (marked or {}).items()]}
         while True:
@@ -298,6 +303,7 @@ class Calls:
 
             tagged, token = await self._tagging.call("tags", request, ask)
             found |= tagged
+            progress.showed(tagged)
             if not token or options.get("PaginationToken") == token:
                 return found
             options = {"PaginationToken": token}

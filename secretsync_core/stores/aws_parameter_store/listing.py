@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from secretsync_core.endurance import Progress
 from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.metadata import Kind, Slot
@@ -169,6 +170,7 @@ class Listing:
         patience = max(5, len(rest) // FRUITLESS)
         token: str | None = None
         pages = findings = 0
+        progress = Progress(self._calls.store, self._calls.endurance)
         while rest:
             try:
                 page = await self._calls.page(folder, token, recursive=True)
@@ -188,18 +190,21 @@ class Listing:
                 yield None
                 return
             self._check_progress(token, page.token)
+            progress.showed(each.name for each in page.found)
             if pages > findings + patience:
                 return
             token = page.token
 
     async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Found]:
         token: str | None = None
+        progress = Progress(self._calls.store, self._calls.endurance)
         while True:
             page = await ask(token)
             for found in page.found:
                 yield found
             if page.token is None:
                 return
+            progress.showed(found.name for found in page.found)
             self._check_progress(token, page.token)
             token = page.token
 

@@ -64,6 +64,7 @@ class Calls:
 
     def __init__(self, service: Service[SecretsManagerClient], config: AwsSecretsManagerConfig, names: Names) -> None:
         self.store = service.account.store
+        self.endurance = service.account.endurance
         self._service = service
         self._config = config
         self._names = names

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secretsync_core.endurance import Progress
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.inventory import Entry, Gap
@@ -114,9 +115,11 @@ class Listing:
         token: str | None = None
         asked = len(enough) if enough is not None else 0
         pages = findings = 0
+        progress = Progress(self._calls.store, self._calls.endurance)
         while True:
             page = await self._calls.page(folder, token)
             pages += 1
+            progress.showed(name for name, _ in page.found)
             for name, seen in page.found:
                 if enough is None:
                     yield name, seen

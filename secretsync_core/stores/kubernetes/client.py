@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -14,10 +13,13 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
+from secretsync_core.endurance import too_large
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.cutting import TooLargeError, answers_up_to, cuttable
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
 from secretsync_core.stores.kubernetes.answers import JSON, Answer, Received, is_admission, refusal
+from secretsync_core.stores.threads import Threads
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 
@@ -49,16 +51,18 @@ class Client:
         self.width = context.concurrency
         self._access = access
         self._gate = context.gate
-        self._threads = ThreadPoolExecutor(context.concurrency, thread_name_prefix=f"kubernetes-{context.name}")
+        self.endurance = context.endurance
+        self._threads = Threads(f"kubernetes-{context.name}")
         self._api = ApiClient(_configuration(access, context.concurrency))
         self._pool: urllib3.PoolManager = self._api.rest_client.pool_manager
         # Only a context of our own takes a client's key that is in no file.
         self._pool.connection_pool_kw["ssl_context"] = access.tls
+        self._pool.pool_classes_by_scheme = cuttable(self._pool.pool_classes_by_scheme)
         self._certificate = ""
         self._lock = threading.Lock()
 
     async def aclose(self) -> None:
-        """Close every connection. Requests that nobody waits for any more end by themselves."""
+        """Close every connection. Requests that nobody waits for any more are cut."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._api.close()
         self._pool.clear()  # not every version's close() does
@@ -77,7 +81,7 @@ class Client:
             nonlocal sent
             # Taken when its turn has come: a request may wait at the gate for longer than a token lives.
             sent = self._access.proof()
-            return self._send(request, sent, body, accept)
+            return self._send(kind, request, sent, body, accept)
 
         async def attempt() -> T | Answer:
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
@@ -102,7 +106,7 @@ class Client:
 
         def blocking() -> bytes:
             try:
-                answer = self._send(request, self._access.proof(), None, JSON, GLANCE_SECONDS)
+                answer = self._send("stat", request, self._access.proof(), None, JSON, GLANCE_SECONDS)
             except StoreError:
                 return b""
             return answer.body if answer.status == 200 else b""
@@ -120,7 +124,13 @@ class Client:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._access.another, refused)
 
     def _send(
-        self, request: Request, proof: Proof, body: bytes | None, accept: str, seconds: float | None = None
+        self,
+        kind: str,
+        request: Request,
+        proof: Proof,
+        body: bytes | None,
+        accept: str,
+        seconds: float | None = None,
     ) -> Answer:
         self._show(proof)
         headers = {"Accept": accept, "User-Agent": "secretsync"}
@@ -130,16 +140,20 @@ class Client:
             headers["Content-Type"] = JSON
         failure: StoreError | None = None
         try:
-            response = self._pool.request(
-                request.method,
-                self._access.server + request.path,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=seconds or CONNECT_SECONDS, read=seconds or READ_SECONDS),
-                redirect=False,
-                retries=False,
-            )
-            answer = Answer(response.status, response.data, response.headers)
+            with answers_up_to(self.endurance.most(kind)):
+                response = self._pool.request(
+                    request.method,
+                    self._access.server + request.path,
+                    body=body,
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=seconds or CONNECT_SECONDS, read=seconds or READ_SECONDS),
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                )
+                answer = Answer(response.status, b"".join(response.stream()), response.headers)
+        except TooLargeError as error:
+            failure = too_large(self.store, request.action, error.most)
         except (exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
         except (OverflowError, ValueError):  # a Content-Length beyond all bounds, say

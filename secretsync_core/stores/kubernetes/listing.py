@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
+from secretsync_core.endurance import Progress
 from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.position import Position
@@ -116,6 +117,7 @@ class Listing:
 
     async def _pages(self, scope: Scope, selector: str, kind: str = "", *, annotations: bool) -> AsyncIterator[_Page]:
         parse = _page_with_annotations if annotations else _page
+        progress = Progress(self._client.store, self._client.endurance)
         token = ""
         while True:
             request = self._list_request(scope, selector, kind, token)
@@ -127,6 +129,7 @@ class Listing:
             if page.token and page.token == token:
                 raise malformed(request, "the listing does not go on: metadata.continue is what it was")
             self._note(page.version)
+            progress.showed(item.get("uid") or f"{item.get('namespace')}/{item['name']}" for item in page.items)
             yield page
             token = page.token
             if not token:

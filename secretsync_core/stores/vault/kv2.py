@@ -223,10 +223,13 @@ class Kv2Store(KvMount):
         return [entry] if entry is not None else []
 
     async def _scan(self, prefix: str, *, metadata: bool) -> Entries | None:
-        return await self._listing.all_details(prefix, Details(prefix, metadata=metadata, scan=True))
+        return await self._listing.all_details(prefix, self._details(prefix, metadata=metadata, scan=True))
 
     async def _one_level(self, prefix: str, *, metadata: bool) -> Entries | None:
-        return await self._listing.level_details(prefix, Details(prefix, metadata=metadata, scan=False))
+        return await self._listing.level_details(prefix, self._details(prefix, metadata=metadata, scan=False))
+
+    def _details(self, prefix: str, *, metadata: bool, scan: bool) -> Details:
+        return Details(prefix, metadata=metadata, scan=scan, endurance=self._listing.endurance)
 
     async def write(self, key: str, value: SecretValue) -> str:
         """Write a new version, whatever is there."""

@@ -8,6 +8,7 @@ import orjson
 
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing, without_a_word
+from secretsync_core.stores.vault.body import body_of
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from secretsync_core.endurance import Endurance
     from secretsync_core.model.inventory import Entry
     from secretsync_core.stores.vault.scan import Details
     from secretsync_core.stores.vault.transport import Transport
@@ -78,6 +80,11 @@ class Listing:
         """The SecretStore's name."""
         return self._transport.store
 
+    @property
+    def endurance(self) -> Endurance:
+        """How much of the server is put up with."""
+        return self._transport.endurance
+
     def scan_is_closed(self, folder: str) -> bool:
         """Whether a SCAN of this folder is known to be of no use, because the server has none or denies it."""
         return self._without_scan or folder in self._scan_denied
@@ -91,13 +98,25 @@ class Listing:
         action = f"list {folder}" if folder else "list its top folder"
         return Request(transport.store, transport.mount, action, namespace=transport.namespace)
 
+    async def _names_of_list(self, request: Request, response: aiohttp.ClientResponse) -> list[str]:
+        """The names in the answer to a LIST. For an empty folder that is a 404: a 200 always has the list."""
+        return _names(await self._root_of(request, response))
+
+    async def _names_of_scan(self, request: Request, response: aiohttp.ClientResponse) -> list[str]:
+        """The names in the answer to a SCAN."""
+        root = await self._root_of(request, response)
+        return [] if says_nothing(root) else _names(root)
+
+    async def _root_of(self, request: Request, response: aiohttp.ClientResponse) -> Part:
+        return Part.of_body(request, await body_of(response, self.endurance.most("list"), request))
+
     async def folder(self, folder: str) -> Folder:
         """What is in ``folder``; nothing where it does not exist.
 
         Raises AccessDenied where we may not list it, and StoreError where the answer does not say what is there.
         """
         request = self._request(folder)
-        status, names, body = await self._list.ask(self._root + folder, request, _names_of_list)
+        status, names, body = await self._list.ask(self._root + folder, request, self._names_of_list)
         if status == 404 and absent(body):
             return Folder([], [])
         if status != 200 or names is None:
@@ -109,7 +128,7 @@ class Listing:
 
     async def all_keys(self, prefix: str) -> list[str] | None:
         """Every key below ``prefix`` by one SCAN; ``None`` where the server has none or denies it."""
-        names = await self._scanned(self._root + prefix, prefix, _names_of_scan)
+        names = await self._scanned(self._root + prefix, prefix, self._names_of_scan)
         return None if names is None else [prefix + name for name in names if not name.endswith("/")]
 
     async def all_details(self, prefix: str, details: Details) -> list[Entry] | None:
@@ -147,18 +166,6 @@ class Listing:
             # A 404 too: LIST will tell an empty folder from a server (HashiCorp Vault) that has no such path.
             self._without_scan = True
         return found
-
-
-async def _names_of_list(request: Request, response: aiohttp.ClientResponse) -> list[str]:
-    """The names in the answer to a LIST. For an empty folder that is a 404: a 200 always has the list."""
-    root = Part.of_body(request, await response.read())
-    return _names(root)
-
-
-async def _names_of_scan(request: Request, response: aiohttp.ClientResponse) -> list[str]:
-    """The names in the answer to a SCAN."""
-    root = Part.of_body(request, await response.read())
-    return [] if says_nothing(root) else _names(root)
 
 
 def _names(root: Part) -> list[str]:

@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.distribution import extra_hint
+from secretsync_core.endurance import too_large
 from secretsync_core.errors import StoreError
 from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.answers import Part
+from secretsync_core.stores.cutting import TooLargeError, answers_up_to, cuttable
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
 from secretsync_core.stores.threads import in_thread
@@ -164,8 +166,20 @@ class Logins:
             raise StoreError("the login to Vault needs hvac", store=store, hint=extra_hint("vault")) from None
         tls, server_name = self._tls, self._config.tls.server_name
 
-        class OurTls(HTTPAdapter):
-            """Uses our TLS context as it is, where requests would add CA files of its own and of the environment."""
+        class OurWay(HTTPAdapter):
+            """Uses our TLS context as it is, where requests would add CA files of its own and of the environment.
+
+            And connections that can be cut.
+            """
+
+            def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+                super().init_poolmanager(*args, **kwargs)
+                self.poolmanager.pool_classes_by_scheme = cuttable(self.poolmanager.pool_classes_by_scheme)
+
+            def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+                manager = super().proxy_manager_for(*args, **kwargs)
+                manager.pool_classes_by_scheme = cuttable(manager.pool_classes_by_scheme)
+                return manager
 
             def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
                 host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
@@ -178,7 +192,8 @@ class Logins:
             session.trust_env = False
             if proxy := proxy_for(self._config.address, store):
                 session.proxies = {"https": proxy}
-            session.mount("https://", OurTls())
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, OurWay())
             client = hvac.Client(
                 url=self._config.address.rstrip("/"),
                 token=token,  # never None, which would make hvac look into the environment and the home
@@ -191,9 +206,13 @@ class Logins:
                 adapter=hvac.adapters.RawAdapter,
                 ignore_exceptions=True,  # they hold the body; the answers are for us to judge
             )
+            most = self._context.endurance.most("login")
             try:
-                answer = ask(client)
+                with answers_up_to(most):
+                    answer = ask(client)
                 return answer.status_code, answer.content, dict(answer.headers)
+            except TooLargeError:
+                raise too_large(store, "log us in", most) from None
             except requests.exceptions.ProxyError:
                 raise proxy_failure(store) from None
             except requests.exceptions.SSLError as error:

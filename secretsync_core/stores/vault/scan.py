@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import ijson
 
+from secretsync_core.endurance import DEPTH, Endurance, too_large
 from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
-from secretsync_core.stores.answers import MOST_VERSIONS, Part, is_text_map, is_time, malformed
+from secretsync_core.stores.answers import MOST_VERSIONS, TOO_DEEP, Part, is_text_map, is_time, malformed
 from secretsync_core.stores.http import date_of
 from secretsync_core.stores.vault.answers import says_nothing, without_a_word
+from secretsync_core.stores.vault.body import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.stores.vault.answers import Request
 
-_CHUNK = 128 * 1024
 _SMALL = 64 * 1024
-_DEEPEST = 2000  # brackets that may be open at once: those of a secret's details are four
 
 
 def entry_of(key: str, info: Any, now: str, at: Spot, *, metadata: bool) -> Entry:
@@ -113,34 +113,40 @@ class Details:
     shorter listing.
     """
 
-    def __init__(self, prefix: str, *, metadata: bool, scan: bool) -> None:
+    def __init__(self, prefix: str, *, metadata: bool, scan: bool, endurance: Endurance | None = None) -> None:
         """``scan``: the answer is that of a SCAN, which alone may have nothing to say."""
         self._prefix = prefix
         self._metadata = metadata
         self._scan = scan
+        self._endurance = endurance or Endurance()
         self.has_folders = False
 
     async def receive(self, request: Request, response: aiohttp.ClientResponse) -> list[Entry]:
         """The entries, last first, for ``pop`` to give them back one by one. Folders are left out."""
-        content, now, at = response.content, server_time(response.headers), Spot(request, "data.key_info.*")
+        now, at = server_time(response.headers), Spot(request, "data.key_info.*")
         entries: list[Entry] = []
         events = ijson.sendable_list()
         # Numbers as the machine has them: a whole one of thousands of digits ends the process within ijson.
         parser = ijson.kvitems_coro(events, "data.key_info", use_float=True)
         first = bytearray()
-        seen = depth = 0
+        seen = depth = since = 0
+        endurance = self._endurance
         fault: MalformedAnswer | None = None
         try:
-            while chunk := await content.read(_CHUNK):
+            async for chunk in chunks_of(response, endurance.most("list", streamed=True), request):
                 if len(first) < _SMALL:
                     first += chunk
                 # What the parser needs grows with the square of the depth.
                 depth += chunk.count(b"{") + chunk.count(b"[") - chunk.count(b"}") - chunk.count(b"]")
-                if depth > _DEEPEST:
-                    raise malformed(request, "its objects and lists stand too deep in each other")
+                if depth > 10 * DEPTH:
+                    raise malformed(request, TOO_DEEP)
+                since += len(chunk)
+                if since > endurance.answer:  # all that is held, as no secret ends in it
+                    response.close()
+                    raise too_large(request.store, request.action, endurance.answer)
                 parser.send(chunk)
                 if events:
-                    depth = 0
+                    depth = since = 0
                     seen += self._take(events, now, at, entries)
             parser.close()
             seen += self._take(events, now, at, entries)

@@ -18,6 +18,7 @@ from secretsync_core.stores.http import proxy_failure, unreachable
 from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
+from secretsync_core.stores.vault.body import body_of
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.position import INDEX, Course
@@ -88,6 +89,7 @@ class Transport:
         self.namespace = config.namespace
         self.width = context.concurrency
         self.cluster = ""  # its id, once an answer has told
+        self.endurance = context.endurance
         self._gate = context.gate
         self._auth = auth
         self._base = f"{config.address.rstrip('/')}/v1/"
@@ -157,11 +159,15 @@ class Transport:
                     allow_redirects=False,
                     server_hostname=self._server_name,
                 ) as response:
-                    body = await response.read()
+                    body = await body_of(response, self.endurance.most("stat"), needed or self._glance)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 if needed is None:
                     return b""
                 failure = self._unreachable(error, needed)
+            except StoreError as error:
+                if needed is None:
+                    return b""
+                failure = error
             else:
                 # A server that is sealed answers with 503, and says all the same who it is.
                 if needed is None or response.status < 500 or body.lstrip().startswith(b"{"):
@@ -170,6 +176,10 @@ class Transport:
             raise failure
 
         return await self._gate("stat", attempt)
+
+    @property
+    def _glance(self) -> Request:
+        return Request(self.store, self.mount, "say who it is")
 
     def _url(self, path: str) -> URL:
         return URL(self._mount_base + path, encoded=True)
@@ -187,7 +197,7 @@ class Transport:
     ) -> T | Answer:
         answer, unanswered = await self.authorised(
             kind,
-            lambda headers: self._attempt(method, url, request, headers, parse, payload),
+            lambda headers: self._attempt(kind, method, url, request, headers, parse, payload),
             _refused,
             again=again,
         )
@@ -216,7 +226,7 @@ class Transport:
                     self._heed(response, headers)
                     if response.status == 200:
                         return 200, await receive(request, response), b""
-                    body = await response.read()
+                    body = await body_of(response, self.endurance.most("stat"), request)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise self._unreachable(error, request) from None
             refused = refusal(request, response.status, body, response.headers)
@@ -279,6 +289,7 @@ class Transport:
 
     async def _attempt(
         self,
+        kind: str,
         method: str,
         url: URL,
         request: Request,
@@ -297,7 +308,7 @@ class Transport:
                 allow_redirects=False,
                 server_hostname=self._server_name,
             ) as response:
-                body = await response.read()
+                body = await body_of(response, self.endurance.most(kind), request)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(error, request) from None
         status = response.status

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from secretsync_core.endurance import FOLDERS, Progress, too_deep
 from secretsync_core.errors import AccessDenied, InvalidSecret
 from secretsync_core.model.access import ANY_NAME
 from secretsync_core.model.inventory import Entry, Gap
@@ -102,11 +103,15 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
             yield named(found.pop(), listing.store)
         return
 
+    progress = Progress(listing.store, listing.endurance)
+
     async def look(step: Step) -> tuple[Found, list[Step]]:
         if not step.is_folder:
             return await ways.key(step.path, step.listed), []
         folder = step.path
         _check(folder, listing.store)
+        if folder.count("/") > FOLDERS:
+            raise too_deep(listing.store, folder)
         if not wanted.needs_list(folder) and (ways.looks or not wanted.named_keys(folder)):
             keys = [Step(key, is_folder=False, listed=False) for key in wanted.named_keys(folder)]
             return [], [*keys, *(Step(name, is_folder=True) for name in wanted.named_folders(folder))]
@@ -119,9 +124,11 @@ async def walk(wanted: Selection, listing: Listing, ways: Ways, *, width: int) -
         except AccessDenied as error:
             if folder == start:
                 raise
+            progress.made(new=True)
             return [Gap(folder, error.code, error.message)], []
         if folder == start and not (there.keys or there.folders):
             await ways.confirm(start + ANY_NAME)
+        progress.made(new=bool(there.keys))
         taken = [key for key in there.keys if wanted.takes(key)]
         odd: Found = [nameless(key, listing.store) for key in taken if not holds(key)]
         more = [Step(key, is_folder=False) for key in taken if holds(key)]
