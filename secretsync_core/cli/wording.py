@@ -71,6 +71,7 @@ REASONS: dict[str, str] = {
     "access-denied": "access denied by the store",
     "uncertain": "may have been written: the next run looks and settles it",
     "conflict": "changed during the write",
+    "secret-fails": "the store fails at this one secret",
     "malformed-answer": "the store's answer made no sense",
     "server-behind": "the store is behind what this job knows",
     "other-server": "another server answers for the store",

@@ -9,7 +9,14 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    InvalidSecret,
+    SecretFails,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.stores.file.names import segments_of
 from secretsync_core.stores.file.versions import kind_of
 
@@ -95,7 +102,7 @@ class Folders:
                 # A folder now, so it was something else a moment ago: that says nothing about what is in it.
                 if not stat.S_ISDIR(found):
                     raise
-        raise StoreUnavailable(f"{path} keeps changing", store=self.store, key=path)
+        raise SecretFails(f"{path} keeps changing", store=self.store, key=path)
 
     def refuse_special(self, key: str, info: os.stat_result) -> None:
         """Raise InvalidSecret for what is no regular file."""
@@ -136,6 +143,8 @@ class Folders:
                 return InvalidSecret(f"{subject} is a folder", store=self.store, key=key, hint=_APART)
             case errno.ENAMETOOLONG | errno.EINVAL | errno.EILSEQ | errno.EFBIG:
                 return InvalidSecret(text, store=self.store, key=key)
+            case errno.EIO if key is not None:
+                return SecretFails(text, store=self.store, key=key)
             case _:
                 return StoreUnavailable(text, store=self.store, key=key)
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, SecretNotFound, StoreUnavailable
+from secretsync_core.errors import Conflict, SecretFails, SecretNotFound
 from secretsync_core.stores.file.folders import WALKS, sync
 from secretsync_core.stores.file.sweeping import Sweeping
 from secretsync_core.stores.file.temporary import CannotLink, unfinished
@@ -45,7 +45,7 @@ class Writing:
                     if not only_new:
                         raise
                     raise Conflict(f"{key} exists already", store=self._folders.store, key=key) from None
-        raise StoreUnavailable(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
+        raise SecretFails(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
 
     def check(self, key: str) -> None:
         """Raise what keeps a file from being there: what stands at its name, or at that of one of its folders.
