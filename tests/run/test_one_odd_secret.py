@@ -24,7 +24,7 @@ def _break(world: World, broken: Collection[str]) -> None:
             raise SecretFails(f"the store fails to read {key}", store=store.facts.name, key=key)
 
         if key in broken:
-            await store._run("read", fail)  # noqa: SLF001
+            await store._run("read", fail)
         return await read(store, key, version)
 
     world.patch.setattr(MemoryStore, "read", tried)

@@ -76,12 +76,18 @@ class Writing:
         sync(folder)
         return token
 
-    def delete(self, key: str) -> None:
-        """Remove a file, and the folders above it that are empty then."""
+    def delete(self, key: str, expected: str | None = None) -> None:
+        """Remove a file, and the folders above it that are empty then.
+
+        With ``expected`` it is looked at in the same breath: raises Conflict where its token is another one.
+        """
         *folders, name = self._folders.segments(key)
         with contextlib.suppress(SecretNotFound), self._folders.errors(key, absent=True):
             with self._folders.open(folders) as folder:
-                self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
+                info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                self._folders.refuse_special(key, info)
+                if expected is not None and token_of(info) != expected:
+                    raise Conflict(f"{key} changed meanwhile", store=self._folders.store, key=key)
                 os.unlink(name, dir_fd=folder)
                 self.sweeping.folder(folder)  # or the folder would stay for what a dead writer left
                 sync(folder)
