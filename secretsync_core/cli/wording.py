@@ -40,6 +40,7 @@ REASONS: dict[str, str] = {
     Reason.NOT_OURS: "kept: another job or installation created it",
     Reason.MAX_DELETE: "kept: more deletes than maxDelete allows",
     Reason.ITEM_FAILED: "kept: something else of its plan item failed or is refused",
+    Reason.AMBIGUOUS: "several sources claim one key",
     Reason.INVALID_KEY: "the destination cannot hold this key",
     Reason.NO_KEY: "the source has this name, and it is no key there",
     Reason.CANNOT_HOLD: "the store cannot hold this secret",
