@@ -25,6 +25,7 @@
      |    +-- StoreUnavailable  3   the store cannot be reached, or is failing          retryable
      |         +-- MalformedAnswer  3   its answer makes no sense, and decides nothing     retryable
      |         |    +-- EchoedVersion  3   a version in it shows the value (stores.echo)     retryable
+     |         +-- SecretFails  1   it answers, and fails at this one secret               retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         |    +-- LockedOut  3   the store refused our credentials for good, and the run gave it up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
@@ -182,6 +183,23 @@ class StoreUnavailable(StoreError):
     retryable: bool = True
     unanswered: bool = True
 
+    @property
+    def is_of_one_secret(self) -> bool:
+        """Whether the store is there all the same, and other secrets may go well."""
+        return False
+
+
+class SecretFails(StoreUnavailable):
+    """The store answers, and fails at this one secret: what it has stored of it is broken, say."""
+
+    code = "secret-fails"
+    exit_code = 1
+
+    @property
+    def is_of_one_secret(self) -> bool:
+        """It is, by its class."""
+        return True
+
 
 class PlaceChanged(StoreError):
     """A destination's name stands for another place than before, or two names stand for one. Nothing was written."""
@@ -201,6 +219,11 @@ class MalformedAnswer(StoreUnavailable):
     """The store's answer does not fit its protocol: a field is missing, or of another type. It decides nothing."""
 
     code = "malformed-answer"
+
+    @property
+    def is_of_one_secret(self) -> bool:
+        """Whether it was asked for one secret, and not for a listing or for what it is."""
+        return bool(self.key) and not str(self.key).endswith("/")
 
 
 class StoreLost(StoreUnavailable):

@@ -17,6 +17,7 @@ from secretsync_core.errors import (
     PlanRefused,
     Problem,
     RateLimited,
+    SecretFails,
     SecretSyncError,
     StoreError,
     StoreUnavailable,
@@ -73,7 +74,7 @@ def test_codes_are_slugs_and_tell_classes_apart() -> None:
 
 def test_only_waiting_helps_the_retryable() -> None:
     """Nothing is retried but what may be otherwise the next time."""
-    assert {error for error in TREE if error.retryable} == {StoreUnavailable, MalformedAnswer, RateLimited}
+    assert {error for error in TREE if error.retryable} == {StoreUnavailable, SecretFails, MalformedAnswer, RateLimited}
 
 
 def test_store_errors_say_where() -> None:

@@ -128,6 +128,7 @@ class StoreFacts:
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
         metadata: what it can hold beside its secrets, and what its document wants there.
+        versions_of_all: whether a version changes also with what stands beside the value, whoever changes that.
         kinds: whether a secret is written with the kind of its value, and read with that kind again (see
             :class:`~secretsync_core.secret.SecretValue`).
         one_kind: the kind of all that is created there, where its document says one.
@@ -146,3 +147,4 @@ class StoreFacts:
     metadata: MetadataFacts = field(default_factory=MetadataFacts)
     kinds: bool = False
     one_kind: str = ""
+    versions_of_all: bool = False

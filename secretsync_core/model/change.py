@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NOT_OURS = "not-ours"  # not deleted, because it carries another owner's mark
     MAX_DELETE = "max-delete"
     ITEM_FAILED = "item-failed"  # not deleted, because a listing or read of its item failed
+    AMBIGUOUS = "ambiguous"  # several sources claim one destination key, and none of them gets it
     INVALID_KEY = "invalid-key"
     NO_KEY = "no-key"  # the source has a secret of a name that is no key there, and the plan item selects it
     CANNOT_HOLD = "invalid-secret"  # the destination cannot hold this value

@@ -35,7 +35,9 @@ NOT_DONE = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED, Result.NOT_REACHED)
 TOLD = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED)
 """The results that a report names key by key."""
 
-_MAY_HEAL = frozenset({"unavailable", "malformed-answer", "rate-limited", "lost", "conflict", "uncertain"})
+_MAY_HEAL = frozenset(
+    {"unavailable", "malformed-answer", "secret-fails", "rate-limited", "lost", "conflict", "uncertain"}
+)
 
 
 def may_heal(code: str) -> bool:

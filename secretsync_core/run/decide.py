@@ -17,6 +17,7 @@ from secretsync_core.model.change import Action, Change, Drift, Failure, Reason
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
+from secretsync_core.run.targets import AMBIGUOUS
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -205,9 +206,12 @@ def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
     return "nothing to take over at a key that was asked for: no plan item of this run has it as a destination key"
 
 
+_REASONS = {TransformFailed.code: Reason.TRANSFORM_FAILED, AMBIGUOUS: Reason.AMBIGUOUS}
+
+
 def _impossible(plan: JobPlan, targets: Targets) -> Iterable[Change]:
     for made in targets.impossible:
-        reason = Reason.TRANSFORM_FAILED if made.code == TransformFailed.code else Reason.CANNOT_SEE
+        reason = _REASONS.get(made.code, Reason.CANNOT_SEE)
         for dest in plan.spec.dest:
             yield Change(made.item, dest, made.sources[0].key, Action.REFUSE, reason, made.sources, detail=made.message)
 

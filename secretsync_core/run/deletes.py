@@ -82,7 +82,7 @@ def find_deletes(
     return [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
-            hidden=key in dest.seen.hidden, readable=dest.readable,
+            hidden=key in dest.seen.hidden, readable=dest.readable, value_decides=dest.facts.versions_of_all,
         )
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
@@ -246,8 +246,12 @@ def decide_delete(
     entry: Entry | None,
     hidden: bool,
     readable: bool,
+    value_decides: bool = False,
 ) -> Change:
-    """Decide about one orphan by what its destination holds: delete it, or refuse to and say why."""
+    """Decide about one orphan by what its destination holds: delete it, or refuse to and say why.
+
+    ``value_decides``: another version may well have the same value. Drift is unknown then, until somebody has looked.
+    """
     gone = state.item not in plan.names
     change = Change(
         state.item, dest, key, Action.DELETE, Reason.ITEM_GONE if gone else Reason.SOURCE_GONE,
@@ -260,6 +264,8 @@ def decide_delete(
     if entry is None or entry.deleted:
         return change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
     if entry.version is not None and entry.version != state.dest_version:
+        if value_decides:
+            return change._replace(drift=Drift.UNKNOWN)
         return change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
-    from secretsync_core.secret import SecretValue
+    from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import Reader
 
 
@@ -47,7 +47,8 @@ class LastLook:
     async def judge(self, change: Change, *, again: bool = True) -> Judged:
         """Whether a secret is still what this job left there. Without ``again`` its version is taken as it was seen."""
         halves = self._opened.get(change.dest)
-        if change.dest_version is None and halves.reader is not None and not await self._is_ours(halves.reader, change):
+        blind = change.dest_version is None and halves.reader is not None
+        if blind and await self._as_left(self._opened.reader(change.dest), change) is None:
             return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
         if again and change.dest_version is not None and halves.reader is not None:
             # Once more, for the copies may have taken long since that look.
@@ -55,7 +56,14 @@ class LastLook:
             if entry is None or entry.deleted:
                 return Judged(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
             if entry.version != change.dest_version:
+                if not halves.facts.versions_of_all:
+                    return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
+                change = change._replace(dest_version=entry.version, drift=Drift.UNKNOWN)
+        if halves.facts.versions_of_all and change.drift is Drift.UNKNOWN and halves.reader is not None:
+            # A label may be all that has changed.
+            if (left := await self._as_left(halves.reader, change)) is None:
                 return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
+            change = change._replace(dest_version=left.version, drift=Drift.NONE)
         if not await self._comparer.is_merged(change):
             return Judged(change)
         if halves.reader is None:  # others' fields may be in it, and we cannot leave them there
@@ -85,14 +93,15 @@ class LastLook:
             change.item, change.dest_version, origin.definition, fingerprint, origin.store, origin.source_key, ""
         )
 
-    async def _is_ours(self, store: Reader, change: Change) -> bool:
-        """Without versions only the value can say whether a secret is still as we left it."""
+    async def _as_left(self, store: Reader, change: Change) -> Secret | None:
+        """The secret, where its value says that it is still as we left it: its version is missing, or says nothing."""
         place = (change.dest, change.key)
         fingerprint, ours = (await self._recorder.fingerprints(change.dest, [change.key])).get(change.key, ("", ""))
         if change.reason is Reason.BACK_AGAIN and (last := await self.last_known(change)) is not None:
             fingerprint = last.fingerprint
-        current = (await store.read(change.key)).value
-        return bool(fingerprint) and self._fingerprinter.is_value(fingerprint, *place, current, ours)
+        current = await store.read(change.key)
+        is_ours = bool(fingerprint) and self._fingerprinter.is_value(fingerprint, *place, current.value, ours)
+        return current if is_ours else None
 
 
 def _refused(change: Change, reason: Reason, drift: Drift | None = None) -> Change:

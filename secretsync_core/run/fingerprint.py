@@ -8,6 +8,7 @@ import hmac
 import json
 from typing import TYPE_CHECKING, TypeAlias
 
+from secretsync_core.audit.schema import MAX_FIELDS
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.run.convert import blob_to_fields, is_text
 from secretsync_core.schema.encoding import Encoding
@@ -104,8 +105,19 @@ class Fingerprinter:
             value = SecretValue({name: fields[name] for name in held})
         return any(_named(one, name, key, value) == fingerprint for one, name in self._known(dest))
 
-    def field_names(self, dest: str, key: str, names: Iterable[str]) -> str:
-        """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together."""
+    def field_names(self, dest: str, key: str, names: Collection[str]) -> str:
+        """The names of fields as the ledger holds them: hex HMACs of 16 digits each, sorted and run together.
+
+        Raises InvalidSecret where they are more than the ledger has room for.
+        """
+        if len(names) > MAX_FIELDS:
+            raise InvalidSecret(
+                f"{key} in {dest} cannot be merged: it would get {len(names):,} fields, and the ledger has room for "
+                f"{MAX_FIELDS:,}",
+                store=dest,
+                key=key,
+                hint="split the secret, or choose another writePolicy for it",
+            )
         return "".join(sorted(_field_named(self._key, dest, key, name) for name in names))
 
     def holds(self, dest: str, key: str, value: SecretValue, ours: str) -> bool:

@@ -24,13 +24,15 @@ class RetryPolicy:
     """How often and how patiently a request is repeated. Times are in seconds.
 
     Attributes:
-        attempts: how often a request is made at the most.
+        attempts: how often a request is made at the most; one that a store asks to wait is made more often.
         first_wait: the wait before the second attempt; it doubles from one attempt to the next, with jitter.
         longest_wait: no backoff is longer than this.
-        longest_retry_after: a store that asks us to wait longer than this is given up.
+        longest_retry_after: a store that asks us to wait longer than this is given up, be it at once or, while it
+            serves nothing of ours, in all.
         longest_try: nothing is repeated once its attempts have taken so long, as those that get no answer do.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
-            store counts as lost: what follows fails at once instead of waiting its own turns out.
+            store counts as lost: what follows fails at once instead of waiting its own turns out. Where the store
+            answers, and fails at single secrets, the next ones are tried once each instead.
         time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
             long as it takes.
     """
@@ -74,6 +76,7 @@ class Gate:
         self._cut_at: float | None = None  # on the loop's clock
         self._refused: SecretSyncError | None = None
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
+        self._broken_in_a_row: Counter[str] = Counter()  # by kind: single secrets that a store fails at
         self._served = 0
         self._inside = self._passed = 0
         limit = self._policy.time_limit
@@ -149,7 +152,7 @@ class Gate:
         )
 
     async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        number = 0
+        number, waited = 0, 0.0
         unanswered = False
         spent = 0.0
         while True:
@@ -171,23 +174,32 @@ class Gate:
                 except Exception as error:  # noqa: BLE001  a third party's store may raise anything
                     failure = unexpected(error, self._store)
                 else:
-                    self._failed_in_a_row[kind] = 0
+                    self._answered(kind)
                     self._served += 1
                     return result
             unanswered = unanswered or failure.unanswered or isinstance(failure, StoreUnavailable)
             failure.unanswered = unanswered
             # What is not retryable is an answer: the store is there.
             if not failure.retryable:
-                self._failed_in_a_row[kind] = 0
+                self._answered(kind)
                 raise failure
             if not isinstance(failure, StoreUnavailable) and self._served > served:
-                number = 0  # the store is busy with our other requests; this one's turn will come
+                number, waited = 0, 0.0  # the store is busy with our other requests; this one's turn will come
             spent += asyncio.get_running_loop().time() - began
-            wait = self._wait_before_next(number, failure, spent)
-            if wait is None:
-                self._failed_in_a_row[kind] += 1
+            wait = self._wait_before_next(number, waited, spent, failure)
+            if isinstance(failure, StoreUnavailable) and failure.is_of_one_secret:
+                self._failed_in_a_row[kind] = 0
+                if self._broken_in_a_row[kind] >= self._policy.lost_after:
+                    wait = None  # many are: one look at each has to do
+                self._broken_in_a_row[kind] += wait is None
+            else:
+                self._failed_in_a_row[kind] += wait is None
             if wait is None or not await self._sleep(wait):
                 raise failure
+            waited += wait
+
+    def _answered(self, kind: str) -> None:
+        self._failed_in_a_row[kind] = self._broken_in_a_row[kind] = 0
 
     async def _within(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Make one attempt within its time. Raises StoreUnavailable beyond it: it may be carried out all the same."""
@@ -226,20 +238,23 @@ class Gate:
             if self._paused_until <= start:
                 return
 
-    def _wait_before_next(self, number: int, failure: SecretSyncError, spent: float) -> float | None:
-        """Seconds to wait before attempt ``number + 1``; None to give up. ``spent``: how long those so far took."""
-        if number >= self._policy.attempts:
-            return None
-        if not isinstance(failure, RateLimited) and spent > self._policy.longest_try:
-            return None
-        backoff = min(self._policy.longest_wait, self._policy.first_wait * 2.0 ** (number - 1))
-        if isinstance(failure, RateLimited):
-            asked = failure.retry_after if failure.retry_after is not None else backoff
-            if asked > self._policy.longest_retry_after:
+    def _wait_before_next(self, number: int, waited: float, spent: float, failure: SecretSyncError) -> float | None:
+        """Seconds to wait before attempt ``number + 1``; None to give up.
+
+        ``waited`` is the seconds of waiting since the first attempt, ``spent`` those that the attempts took.
+        """
+        policy = self._policy
+        backoff = min(policy.longest_wait, policy.first_wait * 2.0 ** (max(number, 1) - 1))
+        if isinstance(failure, RateLimited) and policy.attempts > 1:
+            # It is there, so its word is taken; but a word of 0, or of a moment that is past, is no reason to press it.
+            asked = max(backoff, failure.retry_after or 0.0)
+            if asked > policy.longest_retry_after or waited + asked > policy.longest_retry_after:
                 return None
             # Everybody waits, or the others would use up what the store grants us next.
             self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + asked)
             return asked + random.uniform(0, self._policy.first_wait)  # noqa: S311  jitter, not cryptography
+        if number >= policy.attempts or spent > policy.longest_try:
+            return None
         return backoff * random.uniform(0.5, 1.0)  # noqa: S311
 
     async def _sleep(self, seconds: float) -> bool:

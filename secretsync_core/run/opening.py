@@ -15,6 +15,7 @@ from secretsync_core.policy.reading import read_policies
 from secretsync_core.run.gate import Gate
 from secretsync_core.stores.base import (
     AccessChecker,
+    ConditionalDeleter,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -67,6 +68,7 @@ class Halves:
     __slots__ = (
         "checker",
         "conditional",
+        "conditional_deleter",
         "creator",
         "deleter",
         "describer",
@@ -98,6 +100,7 @@ class Halves:
         self.recreator = store if isinstance(store, Recreator) else None
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
+        self.conditional_deleter = store if isinstance(store, ConditionalDeleter) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.describer = store if isinstance(store, Describer) else None

@@ -652,7 +652,7 @@ def _chosen(documents: Documents, job: str, items: Collection[str]) -> frozenset
 def _as_error(error: ItemError) -> StoreError:
     """An error that a look gave, to be raised again: whether it may be retried is in its code."""
     raised = StoreError(error.message, hint=error.hint)
-    if error.code in ("unavailable", "malformed-answer", "rate-limited", "lost"):
+    if error.code in ("unavailable", "malformed-answer", "secret-fails", "rate-limited", "lost"):
         raised.retryable = True
     return raised
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import PlanRefused, SecretSyncError, TransformFailed
+from secretsync_core.errors import SecretSyncError, TransformFailed
 from secretsync_core.model.plan import SourceRef, Target
 from secretsync_core.model.versions import kept_version
 from secretsync_core.run.origins import split_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 
     from secretsync_core.run.items import Item, Part
     from secretsync_core.run.seen import Fields, SourceSeen
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 SHOWN = 20
 """How many clashes an error names."""
 
+AMBIGUOUS = "ambiguous"
+"""The code of a source secret that shares its destination key with another one."""
+
 
 class Impossible(NamedTuple):
-    """A source secret that cannot become a target: its key transform failed, or its fields are not known.
+    """A source secret that cannot become a target: its key transform failed, its fields are not known, or it is
+    not the only one that claims its key.
 
     The rest of the item goes on.
     """
@@ -56,7 +60,7 @@ class Targets:
 def make_targets(seen: Sequence[SourceSeen], fields: Mapping[str, Fields], stands: Callable[[Target], bool]) -> Targets:
     """What all items together want. ``fields`` are by item; ``stands`` tells what needs no decision.
 
-    Raises PlanRefused where two of them claim one key.
+    Where several claim one key none of them is a target, for nobody can say which one is meant; the rest go on.
     """
     claims = Claims()
     standing: dict[str, int] = {}
@@ -71,9 +75,27 @@ def make_targets(seen: Sequence[SourceSeen], fields: Mapping[str, Fields], stand
                 standing[name] = standing.get(name, 0) + 1
             else:
                 claims.claim(made, keep=True)
-    if claims.clashes:
-        raise PlanRefused(shortened(claims.clashes), hint="give each destination key one source; nothing was written")
+    if claims.clashing:
+        impossible += _ambiguous(seen, fields, claims.clashing)
+        for name in claims.standing_in_clashes():
+            standing[name] -= 1
     return Targets(claims.kept, claims.keys, standing, impossible)
+
+
+def _ambiguous(
+    seen: Sequence[SourceSeen], fields: Mapping[str, Fields], clashing: Collection[str]
+) -> Iterator[Impossible]:
+    """Everything that claims one of these keys."""
+    rivals: dict[str, list[Target]] = {key: [] for key in clashing}
+    for one in seen:
+        for made in targets_of(one, fields.get(one.item.name)):
+            if isinstance(made, Target) and made.key in rivals:
+                rivals[made.key].append(made)
+    for key, targets in rivals.items():
+        told = ", and by ".join(map(_origin, targets[:SHOWN]))
+        more = f", and {len(targets) - SHOWN} more" if len(targets) > SHOWN else ""
+        for target in targets:
+            yield Impossible(target.item, target.sources, AMBIGUOUS, f"{key} is claimed by {told}{more}")
 
 
 def targets_of(
@@ -163,12 +185,15 @@ class Claims:
 
     def __init__(self) -> None:
         self._claimed: dict[str, str | Target] = {}
+        self.clashing: dict[str, None] = {}
+        """The keys that are claimed more than once, in order."""
         self.clashes: list[str] = []
         """What is ambiguous, one sentence each."""
 
     def claim(self, target: Target, *, keep: bool) -> None:
         """Note a target; only its item's name is remembered of one that is not to be kept."""
         if (other := self._claimed.get(target.key)) is not None:
+            self.clashing[target.key] = None
             self.clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
         else:
             self._claimed[target.key] = target if keep else target.item
@@ -181,7 +206,17 @@ class Claims:
     @property
     def kept(self) -> dict[str, Target]:
         """The targets that were kept, by key."""
-        return {key: target for key, target in self._claimed.items() if isinstance(target, Target)}
+        return {
+            key: target
+            for key, target in self._claimed.items()
+            if isinstance(target, Target) and key not in self.clashing
+        }
+
+    def standing_in_clashes(self) -> Iterator[str]:
+        """The item of each target that was not to be kept, and clashes."""
+        for key in self.clashing:
+            if isinstance(claimed := self._claimed[key], str):
+                yield claimed
 
 
 def shortened(clashes: Sequence[object]) -> list[str]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.errors import Conflict, LedgerError, SecretNotFound, SecretSyncError, StoreError, StoreLost
-from secretsync_core.model.change import Action, Change, Reason
+from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.place import place_of_name
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
+from secretsync_core.run.back import unless_back
 from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deleting import LastLook
@@ -67,6 +68,8 @@ class Transfer:
     ) -> None:
         self._job = plan.job
         self._dests = len(plan.spec.dest)
+        self._asked_for = frozenset(plan.spec.dest)  # what the job had elsewhere goes whatever its source says
+        self._items = {item.name: item for item in plan.items}
         self._policies = {item.name: item.write_policy for item in plan.items}
         self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
         self._marks_at_a_cost = bool(opened.mark) and plan.spec.ownership.mark is True
@@ -424,8 +427,14 @@ class Transfer:
         if change.reason is Reason.REMOVED_OUTSIDE:
             return await self._delete_one(change)
         halves = self._opened.get(change.dest)
+        last = await self._last_look.last_known(change)
+        item = self._items.get(change.item) if change.dest in self._asked_for else None
+        if change.reason is Reason.SOURCE_GONE and item is not None:
+            change = await unless_back(change, item, last, self._opened, self._comparer)
+            if change.action is Action.REFUSE:
+                return _refused(change)
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(fields=ours)
-        if (last := await self._last_look.last_known(change)) is not None:
+        if last is not None:
             # With this the ledger knows it again, should it ever be back.
             intended = intended._replace(
                 source=last.source, source_key=last.source_key, fingerprint=last.fingerprint if not ours else ""
@@ -437,6 +446,9 @@ class Transfer:
                 await halves.conditional.write_if(change.key, rest, seen)
             elif rest is not None and halves.writer is not None:
                 await halves.writer.write(change.key, rest)
+            elif halves.conditional_deleter is not None and halves.reader is not None and change.dest_version:
+                # Only what was looked at: what somebody has written since then is theirs.
+                await halves.conditional_deleter.delete_if(change.key, change.dest_version)
             else:
                 await halves.deleter.delete(change.key)
         except SecretSyncError as error:
@@ -445,6 +457,10 @@ class Transfer:
                 return uncertain(change, found.fate, error.message)
             self._recorder.later(outcome(intended, found, error.code))
             if found.fate is not Fate.MADE:
+                if isinstance(error, Conflict):
+                    return _refused(
+                        change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
+                    )
                 return Outcome(change, _failed(error), error.code, error.message, error.hint)
         else:
             self._recorder.later(intended._replace(event=Event.DONE, dest_version=None))

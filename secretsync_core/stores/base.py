@@ -207,6 +207,19 @@ class Deleter(Store, Protocol):
 
 
 @runtime_checkable
+class ConditionalDeleter(Deleter, Protocol):
+    """Deletes only what we saw. Optional: where it is not there, what is written right before a delete goes with it."""
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        """Like ``delete``, of the secret whose version token is ``expected``; what was written since stays.
+
+        Raises Conflict, having deleted nothing, where the token is known to be another one. A store that can delete a
+        version by its name deletes that one, and raises nothing where it is not the current one any more.
+        """
+        ...
+
+
+@runtime_checkable
 class Marker(Store, Protocol):
     """Knows who created a secret, by a mark (see :attr:`StoreContext.mark`) that it carries.
 

@@ -22,6 +22,7 @@ from secretsync_core.model.position import Position
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
     AccessChecker,
+    ConditionalDeleter,
     Foreseer,
     Positioned,
     Recreator,
@@ -151,6 +152,13 @@ class _Deletes(_Handle):
         await self._boundary.call("delete", _is_anything, key)
 
 
+class _DeletesIf(_Handle):
+    __slots__ = ()
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        await self._boundary.call("delete_if", _is_anything, key, await self._known(key, expected))
+
+
 class _Marks(_Handle):
     __slots__ = ()
 
@@ -271,11 +279,12 @@ def hand_out(
 ) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete and
-    check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first: these
-    need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials.
-    ``endurance`` is how long a call may take. Raises
-    StoreError for what is no store, and whatever looking at it raises.
+    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete, delete_if
+    and check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first:
+    these need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials.
+    ``endurance`` is how long a call may take.
+
+    Raises StoreError for what is no store, and whatever looking at it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -295,6 +304,7 @@ def hand_out(
     optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
         optional += [(Foreseer, _Foresees), (Recreator, _Recreates), (Sweeper, _Sweeps)]
+        optional.append((ConditionalDeleter, _DeletesIf))
     if permissions.may_read:
         optional += [(SelectiveLister, _Selects), (ShowsFolders, _ShowsFolders)]
         optional.append((ToldOfLeftovers, _TellsOfLeftovers))

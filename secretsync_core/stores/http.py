@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, SecretFails, StoreError, StoreUnavailable
 from secretsync_core.stores.environment import PROXY_HINT
 
 if TYPE_CHECKING:
@@ -38,14 +38,27 @@ def proxy_failure(store: str) -> StoreUnavailable:
     return unreachable(store, "the proxy does not let us through", hint=PROXY_HINT)
 
 
+def failing(store: str, action: str, status: int, key: str | None, *, its_own: bool) -> StoreUnavailable:
+    """The error for an answer of 500 or more.
+
+    A 500 of the server's ``its_own``, and not a proxy's, to a question about one secret says that the server is there.
+    """
+    about_one = its_own and status == 500 and key is not None and not key.endswith("/")
+    kind = SecretFails if about_one else StoreUnavailable
+    return kind(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+
+
 def retry_after(header: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, given as a number or as a date; ``None`` for neither."""
+    """The seconds to wait for what a Retry-After header asks, as a number or as a date; ``None`` for neither.
+
+    One more than it says: it has whole seconds only, and servers cut fractions off.
+    """
     if header is None:
         return None
     if header.strip().isdecimal():
-        return float(header)
+        return float(header) + 1.0
     moment = date_of(header)
-    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds() + 1.0)
 
 
 def date_of(header: str) -> datetime | None:

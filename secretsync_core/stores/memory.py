@@ -229,6 +229,20 @@ class MemoryStore:
 
         await self._run("delete", attempt)
 
+    async def delete_if(self, key: str, expected: str) -> None:
+        """Delete the secret if its token is ``expected``; else raises Conflict."""
+
+        def attempt() -> None:
+            self._check_key(key)
+            stored = self._data.secrets.get(key)
+            if stored is None or stored.deleted:
+                return
+            if stored.token != expected:
+                raise Conflict(f"{key} changed since it was looked at", store=self._name, key=key)
+            stored.deleted = True
+
+        await self._run("delete", attempt)
+
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise what would keep ``undelete`` from bringing the secret back."""
         await self._run("stat", lambda: self._deleted(key, version))

@@ -51,6 +51,7 @@ from secretsync_core.secret import BINARY, TEXT, Secret, SecretValue
 from secretsync_core.selection import Exclusion, Rule, Selection, pattern_of
 from secretsync_core.stores.base import (
     AccessChecker,
+    ConditionalDeleter,
     ConditionalWriter,
     Creator,
     Deleter,
@@ -1151,6 +1152,22 @@ class StoreConformance:
             await deleter.delete(at(key))
         assert await _live(store, at("c"))
         assert not await _live(store, at("never"))
+
+    async def test_only_what_was_seen_is_deleted(self, store: Store) -> None:
+        """``delete_if`` of a version that was replaced leaves what replaced it, and deletes the current one."""
+        deleter = store if isinstance(store, ConditionalDeleter) else pytest.skip("the store deletes what is there")
+        shape, key, writer = store.facts.shape, _at(store)("a"), _writer(store)
+        assert store.facts.versioned, "there is nothing to compare"
+        seen = await writer.write(key, sample(shape))
+        now = await writer.write(key, sample(shape, 1))
+        assert seen is not None
+        assert now is not None
+        with contextlib.suppress(Conflict):
+            await deleter.delete_if(key, seen)
+        await _assert_holds(store, key, sample(shape, 1))
+        await deleter.delete_if(key, now)
+        assert not await _live(store, key)
+        await deleter.delete_if(key, now)  # absent already, which is no error
 
     async def test_a_folder_is_not_deleted_by_its_name(self, store: Store, seed: Seed) -> None:
         """Deleting ``a`` is refused or does nothing while only ``a/b`` exists."""

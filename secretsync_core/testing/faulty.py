@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.base import Foreseer, abilities_of
+from secretsync_core.stores.base import ConditionalDeleter, Foreseer, abilities_of
 from secretsync_core.stores.boundary import GivesUp
 
 if TYPE_CHECKING:
@@ -254,6 +254,11 @@ class _Deletes(_Faulty):
         await self._around("delete", key, lambda: self._store.delete(key))
 
 
+class _DeletesIf(_Faulty):
+    async def delete_if(self, key: str, expected: str) -> None:
+        await self._around("delete", key, lambda: self._store.delete_if(key, expected))
+
+
 class _Marks(_Faulty):
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         return await self._around("marks", "", lambda: self._store.marks(keys))
@@ -306,11 +311,12 @@ _MIXINS: dict[Ability, type[_Faulty]] = {
 
 
 @cache
-def _faulty_class(abilities: frozenset[Ability], *others: type[_Faulty]) -> type[_Faulty]:
+def _faulty_class(abilities: frozenset[Ability], others: tuple[type[_Faulty], ...]) -> type[_Faulty]:
     return type("FaultyStore", (*(_MIXINS[ability] for ability in Ability if ability in abilities), *others), {})
 
 
 def faulty(store: Store, faults: Faults) -> Store:
     """Wrap a store with faults; the wrapper can do exactly what the store can."""
-    others = [_Foresees] if isinstance(store, Foreseer) else []
-    return _faulty_class(abilities_of(store), *others)(store, faults)
+    others: list[type[_Faulty]] = [_Foresees] if isinstance(store, Foreseer) else []
+    others += [_DeletesIf] if isinstance(store, ConditionalDeleter) else []
+    return _faulty_class(abilities_of(store), tuple(others))(store, faults)

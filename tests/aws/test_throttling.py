@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aws.conftest import OpenStore
 
-QUICK = RetryPolicy(attempts=5, first_wait=0.01, longest_wait=0.05)
+QUICK = RetryPolicy(attempts=5, first_wait=0.01, longest_wait=0.05, longest_retry_after=0.5)
 THROTTLED = {"code": "ThrottlingException", "message": "Rate exceeded"}
 
 
@@ -36,13 +36,13 @@ async def test_throttled_requests_are_repeated(secrets_manager: OpenStore, burst
 
 
 async def test_throttling_that_does_not_end(secrets_manager: OpenStore, burst: Microburst) -> None:
-    """Attempts are bounded, and what remains is RateLimited."""
+    """Patience is bounded, and what remains is RateLimited."""
     gate = Gate("aws", concurrency=4, policy=QUICK)
     store = await secrets_manager(gate=gate, endpointUrl=burst.address)
     burst.rules({"error": THROTTLED})
     with pytest.raises(RateLimited):
         await store.write("a", SecretValue(b"x"))
-    assert burst.seen == QUICK.attempts
+    assert QUICK.attempts < burst.seen <= 20  # a busy store is asked until patience is at its end
 
 
 async def test_boto3_repeats_nothing_by_itself(secrets_manager: OpenStore, burst: Microburst) -> None:

@@ -49,6 +49,6 @@ def test_what_may_heal_is_what_trying_again_helps() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SecretSyncError)
     ]
-    healing = {"unavailable", "rate-limited", "malformed-answer", "lost", "conflict"}
+    healing = {"unavailable", "rate-limited", "malformed-answer", "secret-fails", "lost", "conflict"}
     assert {kind.code for kind in kinds if may_heal(kind.code)} == healing
     assert all(may_heal(kind.code) for kind in kinds if kind.retryable)

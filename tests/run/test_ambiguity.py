@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from run.making import listed, made, plan_of
-from secretsync_core.errors import PlanRefused
+from run.world import counted
 from secretsync_core.model.plan import Target
 from secretsync_core.run.targets import Claims
 
@@ -63,14 +61,21 @@ def test_a_combined_key_against_a_query() -> None:
     assert clash.startswith("q/1: claimed by item a (src:q/1, src:q/2, src:q/3 and 2 more) and by item b")
 
 
-@pytest.mark.parametrize(("count", "rest"), [(20, []), (21, ["and 1 more"]), (300, ["and 280 more"])])
-async def test_many_clashes_are_counted(world: World, count: int, rest: list[str]) -> None:
-    """The first twenty are named in the refusal, and how many there are besides."""
+async def test_many_clashes_refuse_their_keys_only(world: World) -> None:
+    """Hundreds of keys that are claimed twice are refused each by its name, and one that is not is copied."""
     to_the_same = "keyTransform: [{regexp: {source: ^b, target: a}}]"
     world.job(f"- {{name: a, query: {{path: a}}}}\n- {{name: b, query: {{path: b}}, {to_the_same}}}")
-    await world.seed("src", {f"{folder}/{number:03}": {"x": "1"} for folder in "ab" for number in range(count)})
-    with pytest.raises(PlanRefused) as refused:
-        await world.sync()
-    problems = list(refused.value.reasons)
-    assert [problem.partition(":")[0] for problem in problems[:20]] == [f"a/{number:03}" for number in range(20)]
-    assert problems[20:] == rest
+    await world.seed("src", {f"{folder}/{number:03}": {"x": "1"} for folder in "ab" for number in range(300)})
+    await world.put("src", "b/other", {"x": "1"})
+    report = await world.sync()
+    assert counted(report) == {"refused": 600, "created": 1}
+    assert await world.all("dst") == {"a/other": {"x": "1"}}
+
+
+async def test_many_that_claim_one_key(world: World) -> None:
+    """Of hundreds of secrets that a transform maps to one key the first twenty are named, and how many there are."""
+    world.job(f"- {{name: a, query: {{}}, {BOTH_TO_ONE}}}")
+    await world.seed("src", {f"{number:03}": {"x": "1"} for number in range(300)})
+    report = await world.sync()
+    assert counted(report) == {"refused": 300}
+    assert report.failures[0].message.endswith("by item a (src:019), and 280 more")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreLost, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    MalformedAnswer,
+    RateLimited,
+    SecretFails,
+    StoreError,
+    StoreLost,
+    StoreUnavailable,
+)
 from secretsync_core.model.report import may_heal
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.stores.http import CredentialsRefused
@@ -94,14 +102,95 @@ async def test_a_wait_that_is_too_long_is_not_waited() -> None:
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("down"), RateLimited("slow", retry_after=0.001)])
-async def test_attempts_are_bounded(error: StoreError) -> None:
+async def test_attempts_are_bounded() -> None:
     """A retryable error is retried, so often and no more, and is then raised as it is."""
+    error = StoreUnavailable("down")
     calls, attempt = _failing(*[error] * 9)
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(StoreUnavailable) as caught:
         await _gate()("read", attempt)
     assert caught.value is error
     assert len(calls) == 3
+
+
+class Clock:
+    """The loop's clock, and sleeps that take no time: a wait is over as soon as it has begun."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.waits = 0.0, list[float]()
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
+        monkeypatch.setattr(Gate, "_sleep", self._sleep)
+
+    async def _sleep(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.now += seconds
+        return True
+
+
+async def _busy_for(seconds: float, clock: Clock, retry_after: float | None) -> int:
+    """How many attempts a request takes at a store that refuses all of them for so long."""
+    calls = 0
+
+    async def attempt() -> str:
+        nonlocal calls
+        calls += 1
+        if clock.now < seconds:
+            raise RateLimited("slow down", retry_after=retry_after)
+        return "ok"
+
+    assert await Gate("s", concurrency=1)("read", attempt) == "ok"
+    return calls
+
+
+@pytest.mark.parametrize("said", [None, 0.0, 1.0, 30.0])
+@pytest.mark.parametrize("busy", [0.5, 5, 60])
+async def test_a_busy_store_is_waited_for(monkeypatch: pytest.MonkeyPatch, busy: float, said: float | None) -> None:
+    """Whatever a store says of how long, it is neither pressed nor given up before it serves again."""
+    clock = Clock(monkeypatch)
+    assert await _busy_for(busy, clock, said) <= 14
+    assert min(clock.waits) >= max(0.25, said or 0.0)
+
+
+async def test_a_store_that_is_busy_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that serves nothing for longer than it may ask us to wait is given up, and not before."""
+    clock = Clock(monkeypatch)
+    with pytest.raises(RateLimited):
+        await _busy_for(1e9, clock, 0.0)
+    assert 75 <= clock.now <= 95
+
+
+async def test_one_attempt_is_one_also_where_the_store_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is to be repeated, as when health is looked at, a busy store is told of at once."""
+    clock = Clock(monkeypatch)
+    calls, attempt = _failing(RateLimited("slow"))
+    with pytest.raises(RateLimited):
+        await _gate(policy=RetryPolicy(attempts=1))("read", attempt)
+    assert (len(calls), clock.waits) == (1, [])
+
+
+async def test_broken_secrets_do_not_lose_a_store() -> None:
+    """A store that answers, and fails at single secrets, is not lost; after some of them each is tried once."""
+    gate, calls = _gate(concurrency=1), list[int]()
+    for _ in range(40):
+        made, attempt = _failing(*[SecretFails("a is broken")] * 9)
+        with pytest.raises(SecretFails):
+            await gate("read", attempt)
+        calls.append(len(made))
+    assert calls == [3] * 3 + [1] * 37
+    assert gate.lost is None
+    assert await gate("read", _failing()[1]) == "ok"
+    made, attempt = _failing(SecretFails("a moment"))
+    assert await gate("read", attempt) == "ok"  # and patience is back
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(("key", "lost"), [("a/b", False), ("a/", True), (None, True)])
+async def test_answers_that_make_no_sense(key: str | None, lost: bool) -> None:
+    """To a question about one secret they are that secret's; to any other one they are the store's."""
+    gate = _gate()
+    for _ in range(3):
+        with pytest.raises(MalformedAnswer):
+            await gate("read", _failing(*[MalformedAnswer("?", key=key)] * 9)[1])
+    assert (gate.lost is not None) is lost
 
 
 async def test_a_repeat_that_works_is_a_success() -> None:

@@ -9,8 +9,9 @@ import pytest
 from support.faulty_http import FaultyHttp
 
 from run.pair import DOWN, UP
-from run.world import actions, counted, wrote
+from run.world import actions, counted, reasons, wrote
 from secretsync_core.model.report import Result
+from secretsync_core.run import reconcile, steps
 
 if TYPE_CHECKING:
     from run.pair import Pair
@@ -200,6 +201,60 @@ async def test_only_labels_changed(pair: Pair) -> None:
     report = await pair.world.sync()
     assert (counted(report), wrote(report, "k8s"), report.drifted_count) == ({"unchanged": 1}, 0, 0)
     assert "read" not in (await pair.world.sync()).requests["k8s"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_labels_do_not_keep_a_secret_from_being_deleted(pair: Pair, late: bool) -> None:
+    """A label or annotation that somebody sets, long before the delete or right before, leaves the copy ours."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    pair.remove("app/a")
+    changed = {"metadata": {"labels": {"x": "y"}, "annotations": {"example.com/x": "y"}}}
+    if late:
+        # After the survey, and before the last look.
+        survey = reconcile.decide_changes
+
+        async def decide(*args: Any, **given: Any) -> Any:
+            found = await survey(*args, **given)
+            pair.patch("app-a", changed)
+            return found
+
+        pair.world.patch.setattr(steps, "decide_changes", decide)
+    else:
+        pair.patch("app-a", changed)
+        assert actions(await pair.world.plan())["app-a"] == "delete"
+    report = await pair.world.sync()
+    assert (counted(report), report.drifted_count) == ({"deleted": 1, "unchanged": 1}, 0)
+    assert pair.names() == ["app-b"]
+
+
+async def test_another_value_keeps_a_secret_from_being_deleted(pair: Pair) -> None:
+    """What somebody changed the value of stays, in plan and sync, and is told as drift."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    pair.remove("app/a")
+    pair.patch("app-a", {"data": {"x": "AAAA"}, "metadata": {"labels": {"x": "y"}}})
+    (planned,) = (await pair.world.plan()).changes
+    assert (planned.action.value, planned.reason.value) == ("refuse", "changed-outside")
+    report = await pair.world.sync()
+    assert (counted(report), report.drifted_count) == ({"refused": 1}, 1)
+    assert pair.names() == ["app-a"]
+
+
+async def test_written_right_before_the_delete(pair: Pair) -> None:
+    """What somebody writes between the last look and the delete stays."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    pair.remove("app/a")
+
+    async def theirs(_: str) -> None:
+        pair.patch("app-a", {"data": {"x": "AAAA"}})
+
+    pair.world.fault("k8s").run("delete", theirs)
+    report = await pair.world.sync()
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1}, {"app-a": "changed-outside"})
+    assert pair.secret("app-a") == {"x": b"\0\0\0"}
 
 
 async def test_drift_is_put_right(pair: Pair) -> None:

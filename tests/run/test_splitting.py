@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from run.world import World, actions, counted, reasons, wrote
-from secretsync_core.errors import AccessDenied, DocumentError, PlanRefused, StoreUnavailable
+from secretsync_core.errors import AccessDenied, DocumentError, StoreUnavailable
 from secretsync_core.run.watch import Watch
 
 if TYPE_CHECKING:
@@ -177,12 +177,15 @@ async def test_a_blob_without_fields_cannot_be_split(world: World) -> None:
     assert failure.message == "plain in blobs is split, and has no fields"
 
 
-async def test_two_fields_for_one_key_write_nothing(world: World) -> None:
-    """A collision after the key transform is an error before any write."""
+async def test_two_fields_for_one_key_are_both_refused(world: World) -> None:
+    """A collision after the key transform is told before any write, and neither field is copied."""
     await world.put("src", "a", {"x.y": "1", "x_y": "2"})
     world.job("- {name: all, split: fields, query: {}, keyTransform: [{replace: {characters: '._', with: '-'}}]}")
-    with pytest.raises(PlanRefused, match="a/x-y: claimed by"):
-        await world.sync()
+    report = await world.sync()
+    assert {each.message for each in report.failures} == {
+        "a/x-y is claimed by item all (src:a), and by item all (src:a)"
+    }
+    assert len(report.failures) == 2
     assert await world.all("dst") == {}
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from run.world import SEAL_KEY, actions, counted, reasons, wrote
 from secretsync_core.audit.ledger import Ledger
-from secretsync_core.errors import PlanRefused
+from secretsync_core.model.change import Action
 
 if TYPE_CHECKING:
     from run.world import World
@@ -206,14 +204,28 @@ async def test_a_renamed_item_keeps_its_keys(world: World) -> None:
     assert "read" not in (await world.sync()).requests["dst"]
 
 
-async def test_two_sources_for_one_key_refuse_the_whole_plan(world: World) -> None:
-    """An ambiguous plan writes nothing at all and says which keys clash."""
-    await world.seed("src", {"app/a": {"x": "1"}, "app/b": {"x": "2"}})
-    world.job(APP[:-1] + ", keyTransform: [{template: one}]}")
-    with pytest.raises(PlanRefused, match="one: claimed by"):
-        await world.sync()
-    assert await world.all("dst") == {}
-    assert world.records() == []
+async def test_two_sources_for_one_key_refuse_both_and_no_others(world: World) -> None:
+    """Of two secrets for one key neither is copied, and what one of them was before stays; the others go on."""
+    world.job(APP[:-1] + ", keyTransform: [{regexp: {source: '^app/[ab]$', target: one}}]}", deletionPolicy="Delete")
+    await world.seed("src", {"app/a": {"x": "1"}, "app/c": {"x": "3"}})
+    await world.sync()
+    await world.seed("src", {"app/b": {"x": "2"}, "app/d": {"x": "4"}})
+    for verify in (False, True):
+        planned = await world.plan(verify=verify)
+        refused = [change for change in planned.changes if change.action is Action.REFUSE]
+        assert sorted((change.key, change.reason.value) for change in refused) == [
+            ("app/a", "ambiguous"),
+            ("app/b", "ambiguous"),
+        ]
+        assert {change.detail for change in refused} == {
+            "one is claimed by item app (src:app/a), and by item app (src:app/b)"
+        }
+    report = await world.sync()
+    assert counted(report) == {"refused": 2, "created": 1, "unchanged": 1}
+    assert await world.all("dst") == {"one": {"x": "1"}, "app/c": {"x": "3"}, "app/d": {"x": "4"}}
+    await world.remove("src", "app/b")
+    assert counted(await world.sync()) == {"unchanged": 3}
+    assert world.sound()
 
 
 async def test_odd_source_keys_are_copied_under_good_names(world: World) -> None:

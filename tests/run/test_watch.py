@@ -178,7 +178,7 @@ async def test_a_store_that_is_away_is_not_asked_a_thousand_times(world: World, 
     names = _folder_jobs(world)
     world.gate_fault("src").fail("list", error)
     documents = world.documents
-    retry = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.002, longest_retry_after=0.01)
+    retry = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=0.002, longest_retry_after=0.001)
     seen = await Watch().look(documents.jobs.values(), documents, world.ledger, environ={}, retry=retry)
     assert world.gate_fault("src").calls["list"] <= most
     assert all(sight.errors and not sight.touched for sight in seen.values())

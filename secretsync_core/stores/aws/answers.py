@@ -26,7 +26,7 @@ from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.aws.shapes import UnfitError
 from secretsync_core.stores.aws.surroundings import NeedsPersonError, SettingError, nobody_there, setting_failure
 from secretsync_core.stores.cutting import TooLargeError
-from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind, proxy_failure
+from secretsync_core.stores.http import CredentialsRefused, Unhealable, errors_behind, failing, proxy_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,7 +167,7 @@ def refusal(request: Request, told: Refusal) -> StoreError:
             f"{store} refuses to {action}: a quota is used up ({code})", store=store, key=key, hint=_QUOTAS[code]
         )
     if code in _FAILING or status >= 500:
-        return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+        return failing(store, action, status, key, its_own=code in _FAILING)
     if not code or code.isdecimal():  # the HTTP status, which boto3 puts there where an answer names no error
         return malformed(request, f"a refusal (HTTP {status}) that names no error")
     if code in _MISFITS and "durationseconds" in text:

@@ -12,7 +12,15 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    SecretFails,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.secret import BINARY
 from secretsync_core.stores.aws.answers import Mismatch, WrongState
@@ -98,7 +106,7 @@ class Writing:
         except AccessDenied:  # we may write it, and not look at it: that there is something is all that we know
             raise self._conflict(key) from None
         if seen is None:
-            raise StoreUnavailable(
+            raise SecretFails(
                 f"a deletion of {key} in {self._store} is still under way",
                 store=self._store,
                 key=key,
@@ -141,7 +149,7 @@ class Writing:
         with contextlib.suppress(StoreError):  # nobody sees that version, and without a label the service drops it
             await self._calls.move(key, STAGE, away_from=version)
         if seen is not None and seen.current == expected and not seen.deleted:
-            raise StoreUnavailable(
+            raise SecretFails(
                 f"{self._store} does not make what we wrote the current version of {key}", store=self._store, key=key
             )
         raise doubt.on(self._conflict(key))

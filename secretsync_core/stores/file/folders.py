@@ -9,7 +9,14 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    InvalidSecret,
+    SecretFails,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.protected import NOTHING, is_ours, numbers_of
 from secretsync_core.stores.file.names import segments_of
 from secretsync_core.stores.file.versions import kind_of
@@ -105,7 +112,7 @@ class Folders:
             else:
                 self._refuse_ours(inner, path)
                 return inner
-        raise StoreUnavailable(f"{path} keeps changing", store=self.store, key=path)
+        raise SecretFails(f"{path} keeps changing", store=self.store, key=path)
 
     def _refuse_ours(self, folder: int, path: str) -> None:
         """Close an open folder, and raise InvalidSecret, where it is another mount of a directory of ours."""
@@ -154,6 +161,8 @@ class Folders:
                 return InvalidSecret(f"{subject} is a folder", store=self.store, key=key, hint=_APART)
             case errno.ENAMETOOLONG | errno.EINVAL | errno.EILSEQ | errno.EFBIG:
                 return InvalidSecret(text, store=self.store, key=key)
+            case errno.EIO if key is not None:
+                return SecretFails(text, store=self.store, key=key)
             case _:
                 return StoreUnavailable(text, store=self.store, key=key)
 

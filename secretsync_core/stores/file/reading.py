@@ -7,7 +7,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.file.names import MAX_BYTES
@@ -26,7 +26,7 @@ class Reading:
         self._folders = folders
 
     def read(self, key: str) -> Secret:
-        """A file's bytes with its version. Raises StoreUnavailable where it changes while it is read."""
+        """A file's bytes with its version. Raises SecretFails where it changes while it is read."""
         *folders, name = self._folders.segments(key)
         with self._folders.errors(key, absent=True), self._folders.open(folders) as folder:
             # Looked at before it is opened: opening a pipe waits, and opening a device may do things.
@@ -44,7 +44,7 @@ class Reading:
                 data = file.read(before.st_size + 1)
                 after = os.fstat(descriptor)
         if token_of(before) != token_of(after) or len(data) != after.st_size:
-            raise StoreUnavailable(f"{key} changed while it was read", store=self._folders.store, key=key)
+            raise SecretFails(f"{key} changed while it was read", store=self._folders.store, key=key)
         return Secret(SecretValue(data), token_of(after))
 
     def stat(self, keys: Sequence[str]) -> list[Entry | Gap]:

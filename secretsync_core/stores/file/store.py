@@ -132,6 +132,10 @@ class FileStore:
         """Remove a file, and the folders above it that are empty then."""
         await self._run("delete", lambda: self._writing.delete(key))
 
+    async def delete_if(self, key: str, expected: str) -> None:
+        """Remove a file if its token is ``expected``; else raises Conflict."""
+        await self._run("delete", lambda: self._writing.delete(key, expected))
+
     async def leftovers(self) -> Leftovers:
         """Tell of temporary files, wherever below the root, whose writers do not live for sure."""
         return await self._look_through(remove=False)

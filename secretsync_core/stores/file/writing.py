@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, SecretNotFound, StoreUnavailable
+from secretsync_core.errors import Conflict, SecretFails, SecretNotFound
 from secretsync_core.stores.file.folders import WALKS, sync
 from secretsync_core.stores.file.sweeping import Sweeping
 from secretsync_core.stores.file.temporary import CannotLink, unfinished
@@ -45,7 +45,7 @@ class Writing:
                     if not only_new:
                         raise
                     raise Conflict(f"{key} exists already", store=self._folders.store, key=key) from None
-        raise StoreUnavailable(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
+        raise SecretFails(f"the folder of {key} keeps being removed", store=self._folders.store, key=key)
 
     def check(self, key: str) -> None:
         """Raise what keeps a file from being there: what stands at its name, or at that of one of its folders.
@@ -76,12 +76,18 @@ class Writing:
         sync(folder)
         return token
 
-    def delete(self, key: str) -> None:
-        """Remove a file, and the folders above it that are empty then."""
+    def delete(self, key: str, expected: str | None = None) -> None:
+        """Remove a file, and the folders above it that are empty then.
+
+        With ``expected`` it is looked at in the same breath: raises Conflict where its token is another one.
+        """
         *folders, name = self._folders.segments(key)
         with contextlib.suppress(SecretNotFound), self._folders.errors(key, absent=True):
             with self._folders.open(folders) as folder:
-                self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
+                info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                self._folders.refuse_special(key, info)
+                if expected is not None and token_of(info) != expected:
+                    raise Conflict(f"{key} changed meanwhile", store=self._folders.store, key=key)
                 os.unlink(name, dir_fd=folder)
                 self.sweeping.folder(folder)  # or the folder would stay for what a dead writer left
                 sync(folder)

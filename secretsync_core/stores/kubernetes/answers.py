@@ -21,7 +21,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.http import retry_after
+from secretsync_core.stores.http import failing, retry_after
 from secretsync_core.stores.kubernetes.denials import NOT_SAID, By, Denial, denial_in
 from secretsync_core.stores.kubernetes.types import NEEDED
 from secretsync_core.stores.unanswered import Doubt
@@ -140,7 +140,7 @@ def _refusal(request: Request, answer: Answer) -> StoreError:
     if (denied := _admission(request, said.denial)) is not None:
         return denied
     if status >= 500:
-        return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+        return failing(store, action, status, key, its_own=bool(said.reason))
     if status in (401, 403):
         return _denied(request, status, said)
     if status == 404:

@@ -102,6 +102,7 @@ class SecretsStore:
             shape=Shape.BINARY_FIELDS,
             versioned=True,
             idle_writes=True,
+            versions_of_all=True,
             kinds=template.kind is None,  # else all that is created is of the document's type
             one_kind=template.kind or "",
             limits=self.LIMITS,
@@ -234,11 +235,20 @@ class SecretsStore:
 
     async def delete(self, key: str) -> None:
         """Delete the Secret as a fresh look shows it, for good. Raises Conflict where it changes in that moment."""
+        await self._delete(key, None)
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        """The same, if its token is ``expected``; else raises Conflict."""
+        await self._delete(key, expected)
+
+    async def _delete(self, key: str, expected: str | None) -> None:
         place = self._place(key)
         seen = await self._listing.look(place, key)
         if seen is None:
             await self._listing.confirm()
             return
+        if expected is not None and token_of(seen) != expected:
+            raise self._changed(key)
         preconditions = {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         request = self._request("DELETE", "delete", f"delete {key}", place, key)

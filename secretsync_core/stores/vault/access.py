@@ -58,6 +58,8 @@ def demands_of_kv2(wanted: Iterable[Access], *, marks: bool) -> Iterator[Demand]
             yield Demand(access, (Need("read", f"metadata/{key}{ANY_NAME}"), *listings))
         elif act is Act.LOOK:
             yield Demand(access, (Need("read", f"metadata/{key}"),))
+        elif act is Act.DELETE:
+            yield Demand(access, (Need(act.value, f"data/{key}"), Need("update", f"delete/{key}")))
         else:
             yield Demand(access, (Need(act.value, f"data/{key}"),))
             if act is Act.CREATE and marks:

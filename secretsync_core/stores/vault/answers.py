@@ -19,7 +19,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.known import named
 from secretsync_core.stores.answers import malformed
-from secretsync_core.stores.http import Unhealable, retry_after
+from secretsync_core.stores.http import Unhealable, failing, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         return InvalidSecret(f"{store} refuses the key {key!r}", store=store, key=key, hint="it takes no '..' in a key")
     if b"sealed" in text:
         return StoreUnavailable(f"{store} is sealed", store=store, key=key, hint="unseal it")
-    return StoreUnavailable(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+    return failing(store, action, status, key, its_own=is_vaults(body))
 
 
 def _client_error(request: Request, status: int, text: bytes) -> StoreError:

@@ -23,6 +23,14 @@ LOOK_AFTER_SECONDS = 20.0
 TRUST_SECONDS = 10.0
 """How long a token that was seen alive is taken for alive, so that many denials cost one look."""
 
+YOUNG_SECONDS = 5.0
+"""How long after a login a standby may not have heard of the token yet, and says that it does not know it."""
+
+LAG_SECONDS = 0.25
+"""How long it is given to hear of it, before it is asked once more; twice that before it is asked a last time."""
+
+_ASKED_AGAIN = 2
+
 _LEAST_SECONDS = 1.0
 
 
@@ -39,6 +47,7 @@ class Auth:
         self._token: str | None = None
         self._uses: int | None = None  # for how many more requests our token is good; None: for any number
         self._alive_until = 0.0
+        self._young_until = 0.0
         self._bare_is_policy = False  # this server denies by policy in the words that others have for unknown tokens
         self._dead = ""  # the token that the server was seen not to know
         self._lock = asyncio.Lock()
@@ -59,8 +68,11 @@ class Auth:
             self._uses -= 1
         return self._token
 
-    async def another_than(self, refused: str, body: bytes) -> bool:
-        """After a 403 with that body: whether to try again with another token; else it is a policy that denies.
+    async def another_than(self, refused: str, body: bytes, tries: int = 0) -> bool:
+        """After a 403 with that body: whether to try again; else it is a policy that denies.
+
+        Mostly with another token. With the same one, after a moment, where the token lives and whoever answered does
+        not know it: behind a load balancer that may be a standby. ``tries``: how often this request was tried again.
 
         Raises CredentialsRefused where the token is dead and there is no way to another one.
         """
@@ -70,9 +82,15 @@ class Auth:
             bare = knows_no_token(body) and not self._bare_is_policy
             if not bare and time.monotonic() < self._alive_until:
                 return False
-            if self._dead != refused and await self._lives(refused):
-                self._bare_is_policy = self._bare_is_policy or bare
-                return False
+            seen_alive = tries > 0 and time.monotonic() < self._alive_until
+            if self._dead != refused and (seen_alive or await self._lives(refused)):
+                if not bare:
+                    return False
+                if tries >= _ASKED_AGAIN:
+                    self._bare_is_policy = True
+                    return False
+                await asyncio.sleep(LAG_SECONDS * 2**tries)
+                return True
             self._dead = refused
             if self._given is not None and self._read() == refused:
                 raise CredentialsRefused(
@@ -87,6 +105,9 @@ class Auth:
         """Whether the server knows the token; if so that is taken for granted for a while."""
         asked = time.monotonic()
         lease = await self._logins.look_up(token)
+        if lease is None and asked < self._young_until:
+            await asyncio.sleep(LAG_SECONDS)
+            lease = await self._logins.look_up(token)
         if lease is not None:
             self._alive_until = asked + _trusted(lease)
         return lease is not None
@@ -118,6 +139,7 @@ class Auth:
     def _take(self, lease: Lease) -> None:
         """Use this token from now on."""
         self._token, self._uses = sendable(lease.token, self._context.name), lease.uses
+        self._young_until = time.monotonic() + YOUNG_SECONDS
 
     def _read(self) -> str:
         assert self._given is not None  # noqa: S101

@@ -78,6 +78,7 @@ class Kv2Store(KvMount):
             self.facts, metadata=MetadataFacts({Kind.CUSTOM: CUSTOM_METADATA}, asked, at_creation=False)
         )
         self._marking = marking
+        self._deletes_versions = True  # until we are told that we may not
         self._listing = Listing(transport, "metadata/")
 
     async def read(self, key: str, version: str | None = None) -> Secret:
@@ -316,6 +317,24 @@ class Kv2Store(KvMount):
         answer = await self._transport.call("delete", "DELETE", path, request)
         if answer.status not in (200, 204) and not (answer.status == 404 and absent(answer.body)):
             self._refused(request, answer)
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        """Delete the version that was seen; one that was written since stays, and stays current.
+
+        It takes the right to ``update`` the path ``delete/``. A token that may only ``delete`` at ``data/`` deletes
+        whatever is the latest version.
+        """
+        if self._deletes_versions:
+            request = self._request("delete", key)
+            path, number = self._path("delete/", key), _number(expected, request)
+            await self._pin.before_write(key)
+            answer = await self._transport.call("delete", "POST", path, request, b'{"versions":[%d]}' % number)
+            if answer.status in (200, 204) or (answer.status == 404 and absent(answer.body)):
+                return
+            if answer.status != 403:
+                self._refused(request, answer)
+            self._deletes_versions = False
+        await self.delete(key)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise SecretNotFound where the version was destroyed, Conflict where it is not the last one, and deleted."""

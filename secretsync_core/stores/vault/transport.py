@@ -268,9 +268,9 @@ class Transport:
             return said(answer)[0] >= 400
 
         answer, doubt.unanswered = await ask(self._gate, kind, now, refuses)
-        for _ in range(_TOKENS):
+        for tries in range(_TOKENS):
             status, body = said(answer)
-            if status != 403 or not await doubt.of(self._auth.another_than(sent, body)):
+            if status != 403 or not await doubt.of(self._auth.another_than(sent, body, tries)):
                 break
             answer, unanswered = await doubt.of(ask(self._gate, kind, now, refuses))
             doubt.unanswered = doubt.unanswered or unanswered

@@ -17,6 +17,7 @@ from secretsync_core.errors import (
     MalformedAnswer,
     QuotaReached,
     RateLimited,
+    SecretFails,
     SecretNotFound,
     StoreError,
     StoreUnavailable,
@@ -182,7 +183,7 @@ SCRIPTED: list[tuple[tuple[int, bytes], type[StoreError], str]] = [
     (status(413), InvalidSecret, "too large"),
     (status(409, "Conflict"), Conflict, "changed meanwhile"),
     (status(429), RateLimited, "asks us to slow down"),
-    (status(500, "InternalError"), StoreUnavailable, "HTTP 500"),
+    (status(500, "InternalError"), SecretFails, "HTTP 500"),
     (status(503), StoreUnavailable, "HTTP 503"),
     (status(504, "Timeout"), StoreUnavailable, "HTTP 504"),
     (status(400, "BadRequest"), StoreError, "HTTP 400"),
@@ -206,7 +207,7 @@ async def test_refusals_of_a_write(
     with pytest.raises(StoreError, match=words) as raised:
         await store.write_if("a", OTHER, (await store.read("a")).version)
     assert type(raised.value) is error
-    assert raised.value.retryable == (error in (RateLimited, StoreUnavailable, MalformedAnswer))
+    assert raised.value.retryable == (error in (RateLimited, StoreUnavailable, SecretFails, MalformedAnswer))
 
 
 async def test_how_long_to_wait(kube: KubeApi, kube_store: KubeStores) -> None:
@@ -216,7 +217,7 @@ async def test_how_long_to_wait(kube: KubeApi, kube_store: KubeStores) -> None:
     kube.answer("", 429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimited) as raised:
         await store.read("a")
-    assert raised.value.retry_after == 7
+    assert raised.value.retry_after == 8  # the seconds that it says are cut off
     assert len(kube.requests) == 1
 
 

@@ -293,6 +293,33 @@ async def test_a_denial_in_few_words(
         assert gate.counts["login"] == 1
 
 
+BARE = b'{"errors":["permission denied"]}'
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+async def test_a_standby_that_has_not_heard_of_our_token_yet(
+    vault_store_factory: VaultStores,
+    openbao: OpenBaoServer,
+    api: Api,
+    kv: str,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+) -> None:
+    """Behind a load balancer, a 403 right after our login is asked once more before it is believed, without another
+    login, also where the question whether the token lives meets such a standby."""
+    monkeypatch.setattr(auth_module, "LAG_SECONDS", 0.01)
+    gate = CountingGate()
+    async with FaultyHttp(openbao.address) as relay:
+        relay.answer("internal/ui/mounts", 403, BARE, times=2)
+        relay.answer("lookup-self", 403, BARE, times=looks)
+        store = await vault_store_factory(mount=kv, address=relay.address, auth=user(api, kv), gate=gate)
+        relay.answer("/data/", 403, BARE, times=1)
+        assert await works(store)
+        assert relay.count("POST .*/login/") == 1
+        assert gate.counts["login"] <= 3 + looks
+        await store.aclose()
+
+
 async def test_short_tokens_are_kept_alive(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
     """A token of two seconds that may live three at most is renewed, then replaced, and no request notices."""
     gate = CountingGate()

@@ -19,6 +19,7 @@ from secretsync_core.errors import (
     AccessDenied,
     InvalidSecret,
     RateLimited,
+    SecretFails,
     SecretNotFound,
     StoreError,
     StoreUnavailable,
@@ -99,7 +100,7 @@ async def test_bodies_never_reach_an_error(vault_store_factory: VaultStores, kv_
     [
         (403, AccessDenied, False),
         (429, RateLimited, True),
-        (500, StoreUnavailable, True),
+        (500, SecretFails, True),
         (502, StoreUnavailable, True),
         (503, StoreUnavailable, True),
         (412, StoreUnavailable, True),
@@ -119,17 +120,18 @@ async def test_statuses(vault_store_factory: VaultStores, status: int, kind: typ
         assert raised.value.retryable == retryable
         assert (raised.value.store, raised.value.key) == ("test-vault", "k")
         if isinstance(raised.value, RateLimited):
-            assert raised.value.retry_after == 7
+            assert raised.value.retry_after == 8
         await store.aclose()
 
 
 def test_retry_after() -> None:
-    """Retry-After is understood as seconds and as a date; anything else, or a date long gone, asks for no wait."""
-    assert retry_after("3") == 3
+    """Retry-After is understood as seconds and as a date, with a second on top; a date long gone asks for no wait."""
+    assert retry_after("3") == 4
+    assert retry_after("0") == 1  # which is how a server says 0.9
     assert retry_after(None) is None
     assert retry_after("soon") is None
     moment = datetime.now(UTC) + timedelta(seconds=60)
-    assert 55 < (retry_after(format_datetime(moment, usegmt=True)) or 0) <= 60
+    assert 56 < (retry_after(format_datetime(moment, usegmt=True)) or 0) <= 61
     assert retry_after(format_datetime(moment - timedelta(days=1), usegmt=True)) == 0
 
 

@@ -1,0 +1,59 @@
+"""One secret's fault is that secret's: it fails by its name, and the others go on, however many faults there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from run.world import actions, counted
+from secretsync_core.errors import SecretFails
+from secretsync_core.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from run.world import World
+    from secretsync_core.secret import Secret
+
+
+def _break(world: World, broken: Collection[str]) -> None:
+    """Let stores fail at these secrets, within the requests, as a server does that cannot read what it has stored."""
+    read = MemoryStore.read
+
+    async def tried(store: MemoryStore, key: str, version: str | None = None) -> Secret:
+        def fail() -> None:
+            raise SecretFails(f"the store fails to read {key}", store=store.facts.name, key=key)
+
+        if key in broken:
+            await store._run("read", fail)
+        return await read(store, key, version)
+
+    world.patch.setattr(MemoryStore, "read", tried)
+
+
+async def test_broken_secrets_do_not_starve_the_rest(world: World) -> None:
+    """Five secrets that the source fails at, ahead of all others, fail by name in every run; the others are copied."""
+    world.job("- {name: app, query: {path: app}}", limits="{concurrency: 1}")
+    broken = [f"app/a{number}" for number in range(5)]
+    await world.seed("src", {key: {"x": "1"} for key in [*broken, "app/b", "app/c"]})
+    _break(world, broken)
+    assert actions(await world.plan()) == {**dict.fromkeys(broken, "refuse"), "app/b": "create", "app/c": "create"}
+    first = await world.sync()
+    assert counted(first) == {"failed": 5, "created": 2}
+    assert first.errors == []  # nothing happened to the store
+    assert {(each.change.key, each.code) for each in first.failures} == {(key, "secret-fails") for key in broken}
+    assert counted(await world.sync()) == {"failed": 5, "unchanged": 2}
+
+
+async def test_more_fields_than_the_ledger_can_name(world: World) -> None:
+    """With Merge, a secret of more fields than the ledger has room for is refused by its name, in plan and sync."""
+    world.job("- {name: app, query: {path: app}}", writePolicy="Merge")
+    await world.seed("src", {"app/a": {f"f{number}": "1" for number in range(1100)}, "app/b": {"x": "1"}})
+    await world.put("dst", "app/a", {"theirs": "1"})
+    assert actions(await world.plan()) == {"app/a": "refuse", "app/b": "create"}
+    report = await world.sync()
+    assert counted(report) == {"failed": 1, "created": 1}
+    (failure,) = report.failures
+    assert failure.code == "invalid-secret"
+    assert "app/a" in failure.message
+    assert "1,100" in failure.message
+    assert world.sound()
