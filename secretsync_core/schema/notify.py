@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from secretsync_core.schema.addresses import HostName
 from secretsync_core.schema.base import Choice, Credential, Spec
+from secretsync_core.schema.named import Kind, Names
 
 
 class NotifyEvent(StrEnum):
