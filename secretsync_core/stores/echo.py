@@ -7,6 +7,7 @@ as well. So where both are at hand, they are compared.
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING
 
 import orjson
@@ -70,21 +71,19 @@ def _coded(text: str) -> str:
 
 def _scalars(value: object) -> Iterator[str]:
     """Every text, number and run of bytes in a value, as text; of a JSON object that is a blob, those in it too."""
-    if isinstance(value, bytes):
-        yield value.decode(errors="replace").strip()
-        if value.lstrip()[:1] in (b"{", b"["):
-            try:
-                found = orjson.loads(value)
-            except ValueError:
-                return
-            yield from _scalars(found)
-    elif isinstance(value, str):
-        yield value.strip()
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _scalars(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _scalars(each)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
+    pending = [value]  # and no recursion: values may be nested deeper than Python lets functions be
+    while pending:
+        part = pending.pop()
+        if isinstance(part, bytes):
+            yield part.decode(errors="replace").strip()
+            if part.lstrip()[:1] in (b"{", b"["):
+                with contextlib.suppress(ValueError):
+                    pending.append(orjson.loads(part))
+        elif isinstance(part, str):
+            yield part.strip()
+        elif isinstance(part, dict):
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+        elif isinstance(part, int | float) and not isinstance(part, bool):
+            yield str(part)
