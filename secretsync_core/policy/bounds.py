@@ -174,13 +174,12 @@ class Bounds:
 
     def _listed_host(self, address: str) -> Refusal | None:
         host = host_of(address)
-        bounded = [policy for policy in self.policies if policy.spec.hosts is not None or policy.spec.deny.hosts]
         if host is None:
-            return (
-                Refusal(f"{bounded[0].rule('hosts')} does not permit it: it names no host for sure")
-                if bounded
-                else None
-            )
+            for policy in self.policies:
+                if policy.spec.hosts is not None or policy.spec.deny.hosts:
+                    rule = policy.rule("hosts") if policy.spec.hosts is not None else policy.rule("deny", "hosts")
+                    return Refusal(f"{rule} does not permit it: it names no host for sure")
+            return None
         for policy in self.policies:
             allowed, denied = policy.spec.hosts, policy.spec.deny.hosts
             if allowed is not None and not is_host_listed(host, allowed):

@@ -71,19 +71,19 @@ def _coded(text: str) -> str:
 
 def _scalars(value: object) -> Iterator[str]:
     """Every text, number and run of bytes in a value, as text; of a JSON object that is a blob, those in it too."""
-    waiting = [value]  # and no function that calls itself: a value may be deeper than Python's stack
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, bytes):
-            yield found.decode(errors="replace").strip()
-            if found.lstrip()[:1] in (b"{", b"["):
+    pending = [value]  # and no recursion: values may be nested deeper than Python lets functions be
+    while pending:
+        part = pending.pop()
+        if isinstance(part, bytes):
+            yield part.decode(errors="replace").strip()
+            if part.lstrip()[:1] in (b"{", b"["):
                 with contextlib.suppress(ValueError):
-                    waiting.append(orjson.loads(found))
-        elif isinstance(found, str):
-            yield found.strip()
-        elif isinstance(found, dict):
-            waiting += found.values()
-        elif isinstance(found, list):
-            waiting += found
-        elif isinstance(found, int | float) and not isinstance(found, bool):
-            yield str(found)
+                    pending.append(orjson.loads(part))
+        elif isinstance(part, str):
+            yield part.strip()
+        elif isinstance(part, dict):
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+        elif isinstance(part, int | float) and not isinstance(part, bool):
+            yield str(part)

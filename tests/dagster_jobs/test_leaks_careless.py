@@ -7,26 +7,22 @@ IO manager, compute logs), the ledger, and what the worker prints.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import secrets
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from support.faulty_http import FaultyHttp
+from support.faulty_http import proxy_before
 from support.http import Api
 
 from secretsync_core.testing.canaries import Canary, canary, find_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conftest import Mount
     from support.aws import Region
 
@@ -61,23 +57,6 @@ def told(real):
 
 steps.expand, steps.transfer, steps.audit = map(told, (steps.expand, steps.transfer, steps.audit))
 """
-
-
-@contextlib.contextmanager
-def _proxy(upstream: str) -> Iterator[FaultyHttp]:
-    """A proxy before a server, on a loop of its own: the programs under test are others."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    made = FaultyHttp(upstream)
-    asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result(10)
-    try:
-        yield made
-    finally:
-        asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +159,7 @@ def test_nothing_is_left_of_steps_in_processes(
     careless: Careless, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, region: Region
 ) -> None:
     """Writes that are refused, stores that fail, retries, a defect that quotes a value, and answers full of values."""
-    with _proxy(openbao.address) as source, _proxy(openbao_dest.address) as dest:
+    with proxy_before(openbao.address) as source, proxy_before(openbao_dest.address) as dest:
         for item, status in REFUSED.items():
             times = 8 if item == "down" else None  # all attempts of the first step, and some of its retry
             dest.answer(f"^(POST|PUT) .*/data/{item}/", status, b'{"errors":["refused: ', times=times, echo=True)

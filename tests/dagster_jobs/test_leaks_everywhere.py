@@ -8,14 +8,12 @@ every table of PostgreSQL, what the UI's own GraphQL tells, and the command line
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import re
 import secrets
 import signal
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import yaml
-from support.faulty_http import FaultyHttp
+from support.faulty_http import proxy_before
 from support.http import Api
 from support.postgres import postgres
 
@@ -60,23 +58,6 @@ _PAGES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
   schedules { name description } sensors { name description }
   assetNodes { assetKey { path } description metadataEntries { label ... on TextMetadataEntry { text } } } } } } }"""
 _RUNS = """{ runsOrError { ... on Runs { results { runId status jobName } } } }"""
-
-
-@contextlib.contextmanager
-def _proxy(upstream: str) -> Iterator[FaultyHttp]:
-    """A proxy before a server, on a loop of its own: the programs under test are others."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    made = FaultyHttp(upstream)
-    asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result(10)
-    try:
-        yield made
-    finally:
-        asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 class Place:
@@ -218,7 +199,7 @@ def _topology(place: Place, database: Postgres | None) -> Iterator[Running]:
     else:
         del settings["compute_logs"]
     with contextlib.ExitStack() as stack:
-        source, dest = (stack.enter_context(_proxy(address)) for address in place.addresses)
+        source, dest = (stack.enter_context(proxy_before(address)) for address in place.addresses)
         for item, status in ERRORS.items():
             dest.answer(f"^(POST|PUT) .*/data/{item}/", status, b'{"errors":["refused: ', echo=True)
         shown = " ".join(each.text for each in place.canaries).encode()

@@ -121,7 +121,10 @@ def test_it_checks_documents(image: Image, documents: Path) -> None:
 
 def test_a_sync_needs_nothing_beside_the_documents(image: Image, documents: Path) -> None:
     """With ledger and key by the environment, a sync needs no directory where the documents stand."""
-    env = {"SECRETSYNC_LEDGER": "/tmp/ledger.db", "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means"}
+    env = {
+        "SECRETSYNC_LEDGER": "/tmp/state/ledger.db",
+        "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means",
+    }
     vault = 'vault: {address: "https://vault.example.com", auth: {kubernetes: {role: secretsync}}}'
     text = DOCUMENTS.replace(vault, "memory: {}").replace("/var/lib/copy", "/tmp/copy")
     (documents / "all.yaml").write_text(text)

@@ -61,7 +61,10 @@ def test_the_metrics_pod_writes_and_stops(image: Image, tmp_path: Path) -> None:
         "spec: {provider: {memory: {}}}\n"
     )
     (template,) = pods(metrics()).values()
-    env = {"SECRETSYNC_LEDGER": "/tmp/ledger.db", "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means"}
+    env = {
+        "SECRETSYNC_LEDGER": "/tmp/state/ledger.db",
+        "SECRETSYNC_KEY": "of-thirty-two-characters-or-more-by-all-means",
+    }
     log, file = tmp_path / "log", written / "secretsync.prom"
     mounts = {"/etc/secretsync": documents, "/metrics": written}
     process = image.start(*template["spec"]["containers"][0]["args"], env=env, mounts=mounts, log=log)

@@ -250,6 +250,13 @@ def test_hosts(tmp_path: Path) -> None:
         assert why(bounds, Kind.HOST, host), host
 
 
+def test_an_address_that_names_no_host_is_refused_by_the_rule_that_there_is(tmp_path: Path) -> None:
+    """A policy that only denies hosts has no list to point at."""
+    denied = why(bounds_of(policy(tmp_path, "deny: {hosts: [evil.example]}")), Kind.HOST, "nonsense:x")
+    assert "deny.hosts" in denied
+    assert "deny.hosts" not in why(bounds_of(policy(tmp_path, "hosts: [good.example]")), Kind.HOST, "nonsense:x")
+
+
 @pytest.mark.parametrize(
     ("pattern", "host"),
     [

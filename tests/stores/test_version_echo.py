@@ -36,6 +36,7 @@ NUMBER = "48151623"
         (TEXT, TEXT.encode()),
         (f"7@{UUID}", f"{UUID}\n".encode()),
         (f"1@of-{UUID}", json.dumps({"token": UUID}).encode()),
+        (f"1@{UUID}", b'{"a":' + b"[" * 1000 + f'"{UUID}"'.encode() + b"]" * 1000 + b"}"),
         ("00ff00ff00ff", {"file": b"00ff00ff00ff"}),
         (f"1@{TEXT.encode().hex()}", {"password": TEXT}),
     ],

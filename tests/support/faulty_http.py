@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
 
@@ -237,3 +238,20 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
         parts += [size, await reader.readexactly(int(size, 16) + 2)]
         if int(size, 16) == 0:
             return b"".join(parts)
+
+
+@contextlib.contextmanager
+def proxy_before(upstream: str) -> Iterator[FaultyHttp]:
+    """A proxy before a server, on a loop of its own: the programs under test are others."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = FaultyHttp(upstream)
+    asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result(10)
+    try:
+        yield made
+    finally:
+        asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -63,7 +63,7 @@ def test_a_broken_document_is_shown_until_it_is_mended(page: Page, ui: WebUi, st
     page.goto(f"/locations/{LOCATION}/jobs")
     page.get_by_text(broken[0]).first.click()
     expect(page.get_by_text("has errors").first).to_be_visible()
-    expect(page.get_by_text("keyTransfrom").first).to_be_visible()
+    expect(page.get_by_text("unknown field").first).to_be_visible()
     expect(page.get_by_text("broken.yaml:9").first).to_be_visible()
 
     path = stage.directory / "broken.yaml"

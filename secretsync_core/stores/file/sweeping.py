@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import random
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ MAX_SEEN = 200_000
 """So many files and folders of a store are looked at; folders written to come besides."""
 
 MAX_SECONDS = 2.0
-"""And for so long, for a disk may be slow. The next run begins again; what comes first may be in another order then."""
+"""And for so long, for a disk may be slow. Each run begins with other folders, so in time all of them are looked at."""
 
 
 class Sweeping:
@@ -51,6 +52,7 @@ class Sweeping:
                         self._swept.add(_identity(folder))
                     inner, temporary, looked = _entries(folder, MAX_SEEN - seen)
                     seen += looked + 1
+                    random.shuffle(inner)
                     pending += [(*folders, name) for name in inner]
                     removed = _weigh(folder, temporary, folders, found, remove=remove)
                     ours = _is_ours(folder)

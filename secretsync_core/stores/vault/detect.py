@@ -87,7 +87,7 @@ def _within(path: str, namespace: str | None, mount: str) -> str:
 def _kv(found: _Mount, transport: Transport) -> Kv:
     if found.kv is None:
         store, mount = transport.store, transport.mount
-        raise StoreError(f"{store} has {found.kind!r} mounted at {named(mount)}, and not KV", store=store)
+        raise StoreError(f"{store} has {named(found.kind)} mounted at {named(mount)}, and not KV", store=store)
     return found.kv
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from secretsync_core.errors import MalformedAnswer, StoreError
+from secretsync_core.known import named
 from secretsync_core.stores.places import folders
 from secretsync_core.stores.vault.answers import Request
 from secretsync_core.stores.vault.transport import Answer
@@ -58,7 +59,8 @@ async def before_login(transport: Transport) -> bytes:
     health = await transport.health(needed=_request(transport))
     if has_namespaces(health) is False:
         raise StoreError(
-            f"{transport.store} has no namespaces: it would answer for its root in place of {transport.namespace!r}",
+            f"{transport.store} has no namespaces: it would answer for its root in place of"
+            f" {named(transport.namespace or '')}",
             store=transport.store,
             hint="leave namespace out; Vault Enterprise, HCP Vault and OpenBao 2.3 and newer have namespaces",
         )
@@ -77,7 +79,7 @@ async def after_login(transport: Transport, health: bytes) -> None:
     if isinstance(found, Answer) or not found:
         raise StoreError(
             f"nothing tells whether {transport.store} has namespaces: it may answer for its root in place of"
-            f" {transport.namespace!r}, so nothing is asked of it",
+            f" {named(transport.namespace or '')}, so nothing is asked of it",
             store=transport.store,
             hint="let us ask its sys/health, which takes no token, or log in with a token of that namespace",
         )
