@@ -94,7 +94,9 @@ def test_the_plan_says_it_already(started: Cli, more: list[str]) -> None:
 def test_a_plan_of_a_job_that_cannot_be_planned_is_not_saved(started: Cli) -> None:
     """Nothing is saved where one job could not be planned, and what was there stays."""
     started.write("my.plan", "before")
-    ran = started("plan", "--out", "my.plan", "--adopt", "none")
+    jobs = started.directory / "secretsync/jobs.yaml"
+    jobs.write_text(jobs.read_text().replace("  plan:", "  ownership: {mark: true}\n  plan:"))
+    ran = started("plan", "--out", "my.plan")
     assert ran.code == 2
     assert "the plan was not saved: example could not be planned" in ran.err
     assert (started.directory / "my.plan").read_text() == "before"

@@ -50,9 +50,9 @@ def test_failure_and_recovery(cli: Cli, hook: Hook) -> None:
 
 
 def test_a_job_that_cannot_begin(cli: Cli, hook: Hook) -> None:
-    """A job that is told to take over a key that it has not is told as a failure with its reason, without a run."""
-    start(cli, hook)
-    assert cli("sync", "copy", "--adopt", "none").code == 2
+    """A plan that is refused, here for marks that no file has, is told as a failure with its reason, without a run."""
+    start(cli, hook, plan="  ownership: {mark: true}\n" + PLAN)
+    assert cli("sync").code == 2
     (post,) = hook.posts
     assert (post.body["event"], post.body["run"]) == ("failure", "")
     assert post.body["errors"]

@@ -124,8 +124,6 @@ async def test_a_delete_that_it_makes_late_hits_nothing(world: World) -> None:
 
     await _sync_that_sleeps(world, "delete", meanwhile, after=False)
     assert await world.get("dst", "k0") == {"x": "2"}
-    assert [record.draft.action for record in world.ledger.runs.unsettled("job")] == ["delete"]
-    assert (await world.sync()).ok
     await _is_in_sync(world)
 
 
