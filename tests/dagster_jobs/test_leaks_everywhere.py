@@ -201,7 +201,8 @@ def _topology(place: Place, database: Postgres | None) -> Iterator[Running]:
     with contextlib.ExitStack() as stack:
         source, dest = (stack.enter_context(proxy_before(address)) for address in place.addresses)
         for item, status in ERRORS.items():
-            dest.answer(f"^(POST|PUT) .*/data/{item}/", status, b'{"errors":["refused: ', echo=True)
+            busy = {"Retry-After": "3600"} if status == 429 else None  # longer than anybody waits
+            dest.answer(f"^(POST|PUT) .*/data/{item}/", status, b'{"errors":["refused: ', headers=busy, echo=True)
         shown = " ".join(each.text for each in place.canaries).encode()
         source.answer("^GET .*/data/", 403, b'{"errors":["' + shown + b'"]}', echo=True)
         place.write(source.address, dest.address)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 QUICK = 10
 """How many stories are played in `make test`, each with some four plans; `make test-all` plays many more."""
 
-MANY = 300
+MANY = 120
 
 MORE_ITEMS = [
     *ITEMS,
