@@ -100,6 +100,25 @@ async def test_changes_drift_and_deletes(world: World, in_aws: InAws, region: Re
     assert counted(await world.sync()) == {"unchanged": 3}
 
 
+async def test_written_right_before_the_delete(world: World, in_aws: InAws, region: Region) -> None:
+    """What somebody writes after the last look is there again as soon as the delete has shown it, and is told."""
+    in_aws("dst", STORE)
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await seed(world, 2)
+    await world.sync()
+    await world.remove("src", "app/000")
+
+    async def meanwhile(key: str) -> None:
+        region.secrets.put_secret_value(SecretId=key, SecretString="theirs")
+
+    world.fault("dst").run("delete", meanwhile)
+    report = await world.sync()
+    assert counted(report) == {"refused": 1, "unchanged": 1}
+    assert [failure.change.reason.value for failure in report.failures] == ["changed-outside"]
+    assert value(region, "app/000") == "theirs"
+    assert world.sound()
+
+
 async def test_a_secret_that_comes_back(world: World, in_aws: InAws, region: Region) -> None:
     """What somebody scheduled for deletion is restored and written, and noticed; what we deleted comes back too."""
     in_aws("dst", STORE)
