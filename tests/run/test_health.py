@@ -78,8 +78,8 @@ async def test_a_store_is_asked_where_its_job_uses_it(
     assert found["dest"].error is None
     assert found["dest"].asked == ["look at prod/payments/secretsync-health"]
     for health in found.values():
-        assert set(health.requests) <= {"list", "stat", "login"}
-        assert sum(health.requests.values()) <= 6
+        assert set(health.requests) <= {"list", "stat", "login", "renew"}
+        assert sum(health.requests.values()) <= 7
     assert api.call("LIST", f"{name}/metadata/")["data"]["keys"] == ["payments/"]
 
 
@@ -121,7 +121,8 @@ async def test_what_may_only_be_written_is_only_opened(tmp_path: Path, openbao: 
     found = await look(documents(tmp_path, stores, {"secret": {"key": "a"}}))
     assert found["dest"].error is None
     assert found["dest"].asked == ["open"]
-    assert found["dest"].requests == {"stat": 3}  # what is mounted there, which cluster it is, and what it permits
+    # What is mounted there, which cluster it is, and what it permits.
+    assert found["dest"].requests == {"stat": 3, "renew": 1}
 
 
 async def test_a_store_that_no_job_uses_is_asked_for_its_top_folder(

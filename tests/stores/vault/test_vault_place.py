@@ -65,9 +65,9 @@ def test_an_address_has_one_form(address: str, server: str) -> None:
 
 
 def test_an_address_that_is_none_is_no_place() -> None:
-    """Opening the store will say so; two of them are not one place."""
+    """Documents with one are refused; whoever makes a configuration without them gets two that are not one place."""
     assert PROVIDER.place is not None
-    assert PROVIDER.place(_config("http://vault:port")) is None
+    assert PROVIDER.place(_config("http://vault").model_copy(update={"address": "http://vault:port"})) is None
 
 
 def test_a_namespace_is_the_same_before_the_mount() -> None:
