@@ -278,6 +278,21 @@ async def test_attempts_share_the_id_of_their_version(secrets_manager: OpenStore
     assert re.fullmatch("[0-9a-f-]{36}", str(token.value))
 
 
+async def test_a_delete_whose_answer_was_lost_is_looked_at_too(secrets_manager: OpenStore) -> None:
+    """Repeated, it is refused: it was done, by us or by others, and what it took is given back if it was not ours."""
+    gate = Gate("aws", concurrency=4, policy=RetryPolicy(first_wait=0.001))
+    store = await secrets_manager(gate=gate, endpointUrl="http://127.0.0.1:9")
+    identity = await store._account.identity()
+    with Stubber(identity.client("secretsmanager", "http://127.0.0.1:9")) as stubber:
+        stubber.add_client_error("delete_secret", "InternalServiceError", "", 500, expected_params=RECOVERABLY)
+        refuse(stubber, "delete_secret", "InvalidRequestException", DELETED, **RECOVERABLY)
+        stubber.add_response("describe_secret", description(NEW, deleted=True), {"SecretId": "a"})
+        stubber.add_response("restore_secret", {"ARN": ARN, "Name": "a"}, {"SecretId": "a"})
+        with pytest.raises(Conflict):
+            await store.delete_if("a", OLD)
+        stubber.assert_no_pending_responses()
+
+
 async def test_a_created_secret_whose_answer_was_lost(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated, the creation is refused; the version that stands there is ours, so it was done."""
     store, stubber = stubbed

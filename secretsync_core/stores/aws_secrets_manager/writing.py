@@ -219,14 +219,14 @@ class Writing:
             await self._calls.delete(key)
 
     async def _delete_recoverably(self, key: str, expected: str) -> bool:
-        """Delete it so that it can be restored; whether there was something to delete."""
+        """Delete it so that it can be restored; whether there was something to delete, or may have been by us."""
         try:
             await self._calls.delete(key, recoverable=self._forced)
         except SecretNotFound:
             return False
         except (Mismatch, WrongState) as refused:
             if isinstance(refused, WrongState) and refused.deleted:
-                return False
+                return refused.unanswered  # an attempt that got no answer may have done it
             seen = await self._calls.describe(key)
             if seen is None or seen.deleted:
                 return False
