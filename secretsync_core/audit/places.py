@@ -127,8 +127,8 @@ class Places:
     def reached(self, place: Place, position: str, before: str = "") -> None:
         """Keep how far the server at a place has got; ``before`` is what was kept of it when the run began.
 
-        Positions are of servers, and jobs share them, so no lease guards them. Where another run has kept one since, the
-        higher one stays, and who the server is stays as that run found it: one that slept takes nothing back.
+        Positions are of servers, and jobs share them, so no lease guards them. Where another run has kept one since,
+        the higher one stays, and who the server is stays as that run found it: one that slept takes nothing back.
         """
         text = text_of(place)
         with self._database.write() as transaction:

@@ -20,8 +20,9 @@ from support.faulty_http import FaultyHttp
 from support.slow import one_in
 
 from secretsync_core.endurance import DEPTH, FOLDERS, Endurance
-from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.errors import SecretSyncError, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
+from secretsync_core.run import gate as gate_module
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.schema.documents import StoreDocument, Where
 from secretsync_core.schema.providers import config_model
@@ -102,8 +103,8 @@ def _document(name: str, url: str, endurance: Endurance) -> StoreDocument:
 
 
 @asynccontextmanager
-async def _opened(name: str, url: str, endurance: Endurance) -> AsyncIterator[Any]:
-    gate = Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100), endurance=endurance)
+async def _opened(name: str, url: str, endurance: Endurance, gate: Gate | None = None) -> AsyncIterator[Any]:
+    gate = gate or Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100), endurance=endurance)
     store: Any = await open_store(_document(name, url, endurance), StoreContext("s", gate, ENVIRON, 4))
     try:
         yield store
@@ -111,8 +112,8 @@ async def _opened(name: str, url: str, endurance: Endurance) -> AsyncIterator[An
         await store.aclose()
 
 
-async def _read(name: str, url: str, endurance: Endurance = SMALL) -> object:
-    async with _opened(name, url, endurance) as store:
+async def _read(name: str, url: str, endurance: Endurance = SMALL, gate: Gate | None = None) -> object:
+    async with _opened(name, url, endurance, gate) as store:
         return await store.read("a")
 
 
@@ -159,6 +160,23 @@ async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
                 break
             await asyncio.sleep(0.02)
     assert not left
+
+
+@pytest.mark.parametrize("store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes"])
+async def test_what_is_in_flight_ends_with_its_run(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a run is asked to stop, a client that blocks is cut at the deadline, whatever a request may take."""
+    monkeypatch.setattr(gate_module, "GOODBYE_SECONDS", 0.1)
+    gate = Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100))
+    async with FaultyHttp() as server:
+        server.go_on("", OK + b"Content-Length: 100000\r\n\r\n{", b" ", pause=0.02)
+        work = asyncio.create_task(_read(store, server.address, Endurance(), gate))
+        while not server.requests:  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.01)
+        gate.cut_off(0.1)
+        error = await _error_of(work)
+    assert "asked to stop" in error.message
+    assert error.unanswered or isinstance(error, StoreUnavailable)
+    assert _no_thread_is_left()
 
 
 @pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes"])
