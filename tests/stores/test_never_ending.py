@@ -7,7 +7,7 @@ import gzip
 import json
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count, product
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +26,7 @@ from secretsync_core.run import gate as gate_module
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.schema.documents import StoreDocument, Where
 from secretsync_core.schema.providers import config_model
+from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores import registry
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.registry import open_store
@@ -310,6 +311,15 @@ class _Hangs:
         yield
 
 
+class _Swallows(_Hangs):
+    """One that hangs, and takes its cancellation for an answer."""
+
+    async def read(self, key: str, version: str | None = None) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return Secret(SecretValue({"x": "1"}), "1")
+
+
 class _NeverThrough(_Hangs):
     """One that goes on for ever with its listing, through its gate."""
 
@@ -355,6 +365,18 @@ async def test_a_store_that_hangs_beside_its_gate_is_given_up(facts: Any) -> Non
         error = await _error_of(work)
         assert TIME in error.hint
         assert error.unanswered
+
+
+async def test_a_cancellation_that_a_store_swallows_is_taken_back(facts: Any) -> None:
+    """A call that comes back although it was given up counts, and nothing of that is left for whoever is next."""
+    from secretsync_core.stores.handle import hand_out
+
+    tiny = Endurance(request=0.02, listing=5.0)
+    store: Any = hand_out(_Swallows(facts), "s", Permissions.READ_WRITE, Gate("s", concurrency=1, endurance=tiny), tiny)
+    assert (await store.read("a")).version == "1"
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 async def test_a_listing_has_a_deadline_of_its_own(facts: Any) -> None:
