@@ -66,8 +66,8 @@ async def decide_changes(
     ``deleted`` are copies, by destination and key, that this run has deleted already: that their sources are missing is
     no error then.
 
-    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, two sources
-    claim a key, or the job would read what it writes.
+    Raises PlanRefused where the plan as a whole must not run: a store lacks an ability, or the job would read what it
+    writes.
     """
     if impossible := find_impossible(plan, opened.facts, opened.abilities):
         raise PlanRefused(impossible, hint="nothing was read or written")

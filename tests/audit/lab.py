@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -18,9 +20,10 @@ from secretsync_core.audit.schema import VERSION
 from secretsync_core.errors import LeaseHeld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from multiprocessing.connection import Connection
 
+_CHANGES = re.compile("UPDATE|DELETE|INSERT")
 SEAL_KEY, NEW_KEY = bytes(range(32)), bytes(range(50, 82))
 
 
@@ -94,26 +97,35 @@ def replay(drafts: Iterable[Draft]) -> dict[tuple[str, str], KeyState]:
 
 
 class OtherHand:
-    """Somebody who has the database, with all its rights, but not the key."""
+    """Somebody who has the database, with all its rights, but not the key, and puts its guards back in place."""
 
     def __init__(self, url: str) -> None:
         self.postgres = url.startswith("postgresql")
         self._run: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
         if self.postgres:
             server = psycopg.connect(url, autocommit=True, options="-c search_path=secretsync")
-            server.execute("ALTER TABLE ledger DISABLE TRIGGER ALL")
-            server.execute("ALTER TABLE IF EXISTS run_requests DISABLE TRIGGER ALL")
+            server.execute("SET session_replication_role = replica")  # this session fires no triggers
             self._connection: Any = server
         else:
-            file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
-            for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-                file.execute(f"DROP TRIGGER {name}")
-            self._connection = file
+            self._connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
 
     def __call__(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run a statement; ``?`` stands for a parameter."""
-        cursor = self._connection.execute(sql.replace("?", "%s") if self.postgres else sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
+        with contextlib.nullcontext() if self.postgres or not _CHANGES.match(sql) else self._unguarded():
+            cursor = self._connection.execute(sql.replace("?", "%s") if self.postgres else sql, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    @contextlib.contextmanager
+    def _unguarded(self) -> Iterator[None]:
+        """SQLite without its triggers, for a moment."""
+        guards = self._connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            self._connection.execute(f"DROP TRIGGER {name}")
+        try:
+            yield
+        finally:
+            for _, made in guards:
+                self._connection.execute(made)
 
     def refuses(self) -> tuple[type[Exception], ...]:
         """What a statement raises that a constraint or a trigger stops."""

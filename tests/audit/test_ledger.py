@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audit.lab import SEAL_KEY, digest, done, finished, intended, started
+from secretsync_core.audit import seal
 from secretsync_core.audit.ledger import Ledger, LedgerMissing
 from secretsync_core.audit.record import GENESIS, Draft, Event, KeyState, record_hash
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -243,7 +244,8 @@ def test_another_key_is_named_as_such(ledger: Ledger, url: str) -> None:
 def test_a_newer_ledger_is_left_alone(ledger: Ledger, url: str, other_hand: OtherHand) -> None:
     """An old program must not write into tables that it does not know."""
     del ledger
-    other_hand("UPDATE meta SET value = '99' WHERE name = 'schema'")
+    sealed = seal.meta_seal(SEAL_KEY, "schema", "99")
+    other_hand("UPDATE meta SET value = '99', seal = ? WHERE name = 'schema'", sealed)
     with pytest.raises(LedgerError, match="newer") as caught:
         Ledger.open(url, seal_key=SEAL_KEY)
     assert "upgrade" in caught.value.hint

@@ -25,6 +25,7 @@ def _age(cli: Cli) -> None:
             file.execute(f"DROP TABLE {table}")
         for column in VERSIONS:
             file.execute(f"DROP TRIGGER ledger_{column}")
+        file.execute("DELETE FROM meta WHERE name LIKE 'standing-%'")
         file.execute(
             "UPDATE meta SET value = '1', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "1"),)
         )

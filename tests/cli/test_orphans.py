@@ -56,7 +56,7 @@ def make_version_3(cli: Cli) -> None:
             file.execute(f"DROP TABLE {table}")
         for column in VERSIONS:
             file.execute(f"DROP TRIGGER ledger_{column}")
-        file.execute("DELETE FROM meta WHERE name LIKE 'standing-%'")
+        file.execute("DELETE FROM meta WHERE name LIKE 'standing-%'")  # nor did a run keep how it left its state
         file.execute("UPDATE alembic_version SET version_num = '0003'")
         file.execute(
             "UPDATE meta SET value = '3', seal = ? WHERE name = 'schema'", (seal.meta_seal(key, "schema", "3"),)

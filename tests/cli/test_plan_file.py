@@ -9,21 +9,17 @@ import socket
 import stat
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from secretsync_core.cli import plan_file, same_call
 from secretsync_core.cli.call import Call
-from secretsync_core.cli.commands import plan
-from secretsync_core.cli.output import Output
 from secretsync_core.cli.whole_files import check_writable, replace_file
 from secretsync_core.errors import UsageError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run import saved_plan
-from secretsync_core.run.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,16 +91,15 @@ def test_the_plan_says_it_already(started: Cli, more: list[str]) -> None:
     assert f"--plan cannot be combined with {more[0] if more[0].startswith('-') else 'JOB'}" in ran.err
 
 
-def test_a_plan_of_a_job_that_cannot_be_planned_is_not_saved(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plan_of_a_job_that_cannot_be_planned_is_not_saved(started: Cli) -> None:
     """Nothing is saved where one job could not be planned, and what was there stays."""
-    out = tmp_path / "my.plan"
-    out.write_text("before")
-    found: Any = [(SimpleNamespace(name="example"), UsageError("it would copy its own copies"))]
-    digest = plan._save(out, found, {}, Options(), Call(), Output(), markdown=False)
-    assert (digest, out.read_text()) == ("", "before")
-    assert "the plan was not saved: example could not be planned" in capsys.readouterr().err
+    started.write("my.plan", "before")
+    jobs = started.directory / "secretsync/jobs.yaml"
+    jobs.write_text(jobs.read_text().replace("  plan:", "  ownership: {mark: true}\n  plan:"))
+    ran = started("plan", "--out", "my.plan")
+    assert ran.code == 2
+    assert "the plan was not saved: example could not be planned" in ran.err
+    assert (started.directory / "my.plan").read_text() == "before"
 
 
 def _link(path: Path) -> None:

@@ -64,7 +64,7 @@ OPERATORS: dict[str, tuple[Callable[..., object], tuple[Any, ...]]] = {
     "contains in a list": (operations.compare, (LAST[:-1] + "x", "in", [LAST] * 40)),
     "cut": (operations.cut, (LAST, None, None, -1)),
     "equals": (operations.compare, (list(LAST), "eq", list(LAST))),
-    "iterate": (operations.iterate, (NAMES, 1)),
+    "iterate": (operations.iterate, (NAMES, 1, None)),
     "less": (operations.compare, (LAST, "lt", LAST)),
     "mapping": (operations.build_mapping, ("a", LAST)),
     "subtract": (operations.subtract, (1, 2)),

@@ -50,8 +50,8 @@ def test_failure_and_recovery(cli: Cli, hook: Hook) -> None:
 
 
 def test_a_job_that_cannot_begin(cli: Cli, hook: Hook) -> None:
-    """A plan that is refused is told as a failure with its reason, without a run."""
-    start(cli, hook, plan=PLAN + "    - {name: again, secret: {key: a}}\n")
+    """A plan that is refused, here for marks that no file has, is told as a failure with its reason, without a run."""
+    start(cli, hook, plan="  ownership: {mark: true}\n" + PLAN)
     assert cli("sync").code == 2
     (post,) = hook.posts
     assert (post.body["event"], post.body["run"]) == ("failure", "")

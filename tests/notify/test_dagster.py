@@ -186,7 +186,7 @@ def test_blocked_deletes(place: Place, hook: Hook) -> None:
 def test_dry_runs_and_other_jobs(place: Place, hook: Hook) -> None:
     """A dry run tells nobody, and neither does a run of something else."""
     place.tick()
-    place.load(PLAN + "    - {name: again, secret: {key: a}}\n")
+    (place.directory / "source").rename(place.directory / "elsewhere")
     assert not place.run(dryRun=True).success
 
     @dg.op

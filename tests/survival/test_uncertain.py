@@ -69,7 +69,7 @@ async def test_deletes(world: World, dest_proxy: Watcher, made: bool) -> None:
     (key,) = world.source.fill(1)
     await world.sync()
     world.source.forget(key)
-    _lose(dest_proxy, "^DELETE ", made=made)
+    _lose(dest_proxy, "^POST .*/delete/", made=made)
     report = await world.sync()
     assert (report.total(Result.UNCERTAIN), report.ok) == (1, False)
     assert (world.dest.get(key) is None) is made

@@ -64,12 +64,6 @@ def test_an_address_has_one_form(address: str, server: str) -> None:
     assert (place.service, place.server, place.root, place.identity) == ("vault", server, "secret/", "")
 
 
-def test_an_address_that_is_none_is_no_place() -> None:
-    """Documents with one are refused; whoever makes a configuration without them gets two that are not one place."""
-    assert PROVIDER.place is not None
-    assert PROVIDER.place(_config("http://vault").model_copy(update={"address": "http://vault:port"})) is None
-
-
 def test_a_namespace_is_the_same_before_the_mount() -> None:
     """Whichever part of the path stands in which field; KV 1 and KV 2 are one service."""
     whole = _root(namespace="a/b", mount="c")
