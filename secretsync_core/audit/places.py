@@ -14,6 +14,8 @@ from secretsync_core.audit import facts
 from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import COLUMNS, MAX_KEY, PLACED, WITH_PLACES
 from secretsync_core.model.place import place_of_text, text_of
+from secretsync_core.model.position import position_of_text
+from secretsync_core.model.position import text_of as text_of_position
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -122,12 +124,23 @@ class Places:
             return {str(place): str(position) for place, position in
                     transaction.rows("SELECT place, position FROM positions", ())}  # fmt: skip
 
-    def reached(self, place: Place, position: str) -> None:
-        """Keep how far the server at a place has got."""
+    def reached(self, place: Place, position: str, before: str = "") -> None:
+        """Keep how far the server at a place has got; ``before`` is what was kept of it when the run began.
+
+        Positions are of servers, and jobs share them, so no lease guards them. Where another run has kept one since,
+        the higher one stays, and who the server is stays as that run found it: one that slept takes nothing back.
+        """
         text = text_of(place)
         with self._database.write() as transaction:
-            if facts.version(transaction) >= WITH_PLACES and len(text) <= MAX_KEY:
-                transaction.run(_REACHED, (text, position, time.time_ns() // 1000))
+            if facts.version(transaction) < WITH_PLACES or len(text) > MAX_KEY:
+                return
+            row = transaction.one("SELECT position FROM positions WHERE place = ?", (text,))
+            since = position_of_text(str(row[0])) if row is not None and str(row[0]) != before else None
+            if since is not None and (ours := position_of_text(position)) is not None:
+                if ours.is_of_another_server(since):
+                    return
+                position = text_of_position(ours.after(since))
+            transaction.run(_REACHED, (text, position, time.time_ns() // 1000))
 
     def _bindings(self, where: str, parameters: Sequence[object]) -> list[Binding]:
         with self._database.read() as transaction:

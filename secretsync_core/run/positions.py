@@ -6,6 +6,7 @@ another job which goes on at the same time and gets further does not make this o
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import OtherServer, SecretSyncError, ServerBehind, StoreError
@@ -85,9 +86,10 @@ async def keep_positions(
         place = place_of(opened.stores[name].facts)
         known = opened.reached.get(text_of(place))
         told = position.after(None if name in plan.restored else known)
-        if known is None or text_of_position(told) != text_of_position(known):
+        before = text_of_position(known) if known is not None else ""
+        if text_of_position(told) != before:
             opened.reached[text_of(place)] = told
-            await recorder.call(lambda place=place, told=told: ledger.places.reached(place, text_of_position(told)))  # type: ignore[misc]
+            await recorder.call(partial(ledger.places.reached, place, text_of_position(told), before))
 
 
 async def _position(name: str, opened: OpenStores) -> Position | None:

@@ -421,18 +421,19 @@ class Transfer:
             # Gone already. The record ends what the ledger holds of it; nothing is asked of the store.
             self._recorder.later(self._draft(Event.DONE, change, ""))
             return Outcome(change, Result.SKIPPED, change.reason)
-        change, rest, ours, seen = await self._last_look.judge(change)
-        if change.action is Action.REFUSE:
-            return _refused(change)
-        if change.reason is Reason.REMOVED_OUTSIDE:
-            return await self._delete_one(change)
-        halves = self._opened.get(change.dest)
         last = await self._last_look.last_known(change)
         item = self._items.get(change.item) if change.dest in self._asked_for else None
         if change.reason is Reason.SOURCE_GONE and item is not None:
             change = await unless_back(change, item, last, self._opened, self._comparer)
             if change.action is Action.REFUSE:
                 return _refused(change)
+        # The destination last: what is lost there may be lost for good.
+        change, rest, ours, seen = await self._last_look.judge(change)
+        if change.action is Action.REFUSE:
+            return _refused(change)
+        if change.reason is Reason.REMOVED_OUTSIDE:
+            return await self._delete_one(change)
+        halves = self._opened.get(change.dest)
         intended = self._draft(Event.INTENDED, change, self._next_intent())._replace(fields=ours)
         if last is not None:
             # With this the ledger knows it again, should it ever be back.

@@ -30,7 +30,8 @@ class Held(NamedTuple):
         keeps_versions: whether the store has the versions before.
         undeletes: whether it brings back what was deleted.
         deletes: whether it deletes.
-        as_left: where the store has no versions: whether the value is the one that the ledger names.
+        as_left: where the store has no versions, or another one that may be of the same value: whether the value is
+            the one that the ledger names.
     """
 
     entry: Entry | None = None
@@ -64,7 +65,7 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
     if entry is None or entry.deleted:
         return change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
     left = written.done.dest_version
-    if entry.version != left or (entry.version is None and not held.as_left):
+    if not held.as_left and (entry.version is None or entry.version != left):
         return change._replace(reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     if not written.managed:
         return change._replace(reason=Reason.CHANGED_SINCE, detail="the ledger holds it for this job no longer")

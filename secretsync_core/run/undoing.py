@@ -91,15 +91,18 @@ async def _look(
         entry = seen.entries.get(key)
         if key in seen.hidden:
             return Held(unseen="it may not be looked at")
-        if entry is None or entry.deleted or entry.version is not None:
+        draft = one.done or one.announced
+        if entry is None or entry.deleted:
             return held._replace(entry=entry)
+        if entry.version is not None and (entry.version == draft.dest_version or not halves.facts.versions_of_all):
+            return held._replace(entry=entry)
+        # There is no version, or a label may be all that has changed: the value decides.
         try:
-            value = (await reader.read(key)).value
+            now = await reader.read(key)
         except SecretSyncError as error:
             return Held(unseen=error.message)
-        draft = one.done or one.announced
-        as_left = fingerprinter.is_value(draft.fingerprint, dest, key, value, draft.fields)
-        return held._replace(entry=entry, as_left=as_left)
+        as_left = fingerprinter.is_value(draft.fingerprint, dest, key, now.value, draft.fields)
+        return held._replace(entry=entry._replace(version=now.version), as_left=as_left)
 
     return await _each(written, hold), None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from secretsync_core.endurance import Endurance
 from secretsync_core.errors import SecretSyncError, StoreError
-from secretsync_core.model.inventory import Entry, display_version
+from secretsync_core.model.inventory import LONGEST_TOKEN, Entry, Gap, display_version, is_token
 from secretsync_core.model.versions import is_alias, is_plain, plain_token
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.stalled import TellsActivity, Watch
@@ -84,7 +84,7 @@ class Boundary:
         else:
             if is_right(given):
                 return given
-            failure = self._misfit(method)
+            failure = self._misfit(method, args)
         finally:
             watch.end()
         try:
@@ -117,6 +117,8 @@ class Boundary:
                         if isinstance(found, Entry) and found.version is not None and not is_plain(found.version):
                             found = found._replace(version=self.plain(found.version))
                         yield found
+                    elif (gap := self._odd(found)) is not None:
+                        yield gap
                     else:
                         failure = self._misfit(method)
             raise failure
@@ -144,8 +146,22 @@ class Boundary:
             self._gate.give_up(failure)
         return failure
 
-    def _misfit(self, method: str) -> StoreError:
-        error = StoreError(f"store {self._name} gave something else than {method} is to give", store=self._name)
+    def _odd(self, found: Any) -> Gap | None:
+        """A gap in the place of a secret of which the version alone is wrong: that is its fault, and no other's."""
+        if not isinstance(found, Entry):
+            return None
+        key: Any = found.key
+        version: Any = found.version
+        if not isinstance(key, str) or not isinstance(version, str) or is_token(version):
+            return None
+        most = f"at most {LONGEST_TOKEN} printable ASCII characters"
+        return Gap(
+            found.key, StoreError.code, f"{found.key} in {self._name} has a version that is none: {most}", is_key=True
+        )
+
+    def _misfit(self, method: str, args: tuple[Any, ...] = ()) -> StoreError:
+        asked = f", of {args[0]}" if args and isinstance(args[0], str) else ""
+        error = StoreError(f"store {self._name} gave something else than {method} is to give{asked}", store=self._name)
         error.unanswered = True
         return error
 

@@ -70,13 +70,17 @@ class Watch:
         assert task is not None  # noqa: S101  a coroutine is awaited
         cancelling = task.cancelling()
         self._since = clock()
+        why: StoreError | None = None
         try:
             return await step
         except asyncio.CancelledError:
-            if self._why is None or task.uncancel() > cancelling:
-                raise
             why, self._why = self._why, None
+            if why is None or task.uncancel() > cancelling:
+                raise
         finally:
+            if self._why is not None:  # it came back otherwise, though it was cancelled: that was all of it
+                self._why = None
+                task.uncancel()
             self._task = None
             self._total += clock() - self._since
         raise why

@@ -73,6 +73,22 @@ def test_how_far_a_server_had_got_is_kept_by_place(ledger: Ledger) -> None:
     assert ledger.jobs() == []
 
 
+def test_a_run_that_slept_takes_no_position_back(ledger: Ledger) -> None:
+    """What other runs have kept since it began stays where it is higher, or of another server; so a server that is
+    behind is still told. Who knew what was kept may lower it, as after a restore."""
+    ledger.places.reached(HERE, '["one",7]')
+    ledger.places.reached(HERE, '["one",9]', '["one",7]')
+    ledger.places.reached(HERE, '["one",8]', '["one",7]')
+    assert ledger.places.position(HERE) == '["one",9]'
+    ledger.places.reached(HERE, '["one",11]', '["one",7]')
+    assert ledger.places.position(HERE) == '["one",11]'
+    ledger.places.reached(HERE, '["two",3]', '["one",11]')
+    ledger.places.reached(HERE, '["one",12]', '["one",11]')
+    assert ledger.places.position(HERE) == '["two",3]'
+    ledger.places.reached(HERE, '["two",1]', '["two",3]')
+    assert ledger.places.position(HERE) == '["two",1]'
+
+
 def test_the_positions_of_all_places_are_read_together(ledger: Ledger) -> None:
     """By the text of a place: a run reads them before it knows which stores will open."""
     ledger.places.reached(HERE, "7")

@@ -77,6 +77,24 @@ async def test_changes_drift_and_deletes(world: World, in_aws: InAws, region: Re
     ]  # fmt: skip
 
 
+async def test_the_copy_is_looked_at_last_before_a_delete(world: World, in_aws: InAws, region: Region) -> None:
+    """What somebody writes while the source is asked once more stays: no other request is between look and delete."""
+    in_aws("dst", STORE, path="/copy")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await seed(world, 2)
+    await world.sync()
+    await world.remove("src", "app/000")
+
+    async def meanwhile(_: str) -> None:
+        region.parameters.put_parameter(Name="/copy/app/000", Value="theirs", Overwrite=True)
+
+    world.fault("src").run("read", meanwhile, key="app/000", first=2)
+    report = await world.sync()
+    assert counted(report) == {"refused": 1, "unchanged": 1}
+    assert [failure.change.reason.value for failure in report.failures] == ["changed-outside"]
+    assert value(region, "/copy/app/000") == "theirs"
+
+
 async def test_a_parameter_that_somebody_deleted_and_made_again(world: World, in_aws: InAws, region: Region) -> None:
     """Its version is 1 again, and is not taken for the one that we wrote."""
     in_aws("dst", STORE)

@@ -223,6 +223,40 @@ async def test_deleting_without_recovery(secrets_manager: OpenStore, region: Reg
     assert (await store.read("a")).value.reveal() == b"other"
 
 
+async def test_deleting_only_what_was_seen(secrets_manager: OpenStore, region: Region, burst: Microburst) -> None:
+    """Also without recovery what was written meanwhile comes back, and what was seen is gone; where a policy forbids
+    to delete recoverably, it is deleted as it is."""
+    store = await secrets_manager(forceDeleteWithoutRecovery=True)
+    seen = await store.write("a", TEXT)
+    region.secrets.put_secret_value(SecretId="a", SecretString="theirs")
+    with pytest.raises(Conflict):
+        await store.delete_if("a", seen)
+    assert region.secrets.get_secret_value(SecretId="a")["SecretString"] == "theirs"
+    await store.delete_if("a", await store.write("a", OTHER))
+    await store.delete_if("a", seen)  # gone already
+    assert await listed(store) == {}
+    narrow = await secrets_manager(forceDeleteWithoutRecovery=True, endpointUrl=burst.address)
+    seen = await narrow.write("b", TEXT)
+    burst.rules({"operation": "DeleteSecret", "times": 1, "error": {"code": "AccessDeniedException"}})
+    await narrow.delete_if("b", seen)
+    assert await listed(store) == {}
+
+
+async def test_replicas_that_changed_are_not_taken_away(secrets_manager: OpenStore, region: Region) -> None:
+    """What somebody wrote in a secret with replicas keeps them; what was seen goes with those of our regions."""
+    store = await secrets_manager(replicaRegions=[{"region": "eu-west-1"}])
+    seen = await store.write("a", TEXT)
+    region.secrets.put_secret_value(SecretId="a", SecretString="theirs")
+    with pytest.raises(Conflict):
+        await store.delete_if("a", seen)
+    about = region.secrets.describe_secret(SecretId="a")
+    assert len(about["ReplicationStatus"]) == 1
+    await store.delete_if(
+        "a", next(each for each, stages in about["VersionIdsToStages"].items() if "AWSCURRENT" in stages)
+    )
+    assert "DeletedDate" in region.secrets.describe_secret(SecretId="a")
+
+
 async def test_replicas_that_the_document_asks_for_are_deleted_too(secrets_manager: OpenStore) -> None:
     """The service deletes nothing that has replicas, so those of our regions go first."""
     store = await secrets_manager(replicaRegions=[{"region": "eu-west-1"}, {"region": "eu-west-2"}])

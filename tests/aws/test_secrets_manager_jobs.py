@@ -100,6 +100,40 @@ async def test_changes_drift_and_deletes(world: World, in_aws: InAws, region: Re
     assert counted(await world.sync()) == {"unchanged": 3}
 
 
+async def test_a_pin_that_is_longer_than_a_version_in_the_ledger(world: World, in_aws: InAws, region: Region) -> None:
+    """A staging label may have 256 characters: a secret that is pinned to one is copied, and the next run knows it."""
+    in_aws("src", STORE)
+    label = "l" * 256
+    for key in ("pinned", "plain"):
+        region.secrets.create_secret(Name=key, SecretString='{"x":"1"}')
+    region.secrets.put_secret_value(SecretId="pinned", SecretString='{"x":"2"}', VersionStages=[label])
+    plan = f"- {{name: pin, secret: {{key: pinned, version: {label}}}}}\n- {{name: all, secret: {{key: plain}}}}"
+    world.job(plan)
+    assert counted(await world.sync()) == {"created": 2}
+    assert await world.get("dst", "pinned") == {"x": "2"}
+    assert counted(await world.sync()) == {"unchanged": 2}
+    assert world.sound()
+
+
+async def test_written_right_before_the_delete(world: World, in_aws: InAws, region: Region) -> None:
+    """What somebody writes after the last look is there again as soon as the delete has shown it, and is told."""
+    in_aws("dst", STORE)
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await seed(world, 2)
+    await world.sync()
+    await world.remove("src", "app/000")
+
+    async def meanwhile(key: str) -> None:
+        region.secrets.put_secret_value(SecretId=key, SecretString="theirs")
+
+    world.fault("dst").run("delete", meanwhile)
+    report = await world.sync()
+    assert counted(report) == {"refused": 1, "unchanged": 1}
+    assert [failure.change.reason.value for failure in report.failures] == ["changed-outside"]
+    assert value(region, "app/000") == "theirs"
+    assert world.sound()
+
+
 async def test_a_secret_that_comes_back(world: World, in_aws: InAws, region: Region) -> None:
     """What somebody scheduled for deletion is restored and written, and noticed; what we deleted comes back too."""
     in_aws("dst", STORE)

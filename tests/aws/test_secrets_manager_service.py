@@ -128,6 +128,40 @@ async def test_a_deletion_that_shows_no_version_any_more(stubbed: Stubbed) -> No
     await store.write_if("a", TEXT, None)
 
 
+RECOVERABLY = {"SecretId": "a", "RecoveryWindowInDays": 30}
+DELETION = {"ARN": ARN, "Name": "a", "DeletionDate": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+def deleted(stubber: Stubber, current: str | None) -> None:
+    """Announce a deletion, and the look at what was deleted."""
+    stubber.add_response("delete_secret", DELETION, RECOVERABLY)
+    stubber.add_response("describe_secret", description(current, deleted=True), {"SecretId": "a"})
+
+
+async def test_what_is_written_right_before_a_delete_is_restored(stubbed: Stubbed) -> None:
+    """A deletion has no condition: what it took is looked at once nobody can write it, and given back if not ours."""
+    store, stubber = stubbed
+    deleted(stubber, NEW)
+    stubber.add_response("restore_secret", {"ARN": ARN, "Name": "a"}, {"SecretId": "a"})
+    with pytest.raises(Conflict):
+        await store.delete_if("a", OLD)
+    deleted(stubber, OLD)
+    await store.delete_if("a", OLD)
+    deleted(stubber, None)  # where the service does not tell, the look before it has to do
+    await store.delete_if("a", OLD)
+
+
+async def test_what_cannot_be_restored_is_told(stubbed: Stubbed) -> None:
+    """Where we may not give back what somebody wrote right before the delete, the error says what happened."""
+    store, stubber = stubbed
+    deleted(stubber, NEW)
+    refuse(stubber, "restore_secret", "AccessDeniedException", "not authorized", SecretId="a")
+    with pytest.raises(StoreError, match="a was written in aws right before its deletion") as raised:
+        await store.delete_if("a", OLD)
+    assert "restore-secret" in raised.value.hint
+    assert not isinstance(raised.value, AccessDenied)
+
+
 async def test_a_name_whose_deletion_is_still_under_way(stubbed: Stubbed) -> None:
     """After a deletion without recovery the name stays taken for a while, and nothing shows: that will pass."""
     store, stubber = stubbed
@@ -242,6 +276,21 @@ async def test_attempts_share_the_id_of_their_version(secrets_manager: OpenStore
         stubber.assert_no_pending_responses()
     assert gate.requests == {"write": 3}
     assert re.fullmatch("[0-9a-f-]{36}", str(token.value))
+
+
+async def test_a_delete_whose_answer_was_lost_is_looked_at_too(secrets_manager: OpenStore) -> None:
+    """Repeated, it is refused: it was done, by us or by others, and what it took is given back if it was not ours."""
+    gate = Gate("aws", concurrency=4, policy=RetryPolicy(first_wait=0.001))
+    store = await secrets_manager(gate=gate, endpointUrl="http://127.0.0.1:9")
+    identity = await store._account.identity()
+    with Stubber(identity.client("secretsmanager", "http://127.0.0.1:9")) as stubber:
+        stubber.add_client_error("delete_secret", "InternalServiceError", "", 500, expected_params=RECOVERABLY)
+        refuse(stubber, "delete_secret", "InvalidRequestException", DELETED, **RECOVERABLY)
+        stubber.add_response("describe_secret", description(NEW, deleted=True), {"SecretId": "a"})
+        stubber.add_response("restore_secret", {"ARN": ARN, "Name": "a"}, {"SecretId": "a"})
+        with pytest.raises(Conflict):
+            await store.delete_if("a", OLD)
+        stubber.assert_no_pending_responses()
 
 
 async def test_a_created_secret_whose_answer_was_lost(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> None:

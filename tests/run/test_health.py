@@ -6,7 +6,9 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
+from support.faulty_http import FaultyHttp
 from support.kube_api import Rule
 
 from secretsync_core.demo.openbao import free_port
@@ -78,8 +80,8 @@ async def test_a_store_is_asked_where_its_job_uses_it(
     assert found["dest"].error is None
     assert found["dest"].asked == ["look at prod/payments/secretsync-health"]
     for health in found.values():
-        assert set(health.requests) <= {"list", "stat", "login"}
-        assert sum(health.requests.values()) <= 6
+        assert set(health.requests) <= {"list", "stat", "login", "renew"}
+        assert sum(health.requests.values()) <= 7
     assert api.call("LIST", f"{name}/metadata/")["data"]["keys"] == ["payments/"]
 
 
@@ -121,7 +123,8 @@ async def test_what_may_only_be_written_is_only_opened(tmp_path: Path, openbao: 
     found = await look(documents(tmp_path, stores, {"secret": {"key": "a"}}))
     assert found["dest"].error is None
     assert found["dest"].asked == ["open"]
-    assert found["dest"].requests == {"stat": 3}  # what is mounted there, which cluster it is, and what it permits
+    # What is mounted there, which cluster it is, and what it permits.
+    assert found["dest"].requests == {"stat": 3, "renew": 1}
 
 
 async def test_a_store_that_no_job_uses_is_asked_for_its_top_folder(
@@ -256,3 +259,18 @@ path "{dest}/+/teams/a/prod/*" {{ capabilities = ["create", "read", "update", "p
         told = " ".join(health["source"].warnings)
         assert f"grant read on {name}/metadata/teams/+/prod/" in told
         assert f"grant create on {dest}/data/teams/+/" in " ".join(health["dest"].warnings)
+
+
+@pytest.mark.parametrize("provider", ["awsSecretsManager", "awsParameterStore"])
+async def test_a_service_that_answers_a_byte_now_and_then(tmp_path: Path, provider: str) -> None:
+    """The time that health allows holds for AWS too, whose client waits in a thread, and waits anew for each byte."""
+    async with FaultyHttp() as server:
+        server.go_on("", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{", b" ", pause=0.02)
+        keys = {"id": {"value": "AKIAIOSFODNN7EXAMPLE"}, "secret": {"value": "canary"}}
+        section = {"region": "eu-west-1", "endpointUrl": server.address, "auth": {"accessKey": keys}}
+        began = time.monotonic()
+        found = await look(documents(tmp_path, {"aws": {provider: section}}), seconds=0.5)
+        assert time.monotonic() - began < 8
+    error = found["aws"].error
+    assert error is not None
+    assert "did not answer within 0.5 s" in error.message

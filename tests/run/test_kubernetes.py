@@ -229,6 +229,23 @@ async def test_labels_do_not_keep_a_secret_from_being_deleted(pair: Pair, late: 
     assert pair.names() == ["app-b"]
 
 
+async def test_labels_do_not_keep_a_run_from_being_undone(pair: Pair) -> None:
+    """What a run created can be undone though somebody has set a label since; not so what has another value."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    run = (await pair.up()).run
+    pair.patch("app-a", {"metadata": {"labels": {"x": "y"}}})
+    pair.patch("app-b", {"metadata": {"labels": {"x": "y"}}, "data": {"x": "AAAA"}})
+    planned = await pair.world.plan_undo(run)
+    assert {change.key: change.reason.value for change in planned.changes} == {
+        "app-a": "undone",
+        "app-b": "changed-outside",
+    }
+    report = await pair.world.undo(run)
+    assert (counted(report), pair.names()) == ({"deleted": 1, "refused": 1}, ["app-b"])
+    assert pair.world.sound()
+
+
 async def test_another_value_keeps_a_secret_from_being_deleted(pair: Pair) -> None:
     """What somebody changed the value of stays, in plan and sync, and is told as drift."""
     pair.put("app/a", {"x": "1"})

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from run.world import actions, counted
 from secretsync_core.errors import SecretFails
+from secretsync_core.model.inventory import Entry
 from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import AsyncIterator, Collection
+    from typing import Any
 
     from run.world import World
+    from secretsync_core.model.inventory import Gap
     from secretsync_core.secret import Secret
 
 
@@ -57,3 +60,23 @@ async def test_more_fields_than_the_ledger_can_name(world: World) -> None:
     assert "app/a" in failure.message
     assert "1,100" in failure.message
     assert world.sound()
+
+
+async def test_a_version_that_the_ledger_cannot_hold(world: World) -> None:
+    """A store whose versions are too long for one secret hides that one: it is named, and the others are copied."""
+    world.job("- {name: app, query: {path: app}}", deletionPolicy="Delete", maxDelete="5")
+    await world.seed("src", {"app/a": {"x": "1"}, "app/b": {"x": "1"}})
+    whole = MemoryStore.list
+
+    async def listed(store: MemoryStore, prefix: str, **how: Any) -> AsyncIterator[Entry | Gap]:
+        async for found in whole(store, prefix, **how):
+            odd = isinstance(found, Entry) and found.key == "app/a" and store.facts.name == "src"
+            yield found._replace(version="1" * 300) if odd and isinstance(found, Entry) else found
+
+    await world.sync()
+    await world.put("src", "app/c", {"x": "1"})
+    world.patch.setattr(MemoryStore, "list", listed)
+    for report in (await world.plan(), await world.sync()):
+        (error,) = report.errors
+        assert "app/a in src has a version that is none" in error.message
+    assert sorted(await world.all("dst")) == ["app/a", "app/b", "app/c"]

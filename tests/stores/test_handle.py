@@ -128,7 +128,7 @@ async def test_a_version_that_the_ledger_cannot_hold_is_none(store: memory.Memor
 
     store.write = write  # type: ignore[method-assign]
     handle: Any = hand_out(store, "mem", Permissions.READ_WRITE)
-    with pytest.raises(StoreError, match="something else than write is to give"):
+    with pytest.raises(StoreError, match="something else than write is to give, of a"):
         await handle.write("a", SecretValue({"value": "x"}))
 
 

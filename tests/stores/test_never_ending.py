@@ -7,7 +7,7 @@ import gzip
 import json
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count, product
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -20,11 +20,13 @@ from support.faulty_http import FaultyHttp
 from support.slow import one_in
 
 from secretsync_core.endurance import DEPTH, FOLDERS, Endurance
-from secretsync_core.errors import SecretSyncError, StoreError
+from secretsync_core.errors import SecretSyncError, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
+from secretsync_core.run import gate as gate_module
 from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.schema.documents import StoreDocument, Where
 from secretsync_core.schema.providers import config_model
+from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores import registry
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.registry import open_store
@@ -102,8 +104,8 @@ def _document(name: str, url: str, endurance: Endurance) -> StoreDocument:
 
 
 @asynccontextmanager
-async def _opened(name: str, url: str, endurance: Endurance) -> AsyncIterator[Any]:
-    gate = Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100), endurance=endurance)
+async def _opened(name: str, url: str, endurance: Endurance, gate: Gate | None = None) -> AsyncIterator[Any]:
+    gate = gate or Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100), endurance=endurance)
     store: Any = await open_store(_document(name, url, endurance), StoreContext("s", gate, ENVIRON, 4))
     try:
         yield store
@@ -111,8 +113,8 @@ async def _opened(name: str, url: str, endurance: Endurance) -> AsyncIterator[An
         await store.aclose()
 
 
-async def _read(name: str, url: str, endurance: Endurance = SMALL) -> object:
-    async with _opened(name, url, endurance) as store:
+async def _read(name: str, url: str, endurance: Endurance = SMALL, gate: Gate | None = None) -> object:
+    async with _opened(name, url, endurance, gate) as store:
         return await store.read("a")
 
 
@@ -159,6 +161,23 @@ async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
                 break
             await asyncio.sleep(0.02)
     assert not left
+
+
+@pytest.mark.parametrize("store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes"])
+async def test_what_is_in_flight_ends_with_its_run(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a run is asked to stop, a client that blocks is cut at the deadline, whatever a request may take."""
+    monkeypatch.setattr(gate_module, "GOODBYE_SECONDS", 0.1)
+    gate = Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100))
+    async with FaultyHttp() as server:
+        server.go_on("", OK + b"Content-Length: 100000\r\n\r\n{", b" ", pause=0.02)
+        work = asyncio.create_task(_read(store, server.address, Endurance(), gate))
+        while not server.requests:  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.01)
+        gate.cut_off(0.1)
+        error = await _error_of(work)
+    assert "asked to stop" in error.message
+    assert error.unanswered or isinstance(error, StoreUnavailable)
+    assert _no_thread_is_left()
 
 
 @pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes"])
@@ -292,6 +311,15 @@ class _Hangs:
         yield
 
 
+class _Swallows(_Hangs):
+    """One that hangs, and takes its cancellation for an answer."""
+
+    async def read(self, key: str, version: str | None = None) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return Secret(SecretValue({"x": "1"}), "1")
+
+
 class _NeverThrough(_Hangs):
     """One that goes on for ever with its listing, through its gate."""
 
@@ -337,6 +365,18 @@ async def test_a_store_that_hangs_beside_its_gate_is_given_up(facts: Any) -> Non
         error = await _error_of(work)
         assert TIME in error.hint
         assert error.unanswered
+
+
+async def test_a_cancellation_that_a_store_swallows_is_taken_back(facts: Any) -> None:
+    """A call that comes back although it was given up counts, and nothing of that is left for whoever is next."""
+    from secretsync_core.stores.handle import hand_out
+
+    tiny = Endurance(request=0.02, listing=5.0)
+    store: Any = hand_out(_Swallows(facts), "s", Permissions.READ_WRITE, Gate("s", concurrency=1, endurance=tiny), tiny)
+    assert (await store.read("a")).version == "1"
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 async def test_a_listing_has_a_deadline_of_its_own(facts: Any) -> None:

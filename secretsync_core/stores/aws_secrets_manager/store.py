@@ -236,6 +236,14 @@ class SecretsManagerStore:
         """Delete the secret: it can be restored for as many days as the document says."""
         await self._writing.delete(key)
 
+    async def delete_if(self, key: str, expected: str) -> None:
+        """The same, if ``expected`` is the current version: looked at once it is deleted, and restored where it is not.
+
+        Raises Conflict where it is not. For that moment whoever wrote it does not see it.
+        """
+        self._names.name(key)
+        await self._writing.delete_if(key, expected)
+
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise SecretNotFound where the secret is gone for good, Conflict where it is not deleted at that version."""
         self._names.name(key)

@@ -50,6 +50,7 @@ class Writing:
         self._calls = calls
         self._facts = facts
         self._store = context.name
+        self._forced = config.force_delete_without_recovery
         self._replica_regions = {each.region for each in config.replica_regions}
         self._mark = {MARK_KEY: context.mark} if context.mark else {}
         self._mark_filled = self._mark if context.mark_at_a_cost else {}
@@ -193,7 +194,69 @@ class Writing:
                 raise
             await self._delete_with_replicas(key, seen)
 
-    async def _delete_with_replicas(self, key: str, seen: Seen) -> None:
+    async def delete_if(self, key: str, expected: str) -> None:
+        """Delete the secret if ``expected`` is its current version; what was written meanwhile is restored.
+
+        The service has no condition on a deletion. But nobody can write what is deleted, so its stages say for good
+        which version it was, and until it is deleted without recovery it can be restored.
+        """
+        forced = self._forced
+        try:
+            if not await self._delete_recoverably(key, expected):
+                return
+        except CredentialsRefused:
+            raise
+        except AccessDenied:
+            if not forced:
+                raise
+            await self.delete(key)  # an identity may be allowed that alone: the look before it has to do
+            return
+        seen = await self._calls.describe(key)
+        if seen is not None and seen.current not in (None, expected):  # None: it does not tell
+            await self._restore_theirs(key)
+            raise self._conflict(key)
+        if forced:
+            await self._calls.delete(key)
+
+    async def _delete_recoverably(self, key: str, expected: str) -> bool:
+        """Delete it so that it can be restored; whether there was something to delete, or may have been by us."""
+        try:
+            await self._calls.delete(key, recoverable=self._forced)
+        except SecretNotFound:
+            return False
+        except (Mismatch, WrongState) as refused:
+            if isinstance(refused, WrongState) and refused.deleted:
+                return refused.unanswered  # an attempt that got no answer may have done it
+            seen = await self._calls.describe(key)
+            if seen is None or seen.deleted:
+                return False
+            if seen.current != expected:
+                raise self._conflict(key) from None
+            if not seen.replicas:
+                raise
+            await self._delete_with_replicas(key, seen, recoverable=self._forced)
+        return True
+
+    async def _restore_theirs(self, key: str) -> None:
+        """Take back the deletion of what somebody wrote right before it."""
+        doubt = Doubt()
+        try:
+            await doubt.of(self._calls.restore(key))
+        except StoreError as error:
+            failed = error
+        else:
+            return
+        raise doubt.on(
+            StoreError(
+                f"{key} was written in {self._store} right before its deletion, and is deleted with that value:"
+                f" {failed.message}",
+                store=self._store,
+                key=key,
+                hint=f"restore it: aws secretsmanager restore-secret --secret-id {key}, below the SecretStore's prefix",
+            )
+        )
+
+    async def _delete_with_replicas(self, key: str, seen: Seen, *, recoverable: bool = False) -> None:
         others = sorted(set(seen.replicas) - self._replica_regions)
         if others:
             raise StoreError(
@@ -203,7 +266,7 @@ class Writing:
                 hint="stop the replication there, or name these regions in replicaRegions of the SecretStore",
             )
         await self._calls.unreplicate(key, seen.replicas)
-        await self._calls.delete(key)
+        await self._calls.delete(key, recoverable=recoverable)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise what would keep :meth:`undelete` from restoring the secret."""

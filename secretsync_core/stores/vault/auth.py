@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import math
 import time
 from typing import TYPE_CHECKING
 
 from secretsync_core.credentials import describe, resolve
+from secretsync_core.endurance import GOODBYE_SECONDS
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.stores.http import CredentialsRefused, sendable
 from secretsync_core.stores.vault.logins import knows_no_token
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.vault.config import VaultConfig
     from secretsync_core.stores.vault.logins import Lease, Logins
 
-LOOK_AFTER_SECONDS = 20.0
-"""How long a token from the document is used before we ask how long it lives: a short sync spends no request on it."""
+RENEW_AGAIN_SECONDS = 20.0
+"""How long after a renewal of the document's token failed it is tried again."""
 
 TRUST_SECONDS = 10.0
 """How long a token that was seen alive is taken for alive, so that many denials cost one look."""
@@ -33,9 +38,18 @@ _ASKED_AGAIN = 2
 
 _LEAST_SECONDS = 1.0
 
+_MOST_KNOWN = 1_000
+
+_due: dict[bytes, float] = {}
+"""When this process renews a document's token again, by a hash of it and of its store: ``time.monotonic``."""
+
 
 class Auth:
     """The token of one store: got when it is first needed, renewed at two thirds of its life, replaced when dead.
+
+    The document's is renewed once when it is first used, for runs of seconds never reach two thirds of its life: it
+    costs a request of the kind ``renew``, and in one process no other before a third of its life has passed. One that
+    cannot be renewed is not asked about again.
 
     One of a role with ``token_num_uses`` is counted, and replaced when it is used up.
     """
@@ -52,6 +66,11 @@ class Auth:
         self._dead = ""  # the token that the server was seen not to know
         self._lock = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
+        self._at_first = asyncio.Event()  # set but while the document's token is renewed for the first time
+        self._at_first.set()
+        self._where = f"{context.name} {config.address} {config.namespace} {config.mount}"
+        self._works = False
+        self._renews: Callable[[str], Awaitable[bytes | None]] | None = None
 
     async def ready(self) -> None:
         """See to it that there is a token. Logs in where there is none yet; whoever comes meanwhile waits for it."""
@@ -59,6 +78,20 @@ class Auth:
             async with self._lock:
                 if self._token is None or self._uses == 0:
                     await self._get()
+
+    def renew_by(self, renews: Callable[[str], Awaitable[bytes | None]]) -> None:
+        """Renew the document's token from now on, once it is seen to work; nobody else is sent it for that.
+
+        ``renews`` asks for that, and gives the answer, None where it is refused.
+        """
+        self._renews = renews
+        self._keep_given()
+
+    def works(self) -> None:
+        """Note that the server has taken our token."""
+        if not self._works:
+            self._works = True
+            self._keep_given()
 
     async def token(self) -> str:
         """The token for one request, which is to be sent: one that is good for so many requests is counted."""
@@ -116,6 +149,9 @@ class Auth:
         """Stop renewing, and give back a token that we logged in for."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._at_first.wait()
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         token, self._token = self._token, None
@@ -128,7 +164,7 @@ class Auth:
         """Read or log in for a token, and see to its renewal."""
         if self._given is not None:
             self._token, self._alive_until = self._read(), 0.0
-            self._keep(LOOK_AFTER_SECONDS, None)
+            self._keep_given()
         else:
             asked = time.monotonic()
             lease = await self._logins.login()
@@ -145,6 +181,15 @@ class Auth:
         assert self._given is not None  # noqa: S101
         return sendable(resolve(self._given, self._context.environ, store=self._context.name), self._context.name)
 
+    def _keep_given(self) -> None:
+        if self._given is None or self._token is None or self._renews is None or not self._works:
+            return
+        due = _due.get(self._known_by(self._token), 0.0) - time.monotonic()
+        if due <= 0:
+            self._at_first.clear()
+        if due < math.inf:
+            self._keep(due, None)
+
     def _keep(self, seconds: float, lease: Lease | None) -> None:
         if self._keeper is not None and self._keeper is not asyncio.current_task():
             self._keeper.cancel()
@@ -155,13 +200,16 @@ class Auth:
     async def _kept(self, seconds: float, lease: Lease | None) -> None:
         """Renew the token again and again; log in anew where the server does not make its life longer."""
         while True:
-            await asyncio.sleep(seconds)
+            if seconds > 0:
+                await asyncio.sleep(seconds)
             try:
                 lease = await self._renewed(lease)
             except SecretSyncError:
                 # The token may still be good, and if it is not, the next 403 finds out.
-                seconds = max(_LEAST_SECONDS, seconds / 3)
+                seconds = RENEW_AGAIN_SECONDS if lease is None else max(_LEAST_SECONDS, seconds / 3)
                 continue
+            finally:
+                self._at_first.set()
             if lease is None or not lease.seconds or lease.uses is not None:
                 return
             seconds = _rest(lease)
@@ -170,19 +218,31 @@ class Auth:
         token = self._token
         if token is None:
             return None
-        if lease is None:  # a token from the document, of which we know nothing yet
-            lease = await self._logins.look_up(token)
-            return lease if lease is not None and lease.renewable else None
+        if self._given is not None:
+            return await self._renewed_given(token)  # its file may hold another one when it dies
+        assert lease is not None  # noqa: S101  we have logged in for it
         longer = await self._logins.renew(token) if lease.renewable else None
         if longer is not None and longer.seconds > lease.seconds / 2:
             return longer
-        if self._given is not None:
-            return longer  # nothing else to be done for it; its file may hold another one when it dies
         async with self._lock:
             if self._token == token:
                 lease = await self._logins.login()
                 self._take(lease)
         return lease
+
+    async def _renewed_given(self, token: str) -> Lease | None:
+        """The document's token with a longer life; None where the server does not renew it, or need not."""
+        assert self._renews is not None  # noqa: S101  nothing is kept before that
+        body = await self._renews(token)
+        lease = self._logins.renewed(body) if body is not None else None
+        lasts = lease is None or not lease.renewable or not lease.seconds
+        if len(_due) >= _MOST_KNOWN:
+            _due.clear()
+        _due[self._known_by(token)] = math.inf if lease is None or lasts else time.monotonic() + lease.seconds / 3
+        return None if lasts else lease
+
+    def _known_by(self, token: str) -> bytes:
+        return hashlib.sha256(f"{self._where} {token}".encode()).digest()
 
 
 def _rest(lease: Lease) -> float:

@@ -112,6 +112,10 @@ class Logins:
         status, body, _ = await self._call(token, lambda client: client.auth.token.renew_self())
         return self._lease("renew our token", body, "auth") if status == 200 else None
 
+    def renewed(self, body: bytes) -> Lease:
+        """What a server answers that has renewed a token."""
+        return self._lease("renew our token", body, "auth")
+
     async def look_up(self, token: str) -> Lease | None:
         """What the server knows of the token; ``None`` where it knows no such token."""
         status, body, headers = await self._call(token, lambda client: client.auth.token.lookup_self())

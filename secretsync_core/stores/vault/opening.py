@@ -42,6 +42,7 @@ async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2S
     except BaseException:
         await _close(auth, transport)
         raise
+    auth.renew_by(transport.renew)
     confirmed = config.kv_version is None
     if kv.version == 1:
         if config.custom_metadata:

@@ -177,6 +177,38 @@ class Transport:
 
         return await self._gate("stat", attempt)
 
+    async def renew(self, token: str) -> bytes | None:
+        """Ask for a longer life of the document's token; gives the answer, None where it is refused.
+
+        Beside everything else: what it says of who answers does not count, so that a run costs the same requests
+        whether it comes sooner or later; and where nobody answers, that is no reason to give the store up.
+        """
+        request = Request(self.store, self.mount, "renew our token", namespace=self.namespace)
+        url = URL(f"{self._base}auth/token/renew-self", encoded=True)
+        headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+        headers |= {} if self.namespace is None else {"X-Vault-Namespace": self.namespace}
+
+        async def attempt() -> tuple[int, bytes]:
+            try:
+                async with self._session.post(
+                    url,
+                    data=b"{}",
+                    headers=headers,
+                    timeout=_HEALTH_TIMEOUT,
+                    allow_redirects=False,
+                    server_hostname=self._server_name,
+                ) as response:
+                    return response.status, await body_of(response, self.endurance.most("renew"), request)
+            except (aiohttp.ClientError, OSError, TimeoutError, StoreError):
+                return 0, b""
+
+        status, body = await self._gate("renew", attempt)
+        if status == 200:
+            return body
+        if status in _FOR_THE_CALLER:
+            return None
+        raise unreachable(self.store, "it does not renew our token")
+
     @property
     def _glance(self) -> Request:
         return Request(self.store, self.mount, "say who it is")
@@ -274,6 +306,8 @@ class Transport:
                 break
             answer, unanswered = await doubt.of(ask(self._gate, kind, now, refuses))
             doubt.unanswered = doubt.unanswered or unanswered
+        if not refuses(answer):
+            self._auth.works()
         if kind in _LOOKS and again and self.course.asks and not asked:
             answer, _ = await ask(self._gate, kind, now, refuses)
         return answer, doubt.unanswered
