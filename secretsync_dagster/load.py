@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.home import DIRECTORY
+from secretsync_core.cli.escape import safe
+from secretsync_core.counting import plural
+from secretsync_core.errors import UsageError
 from secretsync_core.policy.loading import examine, state_of
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.on_disk import OnDisk
 from secretsync_dagster.programs import keep_workers_out_of_dumps
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from secretsync_core.errors import Problem
     from secretsync_dagster.catalog import Translation
     from secretsync_dagster.translator import SecretSyncTranslator
 
@@ -44,7 +50,12 @@ def load(
     """
     keep_workers_out_of_dumps()
     # Of the environment of this process, and of nothing that a run's config or a document could say.
-    documents, problems = examine(paths, environ=os.environ, state=state_of(home or directory / DIRECTORY, ledger_url))
+    state = state_of(home or directory / DIRECTORY, ledger_url)
+    read = partial(examine, paths, environ=os.environ, state=state)
+    on_disk = OnDisk(paths, read)
+    documents, problems = read()
+    if os.environ.get(_VALIDATION):
+        _fail_a_gate(problems)
     return compile_documents(
         documents,
         problems,
@@ -55,7 +66,19 @@ def load(
         translation=translation,
         prefix=prefix,
         home=home,
+        on_disk=on_disk,
     )
+
+
+_VALIDATION = "DAGSTER_IS_DEFS_VALIDATION_CLI"
+"""What `dg check defs` and `dagster definitions validate` set: they are asked whether all is well, and nothing runs."""
+
+
+def _fail_a_gate(problems: Sequence[Problem]) -> None:
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        listed = "\n".join(f"  {safe(f'{one.where}: {one.message}. {one.hint}'.strip())}" for one in errors)
+        raise UsageError(f"{plural(len(errors), 'error')} in the documents, as `secretsync validate` says:\n{listed}")
 
 
 @contextlib.contextmanager

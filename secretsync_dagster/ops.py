@@ -17,6 +17,7 @@ from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
 from secretsync_dagster import metadata, plans
+from secretsync_dagster.broken_jobs import red_for_errors
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
@@ -54,6 +55,10 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            if (broken := ours.why_broken(job)) is not None:
+                _report_planned(context, ours, job, items or ours.partition_keys(job))
+                yield red_for_errors(ours.asset_key(job), broken)
+                raise broken
             plans.mark(context, dry=asked.dry_run or (asked.undo.is_asked and not asked.undo.apply))
             if asked.undo.is_asked:
                 yield from _undo(context, runtime, job, asked)

@@ -66,7 +66,9 @@ def _refusal(catalog: Catalog, job: str, locations: Collection[str]) -> UsageErr
 
 
 def why_refused(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> UsageError | None:
-    """Why a step may not touch a SyncJob, for its asset is another code location's too; None where it is not."""
+    """Why a step may not touch a SyncJob, for it has errors, or its asset is another code location's too; else None."""
+    if (broken := catalog.why_broken(job)) is not None:
+        return broken
     location = location_of_run(context.run)
     if location:
         try:

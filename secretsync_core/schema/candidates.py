@@ -80,7 +80,7 @@ def candidate(raw: RawDocument) -> Candidate:
         return found
     model: BaseModel | None = None
     try:
-        model = _validate(KINDS[found.kind], raw.data, raw)
+        model = validate(KINDS[found.kind], raw.data, raw)
     except ValidationError as error:
         found.problems += explain(error, KINDS[found.kind], raw)
     if found.kind == "SecretStore":
@@ -118,7 +118,7 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.problem(path, f"{dotted(path)} must be a mapping", "Write {} if it needs no fields.")
         return
     try:
-        config = _validate(config_class, data, raw)
+        config = validate(config_class, data, raw)
     except ValidationError as error:
         found.problems += explain(error, config_class, raw, path)
     except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
@@ -130,7 +130,8 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels, endurance)
 
 
-def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:
+def validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:
+    """What was read, as a model, with paths relative to the document's file. Raises what pydantic raises."""
     # As JSON, since strictness about Python types would refuse a list for a tuple and a text for an enum.
     directory = str(FilePath(raw.file).absolute().parent)
     return model.model_validate_json(json.dumps(data), context={DIRECTORY: directory})

@@ -64,13 +64,42 @@ class JobDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenJob:
+    """A SyncJob that has errors, or whose stores have: what could be understood of it, to be shown and never to be run.
+
+    ``problems`` are its errors, and of each store with errors that it names the first.
+    """
+
+    document: JobDocument
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenStore:
+    """A SecretStore that has errors: what could be understood of it, to be shown and never to be opened."""
+
+    document: StoreDocument
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The documents that are not whole, as far as they have names."""
+
+    jobs: Mapping[str, BrokenJob] = field(default_factory=dict)
+    stores: Mapping[str, BrokenStore] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents of one configuration, by name, and the warnings that came with them.
+    """All documents of one configuration that are whole, by name, and the warnings that came with them.
 
     ``state`` are the directories and files that hold the ledger and its key: what no store and no credential may be.
+    ``broken`` are the others, for those who show them.
     """
 
     stores: Mapping[str, StoreDocument]
     jobs: Mapping[str, JobDocument]
     warnings: tuple[Problem, ...] = ()
     state: tuple[str, ...] = ()
+    broken: Broken = field(default_factory=Broken)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import DocumentError, Problem
 from secretsync_core.schema import files
+from secretsync_core.schema.broken import broken_of
 from secretsync_core.schema.candidates import Candidate, candidate
 from secretsync_core.schema.checks import check_all
 from secretsync_core.schema.documents import Documents, JobDocument, StoreDocument
@@ -128,7 +129,7 @@ def _assemble(
     stores = {store.document.name: store.document for store in whole if isinstance(store.document, StoreDocument)}
     jobs = {job.document.name: job.document for job in whole if isinstance(job.document, JobDocument)}
     warnings = tuple(problem for problem in everything if problem.warning)
-    return Documents(stores, jobs, warnings), tuple(everything)
+    return Documents(stores, jobs, warnings, broken=broken_of(candidates)), tuple(everything)
 
 
 def _whole(candidates: Sequence[Candidate]) -> list[Candidate]:
