@@ -8,17 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.markdown import note
+from secretsync_core.cli.markdown import code, note
 
 if TYPE_CHECKING:
     from secretsync_core.errors import UsageError
 
 
-def banner(broken: UsageError | None) -> str:
+def banner(broken: UsageError | None, *, suspended: bool) -> str:
     """The first lines of a SyncJob's pages, in Markdown; empty where all is as usual.
 
-    ``broken`` is what is wrong with its document.
+    ``broken`` is what is wrong with its document, and ``suspended`` is whether it says ``suspend: true``.
     """
     if broken is not None:
         return f"Broken: its runs fail. {note(broken.message)}\n\nTo mend it, {safe(broken.hint)}.\n\n"
+    if suspended:
+        return (
+            "Suspended: nothing syncs it, neither schedules nor changes nor Materialize.\n\n"
+            f"To sync it once, launch it in its Launchpad with {code('runSuspended: true')}.\n\n"
+        )
     return ""

@@ -38,6 +38,10 @@ def why_broken(name: str, problems: Sequence[Problem], *, loaded: bool = True) -
         problems: its errors.
         loaded: whether they were there already when the code location was loaded.
     """
+    if not problems:
+        return UsageError(
+            f"SyncJob {name} is not in the documents any more", hint="reload the code location, and start a new run"
+        )
     told = [f"{problem.where}: {problem.message}" for problem in problems[:_TOLD]]
     if len(problems) > _TOLD:
         told.append(f"and {plural(len(problems) - _TOLD, 'more error')}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from secretsync_core.errors import UsageError
 from secretsync_core.known import of_that_name
 from secretsync_core.schema.broken import unnamed_store
+from secretsync_core.schema.kept import digest_of
 from secretsync_dagster.banners import banner
 from secretsync_dagster.broken_jobs import BROKEN_TAG, why_broken
 from secretsync_dagster.lineage import links
@@ -39,6 +40,7 @@ class Catalog:
         scope: tells the documents apart from others of the same code location; empty where there are none.
         translation: changes the translator's assets, as a component's YAML asks for.
         prefix: tells the code location apart from others of the same instance; empty where there are none.
+        alone: whether these are the documents of one SyncJob out of several.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Catalog:
         scope: str = "",
         translation: Translation | None = None,
         prefix: str = "",
+        *,
+        alone: bool = False,
     ) -> None:
         self.documents = documents
         broken = documents.broken
@@ -57,7 +61,12 @@ class Catalog:
         self.translator = translator or SecretSyncTranslator()
         self.scope = scope
         self.prefix = prefix
+        self.alone = alone
         self._translation = translation
+
+    def with_documents(self, documents: Documents) -> Catalog:
+        """The same of the documents of one SyncJob."""
+        return Catalog(documents, self.translator, self.scope, self._translation, self.prefix, alone=True)
 
     @property
     def resource(self) -> str:
@@ -84,7 +93,7 @@ class Catalog:
         return why_broken(job, broken.problems) if broken is not None and job not in self.documents.jobs else None
 
     def _banner(self, job: str) -> str:
-        return banner(self.why_broken(job))
+        return banner(self.why_broken(job), suspended=self.jobs[job].document.spec.suspend)
 
     def description(self, job: str) -> str:
         """The Markdown of a SyncJob's pages."""
@@ -121,6 +130,9 @@ class Catalog:
     def assets(self) -> Mapping[str, dg.AssetSpec]:
         """The asset of every SyncJob."""
         specs = {name: self.translator.get_asset_spec(data) for name, data in self.jobs.items()}
+        for name in self.documents.jobs:
+            if specs[name].code_version is None:
+                specs[name] = specs[name].replace_attributes(code_version=digest_of(self.documents, name))
         for name, spec in specs.items():
             if first := self._banner(name):
                 specs[name] = spec.replace_attributes(description=first + (spec.description or ""))

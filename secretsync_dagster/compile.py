@@ -48,6 +48,7 @@ def compile_documents(
     prefix: str = "",
     home: Path | None = None,
     on_disk: OnDisk | None = None,
+    alone: bool = False,
 ) -> dg.Definitions:
     """Make the definitions of a code location, or of one ``scope`` of several within it.
 
@@ -65,11 +66,12 @@ def compile_documents(
             that the queue goes by.
         home: the directory of the ledger and its key; the default is ``.secretsync`` in ``directory``.
         on_disk: the documents' files, as they may have become since.
+        alone: whether these are the documents of one SyncJob out of several.
 
     Raises UsageError where ``prefix`` is no such name.
     """
     check_prefix(prefix)
-    catalog = Catalog(documents, translator, scope, translation, prefix)
+    catalog = Catalog(documents, translator, scope, translation, prefix, alone=alone)
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))

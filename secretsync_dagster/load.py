@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.cli.escape import safe
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
-from secretsync_core.policy.loading import examine, state_of
+from secretsync_core.policy.loading import examine, examine_job, state_of
+from secretsync_core.schema.broken import absent_job
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.naming import document_name
 from secretsync_dagster.on_disk import OnDisk
 from secretsync_dagster.programs import keep_workers_out_of_dumps
+from secretsync_dagster.run_repository import RunRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,8 +53,7 @@ def load(
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
-    # Of the environment of this process, and of nothing that a run's config or a document could say.
-    state = state_of(home or directory / DIRECTORY, ledger_url)
+    state = _state(directory, ledger_url, home)
     read = partial(examine, paths, environ=os.environ, state=state)
     on_disk = OnDisk(paths, read)
     documents, problems = read()
@@ -68,6 +71,32 @@ def load(
         home=home,
         on_disk=on_disk,
     )
+
+
+def load_for_a_run(paths: Sequence[Path], *, directory: Path, ledger_url: str = "", prefix: str = "") -> RunRepository:
+    """What the process of one run needs of :func:`load`: the job that it asks for. No other document is compiled."""
+    keep_workers_out_of_dumps()
+    state = _state(directory, ledger_url)
+    compiled = partial(compile_documents, directory=directory, ledger_url=ledger_url, prefix=prefix, alone=True)
+
+    def one(job: str) -> dg.Definitions:
+        return compiled(examine_job(paths, document_name(job), environ=os.environ, state=state))
+
+    def everything() -> dg.Definitions:
+        return load(paths, directory=directory, ledger_url=ledger_url, prefix=prefix)
+
+    def gone(job: str) -> dg.Definitions:
+        # Of a file that cannot be read nobody knows what stood there: the run knows whether its job did.
+        documents, _ = examine(paths, environ=os.environ, state=state)
+        absent = absent_job(document_name(job))
+        return compiled(replace(absent, broken=replace(absent.broken, unread=documents.broken.unread)))
+
+    return RunRepository(one, everything, gone)
+
+
+def _state(directory: Path, ledger_url: str, home: Path | None = None) -> tuple[str, ...]:
+    # Of the environment of this process, and of nothing that a run's config or a document could say.
+    return state_of(home or directory / DIRECTORY, ledger_url)
 
 
 _VALIDATION = "DAGSTER_IS_DEFS_VALIDATION_CLI"

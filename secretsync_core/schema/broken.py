@@ -14,9 +14,17 @@ from pydantic import BaseModel, ValidationError
 
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.schema.candidates import Candidate, validate
-from secretsync_core.schema.documents import Broken, BrokenJob, BrokenStore, JobDocument, StoreDocument, Where
+from secretsync_core.schema.documents import (
+    Broken,
+    BrokenJob,
+    BrokenStore,
+    Documents,
+    JobDocument,
+    StoreDocument,
+    Where,
+)
 from secretsync_core.schema.item_names import with_names
-from secretsync_core.schema.job import SyncJob
+from secretsync_core.schema.job import PlanItem, SyncJob, SyncJobSpec
 from secretsync_core.schema.notify import without_literals
 from secretsync_core.schema.providers import known_providers
 
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretsync_core.errors import Problem
-    from secretsync_core.schema.job import PlanItem
 
 UNKNOWN = "unknown"
 """Stands for the name of a store, an item or a provider that cannot be told."""
@@ -36,7 +43,7 @@ class _NotUnderstood(BaseModel):
     """Stands for the configuration of a store that has errors: nothing is known of it."""
 
 
-def broken_of(candidates: Sequence[Candidate]) -> Broken:
+def broken_of(candidates: Sequence[Candidate], unread: tuple[Problem, ...] = ()) -> Broken:
     """What is known of every SyncJob and SecretStore that has a name and is not whole; of two of one name the first."""
     jobs: dict[str, BrokenJob] = {}
     stores: dict[str, BrokenStore] = {}
@@ -50,7 +57,7 @@ def broken_of(candidates: Sequence[Candidate]) -> Broken:
         if found.kind == _KIND and found.name and not found.whole:
             errors = _with_those_of_stores([problem for problem in found.told() if not problem.warning], stores)
             jobs.setdefault(found.name, BrokenJob(_job(found), errors))
-    return Broken(jobs, stores)
+    return Broken(jobs, stores, unread)
 
 
 def _with_those_of_stores(errors: Sequence[Problem], stores: dict[str, BrokenStore]) -> tuple[Problem, ...]:
@@ -61,6 +68,13 @@ def _with_those_of_stores(errors: Sequence[Problem], stores: dict[str, BrokenSto
         its = stores[error.store].problems[:1] if error.store in stores else ()
         told += [one for one in its if one not in told]
     return tuple(told)
+
+
+def absent_job(name: str) -> Documents:
+    """Stands for the documents of a SyncJob that there is not any more."""
+    plan = (PlanItem.model_validate(_stand_in({"name": UNKNOWN})),)
+    spec = SyncJobSpec(source=UNKNOWN, dest=(UNKNOWN,), plan=plan)
+    return Documents({}, {}, broken=Broken({name: BrokenJob(JobDocument(name, spec, Where("", 0), {}), ())}))
 
 
 def unnamed_store(name: str) -> StoreDocument:

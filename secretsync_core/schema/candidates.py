@@ -18,7 +18,7 @@ from secretsync_core.schema.explain import explain
 from secretsync_core.schema.item_names import with_names
 from secretsync_core.schema.job import SyncJob
 from secretsync_core.schema.known_fields import learn
-from secretsync_core.schema.notify import without_literals
+from secretsync_core.schema.notify import hide, without_literals
 from secretsync_core.schema.positions import Path, dotted
 from secretsync_core.schema.providers import ProviderProblem, config_model
 from secretsync_core.schema.store import SecretStore
@@ -88,7 +88,8 @@ def candidate(raw: RawDocument) -> Candidate:
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
         data = without_literals(raw.data)
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data)
+        literal = data != raw.data
+        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data, literal)
     return found
 
 
@@ -127,7 +128,10 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         name_of, permissions = model.metadata.name, model.spec.permissions
         labels = model.metadata.labels
         endurance = model.spec.limits.endurance
-        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels, endurance)
+        where, shown = Where(raw.file, raw.line), hide(raw.data)
+        found.document = StoreDocument(
+            name_of, permissions, name, config, where, labels, endurance, data=shown, literal=shown != raw.data
+        )
 
 
 def validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:

@@ -30,7 +30,8 @@ class StoreDocument:
     """One checked SecretStore.
 
     ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says,
-    and ``endurance`` is what of the store is put up with.
+    and ``endurance`` is what of the store is put up with. ``data`` is what was read of it, less the credentials that
+    stand in it themselves; ``literal`` says that there are any.
     """
 
     name: str
@@ -40,19 +41,23 @@ class StoreDocument:
     where: Where
     labels: Mapping[str, str] = field(default_factory=dict)
     endurance: Endurance = field(default_factory=Endurance)
+    data: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    literal: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
     """One checked SyncJob. Every item of ``spec.plan`` has a name that is unique within the job.
 
-    ``data`` is what was read of it, for display: less the credentials that stand in it themselves.
+    ``data`` is what was read of it, for display: less the credentials that stand in it themselves. ``literal`` says
+    that there are any.
     """
 
     name: str
     spec: SyncJobSpec
     where: Where
     data: Mapping[str, Any] = field(compare=False, repr=False)
+    literal: bool = field(default=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -84,10 +89,14 @@ class BrokenStore:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The documents that are not whole, as far as they have names."""
+    """The documents that are not whole, as far as they have names.
+
+    ``unread`` are the errors of files, or parts of them, of which nobody knows whose document stood there.
+    """
 
     jobs: Mapping[str, BrokenJob] = field(default_factory=dict)
     stores: Mapping[str, BrokenStore] = field(default_factory=dict)
+    unread: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
