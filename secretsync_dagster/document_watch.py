@@ -19,8 +19,10 @@ from secretsync_dagster.in_sync import in_sync_by_ledger
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from secretsync_core.errors import Problem
+    from secretsync_core.schema.documents import Documents
     from secretsync_dagster.catalog import Catalog
     from secretsync_dagster.resources import Runtime
 
@@ -52,22 +54,22 @@ def broken_now(runtime: Runtime) -> Mapping[str, UsageError]:
     catalog = runtime.catalog
     errors = {job: catalog.why_broken(job) for job in catalog.jobs}
     found = {job: error for job, error in errors.items() if error is not None}
-    for job in catalog.documents.jobs:
-        error = broken_since(runtime, job)
-        if error is not None:
-            found[job] = error
-    return found
+    return found | broken_since(runtime, catalog.documents.jobs)
 
 
-def broken_since(runtime: Runtime, job: str) -> UsageError | None:
-    """Why a SyncJob that was whole when it was loaded has errors now; None where it has none, or is gone."""
+def broken_since(runtime: Runtime, jobs: Iterable[str]) -> dict[str, UsageError]:
+    """Those SyncJobs that were whole when they were loaded and have errors now, and why; not those that are gone."""
     try:
         changed = runtime.on_disk.changed() if runtime.on_disk is not None else None
     except UsageError as error:
-        return error
+        return dict.fromkeys(jobs, error)
     if changed is None:
-        return None
-    documents, problems = changed
+        return {}
+    errors = {job: _why_now(runtime, job, *changed) for job in jobs}
+    return {job: error for job, error in errors.items() if error is not None}
+
+
+def _why_now(runtime: Runtime, job: str, documents: Documents, problems: Sequence[Problem]) -> UsageError | None:
     if job in documents.jobs:
         return None
     if job in documents.broken.jobs:

@@ -94,8 +94,8 @@ def _look(
         busy = instance.get_runs(dg.RunsFilter(statuses=_BUSY))
         going_on = {ours.job_of_tag(run) for run in busy if not is_of_another(run, location)}
         shared = sharers(instance, ours, location, [job.name for job in jobs])
-        broken = {job.name: error for job in jobs if (error := broken_since(runtime, job.name)) is not None}
-        shared |= broken  # as soon as it is mended, what is touched is started
+        # One with errors is left until it is mended, and started then, for nothing was acted on.
+        shared |= broken_since(runtime, [job.name for job in jobs])
         found |= {job: f"{error.message}; {error.hint}" for job, error in shared.items()}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.

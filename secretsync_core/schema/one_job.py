@@ -6,16 +6,21 @@ files as they are, so a file whose text lacks one has no document of that name.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from secretsync_core.schema import files
-from secretsync_core.schema.yaml_tree import RawDocument, read_documents
+from secretsync_core.schema.yaml_tree import read_documents
+
+_ESCAPE = re.compile(r"\\(?:[xuU]|$)", re.MULTILINE)
+"""What lets YAML write a name in another way than it is."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from secretsync_core.errors import Problem
+    from secretsync_core.schema.yaml_tree import RawDocument
 
 
 def read_one_job(paths: Sequence[Path], job: str) -> tuple[list[RawDocument], list[Problem]]:
@@ -33,34 +38,33 @@ def read_one_job(paths: Sequence[Path], job: str) -> tuple[list[RawDocument], li
             if text is not None:
                 texts[str(file)] = text
     reader = _Reader(texts)
-    jobs = [raw for raw in reader.with_name(job) if _named(raw, "SyncJob", {job})]
-    stores = {name for raw in jobs for name in _stores(raw)}
-    raws = [raw for name in stores for raw in reader.with_name(name) if _named(raw, "SecretStore", {name})]
-    return [*jobs, *raws], problems + reader.problems
+    jobs = list(reader.of("SyncJob", job))
+    stores = sorted({name for raw in jobs for name in _stores(raw)})
+    return [*jobs, *(raw for name in stores for raw in reader.of("SecretStore", name))], problems + reader.problems
 
 
 class _Reader:
-    """Parses each file once, and only those in which a name stands."""
+    """Parses each file once, and only those in which a document of a kind and name can stand."""
 
     def __init__(self, texts: dict[str, str]) -> None:
         self._texts = texts
         self._parsed: dict[str, list[RawDocument]] = {}
         self.problems: list[Problem] = []
 
-    def with_name(self, name: str) -> Iterator[RawDocument]:
+    def of(self, kind: str, name: str) -> Iterator[RawDocument]:
+        """The documents of this kind and name."""
         for file, text in self._texts.items():
-            # An escape may write a name in another way.
-            if name not in text and "\\" not in text:
+            if not (kind in text and name in text) and not _ESCAPE.search(text):
                 continue
             if file not in self._parsed:
                 self._parsed[file], found = read_documents(file, text)
                 self.problems += found
-            yield from self._parsed[file]
+            yield from (raw for raw in self._parsed[file] if _is(raw, kind, name))
 
 
-def _named(raw: RawDocument, kind: str, names: set[str]) -> bool:
+def _is(raw: RawDocument, kind: str, name: str) -> bool:
     metadata = raw.data.get("metadata")
-    return raw.data.get("kind") == kind and isinstance(metadata, dict) and metadata.get("name") in names
+    return raw.data.get("kind") == kind and isinstance(metadata, dict) and metadata.get("name") == name
 
 
 def _stores(raw: RawDocument) -> Iterator[str]:

@@ -197,3 +197,15 @@ def test_a_run_reads_what_its_job_needs(lab: Lab, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(one_job, "read_documents", noted)
     assert _worker(lab).name == "job"
     assert sorted(parsed) == ["job.yaml", "store-dst.yaml", "store-src.yaml"]
+
+
+def test_a_name_may_be_written_with_escapes(lab: Lab) -> None:
+    """What YAML reads as the name is found, also where the file's text does not have it."""
+    lab.two_items()
+    for name in ("job", "store-src"):
+        file = lab.config / f"{name}.yaml"
+        file.write_text(
+            file.read_text().replace("{name: job}", '{name: "\\x6aob"}').replace("{name: src}", '{name: "\\u0073rc"}')
+        )
+    assert _worker(lab).execute_in_process(instance=lab.instance).success
+    assert len(lab.held()) == 4
