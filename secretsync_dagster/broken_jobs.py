@@ -7,6 +7,7 @@ understood of it, and the steps refuse to begin.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretsync_core.errors import Problem
+    from secretsync_core.schema.documents import Documents
 
 BROKEN_TAG = "secretsync/broken"
 """The tag of jobs that only fail, for their documents have errors."""
@@ -51,6 +53,21 @@ def why_broken(name: str, problems: Sequence[Problem], *, loaded: bool = True) -
         if loaded
         else "correct the document: it was changed since the code location was loaded",
     )
+
+
+_of_scope: dict[str, str] = {}
+"""Which scope of this process has a SyncJob of a name: of two that are broken one alone can have its pages."""
+
+
+def without_namesakes(documents: Documents, scope: str) -> Documents:
+    """The documents of one scope of several, less the broken SyncJobs that another scope has by the same name.
+
+    Two whole ones are an error of Dagster's, which people have to know of; broken ones take nothing down.
+    """
+    for name in documents.jobs:
+        _of_scope[name] = scope
+    broken = {name: job for name, job in documents.broken.jobs.items() if _of_scope.setdefault(name, scope) == scope}
+    return replace(documents, broken=replace(documents.broken, jobs=broken))
 
 
 def red_for_errors(asset: dg.AssetKey, error: UsageError) -> dg.AssetCheckEvaluation:

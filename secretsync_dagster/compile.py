@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_dagster.broken_documents import make_broken
+from secretsync_dagster.broken_jobs import without_namesakes
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
@@ -71,6 +72,8 @@ def compile_documents(
     Raises UsageError where ``prefix`` is no such name.
     """
     check_prefix(prefix)
+    if scope:
+        documents = without_namesakes(documents, scope)
     catalog = Catalog(documents, translator, scope, translation, prefix, alone=alone)
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
