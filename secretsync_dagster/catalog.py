@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from secretsync_core.errors import UsageError
 from secretsync_core.known import of_that_name
+from secretsync_core.schema.broken import unnamed_store
+from secretsync_core.schema.kept import digest_of
+from secretsync_dagster.banners import banner
+from secretsync_dagster.broken_jobs import BROKEN_TAG, why_broken
 from secretsync_dagster.lineage import links
 from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, prefixed, resource_key
 from secretsync_dagster.translator import OpData, SecretStoreData, SecretSyncTranslator, ShardData, SyncJobData
@@ -35,6 +40,7 @@ class Catalog:
         scope: tells the documents apart from others of the same code location; empty where there are none.
         translation: changes the translator's assets, as a component's YAML asks for.
         prefix: tells the code location apart from others of the same instance; empty where there are none.
+        alone: whether these are the documents of one SyncJob out of several.
     """
 
     def __init__(
@@ -44,12 +50,23 @@ class Catalog:
         scope: str = "",
         translation: Translation | None = None,
         prefix: str = "",
+        *,
+        alone: bool = False,
     ) -> None:
         self.documents = documents
+        broken = documents.broken
+        stores = {name: each.document for name, each in broken.stores.items()}
+        jobs = {name: each.document for name, each in broken.jobs.items()}
+        self._shown = replace(documents, stores={**documents.stores, **stores}, jobs={**documents.jobs, **jobs})
         self.translator = translator or SecretSyncTranslator()
         self.scope = scope
         self.prefix = prefix
+        self.alone = alone
         self._translation = translation
+
+    def with_documents(self, documents: Documents) -> Catalog:
+        """The same of the documents of one SyncJob."""
+        return Catalog(documents, self.translator, self.scope, self._translation, self.prefix, alone=True)
 
     @property
     def resource(self) -> str:
@@ -58,22 +75,36 @@ class Catalog:
 
     @cached_property
     def stores(self) -> Mapping[str, SecretStoreData]:
-        """Every SecretStore."""
-        return {
-            name: SecretStoreData(document, self.scope, self.prefix) for name, document in self.documents.stores.items()
-        }
+        """Every SecretStore, and a stand-in for each that a broken SyncJob names and there is not."""
+        found = dict(self._shown.stores)
+        for job in self.documents.broken.jobs.values():
+            for name in job.document.spec.dest:
+                found.setdefault(name, unnamed_store(name))
+        return {name: SecretStoreData(document, self.scope, self.prefix) for name, document in found.items()}
 
     @cached_property
     def jobs(self) -> Mapping[str, SyncJobData]:
-        """Every SyncJob."""
-        return {name: self._job(document) for name, document in self.documents.jobs.items()}
+        """Every SyncJob, those with errors as far as they could be understood."""
+        return {name: self._job(document) for name, document in self._shown.jobs.items()}
+
+    def why_broken(self, job: str) -> UsageError | None:
+        """Why a SyncJob cannot be run, for its document had errors when it was loaded; None where it had none."""
+        broken = self.documents.broken.jobs.get(job)
+        return why_broken(job, broken.problems) if broken is not None and job not in self.documents.jobs else None
+
+    def _banner(self, job: str) -> str:
+        return banner(self.why_broken(job), suspended=self.jobs[job].document.spec.suspend)
+
+    def description(self, job: str) -> str:
+        """The Markdown of a SyncJob's pages."""
+        return self._banner(job) + self.translator.get_description(self.jobs[job])
 
     def _job(self, document: JobDocument) -> SyncJobData:
         spec = document.spec
         sources = {spec.source, *(item.source for item in spec.plan if item.source is not None)}
         return SyncJobData(
             document,
-            {name: self._stores_alone[name].key for name in sorted(sources)},
+            {name: self._stores_alone[name].key for name in sorted(sources) if name in self._stores_alone},
             tuple(self.stores[name] for name in spec.dest),
             self.scope,
             self.prefix,
@@ -85,8 +116,8 @@ class Catalog:
     def store_assets(self) -> Mapping[str, dg.AssetSpec]:
         """The asset of every store, below those of the jobs that write to it: so lineage runs from store to store."""
         writers: dict[str, list[dg.AssetKey]] = {}
-        shown = links(self.documents)
-        for name, job in self.documents.jobs.items():
+        shown = links(self._shown)
+        for name, job in self._shown.jobs.items():
             for dest in job.spec.dest:
                 if job.spec.source in shown.get(dest, ()):
                     writers.setdefault(dest, []).append(self.asset_key(name))
@@ -99,12 +130,19 @@ class Catalog:
     def assets(self) -> Mapping[str, dg.AssetSpec]:
         """The asset of every SyncJob."""
         specs = {name: self.translator.get_asset_spec(data) for name, data in self.jobs.items()}
+        for name in self.documents.jobs:
+            if specs[name].code_version is None:
+                specs[name] = specs[name].replace_attributes(code_version=digest_of(self.documents, name))
+        for name, spec in specs.items():
+            if first := self._banner(name):
+                specs[name] = spec.replace_attributes(description=first + (spec.description or ""))
         return self._translated(specs, self.jobs)
 
     @cached_property
     def _stores_alone(self) -> Mapping[str, dg.AssetSpec]:
-        specs = {name: self.translator.get_store_asset_spec(data) for name, data in self.stores.items()}
-        return self._translated(specs, self.stores)
+        stores = {name: self.stores[name] for name in self._shown.stores}
+        specs = {name: self.translator.get_store_asset_spec(data) for name, data in stores.items()}
+        return self._translated(specs, stores)
 
     def _translated(
         self, specs: dict[str, dg.AssetSpec], told: Mapping[str, SyncJobData] | Mapping[str, SecretStoreData]
@@ -168,6 +206,7 @@ class Catalog:
         return {
             **self.translator.get_tags(self.jobs[job]),
             JOB_TAG: self.job_tag(job),
+            **({BROKEN_TAG: "true"} if self.why_broken(job) is not None else {}),
             # Automatic retries run every step: re-executing from failure alone would leave out what never began.
             "dagster/retry_strategy": "ALL_STEPS",
         }
@@ -183,7 +222,7 @@ class Catalog:
         """
         tagged = run.tags.get(JOB_TAG, "")
         name = tagged.removeprefix(prefixed("", self.prefix))
-        return name if name in self.documents.jobs else None
+        return name if name in self._shown.jobs else None
 
     def op_name(self, data: OpData) -> str:
         """What the definition of an op is called."""
@@ -215,7 +254,7 @@ class Catalog:
 
     def jobs_of(self, run: dg.DagsterRun) -> list[JobDocument]:
         """The SyncJobs that a run is of: one for a run of a job, any number for one of assets."""
-        jobs = self.documents.jobs
+        jobs = self._shown.jobs
         if JOB_TAG in run.tags:
             named = self.job_of_tag(run)
             return [jobs[named]] if named is not None else []

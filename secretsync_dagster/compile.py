@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_dagster.broken_documents import make_broken
+from secretsync_dagster.broken_jobs import without_namesakes
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
@@ -24,7 +25,6 @@ from secretsync_dagster.run_config import IO_MANAGER, config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
-from secretsync_dagster.stand_ins import make_stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from secretsync_core.errors import Problem
     from secretsync_core.schema.documents import Documents, JobDocument
     from secretsync_dagster.catalog import Translation
+    from secretsync_dagster.on_disk import OnDisk
     from secretsync_dagster.translator import SecretSyncTranslator
 
 
@@ -47,6 +48,8 @@ def compile_documents(
     translation: Translation | None = None,
     prefix: str = "",
     home: Path | None = None,
+    on_disk: OnDisk | None = None,
+    alone: bool = False,
 ) -> dg.Definitions:
     """Make the definitions of a code location, or of one ``scope`` of several within it.
 
@@ -63,21 +66,28 @@ def compile_documents(
             same names: letters, digits, dashes and underscores. Asset keys begin with it, and so do pools and the tag
             that the queue goes by.
         home: the directory of the ledger and its key; the default is ``.secretsync`` in ``directory``.
+        on_disk: the documents' files, as they may have become since.
+        alone: whether these are the documents of one SyncJob out of several.
 
     Raises UsageError where ``prefix`` is no such name.
     """
     check_prefix(prefix)
-    catalog = Catalog(documents, translator, scope, translation, prefix)
+    if scope:
+        documents = without_namesakes(documents, scope)
+    catalog = Catalog(documents, translator, scope, translation, prefix, alone=alone)
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
-    runtime = Runtime(catalog, directory, ledger_url, home)
+    runtime = Runtime(catalog, directory, ledger_url, home, on_disk)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
     resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
     executors = cache(lambda executor: make_executor(runtime, [executor]))
-    for document in documents.jobs.values():
+    for data in catalog.jobs.values():
+        document = data.document
         first, second, third = catalog.pools(document.name)
-        schema = config_schema(catalog.job_name(document.name), list(catalog.partition_keys(document.name)))
+        # The items of a broken one may be others: what is asked of it is refused by what is wrong with it.
+        items = list(catalog.partition_keys(document.name)) if document.name in documents.jobs else None
+        schema = config_schema(catalog.job_name(document.name), items)
         expand = make_expand(catalog, document.name, schema, second)
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
         job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
@@ -88,10 +98,8 @@ def compile_documents(
             schedules.append(make_schedule(document, job))
         if (drift := make_drift_schedule(catalog, document)) is not None:
             schedules.append(drift)
-    # Of several scopes none knows what the others' jobs are called.
-    stand_ins = [] if scope else make_stand_ins(problems, {job.name for job in jobs.values()})
     return dg.Definitions(
-        jobs=[*jobs.values(), *make_broken(problems, scope), *stand_ins],
+        jobs=[*jobs.values(), *make_broken(problems, scope)],
         assets=[*assets, *catalog.store_assets.values()],
         asset_checks=checks,
         schedules=schedules,
@@ -102,7 +110,7 @@ def compile_documents(
         ],
         executor=None
         if scope
-        else make_executor(runtime, {document.spec.executor for document in documents.jobs.values()}),
+        else make_executor(runtime, {data.document.spec.executor for data in catalog.jobs.values()}),
         resources=resources,
         metadata={"problems": dg.MetadataValue.int(sum(not problem.warning for problem in problems))},
     )
@@ -121,7 +129,7 @@ def _graph(
 
     return dg.graph(
         name=catalog.job_name(document.name),
-        description=catalog.translator.get_description(catalog.jobs[document.name]),
+        description=catalog.description(document.name),
         ins={name: dg.GraphIn() for name in catalog.inputs(document.name)},
     )(compose)
 

@@ -67,7 +67,7 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
     """Whether a SyncJob is in sync by the ledger, and what is shown beside it."""
     summary = ledger.runs.summary(job)
     # The last run may have had other items than one that an earlier run left out of sync.
-    out = {each.item for each in out_of_sync(runtime.documents.jobs[job], ledger)}
+    out = {each.item for each in out_of_sync(runtime.catalog.jobs[job].document, ledger)}
     last = summary.last_run
     return is_in_sync(last, out), {
         **out_of_sync_metadata(out),

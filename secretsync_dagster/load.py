@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.home import DIRECTORY
-from secretsync_core.policy.loading import examine, state_of
+from secretsync_core.cli.escape import safe
+from secretsync_core.counting import plural
+from secretsync_core.errors import UsageError
+from secretsync_core.policy.loading import examine, examine_job, state_of
+from secretsync_core.schema.broken import absent_job
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.naming import document_name
+from secretsync_dagster.on_disk import OnDisk
 from secretsync_dagster.programs import keep_workers_out_of_dumps
+from secretsync_dagster.run_repository import RunRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from secretsync_core.errors import Problem
     from secretsync_dagster.catalog import Translation
     from secretsync_dagster.translator import SecretSyncTranslator
 
@@ -43,8 +53,12 @@ def load(
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
-    # Of the environment of this process, and of nothing that a run's config or a document could say.
-    documents, problems = examine(paths, environ=os.environ, state=state_of(home or directory / DIRECTORY, ledger_url))
+    state = _state(directory, ledger_url, home)
+    read = partial(examine, paths, environ=os.environ, state=state)
+    on_disk = OnDisk(paths, read)
+    documents, problems = read()
+    if os.environ.get(_VALIDATION):
+        _fail_a_gate(problems)
     return compile_documents(
         documents,
         problems,
@@ -55,7 +69,45 @@ def load(
         translation=translation,
         prefix=prefix,
         home=home,
+        on_disk=on_disk,
     )
+
+
+def load_for_a_run(paths: Sequence[Path], *, directory: Path, ledger_url: str = "", prefix: str = "") -> RunRepository:
+    """What the process of one run needs of :func:`load`: the job that it asks for. No other document is compiled."""
+    keep_workers_out_of_dumps()
+    state = _state(directory, ledger_url)
+    compiled = partial(compile_documents, directory=directory, ledger_url=ledger_url, prefix=prefix, alone=True)
+
+    def one(job: str) -> dg.Definitions:
+        return compiled(examine_job(paths, document_name(job), environ=os.environ, state=state))
+
+    def everything() -> dg.Definitions:
+        return load(paths, directory=directory, ledger_url=ledger_url, prefix=prefix)
+
+    def gone(job: str) -> dg.Definitions:
+        # Of a file that cannot be read nobody knows what stood there: the run knows whether its job did.
+        documents, _ = examine(paths, environ=os.environ, state=state)
+        absent = absent_job(document_name(job))
+        return compiled(replace(absent, broken=replace(absent.broken, unread=documents.broken.unread)))
+
+    return RunRepository(one, everything, gone)
+
+
+def _state(directory: Path, ledger_url: str, home: Path | None = None) -> tuple[str, ...]:
+    # Of the environment of this process, and of nothing that a run's config or a document could say.
+    return state_of(home or directory / DIRECTORY, ledger_url)
+
+
+_VALIDATION = "DAGSTER_IS_DEFS_VALIDATION_CLI"
+"""What `dg check defs` and `dagster definitions validate` set: they are asked whether all is well, and nothing runs."""
+
+
+def _fail_a_gate(problems: Sequence[Problem]) -> None:
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        listed = "\n".join(f"  {safe(f'{one.where}: {one.message}. {one.hint}'.strip())}" for one in errors)
+        raise UsageError(f"{plural(len(errors), 'error')} in the documents, as `secretsync validate` says:\n{listed}")
 
 
 @contextlib.contextmanager

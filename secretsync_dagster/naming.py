@@ -44,6 +44,11 @@ def dagster_name(name: str) -> str:
     return f"{made}_" if made.endswith(_DRIFT_SUFFIX) else allowed(made)
 
 
+def document_name(name: str) -> str:
+    """The name in the documents that :func:`dagster_name` made another of; names there have no underscores."""
+    return name.rstrip("_").replace("_", "-")
+
+
 def drift_name(job: str) -> str:
     """What the job is called that only looks for drift, where ``job`` is Dagster's name of the job that syncs."""
     return job + _DRIFT_SUFFIX

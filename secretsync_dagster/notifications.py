@@ -42,7 +42,7 @@ _MESSAGES_SECONDS = 30.0
 
 def make_notifications(catalog: Catalog) -> list[dg.SensorDefinition]:
     """The sensor, where a document asks for notifications."""
-    told = {job.name: job for job in catalog.documents.jobs.values() if job.spec.notify}
+    told = {name: data.document for name, data in catalog.jobs.items() if data.document.spec.notify}
     return [_sensor(catalog, told)] if told else []
 
 

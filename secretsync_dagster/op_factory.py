@@ -26,6 +26,7 @@ def make_op(
     config_schema: Any = None,
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.OpDefinition:
     """An op that runs ``body``, which yields its outputs and is given nothing but the context and one ``resource``.
 
@@ -45,4 +46,5 @@ def make_op(
         required_resource_keys={resource},
         retry_policy=retry_policy,
         pool=pool,
+        tags=tags,
     )

@@ -16,17 +16,20 @@ from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps
 from secretsync_core.run.lease import Claim
 from secretsync_core.run.shards import Manifest, Moved, Shard
+from secretsync_core.run.suspended import why_suspended
 from secretsync_dagster import metadata, plans
+from secretsync_dagster.broken_jobs import red_for_errors
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
+from secretsync_dagster.loaded_documents import loaded_for, tags_of
 from secretsync_dagster.naming import IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
-from secretsync_dagster.resources import Runtime, runtime_of
-from secretsync_dagster.run_config import Asked
+from secretsync_dagster.resources import Runtime
+from secretsync_dagster.run_config import RUN_SUSPENDED, Asked
 from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import apply, check_undo, failure_of, moved, show_done, show_plan
@@ -49,15 +52,26 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
             asked = Asked.of(context.op_config)
-            runtime = runtime_of(context, resource)
-            ours = runtime.catalog
+            loaded = loaded_for(context, resource, job)
+            runtime, ours = loaded.runtime, loaded.runtime.catalog
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            if loaded.broken is not None:
+                _report_planned(context, ours, job, items or ours.partition_keys(job))
+                yield red_for_errors(ours.asset_key(job), loaded.broken)
+                raise loaded.broken
+            if loaded.newer:
+                context.log.warning(safe(loaded.newer))
             plans.mark(context, dry=asked.dry_run or (asked.undo.is_asked and not asked.undo.apply))
             if asked.undo.is_asked:
                 yield from _undo(context, runtime, job, asked)
                 return
+            suspended = why_suspended(
+                ours.jobs[job].document, on_purpose=asked.run_suspended or asked.dry_run, hint=RUN_SUSPENDED
+            )
+            if suspended is not None:
+                raise suspended  # which says nothing of any item
             refused = why_refused(context, ours, job)
             if refused is not None and not asked.dry_run:
                 _report_planned(context, ours, job, items or ours.partition_keys(job))
@@ -126,6 +140,7 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
         config_schema=schema,
         retry_policy=_RETRY,
         pool=pool,
+        tags=tags_of(catalog, job),
     )
 
 
@@ -191,7 +206,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with error_boundary(last=_is_last(context)):
-            runtime = runtime_of(context, resource)
+            runtime = loaded_for(context, resource, shard.job).runtime
             if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
                 raise refused
             with _step_of(context, runtime) as step:
@@ -229,7 +244,7 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
         required_resource_keys={resource},
     )
     def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
-        yield from _audit(context, runtime_of(context, resource), manifest, results)
+        yield from _audit(context, loaded_for(context, resource, manifest.job).runtime, manifest, results)
 
     return audit
 

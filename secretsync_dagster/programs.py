@@ -7,12 +7,15 @@ limits are not ours to set.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 from pathlib import Path
 
 from secretsync_core.undumpable import keep_out_of_dumps
 
 _PROGRAMS = ("dagster", "dg")
+_WORKER = "_SECRETSYNC_EXECUTES_A_RUN"
 
 
 def keep_workers_out_of_dumps() -> None:
@@ -34,6 +37,10 @@ def _is_dagsters(program: str) -> bool:
 def executes_a_run() -> bool:
     """Whether this process is the worker of one run, or of a step, and not what people see a code location by.
 
-    It reads the documents anew, and they may have changed since the run was asked for.
+    It reads the documents anew, and they may have changed since the run was asked for. A code server starts its workers
+    by multiprocessing, and a worker the processes of its steps; what those start to import ahead knows by a variable.
     """
-    return bool({"execute_run", "resume_run", "execute_step"} & set(sys.argv[1:4]))
+    started = bool({"execute_run", "resume_run", "execute_step"} & set(sys.argv[1:4]))
+    if started or (multiprocessing.parent_process() is not None and _is_dagsters(sys.argv[0] if sys.argv else "")):
+        os.environ[_WORKER] = "1"
+    return _WORKER in os.environ

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.opening import open_ledger
 from secretsync_dagster.catalog import Catalog  # noqa: TC001  a field of a dataclass
+from secretsync_dagster.on_disk import OnDisk  # noqa: TC001  a field of a dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,12 +35,14 @@ class Runtime:
         directory: where the documents stand; the ledger is beside them unless ``ledger_url`` says otherwise.
         ledger_url: a path or ``postgresql://…``; empty for the default.
         home: the directory of the ledger and its key, where that is not ``.secretsync`` in ``directory``.
+        on_disk: the documents' files, as they may have become since; None where documents are of no files.
     """
 
     catalog: Catalog
     directory: Path
     ledger_url: str = field(default="", repr=False)  # it may hold a password
     home: Path | None = None
+    on_disk: OnDisk | None = None
 
     @property
     def documents(self) -> Documents:

@@ -25,6 +25,9 @@ more the run's first step checks them."""
 IO_MANAGER: dg.ResourceDefinition = dg.GraphDefinition(name="no_steps").to_job().resource_defs["io_manager"]
 """Keeps what steps hand on: references, never values. Takes no config."""
 
+RUN_SUSPENDED = "take `suspend` out of the document, or launch it in its own Launchpad with `runSuspended: true`"
+"""How a suspended SyncJob is synced on purpose."""
+
 _Names = dg.Array(dg.String)
 
 
@@ -45,6 +48,7 @@ _FIELDS = {
         "Only look: the output of expand is the plan, and nothing is written.",
     ),
     "verify": _field(dg.Bool, False, "Compare values even where versions match."),
+    "runSuspended": _field(dg.Bool, False, "Sync although the document says suspend: true; this run alone."),
     "adopt": _field(
         _Names,
         [],
@@ -110,6 +114,7 @@ class Asked:
     adopt: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     undo: Undo = Undo()
+    run_suspended: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Asked":
@@ -122,6 +127,7 @@ class Asked:
             adopt=tuple(config["adopt"]),
             restored=tuple(config["restored"]),
             undo=Undo(undo["run"], tuple(undo["keys"]), undo["apply"]),
+            run_suspended=config["runSuspended"],
         )
 
     @property

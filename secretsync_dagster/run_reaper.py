@@ -22,6 +22,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.lease import is_forgotten
 from secretsync_core.run.record import close_run
 from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.document_watch import DocumentWatch
 from secretsync_dagster.lease_holders import is_dead, run_of
 from secretsync_dagster.naming import scoped
 from secretsync_dagster.reported import put_right
@@ -37,11 +38,12 @@ _REASONS = {dg.DagsterRunStatus.CANCELED: "stopped", dg.DagsterRunStatus.FAILURE
 
 def make_run_reaper(catalog: Catalog) -> list[dg.SensorDefinition]:
     """The sensor, where there is anything to sync."""
-    return [_sensor(catalog)] if catalog.documents.jobs else []
+    return [_sensor(catalog)] if catalog.jobs else []
 
 
 def _sensor(catalog: Catalog) -> dg.SensorDefinition:
     resource = catalog.resource
+    documents = DocumentWatch()  # which holds as long as this process does
 
     @dg.sensor(
         name=scoped(NAME, catalog.scope),
@@ -73,6 +75,7 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
                 f"the books of run {run} were closed" for run in _close_books(context.instance, runtime, leases)
             ]
             going_on = {lease.job for lease in leases if not is_dead(context.instance, lease.holder)}
+            messages += documents.look(context.instance, runtime)
             messages += put_right(context.instance, runtime, location_of_tick(context), going_on=going_on)
         except SecretSyncError as error:
             messages.append(error.message)
@@ -108,7 +111,7 @@ def _close_books(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequenc
     closed = []
     for lease in leases:
         run_id = run_of(lease.holder)
-        run = instance.get_run_by_id(run_id) if run_id is not None and lease.job in runtime.documents.jobs else None
+        run = instance.get_run_by_id(run_id) if run_id is not None and lease.job in runtime.catalog.jobs else None
         if run is not None and run.is_finished:
             with runtime.ledger() as opened:
                 reason = _REASONS.get(run.status, "")

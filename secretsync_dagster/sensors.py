@@ -16,6 +16,7 @@ from secretsync_core.run.news import Acted, news, remember
 from secretsync_core.run.watch import Sight, Watch
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.document_watch import broken_since
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.lease_holders import is_dead
 from secretsync_dagster.naming import JOB_TAG
@@ -93,6 +94,8 @@ def _look(
         busy = instance.get_runs(dg.RunsFilter(statuses=_BUSY))
         going_on = {ours.job_of_tag(run) for run in busy if not is_of_another(run, location)}
         shared = sharers(instance, ours, location, [job.name for job in jobs])
+        # One with errors is left until it is mended, and started then, for nothing was acted on.
+        shared |= broken_since(runtime, [job.name for job in jobs])
         found |= {job: f"{error.message}; {error.hint}" for job, error in shared.items()}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.

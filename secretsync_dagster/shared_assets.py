@@ -66,15 +66,23 @@ def _refusal(catalog: Catalog, job: str, locations: Collection[str]) -> UsageErr
 
 
 def why_refused(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> UsageError | None:
-    """Why a step may not touch a SyncJob, for its asset is another code location's too; None where it is not."""
+    """Why a step may not touch a SyncJob, for it has errors, or its asset is another code location's too; else None."""
+    if (broken := catalog.why_broken(job)) is not None:
+        return broken
     location = location_of_run(context.run)
-    if location:
+    if location and not _is_known(context.instance, catalog, location, job):
         try:
             renew_sign(context.instance, location, catalog.scope, _keys(catalog), newest=False)
         except Exception as error:  # noqa: BLE001  its text may hold anything
             # Another process has renewed it at the same moment, or this instance keeps none.
             context.log.debug("the sign of the code location was not renewed: %s", type(error).__name__)
     return sharers(context.instance, catalog, location, [job]).get(job)
+
+
+def _is_known(instance: dg.DagsterInstance, catalog: Catalog, location: str, job: str) -> bool:
+    """Whether there is nothing to renew: who knows one SyncJob alone cannot tell what others the location has."""
+    key = catalog.asset_key(job)
+    return catalog.alone and mark_of(key) in assets_by_location(instance).get(location, ())
 
 
 def red(catalog: Catalog, job: str, error: UsageError) -> dg.AssetCheckEvaluation:

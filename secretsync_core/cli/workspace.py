@@ -79,6 +79,8 @@ def load(call: Call, output: Output) -> Documents:
 
 def jobs(call: Call, documents: Documents, output: Output, *, suspended: bool = False) -> list[JobDocument]:
     """The jobs that a call names, or all; those that are suspended only where they are named, or asked for."""
+    from secretsync_core.run.suspended import why_suspended
+
     check_names(call.names, documents)
     if call.names:
         chosen = [documents.jobs[name] for name in dict.fromkeys(call.names)]
@@ -89,7 +91,8 @@ def jobs(call: Call, documents: Documents, output: Output, *, suspended: bool = 
     elif not documents.jobs:
         raise UsageError("the documents define no SyncJob", hint="`secretsync init` writes an example")
     else:
-        chosen = [job for job in documents.jobs.values() if suspended or uses_files(call) or not job.spec.suspend]
+        meant = suspended or uses_files(call)
+        chosen = [job for job in documents.jobs.values() if why_suspended(job, on_purpose=meant, hint="") is None]
         left_out = [job.name for job in documents.jobs.values() if job.spec.suspend and job not in chosen]
         if left_out:
             output.note(f"suspended and skipped: {', '.join(left_out)}")

@@ -18,7 +18,7 @@ from secretsync_core.schema.explain import explain
 from secretsync_core.schema.item_names import with_names
 from secretsync_core.schema.job import SyncJob
 from secretsync_core.schema.known_fields import learn
-from secretsync_core.schema.notify import without_literals
+from secretsync_core.schema.notify import hide, without_literals
 from secretsync_core.schema.positions import Path, dotted
 from secretsync_core.schema.providers import ProviderProblem, config_model
 from secretsync_core.schema.store import SecretStore
@@ -80,7 +80,7 @@ def candidate(raw: RawDocument) -> Candidate:
         return found
     model: BaseModel | None = None
     try:
-        model = _validate(KINDS[found.kind], raw.data, raw)
+        model = validate(KINDS[found.kind], raw.data, raw)
     except ValidationError as error:
         found.problems += explain(error, KINDS[found.kind], raw)
     if found.kind == "SecretStore":
@@ -88,7 +88,8 @@ def candidate(raw: RawDocument) -> Candidate:
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
         data = without_literals(raw.data)
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data)
+        literal = data != raw.data
+        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data, literal)
     return found
 
 
@@ -118,7 +119,7 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.problem(path, f"{dotted(path)} must be a mapping", "Write {} if it needs no fields.")
         return
     try:
-        config = _validate(config_class, data, raw)
+        config = validate(config_class, data, raw)
     except ValidationError as error:
         found.problems += explain(error, config_class, raw, path)
     except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
@@ -127,10 +128,14 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         name_of, permissions = model.metadata.name, model.spec.permissions
         labels = model.metadata.labels
         endurance = model.spec.limits.endurance
-        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels, endurance)
+        where, shown = Where(raw.file, raw.line), hide(raw.data)
+        found.document = StoreDocument(
+            name_of, permissions, name, config, where, labels, endurance, data=shown, literal=shown != raw.data
+        )
 
 
-def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:
+def validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:
+    """What was read, as a model, with paths relative to the document's file. Raises what pydantic raises."""
     # As JSON, since strictness about Python types would refuse a list for a tuple and a text for an enum.
     directory = str(FilePath(raw.file).absolute().parent)
     return model.model_validate_json(json.dumps(data), context={DIRECTORY: directory})

@@ -30,7 +30,8 @@ class StoreDocument:
     """One checked SecretStore.
 
     ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says,
-    and ``endurance`` is what of the store is put up with.
+    and ``endurance`` is what of the store is put up with. ``data`` is what was read of it, less the credentials that
+    stand in it themselves; ``literal`` says that there are any.
     """
 
     name: str
@@ -40,19 +41,23 @@ class StoreDocument:
     where: Where
     labels: Mapping[str, str] = field(default_factory=dict)
     endurance: Endurance = field(default_factory=Endurance)
+    data: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    literal: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
     """One checked SyncJob. Every item of ``spec.plan`` has a name that is unique within the job.
 
-    ``data`` is what was read of it, for display: less the credentials that stand in it themselves.
+    ``data`` is what was read of it, for display: less the credentials that stand in it themselves. ``literal`` says
+    that there are any.
     """
 
     name: str
     spec: SyncJobSpec
     where: Where
     data: Mapping[str, Any] = field(compare=False, repr=False)
+    literal: bool = field(default=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -64,13 +69,46 @@ class JobDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenJob:
+    """A SyncJob that has errors, or whose stores have: what could be understood of it, to be shown and never to be run.
+
+    ``problems`` are its errors, and of each store with errors that it names the first.
+    """
+
+    document: JobDocument
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenStore:
+    """A SecretStore that has errors: what could be understood of it, to be shown and never to be opened."""
+
+    document: StoreDocument
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The documents that are not whole, as far as they have names.
+
+    ``unread`` are the errors of files, or parts of them, of which nobody knows whose document stood there.
+    """
+
+    jobs: Mapping[str, BrokenJob] = field(default_factory=dict)
+    stores: Mapping[str, BrokenStore] = field(default_factory=dict)
+    unread: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Documents:
-    """All documents of one configuration, by name, and the warnings that came with them.
+    """All documents of one configuration that are whole, by name, and the warnings that came with them.
 
     ``state`` are the directories and files that hold the ledger and its key: what no store and no credential may be.
+    ``broken`` are the others, for those who show them.
     """
 
     stores: Mapping[str, StoreDocument]
     jobs: Mapping[str, JobDocument]
     warnings: tuple[Problem, ...] = ()
     state: tuple[str, ...] = ()
+    broken: Broken = field(default_factory=Broken)

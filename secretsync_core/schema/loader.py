@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import DocumentError, Problem
 from secretsync_core.schema import files
+from secretsync_core.schema.broken import broken_of
 from secretsync_core.schema.candidates import Candidate, candidate
 from secretsync_core.schema.checks import check_all
 from secretsync_core.schema.documents import Documents, JobDocument, StoreDocument
@@ -42,6 +43,11 @@ def examine(paths: Sequence[Path], judge: Judge | None = None) -> tuple[Document
     """
     raws, problems = _read(paths)
     return _assemble(raws, problems, judge)
+
+
+def examine_raws(raws: Sequence[RawDocument], judge: Judge | None = None) -> tuple[Documents, tuple[Problem, ...]]:
+    """The same of what was read already."""
+    return _assemble(raws, [], judge)
 
 
 def load_trio(source: Path, dest: Path, job: Path, judge: Judge | None = None) -> Documents:
@@ -128,7 +134,8 @@ def _assemble(
     stores = {store.document.name: store.document for store in whole if isinstance(store.document, StoreDocument)}
     jobs = {job.document.name: job.document for job in whole if isinstance(job.document, JobDocument)}
     warnings = tuple(problem for problem in everything if problem.warning)
-    return Documents(stores, jobs, warnings), tuple(everything)
+    unread = tuple(problem for problem in problems if not problem.warning)
+    return Documents(stores, jobs, warnings, broken=broken_of(candidates, unread)), tuple(everything)
 
 
 def _whole(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -122,11 +122,11 @@ def without_literals(document: dict[str, Any]) -> dict[str, Any]:
     spec = document.get("spec")
     if not isinstance(spec, dict) or "notify" not in spec:
         return document
-    return {**document, "spec": {**spec, "notify": _hide(spec["notify"])}}
+    return {**document, "spec": {**spec, "notify": hide(spec["notify"])}}
 
 
-def _hide(part: object) -> object:
+def hide(part: Any) -> Any:
     """A part of a document with each credential's ``value`` replaced."""
     if isinstance(part, dict):
-        return {key: NOT_SHOWN if key == "value" else _hide(inner) for key, inner in part.items()}
-    return [_hide(inner) for inner in part] if isinstance(part, list) else part
+        return {key: NOT_SHOWN if key == "value" else hide(inner) for key, inner in part.items()}
+    return [hide(inner) for inner in part] if isinstance(part, list) else part

@@ -1,0 +1,110 @@
+"""What the daemon finds of documents that have errors, at every tick: their check is red, and green again in time.
+
+Nobody runs a job to find out that its document is broken. So the sensor that runs in every code location looks: at what
+was loaded, and at the files where they have changed since. Once a document is whole again, its check says what the
+ledger knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from secretsync_core.audit.database import LedgerMissing
+from secretsync_core.cli.escape import safe
+from secretsync_core.errors import SecretSyncError, UsageError
+from secretsync_dagster.broken_jobs import ERRORS, red_for_errors, why_broken
+from secretsync_dagster.in_sync import in_sync_by_ledger
+from secretsync_dagster.naming import IN_SYNC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from secretsync_core.errors import Problem
+    from secretsync_core.schema.documents import Documents
+    from secretsync_dagster.catalog import Catalog
+    from secretsync_dagster.resources import Runtime
+
+
+class DocumentWatch:
+    """What one sensor remembers between its ticks; a new process looks at what checks say once more."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] | None = None
+
+    def look(self, instance: dg.DagsterInstance, runtime: Runtime) -> list[str]:
+        """Turn checks red, and back; gives what is wrong. Costs one read where anything has changed, and else none."""
+        catalog = runtime.catalog
+        errors = broken_now(runtime)
+        wanted = {job: safe(error.message) for job, error in errors.items()}
+        if wanted != self._told:
+            said = _red_for_errors(instance, catalog)
+            for job, text in wanted.items():
+                if said.get(job) != text:
+                    instance.report_runless_asset_event(red_for_errors(catalog.asset_key(job), errors[job]))
+            for job in said.keys() - wanted.keys():
+                instance.report_runless_asset_event(_by_ledger(runtime, job))
+            self._told = wanted
+        return [f"{error.message}; {error.hint}" for error in errors.values()]
+
+
+def broken_now(runtime: Runtime) -> Mapping[str, UsageError]:
+    """The SyncJobs that a run would find broken: as they were loaded, or as their files are now."""
+    catalog = runtime.catalog
+    errors = {job: catalog.why_broken(job) for job in catalog.jobs}
+    found = {job: error for job, error in errors.items() if error is not None}
+    return found | broken_since(runtime, catalog.documents.jobs)
+
+
+def broken_since(runtime: Runtime, jobs: Iterable[str]) -> dict[str, UsageError]:
+    """Those SyncJobs that were whole when they were loaded and have errors now, and why; not those that are gone."""
+    try:
+        changed = runtime.on_disk.changed() if runtime.on_disk is not None else None
+    except UsageError as error:
+        return dict.fromkeys(jobs, error)
+    if changed is None:
+        return {}
+    errors = {job: _why_now(runtime, job, *changed) for job in jobs}
+    return {job: error for job, error in errors.items() if error is not None}
+
+
+def _why_now(runtime: Runtime, job: str, documents: Documents, problems: Sequence[Problem]) -> UsageError | None:
+    if job in documents.jobs:
+        return None
+    if job in documents.broken.jobs:
+        return why_broken(job, documents.broken.jobs[job].problems, loaded=False)
+    # Where the file cannot be read as YAML, nobody knows whose document it was: this one stood there.
+    file = runtime.catalog.jobs[job].document.where.file
+    unread = [problem for problem in problems if problem.file == file and not problem.warning and not problem.job]
+    return why_broken(job, unread, loaded=False) if unread else None
+
+
+def _red_for_errors(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:
+    """The SyncJobs whose check is red for their documents' sake, with what it says."""
+    keys = {dg.AssetCheckKey(catalog.asset_key(job), IN_SYNC): job for job in catalog.jobs}
+    found: dict[str, str] = {}
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys)).items():
+        said = record.event.asset_check_evaluation if record.event is not None else None
+        if key in keys and said is not None and ERRORS in said.metadata:
+            found[keys[key]] = str(said.metadata[ERRORS].value)
+    return found
+
+
+def _by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
+    """What ``in_sync`` says of a SyncJob whose document is whole again."""
+    try:
+        with runtime.ledger(write=False) as opened:
+            passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
+        description = "its document is whole again" if passed else "its document is whole again; items are out of sync"
+    except LedgerMissing:
+        passed, shown, description = False, {"last run": "there was none"}, "its document is whole; nothing was synced"
+    except SecretSyncError as error:
+        passed, shown, description = False, {}, safe(error.message)
+    return dg.AssetCheckEvaluation(
+        asset_key=runtime.catalog.asset_key(job),
+        check_name=IN_SYNC,
+        passed=passed,
+        description=description,
+        metadata=shown,
+    )
