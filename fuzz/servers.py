@@ -7,6 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from fuzz.fake_server import Sent
 from fuzz.fake_vault import TOKEN
 from fuzz.scenes import CHANGED, KEPT, KINDS, Scene, password
 from fuzz.spoiling import VALUE, At, Spoiled, spoil
@@ -14,7 +15,7 @@ from fuzz.spoiling import VALUE, At, Spoiled, spoil
 if TYPE_CHECKING:
     from random import Random
 
-    from fuzz.fake_server import Answer, Sent
+    from fuzz.fake_server import Answer
 
 SLOW = 20.0
 """Seconds: with retries within milliseconds, a sync that takes longer waits for something."""
@@ -31,7 +32,7 @@ class Servers:
 
     def draw(self, random: Random) -> str:
         """A kind of store, one of its answers, and how it is spoiled, in JSON."""
-        scene = self._scene(random.choice(list(KINDS)))
+        scene = self.scene(random.choice(list(KINDS)))
         # Of answers that differ by their key alone, those for a kept, a changed and a new one are enough.
         label = random.choice(sorted(label for label in scene.right if not re.search(r"\bk[23]\b", label)))
         spoiled = spoil(random, scene.right[label])
@@ -41,7 +42,7 @@ class Servers:
     def attempt(self, case: str) -> str:
         """A sync with a spoiled answer ends in good time, quotes nothing, and never takes nonsense for the truth."""
         told = json.loads(case)
-        scene, label = self._scene(told["scene"]), told["label"]
+        scene, label = self.scene(told["scene"]), told["label"]
         at = tuple(told["at"])
         spoiled = Spoiled(told["how"], at, told["status"], told["headers"], told["body"].encode("latin-1"))
         where = f"{scene.name}, {_ANY_KEY.sub('KEY', label)}"
@@ -59,7 +60,7 @@ class Servers:
                 return f"a value or a token is in the ledger: {where}"
         if _is_own_data(scene.name, label, at) or _is_another_listing(scene.name, label, spoiled):
             return ""
-        fault = _harm(scene, code)
+        fault = harm(scene, code)
         return f"{fault}: {where}, {_cause(spoiled.how)}" if fault else ""
 
     def _sync(self, scene: Scene, label: str, spoiled: Spoiled, *, once: bool) -> tuple[str, int, float]:
@@ -70,7 +71,7 @@ class Servers:
             if answer.label != label or (once and done):
                 return None
             done += 1
-            return _sent(spoiled)
+            return Sent(spoiled.status, spoiled.headers, spoiled.body)
 
         scene.server.spoil = replace
         started = time.monotonic()
@@ -80,7 +81,8 @@ class Servers:
             scene.server.spoil = None
         return said, code, time.monotonic() - started
 
-    def _scene(self, name: str) -> Scene:
+    def scene(self, name: str) -> Scene:
+        """The scene of one of ``KINDS``, made when it is first asked for."""
         if name not in self._scenes:
             self._scenes[name] = Scene(name)
         return self._scenes[name]
@@ -92,13 +94,7 @@ class Servers:
         self._scenes.clear()
 
 
-def _sent(spoiled: Spoiled) -> Sent:
-    from fuzz.fake_server import Sent
-
-    return Sent(spoiled.status, spoiled.headers, spoiled.body)
-
-
-def _harm(scene: Scene, code: int) -> str:
+def harm(scene: Scene, code: int) -> str:
     """What a sync did that no nonsense may bring about."""
     found, writes = scene.contents(), scene.writes()
     if any(how == "delete" for how, _ in writes) or not found.keys() >= {*KEPT, "k4"}:

@@ -126,7 +126,7 @@ def _field(random: Random, answer: Answer) -> Spoiled:
     how = random.random()
     if how < 0.5:
         value = random.choice(_ODD)
-        return made(f"{where} = {json.dumps(value)[:30]}", json.dumps(_with(answer.body, at, value)))
+        return made(f"{where} = {json.dumps(value)[:30]}", json.dumps(with_value(answer.body, at, value)))
     if how < 0.8:
         raw = random.choice(_RAW)
         return made(f"{where} = raw {raw[:12]!r}({len(raw)})", _with_raw(answer.body, at, raw))
@@ -135,12 +135,12 @@ def _field(random: Random, answer: Answer) -> Spoiled:
     if isinstance(part, dict) and part:
         if how < 0.94:
             more = {**part, "extra": {"x": [VALUE]}, "": None, "errors": [VALUE]}
-            return made(f"{where} extra", json.dumps(_with(answer.body, at, more)))
+            return made(f"{where} extra", json.dumps(with_value(answer.body, at, more)))
         twice = f"{json.dumps(part)[:-1]}, {json.dumps(next(iter(part)))}: null}}"
         return made(f"{where} twice", _with_raw(answer.body, at, twice))
     if isinstance(part, list) and part:
-        return made(f"{where} doubled", json.dumps(_with(answer.body, at, part * 2)))
-    return made(f"{where} = null", json.dumps(_with(answer.body, at, None)))
+        return made(f"{where} doubled", json.dumps(with_value(answer.body, at, part * 2)))
+    return made(f"{where} = null", json.dumps(with_value(answer.body, at, None)))
 
 
 def _body(random: Random, answer: Answer) -> Spoiled:
@@ -238,7 +238,8 @@ def _bytes(body: object) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
-def _with(body: object, at: At, value: object) -> object:
+def with_value(body: object, at: At, value: object) -> object:
+    """An answer with another value at one place."""
     if not at:
         return value
     made = copy.deepcopy(body)
@@ -248,7 +249,7 @@ def _with(body: object, at: At, value: object) -> object:
 
 def _with_raw(body: object, at: At, text: str) -> str:
     mark = "@@HERE@@"
-    return json.dumps(_with(body, at, mark)).replace(f'"{mark}"', text)
+    return json.dumps(with_value(body, at, mark)).replace(f'"{mark}"', text)
 
 
 def _without(body: object, at: At) -> object:
