@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sysconfig
 from dataclasses import dataclass
@@ -61,9 +62,16 @@ class Product:
 
     def start(self, *arguments: str, prepare: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
         """Start a command. ``prepare`` is called in its process first."""
+
+        def prepared() -> None:
+            # Who runs in the background may have been told to ignore it, and hands that on.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if prepare is not None:
+                prepare()
+
         return subprocess.Popen(
             [PROGRAM, *arguments], env=self._environ, cwd=self.directory / "cwd", stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepare, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepared, start_new_session=True,
         )  # fmt: skip
 
     def finish(self, process: subprocess.Popen[bytes], what: str, seconds: float = _LONGEST) -> Ended:

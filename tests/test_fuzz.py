@@ -17,6 +17,7 @@ from fuzz.servers import Servers, harm
 from fuzz.spoiling import Spoiled, with_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fuzz.spoiling import At
@@ -53,20 +54,21 @@ def test_a_spoiled_answer_does_no_harm_and_harm_is_noticed() -> None:
     scene = fuzzer.scene("vault2 source scan")
     right = scene.right["SCAN details"]
     info: At = ("data", "key_info", "k4")
-    for at, value in [
+    others: list[tuple[At, object]] = [
         ((*info, "current_version"), 1),
         ((*info, "current_version"), None),
         ((*info, "versions"), {}),
         ((*info, "versions", "2", "destroyed"), "false"),
         (("data", "keys"), None),
-    ]:
+    ]
+    for at, value in others:
         body = json.dumps(with_value(right.body, at, value))
         told = Spoiled("another", at, 200, {}, b"")._asdict() | {"body": body, "once": False}
         assert fuzzer.attempt(json.dumps({"scene": scene.name, "label": right.label, **told})) == ""
     scene.reset()
     peer = scene.peer.fake
     assert isinstance(peer, FakeVault)
-    for act, code, found in [
+    harms: list[tuple[Callable[[], object], int, str]] = [
         (lambda: None, 1, ""),
         (lambda: None, 0, "ends with 0, and not all is copied"),
         (lambda: peer.put("k5", {"password": "nonsense"}), 1, "copies nonsense"),
@@ -74,7 +76,8 @@ def test_a_spoiled_answer_does_no_harm_and_harm_is_noticed() -> None:
         (lambda: peer.writes.append(("write", "k1")), 1, "writes without need"),
         (lambda: peer.put("k1", {}), 1, "overwrites what its source still holds"),
         (lambda: peer.data.pop("k1"), 1, "deletes"),
-    ]:
+    ]
+    for act, code, found in harms:
         act()
         assert harm(scene, code) == found
     fuzzer.close()
