@@ -83,8 +83,8 @@ class _Part:
         made.findings.begin(kind)
         made.begin()
         changes(made)
-        drop_refused(made)
         renew(made, 25)
+        drop_refused(made)  # or no run would be well
         made.dest_proxy.latency = made.random.choice((0.05, 0.1, 0.2))
         run = self._runs.launch("main")
         self._wait_for_a_moment()

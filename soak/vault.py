@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,19 @@ class Vault:
         self._connection.request(method, f"/v1/{urllib.parse.quote(path)}", data, {"X-Vault-Token": self.token})
         response = self._connection.getresponse()
         return response.status, response.read()
+
+    def keep_versions(self, count: int, seconds: float = 30.0) -> None:
+        """Let it keep so many versions of each secret. A new engine refuses that until it has upgraded itself."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.ask("POST", "secret/config", {"max_versions": count})
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def put(self, key: str, fields: Fields) -> str:
         """Write a version; gives its token, as the ledger has it."""

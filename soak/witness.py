@@ -65,7 +65,8 @@ class Witness:
         if line.event == "run-started":
             self._open_runs.add(run)
         elif line.event == "run-finished":
-            if run in self._closed_runs:
+            # What it left uncertain is settled later, and said in another end.
+            if run in self._closed_runs and line.reason != "settled":
                 self._findings.add("a run finishes twice", run)
             self._open_runs.discard(run)
             self._closed_runs.add(run)
@@ -110,6 +111,13 @@ class Witness:
     def _is_reopened(self, line: Line) -> bool:
         """Whether a run that was taken over has announced anew what it wrote late."""
         return (line.job, f"{line.intent}{_LATE}") in self._announced
+
+    def is_reopened(self, dest: str, key: str) -> bool:
+        """Whether a run that was taken over has announced a write of this place anew, since nothing settled it yet."""
+        return any(
+            (line.dest, line.key) == (dest, key) and line.intent.endswith(_LATE) and not self._outcomes[intent]
+            for intent, line in list(self._announced.items())
+        )
 
     def close(self) -> None:
         """After a clean sync: every announcement has one outcome, every run its end, every version its record."""

@@ -69,7 +69,7 @@ class World:
 
     def _prepare(self, more: Mapping[str, Any]) -> None:
         for vault in (self.source, self.dest):
-            vault.ask("POST", "secret/config", {"max_versions": 100_000})
+            vault.keep_versions(100_000)
         password = f"{CANARY}Pw{self.random.getrandbits(64):x}"
         file = self.directory / "dst.pw"
         file.touch(0o600)

@@ -126,6 +126,7 @@ LATE = [line("run-started", 6, run="r:late"), line("intended", 6, "r:1:late", ru
         ([INTENDED, DONE, line("done", 3, "r:2", version="7@then"), line("intended", 2, "r:2")],
          {"says done of what was not", "an outcome of nothing that was announced"}),
         ([*RUN, INTENDED, DONE, RUN[1]], {"a run finishes twice"}),
+        ([RUN[0], INTENDED, RUN[1], DONE, RUN[1]._replace(reason="settled")], set()),
         ([RUN[0], INTENDED, DONE], {"a run without an end"}),
         # Settled by another run, and then written late all the same.
         ([INTENDED, line("failed", -1), DONE._replace(intent="r:9")], {"a write that was not announced"}),
