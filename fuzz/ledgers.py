@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import io
 import json
 import os
@@ -16,6 +17,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
+
+import typer.main
 
 from fuzz.fuzzer import CANARY
 from fuzz.ledger_damage import change, overwrite, statement
@@ -44,6 +47,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _MUST_SAY = ("status", "log", "export", "migrate", "rotate-key", "metrics")
 """Commands that fail for no reason but an error, which they say."""
+
+_commands = functools.cache(typer.main.get_command)
+"""Half of what a short command takes is to make the parser of all of them."""
 
 _TESTIFIES = re.compile("internal error|Traceback|unexpected ")
 _VALUES = {"k0": f"{CANARY}x", "k1": f"{CANARY}1", "k2": f"{CANARY}2"}
@@ -125,7 +131,10 @@ class Ledgers:
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         started = time.monotonic()
         # A command is a process, and freezes what it has; here that would keep all of every command.
-        with patch("gc.freeze"), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            patch("gc.freeze"), patch("typer.main.get_command", _commands), contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):  # fmt: skip
             try:
                 code = program.run([*arguments, "--config", str(self.home / "conf")])
             except SystemExit as ended:
