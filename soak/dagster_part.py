@@ -24,6 +24,8 @@ from soak.rounds import changes, drop_refused, renew
 from soak.world import world
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from soak.findings import Findings
     from soak.parts import Task
     from soak.world import World
@@ -34,6 +36,7 @@ _KINDS = (_WORKER, _WORKER, _CODE, _CODE_ALONE, _DAEMON, _TERMINATE, _FRONT)
 _GOES_ON = (_CODE_ALONE, _DAEMON, _FRONT)
 """Kinds that a run survives."""
 
+_AT_WORK = ("STARTING", "STARTED", "CANCELING")
 _RUN_SECONDS, _TOLD_SECONDS, _TICK_SECONDS = 130.0, 40.0, 130.0
 _AT_THE_END = 45.0
 
@@ -107,17 +110,23 @@ class _Part:
         status = self._runs.end(self._runs.launch("main"), _RUN_SECONDS)
         if status != "SUCCESS":
             made.findings.add("the next run is not well", f"{kind}: {status}")
-        deadline = time.monotonic() + _RUN_SECONDS
-        while made.chain.leases() and time.monotonic() < deadline:  # the schedule's may be at work
-            time.sleep(0.5)
-        # What the schedule has not done yet the command line does.
-        while (code := made.product.run("sync", "marked", "--quiet").code) == 3 and time.monotonic() < deadline:
-            time.sleep(2)
-        if code:
-            made.findings.add("exit code", f"{code} of marked after {kind}")
-        made.come_to_rest()
+        with self._at_rest():
+            made.come_to_rest()
         if status == "SUCCESS" and not self._runs.in_sync("main"):
             made.findings.add("in_sync is not green after a run that went well", kind)
+
+    @contextlib.contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """Let no run begin: the schedule's would be in the way of the comparison."""
+        daemon = self._ui.pids["daemon"]
+        os.killpg(daemon, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + _RUN_SECONDS
+            while any(run["status"] in _AT_WORK for run in self._runs.all()) and time.monotonic() < deadline:
+                time.sleep(0.5)
+            yield
+        finally:
+            os.killpg(daemon, signal.SIGCONT)
 
     def _missing(self) -> list[tuple[str, str]]:
         """Of the job ``main``."""
@@ -177,7 +186,9 @@ class _Part:
             time.sleep(1)
         for run_id in sorted(untold):
             made.findings.add("a failure is not told", run_id)
-        events = Counter((message["run"], event) for message in self._hook.messages for event in message["events"])
+        # Without a run it is about one of the command line that did not begin, of which there may be several.
+        told = [message for message in self._hook.messages if message["run"]]
+        events = Counter((message["run"], event) for message in told for event in message["events"])
         if twice := [event for event, count in events.items() if count > 1]:
             made.findings.add("told twice", twice[:4])
         if any(CANARY in json.dumps(message) for message in self._hook.messages):
