@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from secretsync_core.demo.ui import WebUi
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _CHECKS = """query($asset: AssetKeyInput!) { assetNodeOrError(assetKey: $asset) { ... on AssetNode {
   assetChecksOrError { ... on AssetChecks { checks {
     name executionForLatestMaterialization { evaluation { success } } } } } } } }"""
