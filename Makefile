@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
 WORKERS ?= 4
 SLOW_WORKERS ?= 2
 
-.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz lock clean
+.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz soak lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -61,8 +61,11 @@ reference: install  ## write docs/reference anew from the code
 bench: install  ## the figures of docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: install  ## documents, templates and schedules made up at random (ARGS="regexps --seed 5 --count 10000")
+fuzz: install  ## documents, templates, servers and ledgers made up at random (ARGS="servers --seed 5 --count 10000")
 	@$(BIN)/python -m fuzz $(ARGS)
+
+soak: install  ## killed and hindered runs held to a model (ARGS="--seed 1 --minutes 5 --parts 0,1,5")
+	@$(BIN)/python -m soak $(ARGS)
 
 lock: install  ## renew requirements.lock from pyproject.toml
 	@bash tools/lock.sh

@@ -15,7 +15,9 @@ from random import Random, SystemRandom
 from fuzz.documents import Documents
 from fuzz.expressions import Quantities, Regexps, Templates
 from fuzz.fuzzer import Fuzzer, judge, keep, run
+from fuzz.ledgers import Ledgers
 from fuzz.schedules import Schedules
+from fuzz.servers import Servers
 
 FUZZERS: dict[str, type[Fuzzer]] = {
     "documents": Documents,
@@ -23,6 +25,8 @@ FUZZERS: dict[str, type[Fuzzer]] = {
     "regexps": Regexps,
     "quantities": Quantities,
     "schedules": Schedules,
+    "servers": Servers,
+    "ledgers": Ledgers,
 }
 
 

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fuzz import __main__ as program
+from fuzz.fake_vault import FakeVault
 from fuzz.fuzzer import judge, keep, run
+from fuzz.servers import Servers, harm
+from fuzz.spoiling import Spoiled, with_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from fuzz.spoiling import At
+
+FEW = {"ledgers": 8}
 FOUND = {
     "templates": ["{{ 1e999 }}", "{{ -1e999 }}", "{% set x, y = n %}", "{% for x, y in l %}{% endfor %}"],
     "regexps": ['["x.*z|x", ""]', '["", "$$"]'],
@@ -24,17 +31,65 @@ FOUND = {
         json.dumps([cron, "UTC", "2026-03-29T01:28:00+00:00"])
         for cron in ("0 3 * * 3-3", "0 0 *,*/4 10 2", "19 0 */2 * 0-6", "0 0 */10 * 5-6/4,*/1,6", "0 0 1-31 * 1")
     ],
+    "ledgers": [
+        json.dumps({"commands": ["log json", "export"], "sql": sql})
+        for sql in ("UPDATE run_requests SET store = x'ff'", "UPDATE heads SET seq = '[]'", "DROP TABLE current")
+    ],
     "documents": ["a: 'x", "a: 'x\n", "a: [\r\n", "a: 'x\u2028'\nb: [\n", "token: {hvs.Zq7CANARY}\n"],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", program.FUZZERS)
+@pytest.mark.parametrize("name", FOUND)
 def test_a_few_inputs_of_each_fuzzer_have_no_fault(name: str) -> None:
     """The first inputs of a fixed seed, and what the fuzzers found once, are taken or refused as they should be."""
     fuzzer = program.FUZZERS[name]()
     assert {case: judge(fuzzer, case) for case in FOUND[name]} == dict.fromkeys(FOUND[name], "")
-    tally = run(fuzzer, Random(name), count=25, seconds=60)
-    assert (tally.tried, tally.shortest) == (25, {})
+    tally = run(fuzzer, Random(name), count=FEW.get(name, 25), seconds=60)
+    assert (tally.tried, tally.shortest) == (FEW.get(name, 25), {})
+
+
+def test_a_spoiled_answer_does_no_harm_and_harm_is_noticed() -> None:
+    """What the fuzzer of servers found once is harmless now, and each kind of harm has its name."""
+    fuzzer = Servers()
+    scene = fuzzer.scene("vault2 source scan")
+    right = scene.right["SCAN details"]
+    info: At = ("data", "key_info", "k4")
+    others: list[tuple[At, object]] = [
+        ((*info, "current_version"), 1),
+        ((*info, "current_version"), None),
+        ((*info, "versions"), {}),
+        ((*info, "versions", "2", "destroyed"), "false"),
+        (("data", "keys"), None),
+    ]
+    for at, value in others:
+        body = json.dumps(with_value(right.body, at, value))
+        told = Spoiled("another", at, 200, {}, b"")._asdict() | {"body": body, "once": False}
+        assert fuzzer.attempt(json.dumps({"scene": scene.name, "label": right.label, **told})) == ""
+    scene.reset()
+    peer = scene.peer.fake
+    assert isinstance(peer, FakeVault)
+    harms: list[tuple[Callable[[], object], int, str]] = [
+        (lambda: None, 1, ""),
+        (lambda: None, 0, "ends with 0, and not all is copied"),
+        (lambda: peer.put("k5", {"password": "nonsense"}), 1, "copies nonsense"),
+        (lambda: peer.put("k9", {}), 1, "makes up a secret"),
+        (lambda: peer.writes.append(("write", "k1")), 1, "writes without need"),
+        (lambda: peer.put("k1", {}), 1, "overwrites what its source still holds"),
+        (lambda: peer.data.pop("k1"), 1, "deletes"),
+    ]
+    for act, code, found in harms:
+        act()
+        assert harm(scene, code) == found
+    fuzzer.close()
+
+
+@pytest.mark.slow
+def test_answers_of_every_kind_of_server_are_spoiled() -> None:
+    """A few of each kind in each role."""
+    fuzzer = Servers()
+    tally = run(fuzzer, Random("servers"), count=120, seconds=200)
+    assert tally.shortest == {}
+    fuzzer.close()
 
 
 class Faulty:

@@ -4,6 +4,7 @@ as bytes."""
 from __future__ import annotations
 
 from itertools import chain
+from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -24,6 +25,12 @@ _VERSIONS = tuple(COLUMNS.index(name) for name in VERSIONS)
 _EVENT, _OWNED = COLUMNS.index("event"), COLUMNS.index("owned")
 _NUL = rb"\u0000"  # as JSON has it. SQLite's checks look no further than the first one, so it has to be found here.
 _DIGESTS = tuple(index for index, name in enumerate(COLUMNS) if name in DIGESTS)
+_OTHERS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(VERSIONS, (str, NoneType)), **dict.fromkeys(DIGESTS, bytes),
+    **dict.fromkeys(("seq", "time", "owned"), int),
+}  # fmt: skip
+_KINDS = tuple(_OTHERS.get(name, str) for name in COLUMNS)
+"""What Python makes of each column's values, as long as no other hand put something else there."""
 
 
 def encode(job: str, seq: int, time: int, draft: Draft, previous: str) -> tuple[Row, str]:
@@ -63,14 +70,22 @@ def _to_bytes(index: int, text: str) -> bytes:
 def decode(row: Row, requests: Requests = ()) -> Record:
     """The record of a row, and of what stands beside it. Raises LedgerBroken where it cannot be one that we wrote."""
     values: list[Any] = list(row)
+    ours = all(isinstance(value, kind) for value, kind in zip(values, _KINDS, strict=True))
+    if not ours or not all(map(_is_request, requests)):
+        raise LedgerBroken("a record says something that no record can say")
     try:
         values[_EVENT] = Event(values[_EVENT])
-        for index in _DIGESTS:
-            values[index] = values[index].hex()
-    except (ValueError, AttributeError):
+    except ValueError:
         raise LedgerBroken(f"record {row[1]} of {row[0]} says something that no record can say") from None
+    for index in _DIGESTS:
+        values[index] = values[index].hex()
     values[_OWNED] = bool(values[_OWNED])
     return Record._make((*values[:_EVENT], Draft._make((*values[_EVENT:-2], requests)), *values[-2:]))
+
+
+def _is_request(found: tuple[object, ...]) -> bool:
+    store, kind, number = found
+    return isinstance(store, str) and isinstance(kind, str) and isinstance(number, int)
 
 
 def rehash(row: Row, requests: Requests) -> tuple[str, str, str]:

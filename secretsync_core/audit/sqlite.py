@@ -233,6 +233,8 @@ class SqliteDatabase:
             raise _explain(self.name, error) from None
         except OverflowError:
             raise LedgerError(f"the ledger {self.name} refused a number that is too large") from None
+        except UnicodeDecodeError:  # Python's, of what SQLite quotes in the text of an error: that is no error of ours
+            raise _explain(self.name, sqlite3.DatabaseError(), "SQLITE_CORRUPT") from None
         except (TypeError, ValueError, AttributeError):
             # SQLite takes a text for a number, and another hand may have put one there. If not, it is our mistake.
             if not self._holds_other_types():
@@ -246,7 +248,7 @@ class SqliteDatabase:
             return False
         try:
             return any(connection.execute(sql).fetchone() for sql in _OTHER_TYPES)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return False
         finally:
             connection.close()
@@ -292,7 +294,19 @@ class SqliteTransaction:
 BROKEN = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
 
 _BLOBS = ("hash", "previous", "seal", "definition", "fingerprint", "fields")
-_NUMBERS = ("seq", "time", "ordinal", "owned", "acquired", "expires", "in_sync", "since", "requests", "drifted")
+_NUMBERS = (
+    "seq",
+    "time",
+    "ordinal",
+    "owned",
+    "acquired",
+    "expires",
+    "in_sync",
+    "since",
+    "requests",
+    "drifted",
+    "found",
+)
 
 
 def _kind(column: str) -> str:
@@ -313,6 +327,8 @@ _OTHER_TYPES = tuple(
         ("item_state", ("job", "item", "in_sync", "run", "since")),
         ("checks", ("job", "run", "time", "drifted")),
         ("places", ("job", "dest", "place", "seq")),
+        ("drift", ("job", "dest", "key", "item", "kind", "run", "found")),
+        ("positions", ("place", "position", "time")),
     )
 )
 """Each finds a row with a value of a type that its column never has, small tables first."""

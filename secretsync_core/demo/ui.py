@@ -86,8 +86,7 @@ class WebUi:
         self._make_databases()
         self.start_code()
         self.start_daemon()
-        webserver = ("dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(self._port))
-        self._start("webserver", webserver)
+        self.start_webserver()
 
     def start_code(self) -> None:
         """Start the code location, at first or after it ended."""
@@ -102,6 +101,23 @@ class WebUi:
     def start_daemon(self) -> None:
         """Start the daemon, at first or after it ended."""
         self._start("daemon", ("dagster-daemon", "run", "-w", "workspace.yaml"))
+
+    def start_webserver(self) -> None:
+        """Start the webserver, at first or after it ended."""
+        address = ("-h", "127.0.0.1", "-p", str(self._port))
+        self._start("webserver", ("dagster-webserver", "-w", "workspace.yaml", *address))
+
+    def kill_program(self, name: str) -> None:
+        """End one of the programs at once, and with the code location every run that is going on."""
+        process = self._processes[name]
+        # Each leads a session of its own, with its run workers in it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def reap(self, name: str) -> None:
+        """Wait for one of the programs, which somebody else has ended."""
+        self._processes[name].wait()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -187,11 +203,8 @@ class WebUi:
 
     def kill(self) -> None:
         """End the programs, and every run that is going on, at once."""
-        for process in self._processes.values():
-            # Each leads a session of its own, with its run workers in it.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        for name in self._processes:
+            self.kill_program(name)
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LOOKS = frozenset({"login", "list", "stat", "read"})
+"""Kinds of requests that change nothing; of any other nobody knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -50,7 +53,8 @@ class Gate:
     """The :class:`~secretsync_core.stores.base.RequestGate` of one store in one run.
 
     ``requests`` counts the requests by kind, repeats included. When ``stop`` is set nothing is repeated any more.
-    An attempt is cancelled when it takes longer than ``endurance`` allows.
+    An attempt is cancelled when it takes longer than ``endurance`` allows. ``before_changes`` is awaited right before
+    each attempt that may change something; what it raises is the request's error.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Gate:
         endurance: Endurance | None = None,
     ) -> None:
         self.requests: dict[str, int] = {}
+        self.before_changes: Callable[[], Awaitable[None]] | None = None
         self._store = store
         self._slots = asyncio.Semaphore(concurrency)
         self._interval = 1.0 / rate if rate else 0.0
@@ -167,6 +172,8 @@ class Gate:
                 await self._wait_for_turn(ahead=ahead)
                 if self.lost is not None:  # by now: many wait here at once
                     continue
+                if self.before_changes is not None and kind not in _LOOKS:
+                    await self._assure(self.before_changes, unanswered=unanswered)
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 began = asyncio.get_running_loop().time()
                 try:
@@ -197,6 +204,14 @@ class Gate:
             if wait is None or not await self._sleep(wait):
                 raise failure
             waited += wait
+
+    @staticmethod
+    async def _assure(before: Callable[[], Awaitable[None]], *, unanswered: bool) -> None:
+        try:
+            await before()
+        except SecretSyncError as error:
+            error.unanswered = unanswered  # by an earlier attempt
+            raise
 
     def _answered(self, kind: str) -> None:
         self._failed_in_a_row[kind] = self._broken_in_a_row[kind] = 0

@@ -15,7 +15,7 @@ from secretsync_core.errors import LeaseHeld, SecretSyncError
 from secretsync_core.run.record import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from secretsync_core.audit.ledger import Lease, Ledger
     from secretsync_core.run.record import Recorder
@@ -31,8 +31,16 @@ PATIENCE_SECONDS = 3600.0
 _LOOK_AGAIN_SECONDS = 1.0
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine sleeps, where there is such a clock."""
+
+
 def _never(_: str) -> bool:
     return False
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +79,19 @@ def claim_of_this_process() -> Claim:
 @contextlib.asynccontextmanager
 async def hold_lease(
     job: str, ledger: Ledger, recorder: Recorder, stop: asyncio.Event, claim: Claim
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Hold the lease of ``job``. A holder that is known to be dead is taken over at once; some are waited for.
+
+    Gives what to await right before each request that changes something at a store: a run that slept for longer than
+    its lease, and wakes with a write announced and not yet sent, finds out there. It asks nobody while the lease is
+    fresh, and raises LeaseLost where it is another's.
 
     Raises LeaseHeld where another run holds it. If it is lost meanwhile, ``stop`` is set or the recorder refuses to
     announce the next write, whichever is first, and LeaseHeld is raised at the end.
     """
     holder = claim.holder
-
     until = time.monotonic() + PATIENCE_SECONDS
+    fresh_until = 0.0
 
     def acquire() -> bool:
         try:
@@ -100,25 +112,43 @@ async def hold_lease(
     def holds_another() -> bool:
         return any(lease.holder == holder for lease in ledger.leases.held())
 
-    while not await recorder.call(acquire):  # noqa: ASYNC110  what is waited for is in a database
+    asked = _now()
+    while not await recorder.call(acquire):
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        asked = _now()
+    fresh_until = asked + LEASE_SECONDS
     lost: list[SecretSyncError] = []
 
     async def renew() -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            try:
-                await recorder.call(lambda: ledger.leases.renew(job, holder, LEASE_SECONDS))
-            except SecretSyncError as error:
-                if isinstance(error, LeaseHeld):
-                    recorder.lose(error)
-                lost.append(error)
-                stop.set()
-                return
+        nonlocal fresh_until
+        asked = _now()
+        try:
+            await recorder.call(lambda: ledger.leases.renew(job, holder, LEASE_SECONDS))
+        except SecretSyncError as error:
+            if isinstance(error, LeaseHeld):
+                recorder.lose(error)
+            lost.append(error)
+            stop.set()
+            raise
+        fresh_until = asked + LEASE_SECONDS
 
-    renewing = asyncio.create_task(renew())
+    async def assure() -> None:
+        if _now() < fresh_until:
+            return
+        try:
+            await renew()
+        except LeaseHeld as error:
+            raise LeaseLost(error.message, hint=error.hint) from None
+
+    async def keep() -> None:
+        with contextlib.suppress(SecretSyncError):
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                await renew()
+
+    renewing = asyncio.create_task(keep())
     try:
-        yield
+        yield assure
     except LeaseLost as error:
         lost.append(LeaseHeld(error.message, hint=error.hint))
     finally:

@@ -219,7 +219,7 @@ async def open_run(
             await recorder.call(lambda: ledger.standings.check(plan.job))
         reached = await known_positions(ledger, recorder)
         async with (
-            hold_lease(plan.job, ledger, recorder, stop, claim),
+            hold_lease(plan.job, ledger, recorder, stop, claim) as assure,
             open_stores(
                 plan,
                 documents,
@@ -232,6 +232,8 @@ async def open_run(
             ) as opened,  # fmt: skip
         ):
             opened.reached = reached
+            for gate in opened.gates.values():
+                gate.before_changes = assure
             dests = tuple(dict.fromkeys((*plan.spec.dest, *also)))
             binding = await find_binding(plan.job, dests, ledger, recorder, opened)
             yield Run(

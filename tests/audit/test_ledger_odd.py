@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,6 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import LeaseHeld, LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from audit.lab import OtherHand
 
 _400_DAYS = 400 * 86400
@@ -83,6 +82,37 @@ def test_a_value_of_another_type_is_a_broken_ledger(sqlite_url: str, sql: str) -
                 broken += 1
         assert broken
         assert any(not report.sound for report in ledger.verify())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["UPDATE run_requests SET store = x'ff'", "UPDATE ledger SET key = x'ff'", "UPDATE ledger SET time = 'noon'"],
+)
+def test_a_record_of_another_type_is_read_by_nobody(sqlite_url: str, sql: str) -> None:
+    """Who prints records or exports them could not write it down."""
+    with Ledger.open(sqlite_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [started(), done("a"), finished()._replace(requests=(("store", "read", 1),))])
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file:
+            for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+                file.execute(f"DROP TRIGGER {name}")
+            file.execute("PRAGMA ignore_check_constraints = ON")
+            file.execute(sql)
+            file.commit()
+        with pytest.raises(LedgerBroken):
+            list(ledger.records())
+
+
+def test_what_sqlite_cannot_say_in_unicode_is_damage(sqlite_url: str) -> None:
+    """A table's name with a byte that no text has is quoted in SQLite's own error, which Python cannot read then."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    Ledger.open(sqlite_url, seal_key=SEAL_KEY).close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode = DELETE")
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("UPDATE sqlite_schema SET name = CAST(x'686561f47a' AS TEXT), sql = 'x' WHERE name = 'heads'")
+        file.commit()
+    with pytest.raises(LedgerError, match="is damaged"), Ledger.open(sqlite_url, seal_key=SEAL_KEY) as ledger:
+        list(ledger.records())
 
 
 def test_a_lease_from_a_clock_that_was_ahead_is_over(ledger: Ledger, other_hand: OtherHand) -> None:

@@ -112,8 +112,8 @@ async def test_a_delete_that_it_tells_late_leaves_no_copy_that_is_nobodys(world:
     assert counted(await world.sync()) == {"deleted": 2, "unchanged": 2}
 
 
-async def test_a_delete_that_it_makes_late_hits_nothing(world: World) -> None:
-    """It would delete what another run has just written: only the version that it saw goes."""
+async def test_a_delete_that_it_makes_late_takes_nothing_away(world: World) -> None:
+    """What another run has just written is another version than the one that it saw."""
     await _begin(world)
     assert counted(await world.sync()) == {"created": 4}
     await world.remove("src", "k0")

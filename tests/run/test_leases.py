@@ -11,12 +11,14 @@ import pytest
 
 from run.world import counted
 from secretsync_core.audit.ledger import Lease
+from secretsync_core.audit.record import Event
 from secretsync_core.errors import LeaseHeld
 from secretsync_core.run import lease
 from secretsync_core.run.record import Recorder
 
 if TYPE_CHECKING:
     from run.world import World
+    from secretsync_core.audit.record import Draft
 
 ALL = "- {name: all, query: {}}"
 NOW = 1e9
@@ -75,7 +77,7 @@ async def test_other_machines_are_believed(world: World, holder: str) -> None:
 
 
 async def test_a_lost_lease_stops_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who finds that another has taken over stops, and says so; what was written stays announced."""
+    """Who finds that another has taken over stops, and says so; the write that it was about to make is not sent."""
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.06)
     await _two(world)
 
@@ -89,9 +91,8 @@ async def test_a_lost_lease_stops_the_run(world: World, monkeypatch: pytest.Monk
     world.fault("dst").delay("write_if", 0.5)
     with pytest.raises(LeaseHeld, match=r"thief|was lost"):
         await world.sync()
-    assert 0 < len(await world.all("dst")) < 6
-    open_writes = {record.draft.key for record in world.ledger.runs.unsettled("job")}
-    assert {key for _, key in world.state()} | open_writes == set(await world.all("dst"))
+    assert await world.all("dst") == {}
+    assert world.state() == {}
     held = world.ledger.leases.find("job")
     assert held is not None
     assert held.holder == "thief"
@@ -121,6 +122,52 @@ async def test_who_was_taken_over_writes_nothing_more(world: World, concurrency:
     assert {key for _, key in world.state()} | left == set(await world.all("dst"))
     assert [lease.holder for lease in world.ledger.leases.held()] == ["thief"]
     assert world.sound()
+
+
+async def test_what_wakes_beyond_its_lease_sends_nothing_that_it_announced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is frozen between its announcement and the request looks at its lease before it goes on."""
+    await _two(world)
+    slept = 0.0
+    now, record = lease._now, Recorder.record
+    monkeypatch.setattr(lease, "_now", lambda: now() + slept)
+
+    async def freeze(recorder: Recorder, draft: Draft) -> None:
+        nonlocal slept
+        await record(recorder, draft)
+        if draft.event is Event.INTENDED and len(await world.all("dst")) == 2:
+            slept = lease.LEASE_SECONDS + 1
+            with world.another_ledger() as ledger:
+                (held,) = ledger.leases.held()
+                ledger.leases.release("job", held.holder)
+                ledger.leases.acquire("job", "thief", 600)
+
+    monkeypatch.setattr(Recorder, "record", freeze)
+    with pytest.raises(LeaseHeld, match="thief"):
+        await world.sync()
+    assert len(await world.all("dst")) == 2
+    assert [held.holder for held in world.ledger.leases.held()] == ["thief"]
+    assert world.sound()
+
+
+async def test_a_lease_that_nobody_took_is_renewed_before_a_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that slept goes on where no other run has begun meanwhile."""
+    await _two(world)
+    slept = 0.0
+    now, record = lease._now, Recorder.record
+    monkeypatch.setattr(lease, "_now", lambda: now() + slept)
+
+    async def sleep(recorder: Recorder, draft: Draft) -> None:
+        nonlocal slept
+        await record(recorder, draft)
+        slept += lease.LEASE_SECONDS + 1
+
+    monkeypatch.setattr(Recorder, "record", sleep)
+    assert counted(await world.sync()) == {"created": 6}
+    assert world.ledger.leases.find("job") is None
 
 
 async def test_a_long_run_keeps_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

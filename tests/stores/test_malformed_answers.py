@@ -60,12 +60,15 @@ NOTHING_BUT_WARNINGS = [
 ]
 """What a server says of a path that it does not have, with a success: no empty folder."""
 
+WRITTEN = {"created_time": "2026-01-01T00:00:00.1Z", "deletion_time": "", "destroyed": False}
+
 CASES = [
     *each("vault-v2", DETAILS, (*FIRST, "destroyed"), "false", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "deletion_time"), "0", "2026-02-31", 0, None, GONE),
     *each("vault-v2", DETAILS, (*FIRST, "created_time"), "now", 5, GONE),
     *each("vault-v2", DETAILS, (*K1, "current_version"), 10**10, 7, 0, -1, "1", 1.0, True, None, GONE),
     *each("vault-v2", DETAILS, (*K1, "versions"), {}, [], None, {"1": None}, GONE),
+    *each("vault-v2", DETAILS, (*K1, "versions"), {"1": WRITTEN, "2": WRITTEN}),  # the latest is the current one
     *each("vault-v2", DETAILS, K1, None, [], "x", {}),
     *each("vault-v2", DETAILS, ("data", "key_info"), None, [], {}, GONE),
     *each("vault-v2", DETAILS, ("data",), None, [], "x", GONE),

@@ -47,7 +47,7 @@ def entry_of(key: str, info: Any, now: str, at: Spot, *, metadata: bool) -> Entr
         if number != 0 or versions or not _is_moment(info.get("created_time")):
             raise _wrong(info, at)
         return Entry(key, f"0@{info['created_time']}", deleted=True, metadata=custom)
-    if type(current) is not dict:
+    if type(current) is not dict or str(number + 1) in versions:  # the latest is the current one, always
         raise _wrong(info, at)
     written, gone, deleted = current.get("created_time"), current.get("deletion_time"), current.get("destroyed")
     if number < 1 or type(deleted) is not bool or type(written) is not str or is_time(written) is None:
@@ -75,6 +75,8 @@ def _wrong(info: object, at: Spot) -> MalformedAnswer:
         about.text_map("custom_metadata")
         if number == 0 and not versions.fields:
             about.time("created_time")
+        if str(number + 1) in versions.fields:
+            return about.wrong("current_version", "the latest of versions")
         current = versions.part(str(number)) if number else about
         if number == 0:
             return about.wrong("versions", "empty, as current_version is 0")
