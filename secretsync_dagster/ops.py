@@ -22,7 +22,7 @@ from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
-from secretsync_dagster.naming import IO_MANAGER_KEY
+from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
@@ -54,6 +54,7 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            _tag(context, ours, job)
             plans.mark(context, dry=asked.dry_run or (asked.undo.is_asked and not asked.undo.apply))
             if asked.undo.is_asked:
                 yield from _undo(context, runtime, job, asked)
@@ -127,6 +128,15 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
         retry_policy=_RETRY,
         pool=pool,
     )
+
+
+def _tag(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> None:
+    """Name the SyncJob in a run's tags where Dagster does not: a backfill's runs carry no tags of ours.
+
+    From then on runs of the job wait for it in the queue, and filters find it.
+    """
+    if JOB_TAG not in context.run.tags and [one.name for one in catalog.jobs_of(context.run)] == [job]:
+        context.instance.add_run_tags(context.run_id, {JOB_TAG: catalog.job_tag(job)})
 
 
 def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, asked: Asked) -> Iterator[Any]:
