@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from secretsync_core.cli.escape import safe
+from secretsync_core.cli.wording import held_back
 from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import NOT_DONE, Result
@@ -330,6 +331,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
     count = done.report.total(*NOT_DONE)
+    held = held_back(done.report)
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
@@ -339,7 +341,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     elif errors:
         told = errors[0].message
     return dg.Failure(
-        told,
+        f"{held}. {told}" if held else told,
         metadata={
             **({"failed secrets": metadata.outcome_table(bad)} if bad else {}),
             **metadata.errors(errors[:5]),
