@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dagster as dg
 
+from secretsync_dagster.backfills import backfill_policies
 from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.broken_jobs import without_namesakes
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
-from secretsync_dagster.naming import IO_MANAGER_KEY, check_prefix
+from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import make_audit, make_expand, make_transfer
 from secretsync_dagster.resources import Runtime
@@ -77,6 +79,7 @@ def compile_documents(
     catalog = Catalog(documents, translator, scope, translation, prefix, alone=alone)
     jobs: dict[str, dg.JobDefinition] = {}
     schedules, assets, checks = [], [], []
+    policies = backfill_policies(catalog)
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
     runtime = Runtime(catalog, directory, ledger_url, home, on_disk)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
@@ -92,7 +95,7 @@ def compile_documents(
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
         job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
         jobs[document.name] = job
-        assets.append(_asset(catalog, document, graph))
+        assets.append(_asset(catalog, document, graph, policies[document.name]))
         checks += make_checks(catalog, document.name)
         if document.spec.schedule is not None:
             schedules.append(make_schedule(document, job))
@@ -142,6 +145,7 @@ def _job(
     resources: dict[str, dg.ResourceDefinition],
     executor: dg.ExecutorDefinition,
 ) -> dg.JobDefinition:
+    tag = f"tag:{JOB_TAG}={catalog.job_tag(document.name)}"
     return graph.to_job(
         name=graph.name,
         tags=catalog.tags(document.name),
@@ -152,19 +156,22 @@ def _job(
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),
             "document": f"{document.where.file}:{document.where.line}",
+            "runs, backfills too": dg.MetadataValue.url(f"/runs?q%5B0%5D={quote(tag, safe='')}"),
             "state of every item": dg.MetadataValue.asset(catalog.asset_key(document.name)),
         },
     )
 
 
-def _asset(catalog: Catalog, document: JobDocument, graph: dg.GraphDefinition) -> dg.AssetsDefinition:
+def _asset(
+    catalog: Catalog, document: JobDocument, graph: dg.GraphDefinition, backfills: dg.BackfillPolicy
+) -> dg.AssetsDefinition:
     spec = catalog.assets[document.name]
     made: dg.AssetsDefinition = dg.AssetsDefinition.from_graph(
         graph,
         keys_by_input_name=catalog.inputs(document.name),
         keys_by_output_name={"result": spec.key},
         partitions_def=dg.StaticPartitionsDefinition(list(catalog.partition_keys(document.name).values())),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfills,
         group_name=spec.group_name,
         descriptions_by_output_name={"result": spec.description or ""},
         tags_by_output_name={"result": spec.tags},

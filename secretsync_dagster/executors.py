@@ -23,6 +23,8 @@ from secretsync_core.schema.job import Executor
 from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, lets_tags_change_pods, starts_pods
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.run_workers import sign_as_worker
+from secretsync_dagster.shared_assets import location_of_run
+from secretsync_dagster.verdicts import give, items_asked
 from secretsync_dagster.watchdog import watch_this_process
 
 if TYPE_CHECKING:
@@ -139,14 +141,17 @@ class _ByDocument(dg.Executor):
             if _is_canceled(plan_context):  # which an executor of other machines' processes does not raise
                 reason = "stopped"
             for job in jobs:
-                if error := self._close_books(job.name, run.run_id, reason):
+                if error := self._close_books(instance, run, job.name, reason):
                     plan_context.log.warning("the ledger does not say how this run ended: %s", error)
 
-    def _close_books(self, job: str, run_id: str, reason: str) -> str:
-        """Close the books of a run for one of its SyncJobs; gives why that failed."""
+    def _close_books(self, instance: dg.DagsterInstance, run: dg.DagsterRun, job: str, reason: str) -> str:
+        """Close the books of a run for one of its SyncJobs, and show what it left undone; gives why that failed."""
         try:
             with self._runtime.ledger() as opened:
-                close_run(opened.ledger, job, run_id, holder_of(run_id), reason=reason)
+                items = items_asked(self._runtime.catalog, job, run)
+                close_run(opened.ledger, job, run.run_id, holder_of(run.run_id), reason=reason, items=items)
+                if reason == "stopped" and opened.ledger.leases.find(job) is None:
+                    give(instance, self._runtime, opened.ledger, job, location_of_run(run), ended=run.run_id)
         except SecretSyncError as error:
             return error.message
         except Exception as error:  # noqa: BLE001  its text may hold anything

@@ -58,7 +58,7 @@ def in_sync_events(
         asset_key=key,
         check_name=IN_SYNC,
         passed=not out,
-        description=_description(out, len(known) - 1) + (f"; {uncertain_words(count)}" if count else ""),
+        description=described(out, len(known) - 1) + (f"; {uncertain_words(count)}" if count else ""),
         metadata={**numbers, "items": len(known) - 1, **held},
     )
 
@@ -77,7 +77,8 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
     }
 
 
-def _description(out: Collection[str], count: int) -> str:
+def described(out: Collection[str], count: int) -> str:
+    """Which items are out of sync, of so many."""
     items = "the one item is" if count == 1 else f"all {count} items are"
     if not out:
         return f"{items} in sync"

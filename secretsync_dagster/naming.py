@@ -16,6 +16,9 @@ JOB_TAG = "secretsync/job"
 DRY_RUN_TAG = "secretsync/dry-run"
 """The run tag that says that a run only looks (``true``), which a run sets itself as it begins."""
 
+VERDICT_TAG = "secretsync/verdict-on"
+"""The tag of an entry that is no run: it marks as failed what the run that it names began and did not finish."""
+
 CHECK_TAG = "secretsync/drift-check"
 """The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
 

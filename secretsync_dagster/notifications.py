@@ -23,7 +23,7 @@ from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
 from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
-from secretsync_dagster.naming import DRIFT, JOB_TAG, scoped
+from secretsync_dagster.naming import DRIFT, JOB_TAG, VERDICT_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.shared_assets import is_of_another, location_of_run, location_of_tick
 
@@ -67,7 +67,7 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
             run = record.dagster_run
             if run.run_id in memory.told or is_of_another(run, location_of_tick(context)):
                 continue
-            if not memory.first and not _is_dry_run(run):
+            if not memory.first and not _is_no_sync(run):
                 for job, found in _jobs_of(context, runtime, run, jobs, by_asset):
                     if memory.knows(run.run_id, job.name):
                         continue
@@ -157,6 +157,11 @@ def _drift_endings(
                 yield job, of_look(job.name, look)
 
 
+def _is_no_sync(run: dg.DagsterRun) -> bool:
+    """Whether there is nothing to tell of a run: it only looked, or it is an entry for what another one left."""
+    return VERDICT_TAG in run.tags or _is_dry_run(run)
+
+
 def _is_dry_run(run: dg.DagsterRun) -> bool:
     """Whether a run only looked; whoever started it looks at it."""
     config: Any = run.run_config
@@ -234,7 +239,7 @@ def _run_before(
         tags={JOB_TAG: catalog.job_tag(job)}, statuses=_ENDED, created_before=record.create_timestamp
     )
     for other in instance.get_run_records(wanted, limit=20):
-        if other.dagster_run.run_id == record.dagster_run.run_id or _is_dry_run(other.dagster_run):
+        if other.dagster_run.run_id == record.dagster_run.run_id or _is_no_sync(other.dagster_run):
             continue
         if is_of_another(other.dagster_run, location):
             continue

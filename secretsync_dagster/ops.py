@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from secretsync_core.cli.escape import safe
+from secretsync_core.cli.wording import held_back
 from secretsync_core.counting import plural
 from secretsync_core.errors import LeaseHeld, SecretSyncError, UsageError
 from secretsync_core.model.report import NOT_DONE, Result
@@ -25,7 +26,7 @@ from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
 from secretsync_dagster.loaded_documents import loaded_for, tags_of
-from secretsync_dagster.naming import IO_MANAGER_KEY
+from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime
@@ -57,6 +58,7 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
             partitions = list(context.partition_keys) if _partitioned(context) else None
             items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
             shards: list[Shard] = []
+            _tag(context, ours, job)
             if loaded.broken is not None:
                 _report_planned(context, ours, job, items or ours.partition_keys(job))
                 yield red_for_errors(ours.asset_key(job), loaded.broken)
@@ -142,6 +144,15 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
         pool=pool,
         tags=tags_of(catalog, job),
     )
+
+
+def _tag(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> None:
+    """Name the SyncJob in a run's tags where Dagster does not: a backfill's runs carry no tags of ours.
+
+    From then on runs of the job wait for it in the queue, and filters find it.
+    """
+    if JOB_TAG not in context.run.tags and [one.name for one in catalog.jobs_of(context.run)] == [job]:
+        context.instance.add_run_tags(context.run_id, {JOB_TAG: catalog.job_tag(job)})
 
 
 def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, asked: Asked) -> Iterator[Any]:
@@ -335,6 +346,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
     count = done.report.total(*NOT_DONE)
+    held = held_back(done.report)
     told = f"the sync of {whose} was stopped"
     if count:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
@@ -344,7 +356,7 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     elif errors:
         told = errors[0].message
     return dg.Failure(
-        told,
+        f"{held}. {told}" if held else told,
         metadata={
             **({"failed secrets": metadata.outcome_table(bad)} if bad else {}),
             **metadata.errors(errors[:5]),

@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 def report_planned(context: dg.OpExecutionContext, catalog: Catalog, job: str, items: Iterable[str]) -> None:
     """Say that the run of this step, which is of no asset, is to materialize these items."""
+    plan_items(context.instance, context.run_id, context.job_name, catalog, job, items)
+
+
+def plan_items(
+    instance: dg.DagsterInstance, run_id: str, job_name: str, catalog: Catalog, job: str, items: Iterable[str]
+) -> None:
+    """Say that a run is to materialize these items; ``job_name`` is Dagster's of the run."""
     key, partitions = catalog.asset_key(job), catalog.partition_keys(job)
     for item in items:
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-            job_name=context.job_name,
-            message=f"{context.job_name} intends to bring {item} in sync",
+            job_name=job_name,
+            message=f"{job_name} intends to bring {item} in sync",
             event_specific_data=_planned_data(key, partitions[item]),
             step_key="audit",
         )
-        context.instance.report_dagster_event(event, context.run_id)
+        instance.report_dagster_event(event, run_id)
 
 
 def _planned_data(key: dg.AssetKey, partition: str) -> Any:

@@ -5,14 +5,15 @@ server is missed by nobody: Dagster's run monitoring does not ask after workers 
 would go on for ever, and with it every later run of the job would wait in the queue.
 
 Since it runs in every code location that has SyncJobs, it also renews the location's sign, says if another one has the
-same assets (see :mod:`secretsync_dagster.shared_assets`), and puts right what people reported of our checks (see
-:mod:`secretsync_dagster.reported`).
+same assets (see :mod:`secretsync_dagster.shared_assets`), puts right what people reported of our checks (see
+:mod:`secretsync_dagster.reported`), and turns red what runs left undone (see :mod:`secretsync_dagster.verdicts`).
 """
 
 # No deferred annotations here: Dagster reads those of its sensors, and takes none that are text.
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import dagster as dg
 
@@ -29,6 +30,7 @@ from secretsync_dagster.reported import put_right
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.run_workers import has_worker, lost_its_worker
 from secretsync_dagster.shared_assets import location_of_tick, watch_shared
+from secretsync_dagster.verdicts import give, items_asked
 
 NAME = "secretsync_run_reaper"
 
@@ -71,12 +73,12 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
         # A ledger that fails must not keep lost runs from being found.
         try:
             messages += [f"run {run} was lost" for run in _fail_lost_runs(context.instance, leases)]
-            messages += [
-                f"the books of run {run} were closed" for run in _close_books(context.instance, runtime, leases)
-            ]
+            closed = _close_books(context.instance, runtime, leases)
+            messages += [f"the books of run {run} were closed" for run in closed]
             going_on = {lease.job for lease in leases if not is_dead(context.instance, lease.holder)}
             messages += documents.look(context.instance, runtime)
             messages += put_right(context.instance, runtime, location_of_tick(context), going_on=going_on)
+            messages += _give_verdicts(context, runtime, {*closed.values()}, going_on)
         except SecretSyncError as error:
             messages.append(error.message)
         except Exception as error:  # noqa: BLE001  its text may hold anything
@@ -106,15 +108,29 @@ def _fail_lost_runs(instance: dg.DagsterInstance, leases: Sequence[Lease]) -> li
     return found
 
 
-def _close_books(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequence[Lease]) -> list[str]:
-    """Close the books of runs that are over and still hold a lease; gives the ids of those that thereby ended."""
-    closed = []
+def _close_books(instance: dg.DagsterInstance, runtime: Runtime, leases: Sequence[Lease]) -> dict[str, str]:
+    """Close the books of runs that are over and still hold a lease; gives the ids of those that thereby ended, with
+    their SyncJobs."""
+    closed = {}
     for lease in leases:
         run_id = run_of(lease.holder)
         run = instance.get_run_by_id(run_id) if run_id is not None and lease.job in runtime.catalog.jobs else None
         if run is not None and run.is_finished:
             with runtime.ledger() as opened:
                 reason = _REASONS.get(run.status, "")
-                if close_run(opened.ledger, lease.job, run.run_id, lease.holder, reason=reason):
-                    closed.append(run.run_id)
+                items = items_asked(runtime.catalog, lease.job, run)
+                if close_run(opened.ledger, lease.job, run.run_id, lease.holder, reason=reason, items=items):
+                    closed[run.run_id] = lease.job
     return closed
+
+
+def _give_verdicts(
+    context: dg.SensorEvaluationContext, runtime: Runtime, closed: Collection[str], going_on: Collection[str]
+) -> list[str]:
+    """Show what is out of sync by the ledger, and what runs left whose books were ``closed`` now; gives what it was."""
+    told: list[str] = []
+    with suppress(LedgerMissing), runtime.ledger(write=False) as opened:
+        jobs = (opened.ledger.items.jobs_out_of_sync() | {*closed}) & runtime.documents.jobs.keys()
+        for job in sorted(jobs - {*going_on}):
+            told += give(context.instance, runtime, opened.ledger, job, location_of_tick(context))
+    return told

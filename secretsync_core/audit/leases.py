@@ -76,12 +76,15 @@ class Leases:
 _COLUMNS = "job, holder, acquired, expires"
 _LIVE = "expires > ? AND expires <= ?"
 
+LIVE_OF = f"SELECT 1 FROM leases WHERE leases.job = {{job}} AND {_LIVE}"  # noqa: S608  our own words
+"""The lease of a job, where it has not expired: with the column that names the job, and :func:`moment_of`."""
+
 LONGEST = 3600 * 1_000_000
 """The longest time in microseconds that a lease may have left. One that has more was taken when the database's clock
 was ahead, and is over: a holder that lives renews it by the clock as it is now."""
 
 
-def _moment_of(transaction: Transaction) -> tuple[int, int]:
+def moment_of(transaction: Transaction) -> tuple[int, int]:
     """What ``_LIVE`` asks for: now, and what is too far ahead."""
     now = transaction.now()
     return now, now + LONGEST
@@ -143,14 +146,14 @@ def find(transaction: Transaction, job: str) -> Lease | None:
     """The lease, unless it has expired."""
     row = transaction.one(
         f"SELECT {_COLUMNS} FROM leases WHERE job = ? AND {_LIVE}",  # noqa: S608
-        (job, *_moment_of(transaction)),
+        (job, *moment_of(transaction)),
     )
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 
 
 def live(transaction: Transaction) -> list[Lease]:
     """Every lease that has not expired."""
-    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE {_LIVE}", _moment_of(transaction))  # noqa: S608
+    found = transaction.rows(f"SELECT {_COLUMNS} FROM leases WHERE {_LIVE}", moment_of(transaction))  # noqa: S608
     return [Lease(*cast("tuple[str, str, int, int]", row)) for row in found]
 
 
@@ -158,7 +161,7 @@ def first(transaction: Transaction) -> Lease | None:
     """Any lease that has not expired."""
     row = transaction.one(
         f"SELECT {_COLUMNS} FROM leases WHERE {_LIVE} ORDER BY job LIMIT 1",  # noqa: S608
-        _moment_of(transaction),
+        moment_of(transaction),
     )
     return Lease(*cast("tuple[str, str, int, int]", row)) if row else None
 

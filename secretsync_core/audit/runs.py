@@ -90,6 +90,12 @@ class Runs:
                 self._chains.append(transaction, job, head, drafts)
             return sum(draft.event is Event.INTENDED for draft in drafts)
 
+    def began(self, job: str, run: str) -> bool:
+        """Whether a start of ``run`` is recorded."""
+        sql = f"SELECT 1 FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = ? AND run = ? LIMIT 1"  # noqa: S608
+        with self._database.read() as transaction:
+            return transaction.one(sql, (job, str(Event.RUN_STARTED), run)) is not None
+
     def unfinished(self, job: str) -> list[str]:
         """The runs of ``job`` that were started and never finished, oldest first."""
         with self._database.read() as transaction:

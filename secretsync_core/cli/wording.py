@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.cli.escape import safe
-from secretsync_core.counting import number
+from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.report import Result
 from secretsync_core.run.orphans import Why
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretsync_core.model.change import Change, Difference
-    from secretsync_core.model.report import Outcome
+    from secretsync_core.model.report import Outcome, Report
 
 REASONS: dict[str, str] = {
     Reason.NEW: "not in the destination yet",
@@ -187,6 +187,16 @@ def why_not(outcome: Outcome) -> str:
     """Why a secret is not as its plan item wants it: what the store said, or else the reason in words."""
     change, code = outcome.change, outcome.code or outcome.change.reason
     return safe(outcome.message) or (why(change) if code == change.reason else reason(code))
+
+
+def held_back(report: Report) -> str:
+    """What ``maxDelete`` held back in a run, how much, and what to do; empty where it held back nothing."""
+    if not report.held:
+        return ""
+    return (
+        f"maxDelete held back {plural(sum(report.held.values()), 'delete')}; if the plan is what you want, run"
+        f" `secretsync sync {report.job} --max-delete {max(report.held.values())}` once, or raise maxDelete"
+    )
 
 
 def in_fields(differs: Difference) -> str:

@@ -68,6 +68,7 @@ class Report:
         failures: the first KEPT outcomes that failed, were refused or are uncertain.
         drifted: the first KEPT changes whose destination had moved without us, and ``drifted_count`` of all.
         blocked: how many deletes were refused.
+        held: how many deletes ``maxDelete`` held back, by destination.
         returned: how many secrets that were deleted are there again, and stay.
         orphans: how many copies that the job made nothing asks for any more.
         drift_unknown: how many destinations we may not read, so that nobody knows.
@@ -88,6 +89,7 @@ class Report:
     drifted: list[Change] = field(default_factory=list)
     drifted_count: int = 0
     blocked: int = 0
+    held: dict[str, int] = field(default_factory=dict)
     returned: int = 0
     orphans: int = 0
     drift_unknown: int = 0
@@ -106,6 +108,8 @@ class Report:
             self.failures.append(outcome)
         if outcome.result is Result.REFUSED and outcome.change.owned and not outcome.change.sources:
             self.blocked += 1  # only a delete has no source
+        if outcome.result is Result.REFUSED and outcome.change.reason is Reason.MAX_DELETE:
+            self.held[outcome.change.dest] = self.held.get(outcome.change.dest, 0) + 1
         if outcome.change.reason is Reason.BACK_AGAIN and outcome.result is not Result.DELETED:
             self.returned += 1
         if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
@@ -142,8 +146,16 @@ class Report:
 
     @property
     def out_of_sync(self) -> set[str]:
-        """The plan items that this sync left out of sync; an empty name stands for the job as a whole."""
-        return {*self.items_with(*NOT_DONE), *(error.item for error in self.errors)}
+        """The plan items that this sync left out of sync; an empty name stands for the job as a whole.
+
+        What ``maxDelete`` held back is told by its items, and is nothing that is wrong with the others.
+        """
+        return {*self.items_with(*NOT_DONE), *(error.item for error in self.errors if error.code != Reason.MAX_DELETE)}
+
+    @property
+    def failed_whole(self) -> bool:
+        """Whether something is wrong with the job as a whole, so that no item is known to be well."""
+        return any(not error.item and error.code != Reason.MAX_DELETE for error in self.errors)
 
     @property
     def unseen(self) -> list[Outcome]:

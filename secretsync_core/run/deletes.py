@@ -160,9 +160,8 @@ def guard(
                 ItemError(
                     "",
                     "max-delete",
-                    f"{plural(blocked, 'secret')} would be deleted from {dest.name}, and maxDelete"
-                    f" {plan.spec.max_delete} allows {allowed} of the {owned} that this job created there: none is"
-                    " deleted",
+                    f"maxDelete {plan.spec.max_delete} holds back {plural(blocked, 'delete')} in {dest.name}: it allows"
+                    f" {allowed} of the {owned} secrets that this job created there, so none is deleted",
                     # Another run: what this one has deleted already is not to be deleted again.
                     f"look at the plan; if it is what you want, run `secretsync sync {plan.job} --max-delete {blocked}`"
                     " once, or raise maxDelete",

@@ -99,6 +99,10 @@ class JobPlan:
     adopt: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
 
+    def told_by_items(self, names: Iterable[str]) -> set[str]:
+        """Items of the document; an empty name, the job as a whole, stands for those that it has no longer."""
+        return {name if name in self.names else "" for name in names}
+
     def adopts(self, dest: str, key: str) -> bool:
         """Whether this run takes over a key by its name."""
         return bool(self.adopt) and (key in self.adopt or f"{dest}:{key}" in self.adopt)

@@ -304,13 +304,18 @@ def _tells(draft: Draft) -> bool:
 _DONE = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DELETED}
 
 
-def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str) -> bool:
+def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str, items: Collection[str] = ()) -> bool:
     """Give back the lease that ``holder`` has for a run that is over, and record its end, unless that is done.
 
     A write that it left announced counts as uncertain: only a look at the destination can tell what became of it, and
-    the next run takes that look. ``reason`` is how it ended, in one word. Gives whether an end was recorded: none is
-    where another run has taken over, which does that itself. Raises LedgerError.
+    the next run takes that look. ``reason`` is how it ended, in one word. ``items`` are those that it was asked for:
+    they are out of sync where it was cut off before it could say how any of them is. Of what it had begun that is
+    known already. Gives whether an end was recorded: none is where another run has taken over, which does that itself.
+    Raises LedgerError.
     """
+    if items and not ledger.runs.began(job, run):
+        with suppress(LeaseHeld):  # it never had the lease, or another run has it: that one will tell
+            ledger.items.begin(job, run, items, holder=holder)
     return ledger.runs.close(job, run, holder, reason=reason, counts=lambda: told(counts_of(ledger, job, run)))
 
 

@@ -74,6 +74,7 @@ class Run:
         self.stop = stop
         self.comparer = Comparer(plan, opened, fingerprinter, recorder)
         self.settled = Settled()
+        self._begun: set[str] = set()
         self._binding = binding
         self._ledger = ledger
         self._fingerprinter = fingerprinter
@@ -140,12 +141,24 @@ class Run:
         """What this run does to undo what another one has ``written``, and the destinations that were not seen."""
         return await look_and_decide(written, self.opened, self._fingerprinter, self.name)
 
-    async def note_items(self, *, out: Collection[str], well: Collection[str]) -> None:
+    async def note_items(self, *, out: Collection[str], well: Collection[str], as_before: Collection[str] = ()) -> None:
         """Record which items of the document are out of sync now, and which are well; an empty name is the job."""
-        known = [item for item in out if not item or item in self.plan.names]
+        known = self.plan.told_by_items(out)
         await self.recorder.under_lease(
-            lambda holder: self._ledger.items.note(self.plan.job, self.name, out=known, well=well, holder=holder)
+            lambda holder: self._ledger.items.note(
+                self.plan.job, self.name, out=known, well=well, as_before=as_before, holder=holder
+            )
         )
+
+    async def begin_items(self, items: Collection[str]) -> None:
+        """Record, before anything of them is changed, that these items are being worked at: they are out of sync once
+        this run is over, whatever ends it, unless it has said more of them by then."""
+        known = self.plan.told_by_items(items)
+        if known:
+            self._begun |= known
+            await self.recorder.under_lease(
+                lambda holder: self._ledger.items.begin(self.plan.job, self.name, known, holder=holder)
+            )
 
     async def forget(self, dest: str, keys: Collection[str]) -> int:
         """Let the ledger know these keys no longer; gives how many it knew."""
@@ -163,7 +176,7 @@ class Run:
         That makes it no success, whatever it did: its end always says why.
         """
         moved = report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
-        await self.note_items(out=moved, well=())
+        await self.note_items(out=moved, well=(), as_before=self._begun)
         await self._end(report, report.verdict or UNDO)
 
     async def keep_positions(self) -> None:
@@ -173,10 +186,9 @@ class Run:
 
     async def finish(self, report: Report) -> None:
         """Record that this run ended, and how."""
-        names = (
-            () if report.stopped else ("", *(item.name for item in self.plan.items if item.name not in report.beyond))
-        )
-        await self.note_items(out=report.out_of_sync, well=names)
+        # Stopped, it knows of no others than those that it had begun: what it did not reach of them is out of sync.
+        names = self._begun if report.stopped else {"", *(item.name for item in self.plan.items)}
+        await self.note_items(out=report.out_of_sync, well=names - report.beyond)
         await self._end(report, report.verdict)
 
     async def _end(self, report: Report, reason: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action
+from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
 from secretsync_core.run.access import ask_before
 from secretsync_core.run.adopting import told_of_refused
@@ -222,6 +222,7 @@ async def sync(
         await run.start(plan=done.report.plan)
         done.begin(found)
         done.report.warnings += [*found.idle, *swept]
+        await run.begin_items(_items_of(found))
         await _carry_out(run, found, done, pinned, undone)
         if pinned is not None:
             beyond = [*beyond, *pinned.beyond]
@@ -427,9 +428,10 @@ async def expand(
         busy = {item for shard in shards for item in shard.covers}
         settled = tuple(name for name in names if name not in busy and name not in left)
         refused = {change.item for change in found.deletes if change.action is Action.REFUSE}
-        held_back = {error.item for error in found.errors if error.code == "max-delete"}
-        whole = all(error.item for error in found.errors)  # nothing is wrong with the job as a whole
-        await run.note_items(out=refused | held_back, well=(*settled, "") if whole else settled)
+        # Nothing is wrong with the job as a whole; what maxDelete holds back is told by its items.
+        whole = all(error.item or error.code == Reason.MAX_DELETE for error in found.errors)
+        await run.begin_items(set(names) - set(settled))
+        await run.note_items(out=refused, well=(*settled, "") if whole else settled)
         manifest = Manifest(
             job,
             names,
@@ -486,6 +488,8 @@ async def transfer(step: Step, shard: Shard) -> Done:
         if stale:
             # Before it is written again: who looks later cannot tell which of the two writes was done.
             await run.settle(_only(shard))
+        if shard.run != step.run:
+            await run.begin_items(shard.covers)  # the run that decided this has said so only of itself
         if shard.look_again or stale:
             found = _part(await _look(run, verify=shard.verify), shard)
         else:
@@ -494,7 +498,8 @@ async def transfer(step: Step, shard: Shard) -> Done:
         done.begin(found)
         await _carry_out(run, found, done)
         _sum_up(run, done.report)
-        done.out, done.well = _standing(shard, done.report)
+        out, done.well = _standing(shard, done.report)
+        done.out = frozenset(run.plan.told_by_items(out))
         await run.note_items(out=done.out, well=shard.settles)
         return done
 
@@ -550,6 +555,7 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         if manifest.shards or manifest.deletes:
             found = await _look(run, verify=False, deleted=manifest.going)
             done.begin(found)
+            await run.begin_items(_items_of(found))
             await _carry_out(run, found, done)
             done.healed = done.report.total(Result.CREATED, Result.UPDATED)
             busy = done.report.items_with(*_MOVES)
@@ -561,26 +567,31 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
         _credit(done.report, mine)
         of_steps = [manifest.requests] if manifest.run == step.run else []
         await _close(run, done.report, [*of_steps, *(one.requests for one in mine)])
-        done.out = frozenset(done.report.out_of_sync)
+        done.out = frozenset(run.plan.told_by_items(done.report.out_of_sync))
         told = {one.shown for one in mine} | set(manifest.shown if manifest.run == step.run else ())
-        done.well = _well(manifest.items, told, busy, done.out)
+        done.well = _well(manifest.items, told, busy, done.out, whole=not done.report.failed_whole)
         return done
 
 
 def _well(
-    items: Collection[str], told: Collection[str], busy: Collection[str], out: Collection[str]
+    items: Collection[str], told: Collection[str], busy: Collection[str], out: Collection[str], *, whole: bool = True
 ) -> tuple[str, ...]:
     """The items to call well at the end of a run: once, unless the audit itself moved something of them.
 
-    ``told`` are those of which an earlier step said so. None is well where the job as a whole is out of sync.
+    ``told`` are those of which an earlier step said so. None is well where the job as a ``whole`` is not.
     """
-    if "" in out:
+    if not whole:
         return ()
     return tuple(item for item in items if item not in out and (item in busy or item not in told))
 
 
 _COPIES = (Result.CREATED, Result.UPDATED)
 _MOVES = (*_COPIES, Result.DELETED)
+
+
+def _items_of(found: ChangeSet) -> set[str]:
+    """The items of which anything is to be changed."""
+    return {change.item for change in (*found.changes, *found.deletes)}
 
 
 def _credit(report: Report, moved: Collection[Moved]) -> None:

@@ -171,6 +171,7 @@ async def undo(
         done.report.errors = errors
         observer.phase("transferring")
         observer.planned(len(shown))
+        await held.begin_items({change.item for change in shown if change.action is not Action.REFUSE})
         await held.undoing(done.settled).undo(shown, written)
         done.report.errors += held.opened.losses(done.report.errors)
         done.report.requests = held.opened.requests

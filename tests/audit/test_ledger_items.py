@@ -5,9 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from audit.lab import SEAL_KEY
 from secretsync_core.audit.drift import DriftedKey
 from secretsync_core.audit.ledger import Ledger
+from secretsync_core.errors import LeaseHeld
 from secretsync_core.model.change import Action, Change, Drift, Reason
 
 if TYPE_CHECKING:
@@ -46,6 +49,33 @@ def test_the_job_as_a_whole_is_marked_as_an_item_is(ledger: Ledger) -> None:
     ledger.items.note("job", "run-4", out={"alpha"}, well={"", "beta"})
     assert _out(ledger) == ["alpha"]
     assert _out(ledger, "other") == ["", "alpha"]
+
+
+def test_what_was_begun_counts_once_nobody_is_at_work_any_more(ledger: Ledger) -> None:
+    """Whatever ended the run: an item that it had begun, and of which it said nothing more, is out of sync."""
+    ledger.leases.acquire("job", "holder", 60)
+    ledger.items.begin("job", "run-1", {"alpha", "beta", "gamma", ""}, holder="holder")
+    ledger.items.note("job", "run-1", out=(), well={"alpha"}, as_before={"gamma"}, holder="holder")
+    assert _out(ledger) == []
+    assert ledger.items.jobs_out_of_sync() == set()
+    ledger.leases.release("job", "holder")
+    assert _out(ledger) == ["", "beta"]
+    assert ledger.items.jobs_out_of_sync() == {"job"}
+    assert {item.run for item in ledger.items.out_of_sync("job")} == {"run-1"}
+    ledger.items.note("job", "run-2", out=(), well={"", "beta"})
+    assert _out(ledger) == []
+    ledger.items.begin("job", "run-3", {"beta"})
+    assert [(item.item, item.run) for item in ledger.items.out_of_sync("job")] == [("beta", "run-3")]
+
+
+def test_only_who_has_the_lease_may_say_what_is_begun(ledger: Ledger) -> None:
+    """A run that was taken over changes nothing; nor does an expired lease hide what its holder left."""
+    ledger.leases.acquire("job", "other", -1)
+    with pytest.raises(LeaseHeld):
+        ledger.items.begin("job", "run-1", {"alpha"}, holder="holder")
+    assert _out(ledger) == []
+    ledger.items.begin("job", "run-1", {"alpha"}, holder="other")
+    assert _out(ledger) == ["alpha"]
 
 
 def test_steps_that_fail_at_the_same_time_count_together(ledger: Ledger, url: str) -> None:

@@ -36,7 +36,7 @@ spec:
 
 _ITEM = """\
     - name: {item}
-      query: {{path: {item}, recursive: true}}
+      query: {{path: {top}{item}, recursive: true}}
       valueTransform: [{{template: {{data: {{url: "https://{{{{ host }}}}:{{{{ port }}}}"}}}}}}]
 """
 
@@ -58,10 +58,11 @@ ITEMS_OF = {
     **{job: (*ITEMS, f"{job}-broken") for job in ("retry", "again", "refill", "forged")},
     "trend": ("trend-own",),
 }
+QUERY_OF = {"ends": "ends/"}
 # A busy browser needs seconds to press two buttons while the run goes on.
-LIMITS_OF = {"crash": SLOW, "stop": "rate: 2/s, concurrency: 1"}
+LIMITS_OF = {"crash": SLOW, "stop": "rate: 2/s, concurrency: 1", "ends": SLOW}
 _PRESSED = ("press", "dry", "retry", "fill", "refill", "drift", "clock", "trend", "late", "stop", "crash", "again")
-JOBS = (*_PRESSED, "undo", "forged")
+JOBS = (*_PRESSED, "undo", "forged", "ends", "group-a", "group-b")
 
 
 def _schedule(job: str) -> str:
@@ -79,7 +80,7 @@ class Stage:
         stores += "".join(_STORE.format(name=f"{job}-dest", permissions="ReadWrite") for job in JOBS)
         (directory / "stores.yaml").write_text(stores.removesuffix("---\n"))
         for job in JOBS:
-            plan = "".join(_ITEM.format(item=item) for item in ITEMS_OF.get(job, ITEMS))
+            plan = "".join(_ITEM.format(item=item, top=QUERY_OF.get(job, "")) for item in ITEMS_OF.get(job, ITEMS))
             head = _JOB.format(name=job, schedule=_schedule(job), limits=LIMITS_OF.get(job, ""))
             (directory / f"{job}.yaml").write_text(head + plan)
             (directory / f"{job}-dest").mkdir()

@@ -10,6 +10,7 @@ from secretsync_core.cli import event_loop, exits, plan_view, report_view, resul
 from secretsync_core.cli.json_output import report_object
 from secretsync_core.cli.progress import watching
 from secretsync_core.cli.signals import Stop
+from secretsync_core.cli.wording import held_back
 from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run import steps
@@ -111,6 +112,8 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
     mark = output.paint("ok", "bold green") if report.ok else output.paint("finished with errors", "bold red")
     if report.stopped:
         mark = output.paint("stopped", "bold yellow")
+    if held := held_back(report):
+        mark += f": {held}"
     output.line(f"{plan_view.heading(job, output)}: {mark}")
     output.line(f"  {report_view.counts_line(report, output)}")
     if not output.quiet or not report.ok:
