@@ -175,12 +175,15 @@ class _Part:
 
     def judge_runs(self) -> None:
         """No run goes on for ever, every failure was told once, and the schedule goes on."""
-        made, runs = self._made, self._runs.all()
-        now = time.time()
+        made, now = self._made, time.time()
+        # The daemon was held up in each round, and may have runs waiting.
+        while (late := self._late(now)) and time.time() < now + _RUN_SECONDS:
+            time.sleep(2)
+        runs = self._runs.all()
         for run in runs:
-            if run["status"] not in ENDED and now - run["creationTime"] > _RUN_SECONDS:
+            if run["runId"] in late:
                 made.findings.add("a run never ends", f"{run['runId']} of {run['jobName']}: {run['status']}")
-        deadline = now + _TOLD_SECONDS
+        deadline = time.time() + _TOLD_SECONDS
         failed = {run["runId"] for run in runs if run["status"] in ("FAILURE", "CANCELED")}
         while (untold := failed - self._told_of()) and time.time() < deadline:
             time.sleep(1)
@@ -201,6 +204,14 @@ class _Part:
         made.findings.counts["scheduled runs"] = len(by_schedule["marked"])
         if time.time() - max(by_schedule["marked"], default=0) > _TICK_SECONDS:
             made.findings.add("the schedule does not come back", by_schedule["marked"][:3])
+
+    def _late(self, moment: float) -> set[str]:
+        """Runs that began long before a moment and have not ended."""
+        return {
+            run["runId"]
+            for run in self._runs.all()
+            if run["status"] not in ENDED and moment - run["creationTime"] > _RUN_SECONDS
+        }
 
     def _told_of(self) -> set[str]:
         return {message["run"] for message in self._hook.messages if "failure" in message["events"]}

@@ -37,7 +37,7 @@ class Task:
     Attributes:
         directory: for all that it writes; new.
         seed: of everything that is left to chance.
-        until: no round begins after this moment (``time.monotonic``).
+        until: no round but the first begins after this moment (``time.monotonic``).
         rounds: nor after so many of them.
     """
 
@@ -47,7 +47,9 @@ class Task:
     rounds: int
 
     def goes_on(self, findings: Findings) -> bool:
-        """Whether another round may begin."""
+        """Whether another round may begin; the first one may, or a slow machine would try nothing and find nothing."""
+        if not findings.rounds:
+            return True
         broken = findings.found[findings.kind]["the soak itself fails"] > _BREAKDOWNS
         return time.monotonic() < self.until and findings.rounds.total() < self.rounds and not broken
 

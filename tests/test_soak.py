@@ -20,6 +20,7 @@ from soak.chain import Chain, Line
 from soak.destinations import Destinations
 from soak.findings import Findings
 from soak.model import FILES, VAULT, Edit, Sources, changed, surplus
+from soak.parts import Task
 from soak.proxy import FAULTS, Proxy
 from soak.strangers import Strangers
 from soak.witness import Witness
@@ -236,6 +237,15 @@ def test_a_part_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         program.main(["--parts", "0,7"])
     assert "there is no part 7" in capsys.readouterr().err
+
+
+def test_a_part_that_is_out_of_time_tries_one_round(tmp_path: Path) -> None:
+    """Or a slow machine would try nothing, and find nothing."""
+    findings = Findings()
+    task = Task(tmp_path, "1", until=0.0, rounds=9)
+    assert task.goes_on(findings)
+    findings.begin("kill")
+    assert not task.goes_on(findings)
 
 
 @pytest.mark.slow

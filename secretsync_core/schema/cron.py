@@ -49,7 +49,8 @@ def normalize(expression: str) -> str:
 
     A range of one number becomes that number, since Dagster takes ``3-3`` for every day. What stands for all numbers
     becomes the star, as Dagster takes it, be it ``*/1`` or ``0-6``: to others that is a restriction, and with one of
-    the other days it makes a schedule of every day. Raises ValueError where it is not a cron expression.
+    the other days it makes a schedule of every day. A day that none of the months has gives way to the weekday, which
+    suffices; Dagster would look for it in vain, and fail. Raises ValueError where it is not a cron expression.
     """
     fields = expression.upper().split()
     if len(fields) != len(_FIELDS):
@@ -57,8 +58,10 @@ def normalize(expression: str) -> str:
     sets = [_numbers(field, text) for field, text in zip(_FIELDS, fields, strict=True)]
     plain = [_plain(*each) for each in zip(_FIELDS, fields, sets, strict=True)]
     days, months = sets[2], sets[3]
-    if plain[4] == "*" and not any(day <= _LONGEST[month - 1] for month in months for day in days):
-        raise ValueError("the schedule would never run: none of its months has that day")
+    if not any(day <= _LONGEST[month - 1] for month in months for day in days):
+        if plain[4] == "*":
+            raise ValueError("the schedule would never run: none of its months has that day")
+        plain[2] = "*"
     return " ".join(plain)
 
 
