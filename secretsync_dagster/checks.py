@@ -2,18 +2,14 @@
 
 # No deferred annotations here: Dagster reads those of its checks, and takes none that are text.
 
-import os
 from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
-from secretsync_core.run.steps import check as check_drift
-from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.drift_looks import look
 from secretsync_dagster.error_boundary import error_boundary
-from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC, IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
@@ -57,35 +53,8 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)
                 return
-            with runtime.ledger() as opened:
-                report = run_async(
-                    check_drift(
-                        runtime.documents.jobs[job],
-                        runtime.documents,
-                        opened.ledger,
-                        environ=os.environ,
-                        fingerprint_key=opened.fingerprint_key,
-                    )
-                )
-                opened.ledger.drift.keep(job, context.run_id, report.drifted, report.drifted_count)
-            problems = [error.message for error in report.errors]
-            problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in report.unseen]
-            summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
-            keys = (
-                {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
-            )
-            yield dg.AssetCheckResult(
-                passed=report.ok,
-                description=summary if report.drifted_count or not problems else plural(len(problems), "error"),
-                metadata={
-                    "drifted": report.drifted_count,
-                    "secrets looked at": report.total(),
-                    "may not be read": report.drift_unknown,
-                    **keys,
-                    **metadata.warnings(report.warnings),
-                    **{f"error {number}": metadata.text(problem) for number, problem in enumerate(problems[:5], 1)},
-                },
-            )
+            found = look(runtime, job, context.run_id)
+            yield dg.AssetCheckResult(passed=found.passed, description=found.description, metadata=found.metadata)
 
     return _check(
         catalog,

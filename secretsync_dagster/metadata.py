@@ -98,14 +98,21 @@ def _tally(counts: Mapping[Result, int]) -> dict[str, int]:
 
 
 def numbers(
-    counts: Mapping[Result, int], *, drifted: int = 0, seconds: float | None = None
+    counts: Mapping[Result, int], *, drifted: int = 0, seconds: float | None = None, requests: int | None = None
 ) -> dict[str, dg.MetadataValue]:
     """Counts as numeric metadata, under names that stay the same from run to run, so that Dagster plots them."""
     told = {**_tally(counts), "uncertain": counts.get(Result.UNCERTAIN, 0), "drifted": drifted}
     shown: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in told.items()}
     if seconds is not None:
         shown["seconds"] = dg.MetadataValue.float(round(seconds, 3))
+    if requests is not None:
+        shown["requests"] = dg.MetadataValue.int(requests)
     return shown
+
+
+def of_whole_run(numbers: Mapping[str, dg.MetadataValue]) -> dict[str, dg.MetadataValue]:
+    """The numbers of a run, under names of their own: Dagster plots what has one name in one plot, items and runs."""
+    return {f"run: {name}": value for name, value in numbers.items()}
 
 
 def summary(report: Report, healed: int) -> dict[str, dg.MetadataValue]:

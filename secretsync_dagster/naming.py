@@ -22,6 +22,9 @@ VERDICT_TAG = "secretsync/verdict-on"
 CHECK_TAG = "secretsync/drift-check"
 """The tag of runs that only look for drift. Not :data:`JOB_TAG`: they neither wait for a sync nor keep one waiting."""
 
+CHECK_FIRST_TAG = "secretsync/drift-check-first"
+"""The tag of a sync that is due in the same second as a drift check, and looks for drift before it puts it right."""
+
 RESOURCE = "secretsync"
 """The resource that holds the documents."""
 

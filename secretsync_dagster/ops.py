@@ -21,12 +21,13 @@ from secretsync_core.run.suspended import why_suspended
 from secretsync_dagster import metadata, plans
 from secretsync_dagster.broken_jobs import red_for_errors
 from secretsync_dagster.catalog import Catalog
+from secretsync_dagster.drift_looks import found_by_sync, look, put_right_by_sync
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
 from secretsync_dagster.loaded_documents import loaded_for, tags_of
-from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG
+from secretsync_dagster.naming import CHECK_FIRST_TAG, IO_MANAGER_KEY, JOB_TAG
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime
@@ -96,6 +97,7 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
                     command=f"secretsync plan {job}",
                 )
             else:
+                yield from _look_first(context, runtime, job)
                 try:
                     with _step_of(context, runtime, waits=True) as step:
                         manifest, shards = run_async(
@@ -153,6 +155,15 @@ def _tag(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> None:
     """
     if JOB_TAG not in context.run.tags and [one.name for one in catalog.jobs_of(context.run)] == [job]:
         context.instance.add_run_tags(context.run_id, {JOB_TAG: catalog.job_tag(job)})
+
+
+def _look_first(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> Iterator[dg.AssetCheckEvaluation]:
+    """Look for drift before it is put right, where a drift check is due in the same second as this sync."""
+    if context.run.tags.get(CHECK_FIRST_TAG) == "true" and not context.retry_number:
+        try:
+            yield look(runtime, job, context.run_id)
+        except SecretSyncError as error:
+            context.log.warning("the drift check that was due first failed: %s", safe(error.message))
 
 
 def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, asked: Asked) -> Iterator[Any]:
@@ -222,6 +233,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                 raise refused
             with _step_of(context, runtime) as step:
                 done = run_async(steps.transfer(step, shard), step.stop)
+            yield from found_by_sync(runtime.catalog, shard.job, done)
             if not done.report.ok:
                 failure = _failure(_described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
@@ -270,6 +282,8 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             raise refused
         with _step_of(context, runtime, last=True) as step:
             done = run_async(steps.audit(step, manifest, results), step.stop)
+        whole = len(manifest.items) == len(runtime.documents.jobs[manifest.job].spec.plan)
+        yield from put_right_by_sync(context, runtime.catalog, manifest.job, done, whole=whole)
         # Each once a run, or every second point of a plot would be a zero.
         for item in done.well:
             yield _materialization(runtime.catalog, manifest.job, item, done)
@@ -281,6 +295,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             _numbers(done),
             failed=done.out,
             metadata={
+                **metadata.of_whole_run(_numbers(done)),
                 **metadata.summary(done.report, done.healed),
                 **(
                     {"secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total())}
@@ -305,9 +320,7 @@ def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) ->
         job,
         item,
         {
-            **metadata.numbers(
-                done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)
-            ),
+            **metadata.numbers(done.report.counts.get(item, {}), drifted=done.drifted_of[item], seconds=_seconds(done)),
             "secrets": metadata.outcome_table(
                 [one for one in done.outcomes if one.change.item == item], done.outcomes_of[item]
             ),
@@ -325,15 +338,18 @@ def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> I
             partition=catalog.partition_keys(job).get(item, item),
             description="this item is out of sync",
             metadata={
-                **metadata.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
+                **metadata.numbers(counts, drifted=done.drifted_of[item], seconds=_seconds(done)),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
 
 
 def _numbers(done: steps.Done) -> dict[str, dg.MetadataValue]:
-    """What a step did in all, in numbers."""
-    return metadata.numbers(done.report.totals, drifted=done.report.drifted_count, seconds=_seconds(done))
+    """What a step did in all, in numbers; the last one tells of all steps of the run."""
+    report = done.report
+    requests = sum(count for _, _, count in report.asked)
+    seconds = report.finished - report.started
+    return metadata.numbers(report.totals, drifted=report.drifted_count, seconds=seconds, requests=requests)
 
 
 def _described(shard: Shard) -> str:
@@ -415,4 +431,5 @@ def _step_of(
 
 
 def _seconds(done: steps.Done) -> float:
-    return done.report.finished - done.report.started
+    """How long the step took."""
+    return done.report.finished - done.began

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_core.cli.due import is_due
 from secretsync_core.cli.markdown import code
-from secretsync_dagster.naming import CHECK_TAG, DRIFT
+from secretsync_dagster.naming import CHECK_FIRST_TAG, CHECK_TAG, DRIFT
 
 if TYPE_CHECKING:
     from secretsync_core.schema.documents import JobDocument
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 def make_schedule(document: JobDocument, job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """The schedule of a job: running from the start, unless the document suspends it."""
     assert document.spec.schedule is not None  # noqa: S101  the caller asks for jobs that have one
-    return dg.ScheduleDefinition(job=job, **_when(document, job.name, document.spec.schedule))
+    drift = document.spec.drift_check
+
+    def sync(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        both = drift is not None and _is_due(drift.schedule, document, context)
+        return dg.RunRequest(tags={CHECK_FIRST_TAG: "true"} if both else {})
+
+    how = {"execution_fn": sync} if drift is not None else {}
+    return dg.ScheduleDefinition(job=job, **{**how, **_when(document, job.name, document.spec.schedule)})
 
 
 def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleDefinition | None:
@@ -27,6 +35,15 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
     if asked is None:
         return None
     name = catalog.drift_job_name(document.name)
+    synced = document.spec.schedule
+    its_name = _name(catalog.job_name(document.name))
+
+    def check(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if synced is not None and _is_due(synced, document, context) and _is_on(context.instance, its_name):
+            return dg.SkipReason(f"{its_name} is due in the same second: that sync looks for drift before it writes")
+        return dg.RunRequest()
+
+    how = {"execution_fn": check} if synced is not None else {}
     job = dg.define_asset_job(
         name,
         dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
@@ -34,7 +51,25 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
         tags={CHECK_TAG: catalog.job_tag(document.name)},
         executor_def=dg.in_process_executor,
     )
-    return dg.ScheduleDefinition(job=job, **_when(document, name, asked.schedule))
+    return dg.ScheduleDefinition(job=job, **{**how, **_when(document, name, asked.schedule)})
+
+
+def _is_due(schedule: Schedule, document: JobDocument, context: dg.ScheduleEvaluationContext) -> bool:
+    """Whether a schedule of a document is due in the second of a tick."""
+    return is_due(schedule.cron, document.spec.timezone, context.scheduled_execution_time)
+
+
+def _is_on(instance: dg.DagsterInstance, schedule: str) -> bool:
+    """Whether nobody has switched a schedule off: what is on from the start has no state until somebody does.
+
+    Where several code locations have one of that name, all of them have to be on.
+    """
+    states = [state for state in instance.all_instigator_state() if state.instigator_name == schedule]
+    return all(state.status.value != "STOPPED" for state in states)
+
+
+def _name(job: str) -> str:
+    return f"{job}_schedule"
 
 
 def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]:
@@ -43,7 +78,7 @@ def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]
     # A state that was set in the UI outlives the document's change, so that the status alone would not do.
     kept = {"execution_fn": _suspended} if suspended else {}
     return {
-        "name": f"{job}_schedule",
+        "name": _name(job),
         "cron_schedule": schedule.cron,
         "execution_timezone": document.spec.timezone,
         "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,

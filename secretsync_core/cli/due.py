@@ -42,6 +42,11 @@ def following(cron: str, timezone: str, now: datetime) -> datetime | None:
     return next(dropwhile(lambda moment: moment <= now, _moments(cron, ZoneInfo(timezone), now, back=False)), None)
 
 
+def is_due(cron: str, timezone: str, moment: datetime) -> bool:
+    """Whether ``cron`` is due in the second of ``moment``."""
+    return previous(cron, timezone, moment) == moment.replace(microsecond=0)
+
+
 def lag(cron: str, timezone: str, started: datetime, now: datetime) -> float:
     """For how many seconds a job whose last run began at ``started`` has missed its schedule; 0 where it has not."""
     missed = following(cron, timezone, started)

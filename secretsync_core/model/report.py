@@ -32,6 +32,9 @@ class Result(StrEnum):
 NOT_DONE = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED, Result.NOT_REACHED)
 """The results of a secret that is not as the plan wants it, as far as anybody knows."""
 
+PUT_RIGHT = (Result.CREATED, Result.UPDATED, Result.UNCHANGED, Result.DELETED)
+"""The results of a secret that had drifted and has not any more."""
+
 TOLD = (Result.FAILED, Result.UNCERTAIN, Result.REFUSED)
 """The results that a report names key by key."""
 
@@ -71,6 +74,7 @@ class Report:
         held: how many deletes ``maxDelete`` held back, by destination.
         returned: how many secrets that were deleted are there again, and stay.
         orphans: how many copies that the job made nothing asks for any more.
+        drift_left: how many secrets had drifted and are so still, as far as this sync knows.
         drift_unknown: how many destinations we may not read, so that nobody knows.
         warnings: sentences for people.
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
@@ -92,6 +96,7 @@ class Report:
     held: dict[str, int] = field(default_factory=dict)
     returned: int = 0
     orphans: int = 0
+    drift_left: int = 0
     drift_unknown: int = 0
     warnings: list[str] = field(default_factory=list)
     errors: list[ItemError] = field(default_factory=list)
@@ -114,6 +119,7 @@ class Report:
             self.returned += 1
         if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
             self.drifted_count += 1
+            self.drift_left += outcome.result not in PUT_RIGHT
             if len(self.drifted) < KEPT:
                 self.drifted.append(outcome.change)
 

@@ -97,12 +97,18 @@ class Moved:
         counts: results by item, as a report has them.
         shown: the item that it brought in sync, and that is shown so already; empty where others have to do with it.
         requests: requests by store and kind.
+        started: when it began, in seconds since the epoch.
+        drifted: the first changes whose destination had moved without us, of those that it put right; ``drifted_of``
+            counts all of these, by item.
     """
 
     run: str
     counts: dict[str, dict[Result, int]]
     shown: str = ""
     requests: dict[str, dict[str, int]] = field(default_factory=dict)
+    started: float = 0.0
+    drifted: tuple[Change, ...] = ()
+    drifted_of: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class Manifest:
         adopt: the destination keys that the run takes over.
         orphans: how many copies nothing asks for.
         restored: the stores that the run takes as they are.
+        started: when the run began to look, in seconds since the epoch.
     """
 
     job: str
@@ -142,6 +149,7 @@ class Manifest:
     adopt: tuple[str, ...] = ()
     orphans: int = 0
     restored: tuple[str, ...] = ()
+    started: float = 0.0
 
 
 def split(job: str, changes: Sequence[Change], deletes: Sequence[Change], shards: int) -> list[Shard]:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError, UsageError
-from secretsync_core.model.change import Action, Reason
-from secretsync_core.model.report import NOT_DONE, Outcome, Report, Result, may_heal
+from secretsync_core.model.change import Action, Drift, Reason
+from secretsync_core.model.report import KEPT, NOT_DONE, PUT_RIGHT, Outcome, Report, Result, may_heal
 from secretsync_core.run.access import ask_before
 from secretsync_core.run.adopting import told_of_refused
 from secretsync_core.run.beside import Beside
@@ -317,6 +317,10 @@ KEPT_OUTCOMES = 1000
 """How many outcomes a step keeps to show; the counts are of all."""
 
 
+_DRIFTED = 100
+"""How many drifted keys a step tells the audit."""
+
+
 @dataclass(slots=True)
 class Done:
     """What a run, or a step of it, did."""
@@ -332,6 +336,13 @@ class Done:
     """The items that a step found or made well, which no earlier step of this run said of them."""
     outcomes_of: Counter[str] = field(default_factory=Counter)
     """How many outcomes there were of each item, those that were not kept included."""
+    drifted_of: Counter[str] = field(default_factory=Counter)
+    """How many secrets of each item had drifted; at the end of a run also those that earlier steps put right."""
+    mended: list[Change] = field(default_factory=list)
+    """The first of those that this step put right, and ``mended_of`` how many of each item."""
+    mended_of: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.time)
+    """When this step began, in seconds since the epoch; of a whole run the report says that."""
 
     def begin(self, found: ChangeSet) -> None:
         """Take over what was decided before anything is transferred."""
@@ -342,6 +353,12 @@ class Done:
         """Take one outcome."""
         self.report.add(outcome)
         self.outcomes_of[outcome.change.item] += 1
+        if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
+            self.drifted_of[outcome.change.item] += 1
+            if outcome.result in PUT_RIGHT:
+                self.mended_of[outcome.change.item] += 1
+                if len(self.mended) < _DRIFTED:
+                    self.mended.append(outcome.change)
         if len(self.outcomes) < KEPT_OUTCOMES or outcome.result in (Result.FAILED, Result.REFUSED):
             self.outcomes.append(outcome)
         self.observer.outcome(outcome)
@@ -355,7 +372,15 @@ class Done:
     @property
     def moved(self) -> Moved:
         """What the audit has to know of a transfer step."""
-        return Moved(self.report.run, self.report.counts, next(iter(self.well), ""), self.report.requests)
+        return Moved(
+            self.report.run,
+            self.report.counts,
+            next(iter(self.well), ""),
+            self.report.requests,
+            self.began,
+            tuple(self.mended),
+            dict(self.mended_of),
+        )
 
 
 async def preview(
@@ -400,6 +425,7 @@ async def expand(
     """
     check_restored(restored, [_document(step.documents, job)])
     async with _open(step, job, items, adopt=adopt, restored=restored) as run:
+        started = time.time()  # it may have waited for another run until now
         await run.settle()
         swept = await run.sweep()
         found = _without_uncertain(run, await _look(run, verify=verify))
@@ -447,6 +473,7 @@ async def expand(
             adopt=tuple(adopt),
             orphans=len(found.orphans),
             restored=tuple(restored),
+            started=started,
         )
         return manifest, shards
 
@@ -565,7 +592,11 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             _tell_uncertain(run, ChangeSet(), done)
         mine = [one for one in moved if one.run == step.run]
         _credit(done.report, mine)
+        for one in mine:
+            done.drifted_of.update(one.drifted_of)
         of_steps = [manifest.requests] if manifest.run == step.run else []
+        begun = [one.started for one in mine] + ([manifest.started] if manifest.run == step.run else [])
+        done.report.started = min([done.began, *filter(None, begun)])
         await _close(run, done.report, [*of_steps, *(one.requests for one in mine)])
         done.out = frozenset(run.plan.told_by_items(done.report.out_of_sync))
         told = {one.shown for one in mine} | set(manifest.shown if manifest.run == step.run else ())
@@ -595,8 +626,13 @@ def _items_of(found: ChangeSet) -> set[str]:
 
 
 def _credit(report: Report, moved: Collection[Moved]) -> None:
-    """Count what the transfer steps of this run copied and deleted: the audit finds it in place, and gone."""
+    """Count what the transfer steps of this run copied and deleted: the audit finds it in place, and gone.
+
+    And the drift that they put right.
+    """
     for one in moved:
+        report.drifted += one.drifted[: KEPT - len(report.drifted)]
+        report.drifted_count += sum(one.drifted_of.values())
         for item, results in one.counts.items():
             counts = report.counts.setdefault(item, {})
             for result in _COPIES:
