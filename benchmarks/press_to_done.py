@@ -5,6 +5,7 @@ Side by side: a code location whose run workers load every document, and ours, w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import time
@@ -18,6 +19,7 @@ from benchmarks.result import Row, at_most, seconds
 from secretsync_core.demo.ui import LOCATION, WebUi
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks.web_ui import Storage
@@ -80,25 +82,43 @@ def run(bench: Bench) -> list[Row]:
             environ = {**tokens, **({"SECRETSYNC_LEDGER": ledger} if ledger else {})}
             sync = [COMMAND, "sync", "job-0000", "--config", str(home / "config"), "--quiet"]
             measure(sync, work=home / "sync", environ=environ)
-            found = {}
-            for kind in (_Whole, _Location):
-                work = bench.directory(f"press-{storage.name.lower()}-{kind.__name__.strip('_').lower()}")
-                found[kind] = _press(kind, storage, work, home / "config", environ)
-            rows += _rows(storage.name, count, found[_Whole], found[_Location])
+            found = _press(bench, storage, home / "config", environ)
+            rows += _rows(storage.name, count, *found)
     source.drop()
     dest.drop()
     return rows
 
 
-def _press(kind: type[_Location], storage: Storage, work: Path, config: Path, environ: dict[str, str]) -> list[_Parts]:
-    full = {**os.environ, **environ, **storage.environ, "PYTHONPATH": str(web_ui.ROOT)}
-    with kind(work / "dagster", config=config, environ=full, settings=storage.settings) as ui:
-        ui.wait(_START_SECONDS)
-        ui.wait_for(ui.launch("job_0000"), _RUN_SECONDS)  # the first one warms caches
-        found = [_one(ui) for _ in range(_PRESSES)]
-    whole = statistics.median(parts.whole for parts in found)
-    say(f"{storage.name}, {kind.module}: {seconds(whole)} ({', '.join(seconds(parts.whole) for parts in found)})")
+def _press(bench: Bench, storage: Storage, config: Path, environ: dict[str, str]) -> tuple[list[_Parts], list[_Parts]]:
+    """Both are up at the same time and take turns, so that what else the machine does is in the way of both."""
+    found: tuple[list[_Parts], list[_Parts]] = ([], [])
+    with contextlib.ExitStack() as stack:
+        uis = [stack.enter_context(_start(kind, bench, storage, config, environ)) for kind in (_Whole, _Location)]
+        for ui in uis:
+            ui.wait(_START_SECONDS)
+            ui.wait_for(ui.launch("job_0000"), _RUN_SECONDS)  # the first one warms caches
+        for _ in range(_PRESSES):
+            for ui, parts in zip(uis, found, strict=True):
+                parts.append(_one(ui))
+    for kind, parts in zip((_Whole, _Location), found, strict=True):
+        say(f"{storage.name}, {kind.module}: {', '.join(seconds(each.whole) for each in parts)}")
     return found
+
+
+@contextlib.contextmanager
+def _start(
+    kind: type[_Location], bench: Bench, storage: Storage, config: Path, environ: dict[str, str]
+) -> Iterator[_Location]:
+    work = bench.directory(f"press-{storage.name.lower()}-{kind.__name__.strip('_').lower()}")
+    full = {**os.environ, **environ, **storage.environ, "PYTHONPATH": str(web_ui.ROOT)}
+    its_own: contextlib.AbstractContextManager[dict[str, str]] = contextlib.nullcontext({})
+    if storage.server is not None:
+        its_own = storage.server.for_dagster()
+    with (
+        its_own as database,
+        kind(work / "dagster", config=config, environ={**full, **database}, settings=storage.settings) as ui,
+    ):
+        yield ui
 
 
 def _one(ui: WebUi) -> _Parts:
