@@ -23,6 +23,7 @@ from benchmarks import (
     many_jobs,
     memory,
     postgres,
+    press_to_done,
     startup,
     unchanged,
     without_scan,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
         postgres,
         dagster_runs,
         many_jobs,
+        press_to_done,
         aws_calls,
     )
 }

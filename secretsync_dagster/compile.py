@@ -19,6 +19,7 @@ from secretsync_dagster.broken_jobs import without_namesakes
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
+from secretsync_dagster.loaded_documents import tags_of
 from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import make_audit, make_expand, make_transfer
@@ -91,7 +92,7 @@ def compile_documents(
         # The items of a broken one may be others: what is asked of it is refused by what is wrong with it.
         items = list(catalog.partition_keys(document.name)) if document.name in documents.jobs else None
         schema = config_schema(catalog.job_name(document.name), items)
-        expand = make_expand(catalog, document.name, schema, second)
+        expand = make_expand(catalog, document.name, schema, second, tags_of(runtime, document.name))
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
         job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
         jobs[document.name] = job

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.home import DIRECTORY
+from secretsync_core.audit.signed import is_signed, sign
 from secretsync_core.errors import UsageError
 from secretsync_core.policy.loading import examine_raws, state_of
 from secretsync_core.schema.kept import Kept, digest_of, keep, kept_of
@@ -22,15 +22,21 @@ from secretsync_dagster.resources import Runtime, runtime_of
 if TYPE_CHECKING:
     import dagster as dg
 
-    from secretsync_dagster.catalog import Catalog
 
 TAG = "secretsync/documents"
 """The tag of the op ``expand`` that holds a SyncJob's documents."""
 
 
-def tags_of(catalog: Catalog, job: str) -> dict[str, str]:
-    """The tag of a SyncJob's first op; none of one that has errors, which never runs."""
-    return {TAG: keep(catalog.documents, job)} if job in catalog.documents.jobs else {}
+_SIGNATURE = "secretsync/documents-signature"
+
+
+def tags_of(runtime: Runtime, job: str) -> dict[str, str]:
+    """The tags of a SyncJob's first op; none of one that has errors, which never runs."""
+    documents = runtime.documents
+    if job not in documents.jobs:
+        return {}
+    text = keep(documents, job)
+    return {TAG: text, **({_SIGNATURE: sign(runtime.keys, text)} if runtime.keys is not None else {})}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def loaded_for(context: dg.OpExecutionContext, resource: str, job: str) -> Loade
 
 def _of_run(runtime: Runtime, instance: dg.DagsterInstance, snapshot: str | None, job: str) -> Loaded:
     catalog = runtime.catalog
-    kept = _kept(instance, snapshot, job) if snapshot is not None else None
+    kept, signed = _kept(instance, snapshot, job, runtime) if snapshot is not None else (None, False)
     error = catalog.why_broken(job)
     if kept is None:  # the run is of before documents were kept, or of no instance
         return Loaded(runtime, broken=error)
@@ -70,10 +76,11 @@ def _of_run(runtime: Runtime, instance: dg.DagsterInstance, snapshot: str | None
         return Loaded(runtime, broken=why_broken(job, unread, loaded=False))
     else:
         newer = "are gone"
-    if kept.raws is None:
+    if kept.raws is None or not signed:
+        why = "a credential stands in one of them, or they are too long"
         raise UsageError(
             f"the documents of SyncJob {job} {newer} since they were loaded, and what was loaded is not kept: "
-            "a credential stands in one of them, or they are too long",
+            f"{why if kept.raws is None else 'it is not signed by the key of the ledger'}",
             hint="reload the code location, and start a new run",
         )
     told = (
@@ -92,11 +99,13 @@ def _restored(runtime: Runtime, kept: Kept, newer: str) -> Loaded:
     return Loaded(found, newer=newer, broken=found.catalog.why_broken(kept.job))
 
 
-@lru_cache(maxsize=16)
-def _kept(instance: dg.DagsterInstance, snapshot: str, job: str) -> Kept | None:
-    """What a run's snapshot of its job holds of a SyncJob; None where it holds nothing."""
+def _kept(instance: dg.DagsterInstance, snapshot: str, job: str, runtime: Runtime) -> tuple[Kept | None, bool]:
+    """What a run's snapshot of its job holds of a SyncJob, and whether it is ours; None where it holds nothing.
+
+    Whoever can write into Dagster's database could have a credential sent to a server of theirs otherwise.
+    """
     if not instance.has_job_snapshot(snapshot):
-        return None
+        return None, False
     for op in instance.get_job_snapshot(snapshot).node_defs_snapshot.op_def_snaps:
         if TAG in op.tags:
             try:
@@ -104,5 +113,6 @@ def _kept(instance: dg.DagsterInstance, snapshot: str, job: str) -> Kept | None:
             except (ValueError, KeyError, TypeError):
                 continue  # by another version
             if kept.job == job:
-                return kept
-    return None
+                keys, signature = runtime.keys, op.tags.get(_SIGNATURE, "")
+                return kept, keys is not None and is_signed(keys, op.tags[TAG], signature)
+    return None, False

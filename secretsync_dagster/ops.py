@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
-from secretsync_dagster.loaded_documents import loaded_for, tags_of
+from secretsync_dagster.loaded_documents import loaded_for
 from secretsync_dagster.naming import CHECK_FIRST_TAG, IO_MANAGER_KEY, JOB_TAG
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
@@ -47,7 +47,9 @@ _EXPANDED = {
 }
 
 
-def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None = None) -> dg.OpDefinition:
+def make_expand(
+    catalog: Catalog, job: str, schema: dg.Field, pool: str | None = None, tags: Mapping[str, str] | None = None
+) -> dg.OpDefinition:
     """The op that looks at the stores and gives one shard a plan item; ``schema`` is that of its config."""
     resource = catalog.resource
 
@@ -144,7 +146,7 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
         config_schema=schema,
         retry_policy=_RETRY,
         pool=pool,
-        tags=tags_of(catalog, job),
+        tags=tags,
     )
 
 

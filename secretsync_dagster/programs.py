@@ -34,6 +34,11 @@ def _is_dagsters(program: str) -> bool:
     return name in _PROGRAMS or name.startswith(("dagster-", "dagster_"))
 
 
+def serves_a_code_location() -> bool:
+    """Whether this process is a code server, which people see a code location by."""
+    return _is_dagsters(sys.argv[0] if sys.argv else "") and "grpc" in sys.argv[1:3] and not executes_a_run()
+
+
 def executes_a_run() -> bool:
     """Whether this process is the worker of one run, or of a step, and not what people see a code location by.
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path  # noqa: TC003  a field of a dataclass
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.opening import open_ledger
+from secretsync_core.audit.signed import keys_for_signing
 from secretsync_dagster.catalog import Catalog  # noqa: TC001  a field of a dataclass
 from secretsync_dagster.on_disk import OnDisk  # noqa: TC001  a field of a dataclass
+from secretsync_dagster.programs import serves_a_code_location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from secretsync_core.audit.keys import KeyPair
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.schema.documents import Documents
 
@@ -53,6 +57,12 @@ class Runtime:
     def environ(self) -> Mapping[str, str]:
         """Where ``{env: NAME}`` credentials are looked up."""
         return os.environ
+
+    @cached_property
+    def keys(self) -> KeyPair | None:
+        """What signs the documents that runs are to have; None where there is no key. A code server makes one."""
+        home = self.home or self.directory / DIRECTORY
+        return keys_for_signing(home, self.ledger_url, environ=os.environ, create=serves_a_code_location())
 
     def ledger(self, *, write: bool = True) -> AbstractContextManager[OpenLedger]:
         """The ledger, opened; made where there is none, unless it is only to be read.

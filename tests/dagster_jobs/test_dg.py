@@ -151,6 +151,19 @@ def test_a_slip_in_the_components_yaml_is_told(project: Project) -> None:
     assert "directry" in told
 
 
+def test_a_slip_in_a_document_fails_a_gate(project: Project) -> None:
+    """``dg check defs`` says which document has an error, by file and line."""
+    path = project.defs / "secrets" / "secretsync" / "example.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("  source: secrets-source", "  sorce: secrets-source"))
+    try:
+        told = " ".join(project.dg("check", "defs", fails=True).split())
+    finally:
+        path.write_text(text)
+    assert "in the documents, as `secretsync validate` says" in told
+    assert "spec.source is missing" in told
+
+
 def test_a_launched_job_syncs(project: Project) -> None:
     """``dg launch --job`` copies the example of either component; each has a ledger of its own, where it says so or in
     the project's root, and never in the directory of the program that happens to run it."""

@@ -34,6 +34,7 @@ spec:
   dest: {dest}
   schedule: "0 0 1 1 *"
   suspend: {suspend}
+  executor: {executor}
   plan:
     - {{name: everything, query: {{recursive: true}}}}
 """
@@ -62,12 +63,12 @@ class _World:
         for name in ("source", "spare"):
             (self.config / name / "key").write_text("value")
         self.job("copy", "source", "dest")
-        self.job("well", "spare", "elsewhere")
+        self.job("well", "spare", "elsewhere", executor="Multiprocess")
         self.job("paused", "spare", "paused", suspend="true")
         self.ui: WebUi
 
-    def job(self, name: str, source: str, dest: str, suspend: str = "false") -> None:
-        text = _JOB.format(name=name, source=source, dest=dest, suspend=suspend)
+    def job(self, name: str, source: str, dest: str, suspend: str = "false", executor: str = "InProcess") -> None:
+        text = _JOB.format(name=name, source=source, dest=dest, suspend=suspend, executor=executor)
         (self.config / f"job-{name}.yaml").write_text(text)
 
     def held(self, store: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run  # what the process of a run does
 
@@ -19,8 +20,6 @@ from secretsync_dagster.load import load_for_a_run
 from secretsync_dagster.loaded_documents import TAG
 
 if TYPE_CHECKING:
-    import pytest
-
     from dagster_jobs.lab import Lab
 
 NEWER = "Reload the code location for the next run to have them"
@@ -38,6 +37,7 @@ class _Asked:
 
     def __init__(self, lab: Lab, job: str = "job", **options: Any) -> None:
         self.lab = lab
+        lab.another_ledger().close()  # whose key signs what is kept
         self.run = lab.instance.create_run_for_job(lab.definitions.resolve_job_def(job), **options)
 
     def execute(self, job: dg.JobDefinition | None = None) -> tuple[Any, list[str]]:
@@ -115,6 +115,7 @@ def test_a_run_that_nobody_knows_documents_of_says_so(lab: Lab) -> None:
 def test_the_asset_has_them_too(lab: Lab) -> None:
     """A run of the asset finds them at its op as well."""
     lab.two_items()
+    lab.another_ledger().close()
     job = lab.definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection={KEY})
     run = lab.instance.create_run_for_job(
         job,
@@ -209,3 +210,21 @@ def test_a_name_may_be_written_with_escapes(lab: Lab) -> None:
         )
     assert _worker(lab).execute_in_process(instance=lab.instance).success
     assert len(lab.held()) == 4
+
+
+@pytest.mark.parametrize("forged", [True, False], ids=["forged", "not signed"])
+def test_what_the_ledgers_key_has_not_signed_is_not_run(
+    lab: Lab, forged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes into Dagster's database sends no credential anywhere: such documents are refused."""
+    lab.two_items()
+    with monkeypatch.context() as patch:
+        signature = "secretsync_dagster.loaded_documents.sign"
+        patch.setattr(signature, lambda *_: "0" * 64 if forged else "")
+        asked = _Asked(lab)
+    lab.store("elsewhere")
+    _edit(lab, "dest: dst", "dest: elsewhere")
+    result, _ = asked.execute(_worker(lab))
+    (failed,) = failures(result).values()
+    assert "it is not signed by the key of the ledger" in failed["told"]
+    assert (lab.held(), lab.held("elsewhere")) == ({}, {})
