@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_dagster.appearance import document_shown
+from secretsync_dagster.automation import make_eager_sensor
 from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
@@ -19,7 +21,7 @@ from secretsync_dagster.executors import make_executor
 from secretsync_dagster.naming import IO_MANAGER_KEY, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import make_audit, make_expand, make_transfer
-from secretsync_dagster.resources import Runtime
+from secretsync_dagster.resources import Runtime, make_resource
 from secretsync_dagster.run_config import IO_MANAGER, config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
@@ -73,7 +75,7 @@ def compile_documents(
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
     runtime = Runtime(catalog, directory, ledger_url, home)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
-    resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
+    resources = {catalog.resource: make_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for document in documents.jobs.values():
         first, second, third = catalog.pools(document.name)
@@ -99,6 +101,7 @@ def compile_documents(
             *make_sensors(catalog, jobs),
             *make_run_reaper(catalog),
             *make_notifications(catalog),
+            *make_eager_sensor(documents.jobs, catalog.asset_key, scope),
         ],
         executor=None
         if scope
@@ -140,10 +143,12 @@ def _job(
         config=launchpad(schema),
         resource_defs=resources,
         executor_def=executor,
+        owners=list(catalog.translator.get_owners(catalog.jobs[document.name])) or None,
         metadata={
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),
             "document": f"{document.where.file}:{document.where.line}",
+            **document_shown(document),
             "state of every item": dg.MetadataValue.asset(catalog.asset_key(document.name)),
         },
     )

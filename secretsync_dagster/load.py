@@ -7,9 +7,14 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
+from dagster_shared.libraries import DagsterLibraryRegistry
+
+from secretsync_core import __version__
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.policy.loading import examine, state_of
+from secretsync_core.schema.files import look_at
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.missing import missing
 from secretsync_dagster.programs import keep_workers_out_of_dumps
 
 if TYPE_CHECKING:
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 
     from secretsync_dagster.catalog import Translation
     from secretsync_dagster.translator import SecretSyncTranslator
+
+# What *Deployment* shows of a code location beside the version of Dagster.
+DagsterLibraryRegistry.register("secretsync", __version__, is_dagster_package=False)
 
 
 def load(
@@ -43,6 +51,9 @@ def load(
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
+    for path in paths:
+        if look_at(path) is None:
+            raise missing(path, scope)
     # Of the environment of this process, and of nothing that a run's config or a document could say.
     documents, problems = examine(paths, environ=os.environ, state=state_of(home or directory / DIRECTORY, ledger_url))
     return compile_documents(

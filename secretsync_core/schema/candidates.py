@@ -88,7 +88,8 @@ def candidate(raw: RawDocument) -> Candidate:
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
         data = without_literals(raw.data)
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data)
+        of_it = model.metadata
+        found.document = JobDocument(of_it.name, spec, Where(raw.file, raw.line), data, of_it.labels, of_it.annotations)
     return found
 
 
@@ -124,10 +125,17 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
     except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
         found.problem(path, f"{dotted(path)}: its provider failed to check it ({type(error).__name__})")
     if config is not None and isinstance(model, SecretStore):
-        name_of, permissions = model.metadata.name, model.spec.permissions
-        labels = model.metadata.labels
-        endurance = model.spec.limits.endurance
-        found.document = StoreDocument(name_of, permissions, name, config, Where(raw.file, raw.line), labels, endurance)
+        of_it, spec_of, where = model.metadata, model.spec, Where(raw.file, raw.line)
+        found.document = StoreDocument(
+            of_it.name,
+            spec_of.permissions,
+            name,
+            config,
+            where,
+            of_it.labels,
+            spec_of.limits.endurance,
+            of_it.annotations,
+        )
 
 
 def _validate(model: type[BaseModel], data: dict[str, Any], raw: RawDocument) -> BaseModel:

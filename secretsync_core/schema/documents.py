@@ -30,7 +30,7 @@ class StoreDocument:
     """One checked SecretStore.
 
     ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says,
-    and ``endurance`` is what of the store is put up with.
+    and ``annotations`` too; ``endurance`` is what of the store is put up with.
     """
 
     name: str
@@ -40,6 +40,7 @@ class StoreDocument:
     where: Where
     labels: Mapping[str, str] = field(default_factory=dict)
     endurance: Endurance = field(default_factory=Endurance)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class JobDocument:
     spec: SyncJobSpec
     where: Where
     data: Mapping[str, Any] = field(compare=False, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
