@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from secretsync_dagster.appearance import document_shown
+from secretsync_dagster.automation import make_eager_sensor
 from secretsync_dagster.backfills import backfill_policies
 from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.broken_jobs import without_namesakes
@@ -23,7 +25,7 @@ from secretsync_dagster.loaded_documents import tags_of
 from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import make_audit, make_expand, make_transfer
-from secretsync_dagster.resources import Runtime
+from secretsync_dagster.resources import Runtime, make_resource
 from secretsync_dagster.run_config import IO_MANAGER, config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
@@ -84,7 +86,7 @@ def compile_documents(
     transfers, audits = cache(partial(make_transfer, catalog)), cache(partial(make_audit, catalog))
     runtime = Runtime(catalog, directory, ledger_url, home, on_disk)
     # The same as that of all definitions, which Dagster would give to each of many jobs by making it anew.
-    resources = {catalog.resource: dg.ResourceDefinition.hardcoded_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
+    resources = {catalog.resource: make_resource(runtime), IO_MANAGER_KEY: IO_MANAGER}
     executors = cache(lambda executor: make_executor(runtime, [executor]))
     for data in catalog.jobs.values():
         document = data.document
@@ -111,6 +113,7 @@ def compile_documents(
             *make_sensors(catalog, jobs),
             *make_run_reaper(catalog),
             *make_notifications(catalog),
+            *make_eager_sensor(documents.jobs, catalog.asset_key, scope),
         ],
         executor=None
         if scope
@@ -153,11 +156,13 @@ def _job(
         config=launchpad(schema),
         resource_defs=resources,
         executor_def=executor,
+        owners=list(catalog.translator.get_owners(catalog.jobs[document.name])) or None,
         metadata={
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),
             "document": f"{document.where.file}:{document.where.line}",
             "runs, backfills too": dg.MetadataValue.url(f"/runs?q%5B0%5D={quote(tag, safe='')}"),
+            **document_shown(document),
             "state of every item": dg.MetadataValue.asset(catalog.asset_key(document.name)),
         },
     )

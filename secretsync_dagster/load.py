@@ -9,13 +9,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dagster_shared.libraries import DagsterLibraryRegistry
+
+from secretsync_core import __version__
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.cli.escape import safe
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.policy.loading import examine, examine_job, state_of
 from secretsync_core.schema.broken import absent_job
+from secretsync_core.schema.files import look_at
 from secretsync_dagster.compile import compile_documents
+from secretsync_dagster.missing import missing
 from secretsync_dagster.naming import document_name
 from secretsync_dagster.on_disk import OnDisk
 from secretsync_dagster.programs import keep_workers_out_of_dumps
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
     from secretsync_core.errors import Problem
     from secretsync_dagster.catalog import Translation
     from secretsync_dagster.translator import SecretSyncTranslator
+
+# What *Deployment* shows of a code location beside the version of Dagster.
+DagsterLibraryRegistry.register("secretsync", __version__, is_dagster_package=False)
 
 
 def load(
@@ -53,6 +61,10 @@ def load(
         scope, translator, translation, prefix: see :func:`~secretsync_dagster.compile.compile_documents`.
     """
     keep_workers_out_of_dumps()
+    for path in paths:
+        if look_at(path) is None:
+            raise missing(path, scope)
+    # Of the environment of this process, and of nothing that a run's config or a document could say.
     state = _state(directory, ledger_url, home)
     read = partial(examine, paths, environ=os.environ, state=state)
     on_disk = OnDisk(paths, read)

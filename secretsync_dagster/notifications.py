@@ -55,7 +55,7 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
-        description=f"Tells how runs of {', '.join(sorted(jobs))} ended, as `notify` in their documents says.",
+        description=f"Tells how runs of {', '.join(sorted(jobs))} ended, as notify in their documents says.",
     )
     def notifications(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path  # noqa: TC003  a field of a dataclass
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.audit.signed import keys_for_signing
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
     from secretsync_core.audit.keys import KeyPair
     from secretsync_core.audit.opening import OpenLedger
     from secretsync_core.schema.documents import Documents
+
+
+def make_resource(runtime: Runtime) -> dg.ResourceDefinition:
+    """The resource that is ``runtime``, with a name and a description for Dagster's page of resources."""
+
+    def secretsync_documents(_: dg.InitResourceContext) -> Runtime:
+        return runtime
+
+    return dg.ResourceDefinition(
+        secretsync_documents, description="The documents as the code location has loaded them, and their ledger."
+    )
 
 
 def runtime_of(context: Any, key: str) -> Runtime:

@@ -9,7 +9,11 @@ from secretsync_core.run.lease import died_here, name_of_this_process
 if TYPE_CHECKING:
     import dagster as dg
 
-_WORKER_TAG = "secretsync/worker"
+_WORKER_TAG = ".dagster/secretsync/worker"
+"""Dagster shows no tag that begins so: it is nobody's business but ours, and would stand in every row of *Runs*."""
+
+_WORKER_TAG_BEFORE = "secretsync/worker"
+"""What runs have that a version before 0.2 began."""
 
 
 def sign_as_worker(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -19,9 +23,16 @@ def sign_as_worker(instance: dg.DagsterInstance, run_id: str) -> None:
 
 def has_worker(run: dg.DagsterRun) -> bool:
     """Whether a worker has signed for the run."""
-    return run.tags.get(_WORKER_TAG, "").endswith(f"/{run.run_id}")
+    return bool(_worker_of(run))
 
 
 def lost_its_worker(run: dg.DagsterRun) -> bool:
     """Whether the worker that signed for the run was a process of this machine that is no more."""
-    return has_worker(run) and died_here(run.tags[_WORKER_TAG])
+    worker = _worker_of(run)
+    return bool(worker) and died_here(worker)
+
+
+def _worker_of(run: dg.DagsterRun) -> str:
+    """The process that signed for the run; empty where none did."""
+    told = (run.tags.get(tag, "") for tag in (_WORKER_TAG, _WORKER_TAG_BEFORE))
+    return next((worker for worker in told if worker.endswith(f"/{run.run_id}")), "")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.cli.due import is_due
-from secretsync_core.cli.markdown import code
 from secretsync_dagster.naming import CHECK_FIRST_TAG, CHECK_TAG, DRIFT
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
     job = dg.define_asset_job(
         name,
         dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
-        description=f"Looks for copies of **{document.name}** changed outside SecretSync. Reads destinations only.",
+        description=f"Looks for copies of {document.name} changed outside SecretSync. Reads destinations only.",
         tags={CHECK_TAG: catalog.job_tag(document.name)},
         executor_def=dg.in_process_executor,
     )
@@ -82,7 +81,7 @@ def _when(document: JobDocument, job: str, schedule: Schedule) -> dict[str, Any]
         "cron_schedule": schedule.cron,
         "execution_timezone": document.spec.timezone,
         "default_status": dg.DefaultScheduleStatus.STOPPED if suspended else dg.DefaultScheduleStatus.RUNNING,
-        "description": f"{schedule.text} in {document.spec.timezone}, as {code(document.where.file)} has it"
+        "description": f"{schedule.text} in {document.spec.timezone}, as the document of {document.name} has it"
         + (". The document suspends it." if suspended else "."),
         **kept,
     }

@@ -61,7 +61,7 @@ def _sensor(
         minimum_interval_seconds=max(1, int(min(intervals.values()))),
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
-        description=f"Asks **{source}** for versions, and starts the jobs whose items are touched.",
+        description=f"Asks {source} for versions, and starts the jobs whose items are touched.",
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
-from secretsync_core.cli.markdown import block, code
+from secretsync_core.schema.labels import GROUP, owners_of
+from secretsync_dagster.appearance import SYNC_KINDS, code_reference, document_shown, kinds_of, place_shown, tags_of
+from secretsync_dagster.automation import automation_condition
 from secretsync_dagster.freshness import freshness_policy
 from secretsync_dagster.naming import JOB_TAG, allowed, dagster_name, drift_name, prefixed, scoped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from secretsync_core.schema.documents import JobDocument, StoreDocument
     from secretsync_core.schema.job import PlanItem
@@ -115,14 +117,14 @@ class SecretSyncTranslator:
         return drift_name(self.get_job_name(data))
 
     def get_tags(self, data: SyncJobData) -> Mapping[str, str]:
-        """Tags of the job and of each of its runs, besides those that SecretSync itself needs."""
-        return {}
+        """Tags of the job, of each of its runs and of its asset, besides those that SecretSync itself needs."""
+        return tags_of(data.document.labels)
 
     def get_description(self, data: SyncJobData) -> str:
-        """Markdown for the pages of the job and of the asset.
+        """What the job's page and the asset's say; lists and tooltips have it too.
 
-        Dagster renders it: names from documents and files have to be kept from being markup. The document's ``text``
-        holds no comments, and no values of credentials.
+        The pages take it for Markdown, so that names from documents and files have to be kept from being markup, and
+        lists and tooltips show it as it is. Sentences without markup are right for both.
         """
         return _description(data.document)
 
@@ -136,7 +138,11 @@ class SecretSyncTranslator:
 
     def get_group_name(self, data: SyncJobData | SecretStoreData) -> str:
         """The asset group. In one group the lineage is drawn in one line from source to destination."""
-        return "secretsync"
+        return data.document.annotations.get(GROUP, "secretsync")
+
+    def get_owners(self, data: SyncJobData | SecretStoreData) -> Sequence[str]:
+        """Who owns the asset, and the job: email addresses and ``team:NAME``."""
+        return owners_of(data.document.annotations)
 
     def get_asset_spec(self, data: SyncJobData) -> dg.AssetSpec:
         """The asset of a SyncJob, its ``deps`` the stores that it reads.
@@ -148,9 +154,17 @@ class SecretSyncTranslator:
             deps=list(data.sources.values()),
             group_name=self.get_group_name(data),
             description=self.get_description(data),
-            tags={JOB_TAG: data.name},
-            metadata={"job": self.get_job_name(data), **_times(data.document)},
+            tags={**self.get_tags(data), JOB_TAG: data.name},
+            owners=list(self.get_owners(data)),
+            kinds=set(SYNC_KINDS),
+            metadata={
+                "job": self.get_job_name(data),
+                **_times(data.document),
+                **document_shown(data.document),
+                **code_reference(data.document.where),
+            },
             freshness_policy=freshness_policy(data.document),
+            automation_condition=automation_condition(data.document),
         )
 
     def get_store_asset_spec(self, data: SecretStoreData) -> dg.AssetSpec:
@@ -161,9 +175,17 @@ class SecretSyncTranslator:
         return dg.AssetSpec(
             self.get_store_asset_key(data),
             group_name=self.get_group_name(data),
-            description=f"SecretStore **{store.name}** ({what}), from {code(where)}.",
-            kinds={store.provider},
-            metadata={"provider": store.provider, "permissions": store.permissions.value, "document": where},
+            description=f"SecretStore {store.name} ({what}).",
+            kinds=kinds_of(store),
+            tags=tags_of(store.labels),
+            owners=list(self.get_owners(data)),
+            metadata={
+                "provider": store.provider,
+                "permissions": store.permissions.value,
+                **place_shown(store),
+                "document": where,
+                **code_reference(store.where),
+            },
         )
 
     def get_partition_key(self, data: SyncJobData, item: str) -> str:
@@ -210,25 +232,21 @@ def _times(document: JobDocument) -> dict[str, Any]:
 
 
 def _description(document: JobDocument) -> str:
-    """What goes where and when, and the document itself."""
+    """What goes where and when, in sentences without markup: lists and tooltips show them as they are."""
     spec = document.spec
-    when = f"on `{spec.schedule.text}` ({spec.timezone})" if spec.schedule else "when it is started"
+    when = f"on {spec.schedule.text} ({spec.timezone})" if spec.schedule else "when it is started"
     if spec.on_change is not None:
         when += f", and when the source changes (asked every {spec.on_change.interval:g} s)"
     if spec.drift_check is not None:
-        when += f". Looks for drift on `{spec.drift_check.schedule.text}`"
+        when += f". Looks for drift on {spec.drift_check.schedule.text}"
+    gone = f"Secrets whose source is gone: {spec.deletion_policy.value}"
     lines = [
-        f"Copies secrets from **{spec.source}** to **{', '.join(spec.dest)}** {when}.",
-        "",
-        f"Existing secrets: `{spec.write_policy.value}`. Secrets whose source is gone: `{spec.deletion_policy.value}`"
+        f"Copies secrets from {spec.source} to {', '.join(spec.dest)} {when}.",
+        f"Existing secrets: {spec.write_policy.value}. {gone}"
         + (f", at most {spec.max_delete} in one run." if spec.deletion_policy.value == "Delete" else ".")
         + (" Some plan items have policies of their own." if any(map(_has_policies, spec.plan)) else ""),
-        "",
-        f"From {code(f'{document.where.file}:{document.where.line}')}, without its comments:",
-        "",
-        block(document.text, "yaml"),
     ]
-    return "\n".join(lines)
+    return "\n\n".join(lines)
 
 
 def _has_policies(item: PlanItem) -> bool:

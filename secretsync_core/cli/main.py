@@ -43,6 +43,14 @@ lease = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+dagster = typer.Typer(
+    name="dagster",
+    help="The web UI: set up Dagster to run the SyncJobs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
 
 class Form(StrEnum):
     """In which form results are given."""
@@ -587,8 +595,23 @@ def lease_break(
     return launch(lambda out: command.run(out, call, job), json=output is Form.json, quiet=quiet)
 
 
+@dagster.command("init", short_help="Write what `dagster dev` needs: settings, workspace, environment.")
+def dagster_init(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory to write to.")] = Path(),
+    quiet: Quiet = False,
+) -> int:
+    """Write dagster.yaml, workspace.yaml and .env; `dagster dev` in that directory then brings up the web UI.
+
+    Overwrites nothing. Documents are those in ./secretsync there, or in SECRETSYNC_CONFIG.
+    """
+    from secretsync_core.cli.commands import dagster_init as command
+
+    return launch(lambda output: command.run(output, directory), quiet=quiet)
+
+
 app.add_typer(audit)
 app.add_typer(lease)
+app.add_typer(dagster)
 
 
 def _call(

@@ -88,8 +88,16 @@ def candidate(raw: RawDocument) -> Candidate:
     elif isinstance(model, SyncJob):
         spec = model.spec.model_copy(update={"plan": with_names(model.spec.plan)})
         data = without_literals(raw.data)
-        literal = data != raw.data
-        found.document = JobDocument(model.metadata.name, spec, Where(raw.file, raw.line), data, literal)
+        of_it = model.metadata
+        found.document = JobDocument(
+            of_it.name,
+            spec,
+            Where(raw.file, raw.line),
+            data,
+            literal=data != raw.data,
+            labels=of_it.labels,
+            annotations=of_it.annotations,
+        )
     return found
 
 
@@ -125,12 +133,19 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
     except Exception as error:  # noqa: BLE001  a third party's validator may raise anything, and quote anything
         found.problem(path, f"{dotted(path)}: its provider failed to check it ({type(error).__name__})")
     if config is not None and isinstance(model, SecretStore):
-        name_of, permissions = model.metadata.name, model.spec.permissions
-        labels = model.metadata.labels
-        endurance = model.spec.limits.endurance
+        of_it, spec_of = model.metadata, model.spec
         where, shown = Where(raw.file, raw.line), hide(raw.data)
         found.document = StoreDocument(
-            name_of, permissions, name, config, where, labels, endurance, data=shown, literal=shown != raw.data
+            of_it.name,
+            spec_of.permissions,
+            name,
+            config,
+            where,
+            of_it.labels,
+            spec_of.limits.endurance,
+            annotations=of_it.annotations,
+            data=shown,
+            literal=shown != raw.data,
         )
 
 

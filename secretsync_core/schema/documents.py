@@ -29,9 +29,9 @@ class Where:
 class StoreDocument:
     """One checked SecretStore.
 
-    ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` are what its author says,
-    and ``endurance`` is what of the store is put up with. ``data`` is what was read of it, less the credentials that
-    stand in it themselves; ``literal`` says that there are any.
+    ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` and ``annotations`` are what
+    its author says; ``endurance`` is what of the store is put up with. ``data`` is what was read of it, less the
+    credentials that stand in it themselves; ``literal`` says that there are any.
     """
 
     name: str
@@ -41,6 +41,7 @@ class StoreDocument:
     where: Where
     labels: Mapping[str, str] = field(default_factory=dict)
     endurance: Endurance = field(default_factory=Endurance)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     literal: bool = field(default=False, compare=False)
 
@@ -58,6 +59,8 @@ class JobDocument:
     where: Where
     data: Mapping[str, Any] = field(compare=False, repr=False)
     literal: bool = field(default=False, compare=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 from secretsync_core.expression.regexp import Rewrite
 from secretsync_core.schema.base import NAME_PATTERN, Choice, Name, Spec
 from secretsync_core.schema.encoding import Encoding, Encodings
+from secretsync_core.schema.labels import Annotations, Labels
 from secretsync_core.schema.metadata import MetadataName
 from secretsync_core.schema.notify import Notify
 from secretsync_core.schema.quantities import Amount, Duration, Rate, Schedule, Timezone
@@ -39,6 +40,12 @@ class Executor(StrEnum):
     IN_PROCESS = "InProcess"
     MULTIPROCESS = "Multiprocess"
     KUBERNETES = "Kubernetes"
+
+
+class Automation(StrEnum):
+    """In Dagster: when a job is synced because of other jobs."""
+
+    EAGER = "Eager"
 
 
 class SecretSelector(Spec):
@@ -303,6 +310,11 @@ class SyncJobSpec(Spec):
     )
     timezone: Timezone = Field(default="UTC", description="The IANA time zone of the schedules.")
     on_change: OnChange | None = None
+    automation: Automation | None = Field(
+        default=None,
+        strict=False,
+        description="In Dagster: Eager syncs after another SyncJob has synced to a store that this one reads.",
+    )
     drift_check: DriftCheck | None = None
     suspend: bool = Field(default=False, description="Run only when the job is named.")
     write_policy: WritePolicy = Field(
@@ -337,9 +349,19 @@ class SyncJobSpec(Spec):
 
 
 class JobMetadata(Spec):
-    """The job's name."""
+    """The job's name, labels and annotations."""
 
     name: Name
+    labels: Labels = Field(
+        default={},
+        description="Such as team: payments. In Dagster they are tags of the job, its runs and its asset.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    annotations: Annotations = Field(
+        default={},
+        description="Any texts. In Dagster dagster.io/owners and dagster.io/group say who owns it, and its group.",
+        json_schema_extra={"additionalProperties": False},
+    )
 
 
 class SyncJob(Spec):

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from secretsync_core.endurance import MIB, Endurance, of_limits
-from secretsync_core.metadata_rules import LABEL_VALUE, QUALIFIED_NAME
 from secretsync_core.model.capabilities import Permissions
 from secretsync_core.schema.base import Name, Spec
+from secretsync_core.schema.labels import Annotations, Labels
 from secretsync_core.schema.quantities import Duration
-
-LabelName = Annotated[str, Field(pattern=f"^{QUALIFIED_NAME}$")]
-LabelText = Annotated[str, Field(pattern=f"^{LABEL_VALUE}$")]
 
 
 class StoreMetadata(Spec):
-    """The store's name, and labels that a policy can go by."""
+    """The store's name, labels that a policy can go by, and annotations."""
 
     name: Name
-    labels: dict[LabelName, LabelText] = Field(
+    labels: Labels = Field(
         default={},
-        description="Such as env: prod. A policy can say by them what may go where.",
+        description="Such as env: prod. A policy can say by them what may go where; in Dagster they are tags.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    annotations: Annotations = Field(
+        default={},
+        description="Any texts. In Dagster dagster.io/owners and dagster.io/group say who owns it, and its group.",
         json_schema_extra={"additionalProperties": False},
     )
 

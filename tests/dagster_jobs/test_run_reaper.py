@@ -15,7 +15,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.run import lease
 from secretsync_dagster import run_reaper
 from secretsync_dagster.lease_holders import holder_of
-from secretsync_dagster.run_workers import sign_as_worker
+from secretsync_dagster.run_workers import _WORKER_TAG, sign_as_worker
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -99,7 +99,7 @@ def test_the_signature_of_the_run_before_is_not_taken_for_ones_own(lab: Lab) -> 
     run, other = _run(lab), _run(lab)
     sign_as_worker(lab.instance, other)
     tags = lab.instance.get_run_by_id(other).tags  # type: ignore[union-attr]
-    lab.instance.add_run_tags(run, {"secretsync/worker": tags["secretsync/worker"]})
+    lab.instance.add_run_tags(run, {_WORKER_TAG: tags[_WORKER_TAG]})
     lab.instance.delete_run(other)
     tick(lab)
     assert _status(lab, run) is STARTED
