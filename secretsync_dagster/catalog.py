@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from secretsync_core.cli.plan_order import Pairs
 from secretsync_core.errors import UsageError
 from secretsync_core.known import of_that_name
 from secretsync_dagster.lineage import links
@@ -184,6 +185,10 @@ class Catalog:
         tagged = run.tags.get(JOB_TAG, "")
         name = tagged.removeprefix(prefixed("", self.prefix))
         return name if name in self.documents.jobs else None
+
+    def pairs(self, job: str) -> Pairs:
+        """Between which stores a SyncJob copies, for tables of its keys."""
+        return Pairs(self.documents.jobs[job])
 
     def op_name(self, data: OpData) -> str:
         """What the definition of an op is called."""

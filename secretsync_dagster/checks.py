@@ -32,7 +32,7 @@ def make_checks(catalog: Catalog, job: str) -> list[dg.AssetChecksDefinition]:
 
 def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with error_boundary():
+        with error_boundary(context):
             runtime = runtime_of(context, catalog.resource)
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)
@@ -52,7 +52,7 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
 
 def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with error_boundary():
+        with error_boundary(context):
             runtime = runtime_of(context, catalog.resource)
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)
@@ -68,11 +68,16 @@ def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
                     )
                 )
                 opened.ledger.drift.keep(job, context.run_id, report.drifted, report.drifted_count)
-            problems = [error.message for error in report.errors]
-            problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in report.unseen]
+            pairs = runtime.catalog.pairs(job)
+            problems = [f"{error.message}. {error.hint}".strip() for error in report.errors]
+            problems += [
+                f"{pairs.key_of(outcome.change)} could not be read: {outcome.message}" for outcome in report.unseen
+            ]
             summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
             keys = (
-                {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+                {"drifted keys": metadata.drift_table(report.drifted, pairs, report.drifted_count)}
+                if report.drifted
+                else {}
             )
             yield dg.AssetCheckResult(
                 passed=report.ok,

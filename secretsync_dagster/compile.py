@@ -16,6 +16,7 @@ from secretsync_dagster.broken_documents import make_broken
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
+from secretsync_dagster.find_key import make_find_key
 from secretsync_dagster.naming import IO_MANAGER_KEY, check_prefix
 from secretsync_dagster.notifications import make_notifications
 from secretsync_dagster.ops import make_audit, make_expand, make_transfer
@@ -25,6 +26,7 @@ from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
 from secretsync_dagster.stand_ins import make_stand_ins
+from secretsync_dagster.standing_checks import make_standing_checks, make_standing_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +90,12 @@ def compile_documents(
             schedules.append(make_schedule(document, job))
         if (drift := make_drift_schedule(catalog, document)) is not None:
             schedules.append(drift)
+    checks += make_standing_checks(catalog)
+    schedules += make_standing_schedule(catalog)
     # Of several scopes none knows what the others' jobs are called.
     stand_ins = [] if scope else make_stand_ins(problems, {job.name for job in jobs.values()})
     return dg.Definitions(
-        jobs=[*jobs.values(), *make_broken(problems, scope), *stand_ins],
+        jobs=[*jobs.values(), *make_find_key(catalog, resources), *make_broken(problems, scope), *stand_ins],
         assets=[*assets, *catalog.store_assets.values()],
         asset_checks=checks,
         schedules=schedules,
