@@ -66,10 +66,9 @@ def make_find_key(catalog: Catalog, resources: dict[str, dg.ResourceDefinition])
             if found.failed:
                 told += f"; the last run of its job failed at {number(len(found.failed))}"
             context.log.info(told)
-            shown: dict[str, Any] = {"held": found.total, "failed": len(found.failed)}
-            if found.held or found.failed:
-                shown["keys"] = metadata.found_table(found)
-            yield dg.Output(None, "found", metadata=shown)
+            table = {"keys": metadata.found_table(found)} if found.held or found.failed else {}
+            numbers = {"held": found.total, "failed": len(found.failed)}
+            yield dg.Output(None, "found", metadata={**table, **numbers})
 
     op = make_op(
         find,

@@ -38,9 +38,9 @@ def held_keys(
         for item in items:
             held, count = opened.ledger.held.of_item(job, item, limit)
             found[item] = {
-                "keys": dg.MetadataValue.int(count),
                 **({"keys held": metadata.held_table(held, count, pairs)} if held else {}),
                 **link,
+                "keys": dg.MetadataValue.int(count),
             }
     return found
 

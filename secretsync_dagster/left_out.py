@@ -43,7 +43,8 @@ class _Plainly(logging.Filter):
 def _words(why: str, run: str) -> str:
     return (
         f"All that this run did is in the ledger, and the run is closed there: `secretsync audit log --run {run}`. The "
-        f"second look at the end was left out, for steps {why}. It comes once these are done: Re-execute, From failure."
+        f"second look at the end was left out, because steps {why}. It comes once these are done, by Re-execute from "
+        "failure."
     )
 
 

@@ -18,7 +18,7 @@ from secretsync_core.model.report import NOT_DONE, Result
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from secretsync_core.audit.held import Found, HeldKey
+    from secretsync_core.audit.held import FailedKey, Found, HeldKey
     from secretsync_core.cli.plan_order import Pairs
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError, Outcome, Report
@@ -59,10 +59,14 @@ def held_table(held: Sequence[HeldKey], count: int, pairs: Pairs) -> dg.TableMet
 
 def found_table(found: Found) -> dg.TableMetadataValue:
     """Keys that were searched for, of any number of jobs: those that a last run failed at first."""
-    rows = [(key.job, key.item, names(key, dest=True, source=True), "-", failure(key)) for key in found.failed]
-    rows += [(key.job, key.item, names(key, dest=True, source=True), versions(key), since(key)) for key in found.held]
+    rows = [(names(key, dest=True, source=True), _whose(key), failure(key)) for key in found.failed]
+    rows += [(names(key, dest=True, source=True), _whose(key), f"{versions(key)}, {since(key)}") for key in found.held]
     more = "write more of the key"
-    return _table(("job", "item", "key", "versions", "since"), rows, found.total + len(found.failed), more)
+    return _table(("key", "job / item", "since"), rows, found.total + len(found.failed), more)
+
+
+def _whose(key: HeldKey | FailedKey) -> str:
+    return f"{key.job} / {key.item}"
 
 
 def first_reasons(bad: Sequence[Outcome], pairs: Pairs, total: int) -> str:

@@ -29,6 +29,7 @@ from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime, runtime_of
 from secretsync_dagster.run_config import Asked
 from secretsync_dagster.shared_assets import red, why_refused
+from secretsync_dagster.standing_checks import ledger_evaluation
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import apply, check_undo, failure_of, moved, show_done, show_plan
 
@@ -100,12 +101,13 @@ def make_expand(catalog: Catalog, job: str, schema: dg.Field, pool: str | None =
                         _report_planned(context, ours, job, items or ours.partition_keys(job))
                         yield from _not_begun(ours, job, items or list(ours.partition_keys(job)), error)
                         yield from in_sync_events(context, runtime, job, {}, failed={""})
+                        yield ledger_evaluation(runtime, job)
                     raise
                 _report_planned(context, ours, job, manifest.items)
                 held = held_keys(context, runtime, job, manifest.shown)
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-                    yield _materialized(ours, job, item, {**metadata.numbers(counts), **held.get(item, {})})
+                    yield _materialized(ours, job, item, {**held.get(item, {}), **metadata.numbers(counts)})
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
@@ -205,6 +207,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                     # Yielded, for what is only logged before a failure gets lost.
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
                     yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
+                    yield ledger_evaluation(runtime, shard.job)
                 raise failure
             held = held_keys(context, runtime, shard.job, done.well)
             for item in done.well:
@@ -275,6 +278,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
+        yield ledger_evaluation(runtime, manifest.job)
         if not done.report.ok:
             raise _failure(runtime.catalog, manifest.job, "the job", done, last=_is_last(context))
 
@@ -292,11 +296,11 @@ def _materialization(
         job,
         item,
         {
+            **held.get(item, {}),
             **metadata.numbers(
                 done.report.counts.get(item, {}), drifted=done.report.drifted_count, seconds=_seconds(done)
             ),
             **_of_item(catalog, job, item, done),
-            **held.get(item, {}),
             "ledger": dg.MetadataValue.text(f"secretsync audit log --run {done.report.run}"),
         },
     )
@@ -326,8 +330,8 @@ def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> I
             partition=catalog.partition_keys(job).get(item, item),
             description="this item is out of sync",
             metadata={
-                **metadata.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
                 **_of_item(catalog, job, item, done),
+                **metadata.numbers(counts, drifted=done.report.drifted_count, seconds=_seconds(done)),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )

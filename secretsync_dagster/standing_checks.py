@@ -14,7 +14,7 @@ import dagster as dg
 
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.facts import BROKEN_HINT
-from secretsync_core.audit.standing import WATCHED, Look
+from secretsync_core.audit.standing import LOOKED_AT, WATCHED, Look
 from secretsync_core.cli.escape import safe
 from secretsync_core.counting import number, plural
 from secretsync_core.errors import SecretSyncError
@@ -114,39 +114,55 @@ def _checks(
 def _ledger_results(
     context: dg.OpExecutionContext, runtime: Runtime, asked: Mapping[str, dg.AssetKey], check: str
 ) -> Iterator[dg.AssetCheckResult]:
-    found, missing, broken = _look_at_ledger(runtime, asked)
+    found = _look_at_ledger(runtime, asked, WATCHED)
     shared = sharers(context.instance, runtime.catalog, location_of_run(context.run), asked)
     for job, key in sorted(asked.items()):
-        refused: SecretSyncError | None = shared.get(job, broken)
-        look = found.get(job)
-        shown: dict[str, Any] = {}
-        if refused is not None:
-            told, passed = refused.message, False
-            shown["what to do"] = metadata.text(refused.hint)
-        elif look is None:
-            told, passed = missing, False
-        else:
-            told, shown, passed = _of_look(look)
-        nothing_yet = refused is None and (look is None or (not look.records and not look.fault))
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name=check,
-            passed=passed and not nothing_yet,
-            severity=dg.AssetCheckSeverity.WARN if nothing_yet else dg.AssetCheckSeverity.ERROR,
-            description=safe(told),
-            metadata=shown,
-        )
+        yield dg.AssetCheckResult(asset_key=key, check_name=check, **found(job, shared.get(job)))
 
 
-def _look_at_ledger(runtime: Runtime, jobs: Collection[str]) -> tuple[dict[str, Look], str, SecretSyncError | None]:
-    """What was found, by job; what to say where there is no ledger; or why it cannot be read."""
+def ledger_evaluation(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
+    """What ``ledger_intact`` says of a SyncJob at the end of its run.
+
+    Dagster shows a check as not evaluated from the next materialization on, until it is looked at again.
+    """
+    found = _look_at_ledger(runtime, [job], LOOKED_AT)
+    return dg.AssetCheckEvaluation(
+        asset_key=runtime.catalog.asset_key(job), check_name=LEDGER_INTACT, **found(job, None)
+    )
+
+
+def _look_at_ledger(
+    runtime: Runtime, jobs: Collection[str], looked_at: int
+) -> Callable[[str, SecretSyncError | None], dict[str, Any]]:
+    """Look at these chains once; gives what tells the check's result of a job, and of one that may not be told of."""
+    found: dict[str, Look] = {}
+    missing = ""
+    broken: SecretSyncError | None = None
     try:
         with runtime.ledger(write=False) as opened:
-            return {look.job: look for look in opened.ledger.standings.look(jobs, looked_at=WATCHED)}, "", None
+            found = {look.job: look for look in opened.ledger.standings.look(jobs, looked_at=looked_at)}
     except LedgerMissing as error:
-        return {}, f"{error.message}: the first sync makes it", None
+        missing = f"{error.message}: the first sync makes it"
     except SecretSyncError as error:
-        return {}, "", error
+        broken = error
+
+    def result(job: str, refused: SecretSyncError | None) -> dict[str, Any]:
+        error, look = refused or broken, found.get(job)
+        shown: dict[str, Any] = {}
+        told, passed = missing, False
+        if error is not None:
+            told, shown = error.message, {"what to do": metadata.text(error.hint)}
+        elif look is not None:
+            told, shown, passed = _of_look(look)
+        nothing_yet = error is None and (look is None or (not look.records and not look.fault))
+        return {
+            "passed": passed and not nothing_yet,
+            "severity": dg.AssetCheckSeverity.WARN if nothing_yet else dg.AssetCheckSeverity.ERROR,
+            "description": safe(told),
+            "metadata": shown,
+        }
+
+    return result
 
 
 def _of_look(look: Look) -> tuple[str, dict[str, Any], bool]:

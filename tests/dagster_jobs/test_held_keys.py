@@ -95,7 +95,7 @@ def test_a_key_is_found_by_a_part_of_its_name(lab: Lab) -> None:
     (output,) = [event.step_output_data for event in result.all_events if event.is_successful_output]
     assert (output.metadata["held"].value, output.metadata["failed"].value) == (1, 1)
     bad, good = rows(output.metadata["keys"].value)
-    assert (bad["job"], bad["item"], bad["key"]) == ("job", "alpha", "dst: alpha/1 <- src: alpha/1")
+    assert (bad["job / item"], bad["key"]) == ("job / alpha", "dst: alpha/1 <- src: alpha/1")
     assert bad["since"].endswith("access denied by the store")
     assert good["key"] == "dst: alpha/2 <- src: alpha/2"
     assert good["since"].endswith(run.run_id)

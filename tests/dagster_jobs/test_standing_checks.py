@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from dagster_jobs.lab import KEY
+from secretsync_core.errors import AccessDenied
 from secretsync_core.run.health import Places, check_stores
 from secretsync_core.schema.loader import examine
 from secretsync_dagster.naming import LEDGER_INTACT, REACHABLE
@@ -105,6 +106,18 @@ def test_a_store_that_is_away_is_red_and_says_what_to_do(
     assert (red.passed, red.description) == (False, told.error.message)
     assert (shown.value if shown is not None else "") == told.error.hint
     assert found[REACHABLE, "src"].passed
+
+
+def test_each_run_says_it_too(lab: Lab) -> None:
+    """Or the check would count as not evaluated from its materializations on, whether it went well or failed."""
+    lab.two_items()
+    for fails in (False, True):
+        if fails:
+            lab.fill("src", {"alpha/1": {"x": "new"}})
+            lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+        result = lab.run()
+        said = [each for each in result.get_asset_check_evaluations() if each.check_name == LEDGER_INTACT]
+        assert (result.success, [each.passed for each in said]) == (not fails, [True])
 
 
 def test_one_check_alone_is_executed_by_its_button(lab: Lab) -> None:
