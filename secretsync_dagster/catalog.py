@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from secretsync_core.cli.plan_order import Pairs
 from secretsync_core.errors import UsageError
 from secretsync_core.known import of_that_name
 from secretsync_core.schema.broken import unnamed_store
@@ -223,6 +224,10 @@ class Catalog:
         tagged = run.tags.get(JOB_TAG, "")
         name = tagged.removeprefix(prefixed("", self.prefix))
         return name if name in self._shown.jobs else None
+
+    def pairs(self, job: str) -> Pairs:
+        """Between which stores a SyncJob copies, for tables of its keys."""
+        return Pairs(self.documents.jobs[job])
 
     def op_name(self, data: OpData) -> str:
         """What the definition of an op is called."""

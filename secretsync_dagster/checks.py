@@ -28,7 +28,7 @@ def make_checks(catalog: Catalog, job: str) -> list[dg.AssetChecksDefinition]:
 
 def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def in_sync(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with error_boundary():
+        with error_boundary(context):
             runtime = runtime_of(context, catalog.resource)
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)
@@ -48,7 +48,7 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
 
 def _drift(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
     def drift(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        with error_boundary():
+        with error_boundary(context):
             runtime = runtime_of(context, catalog.resource)
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)

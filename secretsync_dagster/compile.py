@@ -21,6 +21,7 @@ from secretsync_dagster.broken_jobs import without_namesakes
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.checks import make_checks
 from secretsync_dagster.executors import make_executor
+from secretsync_dagster.find_key import make_find_key
 from secretsync_dagster.loaded_documents import tags_of
 from secretsync_dagster.naming import IO_MANAGER_KEY, JOB_TAG, check_prefix
 from secretsync_dagster.notifications import make_notifications
@@ -30,6 +31,7 @@ from secretsync_dagster.run_config import IO_MANAGER, config_schema, launchpad
 from secretsync_dagster.run_reaper import make_run_reaper
 from secretsync_dagster.schedules import make_drift_schedule, make_schedule
 from secretsync_dagster.sensors import make_sensors
+from secretsync_dagster.standing_checks import make_standing_checks, make_standing_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +106,10 @@ def compile_documents(
             schedules.append(make_schedule(document, job))
         if (drift := make_drift_schedule(catalog, document)) is not None:
             schedules.append(drift)
+    checks += make_standing_checks(catalog)
+    schedules += make_standing_schedule(catalog)
     return dg.Definitions(
-        jobs=[*jobs.values(), *make_broken(problems, scope)],
+        jobs=[*jobs.values(), *make_find_key(catalog, resources), *make_broken(problems, scope)],
         assets=[*assets, *catalog.store_assets.values()],
         asset_checks=checks,
         schedules=schedules,

@@ -36,10 +36,11 @@ def look(runtime: Runtime, job: str, run_id: str) -> dg.AssetCheckEvaluation:
             )
         )
         opened.ledger.drift.keep(job, run_id, report.drifted, report.drifted_count)
-    problems = [error.message for error in report.errors]
-    problems += [f"{outcome.change.key} could not be read: {outcome.message}" for outcome in report.unseen]
+    pairs = runtime.catalog.pairs(job)
+    problems = [f"{error.message}. {error.hint}".strip() for error in report.errors]
+    problems += [f"{pairs.key_of(outcome.change)} could not be read: {outcome.message}" for outcome in report.unseen]
     summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
-    keys = {"drifted keys": metadata.drift_table(report.drifted, report.drifted_count)} if report.drifted else {}
+    keys = {"drifted keys": metadata.drift_table(report.drifted, pairs, report.drifted_count)} if report.drifted else {}
     return dg.AssetCheckEvaluation(
         asset_key=runtime.catalog.asset_key(job),
         check_name=DRIFT,
@@ -80,7 +81,8 @@ def put_right_by_sync(
     known = all(_FOUND_BY in said.metadata or _count(said) <= report.drifted_count for _, said in red)
     mine = whole or all(run == context.run_id for run, _ in red)
     if (report.drifted_count or met_before) and known and mine:
-        put_right = metadata.drift_table(report.drifted, report.drifted_count) if report.drifted else None
+        pairs = catalog.pairs(job)
+        put_right = metadata.drift_table(report.drifted, pairs, report.drifted_count) if report.drifted else None
         yield dg.AssetCheckEvaluation(
             asset_key=catalog.asset_key(job),
             check_name=DRIFT,
@@ -121,5 +123,9 @@ def _found(catalog: Catalog, job: str, drifted: Sequence[Change], count: int) ->
         check_name=DRIFT,
         passed=False,
         description=f"{plural(count, 'secret')} had been changed or removed outside SecretSync, a sync found",
-        metadata={"drifted": count, "drifted keys": metadata.drift_table(drifted, count), _FOUND_BY: "a sync"},
+        metadata={
+            "drifted": count,
+            "drifted keys": metadata.drift_table(drifted, catalog.pairs(job), count),
+            _FOUND_BY: "a sync",
+        },
     )

@@ -11,6 +11,8 @@ import dagster as dg
 
 from secretsync_core.cli.escape import safe
 from secretsync_core.errors import SecretSyncError
+from secretsync_dagster.left_out import say_what_is_left_out
+from secretsync_dagster.plain_failures import PlainFailure, plain, show_as_told, to_be_tried_again
 from secretsync_dagster.quiet_storage import quiet_storage
 
 if TYPE_CHECKING:
@@ -22,37 +24,44 @@ terminated = threading.Event()
 
 
 @contextlib.contextmanager
-def error_boundary(*, last: bool = False) -> Iterator[None]:
+def error_boundary(context: dg.OpExecutionContext, *, retry: dg.RetryPolicy | None = None) -> Iterator[None]:
     """Let nothing but a Failure of our own out, and nothing that Dagster's storage logs meanwhile.
 
-    ``last`` is for an attempt that is not to be repeated whatever it fails with: of a failure that asks for another
-    retry than there is, Dagster shows nothing but that.
+    With a ``retry`` policy what may heal asks for another attempt, and says why. The last one that the policy has is
+    not repeated whatever it fails with: of a failure that asks for another retry than there is, Dagster shows nothing
+    but that.
 
     An exception's text, its cause and its traceback all end up in the event log and the compute logs. Errors of ours
     hold names, keys and numbers only; of any other only its type and the line it came from are told.
     """
+    attempt = context.retry_number
+    last = retry is None or attempt >= retry.max_retries
+    show_as_told(context.log)
+    say_what_is_left_out(context.log)
     failure: dg.Failure | None = None
     try:
         with quiet_storage():
             yield
-    except dg.Failure:
-        raise
+    except dg.Failure as error:
+        failure = plain(error)
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
         # As it is, Dagster would take it for something to try again, by the op's retry policy.
         terminated.set()
-        failure = dg.Failure("the run was terminated", metadata={"code": "terminated"}, allow_retries=False)
+        failure = PlainFailure("the run was terminated", metadata={"code": "terminated"}, allow_retries=False)
     except SecretSyncError as error:
-        failure = dg.Failure(
+        failure = PlainFailure(
             safe(error.message),
             metadata={"code": error.code, **({"what to do": safe(error.hint)} if error.hint else {})},
             allow_retries=error.retryable and not last,
         )
     except Exception as error:  # noqa: BLE001  see above
-        failure = dg.Failure(
+        failure = PlainFailure(
             f"an unexpected {type(error).__name__} at {_origin(error)}",
             metadata={"code": "internal-error", "what to do": "this is a defect; please report it"},
             allow_retries=False,
         )
+    if failure is not None and failure.allow_retries and retry is not None and not last:
+        raise to_be_tried_again(failure, retry, attempt) from None
     if failure is not None:
         # While this block is left the error counts as being handled, so only `from None` keeps it out of the logs.
         raise failure from None

@@ -22,6 +22,7 @@ from secretsync_core.run.shards import AT_ONCE
 from secretsync_core.schema.job import Executor
 from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, lets_tags_change_pods, starts_pods
 from secretsync_dagster.lease_holders import holder_of
+from secretsync_dagster.left_out import say_what_is_left_out
 from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.shared_assets import location_of_run
 from secretsync_dagster.verdicts import give, items_asked
@@ -126,6 +127,8 @@ class _ByDocument(dg.Executor):
         chosen = next((name for name in reversed(Executor) if name in said), next(iter(self._inner)))
         if lets_tags_change_pods(instance):
             plan_context.log.warning(_OPEN_TO_TAGS)
+        if jobs:
+            say_what_is_left_out(plan_context.log)
         watch_this_process()
         sign_as_worker(instance, run.run_id)
         reason = "failed"

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from secretsync_core.cli.escape import safe
+from secretsync_core.cli.held_view import failure, names, since, versions
+from secretsync_core.cli.plan_order import versions_of
 from secretsync_core.cli.wording import drift, reason
 from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
-from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import NOT_DONE, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from secretsync_core.audit.held import FailedKey, Found, HeldKey
+    from secretsync_core.cli.plan_order import Pairs
     from secretsync_core.model.change import Change
     from secretsync_core.model.report import ItemError, Outcome, Report
 
@@ -25,18 +28,19 @@ ROWS = 100
 """The most rows that a table shows; it says so where there are more."""
 
 
-def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetadataValue:
-    """Each key with what happened to it and both versions; what went wrong first. ``total``: if there were more."""
+def outcome_table(outcomes: Sequence[Outcome], pairs: Pairs, total: int = 0) -> dg.TableMetadataValue:
+    """Each key with what happened to it and why, and both versions; what went wrong first. ``total``: of all of them.
+
+    Three columns: in Dagster's list of events there is no room for more, and it breaks the words of narrow ones.
+    """
     ordered = sorted(outcomes, key=lambda outcome: (outcome.result not in NOT_DONE, outcome.change.key))
     return _table(
-        ("key", "result", "why", "source version", "destination version"),
+        ("key", "result", "versions"),
         [
             (
-                f"{outcome.change.dest}: {outcome.change.key}",
-                outcome.result.value,
-                _why(outcome),
-                display_version(outcome.change.source_version),
-                display_version(outcome.dest_version or outcome.change.dest_version),
+                pairs.key_of(outcome.change),
+                f"{outcome.result.value}: {_why(outcome)}",
+                versions_of(outcome.dest_version or outcome.change.dest_version, outcome.change.source_version),
             )
             for outcome in ordered[:ROWS]
         ],
@@ -45,24 +49,66 @@ def outcome_table(outcomes: Sequence[Outcome], total: int = 0) -> dg.TableMetada
     )
 
 
-def first_reasons(bad: Sequence[Outcome], total: int) -> str:
-    """``: dst: a: why; dst: b: why; and 7 more``, of what failed first; empty where nothing did."""
-    told = [f"{outcome.change.dest}: {safe(outcome.change.key)}: {safe(_why(outcome))}" for outcome in bad[:_REASONS]]
-    if told and total > len(told):
-        told.append(f"and {number(total - len(told))} more")
+def held_table(held: Sequence[HeldKey], count: int, pairs: Pairs) -> dg.TableMetadataValue:
+    """The keys that an item holds, each with what it is a copy of, both versions, and the run that it is from."""
+    rows = [
+        (names(key, dest=not pairs.one_dest, source=not pairs.one_source), versions(key), since(key)) for key in held
+    ]
+    return _table(("key", "versions", "since"), rows, count, "the job that finds keys shows any of them")
+
+
+def found_table(found: Found) -> dg.TableMetadataValue:
+    """Keys that were searched for, of any number of jobs: those that a last run failed at first."""
+    rows = [(names(key, dest=True, source=True), _whose(key), failure(key)) for key in found.failed]
+    rows += [(names(key, dest=True, source=True), _whose(key), f"{versions(key)}, {since(key)}") for key in found.held]
+    more = "write more of the key"
+    return _table(("key", "job / item", "since"), rows, found.total + len(found.failed), more)
+
+
+def _whose(key: HeldKey | FailedKey) -> str:
+    return f"{key.job} / {key.item}"
+
+
+def first_reasons(bad: Sequence[Outcome], pairs: Pairs, total: int) -> str:
+    """``: a: why; one and two: b: why; and 7 more``, of what failed first; empty where nothing did.
+
+    A key that fails alike in several destinations is told once, with all of them.
+    """
+    alike: dict[tuple[str, str], list[str]] = {}
+    for outcome in sorted(bad, key=lambda one: (one.change.key, one.change.dest)):
+        alike.setdefault((safe(outcome.change.key), safe(_why(outcome))), []).append(outcome.change.dest)
+    first = list(alike.items())[:_REASONS]
+    told = [
+        f"{key}: {why}" if pairs.one_dest else f"{' and '.join(dests)}: {key}: {why}" for (key, why), dests in first
+    ]
+    shown = sum(len(dests) for _, dests in first)
+    if told and total > shown:
+        told.append(f"and {number(total - shown)} more")
     return f": {'; '.join(told)}" if told else ""
+
+
+def first_errors(told: Sequence[ItemError]) -> str:
+    """The first of what kept items from being synced, and how many more there are."""
+    more = f"; and {plural(len(told) - 1, 'more error')}" if len(told) > 1 else ""
+    return f"{safe(told[0].message)}{more}"
+
+
+def what_to_do(bad: Sequence[Outcome], errors: Sequence[ItemError] = ()) -> dict[str, dg.MetadataValue]:
+    """The hints of what failed, each once, as the command line tells them; nothing where there are none."""
+    hints = dict.fromkeys(filter(None, [*(one.hint for one in bad), *(error.hint for error in errors)]))
+    return {"what to do": text("; ".join(list(hints)[:_REASONS]))} if hints else {}
 
 
 def _why(outcome: Outcome) -> str:
     return outcome.message or reason(str(outcome.code or outcome.change.reason))
 
 
-def drift_table(changes: Sequence[Change], total: int) -> dg.TableMetadataValue:
+def drift_table(changes: Sequence[Change], pairs: Pairs, total: int) -> dg.TableMetadataValue:
     """The keys that were changed or removed outside SecretSync."""
     return _table(
         ("key", "item", "drift"),
         [
-            (f"{change.dest}: {change.key}", change.item, drift(change))
+            (pairs.key_of(change), change.item, drift(change))
             for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
         ],
         total,

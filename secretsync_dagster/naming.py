@@ -37,6 +37,12 @@ IN_SYNC = "in_sync"
 DRIFT = "drift"
 """The check that turns red when a copy was changed or removed outside SecretSync."""
 
+LEDGER_INTACT = "ledger_intact"
+"""The check that turns red when the ledger's records of a job are not as they were written."""
+
+REACHABLE = "reachable"
+"""The check of a store that turns red when it does not answer, or does not let us in."""
+
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 _DRIFT_SUFFIX = "_drift"
 _PREFIX_LENGTH = 63

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.drift_looks import found_by_sync, look, put_right_by_sync
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.held_keys import held_keys
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
 from secretsync_dagster.loaded_documents import loaded_for
@@ -33,6 +34,7 @@ from secretsync_dagster.planned_partitions import report_planned
 from secretsync_dagster.resources import Runtime
 from secretsync_dagster.run_config import RUN_SUSPENDED, Asked
 from secretsync_dagster.shared_assets import red, why_refused
+from secretsync_dagster.standing_checks import ledger_evaluation
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import apply, check_undo, failure_of, moved, show_done, show_plan
 
@@ -54,7 +56,7 @@ def make_expand(
     resource = catalog.resource
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
-        with error_boundary(last=_is_last(context)):
+        with error_boundary(context, retry=_RETRY):
             asked = Asked.of(context.op_config)
             loaded = loaded_for(context, resource, job)
             runtime, ours = loaded.runtime, loaded.runtime.catalog
@@ -117,12 +119,15 @@ def make_expand(
                 except SecretSyncError as error:
                     if not error.retryable or _is_last(context):
                         _report_planned(context, ours, job, items or ours.partition_keys(job))
+                        yield from _not_begun(ours, job, items or list(ours.partition_keys(job)), error)
                         yield from in_sync_events(context, runtime, job, {}, failed={""})
+                        yield ledger_evaluation(runtime, job)
                     raise
                 _report_planned(context, ours, job, manifest.items)
+                held = held_keys(context, runtime, job, manifest.shown)
                 for item in manifest.shown:
                     counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-                    yield _materialized(ours, job, item, metadata.numbers(counts))
+                    yield _materialized(ours, job, item, {**held.get(item, {}), **metadata.numbers(counts)})
                 context.add_output_metadata(
                     {
                         "to do": sum(len(shard.changes) for shard in shards),
@@ -186,8 +191,8 @@ def _undo(context: dg.OpExecutionContext, runtime: Runtime, job: str, asked: Ask
                 context, runtime, job, _numbers(done), failed=out, metadata={"undid run": undo.run}
             )
         if not done.report.ok:
-            raise failure_of(done, undo, last=_is_last(context))
-        manifest = show_done(context, job, done, undo)
+            raise failure_of(runtime.documents.jobs[job], done, undo, last=_is_last(context))
+        manifest = show_done(context, runtime.documents.jobs[job], done, undo)
     yield dg.Output(manifest, "manifest")
 
 
@@ -229,7 +234,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
         required_resource_keys={resource},
     )
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
-        with error_boundary(last=_is_last(context)):
+        with error_boundary(context, retry=_RETRY):
             runtime = loaded_for(context, resource, shard.job).runtime
             if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
                 raise refused
@@ -237,18 +242,22 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                 done = run_async(steps.transfer(step, shard), step.stop)
             yield from found_by_sync(runtime.catalog, shard.job, done)
             if not done.report.ok:
-                failure = _failure(_described(shard), done, last=_is_last(context))
+                failure = _failure(runtime.catalog, shard.job, _described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
                     # Yielded, for what is only logged before a failure gets lost.
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
                     yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
+                    yield ledger_evaluation(runtime, shard.job)
                 raise failure
+            held = held_keys(context, runtime, shard.job, done.well)
             for item in done.well:
-                yield _materialization(runtime.catalog, shard.job, item, done)
+                yield _materialization(runtime.catalog, shard.job, item, done, held)
             yield dg.Output(
                 done.moved,
                 metadata={
-                    "secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
+                    "secrets": metadata.outcome_table(
+                        done.outcomes, runtime.catalog.pairs(shard.job), done.outcomes_of.total()
+                    ),
                     **_numbers(done),
                 },
             )
@@ -278,7 +287,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
     """See :func:`secretsync_core.run.steps.audit`. Yields no output: what it shows are events."""
     if manifest.dry_run:
         return
-    with error_boundary(last=_is_last(context)):
+    with error_boundary(context, retry=_RETRY):
         if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
             yield red(runtime.catalog, manifest.job, refused)
             raise refused
@@ -287,8 +296,9 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
         whole = len(manifest.items) == len(runtime.documents.jobs[manifest.job].spec.plan)
         yield from put_right_by_sync(context, runtime.catalog, manifest.job, done, whole=whole)
         # Each once a run, or every second point of a plot would be a zero.
+        held = held_keys(context, runtime, manifest.job, done.well)
         for item in done.well:
-            yield _materialization(runtime.catalog, manifest.job, item, done)
+            yield _materialization(runtime.catalog, manifest.job, item, done, held)
         yield from _out_of_sync_observations(runtime.catalog, manifest.job, done)
         yield from in_sync_events(
             context,
@@ -300,35 +310,56 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
                 **metadata.of_whole_run(_numbers(done)),
                 **metadata.summary(done.report, done.healed),
                 **(
-                    {"secrets": metadata.outcome_table(done.outcomes, done.outcomes_of.total())}
+                    {
+                        "secrets": metadata.outcome_table(
+                            done.outcomes, runtime.catalog.pairs(manifest.job), done.outcomes_of.total()
+                        )
+                    }
                     if done.outcomes
                     else {}
                 ),
                 "ledger": f"secretsync audit log --run {done.report.run}",
             },
         )
+        yield ledger_evaluation(runtime, manifest.job)
         if not done.report.ok:
-            raise _failure("the job", done, last=_is_last(context))
+            raise _failure(runtime.catalog, manifest.job, "the job", done, last=_is_last(context))
 
 
 def _materialized(catalog: Catalog, job: str, item: str, shown: dict[str, dg.MetadataValue]) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(catalog.asset_key(job), partition=catalog.partition_keys(job)[item], metadata=shown)
 
 
-def _materialization(catalog: Catalog, job: str, item: str, done: steps.Done) -> dg.AssetMaterialization:
+def _materialization(
+    catalog: Catalog, job: str, item: str, done: steps.Done, held: Mapping[str, dict[str, dg.MetadataValue]]
+) -> dg.AssetMaterialization:
     """An item is in sync, and what it took."""
     return _materialized(
         catalog,
         job,
         item,
         {
+            **held.get(item, {}),
             **metadata.numbers(done.report.counts.get(item, {}), drifted=done.drifted_of[item], seconds=_seconds(done)),
-            "secrets": metadata.outcome_table(
-                [one for one in done.outcomes if one.change.item == item], done.outcomes_of[item]
-            ),
+            **_of_item(catalog, job, item, done),
             "ledger": dg.MetadataValue.text(f"secretsync audit log --run {done.report.run}"),
         },
     )
+
+
+def _of_item(catalog: Catalog, job: str, item: str, done: steps.Done) -> dict[str, dg.MetadataValue]:
+    """What a step did to the keys of one item, and what of it failed; nothing where it did nothing."""
+    pairs = catalog.pairs(job)
+    outcomes = [one for one in done.outcomes if one.change.item == item]
+    bad = [one for one in outcomes if one.result in NOT_DONE]
+    errors = [error for error in done.report.errors if error.item in (item, "")]
+    told: dict[str, dg.MetadataValue] = {}
+    if bad:
+        count = sum(done.report.counts.get(item, {}).get(result, 0) for result in NOT_DONE)
+        told["failed secrets"] = metadata.outcome_table(bad, pairs, count)
+    elif outcomes:
+        told["secrets"] = metadata.outcome_table(outcomes, pairs, done.outcomes_of[item])
+    return {**told, **metadata.what_to_do(bad, errors), **metadata.errors(errors[:5])}
 
 
 def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> Iterator[dg.AssetObservation]:
@@ -340,8 +371,28 @@ def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> I
             partition=catalog.partition_keys(job).get(item, item),
             description="this item is out of sync",
             metadata={
+                **_of_item(catalog, job, item, done),
                 **metadata.numbers(counts, drifted=done.drifted_of[item], seconds=_seconds(done)),
                 "ledger": f"secretsync audit log --run {done.report.run}",
+            },
+        )
+
+
+_MOST_TOLD = 50
+
+
+def _not_begun(
+    catalog: Catalog, job: str, items: Sequence[str], error: SecretSyncError
+) -> Iterator[dg.AssetObservation]:
+    """Why nothing was done, for the pages of the items that should have been; of many, for the first of them."""
+    for item in items[:_MOST_TOLD]:
+        yield dg.AssetObservation(
+            catalog.asset_key(job),
+            partition=catalog.partition_keys(job).get(item, item),
+            description="this item is out of sync",
+            metadata={
+                "error 1": metadata.text(error.message),
+                **({"what to do": metadata.text(error.hint)} if error.hint else {}),
             },
         )
 
@@ -359,7 +410,7 @@ def _described(shard: Shard) -> str:
     return f"item {shard.item}" if shard.item else f"{len(shard.items)} items"
 
 
-def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
+def _failure(catalog: Catalog, job: str, whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
     """What fails a step, with a table of what failed and why; the ``last`` attempt asks for no other."""
     bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
@@ -370,13 +421,14 @@ def _failure(whose: str, done: steps.Done, *, last: bool) -> dg.Failure:
         told = f"{count} of {plural(done.report.total(), 'secret')} of {whose} failed"
         if uncertain := done.report.total(Result.UNCERTAIN):
             told += f", {metadata.uncertain_words(uncertain)}"
-        told += metadata.first_reasons(bad, count)
+        told += metadata.first_reasons(bad, catalog.pairs(job), count)
     elif errors:
-        told = errors[0].message
+        told = metadata.first_errors(errors)
     return dg.Failure(
         f"{held}. {told}" if held else told,
         metadata={
-            **({"failed secrets": metadata.outcome_table(bad)} if bad else {}),
+            **({"failed secrets": metadata.outcome_table(bad, catalog.pairs(job), count)} if bad else {}),
+            **metadata.what_to_do(bad, errors),
             **metadata.errors(errors[:5]),
             **_numbers(done),
             "ledger": f"secretsync audit log --run {done.report.run}",

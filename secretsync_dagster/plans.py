@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.cli.escape import safe
-from secretsync_core.cli.plan_order import FIRST, Pairs, by_prefix, counts_line, key_of, parts, title, to_show
+from secretsync_core.cli.plan_order import (
+    FIRST,
+    Pairs,
+    by_prefix,
+    counts_line,
+    key_of,
+    parts,
+    title,
+    to_show,
+    versions_of,
+)
 from secretsync_core.cli.wording import advice, why
 from secretsync_core.counting import number, plural
-from secretsync_core.model.inventory import display_version
 from secretsync_dagster import metadata
 from secretsync_dagster.naming import DRY_RUN_TAG
 
@@ -73,14 +82,13 @@ def show(
 
 def _table(changes: Sequence[Change], pairs: Pairs) -> dg.TableMetadataValue:
     """The plan key by key; between which stores only where a job has several."""
-    columns = ["key", "would", "why", "source version", "destination version", *([] if pairs.one else ["stores"])]
+    columns = ["key", "would", "why", "versions", *([] if pairs.one else ["stores"])]
     rows = [
         [
             key_of(change),
             change.action.value,
             "; ".join(filter(None, (why(change), advice(change)))),
-            display_version(change.source_version),
-            display_version(change.dest_version),
+            versions_of(change.dest_version, change.source_version),
             *([] if pairs.one else [pairs.of(change)]),
         ]
         for change in changes

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
+from secretsync_core.model.report import ItemError
 from secretsync_core.run.gate import RetryPolicy
 from secretsync_core.run.news import Acted, news, remember
 from secretsync_core.run.watch import Sight, Watch
@@ -96,7 +97,7 @@ def _look(
         shared = sharers(instance, ours, location, [job.name for job in jobs])
         # One with errors is left until it is mended, and started then, for nothing was acted on.
         shared |= broken_since(runtime, [job.name for job in jobs])
-        found |= {job: f"{error.message}; {error.hint}" for job, error in shared.items()}
+        found |= {job: _told(error) for job, error in shared.items()}
         with runtime.ledger() as opened:
             # Neither runs of the asset nor the command line carry the tag.
             going_on |= {lease.job for lease in opened.ledger.leases.live() if not is_dead(instance, lease.holder)}
@@ -104,7 +105,7 @@ def _look(
             idle = [job for job in jobs if job.name not in going_on | shared.keys()]
             found |= run_async(watch.look(idle, runtime.documents, opened.ledger, environ=os.environ, retry=_IMPATIENT))
     except SecretSyncError as error:
-        return {job.name: error.message for job in jobs}
+        return {job.name: _told(error) for job in jobs}
     except Exception as error:  # noqa: BLE001  its text may hold anything
         return {job.name: f"an unexpected {type(error).__name__}" for job in jobs}
     return found
@@ -123,8 +124,13 @@ def _run_request(catalog: Catalog, job: str, sight: Sight, memory: "_Memory") ->
             "",
         )
     if sight.errors:
-        return None, sight.errors[0].message
+        return None, _told(sight.errors[0])
     return None, "tried already, and not in place yet" if sight.touched else _SETTLED
+
+
+def _told(error: SecretSyncError | ItemError) -> str:
+    """What is wrong and what to do, as the command line says it."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 _SETTLED = "nothing changed"

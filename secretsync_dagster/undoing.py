@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import dagster as dg
 
 from secretsync_core.audit.ledger import Ledger
+from secretsync_core.cli.plan_order import Pairs
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.model.report import NOT_DONE, Result
 from secretsync_core.run import steps, undo_steps
 from secretsync_core.run.shards import Manifest
+from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster import metadata, plans
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.run_config import Undo
@@ -74,18 +76,18 @@ def apply(step: steps.Step, job: str, asked: Undo) -> steps.Done:
     )
 
 
-def show_done(context: dg.OpExecutionContext, job: str, done: steps.Done, asked: Undo) -> Manifest:
+def show_done(context: dg.OpExecutionContext, job: JobDocument, done: steps.Done, asked: Undo) -> Manifest:
     """Show what was undone, as the step's output; gives what the other steps are to know."""
     context.add_output_metadata(
         {
-            "undone": metadata.outcome_table(done.outcomes, done.outcomes_of.total()),
+            "undone": metadata.outcome_table(done.outcomes, Pairs(job), done.outcomes_of.total()),
             "undid run": asked.run,
             **metadata.warnings(done.report.warnings),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },
         output_name="manifest",
     )
-    return _nothing_else(job)
+    return _nothing_else(job.name)
 
 
 def moved(done: steps.Done) -> frozenset[str]:
@@ -93,17 +95,20 @@ def moved(done: steps.Done) -> frozenset[str]:
     return done.report.items_with(Result.CREATED, Result.UPDATED, Result.DELETED)
 
 
-def failure_of(done: steps.Done, asked: Undo, *, last: bool) -> dg.Failure:
+def failure_of(job: JobDocument, done: steps.Done, asked: Undo, *, last: bool) -> dg.Failure:
     """What fails the step where not all could be undone, with a table of what could not and why."""
     bad = [one for one in done.outcomes if one.result in NOT_DONE]
     errors = done.report.errors
+    pairs = Pairs(job)
     told = f"{plural(len(bad), 'secret')} of run {asked.run} could not be undone"
+    told += metadata.first_reasons(bad, pairs, len(bad))
     if not bad:
-        told = errors[0].message if errors else "the undo was stopped"
+        told = metadata.first_errors(errors) if errors else "the undo was stopped"
     return dg.Failure(
         told,
         metadata={
-            **({"not undone": metadata.outcome_table(bad)} if bad else {}),
+            **({"not undone": metadata.outcome_table(bad, pairs)} if bad else {}),
+            **metadata.what_to_do(bad),
             **metadata.errors(errors[:5]),
             "ledger": f"secretsync audit log --run {done.report.run}",
         },

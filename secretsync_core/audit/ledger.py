@@ -15,6 +15,7 @@ from secretsync_core.audit.chain import Chains
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.audit.databases import open_database
 from secretsync_core.audit.drift import Drift
+from secretsync_core.audit.held import Held
 from secretsync_core.audit.items import Items
 from secretsync_core.audit.leases import Lease, Leases
 from secretsync_core.audit.live_keys import LiveKeys
@@ -49,6 +50,7 @@ class Ledger:
         drift: what the last look for drift found.
         places: which place the name of a destination is bound to.
         leases: who runs a job.
+        held: which keys a job holds, for people.
         standings: whether a job's chain holds, before a run builds on it.
         seals: the key that the chains are sealed with, and its rotation.
     """
@@ -63,6 +65,7 @@ class Ledger:
         self.drift = Drift(database)
         self.places = Places(database)
         self.leases = Leases(database)
+        self.held = Held(database)
         self.standings = Standings(database, self._chains)
         self.seals = Seals(database, self._chains)
 

@@ -7,7 +7,8 @@ the state said of them. It is a row of ``meta``, so that tables need not change.
 - the records since the standing, and the last ``LOOKED_AT`` in any case: each by its hash, linked up to the head;
 - the state: by the digest, where no record has changed it since. After a run that was killed, each key by its record.
 
-``secretsync audit verify`` looks at every record; so does a run once, where there is no standing yet.
+``secretsync audit verify`` looks at every record; so does a run once, where there is no standing yet. ``look`` does the
+same for any number of jobs at once, and looks at more records of each, for those who watch a ledger.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from secretsync_core.audit.schema import WITH_PLACES
 from secretsync_core.errors import LedgerBroken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from secretsync_core.audit.chain import Chains
     from secretsync_core.audit.database import Database, Row, Transaction
 
 LOOKED_AT = 1_000
 """How many records a run looks at in any case, the last ones."""
+
+WATCHED = 10_000
+"""How many of a chain are looked at in any case by who watches it and can wait: a tenth of a second."""
 
 _FORM = "1"  # of what is sealed: another one is as good as none
 
@@ -40,6 +44,24 @@ class Standing(NamedTuple):
     seq: int
     live: int
     digest: str
+
+
+class Look(NamedTuple):
+    """What was found of one job's chain.
+
+    Attributes:
+        job: whose.
+        records: the number of its last record; 0 where nothing is recorded yet.
+        first: the number of the first record that was looked at; all after it were, too.
+        head: the hash of the last record: noted elsewhere, it proves later that no older copy was put back.
+        fault: what is wrong, in words, the first of it; empty where nothing is.
+    """
+
+    job: str
+    records: int
+    first: int
+    head: str
+    fault: str
 
 
 class Standings:
@@ -66,6 +88,22 @@ class Standings:
             if locked.seq == seq:
                 _write(transaction, self._chains.key, locked.ordinal, Standing(seq, live, digest))
 
+    def look(self, jobs: Collection[str], *, looked_at: int = LOOKED_AT) -> list[Look]:
+        """Look whether the chains of ``jobs`` hold, sorted by name; raises nothing for one that does not.
+
+        What is the whole ledger's is looked at once. Of each chain the records since its standing, and the last
+        ``looked_at`` in any case: all of them where there are no more. Raises LedgerError where another key has sealed
+        the ledger since it was opened, or the database fails.
+        """
+        key = self._chains.key
+        with self._database.read(long=True) as transaction:
+            heads = {str(row[0]): row for row in transaction.rows(verify.HEADS)}
+            whole = next(_of_the_whole(transaction, key, heads), "")
+            found = [_look(transaction, key, job, heads.get(job), looked_at, whole) for job in sorted(set(jobs))]
+            if any(each.fault for each in found):
+                facts.refuse_if_resealed(transaction, key, self._database.name)
+            return found
+
     def check(self, job: str) -> None:
         """Raise LedgerBroken where the chain of ``job`` does not hold, or its state is not what the records say."""
         with self._database.read(long=True) as transaction:
@@ -78,13 +116,32 @@ class Standings:
                 )
 
 
+def _look(transaction: Transaction, key: bytes, job: str, head: Row | None, looked_at: int, whole: str) -> Look:
+    """One job's chain; ``whole`` is what is wrong with the ledger whichever the chain."""
+    if head is None:
+        return Look(job, 0, 0, "", whole or next(_of_chain(transaction, key, job, head, looked_at), ""))
+    records, digest = cast("tuple[int, bytes]", (head[2], head[3]))
+    standing = _read(transaction, key, cast("int", head[1]))
+    first = _first(records, standing, looked_at) if isinstance(standing, Standing) else 1
+    return Look(job, records, first, digest.hex(), whole or next(_of_chain(transaction, key, job, head, looked_at), ""))
+
+
 def _faults(transaction: Transaction, key: bytes, job: str) -> Iterator[str]:
     """What is wrong, in words, the first first."""
     heads = {str(row[0]): row for row in transaction.rows(verify.HEADS)}
+    yield from _of_the_whole(transaction, key, heads)
+    yield from _of_chain(transaction, key, job, heads.get(job), LOOKED_AT)
+
+
+def _of_the_whole(transaction: Transaction, key: bytes, heads: Mapping[str, Row]) -> Iterator[str]:
+    """What is wrong with the ledger, whichever the chain."""
     for fault in verify.list_of_chains(transaction, key, heads).faults:
         yield fault.what
     yield from verify.unsealed(transaction, key)
-    head = heads.get(job)
+
+
+def _of_chain(transaction: Transaction, key: bytes, job: str, head: Row | None, looked_at: int) -> Iterator[str]:
+    """What is wrong with one chain, and the state that it is the reason for."""
     if head is None:
         if transaction.one("SELECT 1 FROM ledger WHERE job = ? LIMIT 1", (job,)) is not None:
             yield "the chain has no sealed head"
@@ -97,14 +154,21 @@ def _faults(transaction: Transaction, key: bytes, job: str) -> Iterator[str]:
         for fault in verify.verify_chain(transaction, key, job, head, None).faults:
             yield f"{_at(fault.seq)}{fault.what}"
         return
-    yield from _since(transaction, key, job, head, standing)
+    yield from _since(transaction, key, job, head, standing, looked_at)
 
 
-def _since(transaction: Transaction, key: bytes, job: str, head: Row, standing: Standing) -> Iterator[str]:
+def _first(last: int, standing: Standing, looked_at: int) -> int:
+    """The number of the first record to look at."""
+    return max(1, min(standing.seq + 1, last - looked_at + 1))
+
+
+def _since(
+    transaction: Transaction, key: bytes, job: str, head: Row, standing: Standing, looked_at: int
+) -> Iterator[str]:
     """What is wrong with the end of a chain, and with its state, going by an earlier standing."""
     last = head[2] if isinstance(head[2], int) else 0
     check = verify.ChainCheck(job)
-    first = max(1, min(standing.seq + 1, last - LOOKED_AT + 1))
+    first = _first(last, standing, looked_at)
     if first > 1:
         check.join()
     alongside = requests.Alongside(transaction, job, since=first)

@@ -12,6 +12,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.cli.wording import ALWAYS_COUNTED, TO_DO
 from secretsync_core.counting import number, plural
 from secretsync_core.model.change import Action
+from secretsync_core.model.inventory import display_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,13 +62,22 @@ class Pairs:
         used = dict.fromkeys(self._sources.values())
         self._only = next(iter(used)) if len(used) == 1 else ""
         self.heading = f"{', '.join(used)} -> {', '.join(job.spec.dest)}"
-        self.one = len(used) == 1 and len(job.spec.dest) == 1
+        self.one_dest = len(job.spec.dest) == 1
+        self.one_source = len(used) == 1
+        self.one = self.one_source and self.one_dest
 
     def of(self, change: Change) -> str:
         """``source -> destination``; the source of what an item made that is gone may be unknown."""
         stores = list(dict.fromkeys(ref.store for ref in change.sources))
         source = ", ".join(stores) or self._sources.get(change.item) or self._only
         return f"{source} -> {change.dest}".lstrip()
+
+    def key_of(self, change: Change) -> str:
+        """The destination's key, and the source's where it is another one; with the store's name if there are several.
+
+        A name that would stand in every row says nothing.
+        """
+        return key_of(change) if self.one_dest else f"{change.dest}: {key_of(change)}"
 
 
 def key_of(change: Change) -> str:
@@ -104,3 +114,8 @@ def by_prefix(changes: Iterable[Change], most: int) -> list[tuple[str, str]]:
     if rest := ordered[most:]:
         found.append((f"{plural(len(rest), 'more prefix', 'more prefixes')}", words(rest)))
     return found
+
+
+def versions_of(dest: str | None, source: str | None) -> str:
+    """The destination's version, and the source's that it is a copy of: as the keys are put, in half the room."""
+    return f"{display_version(dest)} <- {display_version(source)}"

@@ -74,6 +74,27 @@ def test_what_another_hand_did_is_found(ledger: Ledger, other_hand: OtherHand, s
     assert "audit verify" in caught.value.hint
 
 
+@pytest.mark.parametrize("sql", ["", *TAMPERED.values()], ids=["nothing", *TAMPERED])
+def test_whoever_watches_sees_what_a_run_would_stop_at(ledger: Ledger, other_hand: OtherHand, sql: str) -> None:
+    """All jobs at once: the one that another hand has been at is told of, with the words that stop its next run."""
+    _fill(ledger, killed=False)
+    if sql:
+        other_hand(sql)
+    fault = ""
+    try:
+        ledger.standings.check("job")
+    except LedgerBroken as error:
+        fault = error.message
+    first, second, third = ledger.standings.look(["job", "other", "new"])
+    assert (first.job, second.job, third.job) == ("job", "new", "other")
+    assert bool(first.fault) == bool(fault) == bool(sql)
+    assert fault.endswith(first.fault)
+    if not sql:
+        assert (first.records, first.first, first.head) == (11, 1, ledger.hash_at("job", 11))
+        assert (second.records, second.fault, third.records, third.fault) == (0, "", 1, "")
+        assert ledger.standings.look(["job"], looked_at=3)[0].first == 9
+
+
 def test_a_chain_that_was_dropped_is_found(ledger: Ledger, other_hand: OtherHand) -> None:
     """All of a job removed, its head and its standing too, looks like a new job: the number of chains tells."""
     _fill(ledger, killed=False)

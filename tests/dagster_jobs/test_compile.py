@@ -56,7 +56,7 @@ def test_many_jobs_compile(lab: Lab, count: int) -> None:
     text = "---\n".join(_job(f"job-{number}", "  schedule: '0 * * * *'\n") for number in range(count))
     (lab.config / "many.yaml").write_text(text)
     definitions = lab.definitions
-    assert len(_names(definitions)) == count + 1  # and the assets' own
+    assert len(_names(definitions)) == count + 3  # and the assets' own, what finds keys, and what looks at the ledger
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was() -> None:

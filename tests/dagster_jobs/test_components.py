@@ -10,6 +10,9 @@ from dagster.components.testing import DefsFolderSandbox, create_defs_folder_san
 
 from secretsync_dagster.component import SyncDirectoryComponent, SyncJobComponent
 from secretsync_dagster.project_state import home_of
+from secretsync_dagster.standing_checks import SCHEDULE
+
+SCOPES = ("secrets", "team_More_Secrets")
 
 # Dagster's own loading of components still asks pydantic in the old way.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")
@@ -31,8 +34,13 @@ def test_what_is_scaffolded_is_loaded_side_by_side() -> None:
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         "secrets",
         "more_secrets",
+        *(f"{name}_IN_{scope}" for name in ("FIND_key", "CHECK_ledger_and_stores") for scope in SCOPES),
     }
-    assert {each.name for each in repository.schedule_defs} == {"secrets_schedule", "more_secrets_schedule"}
+    assert {each.name for each in repository.schedule_defs} == {
+        "secrets_schedule",
+        "more_secrets_schedule",
+        *(f"{SCHEDULE}_IN_{scope}" for scope in SCOPES),
+    }
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
     assert keys == {
         "sync/secrets",

@@ -11,6 +11,7 @@ import pytest
 from dagster_jobs.lab import KEY, rows
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_dagster.naming import DRIFT, JOB_TAG
+from secretsync_dagster.standing_checks import SCHEDULE
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -55,7 +56,8 @@ def test_it_says_when_and_where(lab: Lab) -> None:
         assert schedule.default_status.name == status
         assert schedule.job_name == "job_drift"
     lab.two_items()
-    assert not lab.definitions.get_repository_def().schedule_defs
+    schedules = lab.definitions.get_repository_def().schedule_defs
+    assert [schedule.name for schedule in schedules] == [SCHEDULE]
 
 
 def test_a_job_called_like_the_check_of_another_loads(lab: Lab) -> None:
@@ -65,7 +67,9 @@ def test_a_job_called_like_the_check_of_another_loads(lab: Lab) -> None:
     (lab.config / "other.yaml").write_text(text.replace("name: job", "name: job-drift"))
     dg.Definitions.validate_loadable(lab.definitions)
     repository = lab.definitions.get_repository_def()
-    assert {schedule.name: schedule.job_name for schedule in repository.schedule_defs} == {
+    made = {schedule.name: schedule.job_name for schedule in repository.schedule_defs}
+    del made[SCHEDULE]
+    assert made == {
         "job_schedule": "job",
         "job_drift_schedule": "job_drift",
         "job_drift__schedule": "job_drift_",
@@ -93,7 +97,7 @@ def test_red_with_the_list_of_drifted_keys(lab: Lab) -> None:
     look = Look(lab)
     assert not look.passed
     assert look.told == "2 of 4 secrets were changed or removed outside SecretSync"
-    assert look.keys == [("dst: alpha/1", "changed outside SecretSync"), ("dst: beta/2", "removed outside SecretSync")]
+    assert look.keys == [("alpha/1", "changed outside SecretSync"), ("beta/2", "removed outside SecretSync")]
     kept = lab.ledger.drift.last_look("job")
     assert kept is not None
     assert (kept.run, kept.count) == (look.result.run_id, 2)

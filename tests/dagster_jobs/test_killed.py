@@ -53,12 +53,12 @@ def test_a_step_that_has_no_memory_left_fails_in_words(lab: Lab) -> None:
     result = lab.run()
     assert not result.success
     rows: dict[str, Any] = {
-        step: [(row.data["key"], row.data["why"]) for row in told["failed secrets"].value.records]
+        step: [(row.data["key"], row.data["result"]) for row in told["failed secrets"].value.records]
         for step, told in failures(result).items()
     }
     assert rows == {
-        "transfer[alpha]": [("dst: alpha/1", "store dst failed with an unexpected MemoryError")],
-        "transfer[beta]": [("dst: beta/2", "store src failed with an unexpected MemoryError")],
+        "transfer[alpha]": [("alpha/1", "failed: store dst failed with an unexpected MemoryError")],
+        "transfer[beta]": [("beta/2", "failed: store src failed with an unexpected MemoryError")],
     }
     assert set(lab.held()) == {"alpha/2", "beta/1"}
     lab.faults["dst"].clear()

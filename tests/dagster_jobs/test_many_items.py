@@ -43,7 +43,7 @@ def test_one_that_fails_fails_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="k/7")
     result = lab.run()
     assert set(failures(result)) == {"transfer[ITEMS_1_of_3]"}
-    assert failures(result)["transfer[ITEMS_1_of_3]"]["told"] == "1 of 40 secrets of 40 items failed: dst: k/7: no"
+    assert failures(result)["transfer[ITEMS_1_of_3]"]["told"] == "1 of 40 secrets of 40 items failed: k/7: no"
     assert len(lab.held()) == COUNT - 1
     assert "k7" not in lab.materialized()
     lab.faults["dst"].clear()

@@ -78,7 +78,7 @@ def test_a_run_copies_nothing_that_may_not_go_there(lab: Lab, place: Path) -> No
     assert not result.success
     assert set(lab.held()) == {"alpha/1", "alpha/2"}
     told = rows(failures(result)["transfer[beta]"]["failed secrets"])
-    assert {row["key"] for row in told} == {"dst: beta/1", "dst: beta/2"}
+    assert {row["key"] for row in told} == {"beta/1", "beta/2"}
     assert all("no-beta" in str(row) for row in told)
     announced = {record.draft.key for record in lab.ledger.records() if record.draft.event is Event.INTENDED}
     assert announced == {"alpha/1", "alpha/2"}

@@ -126,7 +126,7 @@ def test_nothing_of_a_code_location_takes_an_environment_variable(lab: Lab) -> N
     lab.job(TWO_ITEMS, schedule="'@hourly'", driftCheck="{schedule: '@daily'}", onChange="{interval: 1m}")
     (lab.config / "broken.yaml").write_text("kind: SyncJob\n")
     jobs = lab.definitions.get_repository_def().get_all_jobs()
-    assert len(jobs) == 4
+    assert len(jobs) == 6
     found = {job.name: set(_sources(job.run_config_schema.config_type)) for job in jobs}
     assert set().union(*found.values()) == {".resources.io_manager.config.base_dir"}
     assert not [node for job in jobs for node in job.all_node_defs if _uses_the_usual_io_manager(node)]

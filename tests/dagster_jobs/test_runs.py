@@ -189,9 +189,9 @@ def test_a_failing_key_fails_its_item_alone(lab: Lab) -> None:
     assert set(lab.held()) == ALL - {"alpha/1"}
     failed = failures(result)
     assert set(failed) == {"transfer[alpha]"}
-    assert failed["transfer[alpha]"]["told"] == "1 of 2 secrets of item alpha failed: dst: alpha/1: not allowed"
+    assert failed["transfer[alpha]"]["told"] == "1 of 2 secrets of item alpha failed: alpha/1: not allowed"
     (row,) = rows(failed["transfer[alpha]"]["failed secrets"].value)
-    assert (row["key"], row["result"], row["why"]) == ("dst: alpha/1", "failed", "not allowed")
+    assert (row["key"], row["result"]) == ("alpha/1", "failed: not allowed")
     assert lab.materialized() == {"beta"}
     assert checked(result) == [False]
 

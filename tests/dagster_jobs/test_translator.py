@@ -12,6 +12,7 @@ from dagster_jobs.lab import checked, failures, succeeded
 from secretsync_core.errors import AccessDenied
 from secretsync_dagster import SecretSyncTranslator, SyncDirectoryComponent
 from secretsync_dagster.notifications import NAME as NOTIFICATIONS
+from secretsync_dagster.standing_checks import SCHEDULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +100,9 @@ def test_the_definitions_are_theirs(theirs: Lab) -> None:
     }  # fmt: skip
     assert set().union(*(node.definition.pools for node in job.nodes)) == {"pool-of-dst"}
     repository = definitions.get_repository_def()
-    assert {each.name for each in repository.schedule_defs} == {"sync_job_now_schedule", "sync_job_now_drift_schedule"}
+    assert {each.name for each in repository.schedule_defs} == {
+        "sync_job_now_schedule", "sync_job_now_drift_schedule", SCHEDULE,
+    }  # fmt: skip
     assert "watch_src" in {each.name for each in repository.sensor_defs}
     graph = definitions.resolve_asset_graph()
     node = graph.get(KEY)
@@ -112,7 +115,8 @@ def test_the_definitions_are_theirs(theirs: Lab) -> None:
     assert node.child_keys == {dg.AssetKey(["vaults", "dst"])}
     assert node.partitions_def is not None
     assert list(node.partitions_def.get_partition_keys()) == ["job / alpha", "job / beta"]
-    assert {each.asset_key for each in graph.asset_check_keys} == {KEY}
+    stores = {dg.AssetKey(["vaults", "src"]), dg.AssetKey(["vaults", "dst"])}
+    assert {each.asset_key for each in graph.asset_check_keys} == {KEY, *stores}
 
 
 def test_a_runs_events_are_theirs(theirs: Lab) -> None:

@@ -71,10 +71,10 @@ def test_apply_does_it(lab: Lab) -> None:
     assert result.success
     assert lab.held() == BEFORE
     shown = _shown(result)
-    assert {row["key"]: row["result"] for row in rows(shown["undone"].value)} == {
-        "dst: alpha/1": "updated",
-        "dst: alpha/3": "deleted",
-        "dst: beta/2": "created",
+    assert {row["key"]: row["result"].partition(":")[0] for row in rows(shown["undone"].value)} == {
+        "alpha/1": "updated",
+        "alpha/3": "deleted",
+        "beta/2": "created",
     }
     (start,) = [
         record.draft
@@ -117,9 +117,9 @@ def test_what_cannot_be_undone_fails_the_step_and_is_listed(lab: Lab) -> None:
     result = lab.run(undo={"run": run, "apply": True})
     assert not result.success
     told = failures(result)["expand"]
-    assert told["told"] == f"1 secret of run {run} could not be undone"
-    assert [(row["key"], row["why"]) for row in rows(told["not undone"].value)] == [
-        ("dst: alpha/1", "kept: changed outside SecretSync")
+    assert told["told"] == f"1 secret of run {run} could not be undone: alpha/1: kept: changed outside SecretSync"
+    assert [(row["key"], row["result"]) for row in rows(told["not undone"].value)] == [
+        ("alpha/1", "refused: kept: changed outside SecretSync")
     ]
     assert lab.held() == {**BEFORE, "alpha/1": {"x": "theirs"}}
     assert lab.ledger.runs.unfinished("job") == []

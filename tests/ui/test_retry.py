@@ -28,7 +28,7 @@ def test_a_failed_item_is_retried_from_failure(page: Page, ui: WebUi, stage: Sta
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 of 2 secrets of item retry-broken failed").first).to_be_visible()
     page.get_by_text("View full message").first.click()
-    expect(page.get_by_role("dialog").get_by_text("retry-dest: retry-broken/key-0").first).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("retry-broken/key-0").first).to_be_visible()
     page.get_by_role("button", name="Done").click()
 
     stage.write("retry-broken/key-0", {"host": "broken.internal", "port": "2"})

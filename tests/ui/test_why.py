@@ -1,0 +1,89 @@
+"""From "this key is wrong" to why: what a failed run says, what an item's page shows, and what finds a key."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from ui.presses import see_end
+from ui.stage import PER_ITEM
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from secretsync_core.demo.ui import WebUi
+    from ui.stage import Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
+
+_EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { __typename
+  ... on MessageEvent { stepKey message level }
+  ... on ExecutionStepFailureEvent { error { message stack } } } } } }"""
+_CHECKS = """{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
+  name executionForLatestMaterialization { evaluation { success severity description } } } } } } }"""
+
+
+def _found(ui: WebUi, name: str) -> dict[str, dict[str, Any]]:
+    """What a check last said, by the last part of the asset's key."""
+    found = {}
+    for node in ui.graphql(_CHECKS)["assetNodes"]:
+        for check in node["assetChecksOrError"].get("checks", ()):
+            latest = check["executionForLatestMaterialization"]
+            if check["name"] == name and latest is not None:
+                found[node["assetKey"]["path"][-1]] = latest["evaluation"]
+    return found
+
+
+def test_a_failed_run_says_which_key_and_why_and_its_items_page_too(page: Page, ui: WebUi, stage: Stage) -> None:
+    """Nothing is masked, no stack is shown, and the step at the end does not read as if nothing had been audited. The
+    item, green before, shows what failed on its page; another one shows its keys, and leads to what finds any."""
+    stage.write("forged-broken/key-0", {"host": "broken.internal", "port": "1"})
+    assert ui.wait_for(ui.launch("forged")) == "SUCCESS"
+    stage.write("forged-broken/key-0", {"host": "broken.internal"})
+    failed = ui.launch("forged")
+    assert ui.wait_for(failed) == "FAILURE"
+    events = ui.graphql(_EVENTS, run=failed)["logsForRun"]["events"]
+    (error,) = [event["error"] for event in events if event["__typename"] == "ExecutionStepFailureEvent"]
+    assert error["message"].startswith("Failed: 1 of 2 secrets of item forged-broken failed: forged-broken/key-0: ")
+    assert not error["stack"]
+    assert "masked" not in json.dumps(events)
+    left_out = [event for event in events if event["stepKey"] == "audit" and "is in the ledger" in event["message"]]
+    assert [event["level"] for event in left_out] == ["INFO"]
+
+    page.goto("/assets/sync/forged?view=partitions&partition=forged-broken")
+    expect(page.get_by_text("failed secrets").first).to_be_visible()
+    expect(page.get_by_text("'port' is undefined").first).to_be_visible()
+    page.goto("/assets/sync/forged?view=partitions&partition=team-a")
+    expect(page.get_by_text("keys held").first).to_be_visible()
+    expect(page.get_by_text(f"team-a/key-{PER_ITEM - 1}", exact=True).first).to_be_visible()
+    page.get_by_text("FIND_key").first.click()
+    page.wait_for_url("**/jobs/FIND_key*")
+
+
+def test_a_key_is_found(page: Page, ui: WebUi) -> None:
+    """The run's page has a table with the key, its job and item, and the run that wrote it."""
+    wrote = ui.launch("press")
+    assert ui.wait_for(wrote) == "SUCCESS"
+    run = ui.launch("FIND_key", key="A/key-1", syncJob="press")
+    assert ui.wait_for(run) == "SUCCESS"
+    page.goto(f"/runs/{run}")
+    see_end(page, "Success")
+    page.get_by_placeholder("Filter…").fill("type:STEP_OUTPUT")
+    page.keyboard.press("Escape")
+    page.get_by_text("View full message").first.click()
+    dialog = page.locator('[role="dialog"][aria-modal="true"]')
+    expect(dialog.get_by_text("press-dest: team-a/key-1 <- source: team-a/key-1").first).to_be_visible()
+
+
+def test_the_ledger_and_the_stores_are_looked_at(ui: WebUi) -> None:
+    """One run of the schedule's job looks at all: jobs that never ran are no error, and every store is green."""
+    assert ui.wait_for(ui.launch("press")) == "SUCCESS"
+    assert ui.wait_for(ui.launch("CHECK_ledger_and_stores")) == "SUCCESS"
+    ledger, stores = _found(ui, "ledger_intact"), _found(ui, "reachable")
+    assert ledger["press"]["success"]
+    assert {each["severity"] for each in ledger.values() if not each["success"]} <= {"WARN"}
+    assert stores["press_dest"]["success"]
+    assert all(each["success"] for each in stores.values())
