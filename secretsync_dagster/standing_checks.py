@@ -43,11 +43,11 @@ SCHEDULE = "secretsync_ledger_and_stores"
 def make_standing_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     """Both checks: ``ledger_intact`` of every SyncJob's asset, and ``reachable`` of every store's."""
     made = []
-    if catalog.documents.jobs:
-        jobs = {catalog.asset_key(job): job for job in catalog.documents.jobs}
+    if catalog.jobs:  # one with errors has its records, too
+        jobs = {catalog.asset_key(job): job for job in catalog.jobs}
         text = "Whether the ledger's records of this job are as they were written. Reads the ledger, and no store."
         made.append(_checks(catalog, LEDGER_INTACT, text, jobs, _ledger_results))
-    if catalog.documents.stores:
+    if catalog.store_assets:
         stores = {spec.key: store for store, spec in catalog.store_assets.items()}
         text = "Whether the store answers, and lets us do what the jobs do there. Reads no value."
         made.append(_checks(catalog, REACHABLE, text, stores, _store_results))
@@ -56,7 +56,7 @@ def make_standing_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
 
 def make_standing_schedule(catalog: Catalog) -> list[dg.ScheduleDefinition]:
     """The schedule that executes all of them, on from the start."""
-    jobs, stores = catalog.documents.jobs, catalog.documents.stores
+    jobs, stores = catalog.jobs, catalog.store_assets
     if not jobs:
         return []
     keys = [dg.AssetCheckKey(catalog.asset_key(job), LEDGER_INTACT) for job in jobs]
@@ -193,7 +193,15 @@ def _store_results(
     del context
     documents = runtime.documents
     used = places(documents.jobs.values())
-    where = {store: used.get(store, Places()) for store in asked}
+    where = {store: used.get(store, Places()) for store in asked if store in documents.stores}
+    for store in sorted(asked.keys() - where.keys()):
+        yield dg.AssetCheckResult(
+            asset_key=asked[store],
+            check_name=check,
+            passed=False,
+            description="its document has errors, or there is none: nothing was asked",
+            metadata={"what to do": metadata.text("`secretsync validate` says what is wrong")},
+        )
     for health in run_async(check_stores(documents, where, environ=runtime.environ, seconds=_STORE_SECONDS)):
         yield dg.AssetCheckResult(
             asset_key=asked[health.store],

@@ -179,7 +179,7 @@ def test_what_cannot_be_understood_is_left_out_alone(lab: Lab) -> None:
     _break(lab, "'@daily'", "sometimes")
     found = _everything(lab)
     assert (found["job"], found["partitions"], found["freshness"]) == (True, ["alpha", "beta"], None)
-    assert found["schedules"] == ["job_drift_schedule"]
+    assert found["schedules"] == ["job_drift_schedule", "secretsync_ledger_and_stores"]
 
 
 def test_the_others_go_on(lab: Lab) -> None:

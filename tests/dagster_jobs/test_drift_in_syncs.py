@@ -69,7 +69,7 @@ def test_what_a_sync_repairs_is_red_in_the_history_and_then_green(lab: Lab) -> N
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ]
     (right,) = [said for said in last if said.check_name == DRIFT and said.passed]
-    assert {row["key"] for row in rows(right.metadata["put right"].value)} == {"dst: alpha/1", "dst: beta/2"}
+    assert {row["key"] for row in rows(right.metadata["put right"].value)} == {"alpha/1", "beta/2"}
     assert _history(lab, lab.run()) == []
 
 

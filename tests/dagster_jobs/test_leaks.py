@@ -21,7 +21,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.run import steps, transfer, watch
 from secretsync_core.testing.canaries import Canary, canary, find_in
-from secretsync_dagster import checks
+from secretsync_dagster import drift_looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,7 @@ def test_a_bug_in_a_check_or_a_sensor_leaves_nothing(leaks: Leaks, monkeypatch: 
         raise ValueError(leaks.text)
 
     assert leaks.run().success
-    monkeypatch.setattr(checks, "check_drift", bug)
+    monkeypatch.setattr(drift_looks, "check", bug)
     monkeypatch.setattr(watch.Watch, "look", bug)
     leaks.lab.job(TWO_ITEMS, onChange="{interval: 1s}")
     job = leaks.lab.definitions.resolve_implicit_global_asset_job_def()

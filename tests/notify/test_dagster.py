@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 COPY = dg.AssetKey(["sync", "copy"])
 
+# Dagster marks by these what it may still change.
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
 
 class Place:
     """A code location over a configuration, an instance, and the sensor's ticks."""
