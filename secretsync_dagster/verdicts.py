@@ -47,7 +47,7 @@ def give(
         return []  # a shared asset is red for another reason, which its own check tells
     out = {each.item: each.run for each in out_of_sync(runtime.documents.jobs[job], ledger)}
     told = []
-    if _is_shown_as_passed(instance, catalog.asset_key(job)):
+    if not _is_shown_as_red(instance, catalog.asset_key(job)):
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
                 asset_key=catalog.asset_key(job),
@@ -92,11 +92,12 @@ def items_asked(catalog: Catalog, job: str, run: dg.DagsterRun) -> list[str]:
     return [name for name in chosen if name in partitions]
 
 
-def _is_shown_as_passed(instance: dg.DagsterInstance, asset: dg.AssetKey) -> bool:
+def _is_shown_as_red(instance: dg.DagsterInstance, asset: dg.AssetKey) -> bool:
+    """Whether the check is red by its own word: of a run that planned it and was cancelled there is none."""
     key = dg.AssetCheckKey(asset, IN_SYNC)
     record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
     said = record.event.asset_check_evaluation if record is not None and record.event is not None else None
-    return said is not None and said.passed
+    return said is not None and not said.passed
 
 
 def _shown_otherwise(

@@ -33,7 +33,7 @@ _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfil
 _CANCEL = "mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
 _OF_BACKFILL = """{ runsOrError(filter: {tags: [{key: "dagster/backfill", value: "%s"}]}) { ... on Runs {
   results { runId status assetSelection { path } tags { key value } } } } }"""
-_SECONDS = 120
+_SECONDS = 240
 
 
 def _key(job: str) -> dict[str, list[str]]:
@@ -48,7 +48,8 @@ def _items(ui: WebUi, job: str) -> tuple[int, int]:
 
 def _in_sync(ui: WebUi, job: str) -> tuple[bool, str]:
     (newest,) = ui.graphql(_CHECK, key=_key(job))["assetCheckExecutions"]
-    return bool(newest["evaluation"]["success"]), str(newest["evaluation"]["description"])
+    said = newest["evaluation"] or {"success": True, "description": "planned, and not evaluated yet"}
+    return bool(said["success"]), str(said["description"])
 
 
 def _tags(ui: WebUi, run: str) -> dict[str, str]:
