@@ -42,6 +42,7 @@ FOUND = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # of what Dagster may still change
 @pytest.mark.parametrize("name", FOUND)
 def test_a_few_inputs_of_each_fuzzer_have_no_fault(name: str) -> None:
     """The first inputs of a fixed seed, and what the fuzzers found once, are taken or refused as they should be."""

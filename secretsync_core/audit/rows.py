@@ -72,7 +72,8 @@ def decode(row: Row, requests: Requests = ()) -> Record:
     values: list[Any] = list(row)
     ours = all(isinstance(value, kind) for value, kind in zip(values, _KINDS, strict=True))
     if not ours or not all(map(_is_request, requests)):
-        raise LedgerBroken("a record says something that no record can say")
+        which = f"record {row[1]} of {row[0]}" if isinstance(row[1], int) and isinstance(row[0], str) else "a record"
+        raise LedgerBroken(f"{which} says something that no record can say")
     try:
         values[_EVENT] = Event(values[_EVENT])
     except ValueError:

@@ -61,7 +61,8 @@ def test_a_run_without_a_worker_is_failed_and_its_books_are_closed(lab: Lab) -> 
     sign_as_worker(lab.instance, run)
     lab.ledger.leases.acquire("job", holder_of(run), 60)
     lab.ledger.runs.start("job", run)
-    assert tick(lab) == f"run {run} was lost; the books of run {run} were closed"
+    closed = f"run {run} was lost; the books of run {run} were closed"
+    assert tick(lab) == f"{closed}; in_sync of job is red: the last run was cut off"
     assert _status(lab, run) is FAILURE
     assert lab.ledger.leases.held() == []
     last = lab.ledger.runs.summary("job").last_run

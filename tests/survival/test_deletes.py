@@ -33,7 +33,7 @@ async def test_source_that_shrinks_to_nothing(make_world: MakeWorld, kv: int) ->
     assert exit_code(report) == 1
     assert report.total(Result.DELETED) == 0
     assert [error.code for error in report.errors] == ["max-delete"]
-    assert "20 secrets would be deleted" in report.errors[0].message
+    assert "holds back 20 deletes" in report.errors[0].message
     assert "maxDelete" in report.errors[0].hint
     assert set(world.dest.contents()) == {*keys, *foreign}
 

