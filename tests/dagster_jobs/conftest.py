@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _HERE in item.path.parents:
             for each in _THEIRS:
                 item.add_marker(pytest.mark.filterwarnings(each))
+
+
+@pytest.fixture(autouse=True)
+def no_worker_of_a_run() -> Iterator[None]:
+    """A test that plays the worker of a run leaves no sign of it: what a real one starts would know by that."""
+    yield
+    os.environ.pop("_SECRETSYNC_EXECUTES_A_RUN", None)
 
 
 @pytest.fixture
