@@ -134,8 +134,11 @@ def test_what_is_scaffolded_is_checked_and_listed(project: Project) -> None:
         "store/team_More_Secrets/more_secrets_source",
         "store/team_More_Secrets/more_secrets_dest",
     }
-    assert {each["name"] for each in found["jobs"]} == {"secrets", "more_secrets"}
-    assert {each["name"] for each in found["schedules"]} == {"secrets_schedule", "more_secrets_schedule"}
+    scopes = ("secrets", "team_More_Secrets")
+    beside = {f"{name}_IN_{scope}" for name in ("FIND_key", "CHECK_ledger_and_stores") for scope in scopes}
+    assert {each["name"] for each in found["jobs"]} == {"secrets", "more_secrets", *beside}
+    looks = {f"secretsync_ledger_and_stores_IN_{scope}" for scope in scopes}
+    assert {each["name"] for each in found["schedules"]} == {"secrets_schedule", "more_secrets_schedule", *looks}
 
 
 def test_a_slip_in_the_components_yaml_is_told(project: Project) -> None:
