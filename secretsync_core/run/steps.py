@@ -454,7 +454,7 @@ async def expand(
         busy = {item for shard in shards for item in shard.covers}
         settled = tuple(name for name in names if name not in busy and name not in left)
         refused = {change.item for change in found.deletes if change.action is Action.REFUSE}
-        # Nothing is wrong with the job as a whole, and no delete is due of an item that it has no longer; what maxDelete
+        # Nothing is wrong with the job as a whole, and no delete is due of an item that is gone. What maxDelete
         # holds back is told by its items.
         whole = left <= {*names} and all(error.item or error.code == Reason.MAX_DELETE for error in found.errors)
         await run.begin_items({*names, *left} - {*settled})
