@@ -25,6 +25,7 @@ from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.keys import load_key
 from secretsync_core.audit.record import Event
+from secretsync_dagster.naming import VERDICT_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,8 @@ class Place:
     @property
     def run(self) -> dg.DagsterRun:
         """The run that was launched."""
-        return self.instance.get_run_records(limit=1)[0].dagster_run
+        runs = [record.dagster_run for record in self.instance.get_run_records()]
+        return next(run for run in runs if VERDICT_TAG not in run.tags)  # what tells of it is none that was launched
 
     def pods(self) -> dict[str, list[Pod]]:
         """The pods of each step."""

@@ -51,7 +51,7 @@ def test_the_drift_check_turns_red_and_lists_the_keys(page: Page, stage: Stage, 
     page.goto("/assets/sync/drift?view=checks&checkDetail=drift")
     expect(page.get_by_text("Not evaluated").first).to_be_visible()
     page.get_by_role("button", name=re.compile("Execute$")).click()
-    expect(page.get_by_text("drift-dest: team-b/key-1").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("team-b/key-1").first).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Failed").first).to_be_visible()
 
 

@@ -6,6 +6,7 @@ By GraphQL, as the pages ask it; what a backfill of several SyncJobs becomes, to
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ _ITEMS = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ...
   numMaterialized numFailed numPartitions } } } }"""
 _RUN = """query($run: ID!) { runOrError(runId: $run) { ... on Run { status tags { key value } assetSelection { path } }
   } }"""
+_EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on MessageEvent { message } } } } }"""
 _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } } }"""
 _CANCEL = "mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
@@ -111,12 +114,14 @@ def _terminated(ui: WebUi, stage: Stage, number: int) -> None:
 def _killed(ui: WebUi, stage: Stage, number: int) -> None:
     run = ui.launch("ends")
     wait_until(lambda: _copied(stage, number) > 0, _SECONDS, 0.1)
-    os.kill(int(_tags(ui, run)["secretsync/worker"].split("/")[1]), signal.SIGKILL)
+    events = ui.graphql(_EVENTS, run=run)["logsForRun"]["events"]
+    (pid,) = {int(found[1]) for event in events if (found := re.search(r"pid: (\d+)", str(event.get("message"))))}
+    os.kill(pid, signal.SIGKILL)
     assert ui.wait_for(run, _SECONDS) == "FAILURE"
 
 
 def _cancelled(ui: WebUi, stage: Stage, number: int) -> None:
-    for at in range(60):  # Dagster looks for what is to be cancelled twice a minute
+    for at in range(240):  # Dagster looks for what is to be cancelled twice a minute
         stage.write(f"ends/team-c/more-{at}", {"host": "more.internal", "port": str(at)})
     backfill = _backfill(ui, "ends")
     wait_until(lambda: _copied(stage, number) > 0, _SECONDS, 0.1)
