@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from soak.world import World
 
 _LEASE = 62.0
+_LEASE_HELD = 3  # the exit code of a run that finds another one at work
 _WORLDS = 5
 """So many at once: each sleeps for a minute."""
 
@@ -38,12 +39,14 @@ def frozen(task: Task) -> list[Findings]:
         ]
         while all(task.goes_on(made.findings) for made in worlds):
             sleeping = [(made, _freeze(made)) for made in worlds]
+            held: list[bool] = []
             for made, _ in sleeping:
                 beside = made.product.run("sync", "main", "--output", "json").code
                 made.findings.counts[f"beside a frozen one: {beside}"] += 1
+                held.append(beside == _LEASE_HELD)
             time.sleep(_LEASE)
-            for made, process in sleeping:
-                guarded(made.findings, lambda made=made, process=process: _take_over(made, process))  # type: ignore[misc]
+            for (made, process), had in zip(sleeping, held, strict=True):
+                guarded(made.findings, lambda made=made, process=process, had=had: _take_over(made, process, had))  # type: ignore[misc]
         for made in worlds:
             end(made)
         return [made.findings for made in worlds]
@@ -86,8 +89,11 @@ def _is_locked(ledger: Path) -> bool:
     return False
 
 
-def _take_over(made: World, process: subprocess.Popen[bytes]) -> None:
-    """The source moves on, another run takes over, and then the first one wakes."""
+def _take_over(made: World, process: subprocess.Popen[bytes], had_lease: bool) -> None:
+    """The source moves on, another run takes over, and then the first one wakes.
+
+    Without the lease it slept after its end, or before its beginning, and nothing was taken from it.
+    """
     renew(made, 30)
     drop_refused(made)
     code = made.clean_sync().code
@@ -106,7 +112,7 @@ def _take_over(made: World, process: subprocess.Popen[bytes]) -> None:
     made.findings.counts["files written late"] += len(late)
     if wrong := [(place, made.story(place)) for place in made.missing() if place not in late]:
         made.findings.add("the woken run undid something", f"{len(wrong)} {wrong[:3]}")
-    if ended.code == 0:
+    if ended.code == 0 and had_lease:
         made.findings.add("the woken run was taken over, and ends with 0", ended.said)
     _no_drift(made)
     made.come_to_rest()
