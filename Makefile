@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What pytest compiles is kept for the next time.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
-# Four for two cores, since many tests wait for a server; two where each test starts several programs.
+# Four for two cores, since many tests wait for a server; three where each test starts several programs.
 WORKERS ?= 4
-SLOW_WORKERS ?= 2
+SLOW_WORKERS ?= 3
 
 .PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz soak lock clean
 
@@ -41,7 +41,7 @@ test-slow: install  ## those that `make test` leaves out: whole programs, and ma
 
 test-all: test test-slow  ## every test but the nightly ones
 
-test-kills: install  ## nightly: runs in Dagster that die in every way at random moments, with the figures
+test-kills: install  ## nightly: what takes many minutes, such as Dagster runs that die in every way, with the figures
 	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
 
 check: lint docs test  ## the gate before a commit: lint, the documentation's site, then `make test`

@@ -31,7 +31,7 @@ def test_the_demo_plays_to_its_end(cli: Cli) -> None:
     assert not list(cli.directory.glob("secretsync-demo-*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_the_demo_waits_and_ends_its_servers(cli: Cli, number: signal.Signals) -> None:
     """Without --once the servers stay until Ctrl-C, and are gone after it."""
     process = subprocess.Popen(

@@ -24,7 +24,7 @@ ROUNDS = (KILL, TERMINATE, STARVE)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.nightly)])
 def test_killed_at_any_moment_and_executed_again(
     tmp_path: Path, openbao: OpenBaoServer, openbao_dest: OpenBaoServer, mount: Mount, dice: random.Random, times: int
 ) -> None:

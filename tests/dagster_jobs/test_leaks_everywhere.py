@@ -244,6 +244,7 @@ def _search(place: Place, running: Running, told: str, lines: str) -> None:
     assert set(ERRORS) <= in_tables
 
 
+@pytest.mark.nightly
 def test_over_sqlite(place: Place) -> None:
     """SQLite under DAGSTER_HOME, with compute logs kept."""
     with _topology(place, None) as running:

@@ -52,7 +52,7 @@ async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.nightly)])
 async def test_thousands_of_unchanged_secrets_cost_a_few_requests(pair: Pair, count: int) -> None:
     """Where nothing changed, a job from one namespace to another asks each for a page of 500 at a time, and writes
     nothing; so it does where one Secret changed, but for that one."""

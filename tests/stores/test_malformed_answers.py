@@ -320,7 +320,7 @@ def parts(part: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[st
 
 @pytest.mark.parametrize("role", ["src", "dst"])
 @pytest.mark.parametrize("peer", REMOTE)
-@pytest.mark.parametrize("rounds", [2, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(300, marks=pytest.mark.nightly)])
 async def test_answers_that_are_spoiled_by_chance(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
