@@ -29,6 +29,10 @@ _OTHERS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(VERSIONS, (str, NoneType)), **dict.fromkeys(DIGESTS, bytes),
     **dict.fromkeys(("seq", "time", "owned"), int),
 }  # fmt: skip
+_TIME = COLUMNS.index("time")
+_END_OF_TIME = 253_402_300_800_000_000
+"""The first microsecond of the year 10000, which no calendar of Python's has."""
+
 _KINDS = tuple(_OTHERS.get(name, str) for name in COLUMNS)
 """What Python makes of each column's values, as long as no other hand put something else there."""
 
@@ -71,6 +75,7 @@ def decode(row: Row, requests: Requests = ()) -> Record:
     """The record of a row, and of what stands beside it. Raises LedgerBroken where it cannot be one that we wrote."""
     values: list[Any] = list(row)
     ours = all(isinstance(value, kind) for value, kind in zip(values, _KINDS, strict=True))
+    ours = ours and 0 <= values[_TIME] < _END_OF_TIME
     if not ours or not all(map(_is_request, requests)):
         which = f"record {row[1]} of {row[0]}" if isinstance(row[1], int) and isinstance(row[0], str) else "a record"
         raise LedgerBroken(f"{which} says something that no record can say")

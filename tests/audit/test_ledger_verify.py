@@ -291,3 +291,12 @@ def test_verifying_an_empty_ledger_is_fine(ledger: Ledger) -> None:
     assert ledger.verify() == []
     assert ledger.verify("unknown")[0].records == 0
     assert SEAL_KEY
+
+
+def test_a_time_beyond_the_calendar_is_a_fault_and_no_crash(ledger: Ledger, other_hand: OtherHand) -> None:
+    """No record of ours is of a year that cannot be written."""
+    fill(ledger, "job")
+    other_hand("UPDATE ledger SET time = 9223372036854775807 WHERE seq = 2")
+    with pytest.raises(LedgerBroken, match="record 2 of job"):
+        list(ledger.records())
+    assert not ledger.verify("job")[0].sound
