@@ -131,13 +131,23 @@ async def _error_of(work: Any) -> SecretSyncError:
     return caught.value
 
 
-def _no_thread_is_left() -> bool:
-    """Threads that wait for a server are none of those that hold up the end of the process, and come free."""
-    return not any(thread.name.startswith("secretsync") and not thread.daemon for thread in threading.enumerate())
+@pytest.fixture
+def threads_left() -> Callable[[], list[str]]:
+    """Names of the threads that a test began and that hold up the end of the process, as none that waits for a server
+    does; those of other tests in this process are none of it."""
+    before = set(threading.enumerate())
+
+    def left() -> list[str]:
+        new = set(threading.enumerate()) - before
+        return [thread.name for thread in new if thread.name.startswith("secretsync") and not thread.daemon]
+
+    return left
 
 
 @pytest.mark.parametrize(("store", "how"), one_in(5, product(SECTIONS, NEVER_ENDING)))
-async def test_an_answer_that_never_ends_is_given_up(store: str, how: str) -> None:
+async def test_an_answer_that_never_ends_is_given_up(
+    store: str, how: str, threads_left: Callable[[], list[str]]
+) -> None:
     """Whatever of it does not end, a read fails in time, and says which limit of the SecretStore it was."""
     begin, piece, pause, limit = NEVER_ENDING[how]
     async with FaultyHttp() as server:
@@ -145,7 +155,7 @@ async def test_an_answer_that_never_ends_is_given_up(store: str, how: str) -> No
         error = await _error_of(_read(store, server.address, SHORT if limit == TIME else SMALL))
     assert isinstance(error, StoreError)
     assert limit in error.hint
-    assert _no_thread_is_left()
+    assert threads_left() == []
 
 
 @pytest.mark.parametrize("store", ["vault login", "kubernetes", "awsSecretsManager", "aws login"])
@@ -164,7 +174,9 @@ async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes"])
-async def test_what_is_in_flight_ends_with_its_run(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_in_flight_ends_with_its_run(
+    store: str, monkeypatch: pytest.MonkeyPatch, threads_left: Callable[[], list[str]]
+) -> None:
     """Once a run is asked to stop, a client that blocks is cut at the deadline, whatever a request may take."""
     monkeypatch.setattr(gate_module, "GOODBYE_SECONDS", 0.1)
     gate = Gate("s", concurrency=4, policy=RetryPolicy(attempts=1, lost_after=100))
@@ -177,7 +189,7 @@ async def test_what_is_in_flight_ends_with_its_run(store: str, monkeypatch: pyte
         error = await _error_of(work)
     assert "asked to stop" in error.message
     assert error.unanswered or isinstance(error, StoreUnavailable)
-    assert _no_thread_is_left()
+    assert threads_left() == []
 
 
 @pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes"])
