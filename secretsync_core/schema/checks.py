@@ -6,20 +6,19 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from secretsync_core.key_rules import misnomer
 from secretsync_core.known import listed, nearest
 from secretsync_core.schema.asked import check_asked
-from secretsync_core.schema.base import NAME_PATTERN, Credential
+from secretsync_core.schema.base import NAME_PATTERN
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
+from secretsync_core.schema.literals import literals
 from secretsync_core.schema.positions import dotted
 from secretsync_core.schema.providers import key_limits_of
 from secretsync_core.schema.room import check_room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from secretsync_core.schema.candidates import Candidate
     from secretsync_core.schema.positions import Path
@@ -56,28 +55,13 @@ def _names(candidates: Sequence[Candidate]) -> None:
 
 
 def _credentials(found: Candidate, part: object, where: Path) -> None:
-    for path in _literals(part, where):
+    for path in literals(part, where):
         found.problem(
             path,
-            f"{dotted(path[:-1])} is written into the document",
+            f"{dotted(path[:-1] if path[-1] == 'value' else path)} is written into the document",
             "Documents end up in git: use {env: NAME} or {file: PATH}.",
             warning=True,
         )
-
-
-def _literals(value: object, path: Path) -> Iterator[Path]:
-    if isinstance(value, Credential):
-        if value.value is not None:
-            yield (*path, "value")
-    elif isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
-            yield from _literals(getattr(value, name), (*path, field.alias or name))
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _literals(part, (*path, str(key)))
-    elif isinstance(value, (list, tuple)):
-        for index, part in enumerate(value):
-            yield from _literals(part, (*path, index))
 
 
 # SyncJob: looked at as it stands in the file, so that a job with other faults shows these as well

@@ -16,7 +16,7 @@ from secretsync_core.schema.positions import Positions
 from secretsync_core.schema.yaml_tree import RawDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from secretsync_core.schema.documents import Documents
 
@@ -56,10 +56,17 @@ def keep(documents: Documents, job: str) -> str:
     head = {"job": job, "digest": digest_of(documents, job), "where": [document.where.file, document.where.line]}
     parts = list(_parts(documents, job))
     if not any(part.literal for part in parts):
-        text = json.dumps({**head, "documents": [[part.where.file, part.where.line, part.data] for part in parts]})
+        kept = [[part.where.file, part.where.line, _kept(part.data)] for part in parts]
+        text = json.dumps({**head, "documents": kept})
         if len(text) <= MOST_CHARACTERS:
             return text
     return json.dumps(head)
+
+
+def _kept(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run needs of a document: annotations are for people, and of any length."""
+    metadata = data["metadata"]
+    return {**data, "metadata": {name: part for name, part in metadata.items() if name != "annotations"}}
 
 
 def kept_of(text: str) -> Kept:
