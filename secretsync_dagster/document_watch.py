@@ -7,7 +7,7 @@ ledger knows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -28,25 +28,37 @@ if TYPE_CHECKING:
 
 
 class DocumentWatch:
-    """What one sensor remembers between its ticks; a new process looks at what checks say once more."""
+    """Turns checks red, and back, at the ticks of one sensor."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] | None = None
+        self._has_looked = False
 
     def look(self, instance: dg.DagsterInstance, runtime: Runtime) -> list[str]:
-        """Turn checks red, and back; gives what is wrong. Costs one read where anything has changed, and else none."""
+        """Turn checks red, and back; gives what is wrong. Costs one read of what the checks say now.
+
+        That is asked at every tick: a run, or somebody's report, may have made it another thing than the last one did.
+        """
         catalog = runtime.catalog
         errors = broken_now(runtime)
         wanted = {job: safe(error.message) for job, error in errors.items()}
-        if wanted != self._told:
-            said = _red_for_errors(instance, catalog)
-            for job, text in wanted.items():
-                if said.get(job) != text:
-                    instance.report_runless_asset_event(red_for_errors(catalog.asset_key(job), errors[job]))
-            for job in said.keys() - wanted.keys():
+        said = _red_for_errors(instance, catalog)
+        for job, text in wanted.items():
+            if job not in said or said[job].text != text:
+                instance.report_runless_asset_event(red_for_errors(catalog.asset_key(job), errors[job]))
+        # What a run found may be so where that run was, by other files or another environment than ours.
+        is_ours = not self._has_looked or has_changed(runtime)
+        for job in said.keys() - wanted.keys():
+            if is_ours or not said[job].run:
                 instance.report_runless_asset_event(_by_ledger(runtime, job))
-            self._told = wanted
+        self._has_looked = True
         return [f"{error.message}; {error.hint}" for error in errors.values()]
+
+
+class _Said(NamedTuple):
+    """What a check that is red for its document's sake says, and by which run; by none, where this module did."""
+
+    text: str
+    run: str
 
 
 def broken_now(runtime: Runtime) -> Mapping[str, UsageError]:
@@ -80,14 +92,22 @@ def _why_now(runtime: Runtime, job: str, documents: Documents, problems: Sequenc
     return why_broken(job, unread, loaded=False) if unread else None
 
 
-def _red_for_errors(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:
+def has_changed(runtime: Runtime) -> bool:
+    """Whether the documents, or the policy, are others than those that were loaded, or were others meanwhile."""
+    try:
+        return runtime.on_disk is not None and runtime.on_disk.changed() is not None
+    except UsageError:
+        return True
+
+
+def _red_for_errors(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, _Said]:
     """The SyncJobs whose check is red for their documents' sake, with what it says."""
     keys = {dg.AssetCheckKey(catalog.asset_key(job), IN_SYNC): job for job in catalog.jobs}
-    found: dict[str, str] = {}
+    found: dict[str, _Said] = {}
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys)).items():
         said = record.event.asset_check_evaluation if record.event is not None else None
         if key in keys and said is not None and ERRORS in said.metadata:
-            found[keys[key]] = str(said.metadata[ERRORS].value)
+            found[keys[key]] = _Said(str(said.metadata[ERRORS].value), record.run_id)
     return found
 
 

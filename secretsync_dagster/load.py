@@ -17,6 +17,7 @@ from secretsync_core.cli.escape import safe
 from secretsync_core.counting import plural
 from secretsync_core.errors import UsageError
 from secretsync_core.policy.loading import examine, examine_job, state_of
+from secretsync_core.policy.reading import place_of_policies
 from secretsync_core.schema.broken import absent_job
 from secretsync_core.schema.files import look_at
 from secretsync_dagster.compile import compile_documents
@@ -67,7 +68,7 @@ def load(
     # Of the environment of this process, and of nothing that a run's config or a document could say.
     state = _state(directory, ledger_url, home)
     read = partial(examine, paths, environ=os.environ, state=state)
-    on_disk = OnDisk(paths, read)
+    on_disk = OnDisk(paths, read, place_of_policies(os.environ))
     documents, problems = read()
     if os.environ.get(_VALIDATION):
         _fail_a_gate(problems)

@@ -2,7 +2,8 @@
 
 The process of a run reads the documents anew, and they may have been edited since. So each SyncJob's first op carries
 its documents as a tag, which Dagster keeps with the run as a part of the job's snapshot, in its own database: every
-process of the run can read it, on whatever machine. They hold references to credentials, and no credential.
+process of the run can read it, on whatever machine, and so can the web UI. They hold references to credentials, and no
+credential.
 """
 
 from __future__ import annotations

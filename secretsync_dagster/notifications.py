@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
 
 import dagster as dg
 
@@ -25,6 +24,7 @@ from secretsync_core.schema.documents import JobDocument
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.naming import DRIFT, JOB_TAG, VERDICT_TAG, scoped
 from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.run_config import asked_of, only_looks
 from secretsync_dagster.shared_assets import is_of_another, location_of_run, location_of_tick
 
 NAME = "secretsync_notifications"
@@ -67,9 +67,9 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
             run = record.dagster_run
             if run.run_id in memory.told or is_of_another(run, location_of_tick(context)):
                 continue
-            if not memory.first and not _is_no_sync(run):
+            if not memory.first:
                 for job, found in _jobs_of(context, runtime, run, jobs, by_asset):
-                    if memory.knows(run.run_id, job.name):
+                    if _is_no_sync(run, catalog.job_name(job.name)) or memory.knows(run.run_id, job.name):
                         continue
                     if time.monotonic() - began > _BUDGET_SECONDS:
                         return _tick_result(context, warnings, looked, memory)
@@ -157,21 +157,10 @@ def _drift_endings(
                 yield job, of_look(job.name, look)
 
 
-def _is_no_sync(run: dg.DagsterRun) -> bool:
-    """Whether there is nothing to tell of a run: it only looked, or it is an entry for what another one left."""
-    return VERDICT_TAG in run.tags or _is_dry_run(run)
-
-
-def _is_dry_run(run: dg.DagsterRun) -> bool:
-    """Whether a run only looked; whoever started it looks at it."""
-    config: Any = run.run_config
-    expand = (config.get("ops") or {}).get("expand") or {}
-    return any(_only_looks(asked) for asked in (config, expand.get("config") or {}))
-
-
-def _only_looks(asked: dict[str, Any]) -> bool:
-    undo = asked.get("undo") or {}
-    return bool(asked.get("dryRun") or (undo.get("run") and not undo.get("apply")))
+def _is_no_sync(run: dg.DagsterRun, job: str) -> bool:
+    """Whether there is nothing to tell of a run: whoever asked it only to look looks at it, and an entry for what
+    another one left is no run. ``job`` is what Dagster calls the job."""
+    return VERDICT_TAG in run.tags or only_looks(asked_of(run, job))
 
 
 def _notify_of_run(instance: dg.DagsterInstance, runtime: Runtime, job: JobDocument, record: dg.RunRecord) -> list[str]:
@@ -239,7 +228,9 @@ def _run_before(
         tags={JOB_TAG: catalog.job_tag(job)}, statuses=_ENDED, created_before=record.create_timestamp
     )
     for other in instance.get_run_records(wanted, limit=20):
-        if other.dagster_run.run_id == record.dagster_run.run_id or _is_no_sync(other.dagster_run):
+        if other.dagster_run.run_id == record.dagster_run.run_id or _is_no_sync(
+            other.dagster_run, catalog.job_name(job)
+        ):
             continue
         if is_of_another(other.dagster_run, location):
             continue

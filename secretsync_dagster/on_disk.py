@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from secretsync_core.schema.documents import Documents
 
     Read: TypeAlias = Callable[[], tuple[Documents, tuple[Problem, ...]]]
-    _Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
+    _Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
 
 class OnDisk:
-    """Reads documents again where a file of theirs has changed, and only then: a look at a thousand is cheap."""
+    """Reads documents again where a file of theirs or of the policy has changed, and only then: a look is cheap."""
 
-    def __init__(self, paths: Sequence[Path], read: Read) -> None:
-        """``read`` reads them, and gives what is whole and what is wrong."""
-        self._paths = paths
+    def __init__(self, paths: Sequence[Path], read: Read, policy: Path | None = None) -> None:
+        """``read`` reads them, and gives what is whole and what is wrong; ``policy`` is where the policy is."""
+        self._paths = [*paths, *([policy] if policy is not None else [])]
         self._read = read
         self._lock = threading.Lock()  # sensors of one code server are evaluated in several threads
         self._loaded = self._seen = self._signature()
@@ -50,7 +50,7 @@ class OnDisk:
             for file in self._files(path):
                 facts = look_at(file)
                 if facts is not None:
-                    found.append((str(file), facts.st_mtime_ns, facts.st_size, facts.st_ino))
+                    found.append((str(file), facts.st_ctime_ns, facts.st_mtime_ns, facts.st_size, facts.st_ino))
         return tuple(found)
 
     @staticmethod

@@ -13,6 +13,7 @@ import dagster as dg
 
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_dagster.broken_jobs import red_for_errors
+from secretsync_dagster.document_watch import broken_now
 from secretsync_dagster.in_sync import in_sync_by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC
 from secretsync_dagster.shared_assets import red, sharers
@@ -62,7 +63,7 @@ def _failed(
     instance: dg.DagsterInstance, runtime: Runtime, location: str, job: str
 ) -> Mapping[str, dg.AssetCheckEvaluation]:
     """What the checks of a SyncJob say that have not passed, by their names."""
-    if broken := runtime.catalog.why_broken(job):
+    if broken := broken_now(runtime).get(job):
         return {IN_SYNC: red_for_errors(runtime.catalog.asset_key(job), broken)}
     refused = sharers(instance, runtime.catalog, location, [job]).get(job)
     if refused is not None:

@@ -90,6 +90,26 @@ def _of_the_op(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"ops": {"expand": {"config": dict(config)}}}
 
 
+def asked_of(run: dg.DagsterRun, job: str) -> Mapping[str, Any]:
+    """What was asked of a run, as it was typed: in the Launchpad of a job, or in that of its asset.
+
+    ``job`` is what Dagster calls the job. In a run of an asset it is a node, and what is beside it counts for nothing.
+    """
+    config: Mapping[str, Any] = run.run_config
+    if run.job_name == job and "ops" not in config:
+        return config
+    ops: Mapping[str, Any] = config.get("ops") or {}
+    if run.job_name != job:
+        ops = (ops.get(job) or {}).get("ops") or {}
+    return (ops.get("expand") or {}).get("config") or {}
+
+
+def only_looks(asked: Mapping[str, Any]) -> bool:
+    """Whether a run that was asked for this changes nothing."""
+    undo = asked.get("undo") or {}
+    return bool(asked.get("dryRun") or (undo.get("run") and not undo.get("apply")))
+
+
 @dataclass(frozen=True)
 class Undo:
     """Which run is to be undone, and whether it is done or only shown; no ``keys`` are all."""

@@ -16,6 +16,7 @@ from secretsync_core.run.findings import out_of_sync
 from secretsync_dagster.in_sync import described, in_sync_by_ledger
 from secretsync_dagster.naming import IN_SYNC, JOB_TAG, VERDICT_TAG
 from secretsync_dagster.planned_partitions import plan_items
+from secretsync_dagster.run_config import asked_of
 from secretsync_dagster.shared_assets import sharers
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def _left_by(out: Mapping[str, str]) -> str:
 
 def items_asked(catalog: Catalog, job: str, run: dg.DagsterRun) -> list[str]:
     """The items that a run was asked to bring in sync; none where it only looked, or undid another run."""
-    config: Any = run.run_config
-    asked = config if "ops" not in config else ((config["ops"] or {}).get("expand") or {}).get("config") or {}
+    asked = asked_of(run, catalog.job_name(job))
     undo = asked.get("undo") or {}
     if asked.get("dryRun") or any(undo.values()):
         return []

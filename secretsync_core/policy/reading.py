@@ -80,15 +80,20 @@ class Policies(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
+def place_of_policies(environ: Mapping[str, str]) -> Path | None:
+    """The file or directory that an environment names; None where it names nothing."""
+    named = environ.get(VARIABLE, "")
+    return Path(named).expanduser().absolute() if named.strip() else None
+
+
 def read_policies(environ: Mapping[str, str]) -> Policies:
     """The policies that an environment names. Never raises: what is wrong is in ``problems``."""
-    named = environ.get(VARIABLE)
-    if named is None:
+    if VARIABLE not in environ:
         return Policies()
-    if not named.strip():  # a variable of a script that was empty, say: somebody meant bounds
+    place = place_of_policies(environ)
+    if place is None:  # a variable of a script that was empty, say: somebody meant bounds
         hint = "Unset it, or name the policy; until then nothing is permitted."
         return Policies(problems=(Problem(VARIABLE, 0, "the variable is set, and empty", hint),))
-    place = Path(named).expanduser().absolute()
     try:
         found, unreadable = files.find(place)
     except (UsageError, OSError) as error:

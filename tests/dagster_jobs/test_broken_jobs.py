@@ -16,6 +16,7 @@ from dagster_jobs.locations import Ticks
 from secretsync_core.errors import UsageError
 from secretsync_dagster import notifications
 from secretsync_dagster.load import load
+from secretsync_dagster.on_disk import OnDisk
 from secretsync_dagster.run_reaper import NAME as REAPER
 
 if TYPE_CHECKING:
@@ -272,3 +273,35 @@ def test_a_gate_fails(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         _Loaded(lab)
     _break(lab, "dset: dst", "dest: dst")
     assert _Loaded(lab).definitions is not None
+
+
+def test_a_report_that_all_is_well_does_not_stand_beside_a_broken_document(lab: Lab) -> None:
+    """Whoever may launch runs may report a check as passed: the next tick turns it back."""
+    lab.two_items()
+    assert lab.run().success
+    loaded = _Loaded(lab)
+    _break(lab, "dest: dst", "dset: dst")
+    loaded.tick()
+    assert not loaded.said()[0]
+    passed = dg.AssetCheckEvaluation(asset_key=KEY, check_name="in_sync", passed=True)
+    lab.instance.report_runless_asset_event(passed)
+    loaded.tick()
+    assert not loaded.said()[0]
+    assert "spec.dest is missing" in loaded.said()[1]
+
+
+def test_what_a_run_found_broken_is_well_again_once_it_is_mended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no tick came between the run and the mend; and it stays red where these files never were broken."""
+    lab.two_items()
+    assert lab.run().success
+    loaded = _Loaded(lab)
+    loaded.tick()
+    _break(lab, "dest: dst", "dset: dst")
+    assert not lab.run().success
+    _break(lab, "dset: dst", "dest: dst")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(OnDisk, "changed", lambda _: None)
+        loaded.tick()
+        assert not loaded.said()[0]
+    loaded.tick()
+    assert loaded.said() == (True, "its document is whole again")

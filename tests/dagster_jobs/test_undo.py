@@ -11,7 +11,7 @@ from run.world import actions
 from dagster_jobs.lab import checked, failures, rows
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import StoreUnavailable
-from secretsync_dagster.notifications import _is_dry_run
+from secretsync_dagster.run_config import asked_of, only_looks
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -61,7 +61,7 @@ def test_the_plan_comes_first(lab: Lab, more: dict[str, Any]) -> None:
     assert "makes these changes again" in shown["warning 1"].value
     assert lab.held() == AFTER
     assert lab.records() == records
-    assert _is_dry_run(result.dagster_run)
+    assert only_looks(asked_of(result.dagster_run, "job"))
 
 
 def test_apply_does_it(lab: Lab) -> None:
@@ -86,7 +86,7 @@ def test_apply_does_it(lab: Lab) -> None:
     assert lab.ledger.runs.unfinished("job") == []
     assert lab.ledger.leases.find("job") is None
     assert lab.sound()
-    assert not _is_dry_run(result.dagster_run)
+    assert not only_looks(asked_of(result.dagster_run, "job"))
     again = lab.run()
     assert again.success
     assert lab.held() == AFTER

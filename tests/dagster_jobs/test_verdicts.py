@@ -158,7 +158,7 @@ def test_the_entry_that_marks_an_item_is_no_run(lab: Lab) -> None:
     entry = lab.instance.get_run_records(limit=1)[0].dagster_run
     assert entry.tags[VERDICT_TAG] == run
     assert (entry.tags[JOB_TAG], entry.tags["dagster/max_retries"]) == ("job", "0")
-    assert notifications._is_no_sync(entry)
+    assert notifications._is_no_sync(entry, "job")
     assert not lab.instance.all_logs(entry.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     (said,) = [
         event.dagster_event.message
@@ -185,3 +185,7 @@ def test_which_items_a_run_was_asked_for(lab: Lab) -> None:
     assert asked(asset_partition_range_start="b", asset_partition_range_end="c") == ["b", "c"]
     assert asked(partition="gone") == []
     assert asked({"dryRun": True}) == asked({"undo": {"run": "x", "keys": [], "apply": True}}) == []
+    for_expand = {"expand": {"config": {"dryRun": True}}}
+    # In a run of the asset the job is a node, and Dagster heeds nothing that stands beside it.
+    for ops, items in ((for_expand, ["a", "b", "c"]), ({"job": {"ops": for_expand}}, [])):
+        assert items_asked(catalog, "job", dg.DagsterRun("assets", run_config={"ops": ops})) == items

@@ -205,6 +205,21 @@ def test_dry_runs_and_other_jobs(place: Place, hook: Hook) -> None:
     assert hook.posts == []
 
 
+def test_a_dry_run_of_the_asset_is_no_recovery(place: Place, hook: Hook) -> None:
+    """What was asked in the Launchpad of an asset counts like what was asked in that of the job."""
+    place.tick()
+    place.load(PLAN + SPOILED)
+    assert not place.run().success
+    place.tick()
+    asset = place.definitions.resolve_implicit_global_asset_job_def()
+    config = {"ops": {"copy": {"ops": {"expand": {"config": {"dryRun": True}}}}}}
+    assert asset.execute_in_process(
+        instance=place.instance, asset_selection=[COPY], partition_key="bad", run_config=config
+    ).success
+    place.tick()
+    assert [post.body["events"] for post in hook.posts] == [["failure"]]
+
+
 def test_a_run_of_the_asset(place: Place, hook: Hook) -> None:
     """A run that materializes the job's asset is told too."""
     place.tick()
