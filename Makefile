@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # What pytest compiles is kept for the next time.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --dist loadgroup
+PYTEST := PYTHONDONTWRITEBYTECODE= bash tools/test.sh $(BIN)/pytest --dist loadgroup
 # Four for two cores, since many tests wait for a server; three where each test starts several programs.
 WORKERS ?= 4
 SLOW_WORKERS ?= 3

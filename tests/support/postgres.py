@@ -90,7 +90,7 @@ def empty(url: str, name: str) -> None:
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """As root the server gets a user of its own, which two workers must not make at once."""
-    with (Path(tempfile.gettempdir()) / "secretsync-tests-postgres.lock").open("w") as file:
+    with Path("/tmp/secretsync-tests-postgres.lock").open("w") as file:  # one for all sessions, whatever their TMPDIR
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
