@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fuzz.fake_server import Sent
 from fuzz.fake_vault import TOKEN
 from fuzz.scenes import CHANGED, KEPT, KINDS, Scene, password
-from fuzz.spoiling import VALUE, At, Spoiled, spoil
+from fuzz.spoiling import VALUE, Spoiled, spoil
 
 if TYPE_CHECKING:
     from random import Random
@@ -58,7 +58,7 @@ class Servers:
                 return f"quotes a value or a token: {where}"
             if canary.encode() in scene.ledger():
                 return f"a value or a token is in the ledger: {where}"
-        if _is_own_data(scene.name, label, at) or _is_another_listing(scene.name, label, spoiled):
+        if _is_own_data(scene.name, label, spoiled) or _is_another_listing(scene.name, label, spoiled):
             return ""
         fault = harm(scene, code)
         return f"{fault}: {where}, {_cause(spoiled.how)}" if fault else ""
@@ -111,12 +111,14 @@ def harm(scene: Scene, code: int) -> str:
     return "ends with 0, and not all is copied" if code == 0 and not scene.good() else ""
 
 
-def _is_own_data(scene: str, label: str, at: At) -> bool:
+def _is_own_data(scene: str, label: str, spoiled: Spoiled) -> bool:
     """Whether what is spoiled is the secret's own value, of which nobody can say what is right."""
+    at = spoiled.at
     if not label.startswith("read"):
         return False
     if scene.startswith("vault2"):
-        return at[:2] == ("data", "data")
+        # A secret may be null: somebody wrote that, and the server keeps it.
+        return at[:2] == ("data", "data") or (at == ("data",) and spoiled.how.endswith(" twice"))
     if scene.startswith("vault1"):
         return at[:1] == ("data",)
     return "SecretString" in at or "Value" in at or "SecretBinary" in at or at[:1] == ("data",)
@@ -125,8 +127,8 @@ def _is_own_data(scene: str, label: str, at: At) -> bool:
 def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
     """Whether a spoiled listing is a right one of fewer, or of other, secrets."""
     at = spoiled.at
-    if at[-1:] == ("missing",) and _ANY_KEY.fullmatch(str(at[-2])):
-        return True
+    if at[-1:] == ("missing",) and (isinstance(at[-2], int) or _ANY_KEY.fullmatch(str(at[-2]))):
+        return True  # a secret that is not there, or one without a current version
     if not scene.startswith("vault") or at[:2] != ("data", "keys") or "details" in label:
         return False
     try:
