@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from secretsync_core.audit.record import Event
@@ -78,7 +79,7 @@ class Held:
             return _with_records(transaction, job, first), cast("int", counted[0]) if counted else 0
 
     def find(self, jobs: Collection[str], text: str, limit: int) -> Found:
-        """The keys in whose name, at the destination or the source, a text stands; large letters count as small ones.
+        """The keys in whose name, at the destination or the source, a text stands; case does not count from A to Z.
 
         ``*`` in the text stands for anything. Looks at every live key of ``jobs``, and at the records of their last
         runs; gives at most ``limit`` of each.
@@ -106,10 +107,14 @@ _MATCHING = """FROM current AS live JOIN ledger AS said ON said.job = live.job A
                WHERE live.job = ? AND (lower(live.key) LIKE ? ESCAPE '!' OR lower(said.source_key) LIKE ? ESCAPE '!')"""
 
 
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""What ``lower`` makes of the letters of keys, in SQLite and by the collation that they have in PostgreSQL."""
+
+
 def _pattern(text: str) -> str:
     for sign in "!%_":
         text = text.replace(sign, f"!{sign}")
-    return f"%{text.lower().replace('*', '%')}%"
+    return f"%{text.translate(_SMALL).replace('*', '%')}%"
 
 
 def _with_records(transaction: Transaction, job: str, rows: Iterable[Row]) -> list[HeldKey]:

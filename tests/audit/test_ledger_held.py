@@ -45,6 +45,8 @@ def test_a_key_is_found_by_a_part_of_its_name_here_or_there(ledger: Ledger) -> N
     assert keys("TEAM-A/db") == ["prod/Orders_DB", "elsewhere"]
     assert keys("team-a/db", "second") == ["elsewhere"]
     assert keys("prod*db") == ["prod/Orders_DB", "prod/ordersXdb"]
+    ledger.append("second", [done("Ärger/Größe")])
+    assert keys("Ärger/G") == keys("Ärger/g") == ["Ärger/Größe"]
     assert keys("100%") == keys("!") == []
     found = ledger.held.find(["job"], "prod/", 1)
     assert (len(found.held), found.total) == (1, 2)
