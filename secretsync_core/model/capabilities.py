@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from secretsync_core.model.metadata import MetadataFacts
-from secretsync_core.model.versions import VersionOrder
+from secretsync_core.model.versions import VersionOrder, is_same_object
 
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
@@ -128,7 +128,8 @@ class StoreFacts:
         version_order: what its version tokens tell of which one is older.
         lags: whether a look may for a while show the version that was there before our own write.
         metadata: what it can hold beside its secrets, and what its document wants there.
-        versions_of_all: whether a version changes also with what stands beside the value, whoever changes that.
+        versions_of_all: whether a version changes also with what stands beside the value, whoever changes that. The
+            value then tells whether a secret was changed, where ``version_order`` tells that it was not made anew.
         kinds: whether a secret is written with the kind of its value, and read with that kind again (see
             :class:`~secretsync_core.secret.SecretValue`).
         one_kind: the kind of all that is created there, where its document says one.
@@ -148,3 +149,12 @@ class StoreFacts:
     kinds: bool = False
     one_kind: str = ""
     versions_of_all: bool = False
+
+    def leaves_it_to_the_value(self, version: str | None, known: str | None) -> bool:
+        """Whether a secret that stands at another version than the known one may be as it was left all the same.
+
+        Its value tells then. It does not where somebody may have made the secret anew: then it is theirs, whatever its
+        value is.
+        """
+        names_it = self.version_order is VersionOrder.NUMBER_OF_ONE
+        return self.versions_of_all and names_it and is_same_object(version, known, self.version_order)

@@ -41,6 +41,19 @@ def is_older(token: str | None, known: str | None, order: VersionOrder) -> bool:
     return bool(moment[0] and known_moment[0]) and number <= known_number and moment < known_moment
 
 
+def is_same_object(one: str | None, other: str | None, order: VersionOrder) -> bool:
+    """Whether two versions of a key are of one and the same secret, and not of one that was made anew in between.
+
+    Where versions do not name the secret that they are of, as far as they tell: then they tell nothing.
+    """
+    if order is not VersionOrder.NUMBER_OF_ONE or one == other:
+        return True
+    if one is None or other is None:
+        return False
+    same = _parts(one)[1]
+    return bool(same) and same == _parts(other)[1]
+
+
 def _parts(token: str) -> tuple[int | None, str]:
     number, _, rest = token.partition(_FIELDS)[0].partition("@")  # the fields of a split secret share its version
     return (int(number) if number.isascii() and number.isdecimal() else None), rest

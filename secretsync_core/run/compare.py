@@ -16,7 +16,7 @@ from secretsync_core.errors import (
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.field_names import quoted
 from secretsync_core.model.plan import SourceRef
-from secretsync_core.model.versions import is_older
+from secretsync_core.model.versions import is_older, is_same_object
 from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to_split, is_object, to_shape
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
@@ -139,6 +139,9 @@ class Comparer:
                 change = change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
+            order = facts.version_order
+            if change.dest_version is not None and not is_same_object(current.version, change.dest_version, order):
+                change = await self._made_anew(change)
             change = change._replace(dest_version=current.version, known=False)
             refuse_echo(change.dest, change.key, change.dest_version, ours_now)
         if policy is WritePolicy.IF_NOT_EXISTS:
@@ -175,6 +178,12 @@ class Comparer:
             reason = Reason.DIFFERENT_VALUE
         detail = type_kept(ours_now, current.value, facts) or change.detail
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift, detail=detail), whole, ours)
+
+    async def _made_anew(self, change: Change) -> Change:
+        """A change of what somebody has made anew since it was seen: it is ours only if it says so itself."""
+        if not change.owned or change.adopt or await self._carries_our_mark(change):
+            return change
+        return change._replace(owned=False)
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""

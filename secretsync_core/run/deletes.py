@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from secretsync_core.model.capabilities import StoreFacts
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.report import Report
     from secretsync_core.model.state import KeyState
@@ -82,7 +83,7 @@ def find_deletes(
     return [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
-            hidden=key in dest.seen.hidden, readable=dest.readable, value_decides=dest.facts.versions_of_all,
+            hidden=key in dest.seen.hidden, readable=dest.readable, facts=dest.facts,
         )
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
@@ -245,11 +246,11 @@ def decide_delete(
     entry: Entry | None,
     hidden: bool,
     readable: bool,
-    value_decides: bool = False,
+    facts: StoreFacts,
 ) -> Change:
     """Decide about one orphan by what its destination holds: delete it, or refuse to and say why.
 
-    ``value_decides``: another version may well have the same value. Drift is unknown then, until somebody has looked.
+    Where another version may have the same value, drift is unknown until somebody has looked at that.
     """
     gone = state.item not in plan.names
     change = Change(
@@ -263,7 +264,7 @@ def decide_delete(
     if entry is None or entry.deleted:
         return change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
     if entry.version is not None and entry.version != state.dest_version:
-        if value_decides:
+        if facts.leaves_it_to_the_value(entry.version, state.dest_version):
             return change._replace(drift=Drift.UNKNOWN)
         return change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.state import Deleted
+from secretsync_core.model.versions import is_same_object
 from secretsync_core.run.look import look_at_keys
 
 if TYPE_CHECKING:
@@ -56,12 +57,13 @@ class LastLook:
             if entry is None or entry.deleted:
                 return Judged(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
             if entry.version != change.dest_version:
-                if not halves.facts.versions_of_all:
+                if not halves.facts.leaves_it_to_the_value(entry.version, change.dest_version):
                     return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
                 change = change._replace(dest_version=entry.version, drift=Drift.UNKNOWN)
         if halves.facts.versions_of_all and change.drift is Drift.UNKNOWN and halves.reader is not None:
             # A label may be all that has changed.
-            if (left := await self._as_left(halves.reader, change)) is None:
+            left = await self._as_left(halves.reader, change)
+            if left is None or not is_same_object(left.version, change.dest_version, halves.facts.version_order):
                 return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
             change = change._replace(dest_version=left.version, drift=Drift.NONE)
         if not await self._comparer.is_merged(change):

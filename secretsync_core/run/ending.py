@@ -208,7 +208,7 @@ async def _decide(run: Run, orphans: Sequence[Orphan]) -> tuple[list[Change], li
         changes += [
             decide_delete(
                 key, held, dest, plan=run.plan, entry=seen.entry(key, held), hidden=key in hidden, readable=True,
-                value_decides=readable and run.opened.get(dest).facts.versions_of_all,
+                facts=run.opened.get(dest).facts,
             )
             for key, held in sorted(known.items())
         ]  # fmt: skip

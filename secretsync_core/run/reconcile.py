@@ -29,6 +29,7 @@ from secretsync_core.run.older import of_doubted, refuse_older, trust_own_writes
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.positions import fault_of
+from secretsync_core.run.remade import disown_remade
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.seen import Destination, find_unversioned
 from secretsync_core.run.targets import make_targets, nameless_claims, shortened
@@ -133,6 +134,7 @@ async def decide_changes(
     older: frozenset[str] = frozenset()
     if recorder is not None:
         copies, older = await refuse_older(plan, opened, recorder, dests, copies)
+    copies = copies._replace(changes=await disown_remade(opened, dests, copies.changes))
     if deleted:
         copies = without_missing(copies, deleted)
     unversioned = find_unversioned(sources, opened.facts) if keep_unchanged else []

@@ -20,6 +20,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.model.versions import is_same_object
 from secretsync_core.run.record import counts_of, told
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Record
     from secretsync_core.audit.state import Recorded
+    from secretsync_core.model.versions import VersionOrder
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
@@ -113,13 +115,22 @@ async def look_at(
         return Found(Fate.NEVER_SEEN)
     try:
         found = judge(intended, await halves.reader.read(intended.key), fingerprinter, newer)
-        if found.fate is Fate.MADE and intended.owned and halves.marker is not None and opened.mark:
-            mark = (await halves.marker.marks([intended.key])).get(intended.key)
-            if mark is not None and mark not in {opened.mark, *opened.former_marks}:
+        if found.fate is Fate.MADE and intended.owned:
+            mark = None
+            if halves.marker is not None and opened.mark:
+                mark = (await halves.marker.marks([intended.key])).get(intended.key)
+            of_others = mark is not None and mark not in {opened.mark, *opened.former_marks}
+            if of_others or (mark is None and _is_remade(intended, found, halves.facts.version_order)):
                 return Found(Fate.THEIRS)
     except SecretSyncError as error:
         return judge(intended, error, fingerprinter)
     return found
+
+
+def _is_remade(intended: Draft, found: Found, order: VersionOrder) -> bool:
+    """Whether an update is seen in another secret than the one that it was to change."""
+    before = intended.dest_version if intended.action == "update" else None
+    return before is not None and not is_same_object(found.version, before, order)
 
 
 # -- What earlier runs left -------------------------------------------------------------------------------------------

@@ -236,7 +236,9 @@ class Transfer:
             except Conflict as conflict:
                 moved = conflict
             # Somebody has written it meanwhile, so its value has to be looked at before it counts as ours once more.
-            compared = done.change._replace(action=Action.COMPARE, reason=Reason.VERIFY, known=False, adopt=False)
+            compared = done.change._replace(
+                action=Action.COMPARE, reason=Reason.VERIFY, dest_version=done.dest_version, known=False, adopt=False
+            )
             done = await self._copy_one(await self._whose(compared), sources)
             result = done.result if result is Result.UNCHANGED else result
         raise moved

@@ -16,6 +16,7 @@ from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import display_version
 from secretsync_core.model.report import Outcome, Result
+from secretsync_core.model.versions import is_same_object
 from secretsync_core.run.compare import Verdict
 from secretsync_core.run.deletes import spare_others
 from secretsync_core.run.look import look_at_keys, look_at_marks
@@ -94,14 +95,19 @@ async def _look(
         draft = one.done or one.announced
         if entry is None or entry.deleted:
             return held._replace(entry=entry)
-        if entry.version is not None and (entry.version == draft.dest_version or not halves.facts.versions_of_all):
+        left, facts = draft.dest_version, halves.facts
+        if entry.version is not None and (
+            entry.version == left or not facts.leaves_it_to_the_value(entry.version, left)
+        ):
             return held._replace(entry=entry)
         # There is no version, or a label may be all that has changed: the value decides.
         try:
             now = await reader.read(key)
         except SecretSyncError as error:
             return Held(unseen=error.message)
-        as_left = fingerprinter.is_value(draft.fingerprint, dest, key, now.value, draft.fields)
+        as_left = (entry.version is None or is_same_object(now.version, left, facts.version_order)) and (
+            fingerprinter.is_value(draft.fingerprint, dest, key, now.value, draft.fields)
+        )
         return held._replace(entry=entry._replace(version=now.version), as_left=as_left)
 
     return await _each(written, hold), None

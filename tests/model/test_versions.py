@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secretsync_core.model.versions import VersionOrder, is_older
+from secretsync_core.model.versions import VersionOrder, is_older, is_same_object
 
 NUMBER_AND_TIME, NUMBER_OF_ONE = VersionOrder.NUMBER_AND_TIME, VersionOrder.NUMBER_OF_ONE
 EARLY, LATE = "2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00.51Z"
@@ -34,3 +34,22 @@ EARLY, LATE = "2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00.51Z"
 def test_only_what_is_surely_older_is(token: str | None, known: str | None, order: VersionOrder, older: bool) -> None:
     """A lower number alone is not enough, nor is an earlier time."""
     assert is_older(token, known, order) is older
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "order", "same"),
+    [
+        ("7@u", "9@u", NUMBER_OF_ONE, True),
+        ("7@u", "7@v", NUMBER_OF_ONE, False),
+        ("7@u", "7@u@fields=2", NUMBER_OF_ONE, True),
+        ("7", "8", NUMBER_OF_ONE, False),
+        ("7", "7", NUMBER_OF_ONE, True),
+        (None, "7@u", NUMBER_OF_ONE, False),
+        ("7@u", None, NUMBER_OF_ONE, False),
+        (f"1@{EARLY}", f"1@{LATE}", NUMBER_AND_TIME, True),
+        ("7", None, VersionOrder.NONE, True),
+    ],
+)
+def test_one_secret_or_two(one: str | None, other: str | None, order: VersionOrder, same: bool) -> None:
+    """Versions that name their secret say of two whether they are of one; others deny nothing."""
+    assert is_same_object(one, other, order) is same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.state import KeyState
+from secretsync_core.model.versions import VersionOrder
 from secretsync_core.run.deletes import Doubts, decide_delete, doubts_of, guard, hold_to, orphans
 from secretsync_core.run.seen import Destination, DestSeen
 from secretsync_core.schema.quantities import Amount
@@ -24,11 +26,16 @@ def _held(item: str = "a", *, owned: bool = True, version: str | None = "d1") ->
     return KeyState("s1", version, "def", owned, item)
 
 
+FACTS = StoreFacts("dst", "memory", Shape.FIELDS, versioned=True)
+
+
 def _decide(state: KeyState, entry: Entry | None, **more: Any) -> Change:
-    given = {"hidden": False, "readable": True, **more}
+    given = {"hidden": False, "readable": True, "facts": FACTS, **more}
     return decide_delete("k", state, "dst", plan=plan_of(PLAN), entry=entry, **given)
 
 
+LABELLED = StoreFacts("dst", "k", Shape.FIELDS, versioned=True, versions_of_all=True)
+OF_ONE = replace(LABELLED, version_order=VersionOrder.NUMBER_OF_ONE)
 PRESENT = Entry("k", "d1")
 
 
@@ -41,6 +48,9 @@ PRESENT = Entry("k", "d1")
         (_held(), None, {}, "delete", "removed-outside", "removed"),
         (_held(), Entry("k", "d1", deleted=True), {}, "delete", "removed-outside", "removed"),
         (_held(), Entry("k"), {}, "delete", "source-gone", "none"),  # no versions: the engine compares values
+        (_held(version="4@u"), Entry("k", "5@u"), {"facts": OF_ONE}, "delete", "source-gone", "unknown"),  # a label?
+        (_held(version="4@u"), Entry("k", "5@v"), {"facts": OF_ONE}, "refuse", "changed-outside", "changed"),
+        (_held(version="4"), Entry("k", "5"), {"facts": LABELLED}, "refuse", "changed-outside", "changed"),
         (_held(), None, {"hidden": True}, "refuse", "cannot-see", "unknown"),
         (_held(), None, {"readable": False}, "delete", "source-gone", "unknown"),
     ],
@@ -152,9 +162,8 @@ def test_max_delete_is_a_count_or_a_share(amount: str, owned: int, allowed: int)
 @pytest.mark.parametrize(("deleted", "going"), [(0, 2), (1, 0), (2, 0)])
 def test_what_the_run_has_deleted_already_counts(deleted: int, going: int) -> None:
     """Steps of one run together delete no more than ``maxDelete``."""
-    facts = StoreFacts("dst", "memory", Shape.FIELDS, versioned=True)
     known = {f"k{number}": _held() for number in range(10)}
-    dest = Destination("dst", facts, readable=True, seen=DestSeen(), known=known)
+    dest = Destination("dst", FACTS, readable=True, seen=DestSeen(), known=known)
     deletes = [_delete(number, Action.DELETE, Reason.SOURCE_GONE) for number in range(2)]
     gone = {("dst", f"gone-{number}") for number in range(deleted)} | {("other", "x")}
     guarded, errors = guard(plan_of(PLAN, maxDelete="2"), deletes, [dest], gone)

@@ -9,7 +9,9 @@ import pytest
 from support.faulty_http import FaultyHttp
 
 from run.pair import DOWN, UP
+from run.test_orphans import end
 from run.world import actions, counted, reasons, wrote
+from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.report import Result
 from secretsync_core.run import reconcile, steps
 
@@ -227,6 +229,133 @@ async def test_labels_do_not_keep_a_secret_from_being_deleted(pair: Pair, late: 
     report = await pair.world.sync()
     assert (counted(report), report.drifted_count) == ({"deleted": 1, "unchanged": 1}, 0)
     assert pair.names() == ["app-b"]
+
+
+def made_anew(pair: Pair, value: bytes = b"1", **metadata: Any) -> None:
+    """Somebody deletes our Secret and creates another one of the same name, and of this data."""
+    pair.kube.cluster.delete("team-a", "app-a", {})
+    pair.create("app-a", {"x": value}, metadata=metadata)
+
+
+@pytest.mark.parametrize("when", ["before", "late", "a sync between"])
+async def test_a_secret_that_somebody_made_anew_is_not_deleted(pair: Pair, when: str) -> None:
+    """Another Secret of the same name and value is not ours, whenever it came: it stays once its source is gone."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    if when == "a sync between":
+        made_anew(pair)
+        assert counted(await pair.world.sync()) == {"unchanged": 2}
+        assert not pair.world.state()["k8s", "app-a"].owned
+        pair.remove("app/a")
+        assert counted(await pair.world.sync()) == {"unchanged": 1}
+    else:
+        pair.remove("app/a")
+        if when == "late":
+            survey = reconcile.decide_changes
+
+            async def decide(*args: Any, **given: Any) -> Any:
+                found = await survey(*args, **given)
+                made_anew(pair)
+                return found
+
+            pair.world.patch.setattr(steps, "decide_changes", decide)
+        else:
+            made_anew(pair)
+            assert actions(await pair.world.plan())["app-a"] == "refuse"
+        report = await pair.world.sync()
+        assert (counted(report), reasons(report.failures)) == (
+            {"refused": 1, "unchanged": 1},
+            {"app-a": "changed-outside"},
+        )
+    assert pair.names() == ["app-a", "app-b"]
+
+
+async def test_a_secret_that_is_made_anew_while_it_is_compared(pair: Pair) -> None:
+    """Between the survey and the look at its value it may become somebody else's too."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    pair.patch("app-a", {"metadata": {"labels": {"x": "y"}}})
+    survey = reconcile.decide_changes
+
+    async def decide(*args: Any, **given: Any) -> Any:
+        found = await survey(*args, **given)
+        made_anew(pair)
+        return found
+
+    pair.world.patch.setattr(steps, "decide_changes", decide)
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+    assert not pair.world.state()["k8s", "app-a"].owned
+
+
+async def test_a_secret_that_was_restored_with_our_mark_stays_ours(pair: Pair) -> None:
+    """A restore from a backup makes it anew as well, with its labels: it is deleted once its source is gone."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    made_anew(pair, labels=pair.kube.cluster.get("team-a", "app-a")["metadata"]["labels"])
+    assert counted(await pair.world.sync()) == {"unchanged": 2}
+    pair.remove("app/a")
+    assert counted(await pair.world.sync()) == {"deleted": 1, "unchanged": 1}
+
+
+async def test_what_somebody_made_anew_is_no_orphan_to_delete(pair: Pair) -> None:
+    """``orphans --delete`` leaves it as well, and deletes the one of which only a label has changed."""
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up()
+    for key in ("a", "b"):
+        pair.remove(f"app/{key}")
+    made_anew(pair)
+    pair.patch("app-b", {"metadata": {"labels": {"x": "y"}}})
+    orphans = (await pair.world.plan()).orphans
+    assert len(orphans) == 2
+    report = (await end(pair.world, orphans)).done.report
+    assert (counted(report), reasons(report.failures)) == (
+        {"deleted": 1, "refused": 1},
+        {"app-a": "changed-outside"},
+    )
+    assert pair.names() == ["app-a"]
+
+
+async def test_marks_that_cannot_be_had_of_what_was_made_anew(pair: Pair) -> None:
+    """Whose it is stays open then: the key is refused, and the next run asks again."""
+    pair.put("app/a", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    made_anew(pair, labels=pair.kube.cluster.get("team-a", "app-a")["metadata"]["labels"])
+    pair.world.fault("k8s").fail("marks", StoreUnavailable("no answer", store="k8s"))
+    report = await pair.world.sync()
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1}, {"app-a": "cannot-see"})
+    pair.world.faults.clear()
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+    assert pair.world.state()["k8s", "app-a"].owned
+
+
+async def test_a_secret_that_is_made_anew_right_after_an_update_without_answer(pair: Pair) -> None:
+    """Where the answer is lost, another Secret of the value that was written does not count as the one updated."""
+    async with FaultyHttp(pair.kube.address) as proxy:
+        pair.k8s(proxy.address)
+        pair.put("app/a", {"x": "1"})
+        await pair.up(deletionPolicy="Delete", maxDelete="9")
+        pair.put("app/a", {"x": "2"})
+
+        def theirs(_: bytes) -> bytes:
+            made_anew(pair, b"2")
+            return b"?"
+
+        proxy.alter("^PUT ", theirs, times=1)
+        assert counted(await pair.world.sync()) == {"unchanged": 1}
+        assert not pair.world.state()["k8s", "app-a"].owned
+
+
+async def test_what_somebody_made_anew_is_not_undone(pair: Pair) -> None:
+    """An undo deletes what the run created, and not another Secret of the same name and value."""
+    pair.put("app/a", {"x": "1"})
+    run = (await pair.up()).run
+    made_anew(pair)
+    report = await pair.world.undo(run)
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1}, {"app-a": "changed-outside"})
+    assert pair.names() == ["app-a"]
 
 
 async def test_labels_do_not_keep_a_run_from_being_undone(pair: Pair) -> None:
