@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import StoreError, StoreUnavailable
+from secretsync_core.errors import AnswerTooLarge, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,10 +90,10 @@ def too_long(store: str, seconds: float) -> StoreError:
     )
 
 
-def too_large(store: str, action: str, most: int) -> StoreError:
+def too_large(store: str, action: str, most: int) -> AnswerTooLarge:
     """The error for an answer of more than ``most`` bytes. ``action`` continues ``asked to``."""
     size = f"{most // MIB} MiB" if most >= MIB else f"{most} bytes"
-    return StoreError(
+    return AnswerTooLarge(
         f"store {store} answered with more than {size} when asked to {action}",
         store=store,
         hint=_hint("answerMiB", "if it really holds that much"),

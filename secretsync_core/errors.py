@@ -18,6 +18,7 @@
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
+     |    +-- AnswerTooLarge    3   its answer is larger than the document allows
      |    +-- ServerBehind      3   the server is older than the ledger knows, and decides nothing
      |    +-- OtherServer       3   it is another server than the ledger knows, and decides nothing
      |    +-- TwoServers        3   answers of one store are of two servers
@@ -174,6 +175,12 @@ class AccessDenied(StoreError):
     """The store denies access: by a policy, or because credentials are wrong or have expired."""
 
     code = "access-denied"
+
+
+class AnswerTooLarge(StoreError):
+    """The store's answer is larger than its document allows. What was asked for may have been done all the same."""
+
+    code = "answer-too-large"
 
 
 class StoreUnavailable(StoreError):

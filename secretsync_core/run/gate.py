@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.endurance import GOODBYE_SECONDS, RETRY_SECONDS, Endurance, too_slow
-from secretsync_core.errors import LockedOut, RateLimited, SecretSyncError, StoreLost, StoreUnavailable
+from secretsync_core.errors import AnswerTooLarge, LockedOut, RateLimited, SecretSyncError, StoreLost, StoreUnavailable
 from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:
@@ -184,7 +184,11 @@ class Gate:
                     self._answered(kind)
                     self._served += 1
                     return result
-            unanswered = unanswered or failure.unanswered or isinstance(failure, StoreUnavailable)
+            # What a write was answered with is not known either where the answer was too large.
+            untold = isinstance(failure, StoreUnavailable) or (
+                isinstance(failure, AnswerTooLarge) and kind not in _LOOKS
+            )
+            unanswered = unanswered or failure.unanswered or untold
             failure.unanswered = unanswered
             # What is not retryable is an answer: the store is there.
             if not failure.retryable:

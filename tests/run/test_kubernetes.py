@@ -11,9 +11,11 @@ from support.faulty_http import FaultyHttp
 from run.pair import DOWN, UP
 from run.test_orphans import end
 from run.world import actions, counted, reasons, wrote
+from secretsync_core.endurance import MIB, Endurance
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.report import Result
 from secretsync_core.run import reconcile, steps
+from secretsync_core.schema import store
 
 if TYPE_CHECKING:
     from run.pair import Pair
@@ -441,6 +443,28 @@ async def test_an_answer_that_is_lost(pair: Pair) -> None:
     assert pair.secret("app-a") == {"x": b"2"}
     assert counted(await pair.world.sync()) == {"unchanged": 1}
     assert pair.world.sound()
+
+
+@pytest.mark.parametrize("made", [True, False])
+async def test_a_write_whose_answer_is_too_large(pair: Pair, made: bool) -> None:
+    """It may have been made: it is uncertain until a look settles that, and is ours then."""
+    async with FaultyHttp(pair.kube.address) as proxy:
+        pair.k8s(proxy.address)
+        pair.put("app/a", {"x": "1"})
+
+        def swell(_: bytes) -> bytes:
+            if not made:
+                pair.kube.cluster.delete("team-a", "app-a", {})
+            proxy.answer("^GET .*/app-a", 503)
+            return b" " * (MIB + 1)
+
+        proxy.alter("^POST ", swell)
+        pair.world.patch.setattr(store, "of_limits", lambda _: Endurance(answer=MIB))
+        assert counted(await pair.up(deletionPolicy="Delete", maxDelete="9")) == {"uncertain": 1}
+        proxy.heal()
+        assert counted(await pair.world.sync()) == ({"unchanged": 1} if made else {"created": 1})
+        assert pair.world.state()["k8s", "app-a"].owned
+        assert pair.world.sound()
 
 
 async def test_if_not_exists(pair: Pair) -> None:
