@@ -242,6 +242,21 @@ async def test_deleting_only_what_was_seen(secrets_manager: OpenStore, region: R
     assert await listed(store) == {}
 
 
+@pytest.mark.parametrize("forced", [True, False])
+async def test_a_delete_that_cannot_be_looked_at_is_taken_back(
+    secrets_manager: OpenStore, region: Region, burst: Microburst, forced: bool
+) -> None:
+    """Who may not see what was deleted gets it back, whoever wrote it, and learns that only a look can tell."""
+    store = await secrets_manager(forceDeleteWithoutRecovery=forced, endpointUrl=burst.address)
+    seen = await store.write("a", TEXT)
+    region.secrets.put_secret_value(SecretId="a", SecretString="theirs")
+    burst.rules({"operation": "DescribeSecret", "times": 1, "error": {"code": "AccessDeniedException"}})
+    with pytest.raises(AccessDenied) as raised:
+        await store.delete_if("a", seen)
+    assert raised.value.unanswered
+    assert region.secrets.get_secret_value(SecretId="a")["SecretString"] == "theirs"
+
+
 async def test_replicas_that_changed_are_not_taken_away(secrets_manager: OpenStore, region: Region) -> None:
     """What somebody wrote in a secret with replicas keeps them; what was seen goes with those of our regions."""
     store = await secrets_manager(replicaRegions=[{"region": "eu-west-1"}])

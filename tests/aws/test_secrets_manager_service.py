@@ -162,6 +162,23 @@ async def test_what_cannot_be_restored_is_told(stubbed: Stubbed) -> None:
     assert not isinstance(raised.value, AccessDenied)
 
 
+@pytest.mark.parametrize("restored", [True, False])
+async def test_what_cannot_be_looked_at_after_its_delete_is_restored_too(stubbed: Stubbed, restored: bool) -> None:
+    """It may be what somebody wrote right before; and only a look can tell whether it stands there again."""
+    store, stubber = stubbed
+    stubber.add_response("delete_secret", DELETION, RECOVERABLY)
+    refuse(stubber, "describe_secret", "AccessDeniedException", "not authorized", SecretId="a")
+    if restored:
+        stubber.add_response("restore_secret", {"ARN": ARN, "Name": "a"}, {"SecretId": "a"})
+    else:
+        refuse(stubber, "restore_secret", "AccessDeniedException", "not authorized", SecretId="a")
+    with pytest.raises(StoreError) as raised:
+        await store.delete_if("a", OLD)
+    assert (isinstance(raised.value, AccessDenied), raised.value.unanswered) == (restored, True)
+    assert ("a may have been written in aws right before its deletion" in raised.value.message) is not restored
+    assert ("restore-secret" in raised.value.hint) is not restored
+
+
 async def test_a_name_whose_deletion_is_still_under_way(stubbed: Stubbed) -> None:
     """After a deletion without recovery the name stays taken for a while, and nothing shows: that will pass."""
     store, stubber = stubbed

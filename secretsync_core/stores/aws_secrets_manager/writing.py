@@ -18,6 +18,7 @@ from secretsync_core.errors import (
     InvalidSecret,
     SecretFails,
     SecretNotFound,
+    SecretSyncError,
     StoreError,
     StoreUnavailable,
 )
@@ -195,7 +196,7 @@ class Writing:
             await self._delete_with_replicas(key, seen)
 
     async def delete_if(self, key: str, expected: str) -> None:
-        """Delete the secret if ``expected`` is its current version; what was written meanwhile is restored.
+        """Delete the secret if ``expected`` is its current version; what was, or may be, another one is restored.
 
         The service has no condition on a deletion. But nobody can write what is deleted, so its stages say for good
         which version it was, and until it is deleted without recovery it can be restored.
@@ -211,9 +212,15 @@ class Writing:
                 raise
             await self.delete(key)  # an identity may be allowed that alone: the look before it has to do
             return
-        seen = await self._calls.describe(key)
+        try:
+            seen = await self._calls.describe(key)
+        except SecretSyncError as unseen:
+            # What nobody can see may be somebody's: it is given back, too.
+            await self._take_back(key, seen=False)
+            unseen.unanswered = True  # the service lags: only a look tells what stands there now
+            raise
         if seen is not None and seen.current not in (None, expected):  # None: it does not tell
-            await self._restore_theirs(key)
+            await self._take_back(key, seen=True)
             raise self._conflict(key)
         if forced:
             await self._calls.delete(key)
@@ -237,18 +244,22 @@ class Writing:
             await self._delete_with_replicas(key, seen, recoverable=self._forced)
         return True
 
-    async def _restore_theirs(self, key: str) -> None:
-        """Take back the deletion of what somebody wrote right before it."""
-        doubt = Doubt()
+    async def _take_back(self, key: str, *, seen: bool) -> None:
+        """Restore what we have just deleted: with a value that somebody wrote right before, or (not ``seen``) may have.
+
+        Raises StoreError where that fails; not ``seen``, nobody knows then what stands there.
+        """
+        doubt = Doubt(unanswered=not seen)
         try:
             await doubt.of(self._calls.restore(key))
-        except StoreError as error:
+        except SecretSyncError as error:
             failed = error
         else:
             return
+        was = "was written" if seen else "may have been written"
         raise doubt.on(
             StoreError(
-                f"{key} was written in {self._store} right before its deletion, and is deleted with that value:"
+                f"{key} {was} in {self._store} right before its deletion, and is deleted with that value:"
                 f" {failed.message}",
                 store=self._store,
                 key=key,
