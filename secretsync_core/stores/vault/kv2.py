@@ -78,7 +78,6 @@ class Kv2Store(KvMount):
             self.facts, metadata=MetadataFacts({Kind.CUSTOM: CUSTOM_METADATA}, asked, at_creation=False)
         )
         self._marking = marking
-        self._deletes_versions = True  # until we are told that we may not
         self._listing = Listing(transport, "metadata/")
 
     async def read(self, key: str, version: str | None = None) -> Secret:
@@ -322,18 +321,16 @@ class Kv2Store(KvMount):
         """Delete the version that was seen; one that was written since stays, and stays current.
 
         It takes the right to ``update`` the path ``delete/``. A token that may only ``delete`` at ``data/`` deletes
-        whatever is the latest version.
+        whatever is the latest version. That is asked for every key: policies are written path by path.
         """
-        if self._deletes_versions:
-            request = self._request("delete", key)
-            path, number = self._path("delete/", key), _number(expected, request)
-            await self._pin.before_write(key)
-            answer = await self._transport.call("delete", "POST", path, request, b'{"versions":[%d]}' % number)
-            if answer.status in (200, 204) or (answer.status == 404 and absent(answer.body)):
-                return
-            if answer.status != 403:
-                self._refused(request, answer)
-            self._deletes_versions = False
+        request = self._request("delete", key)
+        path, number = self._path("delete/", key), _number(expected, request)
+        await self._pin.before_write(key)
+        answer = await self._transport.call("delete", "POST", path, request, b'{"versions":[%d]}' % number)
+        if answer.status in (200, 204) or (answer.status == 404 and absent(answer.body)):
+            return
+        if answer.status != 403:
+            self._refused(request, answer)
         await self.delete(key)
 
     async def check_undelete(self, key: str, version: str) -> None:
