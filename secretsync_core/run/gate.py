@@ -21,6 +21,9 @@ T = TypeVar("T")
 _LOOKS = frozenset({"login", "list", "stat", "read"})
 """Kinds of requests that change nothing; of any other nobody knows."""
 
+_OF_ITSELF = frozenset({"login", "renew"})
+"""Kinds of requests that keep a store open: that they are served says nothing of the secrets that wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -182,7 +185,7 @@ class Gate:
                     failure = unexpected(error, self._store)
                 else:
                     self._answered(kind)
-                    self._served += 1
+                    self._served += kind not in _OF_ITSELF
                     return result
             # What a write was answered with is not known either where the answer was too large.
             untold = isinstance(failure, StoreUnavailable) or (

@@ -158,6 +158,27 @@ async def test_a_store_that_is_busy_for_ever_is_given_up(monkeypatch: pytest.Mon
     assert 75 <= clock.now <= 95
 
 
+@pytest.mark.parametrize("kind", ["login", "renew"])
+async def test_a_token_that_is_kept_alive_does_not_make_a_store_one_that_serves(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Logins and renewals come of themselves: while nothing else is served, a busy store is given up as ever."""
+    clock, gate, calls = Clock(monkeypatch), _gate(policy=RetryPolicy()), 0
+
+    async def served() -> None:
+        pass
+
+    async def attempt() -> None:
+        nonlocal calls
+        calls += 1
+        await gate(kind, served)
+        raise RateLimited("slow down") if calls < 1000 else AccessDenied("it waits without end")
+
+    with pytest.raises(RateLimited):
+        await gate("write", attempt)
+    assert 75 <= clock.now <= 95
+
+
 async def test_one_attempt_is_one_also_where_the_store_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is to be repeated, as when health is looked at, a busy store is told of at once."""
     clock = Clock(monkeypatch)
