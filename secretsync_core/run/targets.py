@@ -189,12 +189,15 @@ class Claims:
         """The keys that are claimed more than once, in order."""
         self.clashes: list[str] = []
         """What is ambiguous, one sentence each."""
+        self._standing: list[str] = []  # the items of those that came second, or later, and were not to be kept
 
     def claim(self, target: Target, *, keep: bool) -> None:
         """Note a target; only its item's name is remembered of one that is not to be kept."""
         if (other := self._claimed.get(target.key)) is not None:
             self.clashing[target.key] = None
             self.clashes.append(f"{target.key}: claimed by {_origin(other)} and by {_origin(target)}")
+            if not keep:
+                self._standing.append(target.item)
         else:
             self._claimed[target.key] = target if keep else target.item
 
@@ -213,7 +216,8 @@ class Claims:
         }
 
     def standing_in_clashes(self) -> Iterator[str]:
-        """The item of each target that was not to be kept, and clashes."""
+        """The item of each target that was not to be kept, and clashes; which of them came first does not matter."""
+        yield from self._standing
         for key in self.clashing:
             if isinstance(claimed := self._claimed[key], str):
                 yield claimed

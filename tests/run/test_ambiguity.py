@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
+
+import pytest
 
 from run.making import listed, made, plan_of
 from run.world import counted
 from secretsync_core.model.plan import Target
+from secretsync_core.model.report import Result
 from secretsync_core.run.targets import Claims
 
 if TYPE_CHECKING:
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
 
 BOTH_TO_ONE = "keyTransform: [{template: one}]"
+B_TO_A = "keyTransform: [{regexp: {source: ^b, target: a}}]"
 
 
 def _clashes(plan: str, entries: list[Entry], found: tuple[str, ...] = ()) -> list[str]:
@@ -63,8 +68,7 @@ def test_a_combined_key_against_a_query() -> None:
 
 async def test_many_clashes_refuse_their_keys_only(world: World) -> None:
     """Hundreds of keys that are claimed twice are refused each by its name, and one that is not is copied."""
-    to_the_same = "keyTransform: [{regexp: {source: ^b, target: a}}]"
-    world.job(f"- {{name: a, query: {{path: a}}}}\n- {{name: b, query: {{path: b}}, {to_the_same}}}")
+    world.job(f"- {{name: a, query: {{path: a}}}}\n- {{name: b, query: {{path: b}}, {B_TO_A}}}")
     await world.seed("src", {f"{folder}/{number:03}": {"x": "1"} for folder in "ab" for number in range(300)})
     await world.put("src", "b/other", {"x": "1"})
     report = await world.sync()
@@ -79,3 +83,21 @@ async def test_many_that_claim_one_key(world: World) -> None:
     report = await world.sync()
     assert counted(report) == {"refused": 300}
     assert report.failures[0].message.endswith("by item a (src:019), and 280 more")
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_what_stands_and_clashes_is_counted_once(world: World, first: str) -> None:
+    """A copy that stands, and that another source claims too, is refused and not also unchanged, in either order."""
+    other = "b" if first == "a" else "a"
+    world.job(f"""
+        - {{name: a, query: {{path: a}}}}
+        - {{name: b, query: {{path: b}}, {B_TO_A}}}
+        """)
+    await world.seed("src", {f"{first}/1": {"x": "1"}, f"{first}/2": {"x": "2"}})
+    assert (await world.sync()).ok
+    await world.put("src", f"{other}/1", {"x": "other"})
+    report = await world.sync()
+    assert {item: +Counter(counts) for item, counts in report.counts.items()} == {
+        first: {Result.UNCHANGED: 1, Result.REFUSED: 1},
+        other: {Result.REFUSED: 1},
+    }
