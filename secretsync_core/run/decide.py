@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.counting import plural
@@ -17,6 +18,7 @@ from secretsync_core.model.change import Action, Change, Drift, Failure, Reason
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
+from secretsync_core.run.rivals import claimable, unseen_items, waits_for
 from secretsync_core.run.targets import AMBIGUOUS
 from secretsync_core.schema.job import WritePolicy
 
@@ -131,6 +133,7 @@ def decide_copies(
     unknown = 0
     items = {item.name: item for item in plan.items}
     taken_over: set[str] = set()
+    unseen, item_of = unseen_items(plan, seen, targets), cache(plan.item)
     for dest in dests:
         adopted, before = 0, len(changes)
         for key, target in targets.by_key.items():
@@ -154,6 +157,16 @@ def decide_copies(
                 else:
                     why = held_by(holding, plan.job)
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
+            if (
+                change.action in _MAY_WRITE
+                and held is not None
+                and held.item in unseen
+                and held.item != item.name
+                and (dest.name, key) not in plan.given
+                and claimable(item_of(held.item), [key])
+            ):
+                why = waits_for(plan, held.item, has=True)
+                change = change._replace(action=Action.REFUSE, reason=Reason.AMBIGUOUS, detail=why)
             if wishes is not None:
                 change = wishes.judged(change, target, dest, dest.seen.entry(key, held))
             if flows:

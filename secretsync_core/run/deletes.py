@@ -17,6 +17,7 @@ from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import NOT_DONE, ItemError
+from secretsync_core.run.rivals import waits_for
 from secretsync_core.run.targets import nameless_claims
 
 if TYPE_CHECKING:
@@ -202,6 +203,20 @@ def judge_absences(
             told = ItemError(change.item, error.code, f"{change.key} is kept: {error.message}", error.hint, 1)
             errors.setdefault((change.item, error.message), told)
     return judged, list(errors.values())
+
+
+def spare_claimed(plan: JobPlan, deletes: Iterable[Change], claimed: Mapping[tuple[str, str], str]) -> list[Change]:
+    """Refuse those deletes whose key another item may claim; ``claimed`` says which one, by destination and key."""
+    return [
+        change._replace(
+            action=Action.REFUSE,
+            reason=Reason.AMBIGUOUS,
+            detail=waits_for(plan, claimed[change.dest, change.key], has=False),
+        )
+        if (change.dest, change.key) in claimed
+        else change
+        for change in deletes
+    ]
 
 
 def spare_others(

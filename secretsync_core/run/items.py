@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +18,7 @@ from secretsync_core.schema.keys import KeyMapper
 from secretsync_core.schema.quantities import Amount
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from secretsync_core.schema.documents import JobDocument
     from secretsync_core.schema.encoding import Encodings
@@ -88,7 +88,9 @@ class JobPlan:
     """The whole job: its items in the order of the document, and the settings that the diff needs.
 
     ``adopt`` are destination keys, or ``<destination>:<key>``, that this run takes over. ``restored`` are stores that
-    this run takes as they are, although the ledger knows a later state of them.
+    this run takes as they are, although the ledger knows a later state of them. ``given`` are keys, by destination,
+    of which a look at more items has decided for these, whoever else may claim them. ``rest`` is what the document
+    says of the items that this run leaves out, by name.
     """
 
     job: str
@@ -98,6 +100,14 @@ class JobPlan:
     spec: SyncJobSpec
     adopt: frozenset[str] = frozenset()
     restored: frozenset[str] = frozenset()
+    given: frozenset[tuple[str, str]] = frozenset()
+    rest: Mapping[str, PlanItem] = field(default_factory=dict)
+
+    def item(self, name: str) -> Item:
+        """An item of the document; one that this run leaves out is made anew each time, for few runs ask."""
+        if name in self.rest:
+            return _item(self.rest[name], self.spec)
+        return next(item for item in self.items if item.name == name)
 
     def told_by_items(self, names: Iterable[str]) -> set[str]:
         """Items of the document; an empty name, the job as a whole, stands for those that it has no longer."""
@@ -160,7 +170,14 @@ def build_plan(
     items = tuple(_item(entry, job.spec) for entry in job.spec.plan if not only or entry.name in only)
     spec = job.spec if max_delete is None else job.spec.model_copy(update={"max_delete": Amount(count=max_delete)})
     return JobPlan(
-        job.name, items, frozenset(names), len(items) < len(names), spec, frozenset(adopt), frozenset(restored)
+        job.name,
+        items,
+        frozenset(names),
+        len(items) < len(names),
+        spec,
+        frozenset(adopt),
+        frozenset(restored),
+        rest={entry.name or "": entry for entry in job.spec.plan if only and entry.name not in only},
     )
 
 

@@ -18,7 +18,9 @@ from secretsync_core.run.deletes import (
     guard,
     incomplete_items,
     judge_absences,
+    spare_claimed,
     spare_others,
+    takes_away,
     withhold,
 )
 from secretsync_core.run.feeding import HINT, find_feeding
@@ -31,6 +33,7 @@ from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.positions import fault_of
 from secretsync_core.run.remade import disown_remade
 from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
+from secretsync_core.run.rivals import claimable, claims, tells_its_keys, unseen_items
 from secretsync_core.run.seen import Destination, find_unversioned
 from secretsync_core.run.targets import make_targets, nameless_claims, shortened
 
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.report import ItemError
     from secretsync_core.run.decide import Copies
     from secretsync_core.run.holders import Holders
-    from secretsync_core.run.items import JobPlan
+    from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.returned import Gone
@@ -284,5 +287,33 @@ async def _decide_deletes(
     if unproven:
         doubts = doubts._replace(items={*doubts.items, *(error.item for error in unproven)}, any=True)
         deletes = withhold(deletes, doubts, plan.names)
+    claimed = await _find_claimed(plan, opened, deletes, unseen_items(plan, sources, targets))
+    deletes = spare_claimed(plan, deletes, claimed)
     marks = await look_at_marks(opened, deletes)
     return spare_others(deletes, marks, {opened.mark, *opened.former_marks}), [*errors, *unproven]
+
+
+async def _find_claimed(
+    plan: JobPlan, opened: OpenStores, deletes: Iterable[Change], unseen: Collection[str]
+) -> dict[tuple[str, str], str]:
+    """The deletes, by destination and key, of which an ``unseen`` item may claim the key, and which item that is.
+
+    A source is asked only of items whose definition says that they may, and that this run leaves out: of any other the
+    look has asked already.
+    """
+    wanted = {(change.dest, change.key) for change in deletes if takes_away(change)} - plan.given
+    keys = {key for _, key in wanted}
+    if not (keys and unseen):
+        return {}
+    found: dict[str, str] = {}
+    asked: list[Item] = []
+    for item in map(plan.item, sorted(unseen)):
+        possible = claimable(item, keys)
+        if possible and item.name in plan.rest and tells_its_keys(item) and item.parts[0].store in opened.stores:
+            asked.append(item)
+        else:
+            found |= dict.fromkeys(possible, item.name)
+    others = replace(plan, items=tuple(asked))
+    for one in await _without_distrusted(others, opened, await look_at_sources(others, opened)):
+        found |= dict.fromkeys(claims(one, keys), one.item.name)
+    return {(dest, key): found[key] for dest, key in wanted if key in found}

@@ -508,8 +508,9 @@ def _shards(run: Run, job: str, found: ChangeSet) -> list[Shard]:
 async def transfer(step: Step, shard: Shard) -> Done:
     """Carry out one shard, all of it, whatever fails. A retry looks first, and leaves alone what is in place by now."""
     async with _open(
-        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored, goes_on=True
-    ) as run:
+        step, shard.job, shard.covers, share=shard.together, adopt=shard.adopt, restored=shard.restored, goes_on=True,
+        given=_given(step, shard),
+    ) as run:  # fmt: skip
         await run.start()
         done = Done(Report(step.run, shard.job, time.time()))
         stale = step.again or shard.run != step.run
@@ -519,7 +520,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
         if shard.run != step.run:
             await run.begin_items(shard.covers)  # the run that decided this has said so only of itself
         if shard.look_again or stale:
-            found = _part(await _look(run, verify=shard.verify), shard)
+            found = _part(await _look(run, verify=shard.verify), shard, run=step.run)
         else:
             unchanged = {shard.item: shard.unchanged} if shard.unchanged else {}
             found = ChangeSet(shard.changes, shard.deletes, unchanged)
@@ -530,6 +531,14 @@ async def transfer(step: Step, shard: Shard) -> Done:
         done.out = frozenset(run.plan.told_by_items(out))
         await run.note_items(out=done.out, well=shard.settles)
         return done
+
+
+def _given(step: Step, shard: Shard) -> frozenset[tuple[str, str]]:
+    """The keys of a shard that this run's look at all of its items has released; of an older run's nothing counts."""
+    if shard.run != step.run:
+        return frozenset()
+    released = (change for change in (*shard.changes, *shard.deletes) if change.action is not Action.REFUSE)
+    return frozenset((change.dest, change.key) for change in released)
 
 
 def _standing(shard: Shard, report: Report) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -544,15 +553,29 @@ def _standing(shard: Shard, report: Report) -> tuple[frozenset[str], tuple[str, 
     return out, (shard.settles if shard.item else ())
 
 
-def _part(found: ChangeSet, shard: Shard) -> ChangeSet:
-    """What a second look found of a shard: no other deletes than those that the first one released, all together."""
+def _part(found: ChangeSet, shard: Shard, *, run: str) -> ChangeSet:
+    """What a second look found of a shard: no other deletes than those that the first one released, all together.
+
+    What the first one saw to be ambiguous stays refused: this look does not see who else claims it.
+    """
     errors = [error for error in found.errors if error.code != "max-delete"]
     if shard.look_again:
         return replace(found, deletes=(), errors=errors)
     released = {(change.dest, change.key) for change in shard.deletes}
     deletes = [change for change in found.deletes if (change.dest, change.key) in released]
-    mine = {(change.dest, change.key) for change in shard.changes}
-    changes = [change for change in found.changes if (change.dest, change.key) in mine]
+    before = "" if shard.run == run else "; so an earlier run saw it: a new run looks at all items again"
+    ambiguous = [
+        change._replace(detail=f"{change.detail}{before}")
+        for change in shard.changes
+        if change.reason is Reason.AMBIGUOUS
+    ]
+    refused = {(change.item, change.dest, change.sources) for change in ambiguous}
+    mine = {(change.dest, change.key) for change in shard.changes if change.reason is not Reason.AMBIGUOUS}
+    changes = ambiguous + [
+        change
+        for change in found.changes
+        if (change.dest, change.key) in mine and (change.item, change.dest, change.sources) not in refused
+    ]
     left = Counter(change.item for change in changes)
     had = Counter(change.item for change in shard.changes)
     unchanged = {item: shard.unchanged + count - left[item] for item, count in had.items()}
@@ -653,10 +676,12 @@ async def _open(
     adopt: Collection[str] = (),
     restored: Collection[str] = (),
     goes_on: bool = False,
+    given: frozenset[tuple[str, str]] = frozenset(),
 ) -> AsyncIterator[Run]:
     job_plan = build_plan(
         _document(step.documents, job), _chosen(step.documents, job, items), adopt=adopt, restored=restored
     )
+    job_plan = replace(job_plan, given=given)
     if share > 1:
         job_plan = replace(job_plan, spec=_with_a_share(job_plan.spec, share))
     async with open_run(

@@ -68,13 +68,18 @@ class QueryMatcher:
 
 
 class KeyMapper:
-    """Maps source keys to destination keys: the steps of ``keyTransform`` one after the other."""
+    """Maps source keys to destination keys: the steps of ``keyTransform`` one after the other.
 
-    __slots__ = ("_item", "_steps")
+    ``prefix`` is what all of them together put in front of a key; None where they do more than that.
+    """
+
+    __slots__ = ("_item", "_steps", "prefix")
 
     def __init__(self, steps: Sequence[KeyTransform], *, item: str) -> None:
         self._item = item
         self._steps: list[Callable[[str], str]] = [self._compile(step) for step in steps]
+        prefixes = [step.prefix for step in reversed(steps) if step.prefix is not None]
+        self.prefix = "".join(prefixes) if len(prefixes) == len(steps) else None
 
     def _compile(self, step: KeyTransform) -> Callable[[str], str]:
         if step.regexp is not None:
