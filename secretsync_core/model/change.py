@@ -126,3 +126,4 @@ class Change(NamedTuple):
     holder: tuple[str, str, str] | None = None  # with adopt: the job, destination and key that it is taken over from
     failure: Failure | None = None  # of what is refused: what the outcome says, where reason and detail are not all
     metadata: tuple[str, ...] = ()  # what is to be set beside the value: names, such as ``label team``, and no texts
+    absent: bool = False  # of a copy that is there again: its source was asked for, and is not there

@@ -197,8 +197,10 @@ def judge_absences(
         if found is None or not takes_away(change):
             judged.append(change)
             continue
-        keeps_its_reason = change.reason is Reason.BACK_AGAIN and found.error is None
-        judged.append(change if keeps_its_reason else change._replace(reason=found.reason))
+        if change.reason is Reason.BACK_AGAIN and found.error is None:
+            judged.append(change._replace(absent=found.reason is Reason.SOURCE_GONE))
+        else:
+            judged.append(change._replace(reason=found.reason))
         if (error := found.error) is not None:
             told = ItemError(change.item, error.code, f"{change.key} is kept: {error.message}", error.hint, 1)
             errors.setdefault((change.item, error.message), told)

@@ -425,7 +425,7 @@ class Transfer:
             return Outcome(change, Result.SKIPPED, change.reason)
         last = await self._last_look.last_known(change)
         item = self._items.get(change.item) if change.dest in self._asked_for else None
-        if change.reason is Reason.SOURCE_GONE and item is not None:
+        if (change.reason is Reason.SOURCE_GONE or change.absent) and item is not None:
             change = await unless_back(change, item, last, self._opened, self._comparer)
             if change.action is Action.REFUSE:
                 return _refused(change)

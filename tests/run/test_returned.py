@@ -142,6 +142,30 @@ async def test_a_source_that_is_only_hidden(world: World) -> None:
     assert "k" in await world.all("dst")
 
 
+async def test_a_source_that_comes_back_while_others_are_copied(world: World) -> None:
+    """It is asked for once more right before the delete, and where it is there again its copy stays."""
+    await _deleted(world)
+    await _back(world)
+    await world.put("src", "new", {"x": "3"})
+    world.fault("dst").run("write_if", lambda _: world.put("src", "k", {"x": "1"}))
+    report = await world.sync()
+    assert counted(report) == {"created": 1, "refused": 1, "unchanged": 1}
+    assert [failure.message for failure in report.failures] == ["its source is there again"]
+    assert await world.get("dst", "k") == {"x": "1"}
+    world.faults["dst"].clear()
+    assert (await world.sync()).ok
+
+
+async def test_a_source_that_is_there_and_selected_no_more(world: World) -> None:
+    """Nothing asks for the copy then, so it is deleted again."""
+    await _deleted(world)
+    await _back(world)
+    await world.put("src", "k", {"x": "1"})
+    world.job("- {name: all, query: {recursive: true, key: {exclude: ['^k$']}}}", **DELETING)
+    assert counted(await world.sync())["deleted"] == 1
+    assert set(await world.all("dst")) == {"other"}
+
+
 async def test_the_source_is_back_too(world: World) -> None:
     """Then it is wanted, compared and left, like anything that is there before us."""
     await _deleted(world)
