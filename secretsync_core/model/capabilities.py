@@ -35,6 +35,7 @@ class Ability(StrEnum):
     """One thing a store can do. Derived from what its class implements, never declared by hand."""
 
     READ = "read"
+    LOOK = "look"
     LIST = "list"
     WRITE = "write"
     COMPARE_AND_SET = "compare-and-set"

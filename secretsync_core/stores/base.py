@@ -104,20 +104,29 @@ class Store(Protocol):
 
 
 @runtime_checkable
-class Reader(Store, Protocol):
-    """Reads secrets one by one, and looks at versions without reading values."""
+class Looker(Store, Protocol):
+    """Looks at single secrets: whether they are there, and at which version. Shows no value.
 
-    async def read(self, key: str, version: str | None = None) -> Secret:
-        """Read a secret: its current value, or the one a ``version:`` pin names.
-
-        Raises SecretNotFound where it is absent, deleted or destroyed, and only then.
-        """
-        ...
+    With this alone, and without :class:`Reader`, a destination can be written with care: what exists is seen, and what
+    was changed or deleted by others. A store that only lists is none: what a listing leaves out proves nothing.
+    """
 
     def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that exists (also as deleted), in any order.
 
         A key that is absent is left out; one that could not be looked at is a Gap. No value is read.
+        """
+        ...
+
+
+@runtime_checkable
+class Reader(Looker, Protocol):
+    """Reads secrets one by one."""
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """Read a secret: its current value, or the one a ``version:`` pin names.
+
+        Raises SecretNotFound where it is absent, deleted or destroyed, and only then.
         """
         ...
 
@@ -367,6 +376,7 @@ class Sweeper(Store, Protocol):
 
 _PROTOCOLS: tuple[tuple[type[Store], Ability], ...] = (
     (Reader, Ability.READ),
+    (Looker, Ability.LOOK),
     (Lister, Ability.LIST),
     (Writer, Ability.WRITE),
     (ConditionalWriter, Ability.COMPARE_AND_SET),

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.metadata import Described
     from secretsync_core.selection import Selection
 
-READING = frozenset({Ability.READ, Ability.LIST, Ability.DESCRIBE})
+READING = frozenset({Ability.READ, Ability.LOOK, Ability.LIST, Ability.DESCRIBE})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
 
 
@@ -73,7 +73,7 @@ class _Handle:
         known = self._boundary.known(version)
         if version is None or known is not None:
             return known
-        if isinstance(self, _Reads):  # the plan was made by another process
+        if isinstance(self, _Looks):  # the plan was made by another process
             async for _ in self.stat([key]):
                 pass
         if (known := self._boundary.known(version)) is None:
@@ -103,6 +103,10 @@ class _Reads(_Handle):
             )
         refuse_echo(self._boundary.name, key, secret.version, secret.value)
         return secret._replace(version=self._boundary.plain(secret.version))
+
+
+class _Looks(_Handle):
+    __slots__ = ()
 
     def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         return self._boundary.each("stat", _is_found, keys)
@@ -255,6 +259,7 @@ class _Sweeps(_Handle):
 
 _MIXINS: dict[Ability, type[_Handle]] = {
     Ability.READ: _Reads,
+    Ability.LOOK: _Looks,
     Ability.LIST: _Lists,
     Ability.WRITE: _Writes,
     Ability.COMPARE_AND_SET: _ComparesAndSets,

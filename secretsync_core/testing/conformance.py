@@ -58,6 +58,7 @@ from secretsync_core.stores.base import (
     Describer,
     Foreseer,
     Lister,
+    Looker,
     Marker,
     MetadataWriter,
     Positioned,
@@ -114,6 +115,7 @@ LARGEST = 8 * 1024 * 1024
 
 _METHODS: Mapping[Ability, tuple[str, ...]] = {
     Ability.READ: ("read", "stat"),
+    Ability.LOOK: ("stat",),
     Ability.LIST: ("list",),
     Ability.WRITE: ("write",),
     Ability.COMPARE_AND_SET: ("write", "write_if"),
@@ -129,6 +131,10 @@ _ITERATORS = frozenset({"stat", "list", "describe"})
 
 def _reader(store: Store) -> Reader:
     return store if isinstance(store, Reader) else pytest.skip("the store does not read")
+
+
+def _looker(store: Store) -> Looker:
+    return store if isinstance(store, Looker) else pytest.skip("the store shows no single secret")
 
 
 def _lister(store: Store) -> Lister:
@@ -195,7 +201,7 @@ _LOOKS = frozenset({"read", "read-many", "stat", "list", "tags", "login"})
 
 async def _token(store: Store, key: str) -> str | None:
     """The version token of a secret that is there; None also where the store has none."""
-    seen = [each async for each in store.stat([key])] if isinstance(store, Reader) else []
+    seen = [each async for each in store.stat([key])] if isinstance(store, Looker) else []
     return next((each.version for each in seen if isinstance(each, Entry) and not each.deleted), None)
 
 
@@ -243,7 +249,7 @@ async def _keys(store: Store, prefix: str = "", *, recursive: bool = True) -> li
 
 
 async def _stat(store: Store, keys: Collection[str]) -> dict[str, Entry]:
-    entries, gaps = await _drain(_reader(store).stat(keys))
+    entries, gaps = await _drain(_looker(store).stat(keys))
     assert not gaps, f"stat has gaps: {gaps}"
     by_key = {entry.key: entry for entry in entries}
     assert len(by_key) == len(entries), "stat gives a key twice"
@@ -253,7 +259,7 @@ async def _stat(store: Store, keys: Collection[str]) -> dict[str, Entry]:
 async def _live(store: Store, key: str) -> bool:
     """Whether the store says that the key holds something, by every way that it can say so."""
     seen = []
-    if isinstance(store, Reader):
+    if isinstance(store, Looker):
         entry = (await _stat(store, [key])).get(key)
         seen.append(entry is not None and not entry.deleted)
     if isinstance(store, Lister):
@@ -265,6 +271,12 @@ async def _live(store: Store, key: str) -> bool:
 
 
 async def _assert_holds(store: Store, key: str, value: SecretValue) -> Secret:
+    """The secret, having checked its value; of a store that shows no values only that it is there."""
+    if isinstance(store, Looker) and not isinstance(store, Reader):
+        entry = (await _stat(store, [key])).get(key)
+        assert entry is not None, f"{key!r} is not there"
+        assert not entry.deleted, f"{key!r} is deleted"
+        return Secret(value, entry.version)
     secret = await _reader(store).read(key)
     assert isinstance(secret, Secret)
     assert isinstance(secret.value, SecretValue)
@@ -403,14 +415,15 @@ class StoreConformance:
         """Its abilities are those that the subclass names."""
         if self.abilities is None:
             pytest.skip("the subclass does not say what the store is meant to do")
-        assert abilities_of(store) == self.abilities
+        implied = {Ability.LOOK} if Ability.READ in self.abilities else set[Ability]()
+        assert abilities_of(store) == self.abilities | implied
 
     async def test_no_ability_is_half_there(self, store: Store) -> None:
         """Each ability has all its methods of the right kind, or none: half of one is invisible to the engine."""
         abilities = abilities_of(store)
         for ability, methods in _METHODS.items():
             own = methods[-1] if ability in (Ability.COMPARE_AND_SET, Ability.CREATE) else methods[0]
-            if hasattr(store, own) or (ability is Ability.READ and hasattr(store, "stat")):
+            if hasattr(store, own):
                 assert ability in abilities, f"it has a part of {ability}, but not all of {', '.join(methods)}"
         for name in {name for ability in abilities for name in _METHODS[ability]}:
             # An iterator's method gives the iterator at once; everything else is awaited.
@@ -479,7 +492,7 @@ class StoreConformance:
         try:
             await _writer(store).write(key, value)
         except InvalidSecret:
-            if isinstance(store, (Reader, Lister)):
+            if isinstance(store, (Looker, Lister)):
                 assert not await _live(store, key), "the value was refused, and something was written"
             return False
         await _assert_holds(store, key, value)
@@ -642,7 +655,7 @@ class StoreConformance:
                 assert not await _list(store), "the key was refused, and something was written"
             return
         assert allowed, "the limits do not allow a key that is kept"
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             await _assert_holds(store, key, value)
             assert list(await _stat(store, [key])) == [key]
         if isinstance(store, Lister):
@@ -651,7 +664,7 @@ class StoreConformance:
             assert list(await _list(store, folder, recursive=False)) == [key]
         if isinstance(store, Deleter):
             await store.delete(key)
-            if isinstance(store, (Reader, Lister)):
+            if isinstance(store, (Looker, Lister)):
                 assert not await _live(store, key)
 
     @pytest.mark.parametrize("key", ESCAPES)
@@ -670,12 +683,13 @@ class StoreConformance:
         if isinstance(store, Reader):
             with pytest.raises((InvalidSecret, SecretNotFound)):
                 await store.read(key)
+        if isinstance(store, Looker):
             entries, _ = await _drain(store.stat([key]))
             assert not entries
         if isinstance(store, Deleter):
             with pytest.raises(InvalidSecret):
                 await store.delete(key)
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             for witness in witnesses:
                 await _assert_holds(store, witness, value)
         if isinstance(store, Lister):
@@ -731,7 +745,7 @@ class StoreConformance:
         else:
             expected = ["a", "a/b"]
         for number, key in enumerate(expected, start=1):
-            if isinstance(store, Reader):
+            if isinstance(store, Looker):
                 await _assert_holds(store, key, sample(store.facts.shape, number))
         if isinstance(store, Lister):
             assert await _keys(store) == expected
@@ -759,7 +773,7 @@ class StoreConformance:
         if isinstance(store, ToldOfLeftovers):
             assert await store.leftovers() == Leftovers()
         for number, key in enumerate(keys):
-            if isinstance(store, Reader):
+            if isinstance(store, Looker):
                 await _assert_holds(store, key, sample(store.facts.shape, number))
 
     async def test_many_secrets_are_listed_once_each(self, store: Store, seed: Seed) -> None:
@@ -769,7 +783,7 @@ class StoreConformance:
         for start in range(0, len(keys), 50):
             await asyncio.gather(*(seed(key, sample(store.facts.shape)) for key in keys[start : start + 50]))
         assert await _keys(store) == keys
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             assert sorted(await _stat(store, keys)) == keys
 
     async def test_a_listing_may_be_left_early(self, store: Store, seed: Seed) -> None:
@@ -784,7 +798,7 @@ class StoreConformance:
 
     async def test_stat_leaves_out_what_is_absent(self, store: Store, seed: Seed) -> None:
         """stat gives each key that exists once and says nothing of the others."""
-        _reader(store)
+        _looker(store)
         at = _at(store)
         for key in ("a/1", "a/2", "b"):
             await seed(at(key), sample(store.facts.shape))
@@ -795,7 +809,7 @@ class StoreConformance:
 
     async def test_list_and_stat_agree(self, store: Store, seed: Seed) -> None:
         """A listing and a look at single keys give the same versions, with or without metadata."""
-        _reader(store)
+        _looker(store)
         for key in ("a/1", "a/2", "b"):
             await seed(_at(store)(key), sample(store.facts.shape))
         listed = await _list(store)
@@ -837,6 +851,7 @@ class StoreConformance:
         """Give the version that the store shows, having checked that it shows the same everywhere."""
         if isinstance(store, Reader):
             assert (await store.read(key)).version == token
+        if isinstance(store, Looker):
             assert (await _stat(store, [key]))[key].version == token
         if isinstance(store, Lister):
             assert (await _list(store))[key].version == token
@@ -1015,7 +1030,7 @@ class StoreConformance:
         await writer.write(first, sample(shape, 1))
         keys = [first]
         if isinstance(again, ConditionalWriter):
-            entries = [entry async for entry in _reader(again).stat([second]) if isinstance(entry, Entry)]
+            entries = [entry async for entry in _looker(again).stat([second]) if isinstance(entry, Entry)]
             expected = entries[0].version if entries else None
             if isinstance(again, Recreator) and expected is not None:
                 await again.recreate(second, sample(shape, 1), expected)
@@ -1088,12 +1103,12 @@ class StoreConformance:
         """Asked for all that it can do, a store that permits it misses nothing; it changes nothing and asks little."""
         checker, at = _checker(store), _at(store)
         await seed(at("a/b"), sample(store.facts.shape))
-        before = await _stat(store, [at("a/b"), at("new")]) if isinstance(store, Reader) else {}
+        before = await _stat(store, [at("a/b"), at("new")]) if isinstance(store, Looker) else {}
         asked = gate.total
         assert list(await checker.check_access(_accesses(store))) == []
         assert gate.total - asked <= 10, "check_access makes more than ten requests"
         assert list(await checker.check_access([])) == []
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             assert await _stat(store, [at("a/b"), at("new")]) == before
             await _assert_holds(store, at("a/b"), sample(store.facts.shape))
 
@@ -1116,7 +1131,7 @@ class StoreConformance:
         if isinstance(read_only, Deleter):
             with pytest.raises(AccessDenied):
                 await read_only.delete(key)
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             await _assert_holds(store, key, sample(store.facts.shape))
 
     async def test_a_store_that_cannot_be_asked_says_so(self, store: Store, gate: CountingGate) -> None:
@@ -1282,7 +1297,7 @@ class StoreConformance:
                 with pytest.raises(type(error)):
                     await call()
         gate.reopen()
-        if isinstance(store, Reader):
+        if isinstance(store, Looker):
             await _assert_holds(store, key, value)
         if isinstance(store, Lister):
             assert await _keys(store) == [key]
@@ -1361,11 +1376,12 @@ class StoreConformance:
         await seed(key, sample(store.facts.shape))
         for error, fault in faults.items():
             async with fault(key):
-                reader = _reader(store)
-                with pytest.raises(error):
-                    await reader.read(key)
+                looker = _looker(store)
+                if isinstance(store, Reader):
+                    with pytest.raises(error):
+                        await store.read(key)
                 try:
-                    entries, gaps = await _drain(reader.stat([key]))
+                    entries, gaps = await _drain(looker.stat([key]))
                 except error:
                     continue
                 assert entries or gaps, "stat takes the fault for absence"
@@ -1424,7 +1440,7 @@ class StoreConformance:
         """Another handle on the same data reads the same value at the same version."""
         if reopen is None:
             pytest.skip("the subclass does not reopen")
-        _reader(store)
+        _looker(store)
         key = _at(store)("a/b")
         await seed(key, sample(store.facts.shape))
         before = await _stat(store, [key])
@@ -1453,8 +1469,10 @@ def _accesses(store: Store) -> list[Access]:
     folder = f"{key.rpartition('/')[0]}/" if "/" in key else ""
     if isinstance(store, Lister):
         wanted += [Access(Act.LIST, folder), Access(Act.LOOK, folder)]
+    if isinstance(store, Looker):
+        wanted.append(Access(Act.LOOK, key))
     if isinstance(store, Reader):
-        wanted += [Access(Act.LOOK, key), Access(Act.READ, key)]
+        wanted.append(Access(Act.READ, key))
     if isinstance(store, Writer):
         wanted += [Access(Act.UPDATE, key), Access(Act.CREATE, new)]
     if isinstance(store, Deleter):
@@ -1468,11 +1486,13 @@ def _operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     known, new, created = map(_at(store), ("a", "new", "created"))
     if isinstance(store, Reader):
         reader = store
+        calls["read"] = lambda: reader.read(known)
+    if isinstance(store, Looker):
+        looker = store
 
         async def stat() -> list[Gap]:
-            return (await _drain(reader.stat([known])))[1]
+            return (await _drain(looker.stat([known])))[1]
 
-        calls["read"] = lambda: reader.read(known)
         calls["stat"] = stat
     if isinstance(store, Lister):
         lister = store

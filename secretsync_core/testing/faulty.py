@@ -214,6 +214,8 @@ class _Reads(_Faulty):
     async def read(self, key: str, version: str | None = None) -> Secret:
         return await self._around("read", key, lambda: self._store.read(key, version))
 
+
+class _Looks(_Faulty):
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         for key in keys:
             self._faults.note("stat", key)
@@ -298,6 +300,7 @@ class _Foresees(_Faulty):
 
 _MIXINS: dict[Ability, type[_Faulty]] = {
     Ability.READ: _Reads,
+    Ability.LOOK: _Looks,
     Ability.LIST: _Lists,
     Ability.WRITE: _Writes,
     Ability.COMPARE_AND_SET: _ComparesAndSets,

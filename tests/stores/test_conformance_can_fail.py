@@ -120,6 +120,20 @@ WRONG = {
         """,
         ["test_no_ability_is_half_there"],
     ),
+    "shows no values, and every key": (
+        """
+        class Wrong(MemoryStore):
+            read = None
+            async def stat(self, keys):
+                for key in await self._run("stat", lambda: tuple(keys)):
+                    yield Entry(key, "1")
+        """,
+        [
+            "test_it_can_do_what_is_promised_and_no_more",
+            "test_stat_leaves_out_what_is_absent",
+            "test_list_and_stat_agree",
+        ],
+    ),
     "deletes nothing": (
         """
         class Wrong(MemoryStore):

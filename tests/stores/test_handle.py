@@ -56,7 +56,7 @@ async def test_a_read_store_has_no_writing_half(store: memory.MemoryStore) -> No
     """Read gives read, stat, list and describe, working, and no method that writes."""
     await store.write("a", SecretValue({"value": "x"}))
     handle = hand_out(store, "one", Permissions.READ)
-    assert abilities_of(handle) == {Ability.READ, Ability.LIST, Ability.DESCRIBE}
+    assert abilities_of(handle) == {Ability.READ, Ability.LOOK, Ability.LIST, Ability.DESCRIBE}
     assert not isinstance(handle, (Writer, ConditionalWriter, Deleter, MetadataWriter))
     assert isinstance(handle, Reader)
     assert isinstance(handle, Lister)

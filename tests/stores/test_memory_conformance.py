@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from support.look_only import look_only
 
-from secretsync_core.model.capabilities import Ability
+from secretsync_core.model.capabilities import Ability, Shape
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.memory import MemoryConfig
+from secretsync_core.stores.memory import MemoryConfig, MemoryStore
 from secretsync_core.testing.conformance import MARK, StoreConformance
 from secretsync_core.testing.gates import GateInTasks
 
@@ -57,6 +58,33 @@ class TestMemoryOfBlobs(_Memory):
     """Runs of bytes, as in files."""
 
     shape = "blob"
+
+
+LookOnly = look_only(MemoryStore)
+
+
+async def _opened(context: StoreContext) -> Store:
+    store: Store = LookOnly(Shape.FIELDS, context)
+    return store
+
+
+class TestMemoryThatShowsNoValues(StoreConformance):
+    """A store that can be looked at and not read."""
+
+    abilities = frozenset(Ability) - {Ability.READ}
+
+    @pytest.fixture
+    async def store(self, context: StoreContext) -> Store:
+        memory.reset()
+        return await _opened(context)
+
+    @pytest.fixture
+    def reopen(self, context: StoreContext) -> Callable[[], Awaitable[Store]]:
+        return lambda: _opened(context)
+
+    @pytest.fixture
+    async def marked(self, store: Store, marked_context: StoreContext) -> Store:
+        return await _opened(marked_context)
 
 
 class _InTasks(_Memory):

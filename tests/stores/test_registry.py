@@ -92,7 +92,7 @@ async def test_built_in_stores_are_opened_with_their_permissions(tmp_path: Path)
     """A file store with Read comes without its writing half; a memory store with ReadWrite comes whole."""
     memory.reset()
     files = await open_store(document("file", FileConfig(path=str(tmp_path)), Permissions.READ), context())
-    assert abilities_of(files) == {Ability.READ, Ability.LIST}
+    assert abilities_of(files) == {Ability.READ, Ability.LOOK, Ability.LIST}
     whole = await open_store(document("memory", MemoryConfig()), context())
     assert abilities_of(whole) == frozenset(Ability)
     await files.aclose()
@@ -177,7 +177,7 @@ def test_a_missing_sdk_names_the_extra() -> None:
 def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
     """Every built-in kind is there with the abilities of its class, the two versions of KV apart."""
     infos = {(info.provider, info.variant): info for info in installed()}
-    basic = frozenset({Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE})
+    basic = frozenset({Ability.READ, Ability.LOOK, Ability.LIST, Ability.WRITE, Ability.DELETE})
     assert infos["file", ""].abilities == basic | {Ability.CREATE}
     assert infos["memory", ""].abilities == frozenset(Ability)
     assert infos["vault", "KV version 1"].abilities == basic

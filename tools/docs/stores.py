@@ -24,6 +24,7 @@ ABOUT = (
 
 ABILITIES = {
     Ability.READ: "read",
+    Ability.LOOK: "look",
     Ability.LIST: "query",
     Ability.WRITE: "write",
     Ability.COMPARE_AND_SET: "compare-and-set",
@@ -34,6 +35,7 @@ ABILITIES = {
     Ability.SET_METADATA: "metadata set",
 }
 MEANINGS = """\
+- **look**: whether a secret is there, and at which version, is seen without its value.
 - **compare-and-set**: a write succeeds only if nobody else has written since SecretSync read the version.
 - **create if absent**: creating a secret never replaces one that somebody else has just created.
 - **ownership mark**: a secret that a job created carries the job's mark: see [Ownership](../documents.md#ownership).

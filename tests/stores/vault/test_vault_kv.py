@@ -67,7 +67,7 @@ async def read(store: Any, key: str, version: str | None = None) -> Any:
 async def test_abilities(vault_store_factory: VaultStores) -> None:
     """Both versions read, list, write and delete; version 2 compares and sets too."""
     one, two = await vault_store_factory(1), await vault_store_factory(2)
-    basic = {Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE}
+    basic = {Ability.READ, Ability.LOOK, Ability.LIST, Ability.WRITE, Ability.DELETE}
     assert abilities_of(one) == basic
     beside = {Ability.MARK, Ability.DESCRIBE, Ability.SET_METADATA}
     assert abilities_of(two) == basic | beside | {Ability.COMPARE_AND_SET, Ability.UNDELETE}
