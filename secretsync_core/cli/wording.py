@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     Reason.VERSIONS_MATCH: "versions match",
     Reason.SAME_VALUE: "same value",
     Reason.DIFFERENT_VALUE: "the values differ",
+    Reason.NOT_COMPARED: "exists, and its value cannot be read to compare",
     Reason.EXISTS: "exists, and writePolicy keeps it",
     Reason.SOURCE_GONE: "gone from the source",
     Reason.NOT_SELECTED: "no longer selected by its plan item",
@@ -161,6 +162,8 @@ def why(change: Change) -> str:
     text = reason(change.reason)
     if change.failure is not None and change.failure.message:
         text = safe(change.failure.message)
+    elif change.detail and change.reason is Reason.NOT_MANAGED:
+        text = safe(change.detail)
     elif change.detail:
         text = f"{text}: {safe(change.detail)}"
     if change.foreign and change.reason is Reason.SAME_VALUE:

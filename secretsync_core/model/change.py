@@ -43,6 +43,7 @@ class Reason(StrEnum):
     VERSIONS_MATCH = "versions-match"
     SAME_VALUE = "same-value"
     DIFFERENT_VALUE = "different-value"
+    NOT_COMPARED = "not-compared"  # it is written, and what was there cannot be read to compare
     EXISTS = "exists"
     SOURCE_GONE = "source-gone"  # the source was asked for the key itself, and has no such secret
     NOT_SELECTED = "not-selected"  # the source still has it, and the plan item asks for it no more

@@ -59,17 +59,17 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
         yield f"destination {dest} cannot be read, and writePolicy Merge must read what it merges with"
     if (
         WritePolicy.IF_NOT_EXISTS in policies
-        and Ability.READ not in abilities
+        and Ability.LOOK not in abilities
         and not abilities & {Ability.COMPARE_AND_SET, Ability.CREATE}
     ):
         yield f"destination {dest} cannot tell whether a key exists, which writePolicy IfNotExists must know"
-    if any(item.adopt for item in plan.items) and Ability.READ not in abilities:
-        yield f"destination {dest} cannot be read, and ownership.adopt must see what it takes over"
-    if Ability.READ not in abilities and any(_concerns(key, dest, plan.spec.dest) for key in plan.adopt):
-        yield f"destination {dest} cannot be read, and --adopt must see what it takes over"
+    if any(item.adopt for item in plan.items) and Ability.LOOK not in abilities:
+        yield f"destination {dest} cannot be looked at, and ownership.adopt must see what it takes over"
+    if Ability.LOOK not in abilities and any(_concerns(key, dest, plan.spec.dest) for key in plan.adopt):
+        yield f"destination {dest} cannot be looked at, and --adopt must see what it takes over"
     copying = [item.name for item in plan.items if item.copied]
-    if copying and not {Ability.READ, Ability.DESCRIBE, Ability.SET_METADATA} <= abilities:
-        why = "cannot be read" if Ability.READ not in abilities else "keeps no metadata beside its secrets"
+    if copying and not {Ability.LOOK, Ability.DESCRIBE, Ability.SET_METADATA} <= abilities:
+        why = "cannot be looked at" if Ability.LOOK not in abilities else "keeps no metadata beside its secrets"
         yield f"destination {dest} {why}, and item {copying[0]} copies metadata"
     if plan.spec.ownership.mark and Ability.MARK not in abilities:
         yield f"destination {dest} has no marks, and ownership.mark asks for them"

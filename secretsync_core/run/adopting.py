@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from secretsync_core.model.change import Change
+    from secretsync_core.run.opening import Halves
 
 _SHOWN = 3
 
 
-def way_out(job: str, change: Change, *, dests: int, readable: bool) -> str:
+def way_out(job: str, change: Change, *, dests: int, halves: Halves) -> str:
     """What helps where a key is refused because it is not the job's to write.
 
-    ``dests`` is how many destinations the job has.
+    ``dests`` is how many destinations the job has, and ``halves`` is the one that the change is of.
     """
-    if not readable:
+    if halves.looker is None:
         return "to have it written whatever is there, set writePolicy: Replace on its plan item"
+    unread = " and writes it, whatever it holds" if halves.reader is None else ""
     return (
-        f"`{adopt_command(job, [change], dests=dests)}` takes it over;"
+        f"`{adopt_command(job, [change], dests=dests)}` takes it over{unread};"
         " to leave it alone, set writePolicy: IfNotExists on its plan item"
     )
 
@@ -52,7 +54,9 @@ def told_of_refused(job: str, changes: Sequence[Change], dests: Sequence[str]) -
         if refused:
             command = adopt_command(job, refused[:_SHOWN], dests=len(dests))
             which = f"the first {_SHOWN}" if len(refused) > _SHOWN else "them" if len(refused) > 1 else "it"
-            what = f"{dest} holds {plural(len(refused), 'secret')} with another value that this job does not manage"
+            other = ", and whose values cannot be read to compare" if refused[0].differs is None else ""
+            with_other = "" if other else " with another value"
+            what = f"{dest} holds {plural(len(refused), 'secret')}{with_other} that this job does not manage{other}"
             told.append(
                 f"{what}: `{command}` takes {which} over;"
                 " `ownership: {adopt: true}` on a plan item takes over all that the item finds"

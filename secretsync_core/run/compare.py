@@ -15,8 +15,10 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.field_names import quoted
+from secretsync_core.model.inventory import Gap
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.model.versions import is_older, is_same_object
+from secretsync_core.run.by_version import decide_by_version, gone_meanwhile
 from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to_split, is_object, to_shape
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
@@ -126,17 +128,15 @@ class Comparer:
         refuse_echo(change.dest, change.key, change.dest_version, ours_now)
         if change.action is not Action.COMPARE:
             return Verdict(change, ours_now, self._names(change, ours_now))
+        if self._opened.get(change.dest).reader is None:
+            return await self._decide_unread(change, ours_now)
         try:
             current = await self._opened.reader(change.dest).read(change.key)
         except SecretNotFound:
             # What was there when we looked is gone, or is there as a deleted version: its token says from where on.
             seen = [entry async for entry in self._opened.reader(change.dest).stat([change.key])]
             token = getattr(seen[0], "version", None) if seen else None
-            change = change._replace(action=Action.CREATE, dest_version=token, owned=True)
-            if change.reason in (Reason.NEW, Reason.FIRST_SIGHT, Reason.CANNOT_SEE):
-                change = change._replace(reason=Reason.NEW)
-            else:
-                change = change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
+            change = gone_meanwhile(change, token)
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
             order = facts.version_order
@@ -184,6 +184,33 @@ class Comparer:
         if not change.owned or change.adopt or await self._carries_our_mark(change):
             return change
         return change._replace(owned=False)
+
+    async def _decide_unread(self, change: Change, value: SecretValue) -> Verdict:
+        """Decide where a look shows the version and nothing shows the value: by one more look, and by the ledger."""
+        policy, entry = self._items[change.item].write_policy, None
+        async for found in self._opened.looker(change.dest).stat([change.key]):
+            if isinstance(found, Gap):
+                raise AccessDenied(found.message, store=change.dest, key=change.key)
+            entry = found
+        there = entry is not None and not entry.deleted
+        asked = there and change.foreign and not change.adopt and policy is WritePolicy.MANAGED
+        recorded = await self._recorded(change) if there and not change.foreign else None
+        change = decide_by_version(
+            change,
+            entry,
+            policy=policy,
+            marked=asked and await self._carries_our_mark(change),
+            as_written=recorded is not None and self._is_recorded(change, value, *recorded),
+            lags=self._opened.get(change.dest).facts.lags,
+        )
+        return Verdict(change, value)
+
+    def _is_recorded(self, change: Change, value: SecretValue, fingerprint: str, fields: str) -> bool:
+        """Whether the ledger names this value as the whole of what was written."""
+        place = (change.dest, change.key)
+        return not fields and self._fingerprinter is not None and self._fingerprinter.is_value(
+            fingerprint, *place, value
+        )  # fmt: skip
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""

@@ -16,6 +16,7 @@ from secretsync_core.errors import TransformFailed
 from secretsync_core.key_rules import in_the_way, new_key_fault
 from secretsync_core.model.change import Action, Change, Drift, Failure, Reason
 from secretsync_core.model.plan import SourceRef
+from secretsync_core.run.by_version import NOT_MANAGED
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
 from secretsync_core.run.rivals import claimable, unseen_items, waits_for
@@ -146,12 +147,15 @@ def decide_copies(
                 hidden=key in dest.seen.hidden,
                 state=held,
                 readable=dest.readable,
+                versions_only=dest.versions_only,
+                marks=dest.marks,
                 policy=item.write_policy,
                 adopt=item.adopt or by_name,
                 verify=verify,
                 tells=dest.tells,
             )
-            if (holding := holders.get((dest.name, key))) is not None and change.action in _MAY_WRITE:
+            concerns = change.action in _MAY_WRITE or change.reason is Reason.NOT_MANAGED
+            if (holding := holders.get((dest.name, key))) is not None and concerns:
                 if item.adopt or by_name:
                     change = change._replace(holder=(holding.job, holding.dest, holding.key))
                 else:
@@ -290,6 +294,8 @@ def decide(
     verify: bool,
     adopt: bool = False,
     tells: bool = True,
+    versions_only: bool = False,
+    marks: bool = True,
 ) -> Change:
     """Decide about one destination key.
 
@@ -300,25 +306,30 @@ def decide(
         entry: what the destination's inventory says of the key; None where it is absent.
         hidden: the inventory could not see this key (so ``entry`` says nothing).
         state: what the ledger knows of the key.
-        readable: whether we may read the destination.
+        readable: whether we may read the destination's values.
         policy: the write policy.
         verify: compare values even where versions match.
         adopt: take over what is there and not ours.
         tells: whether writing what is absent fails where it exists after all.
+        versions_only: whether we may look at the destination, and not read it.
+        marks: whether a mark might prove that a key is ours which the ledger does not know.
     """
+    blind = not (readable or versions_only)
     owned = state is not None and state.owned
     base = Change(target.item, dest, target.key, Action.COMPARE, Reason.FIRST_SIGHT, target.sources, target.version,
                   entry.version if entry else None, definition, owned, foreign=state is None)  # fmt: skip
-    if stands(target, definition, entry, state, adopt=adopt) and readable and not verify:
+    if stands(target, definition, entry, state, adopt=adopt) and not (blind or verify):
         return base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
     source_stands = state is not None and target.version is not None and target.version == state.source_version
     definition_stands = state is not None and state.definition == definition and state.item == target.item
 
-    if not readable:
+    if blind:
         if state is None and policy is WritePolicy.MANAGED and not tells:
             return base._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN, detail=_UNTOLD)
         return _decide_blind(base, state, policy, source_stands=source_stands, definition_stands=definition_stands)
     may_adopt = adopt and not owned and policy is not WritePolicy.IF_NOT_EXISTS
+    if hidden and versions_only:
+        return base._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN, detail=_HIDDEN)
     if hidden:
         return base._replace(reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN, owned=owned or may_adopt, adopt=may_adopt)
     if entry is None or entry.deleted:
@@ -332,7 +343,14 @@ def decide(
         moved = state is not None and entry.version != state.dest_version
         return base._replace(action=Action.SKIP, reason=Reason.EXISTS, drift=Drift.CHANGED if moved else Drift.NONE)
     if state is None:
+        if versions_only and not (marks or base.adopt) and policy is WritePolicy.MANAGED:
+            return base._replace(action=Action.REFUSE, reason=Reason.NOT_MANAGED, detail=NOT_MANAGED)
         return base
+    if versions_only and entry.version is None:
+        if source_stands and definition_stands and not (verify or base.adopt):
+            unchanged = base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
+            return unchanged._replace(drift=Drift.UNKNOWN)
+        return base._replace(reason=Reason.NO_VERSIONS, drift=Drift.UNKNOWN)
     if entry.version is not None and entry.version != state.dest_version:
         return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
     if entry.version is None or target.version is None:
@@ -344,6 +362,8 @@ def decide(
         return base._replace(reason=Reason.SOURCE_CHANGED)
     return base._replace(reason=Reason.VERIFY, known=not base.adopt)
 
+
+_HIDDEN = "the destination does not let us look at it, and its values cannot be read"
 
 _UNTOLD = (
     "the destination may only be written, and does not say whether somebody else's secret is there;"

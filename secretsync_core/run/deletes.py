@@ -84,7 +84,7 @@ def find_deletes(
     return [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
-            hidden=key in dest.seen.hidden, readable=dest.readable, facts=dest.facts,
+            hidden=key in dest.seen.hidden, looks=not dest.blind, reads=dest.readable, facts=dest.facts,
         )
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
@@ -262,26 +262,28 @@ def decide_delete(
     plan: JobPlan,
     entry: Entry | None,
     hidden: bool,
-    readable: bool,
+    looks: bool,
     facts: StoreFacts,
+    reads: bool = True,
 ) -> Change:
     """Decide about one orphan by what its destination holds: delete it, or refuse to and say why.
 
-    Where another version may have the same value, drift is unknown until somebody has looked at that.
+    ``looks``: whether its destination shows what there is; ``reads``: whether it shows values. Where another version
+    may have the same value, drift is unknown until somebody has looked at that.
     """
     gone = state.item not in plan.names
     change = Change(
         state.item, dest, key, Action.DELETE, Reason.ITEM_GONE if gone else Reason.SOURCE_GONE,
         dest_version=entry.version if entry else None, definition=state.definition, owned=True,
     )  # fmt: skip
-    if not readable:
+    if not looks:
         return change._replace(dest_version=state.dest_version, drift=Drift.UNKNOWN)
     if hidden:
         return change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, drift=Drift.UNKNOWN)
     if entry is None or entry.deleted:
         return change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED)
     if entry.version is not None and entry.version != state.dest_version:
-        if facts.leaves_it_to_the_value(entry.version, state.dest_version):
+        if reads and facts.leaves_it_to_the_value(entry.version, state.dest_version):
             return change._replace(drift=Drift.UNKNOWN)
         return change._replace(action=Action.REFUSE, reason=Reason.CHANGED_OUTSIDE, drift=Drift.CHANGED)
     return change

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Reader
 
 
+_UNTOLD = "it has no version, and its value cannot be read: nobody can tell whether it is as this job left it"
+
+
 class Judged(NamedTuple):
     """A delete that was looked at: released, refused, or of what is gone already (``removed-outside``).
 
@@ -49,15 +52,17 @@ class LastLook:
         """Whether a secret is still what this job left there. Without ``again`` its version is taken as it was seen."""
         halves = self._opened.get(change.dest)
         blind = change.dest_version is None and halves.reader is not None
+        if change.dest_version is None and halves.looker is not None and halves.reader is None:
+            return Judged(_refused(change, Reason.CANNOT_SEE)._replace(detail=_UNTOLD))
         if blind and await self._as_left(self._opened.reader(change.dest), change) is None:
             return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
-        if again and change.dest_version is not None and halves.reader is not None:
+        if again and change.dest_version is not None and halves.looker is not None:
             # Once more, for the copies may have taken long since that look.
             entry = await self.entry(change)
             if entry is None or entry.deleted:
                 return Judged(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
             if entry.version != change.dest_version:
-                if not halves.facts.leaves_it_to_the_value(entry.version, change.dest_version):
+                if halves.reader is None or not halves.facts.leaves_it_to_the_value(entry.version, change.dest_version):
                     return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
                 change = change._replace(dest_version=entry.version, drift=Drift.UNKNOWN)
         if halves.facts.versions_of_all and change.drift is Drift.UNKNOWN and halves.reader is not None:

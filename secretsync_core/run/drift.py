@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.model.versions import is_older
+from secretsync_core.run.by_version import NOT_COMPARED
 from secretsync_core.run.look import look_at_keys
 from secretsync_core.run.older import trust_own_writes
 from secretsync_core.run.opening import job_error
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
     from secretsync_core.run.returned import Gone, Returned
-    from secretsync_core.run.seen import State
+    from secretsync_core.run.seen import DestSeen, State
 
 
 async def look_for_drift(
@@ -52,7 +53,7 @@ async def look_for_drift(
         known = state.get(dest, {})
         if dest in opened.failed:
             report.errors.append(job_error(opened.failed[dest]))
-        elif not opened.readable(dest):
+        elif not opened.looks(dest):
             report.drift_unknown += len(known)
         else:
             await _look_at(dest, known, plan, opened, recorder, fingerprinter, report, suspected, verify=verify)
@@ -108,6 +109,12 @@ async def _look_at(
         else:
             _count_unchanged(report, held.item)
 
+    if opened.stores[dest].reader is None:
+        if verify:
+            report.warnings.append(f"{dest} shows no values: only versions were compared there")
+        for key in doubtful:
+            _judge_unread(dest, key, known[key], view, report, suspected)
+        return
     if fingerprinter is None:
         report.drift_unknown += len(doubtful)
         return
@@ -136,14 +143,33 @@ async def _look_at(
             group.create_task(worker(keys))
 
 
+def _judge_unread(
+    dest: str, key: str, held: KeyState, view: DestSeen, report: Report, suspected: list[Outcome]
+) -> None:
+    """Say of a key whose value nobody can read what its version says."""
+    entry = view.entries.get(key)
+    if entry is None:
+        change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
+        message = f"{key} in {dest} may not be looked at"
+        suspected.append(Outcome(change, Result.FAILED, AccessDenied.code, message, "grant the job's credentials that"))
+    elif entry.version is None:
+        report.drift_unknown += 1
+    elif entry.version == held.dest_version:
+        _count_unchanged(report, held.item)  # asked to be compared, which its value cannot be
+    else:
+        suspected.append(_drifted(dest, key, held, Drift.CHANGED, entry.version, f"it was written, and {NOT_COMPARED}"))
+
+
 def _count_unchanged(report: Report, item: str) -> None:
     counts = report.counts.setdefault(item, {})
     counts[Result.UNCHANGED] = counts.get(Result.UNCHANGED, 0) + 1
 
 
-def _drifted(dest: str, key: str, held: KeyState, drift: Drift, version: str | None) -> Outcome:
+def _drifted(
+    dest: str, key: str, held: KeyState, drift: Drift, version: str | None, how: str = "it holds another value"
+) -> Outcome:
     reason = Reason.REMOVED_OUTSIDE if drift is Drift.REMOVED else Reason.DRIFTED
-    message = "it is gone" if drift is Drift.REMOVED else "it holds another value"
+    message = "it is gone" if drift is Drift.REMOVED else how
     change = _change(dest, key, held, reason, drift, version)
     return Outcome(change, Result.FAILED, reason, message, "a sync puts it right", version)
 

@@ -199,16 +199,19 @@ async def _decide(run: Run, orphans: Sequence[Orphan]) -> tuple[list[Change], li
             if orphan.dest == dest and orphan.key in state.get(dest, {})
         }
         try:
-            readable = run.opened.get(dest).reader is not None
-            seen = await look_at_keys(run.opened, dest, known.keys(), known) if readable else DestSeen()
+            halves = run.opened.get(dest)
+            seen = (
+                await look_at_keys(run.opened, dest, known.keys(), known) if halves.looker is not None else DestSeen()
+            )
         except SecretSyncError as error:
             errors.append(job_error(error))
             continue
-        hidden = seen.hidden if readable else known.keys()  # where we may only write nobody can see whose it is
+        # Where nothing shows what there is, nobody can see whose it is.
+        hidden = seen.hidden if halves.looker is not None else known.keys()
         changes += [
             decide_delete(
-                key, held, dest, plan=run.plan, entry=seen.entry(key, held), hidden=key in hidden, readable=True,
-                facts=run.opened.get(dest).facts,
+                key, held, dest, plan=run.plan, entry=seen.entry(key, held), hidden=key in hidden, looks=True,
+                reads=halves.reader is not None, facts=halves.facts,
             )
             for key, held in sorted(known.items())
         ]  # fmt: skip

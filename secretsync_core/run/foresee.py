@@ -127,8 +127,7 @@ class _Foreseen:
         change = verdict.change
         if change.action is not Action.REFUSE:
             return change
-        readable = self._opened.readable(change.dest)
-        hint = way_out(self._job, change, dests=self._dests, readable=readable)
+        hint = way_out(self._job, change, dests=self._dests, halves=self._opened.get(change.dest))
         return change._replace(failure=Failure(change.reason, change.detail, hint))
 
     async def _verdict(self, change: Change, sources: Sources) -> Verdict:

@@ -27,7 +27,7 @@ from secretsync_core.run.gate import Gate, RetryPolicy
 from secretsync_core.run.items import build_plan
 from secretsync_core.schema.job import DeletionPolicy, WritePolicy
 from secretsync_core.schema.keys import QueryMatcher
-from secretsync_core.stores.base import AccessChecker, Lister, Reader, StoreContext, abilities_of
+from secretsync_core.stores.base import AccessChecker, Lister, Looker, StoreContext, abilities_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.registry import open_store
 
@@ -198,7 +198,7 @@ async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> Non
             with _made_up(prefix, f"list {prefix}", health):
                 await _list(store, prefix, health, gate)
     key = next((key for key in at.keys if not key_fault(key, store.facts.limits)), None)
-    if key is not None and isinstance(store, Reader):
+    if key is not None and isinstance(store, Looker):
         folder = key[: key.rfind("/") + 1]
         with _made_up(folder, f"look at {key}", health):
             await _look(store, key, health)
@@ -206,7 +206,7 @@ async def _ask(store: Store, at: Places, health: StoreHealth, gate: Gate) -> Non
         # No job says what it is for; whatever answers proves that it is there.
         if isinstance(store, Lister):
             await _list(store, "", health, gate)
-        elif isinstance(store, Reader):
+        elif isinstance(store, Looker):
             await _look(store, NAME, health)
         else:
             health.asked.append("open")
@@ -228,7 +228,7 @@ def _made_up(folder: str, act: str, health: StoreHealth) -> Iterator[None]:
         health.warnings.append(f"{health.store} would not let us {told} for every name, perhaps for some")
 
 
-_TAKES = {Act.LIST: Ability.LIST, Act.LOOK: Ability.READ, Act.READ: Ability.READ, Act.DELETE: Ability.DELETE}
+_TAKES = {Act.LIST: Ability.LIST, Act.LOOK: Ability.LOOK, Act.READ: Ability.READ, Act.DELETE: Ability.DELETE}
 """The ability that goes with each act; any other takes WRITE."""
 
 
@@ -283,7 +283,7 @@ async def _list(store: Lister, prefix: str, health: StoreHealth, gate: Gate) -> 
         break
 
 
-async def _look(store: Reader, key: str, health: StoreHealth) -> None:
+async def _look(store: Looker, key: str, health: StoreHealth) -> None:
     health.asked.append(f"look at {key}")
     async for seen in store.stat([key]):
         _raise_gap(seen, store.facts)

@@ -219,7 +219,7 @@ async def look_at_keys(
     describer = halves.describer if describe else None
     if keys:
         async with opened.in_time(store):
-            found = describer.describe(keys) if describer is not None else opened.reader(store).stat(keys)
+            found = describer.describe(keys) if describer is not None else opened.looker(store).stat(keys)
             async for seen in found:
                 if describer is not None and isinstance(seen, Entry):
                     beside = everything_on(seen, halves.facts)
@@ -247,7 +247,7 @@ async def look_at_destination(
     describe: bool = False,
 ) -> DestSeen | SecretSyncError:
     """The same, giving an error instead of raising it; nothing is seen where we may only write."""
-    if not opened.readable(dest):
+    if not opened.looks(dest):
         return DestSeen()
     try:
         return await look_at_keys(opened, dest, keys, known, describe=describe)

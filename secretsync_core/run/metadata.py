@@ -143,14 +143,14 @@ class Wishes:
     def _touches(self, target: Target, dest: Destination) -> bool:
         held = dest.known.get(target.key)
         ours = held is not None and held.owned
-        return ours and dest.readable and self.concern(dest.name) and self._may_update(target.item)
+        return ours and not dest.blind and self.concern(dest.name) and self._may_update(target.item)
 
     def _may_update(self, item: str) -> bool:
         return self._items[item].write_policy is not WritePolicy.IF_NOT_EXISTS
 
     def judged(self, change: Change, target: Target, dest: Destination, entry: Entry | None) -> Change:
         """A change with what is to be set beside the value; refused where the destination cannot hold that."""
-        if change.action in (Action.REFUSE, Action.SKIP) or not change.owned or not dest.readable:
+        if change.action in (Action.REFUSE, Action.SKIP) or not change.owned or dest.blind:
             return change
         if not self.concern(dest.name):
             return change

@@ -22,6 +22,7 @@ from secretsync_core.stores.base import (
     Describer,
     Foreseer,
     Lister,
+    Looker,
     Marker,
     MetadataWriter,
     Positioned,
@@ -77,6 +78,7 @@ class Halves:
         "foreseer",
         "leavings",
         "lister",
+        "looker",
         "marker",
         "metadata_writer",
         "positioned",
@@ -93,6 +95,7 @@ class Halves:
         self.store = store
         self.facts = store.facts
         self.reader = store if isinstance(store, Reader) else None
+        self.looker = store if isinstance(store, Looker) else None
         self.lister = store if isinstance(store, Lister) else None
         self.selecting = store if isinstance(store, SelectiveLister) else None
         self.writer = store if isinstance(store, Writer) else None
@@ -155,6 +158,13 @@ class OpenStores:
             raise StoreError(f"store {name} may not be read", store=name)
         return reader
 
+    def looker(self, name: str) -> Looker:
+        """The half of an open store that shows versions."""
+        looker = self.get(name).looker
+        if looker is None:
+            raise StoreError(f"store {name} may not be looked at", store=name)
+        return looker
+
     def lister(self, name: str) -> Lister:
         """The listing half of an open store."""
         lister = self.get(name).lister
@@ -178,6 +188,10 @@ class OpenStores:
     def readable(self, name: str) -> bool:
         """Whether an open store may be read."""
         return self.stores[name].reader is not None
+
+    def looks(self, name: str) -> bool:
+        """Whether an open store shows what there is, with its values or without."""
+        return self.stores[name].looker is not None
 
     @property
     def facts(self) -> dict[str, StoreFacts]:

@@ -10,8 +10,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
+from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Failure, Reason
+from secretsync_core.model.inventory import Gap
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.change import Change
     from secretsync_core.run.compare import Comparer, Wanted
     from secretsync_core.run.opening import OpenStores
+    from secretsync_core.stores.base import Looker
 
 _SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
 """The policies that leave alone what others made."""
@@ -76,14 +78,27 @@ async def look_before_creating(opened: OpenStores, change: Change, policy: Write
     if (
         change.action is not Action.CREATE
         or policy not in _SPARING
-        or halves.reader is None
+        or halves.looker is None
         or halves.conditional is not None
         or halves.creator is not None
     ):
         return
     with suppress(SecretNotFound):
-        await halves.reader.read(change.key)
+        if halves.reader is not None:
+            await halves.reader.read(change.key)
+        else:
+            await _look_for(halves.looker, change)
         raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
+
+
+async def _look_for(looker: Looker, change: Change) -> None:
+    """Raise SecretNotFound where a look shows that there is nothing."""
+    async for found in looker.stat([change.key]):
+        if isinstance(found, Gap):
+            raise AccessDenied(found.message, store=change.dest, key=change.key)
+        if not found.deleted:
+            return
+    raise SecretNotFound(f"there is no {change.key} in {change.dest}", store=change.dest, key=change.key)
 
 
 def compared_again(first: Change) -> Change:

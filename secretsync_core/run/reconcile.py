@@ -10,6 +10,7 @@ from secretsync_core.errors import PlanRefused, SecretSyncError
 from secretsync_core.key_rules import key_fault
 from secretsync_core.model.place import place_of_name
 from secretsync_core.run.abilities import find_impossible
+from secretsync_core.run.by_version import UNREAD
 from secretsync_core.run.compare import Comparer, find_fields
 from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies, without_missing
 from secretsync_core.run.deletes import (
@@ -111,7 +112,11 @@ async def decide_changes(
                 if recorder is not None:
                     seen = await trust_own_writes(dest, seen, known, recorder, lags=halves.facts.lags)
                 tells = halves.conditional is not None or halves.creator is not None
-                dests.append(Destination(dest, halves.facts, opened.readable(dest), seen, known, tells))
+                looks_only = halves.looker is not None and halves.reader is None
+                marks = halves.marker is not None and bool(opened.mark)
+                dests.append(
+                    Destination(dest, halves.facts, halves.reader is not None, seen, known, tells, looks_only, marks)
+                )
     finally:
         for look in looks.values():
             look.cancel()
@@ -134,6 +139,8 @@ async def decide_changes(
     copies = decide_copies(plan, sources, targets, dests, verify=verify, keep_unchanged=keep_unchanged, holders=held,
                            wishes=wishes if wishes.any else None, flows=flows)  # fmt: skip
     copies.warnings.extend([*wishes.warnings, *opened.notes])
+    if verify:
+        copies.warnings.extend(UNREAD.format(dest.name) for dest in dests if dest.versions_only)
     older: frozenset[str] = frozenset()
     if recorder is not None:
         copies, older = await refuse_older(plan, opened, recorder, dests, copies)
@@ -206,7 +213,7 @@ async def _find_returned(
     incomplete = incomplete_items(sources, targets)
     found: list[Change] = []
     for dest in dests:
-        if comparer.fingerprinter is None or not dest.readable or dest.name not in gone:
+        if comparer.fingerprinter is None or dest.blind or dest.name not in gone:
             continue
         wanted = {
             key: told

@@ -92,7 +92,7 @@ async def find_returned(
     gone: Mapping[str, Deleted],
     seen: Mapping[str, Entry] | None = None,
 ) -> list[Returned]:
-    """Look for deleted keys at a destination that may be read; ``seen`` is what a look has shown of them already.
+    """Look for deleted keys at a destination that may be looked at; ``seen`` is what a look has shown of them already.
 
     What cannot be looked at now is not told: it is no error of this run, and the next one looks again.
     """
@@ -112,13 +112,15 @@ async def find_returned(
             mark, told = marks.get(key), gone[key]
             if (mark is not None and mark not in ours) or (mark is None and _is_another(entry, told)):
                 continue
+            reader, same = opened.get(dest).reader, None
             try:
-                value = (await opened.reader(dest).read(key)).value
+                value = None if reader is None else (await reader.read(key)).value
             except SecretNotFound:
                 continue  # a listing may be late
-            if told.fields and not fingerprinter.holds(dest, key, value, told.fields):
-                continue  # only our fields went, and they are not back
-            same = fingerprinter.is_value(told.fingerprint, dest, key, value) if told.fingerprint else None
+            if told.fields and (value is None or not fingerprinter.holds(dest, key, value, told.fields)):
+                continue  # only our fields went, and they are not back, or nobody can see it
+            if value is not None and told.fingerprint:
+                same = fingerprinter.is_value(told.fingerprint, dest, key, value)
             if lasting and _is_another(entry, told):
                 mark = None  # it stands there since before the delete, whoever has written since
             if (one := weigh(key, told, entry, mark=mark, ours=ours, same=same)) is not None:

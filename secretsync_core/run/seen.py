@@ -130,10 +130,12 @@ class Destination:
     Attributes:
         name: its SecretStore's name.
         facts: what it can hold.
-        readable: whether we may read it; where not, nothing is ``seen``, and the ledger alone knows.
+        readable: whether we may read its values.
         seen: what it holds.
         known: what the ledger knows of its keys.
         tells: whether writing what is absent fails where it exists after all.
+        versions_only: whether we may look at it, and not read it.
+        marks: whether its secrets may carry our mark.
     """
 
     name: str
@@ -142,6 +144,13 @@ class Destination:
     seen: DestSeen
     known: Mapping[str, KeyState]
     tells: bool = True
+    versions_only: bool = False
+    marks: bool = False
+
+    @property
+    def blind(self) -> bool:
+        """Whether we may only write there: nothing is ``seen``, and the ledger alone knows."""
+        return not (self.readable or self.versions_only)
 
 
 class Whereabouts(NamedTuple):

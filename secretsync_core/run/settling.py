@@ -21,15 +21,17 @@ from secretsync_core.errors import SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.model.versions import is_same_object
+from secretsync_core.run.look import look_at_keys
 from secretsync_core.run.record import counts_of, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Record
     from secretsync_core.audit.state import Recorded
     from secretsync_core.model.versions import VersionOrder
+    from secretsync_core.model.inventory import Entry
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
@@ -51,10 +53,11 @@ class Fate(Enum):
     UNSEEN = "unseen"  # it cannot be looked at now
     REFUSED = "refused"  # the store answered, and said no
     REPLACED = "replaced"  # what a later run recorded stands there
+    UNTOLD = "untold"  # another version stands there, and its value cannot be read: nobody knows whose it is
     NEVER_SEEN = "never seen"  # it can never be looked at: we may only write there, or the documents have it no more
 
 
-UNKNOWN = (Fate.UNSEEN, Fate.NOT_MADE)
+UNKNOWN = (Fate.UNSEEN, Fate.NOT_MADE, Fate.UNTOLD)
 """The fates that tell nothing for sure right after a request that got no answer."""
 
 
@@ -96,6 +99,25 @@ def judge(
     return Found(Fate.NOT_MADE if seen_before else Fate.THEIRS)
 
 
+def judge_by_version(
+    intended: Draft, entry: Entry | None, newer: Recorded | None = None, *, marked: bool = False
+) -> Found:
+    """The same where a look shows versions and no values; ``entry`` is None where the key is absent.
+
+    ``marked``: it carries this job's mark, which it got when it was created.
+    """
+    deleting = intended.action == "delete"
+    if entry is None or entry.deleted:
+        return Found(Fate.MADE if deleting else Fate.NOT_MADE)
+    if newer is not None and entry.version is not None and newer.version == entry.version:
+        return Found(Fate.REPLACED)
+    if deleting or (entry.version is not None and entry.version == intended.dest_version):
+        return Found(Fate.NOT_MADE)
+    if marked and intended.action == "create":
+        return Found(Fate.MADE, entry.version)
+    return Found(Fate.UNTOLD)
+
+
 def _is_recorded(newer: Recorded, intended: Draft, looked: Secret, fingerprinter: Fingerprinter) -> bool:
     """Whether what stands there is what the ledger has of it, so that nothing else was written since."""
     if newer.version is not None and looked.version is not None:
@@ -111,9 +133,11 @@ async def look_at(
         # Gone from the documents, or out of reach now: only the first is for good.
         return Found(Fate.UNSEEN if intended.dest in opened.failed else Fate.NEVER_SEEN)
     halves = opened.get(intended.dest)
-    if halves.reader is None:
+    if halves.looker is None:
         return Found(Fate.NEVER_SEEN)
     try:
+        if halves.reader is None:
+            return await _look_unread(intended, opened, newer)
         found = judge(intended, await halves.reader.read(intended.key), fingerprinter, newer)
         if found.fate is Fate.MADE and intended.owned:
             mark = None
@@ -133,6 +157,22 @@ def _is_remade(intended: Draft, found: Found, order: VersionOrder) -> bool:
     return before is not None and not is_same_object(found.version, before, order)
 
 
+async def _look_unread(intended: Draft, opened: OpenStores, newer: Recorded | None) -> Found:
+    """Look at the destination of an announced write that cannot be read."""
+    halves = opened.get(intended.dest)
+    seen = await look_at_keys(opened, intended.dest, [intended.key])
+    if intended.key in seen.hidden:
+        return Found(Fate.UNSEEN)
+    entry = seen.entries.get(intended.key)
+    mark = None
+    if entry is not None and not entry.deleted and intended.owned and halves.marker is not None and opened.mark:
+        mark = (await halves.marker.marks([intended.key])).get(intended.key)
+    ours = {opened.mark, *opened.former_marks}
+    # A mark that outlives its secret may be that of one which this job had there before.
+    found = judge_by_version(intended, entry, newer, marked=mark in ours and not halves.facts.lasting_marks)
+    return Found(Fate.THEIRS) if found.fate is Fate.UNTOLD and mark is not None and mark not in ours else found
+
+
 # -- What earlier runs left -------------------------------------------------------------------------------------------
 
 
@@ -144,12 +184,14 @@ class Settled:
         left: those that are still uncertain, oldest first.
         fates: how many had which fate.
         theirs: where somebody else's value stands, by destination.
+        untold: where something stands of which nobody can tell whether an earlier run wrote it.
         not_made: the (destination, key) of what the look did not find. A server that hung may carry it out yet.
     """
 
     left: list[Draft] = field(default_factory=list)
     fates: Counter[Fate] = field(default_factory=Counter)
     theirs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    untold: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     not_made: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -161,10 +203,21 @@ class Settled:
     def warnings(self) -> list[str]:
         """What is worth a word, one sentence each."""
         return [
-            f"{dest} holds something else than an earlier run may have written, at {', '.join(keys[:3])}"
-            f"{', ...' if len(keys) > 3 else ''} ({plural(len(keys), 'secret')}): it is somebody else's"
-            for dest, keys in sorted(self.theirs.items())
+            *(
+                f"{dest} holds something else than an earlier run may have written, at {_listed(keys)}: it is somebody"
+                " else's"
+                for dest, keys in sorted(self.theirs.items())
+            ),
+            *(
+                f"{dest} shows other versions than an earlier run saw before it wrote, at {_listed(keys)}, and cannot"
+                " be read: nobody knows whether that run wrote them, so they count as changed outside"
+                for dest, keys in sorted(self.untold.items())
+            ),
         ]
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return f"{', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''} ({plural(len(keys), 'secret')})"
 
 
 async def settle(
@@ -206,6 +259,8 @@ async def settle(
             settled.not_made.add((intended.dest, intended.key))
         if found.fate is Fate.THEIRS:
             settled.theirs[intended.dest].append(intended.key)
+        if found.fate is Fate.UNTOLD:
+            settled.untold[intended.dest].append(intended.key)
         if found.fate is Fate.MADE:
             made[intended.run][_RESULTS[intended.action]] += 1
         recorder.later(_record(intended, found, runs)._replace(run=run))
@@ -244,7 +299,8 @@ _RESULTS = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result
 def _record(intended: Draft, found: Found, runs: Mapping[str, bool]) -> Draft:
     """The record of a look, for a write of an earlier run; ``runs`` has whether each has ended."""
     reason = Reason.SETTLED if runs[intended.run] else Reason.INTERRUPTED
-    record = outcome(intended, found, Reason.CANNOT_SEE if found.fate is Fate.NEVER_SEEN else reason)
+    unseen = found.fate in (Fate.NEVER_SEEN, Fate.UNTOLD)
+    record = outcome(intended, found, Reason.CANNOT_SEE if unseen else reason)
     return record._replace(reason=reason) if found.fate is Fate.MADE else record
 
 
@@ -260,8 +316,14 @@ def outcome(intended: Draft, found: Found, code: str) -> Draft:
 
 def uncertain(change: Change, fate: Fate, why: str) -> Outcome:
     """The outcome of a change that may have been made, or may be yet; ``why`` says how its request ended."""
-    seen = "cannot be looked at" if fate is Fate.UNSEEN else "cannot be seen there so far"
-    return Outcome(change, Result.UNCERTAIN, CODE, f"it may have been written, and {seen}: {why}", NEXT)
+    return Outcome(change, Result.UNCERTAIN, CODE, f"it may have been written, and {_SEEN[fate]}: {why}", NEXT)
+
+
+_SEEN = {
+    Fate.UNSEEN: "cannot be looked at",
+    Fate.NOT_MADE: "cannot be seen there so far",
+    Fate.UNTOLD: "what is there cannot be read to tell",
+}
 
 
 def still_uncertain(intended: Draft, change: Change | None) -> Outcome:

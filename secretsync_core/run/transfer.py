@@ -145,7 +145,7 @@ class Transfer:
     async def _guarded(self, change: Change, do: Callable[[Change], Awaitable[Outcome]]) -> Outcome:
         """Carry out one change, turning every error but the ledger's into its outcome, and recording it."""
         if change.action is Action.REFUSE:
-            return _refused(change)
+            return self._not_ours(change, 0) if change.reason is Reason.NOT_MANAGED else _refused(change)
         if change.action is Action.SKIP:
             return Outcome(change, Result.SKIPPED, change.reason)
         try:
@@ -181,7 +181,7 @@ class Transfer:
                 return await self._write(verdict)
             except Conflict:
                 conflicts += 1
-                if self._opened.readable(change.dest):
+                if self._opened.looks(change.dest):
                     # Look again: what stands there now may be what we want, or somebody else's last word.
                     change = await self._whose(compared_again(first))
                 elif self._policies[change.item] is WritePolicy.IF_NOT_EXISTS:
@@ -330,8 +330,8 @@ class Transfer:
             self._recorder.later(self._draft(Event.SKIPPED, change, "", reason=change.reason))
         if change.reason is Reason.MOVED_SINCE_PLAN:
             return _refused(change)
-        readable = self._opened.readable(change.dest)
-        return _refused(change)._replace(hint=way_out(self._job, change, dests=self._dests, readable=readable))
+        hint = way_out(self._job, change, dests=self._dests, halves=self._opened.get(change.dest))
+        return _refused(change)._replace(hint=hint)
 
     async def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
@@ -402,12 +402,15 @@ class Transfer:
             return Found(Fate.REFUSED)
         found = await look_at(intended, self._opened, self._fingerprinter)
         is_over = isinstance(error, Conflict) or error.code == StoreError.code
-        return Found(Fate.REFUSED) if is_over and found.fate is Fate.NOT_MADE else found
+        if is_over and found.fate is Fate.NOT_MADE:
+            return Found(Fate.REFUSED)
+        # What answered with a Conflict has answered: what stands there is decided about anew.
+        return Found(Fate.REFUSED) if isinstance(error, Conflict) and found.fate is Fate.UNTOLD else found
 
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write, with compare-and-set where the store has it and we know what we compare with."""
         halves = self._opened.get(change.dest)
-        blind = halves.reader is None
+        blind = halves.looker is None
         known = change.action is Action.CREATE or (change.dest_version is not None and not blind)
         if halves.recreator is not None and change.action is Action.CREATE and change.dest_version and not blind:
             return await halves.recreator.recreate(change.key, value, change.dest_version)
@@ -449,7 +452,7 @@ class Transfer:
                 await halves.conditional.write_if(change.key, rest, seen)
             elif rest is not None and halves.writer is not None:
                 await halves.writer.write(change.key, rest)
-            elif halves.conditional_deleter is not None and halves.reader is not None and change.dest_version:
+            elif halves.conditional_deleter is not None and halves.looker is not None and change.dest_version:
                 # Only what was looked at: what somebody has written since then is theirs.
                 await halves.conditional_deleter.delete_if(change.key, change.dest_version)
             else:

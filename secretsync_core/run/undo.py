@@ -32,6 +32,7 @@ class Held(NamedTuple):
         deletes: whether it deletes.
         as_left: where the store has no versions, or another one that may be of the same value: whether the value is
             the one that the ledger names.
+        unread: whether it can be looked at, and its values not be read.
     """
 
     entry: Entry | None = None
@@ -40,6 +41,7 @@ class Held(NamedTuple):
     undeletes: bool = False
     deletes: bool = True
     as_left: bool = False
+    unread: bool = False
 
 
 def decide_undo(written: Written, held: Held, run: str) -> Change:
@@ -83,7 +85,8 @@ def decide_undo(written: Written, held: Held, run: str) -> Change:
             reason=Reason.NO_FORMER_VERSION, detail="the run set metadata alone, which has no versions"
         )
     if not held.keeps_versions:
-        return change._replace(reason=Reason.NO_FORMER_VERSION, detail="the store keeps no versions")
+        why = "the store shows no values" if held.unread else "the store keeps no versions"
+        return change._replace(reason=Reason.NO_FORMER_VERSION, detail=why)
     if written.before is None:
         return change._replace(reason=Reason.NOT_RECORDED, detail=f"{_UNSAID} which version was there")
     whose = "" if facts is not None else ", which this job did not write"

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import Reader
 
+_UNREAD = "it has no version, and its value cannot be read: nobody can tell whether it is as the run left it"
+
 _FEW = 8
 """How many keys are asked about at once; the gate holds the job's limits."""
 
@@ -71,7 +73,7 @@ async def _look(
     if dest not in opened.stores:
         return [Held(unseen=f"the job does not write to {dest} any more")] * len(written), None
     halves = opened.stores[dest]
-    if halves.reader is None:
+    if halves.looker is None:
         return [Held(unseen="the destination may only be written")] * len(written), None
     if halves.writer is None:
         return [Held(unseen="the destination may only be read")] * len(written), None
@@ -82,7 +84,8 @@ async def _look(
     opened.looked.add(dest)
     reader = halves.reader
     held = Held(
-        keeps_versions=halves.facts.limits.pins is not None,
+        keeps_versions=halves.facts.limits.pins is not None and reader is not None,
+        unread=reader is None,
         undeletes=halves.undeleter is not None,
         deletes=halves.deleter is not None,
     )
@@ -100,6 +103,8 @@ async def _look(
             entry.version == left or not facts.leaves_it_to_the_value(entry.version, left)
         ):
             return held._replace(entry=entry)
+        if reader is None:
+            return held._replace(entry=entry) if entry.version is not None else Held(unseen=_UNREAD)
         # There is no version, or a label may be all that has changed: the value decides.
         try:
             now = await reader.read(key)

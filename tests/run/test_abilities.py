@@ -12,8 +12,9 @@ from secretsync_core.model.capabilities import Ability, Shape, StoreFacts, Store
 from secretsync_core.run.abilities import find_impossible
 
 ALL = frozenset(Ability)
-CAS, CREATE, READ, LIST, WRITE, DELETE, MARK = (
-    Ability.COMPARE_AND_SET, Ability.CREATE, Ability.READ, Ability.LIST, Ability.WRITE, Ability.DELETE, Ability.MARK,
+CAS, CREATE, READ, LOOK, LIST, WRITE, DELETE, MARK = (
+    Ability.COMPARE_AND_SET, Ability.CREATE, Ability.READ, Ability.LOOK, Ability.LIST, Ability.WRITE, Ability.DELETE,
+    Ability.MARK,
 )  # fmt: skip
 QUERY = "[{name: it, query: {}}]"
 
@@ -72,8 +73,12 @@ def test_sources(plan: str, src: frozenset[Ability], limits: StoreLimits | None,
     [
         ({}, {WRITE}, "destination dst cannot be written"),
         ({"writePolicy": "Merge"}, {READ}, "destination dst cannot be read, and writePolicy Merge must read"),
-        ({"writePolicy": "IfNotExists"}, {READ, CAS, CREATE}, "destination dst cannot tell whether a key exists"),
-        ({"ownership": {"adopt": True}}, {READ}, "destination dst cannot be read, and ownership.adopt must see"),
+        ({"writePolicy": "IfNotExists"}, {READ, LOOK, CAS, CREATE}, "destination dst cannot tell whether a key exists"),
+        (
+            {"ownership": {"adopt": True}},
+            {READ, LOOK},
+            "destination dst cannot be looked at, and ownership.adopt must see",
+        ),
         ({"ownership": {"mark": True}}, {MARK}, "destination dst has no marks, and ownership.mark asks for them"),
         (
             {"plan_": "copy"},
@@ -92,7 +97,13 @@ def test_destinations(spec: dict[str, Any], lacks: set[Ability], reason: str) ->
 
 @pytest.mark.parametrize(
     ("spec", "lacks"),
-    [({"writePolicy": "IfNotExists"}, {READ}), ({"writePolicy": "IfNotExists"}, {CAS}), ({}, {READ, LIST, DELETE})],
+    [
+        ({"writePolicy": "IfNotExists"}, {READ, LOOK}),
+        ({"writePolicy": "IfNotExists"}, {READ, CAS, CREATE}),
+        ({"writePolicy": "IfNotExists"}, {CAS}),
+        ({"ownership": {"adopt": True}}, {READ}),
+        ({}, {READ, LOOK, LIST, DELETE}),
+    ],
 )
 def test_what_is_not_needed_is_not_asked_for(spec: dict[str, Any], lacks: set[Ability]) -> None:
     """A destination that can only write will do, unless the policy needs more."""

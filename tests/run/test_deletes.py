@@ -30,7 +30,7 @@ FACTS = StoreFacts("dst", "memory", Shape.FIELDS, versioned=True)
 
 
 def _decide(state: KeyState, entry: Entry | None, **more: Any) -> Change:
-    given = {"hidden": False, "readable": True, "facts": FACTS, **more}
+    given = {"hidden": False, "looks": True, "facts": FACTS, **more}
     return decide_delete("k", state, "dst", plan=plan_of(PLAN), entry=entry, **given)
 
 
@@ -52,7 +52,7 @@ PRESENT = Entry("k", "d1")
         (_held(version="4@u"), Entry("k", "5@v"), {"facts": OF_ONE}, "refuse", "changed-outside", "changed"),
         (_held(version="4"), Entry("k", "5"), {"facts": LABELLED}, "refuse", "changed-outside", "changed"),
         (_held(), None, {"hidden": True}, "refuse", "cannot-see", "unknown"),
-        (_held(), None, {"readable": False}, "delete", "source-gone", "unknown"),
+        (_held(), None, {"looks": False}, "delete", "source-gone", "unknown"),
     ],
 )
 def test_the_table(
@@ -176,5 +176,5 @@ def test_what_the_run_has_deleted_already_counts(deleted: int, going: int) -> No
 def test_a_change_keeps_what_the_ledger_held() -> None:
     """A delete carries the version that it was decided for, so that what comes later can be told apart."""
     assert _decide(_held(), PRESENT).dest_version == "d1"
-    assert _decide(_held(), None, readable=False).dest_version == "d1"
+    assert _decide(_held(), None, looks=False).dest_version == "d1"
     assert _decide(_held(), PRESENT).drift is Drift.NONE

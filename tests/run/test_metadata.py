@@ -228,7 +228,7 @@ async def test_a_destination_that_may_only_be_written_gets_no_copies_of_metadata
     """What stands there cannot be compared: refused before any write."""
     world.store("dst", permissions="Write")
     world.job(COPY)
-    with pytest.raises(PlanRefused, match="cannot be read"):
+    with pytest.raises(PlanRefused, match="cannot be looked at"):
         await world.sync()
 
 

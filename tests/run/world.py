@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from support import look_only
+
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import SecretNotFound, StoreUnavailable
 from secretsync_core.model.capabilities import Permissions
@@ -136,12 +138,20 @@ class World:
         listing = (await self.handle(store)).list("", recursive=True, metadata=False)
         return {entry.key: entry.version async for entry in listing}
 
+    def unread(self, name: str, config: str = "{plain: true}", permissions: str = "ReadWrite") -> None:
+        """Make a store one that shows versions and no values; to ``handle`` and what uses it, it is in memory."""
+        look_only.installed(self.patch)
+        self.store(name, f"ci: {config}", permissions)
+
     # Any: a store's abilities are what its class has, and these tests use those with all of them.
     async def handle(self, store: str) -> Any:
         """A store without its document's restrictions, opened once; what it does is not counted anywhere."""
         if store not in self._handles:
             document = self.documents.stores[store]
-            full = type(document)(store, Permissions.READ_WRITE, document.provider, document.config, document.where)
+            provider, config = document.provider, document.config
+            if provider == "ci":
+                provider, config = "memory", memory.MemoryConfig()
+            full = type(document)(store, Permissions.READ_WRITE, provider, config, document.where)
             self._handles[store] = await open_store(full, StoreContext(store, CountingGate(), {}, 4))
         return self._handles[store]
 

@@ -1,0 +1,386 @@
+"""A destination that shows which secrets there are, and at which versions, and no values: as CI services do."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from run.dying import Dying
+from run.world import actions, counted, reasons, wrote
+from secretsync_core.audit.record import Event
+from secretsync_core.errors import LedgerError, PlanRefused, StoreUnavailable
+from secretsync_core.model.change import Drift
+from secretsync_core.model.inventory import Gap
+
+if TYPE_CHECKING:
+    from run.world import World
+
+ONE = "- {name: one, query: {}}"
+PLAIN, WHOLE = "{plain: true}", "{}"
+
+
+@pytest.fixture(params=[PLAIN, WHOLE], ids=["plain", "whole"])
+def ci(world: World, request: pytest.FixtureRequest) -> World:
+    """The destination can be looked at and not read: with nothing besides, and with all that needs no value."""
+    world.unread("dst", request.param)
+    world.job(ONE)
+    return world
+
+
+async def _synced(world: World, **spec: str) -> None:
+    """Two secrets that the job has copied."""
+    world.job(ONE, **spec)
+    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
+    assert counted(await world.sync()) == {"created": 2}
+
+
+# -- What is there ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_nobody_knows_is_refused(ci: World) -> None:
+    """A key that exists and is not in the ledger stays, whatever it holds; the plan says why, and what to do."""
+    await ci.put("dst", "a", {"x": "theirs"})
+    await ci.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
+    planned = await ci.plan()
+    assert actions(planned) == {"a": "refuse", "b": "create"}
+    (change,) = [change for change in planned.changes if change.key == "a"]
+    assert (change.reason, change.detail) == (
+        "not-managed",
+        "it exists, is not managed by this job, and its value cannot be read to compare",
+    )
+    assert [told for told in planned.warnings if "whose values cannot be read" in told]
+    report = await ci.sync()
+    assert (counted(report), report.ok) == ({"refused": 1, "created": 1}, False)
+    assert "`secretsync sync job --adopt a` takes it over and writes it" in report.failures[0].hint
+    assert await ci.get("dst", "a") == {"x": "theirs"}
+
+
+async def test_the_same_value_is_refused_too(ci: World) -> None:
+    """Whether a value is the same cannot be seen, so it is not taken for ours by that."""
+    await ci.seed("dst", {"a": {"x": "1"}})
+    await ci.seed("src", {"a": {"x": "1"}})
+    assert reasons((await ci.sync()).failures) == {"a": "not-managed"}
+    assert ci.state() == {}
+
+
+async def test_if_not_exists_leaves_it(ci: World) -> None:
+    """IfNotExists needs no value: what exists is skipped, and what is absent is created."""
+    ci.job(ONE, writePolicy="IfNotExists")
+    await ci.put("dst", "a", {"x": "theirs"})
+    await ci.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
+    report = await ci.sync()
+    assert (counted(report), report.ok) == ({"skipped": 1, "created": 1}, True)
+    assert await ci.get("dst", "a") == {"x": "theirs"}
+
+
+async def test_replace_writes_it_without_a_claim_about_values(ci: World) -> None:
+    """Replace overwrites; no reason says that values were compared. It is never counted as the job's own."""
+    ci.job(ONE, writePolicy="Replace")
+    await ci.put("dst", "a", {"x": "theirs"})
+    await ci.put("src", "a", {"x": "1"})
+    planned = await ci.plan()
+    assert [(change.action, change.reason) for change in planned.changes] == [("update", "not-compared")]
+    assert counted(await ci.sync()) == {"updated": 1}
+    assert (await ci.get("dst", "a"), ci.state()["dst", "a"].owned) == ({"x": "1"}, False)
+
+
+async def test_adopting_writes_it_once(ci: World) -> None:
+    """What is taken over is written, since nobody can tell whether it is the same; from then on it is unchanged."""
+    await ci.put("dst", "a", {"x": "theirs"})
+    await ci.put("src", "a", {"x": "1"})
+    (change,) = (await ci.plan(adopt=["a"])).changes
+    assert (change.action, change.reason, change.detail) == (
+        "update",
+        "adopted",
+        "its value cannot be read to compare",
+    )
+    assert counted(await ci.sync(adopt=["a"])) == {"updated": 1}
+    assert (await ci.get("dst", "a"), ci.state()["dst", "a"].owned) == ({"x": "1"}, True)
+    assert wrote(await ci.sync()) == 0
+
+
+async def test_a_mark_says_whose_it_is(world: World) -> None:
+    """With the ledger gone, what carries the job's mark is written again, and what does not is refused."""
+    world.unread("dst", WHOLE)
+    await _synced(world)
+    await world.put("dst", "c", {"x": "theirs"})
+    await world.put("src", "c", {"x": "3"})
+    world.close()
+    (world.path / "ledger.db").unlink()
+    world.ledger = world.another_ledger()
+    report = await world.sync()
+    assert counted(report) == {"updated": 2, "refused": 1}
+    assert reasons(report.failures) == {"c": "not-managed"}
+    assert await world.get("dst", "c") == {"x": "theirs"}
+
+
+# -- What has moved ---------------------------------------------------------------------------------------------------
+
+
+async def test_unchanged_is_not_written_and_nothing_is_read(ci: World) -> None:
+    """A run with nothing to do looks once at each side; its source is not read."""
+    await _synced(ci)
+    before = await ci.versions("dst")
+    report = await ci.sync()
+    assert (counted(report), report.ok) == ({"unchanged": 2}, True)
+    assert {name: dict(kinds) for name, kinds in report.requests.items()} == {"src": {"list": 1}, "dst": {"stat": 1}}
+    assert await ci.versions("dst") == before
+
+
+async def test_what_was_deleted_outside_is_drift_and_comes_back(ci: World) -> None:
+    """Check tells that it is gone, the next sync creates it again."""
+    await _synced(ci)
+    await ci.remove("dst", "a")
+    report = await ci.check()
+    assert (reasons(report.failures), report.drift_unknown) == ({"a": "removed-outside"}, 0)
+    planned = await ci.plan()
+    assert [(change.key, change.action, change.drift) for change in planned.changes] == [
+        ("a", "create", Drift.REMOVED),
+        ("b", "unchanged", Drift.NONE),
+    ]
+    assert counted(await ci.sync()) == {"created": 1, "unchanged": 1}
+    assert await ci.get("dst", "a") == {"x": "1"}
+    assert (await ci.check()).failures == []
+
+
+@pytest.mark.parametrize("verify", [False, True])
+async def test_what_was_changed_outside_is_drift_and_written_again(ci: World, verify: bool) -> None:
+    """Another version counts as another value: nobody can tell. Check, plan and sync say so."""
+    await _synced(ci)
+    await ci.put("dst", "a", {"x": "by hand"})
+    report = await ci.check(verify=verify)
+    assert reasons(report.failures) == {"a": "drifted"}
+    assert report.failures[0].message == "it was written, and its value cannot be read to compare"
+    change = (await ci.plan()).changes[0]
+    assert (change.action, change.reason, change.drift, change.detail) == (
+        "update",
+        "drifted",
+        Drift.CHANGED,
+        "its value cannot be read to compare",
+    )
+    assert counted(await ci.sync(verify=verify)) == {"updated": 1, "unchanged": 1}
+    assert await ci.get("dst", "a") == {"x": "1"}
+    assert counted(await ci.sync()) == {"unchanged": 2}
+
+
+async def test_if_not_exists_leaves_what_was_changed(ci: World) -> None:
+    """What the job created with IfNotExists and others changed stays; check tells of it."""
+    await _synced(ci, writePolicy="IfNotExists")
+    await ci.put("dst", "a", {"x": "by hand"})
+    assert reasons((await ci.check()).failures) == {"a": "drifted"}
+    assert counted(await ci.sync()) == {"skipped": 1, "unchanged": 1}
+    assert await ci.get("dst", "a") == {"x": "by hand"}
+
+
+async def test_a_source_that_moved_is_written(ci: World) -> None:
+    """One look more than a run with nothing to do, and the write."""
+    await _synced(ci)
+    await ci.put("src", "a", {"x": "new"})
+    report = await ci.sync()
+    assert counted(report) == {"updated": 1, "unchanged": 1}
+    assert dict(report.requests["dst"]) == {"stat": 2, "write": 1}
+    assert (await ci.get("dst", "a"), reasons(report.failures)) == ({"x": "new"}, {})
+
+
+async def test_a_source_that_moved_with_the_same_value_is_not(ci: World) -> None:
+    """The ledger names what was written, and the version says that it is still there: no write, and no claim more."""
+    await _synced(ci)
+    await ci.put("src", "a", {"x": "1"})
+    change = (await ci.plan()).changes[0]
+    assert (change.action, change.reason, change.detail) == (
+        "unchanged",
+        "same-value",
+        "as this job wrote it, and its version is the same",
+    )
+    assert wrote(await ci.sync()) == 0
+    assert dict((await ci.sync()).requests["dst"]) == {"stat": 1}, "the ledger has the source's version"
+
+
+async def test_what_moves_between_look_and_write_is_seen(ci: World) -> None:
+    """Somebody creates a key right before the job would: it is looked at once more, and stays."""
+    await ci.put("src", "a", {"x": "1"})
+    ci.fault("src").run("read", lambda _: ci.put("dst", "a", {"x": "theirs"}))
+    report = await ci.sync()
+    assert reasons(report.failures) == {"a": "not-managed"}
+    assert await ci.get("dst", "a") == {"x": "theirs"}
+
+
+async def test_what_may_not_be_looked_at_is_refused(ci: World) -> None:
+    """A key that a look hides is neither written nor taken for unchanged; check says that it could not see it."""
+    await _synced(ci)
+    ci.fault("dst").gap("stat", Gap("a", "access-denied", "no", is_key=True))
+    report = await ci.sync()
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1, "unchanged": 1}, {"a": "cannot-see"})
+    assert reasons((await ci.check()).failures) == {"a": "cannot-see"}
+
+
+async def test_to_verify_says_what_was_not_compared(ci: World) -> None:
+    """Asked to compare values, a run says that it has not read the destination's; sources are read and compared."""
+    await _synced(ci)
+    for report in (await ci.sync(verify=True), await ci.check(verify=True)):
+        assert (counted(report), report.ok) == ({"unchanged": 2}, True)
+        assert [told for told in report.warnings if told.startswith("dst shows no values: ")]
+    assert "read" not in report.requests.get("src", {})
+    report = await ci.sync(verify=True)
+    assert (report.requests["src"]["read"], dict(report.requests["dst"])) == (2, {"stat": 3})
+    assert (await ci.sync()).warnings == []
+
+
+# -- Deletes ----------------------------------------------------------------------------------------------------------
+
+
+async def test_only_what_is_as_it_was_left_is_deleted(ci: World) -> None:
+    """Of two copies whose sources went, the one that was changed outside stays."""
+    await _synced(ci, deletionPolicy="Delete", maxDelete="5")
+    await ci.put("dst", "b", {"x": "by hand"})
+    await ci.remove("src", "a")
+    await ci.remove("src", "b")
+    report = await ci.sync()
+    assert (counted(report), reasons(report.failures)) == ({"deleted": 1, "refused": 1}, {"b": "changed-outside"})
+    assert await ci.all("dst") == {"b": {"x": "by hand"}}
+
+
+async def test_what_moves_right_before_its_delete_stays(ci: World) -> None:
+    """The last look is at the version, right before the delete."""
+    await _synced(ci, deletionPolicy="Delete", maxDelete="5")
+    await ci.remove("src", "a")
+    ci.fault("dst").run("stat", lambda _: ci.put("dst", "a", {"x": "theirs"}), key="a", first=2)
+    report = await ci.sync()
+    assert reasons(report.failures) == {"a": "changed-outside"}
+    assert await ci.get("dst", "a") == {"x": "theirs"}
+
+
+# -- Writes of which nobody has the answer ----------------------------------------------------------------------------
+
+
+async def _killed(world: World, *, written: bool) -> None:
+    """Run a sync that dies right after its first write, or right before it."""
+    whole, faults = world.ledger, world.fault("dst")
+    if not written:
+        for operation in ("write", "write_if", "delete"):
+            faults.fail(operation, StoreUnavailable("killed"))
+    world.ledger = Dying(whole, Event.DONE if written else Event.RUN_FINISHED)  # type: ignore[assignment]
+    with contextlib.suppress(LedgerError):
+        await world.sync()
+    world.ledger = whole
+    faults.clear()
+    assert len(world.ledger.runs.unsettled("job")) == 1
+
+
+def _settled(world: World) -> bool:
+    return world.ledger.runs.unfinished("job") == [] and world.ledger.runs.unsettled("job") == [] and world.sound()
+
+
+async def test_killed_before_a_write(ci: World) -> None:
+    """The key is as it was, so it was not made: the next run writes it."""
+    await ci.put("src", "a", {"x": "1"})
+    await _killed(ci, written=False)
+    assert counted(await ci.sync()) == {"created": 1}
+    await ci.put("src", "a", {"x": "2"})
+    await _killed(ci, written=False)
+    report = await ci.sync()
+    assert (counted(report), report.warnings) == ({"updated": 1}, [])
+    assert _settled(ci)
+
+
+async def test_killed_after_an_update(ci: World) -> None:
+    """A new version is there, ours or not: it counts as changed outside, and is written again."""
+    await _synced(ci)
+    await ci.put("src", "a", {"x": "new"})
+    await _killed(ci, written=True)
+    report = await ci.sync()
+    assert counted(report) == {"updated": 1, "unchanged": 1}
+    assert [told for told in report.warnings if "nobody knows whether that run wrote them" in told]
+    assert await ci.get("dst", "a") == {"x": "new"}
+    assert (counted(await ci.sync()), _settled(ci)) == ({"unchanged": 2}, True)
+
+
+async def test_killed_after_a_create_that_nothing_marks(world: World) -> None:
+    """What is there is nobody's, until somebody says that it is the job's."""
+    world.unread("dst", PLAIN)
+    world.job(ONE)
+    await world.put("src", "a", {"x": "1"})
+    await _killed(world, written=True)
+    report = await world.sync()
+    assert (reasons(report.failures), _settled(world)) == ({"a": "not-managed"}, True)
+    assert "--adopt a" in report.failures[0].hint
+    assert counted(await world.sync(adopt=["a"])) == {"updated": 1}
+    assert (await world.sync()).ok
+
+
+async def test_killed_after_a_create_with_a_mark(world: World) -> None:
+    """The job's mark on it says that it was made: recorded as done and as ours, and not written again."""
+    world.unread("dst", WHOLE)
+    world.job(ONE)
+    await world.put("src", "a", {"x": "1"})
+    await _killed(world, written=True)
+    report = await world.sync()
+    assert (counted(report), wrote(report)) == ({"unchanged": 1}, 0)
+    assert (world.state()["dst", "a"].owned, _settled(world)) == (True, True)
+
+
+async def test_killed_after_a_delete(ci: World) -> None:
+    """What is gone was deleted, whoever did it."""
+    await _synced(ci, deletionPolicy="Delete", maxDelete="5")
+    await ci.remove("src", "a")
+    await _killed(ci, written=True)
+    assert (await ci.sync()).ok
+    assert (("dst", "a") in ci.state(), _settled(ci)) == (False, True)
+
+
+async def test_an_answer_that_was_lost_is_uncertain_and_settled_by_the_next_run(ci: World) -> None:
+    """Right after it nobody can say whose the new version is; the next run writes it again."""
+    await _synced(ci)
+    await ci.put("src", "a", {"x": "new"})
+    lost = StoreUnavailable("no answer", store="dst")
+    lost.unanswered = True
+    for operation in ("write", "write_if"):
+        ci.fault("dst").fail(operation, lost, after=True)
+    report = await ci.sync()
+    assert counted(report) == {"uncertain": 1, "unchanged": 1}
+    assert "what is there cannot be read to tell" in report.failures[0].message
+    ci.fault("dst").clear()
+    assert counted(await ci.sync()) == {"updated": 1, "unchanged": 1}
+    assert (await ci.get("dst", "a"), _settled(ci)) == ({"x": "new"}, True)
+
+
+# -- What takes a value -----------------------------------------------------------------------------------------------
+
+
+async def test_merge_is_refused(ci: World) -> None:
+    """Merge needs what it merges with: refused before anything is read or written."""
+    ci.job(ONE, writePolicy="Merge")
+    with pytest.raises(PlanRefused) as refused:
+        await ci.sync()
+    assert "destination dst cannot be read, and writePolicy Merge must read what it merges with" in str(refused.value)
+
+
+async def test_it_is_no_source(ci: World) -> None:
+    """What shows no values has none to copy."""
+    ci.job(ONE, source="dst", dest="src")
+    with pytest.raises(PlanRefused) as refused:
+        await ci.sync()
+    assert "store dst cannot be read" in str(refused.value)
+
+
+async def test_an_undo_takes_back_what_needs_no_value(world: World) -> None:
+    """What a run created is deleted, if it is as it was left; a value from before cannot be put back."""
+    world.unread("dst", WHOLE)
+    world.job(ONE)
+    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
+    first = (await world.sync()).run
+    await world.put("dst", "b", {"x": "by hand"})
+    undone = await world.undo(first)
+    assert (counted(undone), reasons(undone.failures)) == ({"deleted": 1, "refused": 1}, {"b": "changed-outside"})
+    assert await world.all("dst") == {"b": {"x": "by hand"}}
+    await world.sync()
+    await world.put("src", "a", {"x": "new"})
+    second = (await world.sync()).run
+    (change,) = (await world.plan_undo(second)).changes
+    assert (change.action, change.reason, change.detail) == (
+        "refuse",
+        "no-former-version",
+        "the store shows no values",
+    )
