@@ -22,7 +22,7 @@ class Permissions(StrEnum):
 
     @property
     def may_read(self) -> bool:
-        """Whether values and versions may be read."""
+        """Whether values may be read, and all else be looked at."""
         return self is not Permissions.WRITE
 
     @property
@@ -48,8 +48,9 @@ class Ability(StrEnum):
 
 
 class Feature(StrEnum):
-    """What some stores have beside the values of secrets, and a plan item may ask for."""
+    """What some stores have and others have not, and a job may ask for."""
 
+    VALUES = "values"
     METADATA = "metadata"
     TYPES = "types"
 

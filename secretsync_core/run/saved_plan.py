@@ -282,6 +282,7 @@ def _documents(job: JobDocument, documents: Documents, key: bytes) -> dict[str, 
         store = documents.stores[name]
         said = {
             "permissions": store.permissions,
+            **({} if store.look is None else {"look": store.look}),
             "provider": store.provider,
             "config": store.config.model_dump(mode="json", fallback=lambda value: type(value).__name__),
         }

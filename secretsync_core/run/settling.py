@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from secretsync_core.audit.ledger import Ledger
     from secretsync_core.audit.record import Record
     from secretsync_core.audit.state import Recorded
-    from secretsync_core.model.versions import VersionOrder
     from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.versions import VersionOrder
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder

@@ -147,6 +147,7 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
             annotations=of_it.annotations,
             data=without(raw.data, there),
             literal=bool(there),
+            look=spec_of.look,
         )
 
 

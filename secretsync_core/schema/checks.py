@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from secretsync_core.key_rules import misnomer
 from secretsync_core.known import listed, nearest
+from secretsync_core.model.capabilities import Feature, Permissions
 from secretsync_core.schema.asked import check_asked
 from secretsync_core.schema.base import NAME_PATTERN
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.literals import literals
 from secretsync_core.schema.positions import dotted
-from secretsync_core.schema.providers import key_limits_of
+from secretsync_core.schema.providers import key_limits_of, lacking
 from secretsync_core.schema.room import check_room
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def _sources(found: Candidate, stores: dict[str, Candidate]) -> None:
     named += [(("spec", "plan", index, "source"), item.get("source")) for index, item in enumerate(_plan(found))]
     for path, name in named:
         store = _store(found, path, name, stores)
-        if store is not None and not store.permissions.may_read:
-            hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
-            found.problem(path, f"{dotted(path)} names {name}, which is write-only", hint)
+        if store is not None and (why := _unreadable(store)):
+            hint = _hint_of(store, stores[store.name])
+            found.problem(path, f"{dotted(path)} names {name}, which {why}", hint)
 
 
 def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
@@ -113,15 +114,37 @@ def _destinations(found: Candidate, stores: dict[str, Candidate]) -> None:
         store = _store(found, path, name, stores)
         if store is None:
             continue
-        hint = f"Its permissions are {store.permissions.value} ({stores[name].where()})."
+        hint = _hint_of(store, stores[name])
         if not store.permissions.may_write:
             found.problem(path, f"spec.dest names {name}, which is read-only", hint)
-        elif not store.permissions.may_read and any(
+        elif (why := _unreadable(store)) and any(
             part.get("writePolicy") == WritePolicy.MERGE.value for part in (spec, *_plan(found))
         ):
-            found.problem(path, f"writePolicy Merge needs to read {name}, which is write-only", hint)
-        elif spec.get("driftCheck") is not None and not store.permissions.may_read:
-            found.problem(path, f"driftCheck cannot read {name}, which is write-only", hint, warning=True)
+            found.problem(path, f"writePolicy Merge needs to read {name}, which {why}", hint)
+        elif spec.get("driftCheck") is not None and _is_blind(store):
+            hint = f"{hint} With look: true its versions may be looked at."
+            found.problem(path, f"driftCheck cannot look at {name}, which is write-only", hint, warning=True)
+
+
+def _hint_of(store: StoreDocument, at: Candidate) -> str:
+    """What makes a store unfit."""
+    if store.permissions is Permissions.READ_WRITE:
+        return f"It is {store.provider} ({at.where()})."
+    return f"Its permissions are {store.permissions.value} ({at.where()})."
+
+
+def _unreadable(store: StoreDocument) -> str:
+    """Why a store's values cannot be read, as far as its document tells; empty where they can."""
+    if Feature.VALUES in lacking(store.provider, store.config):
+        return "shows no values"
+    return "" if store.permissions.may_read else "is write-only"
+
+
+def _is_blind(store: StoreDocument) -> bool:
+    """Whether not even versions are looked at."""
+    if store.permissions.may_read:
+        return False
+    return not (Feature.VALUES in lacking(store.provider, store.config) if store.look is None else store.look)
 
 
 def _keys(found: Candidate, stores: dict[str, Candidate]) -> None:

@@ -30,7 +30,8 @@ class StoreDocument:
     """One checked SecretStore.
 
     ``config`` is the instance of the provider's own model, paths made absolute; ``labels`` and ``annotations`` are what
-    its author says; ``endurance`` is what of the store is put up with. ``data`` is what was read of it, less the
+    its author says; ``endurance`` is what of the store is put up with; ``look`` is whether it is looked at where it may
+    only be written, None where that depends on what the store is. ``data`` is what was read of it, less the
     credentials that stand in it themselves; ``literal`` says that there are any.
     """
 
@@ -44,6 +45,7 @@ class StoreDocument:
     annotations: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     literal: bool = field(default=False, compare=False)
+    look: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from secretsync_core.endurance import MIB, Endurance, of_limits
 from secretsync_core.model.capabilities import Permissions
@@ -73,8 +73,19 @@ class SecretStoreSpec(Spec):
     """
 
     permissions: Permissions = Field(default=Permissions.READ_WRITE, strict=False)
+    look: bool | None = Field(
+        default=None,
+        description="With permissions: Write, whether versions are looked at, and never values. Default: true in a"
+        " store that shows no values, and false in any other.",
+    )
     limits: StoreLimits = StoreLimits()
     provider: dict[str, Any] = Field(min_length=1, max_length=1)
+
+    @model_validator(mode="after")
+    def _look_goes_with_write(self) -> Self:
+        if self.look is not None and self.permissions is not Permissions.WRITE:
+            raise ValueError("look is for permissions: Write; what may be read is looked at anyway")
+        return self
 
 
 class SecretStore(Spec):

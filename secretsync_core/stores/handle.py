@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.metadata import Described
     from secretsync_core.selection import Selection
 
-READING = frozenset({Ability.READ, Ability.LOOK, Ability.LIST, Ability.DESCRIBE})
+LOOKING = frozenset({Ability.LOOK, Ability.LIST, Ability.DESCRIBE})
 WRITING = frozenset({Ability.WRITE, Ability.COMPARE_AND_SET, Ability.CREATE, Ability.DELETE})
 
 
@@ -280,16 +280,24 @@ def _handle_class(abilities: frozenset[Ability], more: tuple[type[_Handle], ...]
 
 
 def hand_out(
-    store: object, name: str, permissions: Permissions, gate: object = None, endurance: Endurance | None = None
+    store: object,
+    name: str,
+    permissions: Permissions,
+    gate: object = None,
+    endurance: Endurance | None = None,
+    *,
+    look: bool | None = None,
 ) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
     The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete, delete_if
     and check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first:
     these need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials.
-    ``endurance`` is how long a call may take.
+    ``endurance`` is how long a call may take. ``look`` says whether what may only be written may have all of the
+    reading half but ``read``; None: where the store has no ``read`` to be kept from.
 
-    Raises StoreError for what is no store, and whatever looking at it raises.
+    Raises StoreError for what is no store, and for one that is to be looked at and cannot be, and whatever looking at
+    it raises.
     """
     abilities = abilities_of(store)
     facts = store.facts if abilities and isinstance(store, Store) else None
@@ -299,18 +307,23 @@ def hand_out(
             store=name,
             hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
         )
+    if look and Ability.LOOK not in abilities:
+        raise StoreError(f"{name} cannot be looked at", store=name, hint="leave out look: true in its SecretStore")
     allowed: frozenset[Ability] = frozenset()
+    looks = permissions.may_read or (Ability.READ not in abilities if look is None else look)
+    if looks:
+        allowed |= LOOKING
     if permissions.may_read:
-        allowed |= READING
+        allowed |= {Ability.READ}
     if permissions.may_write:
         allowed |= WRITING
-    if permissions.may_read and permissions.may_write:
+    if looks and permissions.may_write:
         allowed |= {Ability.MARK, Ability.UNDELETE, Ability.SET_METADATA}
     optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
         optional += [(Foreseer, _Foresees), (Recreator, _Recreates), (Sweeper, _Sweeps)]
         optional.append((ConditionalDeleter, _DeletesIf))
-    if permissions.may_read:
+    if looks:
         optional += [(SelectiveLister, _Selects), (ShowsFolders, _ShowsFolders)]
         optional.append((ToldOfLeftovers, _TellsOfLeftovers))
     more = tuple(mixin for protocol, mixin in optional if isinstance(store, protocol))

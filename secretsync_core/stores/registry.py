@@ -81,7 +81,9 @@ async def open_store(document: StoreDocument, context: StoreContext) -> Store:
             opened = await watch.wait(provider.open(document.config, context))
         finally:
             watch.end()
-        return hand_out(opened, document.name, document.permissions, context.gate, document.endurance)
+        return hand_out(
+            opened, document.name, document.permissions, context.gate, document.endurance, look=document.look
+        )
     except ModuleNotFoundError as error:
         failure: BaseException = _needs(document.provider, error.name or "a package", provider, document.name)
     except BaseException as raised:  # noqa: BLE001  see secretsync_core.stores.boundary

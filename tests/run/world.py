@@ -181,7 +181,7 @@ class World:
         # As the registry hands out a third party's store: whatever it raises comes out as an error of ours.
         if not above:
             return store
-        return hand_out(faulty(store, above), document.name, document.permissions, context.gate)
+        return hand_out(faulty(store, above), document.name, document.permissions, context.gate, look=document.look)
 
     # -- Runs -----------------------------------------------------------------------------------------------------
 

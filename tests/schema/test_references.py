@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.look_only import installed
 from yaml_samples import ITEM, STORES, job, load, problems, store, told
 
 if TYPE_CHECKING:
@@ -68,8 +69,32 @@ def test_a_drift_check_of_what_may_not_be_read_is_warned_about(tmp_path: Path) -
     stores = store("one") + store("two", permissions="Write") + store("three")
     more = "driftCheck: {schedule: '@daily'}"
     (warning,) = load(tmp_path, stores + job(dest="[two, three]", more=more)).warnings
-    assert warning.message == "driftCheck cannot read two, which is write-only"
+    assert warning.message == "driftCheck cannot look at two, which is write-only"
+    assert warning.hint.endswith("With look: true its versions may be looked at.")
+    stores = store("one") + store("two", permissions="Write, look: true") + store("three")
+    assert load(tmp_path, stores + job(dest="[two, three]", more=more)).warnings == ()
     assert load(tmp_path, stores + job(dest="three", more=more)).warnings == ()
+
+
+@pytest.mark.parametrize("permissions", ["Read", "ReadWrite"])
+def test_look_goes_with_write(tmp_path: Path, permissions: str) -> None:
+    """What may be read is looked at anyway, so that look says nothing there, and is an error at its line."""
+    (problem,) = problems(tmp_path, store("one", permissions=f"{permissions}, look: false"))
+    assert "look is for permissions: Write" in problem.message
+    assert load(tmp_path, store("one", permissions="Write, look: false")).stores["one"].look is False
+
+
+@pytest.mark.parametrize("permissions", ["Write", "ReadWrite"])
+def test_a_store_that_shows_no_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, permissions: str) -> None:
+    """It is no source and nothing can be merged there, said at their lines; its drift can be looked for."""
+    installed(monkeypatch, "TELLING")
+    stores = store("one") + store("two", provider="ci: {}", permissions=permissions)
+    assert told(tmp_path, stores + job(source="two", dest="one")) == [
+        "16: spec.source names two, which shows no values"
+    ]
+    merging = job(more="writePolicy: Merge")
+    assert told(tmp_path, stores + merging) == ["17: writePolicy Merge needs to read two, which shows no values"]
+    assert load(tmp_path, stores + job(more="driftCheck: {schedule: '@daily'}")).warnings == ()
 
 
 def test_an_item_s_own_source_must_be_readable_too(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.look_only import look_only
 
 from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
 from secretsync_core.model.access import Access, Act, Missing
@@ -27,7 +28,7 @@ from secretsync_core.stores.base import (
     abilities_of,
 )
 from secretsync_core.stores.file.store import FileStore
-from secretsync_core.stores.handle import READING, WRITING, hand_out
+from secretsync_core.stores.handle import LOOKING, WRITING, hand_out
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.testing.gates import CountingGate
 
@@ -85,6 +86,34 @@ async def test_a_write_store_has_no_reading_half(store: memory.MemoryStore) -> N
     assert not METHODS & {"read", "stat", "list", "marks", "mark", "undelete"} & set(dir(handle))
 
 
+async def test_a_write_store_that_may_be_looked_at_shows_no_value(store: memory.MemoryStore) -> None:
+    """With ``look`` a Write store shows all but values."""
+    handle = hand_out(store, "one", Permissions.WRITE, look=True)
+    assert abilities_of(handle) == abilities_of(store) - {Ability.READ}
+    assert not isinstance(handle, Reader)
+    assert not hasattr(handle, "read")
+    token = await handle.write("a", SecretValue({"value": "x"}))  # type: ignore[attr-defined]
+    assert [each.version async for each in handle.stat(["a", "b"])] == [token]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("look", [None, True, False])
+async def test_a_store_without_values_is_looked_at_under_write(look: bool | None) -> None:
+    """There is nothing that Write would keep it from showing; ``look: false`` makes it blind all the same."""
+    bare = look_only(memory.MemoryStore)(Shape.FIELDS, StoreContext("bare", CountingGate(), {}, 1))
+    shown = abilities_of(hand_out(bare, "one", Permissions.WRITE, look=look)) - WRITING
+    assert shown == (set() if look is False else abilities_of(bare) - WRITING)
+    assert abilities_of(hand_out(bare, "one", Permissions.READ_WRITE)) == abilities_of(bare)
+    assert abilities_of(hand_out(bare, "one", Permissions.READ)) == LOOKING
+
+
+async def test_what_cannot_be_looked_at_says_so(store: memory.MemoryStore) -> None:
+    """``look`` of a store that shows nothing is an error with what to change, and not a run that sees nothing."""
+    dark = look_only(memory.MemoryStore, "stat")(Shape.FIELDS, StoreContext("dark", CountingGate(), {}, 1))
+    with pytest.raises(StoreError, match="one cannot be looked at") as raised:
+        hand_out(dark, "one", Permissions.WRITE, look=True)
+    assert "look: true" in raised.value.hint
+
+
 async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:
     """ReadWrite gives every ability of the store."""
     assert abilities_of(hand_out(store, "one", Permissions.READ_WRITE)) == abilities_of(store)
@@ -94,7 +123,8 @@ async def test_read_write_takes_nothing_away(store: memory.MemoryStore) -> None:
 async def test_no_ability_is_added(tmp_path: Path, permissions: Permissions) -> None:
     """A store without compare-and-set gets none from its permissions."""
     store = FileStore(str(tmp_path), StoreContext("files", CountingGate(), {}, 1))
-    allowed = (READING if permissions.may_read else frozenset()) | (WRITING if permissions.may_write else frozenset())
+    reading = LOOKING | {Ability.READ}
+    allowed = (reading if permissions.may_read else frozenset()) | (WRITING if permissions.may_write else frozenset())
     assert abilities_of(hand_out(store, "one", permissions)) == abilities_of(store) & allowed
     await store.aclose()
 

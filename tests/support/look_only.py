@@ -7,10 +7,11 @@ compare-and-set, nor old versions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.model.capabilities import Shape
+from secretsync_core.model.capabilities import Feature, Shape
 from secretsync_core.schema.base import Spec
 from secretsync_core.schema.plugins import BUILT_IN, GROUP
 from secretsync_core.stores.memory import MemoryStore
@@ -50,7 +51,10 @@ _WHOLE, _PLAIN = look_only(MemoryStore), look_only(MemoryStore, *_MORE)
 
 PROVIDER = Provider(config=CiConfig, open=open_store, variants=(("", f"{__name__}:_WHOLE"),))
 
+TELLING = replace(PROVIDER, lacks=lambda _: (Feature.VALUES,))
+"""The same, of which its documents tell that it shows no values."""
 
-def installed(patch: pytest.MonkeyPatch) -> None:
+
+def installed(patch: pytest.MonkeyPatch, what: str = "PROVIDER") -> None:
     """Let documents name it."""
-    patch.setitem(BUILT_IN, "ci", EntryPoint("ci", f"{__name__}:PROVIDER", GROUP))
+    patch.setitem(BUILT_IN, "ci", EntryPoint("ci", f"{__name__}:{what}", GROUP))

@@ -226,6 +226,28 @@ async def test_a_destination_that_may_only_be_written(life: Life) -> None:
     assert life.api.get(life.copies, "payments/a") == {"x": "2"}
 
 
+async def test_a_destination_that_may_only_be_written_and_looked_at(life: Life) -> None:
+    """With `look: true` as well, `read` on the metadata is enough to refuse, see and put right what others did."""
+    life.grant("src", *SOURCE)
+    policy = ("secretsync-destination",)
+    life.grant("dst", *policy, without=("data", "read"), permissions="Write\n  look: true")
+    for key in ("a", "b", "c"):
+        life.put(f"payments/{key}", "1")
+    life.api.put(life.copies, "payments/c", {"x": "theirs"})
+    report = await life.sync(deletionPolicy="Retain")
+    assert (counted(report), report.errors) == ({"created": 2, "refused": 1}, [])
+    life.api.put(life.copies, "payments/a", {"x": "by hand"})
+    life.api.call("DELETE", f"{life.copies}/data/payments/b")
+    checked = await life.world.check()
+    assert {change.key: change.reason for change in checked.drifted} == {
+        "payments/a": "drifted",
+        "payments/b": "removed-outside",
+    }
+    assert counted(await life.sync(deletionPolicy="Retain")) == {"updated": 1, "created": 1, "refused": 1}
+    told = {key: life.api.get(life.copies, f"payments/{key}") for key in ("a", "b", "c")}
+    assert told == {"a": {"x": "1"}, "b": {"x": "1"}, "c": {"x": "theirs"}}
+
+
 async def test_without_the_policy_default(life: Life) -> None:
     """A token without the policy `default` does all of it with what the page says to grant instead."""
     without = "secretsync-without-default"
