@@ -49,7 +49,7 @@ def may_heal(code: str) -> bool:
 
 
 class Outcome(NamedTuple):
-    """One change and what became of it. ``code`` and ``message`` say why where it failed or was refused."""
+    """One change and what became of it. ``code`` and ``message`` say why, above all where it failed or was refused."""
 
     change: Change
     result: Result

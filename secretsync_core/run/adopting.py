@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.counting import plural
 from secretsync_core.model.change import Action, Reason
+from secretsync_core.run.by_version import NOT_MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -54,11 +55,14 @@ def told_of_refused(job: str, changes: Sequence[Change], dests: Sequence[str]) -
         if refused:
             command = adopt_command(job, refused[:_SHOWN], dests=len(dests))
             which = f"the first {_SHOWN}" if len(refused) > _SHOWN else "them" if len(refused) > 1 else "it"
-            other = ", and whose values cannot be read to compare" if refused[0].differs is None else ""
-            with_other = "" if other else " with another value"
-            what = f"{dest} holds {plural(len(refused), 'secret')}{with_other} that this job does not manage{other}"
+            what = f"{dest} holds {plural(len(refused), 'secret')} with another value that this job does not manage"
+            then = f"takes {which} over"
+            if refused[0].detail == NOT_MANAGED:
+                held = plural(len(refused), "secret")
+                what = f"{dest} holds {held} that this job does not manage, and whose values cannot be read to compare"
+                then += f" and writes {'it' if len(refused) == 1 else 'them'}"
             told.append(
-                f"{what}: `{command}` takes {which} over;"
+                f"{what}: `{command}` {then};"
                 " `ownership: {adopt: true}` on a plan item takes over all that the item finds"
             )
     return told

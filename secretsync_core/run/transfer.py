@@ -304,7 +304,10 @@ class Transfer:
         if self.pinned is None:
             return verdict
         # Our mark may have made another version of the same value. Of another value it is somebody else's.
-        marked = change.adopt and await self.pinned.value_at(change) == held
+        # Where values cannot be read, only a store whose marks make versions can have moved by ours.
+        halves = self._opened.get(change.dest)
+        told = halves.reader is not None or halves.facts.versions_of_all
+        marked = change.adopt and told and await self.pinned.value_at(change) == held
         return await self.pinned.judge(verdict, marked=marked)
 
     async def _adopt(self, change: Change) -> None:
@@ -336,13 +339,14 @@ class Transfer:
     async def _found_right(self, verdict: Verdict) -> Outcome:
         """The destination holds what we want already: note its version, unless the ledger has it."""
         change, value = verdict.change, verdict.value
+        found = Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, change.detail, dest_version=change.dest_version)
         if value is not None and (not change.known or self._fingerprinter.has_former_keys):
             fingerprint = self._fingerprinter.value(change.dest, change.key, value, verdict.ours)
             if change.known and await self._is_named(change, fingerprint):
-                return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
+                return found
             told = self._draft(Event.SKIPPED, change, "", reason=Reason.SAME_VALUE)
             await self._tell(change, told._replace(fingerprint=fingerprint, fields=verdict.ours))
-        return Outcome(change, Result.UNCHANGED, Reason.SAME_VALUE, dest_version=change.dest_version)
+        return found
 
     async def _is_named(self, change: Change, fingerprint: str) -> bool:
         """Whether the ledger has this fingerprint of a key, and not one by a former key."""

@@ -25,13 +25,14 @@ CANARY = "hunter2-canary"
 
 
 class config(BaseModel):  # noqa: N801  the name that the entry point's group asks for
-    """Where the files are, how long a write takes, and which writes fail how (key: error)."""
+    """Where the files are, how long a write takes, which writes fail how (key: error), and whether values are shown."""
 
     model_config = ConfigDict(extra="forbid")
 
     path: str
     delay: float = 0.0
     fail: dict[str, str] = {}
+    values: bool = True
 
 
 def _trouble(kind: str) -> Exception:
@@ -44,8 +45,8 @@ def _trouble(kind: str) -> Exception:
     return ValueError(f"a bug that quotes {CANARY}")
 
 
-class Trouble:
-    """A file store that misbehaves as its configuration says."""
+class Unread:
+    """A file store that misbehaves as its configuration says, and shows no values."""
 
     def __init__(self, inner: FileStore, settings: config) -> None:
         self._inner = inner
@@ -61,10 +62,6 @@ class Trouble:
     def _check(self, what: str) -> None:
         if what in self._settings.fail:
             raise _trouble(self._settings.fail[what])
-
-    async def read(self, key: str, version: str | None = None) -> Secret:
-        self._check(f"read {key}")
-        return await self._inner.read(key, version)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         async for found in self._inner.stat(keys):
@@ -86,13 +83,21 @@ class Trouble:
         await self._inner.delete(key)
 
 
+class Trouble(Unread):
+    """One that shows them."""
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        self._check(f"read {key}")
+        return await self._inner.read(key, version)
+
+
 async def open_store(settings: config, context: StoreContext) -> Store:
     """Open it, or fail to."""
     if "open" in settings.fail:
         raise _trouble(settings.fail["open"])
     inner = await file.open_store(FileConfig(path=settings.path), context)
     assert isinstance(inner, FileStore)
-    return Trouble(inner, settings)
+    return Trouble(inner, settings) if settings.values else Unread(inner, settings)
 
 
 open = open_store  # noqa: A001
