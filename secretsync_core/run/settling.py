@@ -209,8 +209,8 @@ class Settled:
                 for dest, keys in sorted(self.theirs.items())
             ),
             *(
-                f"{dest} shows other versions than an earlier run saw before it wrote, at {_listed(keys)}, and cannot"
-                " be read: nobody knows whether that run wrote them, so they count as changed outside"
+                f"{dest} holds something else than before an earlier run, at {_listed(keys)}, and cannot be read:"
+                " nobody knows whether that run wrote it, so it counts as changed outside"
                 for dest, keys in sorted(self.untold.items())
             ),
         ]

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from run.dying import Dying
+from run.test_orphans import end
+from run.test_saved_plans import carry_out, save
 from run.world import actions, counted, reasons, wrote
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import LedgerError, PlanRefused, StoreUnavailable
 from secretsync_core.model.change import Drift
 from secretsync_core.model.inventory import Gap
+from secretsync_core.stores import memory
 
 if TYPE_CHECKING:
     from run.world import World
@@ -252,6 +255,64 @@ async def test_what_moves_right_before_its_delete_stays(ci: World) -> None:
     assert await ci.get("dst", "a") == {"x": "theirs"}
 
 
+async def test_what_is_back_again_is_told_and_kept(world: World) -> None:
+    """A deleted copy that is there once more, at its very version, is told and stays."""
+    world.unread("dst", WHOLE)
+    await _synced(world, deletionPolicy="Delete", maxDelete="5")
+    await world.remove("src", "a")
+    assert counted(await world.sync()) == {"deleted": 1, "unchanged": 1}
+    token = (await world.versions("dst"))["a"]
+    await (await world.handle("dst")).undelete("a", token)
+    assert reasons((await world.check()).drifted) == {"a": "back-again"}
+    report = await world.sync()
+    assert (counted(report), reasons(report.failures)) == ({"refused": 1, "unchanged": 1}, {"a": "back-again"})
+    assert await world.get("dst", "a") == {"x": "1"}
+
+
+@pytest.mark.parametrize(("changed", "result"), [(False, {"deleted": 1}), (True, {"refused": 1})])
+async def test_orphans_go_if_they_are_as_they_were_left(ci: World, changed: bool, result: dict[str, int]) -> None:
+    """Ending an orphan looks at its version, as a sync would."""
+    await _synced(ci)
+    await ci.remove("src", "a")
+    if changed:
+        await ci.put("dst", "a", {"x": "by hand"})
+    ended = await end(ci, (await ci.plan()).orphans)
+    assert counted(ended.done.report) == result
+    assert ("a" in await ci.all("dst")) is changed
+
+
+# -- Saved plans, metadata --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_saved_plan_holds_by_versions(ci: World, moved: bool) -> None:
+    """What it names is done while the destination is at the version that the plan saw, taken over keys included."""
+    await _synced(ci)
+    await ci.put("dst", "new", {"x": "theirs"})
+    await ci.seed("src", {"a": {"x": "2"}, "new": {"x": "3"}})
+    data = await save(ci, adopt=frozenset({"new"}))
+    if moved:
+        await ci.seed("dst", {"a": {"x": "by hand"}, "new": {"x": "by hand"}})
+    report = await carry_out(ci, data)
+    assert reasons(report.failures) == (dict.fromkeys(("a", "new"), "moved-since-plan") if moved else {})
+    assert (await ci.get("dst", "a"), await ci.get("dst", "new")) == (
+        ({"x": "by hand"}, {"x": "by hand"}) if moved else ({"x": "2"}, {"x": "3"})
+    )
+
+
+async def test_metadata_is_compared_and_set(world: World) -> None:
+    """What stands beside values is seen without them: it is copied, and set again where others changed it."""
+    world.unread("dst", WHOLE)
+    world.job("- {name: all, query: {}, metadata: {copy: [team]}}")
+    await world.put("src", "a", {"x": "1"})
+    memory.set_metadata("src", "a", {"team": "one"})
+    assert counted(await world.sync()) == {"created": 1}
+    memory.set_metadata("dst", "a", {"team": "two"})
+    assert [change.reason for change in (await world.plan()).changes] == ["metadata"]
+    assert (await world.sync()).ok
+    assert [entry.metadata["team"] async for entry in (await world.handle("dst")).describe(["a"])] == ["one"]
+
+
 # -- Writes of which nobody has the answer ----------------------------------------------------------------------------
 
 
@@ -292,7 +353,7 @@ async def test_killed_after_an_update(ci: World) -> None:
     await _killed(ci, written=True)
     report = await ci.sync()
     assert counted(report) == {"updated": 1, "unchanged": 1}
-    assert [told for told in report.warnings if "nobody knows whether that run wrote them" in told]
+    assert [told for told in report.warnings if "nobody knows whether that run wrote it" in told]
     assert await ci.get("dst", "a") == {"x": "new"}
     assert (counted(await ci.sync()), _settled(ci)) == ({"unchanged": 2}, True)
 

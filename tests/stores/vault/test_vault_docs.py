@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from run.world import World, counted
+from run.world import World, counted, reasons
 
 from secretsync_core.schema.loader import load_files
 from secretsync_core.stores.base import MARK_KEY
@@ -239,13 +239,34 @@ async def test_a_destination_that_may_only_be_written_and_looked_at(life: Life) 
     life.api.put(life.copies, "payments/a", {"x": "by hand"})
     life.api.call("DELETE", f"{life.copies}/data/payments/b")
     checked = await life.world.check()
-    assert {change.key: change.reason for change in checked.drifted} == {
+    assert reasons(checked.drifted) == {
         "payments/a": "drifted",
         "payments/b": "removed-outside",
     }
     assert counted(await life.sync(deletionPolicy="Retain")) == {"updated": 1, "created": 1, "refused": 1}
     told = {key: life.api.get(life.copies, f"payments/{key}") for key in ("a", "b", "c")}
     assert told == {"a": {"x": "1"}, "b": {"x": "1"}, "c": {"x": "theirs"}}
+
+
+@pytest.mark.parametrize("life", [1], indirect=True)
+async def test_version_1_shows_only_what_is_there(life: Life) -> None:
+    """Without versions, `look: true` shows which keys there are: nothing is deleted there."""
+    life.grant("src", "secretsync-source-v1")
+    life.grant("dst", "secretsync-destination-v1", permissions="Write\n  look: true")
+    for key in ("a", "b"):
+        life.put(f"payments/{key}", "1")
+    life.api.put(life.copies, "payments/b", {"x": "theirs"}, version=1)
+    for told in ({"created": 1, "refused": 1}, {"unchanged": 1, "refused": 1}):
+        assert counted(await life.sync()) == told
+    life.drop("payments/a")
+    life.drop("payments/b")
+    report = await life.sync()
+    assert {each.change.key: each.code for each in report.failures}["payments/a"] == "cannot-see"
+    assert "nobody can tell whether it is as this job left it" in str(report.failures)
+    life.put("payments/a", "1")
+    life.api.call("DELETE", f"{life.copies}/payments/a")
+    assert reasons((await life.world.check()).drifted) == {"payments/a": "removed-outside"}
+    assert counted(await life.sync()) == {"created": 1}
 
 
 async def test_without_the_policy_default(life: Life) -> None:
