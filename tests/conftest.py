@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from support import dice as chance
 from support.aws import Moto, Region
 from support.gate import CountingGate
+from support.google.server import Google
 from support.http import Api
 from support.kube_api import KubeApi
 
@@ -108,6 +109,21 @@ def api_dest(openbao_dest: OpenBaoServer) -> Iterator[Api]:
     with_root = Api(openbao_dest.address, openbao_dest.root_token)
     yield with_root
     with_root.close()
+
+
+@pytest.fixture(scope="session")
+def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
+    """A fake of Google's Secret Manager and of its logins; one for a worker, and each test has it empty: ``google``."""
+    server = Google(tmp_path_factory.mktemp("google"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def google(google_server: Google) -> Google:
+    """The fake, without secrets and tokens."""
+    google_server.reset()
+    return google_server
 
 
 @pytest.fixture(scope="session")
