@@ -1,62 +1,15 @@
-"""Keeps values and credentials out of the logs.
-
-At DEBUG botocore writes down whole requests and answers, and the canonical request with its session token; some of its
-warnings carry the text of an answer. So while a thread works for us, no logger of these libraries says anything. Other
-users of boto3 in this process, in threads of their own, hear what they always hear.
-"""
+"""Keeps values and credentials out of the logs: at DEBUG botocore writes down requests, answers and session tokens."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import logging
-import pkgutil
-import threading
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secretsync_core.stores.quiet import quieted
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_LIBRARIES = ("boto3", "botocore", "urllib3")
-
-_ours = threading.local()
+    from contextlib import AbstractContextManager
 
 
-class _Silence(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(_ours, "working", False)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing that these libraries log in this thread, while it lasts, reaches any handler."""
-    _install()
-    before = getattr(_ours, "working", False)
-    _ours.working = True
-    try:
-        yield
-    finally:
-        _ours.working = before
-
-
-@cache
-def _install() -> None:
-    """Put the filter on the logger of every module that there is: a logger's filters do not count for its children.
-
-    Loggers are made by name, so those of modules that nobody has imported yet are covered too.
-    """
-    silence = _Silence()
-    for library in _LIBRARIES:
-        package = importlib.import_module(library)
-        for name in (library, *_modules(library, list(package.__path__))):
-            logging.getLogger(name).addFilter(silence)
-
-
-def _modules(package: str, paths: list[str]) -> Iterator[str]:
-    for module in pkgutil.iter_modules(paths):
-        name = f"{package}.{module.name}"
-        yield name
-        if module.ispkg:
-            yield from _modules(name, [str(Path(path, module.name)) for path in paths])
+def quiet() -> AbstractContextManager[None]:
+    """Nothing that boto3 logs in this thread, while it lasts, reaches any handler."""
+    return quieted(("boto3", "botocore", "urllib3"))
