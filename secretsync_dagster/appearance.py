@@ -29,6 +29,7 @@ _KINDS = {
     "vault": ("hashicorp", "vault"),
     "awsSecretsManager": ("aws", "secretsmanager"),
     "awsParameterStore": ("aws", "parameterstore"),
+    "gcpSecretManager": ("gcp", "secretmanager"),
     "kubernetes": ("kubernetes",),
     "file": ("file",),
 }
@@ -38,6 +39,12 @@ _SHOWN = {
     "vault": {"address": "address", "namespace": "namespace", "mount": "mount"},
     "awsSecretsManager": {"region": "region", "endpoint": "endpoint_url", "prefix": "prefix"},
     "awsParameterStore": {"region": "region", "endpoint": "endpoint_url", "path": "path"},
+    "gcpSecretManager": {
+        "project": "project",
+        "location": "location",
+        "endpoint": "endpoint_url",
+        "prefix": "prefix",
+    },
     "kubernetes": {"server": "server", "namespace": "namespace"},
     "file": {"path": "path"},
 }

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ANNOTATION = "annotation"
     DESCRIPTION = "description"
     REPLICA = "replica region"
+    TOPIC = "topic"
 
 
 class Slot(NamedTuple):

@@ -20,6 +20,7 @@ BUILT_IN = {
         "vault": "vault",
         "awsSecretsManager": "aws_secrets_manager",
         "awsParameterStore": "aws_parameter_store",
+        "gcpSecretManager": "gcp_secret_manager",
         "kubernetes": "kubernetes",
         "file": "file",
         "memory": "memory",

@@ -54,6 +54,11 @@ def _kubernetes(request: pytest.FixtureRequest, path: Path) -> str:
     return f"kubernetes: {{namespace: {namespace}, server: '{api.address}', auth: {token}}}"
 
 
+def _google(request: pytest.FixtureRequest, path: Path) -> str:
+    google: Any = request.getfixturevalue("google")
+    return f"gcpSecretManager: {json.dumps(google.section(prefix=f'm{next(_numbers)}-'))}"
+
+
 def _file(request: pytest.FixtureRequest, path: Path) -> str:
     made = path / f"files-{next(_numbers)}"
     made.mkdir()
@@ -70,6 +75,7 @@ PEERS = (
     Peer("secrets-manager", _secrets_manager),
     Peer("parameter-store", _parameter_store),
     Peer("kubernetes", _kubernetes),
+    Peer("google", _google),
     Peer("file", _file),
     Peer("memory", _memory),
 )

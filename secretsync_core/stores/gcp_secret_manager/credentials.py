@@ -1,0 +1,334 @@
+"""Who we are at Google: tokens from what the document points at, or from where Google's tools look. All of it blocks.
+
+The libraries' loaders are not used: they take addresses from the files that they read, ask a machine for its identity
+by several attempts, and say in their errors what they were answered.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+from google.auth import aws, credentials, exceptions, identity_pool, impersonated_credentials, pluggable
+from google.auth.transport.requests import Request
+from google.oauth2 import credentials as user_credentials
+from google.oauth2 import service_account
+
+from secretsync_core.credentials import describe, resolve
+from secretsync_core.errors import StoreError
+from secretsync_core.schema.base import Credential
+from secretsync_core.schema.named import Kind, Use
+from secretsync_core.schema.policy import Exec
+from secretsync_core.stores.gcp_secret_manager.surroundings import (
+    VARIABLE,
+    is_address_of_google,
+    machine,
+    machine_is_asked,
+    well_known_file,
+)
+from secretsync_core.stores.http import CredentialsRefused, sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from secretsync_core.policy.bounds import Bounds
+    from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
+    from secretsync_core.stores.gcp_secret_manager.way import Way
+
+# google.auth has no types for what it is given.
+_Key: Any = service_account.Credentials
+_User: Any = user_credentials.Credentials
+_Federated: Any = identity_pool.Credentials
+_FederatedAws: Any = aws.Credentials
+_FederatedProgram: Any = pluggable.Credentials
+_ActingAs: Any = impersonated_credentials.Credentials
+_Base: Any = credentials.Credentials
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+MACHINE_SECONDS = 5
+_MOST_BYTES = 64 * 1024
+_ADDRESSES = ("token_uri", "token_url", "token_info_url", "service_account_impersonation_url")
+
+
+class Identity:
+    """Who we are from one login on. Threads may share it."""
+
+    def __init__(self, found: Any, way: Way, store: str) -> None:
+        self._credentials = found
+        self._request = Request(session=way)
+        self._store = store
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Get another token. Raises what google.auth raises."""
+        self._credentials.refresh(self._request)
+        self._token = sendable(str(self._credentials.token or "-"), self._store, where="access token")
+        until: datetime | None = self._credentials.expiry
+        left = (until.replace(tzinfo=UTC) - datetime.now(UTC)) if until is not None else None
+        # Halfway where it lives but shortly.
+        self._old_at = None if left is None else datetime.now(UTC) + max(left - timedelta(minutes=5), left / 2)
+
+    def is_ageing(self) -> bool:
+        """Whether the token should be replaced before it expires."""
+        return self._old_at is not None and datetime.now(UTC) >= self._old_at
+
+    @property
+    def proof(self) -> dict[str, str]:
+        """The headers of a request."""
+        pays = getattr(self._credentials, "quota_project_id", None)
+        return {"Authorization": f"Bearer {self._token}", **({"x-goog-user-project": str(pays)} if pays else {})}
+
+    def same_as(self, other: Identity) -> bool:
+        """Whether both have the same token, so that one is refused where the other was."""
+        return self._token == other._token
+
+
+def log_in(
+    config: GcpSecretManagerConfig, store: str, environ: Mapping[str, str], bounds: Bounds, way: Way
+) -> Identity:
+    """Become who the document says, with every file of it read anew.
+
+    Raises our own errors for what a document points at, PolicyDenied where that leads beyond ``bounds``, and what
+    google.auth raises where a login fails.
+    """
+    return Identity(_Login(config, store, environ, bounds).identify(), way, store)
+
+
+class _Login:
+    def __init__(self, config: GcpSecretManagerConfig, store: str, environ: Mapping[str, str], bounds: Bounds) -> None:
+        self._config, self._store, self._environ, self._bounds = config, store, environ, bounds
+        self._elsewhere = (config.auth_endpoint_url or "").rstrip("/")
+
+    def identify(self) -> Any:
+        found = self._base()
+        role = self._config.auth.impersonate
+        if role is None:
+            return found
+        return _ActingAs(
+            source_credentials=found,
+            target_principal=role.service_account,
+            target_scopes=list(SCOPES),
+            delegates=[f"projects/-/serviceAccounts/{each}" for each in role.delegates],
+            lifetime=role.lifetime_seconds,
+            iam_endpoint_override=self._impersonating(role.service_account),
+        )
+
+    def _impersonating(self, account: str) -> str:
+        where = self._elsewhere or "https://iamcredentials.googleapis.com"
+        return f"{where}/v1/projects/-/serviceAccounts/{quote(account, safe='@')}:generateAccessToken"
+
+    def _base(self) -> Any:
+        auth = self._config.auth
+        if auth.access_token is not None:
+            return _Given(self._resolved(auth.access_token))
+        if auth.service_account_key is not None:
+            where = describe(auth.service_account_key)
+            text = resolve(auth.service_account_key, self._environ, store=self._store)
+            return self._of(text, where, ("service_account",), "serviceAccountKey")
+        if auth.credential_configuration is not None:
+            where = describe(Credential(file=auth.credential_configuration))
+            text = resolve(Credential(file=auth.credential_configuration), self._environ, store=self._store)
+            return self._of(text, where, ("external_account",), "credentialConfiguration")
+        return self._found()
+
+    def _resolved(self, where: Credential) -> str:
+        token = resolve(where, self._environ, store=self._store)
+        return sendable(token, self._store, where=describe(where))
+
+    # -- application default credentials, in the order that Google gives them
+
+    def _found(self) -> Any:
+        if path := self._environ.get(VARIABLE):
+            return self._of(self._read(path, f"the file that {VARIABLE} names"), VARIABLE, (), "", named=False)
+        if path := well_known_file(self._environ):
+            where = "the file of `gcloud auth application-default login`"
+            return self._of(self._read(path, where), where, (), "", named=False)
+        if not machine_is_asked(self._environ):
+            raise _nobody(self._store)
+        return _OfMachine(machine(self._environ), self._store)
+
+    def _read(self, path: str, where: str) -> str:
+        try:
+            with Path(path).open("rb") as file:
+                body = file.read(_MOST_BYTES + 1)
+            if len(body) <= _MOST_BYTES:
+                return body.decode()
+            why = "is too large to be one"
+        except UnicodeDecodeError:
+            why = "is not text"
+        except FileNotFoundError:
+            why = "is not there"
+        except OSError:
+            why = "cannot be read"
+        raise CredentialsRefused(f"{self._store}: {where} {why}", store=self._store, hint=_WAYS)
+
+    # -- what a file holds
+
+    def _of(self, text: str, where: str, types: tuple[str, ...], field: str, *, named: bool = True) -> Any:
+        try:
+            info = json.loads(text)
+        except (ValueError, RecursionError):
+            info = None
+        if not isinstance(info, dict) or not isinstance(info.get("type"), str):
+            raise self._unfit(where, "is not a JSON object of Google's with a type")
+        if types and info["type"] not in types:
+            raise self._unfit(where, f"is of another type than {' or '.join(types)}, which {field} takes")
+        self._check(info, named=named)
+        try:
+            return self._made(info, where)
+        except (ValueError, TypeError, KeyError, AttributeError, exceptions.GoogleAuthError):
+            pass  # out there, for that one may quote the file
+        raise self._unfit(where, "lacks a field, or has one that is not what it should be")
+
+    def _unfit(self, where: str, why: str) -> CredentialsRefused:
+        return CredentialsRefused(f"{self._store}: {where} {why}", store=self._store, hint=_WAYS)
+
+    def _made(self, info: dict[str, Any], where: str) -> Any:
+        kind, scopes = info["type"], list(SCOPES)
+        if kind == "service_account":
+            return _Key.from_service_account_info(self._led(info), scopes=scopes)
+        if kind == "authorized_user":
+            led = self._led(info)
+            return _User(
+                None,
+                refresh_token=str(led["refresh_token"]),
+                token_uri=str(led.get("token_uri") or "https://oauth2.googleapis.com/token"),
+                client_id=str(led["client_id"]),
+                client_secret=str(led["client_secret"]),
+                quota_project_id=led.get("quota_project_id"),
+            )
+        if kind == "external_account":
+            source = info["credential_source"]
+            if source.get("environment_id"):
+                return _FederatedAws.from_info(self._led(info), scopes=scopes)
+            if source.get("executable"):
+                return _FederatedProgram.from_info(self._led(info), scopes=scopes)
+            if source.get("certificate"):
+                raise self._unfit(where, "asks for a login by certificate, which is not supported")
+            return _Federated.from_info(self._led(info), scopes=scopes)
+        if kind == "impersonated_service_account":
+            address = str(info["service_account_impersonation_url"])
+            account = address.rpartition("/")[2].removesuffix(":generateAccessToken")
+            return _ActingAs(
+                source_credentials=self._made(info["source_credentials"], where),
+                target_principal=account,
+                target_scopes=scopes,
+                delegates=info.get("delegates") or [],
+                iam_endpoint_override=self._impersonating(account),
+            )
+        raise self._unfit(where, "has a type of credentials that is not supported")
+
+    def _led(self, info: dict[str, Any]) -> dict[str, Any]:
+        """The same, with the addresses that the document gives in place of Google's."""
+        if not self._elsewhere:
+            return info
+        told = {"token_uri": f"{self._elsewhere}/token", "token_url": f"{self._elsewhere}/v1/token"}
+        led = {name: told.get(name, value) for name, value in info.items() if name != "token_info_url"}
+        if account := str(info.get("service_account_impersonation_url", "")).rpartition("/")[2]:
+            led["service_account_impersonation_url"] = self._impersonating(account.removesuffix(":generateAccessToken"))
+        return led | ({"token_uri": told["token_uri"]} if info["type"] == "authorized_user" else {})
+
+    def _check(self, info: dict[str, Any], *, named: bool) -> None:
+        """Raise StoreError or PolicyDenied where a file leads elsewhere than to Google, or beyond the bounds."""
+        for name in _ADDRESSES:
+            if (given := info.get(name)) and not self._elsewhere and not is_address_of_google(str(given)):
+                raise StoreError(
+                    f"{self._store}: {name} in the credentials leads to another server than Google's",
+                    store=self._store,
+                    hint="set authEndpointUrl in the SecretStore if that is meant",
+                )
+        universe = info.get("universe_domain", "googleapis.com")
+        if universe != "googleapis.com":
+            raise StoreError(
+                f"{self._store}: the credentials are for another universe than googleapis.com", store=self._store
+            )
+        source = info.get("credential_source")
+        if isinstance(source, dict):
+            where = "the credentials"
+            if source.get("executable") and (named or _denies_programs(self._bounds)):
+                self._bounds.check(
+                    self._bounds.judge_exec("the executable of the credentials"), self._store, "a program"
+                )
+            self._bounds.check_uses(_uses(source), self._store, where)
+        if isinstance(inner := info.get("source_credentials"), dict):
+            self._check(inner, named=named)
+
+
+def _uses(source: dict[str, Any]) -> Iterator[Use]:
+    """What the source of a federated token names."""
+    for field, value in source.items():
+        if isinstance(value, dict) and field != "headers":
+            yield from _uses(value)
+        elif field in ("file", "output_file"):
+            yield Use(Kind.FILE, str(value))
+        elif field in ("url", "region_url", "imdsv2_session_token_url"):
+            yield Use(Kind.HOST, str(value))
+
+
+def _denies_programs(bounds: Bounds) -> bool:
+    return bool(bounds.problems) or any(policy.spec.exec is Exec.DENY for policy in bounds.policies)
+
+
+class _Given(_Base):  # type: ignore[misc]
+    """A token that is there already."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self.token = token
+
+    def refresh(self, request: Any) -> None:
+        """There is no other."""
+
+
+class _OfMachine(_Base):  # type: ignore[misc]
+    """The service account of a machine or a pod, by its metadata server: in one attempt, and without a proxy."""
+
+    def __init__(self, address: str, store: str) -> None:
+        super().__init__()
+        self._address = address
+        self._store = store
+
+    def refresh(self, request: Any) -> None:
+        """Ask for a token. https://cloud.google.com/compute/docs/access/authenticate-workloads has the protocol."""
+        try:
+            answer = request.session.request(
+                "GET",
+                f"{self._address}/computeMetadata/v1/instance/service-accounts/default/token",
+                headers={"Metadata-Flavor": "Google"},
+                timeout=MACHINE_SECONDS,
+            )
+        except requests.exceptions.RequestException:
+            answer = None
+        if answer is None or answer.headers.get("Metadata-Flavor") != "Google":
+            raise _nobody(self._store)
+        try:
+            told = answer.json() if answer.status_code == 200 else {}
+            self.token = str(told["access_token"])
+            self.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=int(told["expires_in"]))
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+            self.token = ""
+        if not self.token:
+            raise CredentialsRefused(
+                f"{self._store}: the metadata server gives no token (HTTP {answer.status_code})",
+                store=self._store,
+                hint="has this machine, or the pod's service account, a service account of Google's?",
+            )
+
+
+_WAYS = (
+    "see auth in docs/stores/gcp-secret-manager.md: serviceAccountKey, credentialConfiguration, or application default"
+    " credentials"
+)
+
+
+def _nobody(store: str) -> CredentialsRefused:
+    return CredentialsRefused(
+        f"{store}: no credentials of Google's are found",
+        store=store,
+        hint=f"set auth in the SecretStore or {VARIABLE}, run `gcloud auth application-default login`, or run it where"
+        " a metadata server is",
+    )

@@ -1,0 +1,1 @@
+"""The store for Google Cloud Secret Manager, on the fake in ``support.google``."""

@@ -1,0 +1,112 @@
+"""Refusals of Google become the errors that fit, say what to do, and show nothing of what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.google.statuses import Refused, denied, disabled, error_info, slow_down
+
+from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.secret import SecretValue
+from secretsync_core.stores.http import CredentialsRefused
+
+if TYPE_CHECKING:
+    from support.google.discovery import Asked
+    from support.google.server import Google
+
+    from gcp.conftest import OpenStore
+
+
+def refused(status: str, reason: str) -> Refused:
+    """A refusal with a reason, whose text is something that nobody may see."""
+    return Refused(status, "canary", error_info(reason))
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        (denied("secretmanager.versions.access", "canary"), AccessDenied, "roles/secretmanager.secretAccessor"),
+        (
+            disabled("acme-test"),
+            AccessDenied,
+            "enable secretmanager.googleapis.com --project acme-test",
+        ),
+        (refused("PERMISSION_DENIED", "BILLING_DISABLED"), AccessDenied, "billing account"),
+        (refused("PERMISSION_DENIED", "CONSUMER_INVALID"), AccessDenied, "is there a project acme-test"),
+        (refused("PERMISSION_DENIED", "SECURITY_POLICY_VIOLATED"), AccessDenied, "perimeter"),
+        (refused("PERMISSION_DENIED", "USER_PROJECT_DENIED"), AccessDenied, "serviceUsageConsumer"),
+        (refused("PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"), CredentialsRefused, "cloud-platform"),
+        (Refused("PERMISSION_DENIED", "Permission denied on Cloud KMS key canary"), AccessDenied, "cryptoKeyEncrypter"),
+        (refused("UNAUTHENTICATED", "ACCESS_TOKEN_EXPIRED"), CredentialsRefused, "access token"),
+        (Refused("UNAVAILABLE", "canary"), StoreUnavailable, ""),
+        (Refused("INTERNAL", "canary"), StoreUnavailable, ""),
+        (Refused("ABORTED", "canary"), StoreUnavailable, "somebody changes it"),
+        (Refused("INVALID_ARGUMENT", "canary"), StoreError, "INVALID_ARGUMENT"),
+    ],
+)
+async def test_each_refusal_has_its_error(
+    google: Google, open_gcp: OpenStore, answer: Refused, error: type[StoreError], told: str
+) -> None:
+    """By its status and its reason; the text of the answer is not copied."""
+    google.secrets.put("db", b"v")
+    store = await open_gcp()
+
+    def before(asked: Asked) -> None:
+        raise answer
+
+    google.before = before
+    with pytest.raises(error) as caught:
+        await store.read("db")
+    shown = f"{caught.value!r} {caught.value} {caught.value.hint}"
+    assert told in shown
+    assert "canary" not in shown
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+async def test_a_used_up_quota_says_when_to_come_back(google: Google, open_gcp: OpenStore) -> None:
+    """The delay of a RetryInfo is waited for."""
+    store = await open_gcp()
+
+    def before(asked: Asked) -> None:
+        raise slow_down(3.5)
+
+    google.before = before
+    with pytest.raises(RateLimited) as caught:
+        await store.read("db")
+    assert caught.value.retry_after == 3.5
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"<html>", "names no error"),
+        (b"[]", "names no error"),
+        (b'{"error": "canary"}', "not the protocol of Secret Manager"),
+        (b'{"error": {"status": "canary", "details": [7]}}', "not the protocol of Secret Manager"),
+    ],
+)
+async def test_a_refusal_that_is_none_of_googles(
+    google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch, body: bytes, told: str
+) -> None:
+    """Something in between answers: nothing is concluded."""
+    store = await open_gcp()
+    real = google.answer
+
+    def answer(*asked: object) -> tuple[int, object]:
+        real(*asked)  # type: ignore[arg-type]
+        return 404, body
+
+    monkeypatch.setattr(google, "answer", answer)
+    with pytest.raises(StoreUnavailable, match=told) as caught:
+        await store.read("db")
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_redirect_is_not_followed(google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token goes to no other address."""
+    store = await open_gcp()
+    monkeypatch.setattr(google, "answer", lambda *_: (302, b""))
+    with pytest.raises(StoreUnavailable):
+        await store.write("db", SecretValue(b"v"))
