@@ -251,6 +251,7 @@ async def test_what_a_listing_omits_is_looked_at(google: Google, open_gcp: OpenS
         ("access", {"name": "projects/99/secrets/db/versions/1"}, "another project"),
         ("access", {"name": "projects/123456789012/secrets/db/versions/latest"}, "not the name of a version"),
         ("get", {"state": 0}, "state is missing"),
+        ("get", {"state": 7}, "state is missing or unknown"),
         ("get", {"createTime": None}, "createTime is missing"),
         ("get", {"createTime": "yesterday"}, "cannot be read"),
     ],

@@ -56,7 +56,9 @@ def _kubernetes(request: pytest.FixtureRequest, path: Path) -> str:
 
 def _google(request: pytest.FixtureRequest, path: Path) -> str:
     google: Any = request.getfixturevalue("google")
-    return f"gcpSecretManager: {json.dumps(google.section(prefix=f'm{next(_numbers)}-'))}"
+    # By plain HTTP, so that a relay can alter its answers.
+    section = google.section(prefix=f"m{next(_numbers)}-", endpointUrl=f"http://{google.machine}")
+    return f"gcpSecretManager: {json.dumps(section)}"
 
 
 def _file(request: pytest.FixtureRequest, path: Path) -> str:

@@ -176,6 +176,25 @@ CASES = [
 ]
 
 
+GOOGLE_LIST, GOOGLE_LOOK = "^GET .*/secrets.pageSize", "^GET .*/versions/latest.[$%]"
+CASES += [
+    *each("google", GOOGLE_LIST, ("secrets",), None, [], "x", {}, GONE),
+    *each("google", GOOGLE_LIST, ("secrets", 0), None, "x", {}),
+    *each("google", GOOGLE_LIST, ("secrets", 0, "name"), 5, None, "", GONE, "projects/9/secrets/m", *NO_TOKENS),
+    *each("google", GOOGLE_LIST, ("secrets", 0, "etag"), 5, None, "", GONE),
+    *each("google", GOOGLE_LIST, ("nextPageToken",), 5, [], {}),
+    *each("google", GOOGLE_LIST, (), None, [], "x", {"status": "ok"}),  # an empty object is an empty project
+    *each("google", GOOGLE_LOOK, ("state",), 0, 7, -1, "x", None, GONE),
+    *each("google", GOOGLE_LOOK, ("createTime",), 5, "now", "2026-02-31T00:00:00Z", None, GONE),
+    *each("google", GOOGLE_LOOK, ("name",), 5, None, "", GONE, *NO_TOKENS, *CANARIES),
+    *each("google", GOOGLE_LOOK, (), None, [], "x", {}),
+    *each("google", "^GET .*:access", ("payload",), None, [], {}, GONE),
+    *each("google", "^GET .*:access", ("payload", "data"), 5, "%%%", GONE),
+    *each("google", "^GET .*:access", ("payload", "dataCrc32c"), 5, "1", "x", None, GONE),
+    *each("google", "^GET .*:access", ("name",), 5, None, "", GONE, *CANARIES),
+]
+
+
 FIELDS = list({(case.peer, case.match, case.path, case.hide): case for case in CASES}.values())
 """Each field once, with the last of its values."""
 
@@ -209,6 +228,7 @@ LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^(SCAN|LIST) ", ("data", "keys"), None),
     "vault-v2": ("^GET .*/metadata/k4", ("data", "versions", "1", "destroyed"), "false"),
     "kubernetes": (FOUR, ("metadata", "uid"), None),
+    "google": (GOOGLE_LOOK, ("state",), 7),
     "secrets-manager": ("secretsmanager.DescribeSecret", ("VersionIdsToStages",), "AWSCURRENT"),
     "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
 }
@@ -216,6 +236,7 @@ WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^POST ", (), None),
     "vault-v2": ("^POST .*/data/k4", ("data", "version"), "2"),
     "kubernetes": ("^PUT .*/secrets/k4", ("metadata", "uid"), None),
+    "google": ("^POST .*:addVersion", ("name",), 5),
     "secrets-manager": ("secretsmanager.PutSecretValue", ("VersionId",), 5),
     "parameter-store": ("AmazonSSM.PutParameter", ("Version",), "2"),
 }
@@ -299,13 +320,14 @@ class Spoiler:
             return body
         if not body or self._dice.random() < 0.2:
             made = self._dice.choice([*BODIES, body[: len(body) // 2], body * 2])
+            made = b"null" if made == b"{}" and self._it.may_be_empty else made
             self.did.append(f"{made[:40]!r}")
             return made
         whole = json.loads(body)
         # What the value of a secret is, nobody can say.
         ways = [way for way, part in parts(whole) if not way or not self._it.holds_value(part)]
         way, value = self._dice.choice(ways), self._dice.choice([*ODD, GONE])
-        value = None if value is GONE and not way else value
+        value = None if not way and (value is GONE or (value == {} and self._it.may_be_empty)) else value
         self.did.append(f"{way} = {'missing' if value is GONE else value!r}")
         return with_value(body, way, value)
 

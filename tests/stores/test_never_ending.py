@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3  # noqa: F401  else it is imported while a request has a moment
+import google.cloud.secretmanager_v1  # noqa: F401
 import hvac  # noqa: F401
 import kubernetes.client  # noqa: F401
 import pytest
@@ -57,6 +58,19 @@ SECTIONS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
         },
     ),
     "kubernetes": ("kubernetes", lambda url: {"server": url, "namespace": "a", "auth": {"token": {"env": "TOKEN"}}}),
+    "gcpSecretManager": (
+        "gcpSecretManager",
+        lambda url: {"project": "acme-test", "endpointUrl": url, "auth": {"accessToken": {"env": "TOKEN"}}},
+    ),
+    "gcp login": (
+        "gcpSecretManager",
+        lambda url: {
+            "project": "acme-test",
+            "endpointUrl": url,
+            "authEndpointUrl": url,
+            "auth": {"accessToken": {"env": "TOKEN"}, "impersonate": {"serviceAccount": "a@b.example.com"}},
+        },
+    ),
     "awsSecretsManager": (
         "awsSecretsManager",
         lambda url: {"region": "eu-west-1", "endpointUrl": url, "auth": {"accessKey": KEYS}},
@@ -181,7 +195,9 @@ async def test_a_write_whose_answer_is_too_large_may_have_been_made(store: str) 
     assert (error.code, SIZE in error.hint, error.unanswered) == ("answer-too-large", True, True)
 
 
-@pytest.mark.parametrize("store", ["vault login", "kubernetes", "awsSecretsManager", "aws login"])
+@pytest.mark.parametrize(
+    "store", ["vault login", "kubernetes", "awsSecretsManager", "aws login", "gcpSecretManager", "gcp login"]
+)
 async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
     """Clients that block are not left to themselves: their connection is shut, and their thread ends."""
     before = set(threading.enumerate())
@@ -196,7 +212,9 @@ async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
     assert not left
 
 
-@pytest.mark.parametrize("store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes"])
+@pytest.mark.parametrize(
+    "store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes", "gcpSecretManager"]
+)
 async def test_what_is_in_flight_ends_with_its_run(
     store: str, monkeypatch: pytest.MonkeyPatch, threads_left: Callable[[], list[str]]
 ) -> None:
@@ -215,7 +233,7 @@ async def test_what_is_in_flight_ends_with_its_run(
     assert threads_left() == []
 
 
-@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes"])
+@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes", "gcpSecretManager"])
 async def test_a_compressed_answer_is_as_large_as_what_it_holds(store: str) -> None:
     """A few kilobytes that become megabytes are given up at the limit, and not when all of it is there."""
     assert len(BOMB) < SMALL.answer
@@ -250,7 +268,9 @@ def _deep(levels: int) -> bytes:
 
 
 @pytest.mark.parametrize("levels", [300, 900, 5000])
-@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes", "awsSecretsManager", "awsParameterStore"])
+@pytest.mark.parametrize(
+    "store", ["vault", "vault1", "kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"]
+)
 async def test_what_stands_deep_in_itself_is_told_in_words(store: str, levels: int) -> None:
     """No store takes apart what it would call itself too often for, at any depth: a value is refused, and an answer."""
     about = {"version": 1, "created_time": "2026-01-01T00:00:00Z", "deletion_time": "", "destroyed": False}
@@ -272,6 +292,12 @@ def _uid(name: str) -> str:
 
 def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes:
     """One page of a listing in the words of the service that was asked."""
+    if b"/v1/projects/" in request.head:
+        if b"/versions/" in request.head:
+            name = request.head.split(b"/v1/")[1].split(b"/versions/")[0].decode()
+            return json.dumps({"name": f"{name}/versions/1", "createTime": "2026-01-01T00:00:00Z", "state": 1}).encode()
+        secrets = [{"name": f"projects/acme-test/secrets/{name}", "etag": "1"} for name in names]
+        return json.dumps({"secrets": secrets, "nextPageToken": f"t{number}"}).encode()
     if b"DescribeParameters" in request.head or b"GetParametersByPath" in request.head:
         found = [
             {"Name": f"/{name}", "Type": "SecureString", "Version": 1, "LastModifiedDate": 1.0, "Value": "x"}
@@ -289,7 +315,7 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
 
 
 @pytest.mark.parametrize("names", [[], ["a", "b"]])
-@pytest.mark.parametrize("store", ["kubernetes", "awsSecretsManager", "awsParameterStore"])
+@pytest.mark.parametrize("store", ["kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"])
 async def test_pages_that_bring_nothing_new_end(store: str, names: list[str]) -> None:
     """Ever new tokens, with empty pages or with the same secrets again and again, end after so many pages."""
     numbers = count()

@@ -47,9 +47,11 @@ def with_value(body: bytes, path: tuple[str | int, ...], value: object) -> bytes
 class Altered:
     """A world whose store ``src`` or ``dst`` is a real one behind ``relay``; the other is in memory."""
 
-    def __init__(self, world: World, relay: FaultyHttp, source: str) -> None:
+    def __init__(self, world: World, relay: FaultyHttp, source: str, *, may_be_empty: bool = False) -> None:
+        """``may_be_empty``: an empty object is what the service says of a place without secrets."""
         self.world = world
         self.relay = relay
+        self.may_be_empty = may_be_empty
         self._source = source
         self._put: dict[str, set[str]] = {}
 
@@ -57,7 +59,7 @@ class Altered:
         """Write to the source."""
         self._put.setdefault(key, set()).add(value)
         payload: Any = {"password": value.encode() if self._source == "kubernetes" else value}
-        if self._source in ("secrets-manager", "parameter-store"):
+        if self._source in ("secrets-manager", "parameter-store", "google"):
             payload = json.dumps(payload).encode()
         await self.world.put("src", key, payload)
 
@@ -113,7 +115,7 @@ async def altered(
     async with FaultyHttp(address) as relay:
         world.store(role, section.replace(address, relay.address))
         try:
-            yield Altered(world, relay, peer if role == "src" else "memory")
+            yield Altered(world, relay, peer if role == "src" else "memory", may_be_empty=peer == "google")
         finally:
             relay.heal()
             for handle in world._handles.values():

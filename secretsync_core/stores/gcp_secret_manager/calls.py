@@ -254,8 +254,8 @@ class Calls:
         number = self._version(request, key, answer.name)
         if not answer.HasField("create_time"):
             raise malformed(request, "createTime is missing, not a time in UTC")
-        if answer.state == _UNSPECIFIED:
-            raise malformed(request, "state is missing, not a state of a version")
+        if answer.state not in _STATES:
+            raise malformed(request, "state is missing or unknown, not a state of a version")
         return Seen(number, f"{number}@{answer.create_time.ToJsonString()}", answer.state == _ENABLED)
 
     def _version(self, request: Request, key: str, name: str) -> int:
@@ -285,7 +285,7 @@ class Calls:
         return secret
 
 
-_UNSPECIFIED, _ENABLED = 0, 1  # SecretVersion.State
+_STATES = _ENABLED, _DISABLED, _DESTROYED = 1, 2, 3  # SecretVersion.State
 
 
 def _new(kind: Any, **fields: Any) -> Any:
