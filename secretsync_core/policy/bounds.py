@@ -90,6 +90,8 @@ class Bounds:
                 return self._listed(use, "aws_profiles", "awsProfiles")
             case Kind.AWS_ROLE:
                 return self._listed(use, "aws_roles", "awsRoles")
+            case Kind.GCP_SERVICE_ACCOUNT:
+                return self._listed(use, "gcp_service_accounts", "gcpServiceAccounts")
 
     def judge_store(self, store: StoreDocument) -> Refusal | None:
         """Why there may be no store of this kind, or without its labels."""

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     HOST = "host"
     AWS_PROFILE = "AWS profile"
     AWS_ROLE = "AWS role"
+    GCP_SERVICE_ACCOUNT = "Google service account"
 
 
 @dataclass(frozen=True, slots=True)

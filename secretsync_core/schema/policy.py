@@ -115,6 +115,9 @@ class CredentialBounds(Spec):
     aws_roles: tuple[Glob, ...] | None = Field(
         default=None, description="ARNs of roles, such as arn:aws:iam::111122223333:role/secretsync-*."
     )
+    gcp_service_accounts: tuple[Glob, ...] | None = Field(
+        default=None, description="Google's service accounts to act as, such as *@my-project.iam.gserviceaccount.com."
+    )
 
 
 class StoreBounds(Spec):
@@ -141,6 +144,7 @@ class Denied(Spec):
     )
     aws_profiles: tuple[Glob, ...] = Field(default=(), description="Profiles of ~/.aws/config.")
     aws_roles: tuple[Glob, ...] = Field(default=(), description="ARNs of roles.")
+    gcp_service_accounts: tuple[Glob, ...] = Field(default=(), description="Google's service accounts to act as.")
     hosts: tuple[HostGlob, ...] = Field(default=(), description="Hosts.")
     kinds: tuple[Glob, ...] = Field(default=(), description="Providers.")
 

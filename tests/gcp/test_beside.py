@@ -87,12 +87,14 @@ async def test_what_google_does_not_take_beside_a_value(google: Google, open_gcp
 
 @pytest.mark.parametrize(("fate", "state"), [("destroy", "DESTROYED"), ("disable", "DISABLED")])
 async def test_only_as_many_versions_stay_as_are_kept(
-    google: Google, open_gcp: OpenStore, fate: str, state: str
+    google: Google, open_gcp: OpenStore, gate: CountingGate, fate: str, state: str
 ) -> None:
     """Each write removes the oldest of ours beyond that number, and never the current one."""
     store = await open_gcp(mark="job.1", oldVersions={"keep": 2, fate: True})
     for number in range(4):
+        gate.counts.clear()
         await store.write("db", SecretValue(f"v{number}".encode()))
+    assert gate.counts == {"write": 1, "stat": 1, "prune": 1, "metadata": 1}
     assert states(google, "db") == [state, state, "ENABLED", "ENABLED"]
     assert google.secrets.of("db").fields["annotations"]["secretsync.io-versions"] == "3 4"
 

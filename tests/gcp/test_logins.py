@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.google.logins import ACCOUNT, POOL, SUBJECT
 
-from secretsync_core.errors import AccessDenied, PolicyDenied, StoreError
+from secretsync_core.errors import AccessDenied, PolicyDenied, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
 
@@ -121,6 +121,30 @@ async def test_an_ageing_token_is_renewed(google: Google, open_gcp: OpenStore) -
     assert google.logins.asked == ["oauth2", "oauth2"]
 
 
+async def test_a_token_that_lives_is_used_though_it_cannot_be_renewed(
+    google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that fails for a while, in one attempt and without waiting, stops nothing before the token expires."""
+    key = json.dumps(google.logins.key_of(ACCOUNT))
+    store = await open_gcp(environ={"KEY": key}, auth={"serviceAccountKey": {"env": "KEY"}})
+    google.secrets.put("db", b"v")
+    identity = await store._connection.identity()
+    identity._old_at = identity._old_at.replace(year=2000)
+    asked: list[str] = []
+
+    def fails(form: object) -> tuple[int, dict[str, str]]:
+        asked.append("oauth2")
+        return 503, {}
+
+    monkeypatch.setattr(google.logins, "_oauth2", fails)
+    assert (await store.read("db")).value.reveal() == b"v"
+    assert asked == ["oauth2"]
+    identity._dead_at = identity._old_at
+    store._connection._look_at = 0.0
+    with pytest.raises(StoreUnavailable, match="the login at Google fails"):
+        await store.read("db")
+
+
 # -- what is refused
 
 
@@ -180,6 +204,7 @@ async def test_credentials_lead_to_google_alone(google: Google, open_gcp: OpenSt
 @pytest.mark.parametrize(
     ("source", "policy", "told"),
     [
+        ({}, "{credentials: {gcpServiceAccounts: ['*@acme.example']}}", "does not permit this Google service account"),
         ({"executable": {"command": "/bin/true"}}, "", "would run a program"),
         ({"file": "/proc/self/environ"}, "", "the file"),
         ({"url": "https://tokens.evil.example/"}, "{hosts: ['*.acme.test', 127.0.0.1]}", "does not permit this host"),
@@ -190,7 +215,9 @@ async def test_a_federated_login_is_held_by_the_policy(
     open_gcp: OpenStore, tmp_path: Path, source: dict[str, Any], policy: str, told: str
 ) -> None:
     """What the file names is bounded as what a document names is: programs, files, hosts."""
-    environ = {"KEY": json.dumps(federated(tmp_path, credential_source=source))}
+    address = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
+    told_of = {"credential_source": source} if source else {"service_account_impersonation_url": address}
+    environ = dict[str, str]()
     if policy:
         place = tmp_path / "policy"
         place.mkdir(mode=0o700)
@@ -199,7 +226,7 @@ async def test_a_federated_login_is_held_by_the_policy(
         )
         (place / "policy.yaml").chmod(0o600)
         environ["SECRETSYNC_POLICY"] = str(place)
-    path = written(tmp_path, json.loads(environ["KEY"]))
+    path = written(tmp_path, federated(tmp_path, **told_of))
     with pytest.raises(PolicyDenied, match=told):
         await open_gcp(environ=environ, auth={"credentialConfiguration": path})
 

@@ -310,6 +310,17 @@ def test_profiles_and_roles(tmp_path: Path) -> None:
     assert why(bounds, Kind.AWS_ROLE, "arn:aws:iam::999922223333:role/x")
 
 
+def test_service_accounts(tmp_path: Path) -> None:
+    """Google's service accounts to act as are bounded by name."""
+    spec = (
+        "credentials:\n  gcpServiceAccounts: ['*@acme.iam.gserviceaccount.com']\ndeny: {gcpServiceAccounts: ['root@*']}"
+    )
+    bounds = bounds_of(policy(tmp_path, spec))
+    assert why(bounds, Kind.GCP_SERVICE_ACCOUNT, "sync@acme.iam.gserviceaccount.com") == ""
+    assert why(bounds, Kind.GCP_SERVICE_ACCOUNT, "sync@other.iam.gserviceaccount.com")
+    assert why(bounds, Kind.GCP_SERVICE_ACCOUNT, "root@acme.iam.gserviceaccount.com")
+
+
 def test_the_policy_itself_is_no_file(tmp_path: Path) -> None:
     """A document can neither read nor overwrite the policy."""
     bounds = bounds_of(policy(tmp_path, "exec: Deny"))

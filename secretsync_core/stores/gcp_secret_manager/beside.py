@@ -46,11 +46,16 @@ class Beside:
 
         await self.change(key, changed)
 
-    async def change(self, key: str, change: Callable[[About], Mapping[str, Any]]) -> None:
-        """Change a secret by what is there. Raises SecretNotFound, and InvalidSecret for what Google does not take."""
+    async def change(
+        self, key: str, change: Callable[[About], Mapping[str, Any]], *, seen: About | None = None
+    ) -> None:
+        """Change a secret by what is there, which was ``seen`` or is looked at.
+
+        Raises SecretNotFound, and InvalidSecret for what Google does not take.
+        """
         store = self._calls.store
         for _ in range(ATTEMPTS):
-            about = await self._calls.secret(key)
+            about, seen = seen or await self._calls.secret(key), None
             if about is None:
                 raise SecretNotFound(f"{key} is not in {store}", store=store, key=key)
             changed = change(about)

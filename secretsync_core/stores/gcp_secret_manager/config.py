@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
+from secretsync_core.schema.named import Kind, Names
 from secretsync_core.stores.gcp_secret_manager.metadata import Annotations, Labels
 
 _KMS_KEY = r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$"
@@ -24,6 +25,7 @@ ServiceAccount = Annotated[
         max_length=320,
         description="Such as secretsync@my-project.iam.gserviceaccount.com.",
     ),
+    Names(Kind.GCP_SERVICE_ACCOUNT),
 ]
 
 
@@ -101,7 +103,7 @@ class GcpOldVersions(Choice):
 
     CHOICES = ("destroy", "disable")
 
-    keep: int = Field(ge=1, le=1000, description="How many of the job's versions stay, the current one among them.")
+    keep: int = Field(ge=1, le=100, description="How many of the job's versions stay, the current one among them.")
     destroy: bool | None = Field(default=None, description="true: the older ones are destroyed, for good.")
     disable: bool | None = Field(default=None, description="true: the older ones are disabled; they are still billed.")
 

@@ -76,7 +76,11 @@ class Connection:
             async with self._lock:
                 if time.monotonic() >= self._look_at and found.is_ageing():
                     self._look_at = time.monotonic() + LOOK_SECONDS
-                    await self.gate("login", lambda: self._in_thread(self._by(), found.refresh, "login"))
+                    try:
+                        await self.gate("login", lambda: self._in_thread(self._by(), found.refresh, "login"))
+                    except StoreError:
+                        if found.is_dead():
+                            raise
         return found
 
     async def call(self, kind: str, request: Request, ask: Callable[[Any], T]) -> T:

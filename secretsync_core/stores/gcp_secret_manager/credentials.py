@@ -10,7 +10,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 from google.auth import aws, credentials, exceptions, identity_pool, impersonated_credentials, pluggable
@@ -47,6 +47,8 @@ _FederatedAws: Any = aws.Credentials
 _FederatedProgram: Any = pluggable.Credentials
 _ActingAs: Any = impersonated_credentials.Credentials
 _Base: Any = credentials.Credentials
+_Requests: Any = Request
+_Refused: Any = exceptions.RefreshError
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 MACHINE_SECONDS = 5
@@ -54,12 +56,22 @@ _MOST_BYTES = 64 * 1024
 _ADDRESSES = ("token_uri", "token_url", "token_info_url", "service_account_impersonation_url")
 
 
+class _Once(_Requests):  # type: ignore[misc]
+    """Requests of logins that are made once: the libraries would wait and repeat what failed, which is the gate's."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        answer = super().__call__(*args, **kwargs)
+        if answer.status >= 500 or answer.status in (408, 429):
+            raise _Refused("unavailable", retryable=True)
+        return answer
+
+
 class Identity:
     """Who we are from one login on. Threads may share it."""
 
     def __init__(self, found: Any, way: Way, store: str) -> None:
         self._credentials = found
-        self._request = Request(session=way)
+        self._request = _Once(session=way)
         self._store = store
         self.refresh()
 
@@ -68,13 +80,18 @@ class Identity:
         self._credentials.refresh(self._request)
         self._token = sendable(str(self._credentials.token or "-"), self._store, where="access token")
         until: datetime | None = self._credentials.expiry
-        left = (until.replace(tzinfo=UTC) - datetime.now(UTC)) if until is not None else None
+        self._dead_at = until.replace(tzinfo=UTC) if until is not None else None
+        left = (self._dead_at - datetime.now(UTC)) if self._dead_at is not None else None
         # Halfway where it lives but shortly.
         self._old_at = None if left is None else datetime.now(UTC) + max(left - timedelta(minutes=5), left / 2)
 
     def is_ageing(self) -> bool:
         """Whether the token should be replaced before it expires."""
         return self._old_at is not None and datetime.now(UTC) >= self._old_at
+
+    def is_dead(self) -> bool:
+        """Whether the token has expired."""
+        return self._dead_at is not None and datetime.now(UTC) >= self._dead_at
 
     @property
     def proof(self) -> dict[str, str]:
@@ -211,8 +228,7 @@ class _Login:
                 raise self._unfit(where, "asks for a login by certificate, which is not supported")
             return _Federated.from_info(self._led(info), scopes=scopes)
         if kind == "impersonated_service_account":
-            address = str(info["service_account_impersonation_url"])
-            account = address.rpartition("/")[2].removesuffix(":generateAccessToken")
+            account = _account_in(str(info["service_account_impersonation_url"]))
             return _ActingAs(
                 source_credentials=self._made(info["source_credentials"], where),
                 target_principal=account,
@@ -228,8 +244,8 @@ class _Login:
             return info
         told = {"token_uri": f"{self._elsewhere}/token", "token_url": f"{self._elsewhere}/v1/token"}
         led = {name: told.get(name, value) for name, value in info.items() if name != "token_info_url"}
-        if account := str(info.get("service_account_impersonation_url", "")).rpartition("/")[2]:
-            led["service_account_impersonation_url"] = self._impersonating(account.removesuffix(":generateAccessToken"))
+        if address := str(info.get("service_account_impersonation_url") or ""):
+            led["service_account_impersonation_url"] = self._impersonating(_account_in(address))
         return led | ({"token_uri": told["token_uri"]} if info["type"] == "authorized_user" else {})
 
     def _check(self, info: dict[str, Any], *, named: bool) -> None:
@@ -246,6 +262,9 @@ class _Login:
             raise StoreError(
                 f"{self._store}: the credentials are for another universe than googleapis.com", store=self._store
             )
+        if address := str(info.get("service_account_impersonation_url") or ""):
+            use = Use(Kind.GCP_SERVICE_ACCOUNT, _account_in(address))
+            self._bounds.check_uses([use], self._store, "the credentials")
         source = info.get("credential_source")
         if isinstance(source, dict):
             where = "the credentials"
@@ -256,6 +275,11 @@ class _Login:
             self._bounds.check_uses(_uses(source), self._store, where)
         if isinstance(inner := info.get("source_credentials"), dict):
             self._check(inner, named=named)
+
+
+def _account_in(address: str) -> str:
+    """The service account that an address of iamcredentials.googleapis.com is about."""
+    return unquote(address.rpartition("/")[2]).removesuffix(":generateAccessToken")
 
 
 def _uses(source: dict[str, Any]) -> Iterator[Use]:

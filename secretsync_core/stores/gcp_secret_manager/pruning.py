@@ -71,7 +71,7 @@ class Pruning:
             left = sorted({*ours(about), written} - gone)
             return {"annotations": {**about.annotations, WRITTEN: " ".join(map(str, left))}}
 
-        await self._beside.change(key, changed)
+        await self._beside.change(key, changed, seen=about)
         if failed is not None:
             raise failed
 

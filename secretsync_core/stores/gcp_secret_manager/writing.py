@@ -13,7 +13,7 @@ Within this process the writes of one key go one after another.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
@@ -146,10 +146,8 @@ class Writing:
             for number in numbers:
                 if (await self._calls.access(key, str(number)))[1] != blob:
                     return False
-        except (AccessDenied, WrongState, SecretNotFound) as error:
-            unsure = self._conflict(key)
-            unsure.unanswered = True
-            raise unsure from error.with_traceback(None)
+        except (AccessDenied, WrongState, SecretNotFound):
+            raise Doubt(unanswered=True).on(self._conflict(key)) from None
         return True
 
     async def _give_way(self, key: str, ours: int) -> None:
@@ -163,11 +161,12 @@ class Writing:
                 if again.number == added[-2] + 1:
                     break
                 theirs = again.number - 1
-            for number in added[:-1]:
-                await self._calls.retire(key, number, destroy=True)
         except StoreError as error:
             failed = error
         else:
+            for number in added[:-1]:
+                with suppress(StoreError):  # it is an old version then, which nobody reads
+                    await self._calls.retire(key, number, destroy=True)
             return
         raise StoreError(
             f"version {theirs} of {key} was written in {self._store} right before version {ours}, which is ours and"
