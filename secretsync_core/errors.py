@@ -30,7 +30,7 @@
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         |    +-- LockedOut  3   the store refused our credentials for good, and the run gave it up
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
-     |         +-- DiskFull     3   no room for the secret's file (stores.file.folders)
+     |         +-- DiskFull     3   no room for the secret's file (stores.directory.folders)
      +-- TransformFailed        1   a key or value transform failed for this secret
      +-- LedgerError            3   the ledger cannot be opened, read or written
      |    +-- LedgerMissing     3   there is no ledger yet (audit.database)

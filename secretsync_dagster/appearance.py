@@ -32,6 +32,7 @@ _KINDS = {
     "gcpSecretManager": ("gcp", "secretmanager"),
     "kubernetes": ("kubernetes",),
     "file": ("file",),
+    "dotenv": ("file", "dotenv"),
 }
 """Of our providers: first the kind that Dagster's web UI has an icon for, then what it is."""
 
@@ -47,6 +48,7 @@ _SHOWN = {
     },
     "kubernetes": {"server": "server", "namespace": "namespace"},
     "file": {"path": "path"},
+    "dotenv": {"path": "path", "file": "file"},
 }
 """What of a provider's configuration is shown, by the name that it gets."""
 

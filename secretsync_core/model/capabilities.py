@@ -72,7 +72,7 @@ class StoreLimits:
         max_fields: the number of fields in one secret.
         field_pattern: an RE2 expression that a whole field name must match.
         field_rule: the same in words, for the error.
-        text_only: a blob must be text in UTF-8.
+        text_only: a blob must be text in UTF-8, and each field of JSON a text.
         excluded: an RE2 expression that must not be found in such a text.
         excluded_rule: the same in words, for the error.
         empty: whether it holds a blob of no bytes, or a secret of no fields.

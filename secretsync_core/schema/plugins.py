@@ -23,6 +23,7 @@ BUILT_IN = {
         "gcpSecretManager": "gcp_secret_manager",
         "kubernetes": "kubernetes",
         "file": "file",
+        "dotenv": "dotenv",
         "memory": "memory",
     }.items()
 }

@@ -124,6 +124,9 @@ def _fields(fields: dict[str, FieldValue], facts: StoreFacts) -> tuple[str, str]
         return f"{len(fields)} fields, and {limits.max_fields} fit", "leave fields out by a valueTransform"
     if not fields and not limits.empty:
         return "it has no fields", "leave it out, or give it a field"
+    if limits.text_only and (others := [name for name, field in fields.items() if not isinstance(field, str | bytes)]):
+        hint = "make it one: valueTransform: [{fields: {asText: true}}], with dropNull: true for null"
+        return f"what is no text: {listed(others)}", hint
     changed = [name for name, field in fields.items() if not _is_kept(field, exact_numbers=limits.exact_numbers)]
     if changed:
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.stores.file.names import TEMPORARY
+from secretsync_core.stores.directory.names import TEMPORARY
 
 if TYPE_CHECKING:
     from pathlib import Path

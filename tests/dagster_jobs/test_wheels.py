@@ -12,7 +12,7 @@ import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 from hatchling import build
 
-from secretsync_core.stores.file.names import TEMPORARY
+from secretsync_core.stores.directory.names import TEMPORARY
 from secretsync_core.testing.canaries import Canary, canary, find_in
 from secretsync_dagster.component import SyncDirectoryComponent, SyncJobComponent
 

@@ -67,6 +67,12 @@ def _file(request: pytest.FixtureRequest, path: Path) -> str:
     return f"file: {{path: {made}}}"
 
 
+def _dotenv(request: pytest.FixtureRequest, path: Path) -> str:
+    made = path / f"envs-{next(_numbers)}"
+    made.mkdir()
+    return f"dotenv: {{path: {made}}}"
+
+
 def _memory(request: pytest.FixtureRequest, path: Path) -> str:
     return "memory: {}"
 
@@ -79,5 +85,6 @@ PEERS = (
     Peer("kubernetes", _kubernetes),
     Peer("google", _google),
     Peer("file", _file),
+    Peer("dotenv", _dotenv),
     Peer("memory", _memory),
 )

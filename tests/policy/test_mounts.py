@@ -10,7 +10,7 @@ import pytest
 from secretsync_core import protected
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.protected import protect
-from secretsync_core.stores.file.folders import Folders
+from secretsync_core.stores.directory.folders import Folders
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from secretsync_core.model.capabilities import Permissions
 from secretsync_core.run.leftovers import sweep, told_of_leftovers
 from secretsync_core.run.opening import Halves, OpenStores
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.file.names import TEMPORARY
+from secretsync_core.stores.directory.names import TEMPORARY
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import hand_out
 from secretsync_core.testing.gates import CountingGate

@@ -18,7 +18,7 @@ import secretsync_core
 from secretsync_core.errors import Conflict, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.file.names import FOREIGN_AGE, PROCESS, TEMPORARY, TemporaryName
+from secretsync_core.stores.directory.names import FOREIGN_AGE, PROCESS, TEMPORARY, TemporaryName
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.testing.gates import CountingGate
 

@@ -18,8 +18,8 @@ from secretsync_core.model.capabilities import Permissions
 from secretsync_core.model.leftovers import Leftovers
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext, Sweeper, ToldOfLeftovers
-from secretsync_core.stores.file import sweeping, temporary
-from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
+from secretsync_core.stores.directory import sweeping, temporary
+from secretsync_core.stores.directory.names import TEMPORARY, TemporaryName
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.stores.handle import hand_out
 from secretsync_core.testing.gates import CountingGate
@@ -33,10 +33,10 @@ SIZE = 50_000
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from secretsync_core.stores.file import sweeping, temporary
-from secretsync_core.stores.file.folders import Folders
-from secretsync_core.stores.file.names import TEMPORARY, TemporaryName
-from secretsync_core.stores.file.writing import Writing
+from secretsync_core.stores.directory import sweeping, temporary
+from secretsync_core.stores.directory.folders import Folders
+from secretsync_core.stores.directory.names import TEMPORARY, TemporaryName
+from secretsync_core.stores.directory.writing import Writing
 
 root, size = sys.argv[1], int(sys.argv[2])
 if "elsewhere" in sys.argv:
@@ -77,10 +77,10 @@ for nameless in (True, False):
 # Begins a write and stands still in its middle.
 STUCK = """
 import sys, time
-from secretsync_core.stores.file import sweeping, temporary
-from secretsync_core.stores.file.folders import Folders
-from secretsync_core.stores.file.names import TemporaryName
-from secretsync_core.stores.file.writing import Writing
+from secretsync_core.stores.directory import sweeping, temporary
+from secretsync_core.stores.directory.folders import Folders
+from secretsync_core.stores.directory.names import TemporaryName
+from secretsync_core.stores.directory.writing import Writing
 import os
 TemporaryName.this_machine = staticmethod(lambda: "0badcafe")
 temporary._open_nameless = lambda folder: None

@@ -22,8 +22,8 @@ from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, 
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.directory.names import MAX_BYTES, TEMPORARY
 from secretsync_core.stores.file import FileConfig, open_store
-from secretsync_core.stores.file.names import MAX_BYTES, TEMPORARY
 from secretsync_core.stores.file.store import FileStore
 from secretsync_core.testing.gates import CountingGate
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GONE = object()
 """In place of a value: the field is taken away."""
 
-REMOTE = {peer.name: peer for peer in PEERS if peer.name not in ("file", "memory")}
+REMOTE = {peer.name: peer for peer in PEERS if peer.name not in ("file", "dotenv", "sops", "memory")}
 KEPT = ("k1", "k2", "k3")
 
 

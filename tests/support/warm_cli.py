@@ -96,7 +96,19 @@ def _receive(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-_NEEDED = ("cli", "cli.commands", "expression", "audit", "model", "notify", "run", "schema", "stores", "stores.file")
+_NEEDED = (
+    "cli",
+    "cli.commands",
+    "expression",
+    "audit",
+    "model",
+    "notify",
+    "run",
+    "schema",
+    "stores",
+    "stores.file",
+    "stores.directory",
+)
 _HEAVY = {"secretsync_core.audit.migrations", "secretsync_core.audit.postgres"}  # few commands here need them
 _OTHERS = ("encodings.utf_8_sig", "pydantic.type_adapter", "re2", "rich.console", "rich.progress", "uvloop")
 

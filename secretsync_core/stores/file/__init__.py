@@ -27,7 +27,7 @@ from pydantic import Field
 
 from secretsync_core.model.capabilities import Feature
 from secretsync_core.schema.base import Spec, StorePath
-from secretsync_core.stores.file.place import declared_place
+from secretsync_core.stores.directory.place import declared, place_of_directory
 from secretsync_core.stores.provider import Provider
 
 if TYPE_CHECKING:
@@ -55,6 +55,6 @@ PROVIDER = Provider(
     config=FileConfig,
     open=open_store,
     variants=(("", "secretsync_core.stores.file.store:FileStore"),),
-    place=declared_place,
+    place=lambda config: place_of_directory(declared(config.path)),
     lacks=lambda _: (Feature.METADATA, Feature.TYPES),
 )

@@ -18,8 +18,8 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.protected import NOTHING, is_ours, numbers_of
-from secretsync_core.stores.file.names import segments_of
-from secretsync_core.stores.file.versions import kind_of
+from secretsync_core.stores.directory.names import segments_of
+from secretsync_core.stores.directory.versions import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

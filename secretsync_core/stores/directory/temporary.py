@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretsync_core.stores.file.names import TemporaryName
+from secretsync_core.stores.directory.names import TemporaryName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

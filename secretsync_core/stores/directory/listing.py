@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.file.folders import LIST
-from secretsync_core.stores.file.names import STATE, TEMPORARY
-from secretsync_core.stores.file.versions import kind_of, token_of
+from secretsync_core.stores.directory.folders import LIST
+from secretsync_core.stores.directory.names import STATE, TEMPORARY
+from secretsync_core.stores.directory.versions import kind_of, token_of
 from secretsync_core.stores.fit import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from secretsync_core.selection import Selection
-    from secretsync_core.stores.file.folders import Folders
+    from secretsync_core.stores.directory.folders import Folders
 
 BATCH = 1000  # entries that one request of a listing or a look gives
 

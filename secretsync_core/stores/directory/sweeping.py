@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
 from secretsync_core.model.leftovers import Leftovers
-from secretsync_core.stores.file.folders import LIST, sync
-from secretsync_core.stores.file.names import TEMPORARY
-from secretsync_core.stores.file.temporary import Writer, look_at_writer
+from secretsync_core.stores.directory.folders import LIST, sync
+from secretsync_core.stores.directory.names import TEMPORARY
+from secretsync_core.stores.directory.temporary import Writer, look_at_writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secretsync_core.stores.file.folders import Folders
+    from secretsync_core.stores.directory.folders import Folders
 
 MAX_SEEN = 200_000
 """So many files and folders of a store are looked at; folders written to come besides."""
@@ -31,8 +31,10 @@ MAX_SECONDS = 2.0
 class Sweeping:
     """Looks through the folders of one store. All of it blocks, and none of it raises: no write waits for it."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, *, deep: bool = True) -> None:
+        """``deep``: what is below the root in folders is the store's as well."""
         self._folders = folders
+        self._deep = deep
         self._swept: set[tuple[int, int]] = set()  # folders already rid of dead temporary files
 
     def whole(self, *, remove: bool) -> Leftovers:
@@ -53,7 +55,7 @@ class Sweeping:
                     inner, temporary, looked = _entries(folder, MAX_SEEN - seen)
                     seen += looked + 1
                     random.shuffle(inner)
-                    pending += [(*folders, name) for name in inner]
+                    pending += [(*folders, name) for name in inner if self._deep]
                     removed = _weigh(folder, temporary, folders, found, remove=remove)
                     ours = _is_ours(folder)
                 if removed and ours:

@@ -7,21 +7,22 @@ import os
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import Conflict, SecretFails, SecretNotFound
-from secretsync_core.stores.file.folders import WALKS, sync
-from secretsync_core.stores.file.sweeping import Sweeping
-from secretsync_core.stores.file.temporary import CannotLink, unfinished
-from secretsync_core.stores.file.versions import Clock, token_of
+from secretsync_core.stores.directory.folders import WALKS, sync
+from secretsync_core.stores.directory.sweeping import Sweeping
+from secretsync_core.stores.directory.temporary import CannotLink, unfinished
+from secretsync_core.stores.directory.versions import Clock, token_of
 
 if TYPE_CHECKING:
-    from secretsync_core.stores.file.folders import Folders
+    from secretsync_core.stores.directory.folders import Folders
 
 
 class Writing:
     """The writing half of one store. All of it blocks, and each call is whole in itself."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, *, deep: bool = True) -> None:
+        """``deep``: what is below the root in folders is the store's as well."""
         self._folders = folders
-        self.sweeping = Sweeping(folders)
+        self.sweeping = Sweeping(folders, deep=deep)
         self._named: set[int] = set()  # devices on which a file must have a name from the beginning
 
     def write(self, key: str, data: bytes) -> str:
@@ -38,7 +39,7 @@ class Writing:
             for _ in range(WALKS):
                 try:
                     with self._folders.open(folders, create=True) as folder:
-                        return self._replace(key, name, folder, data, only_new=only_new)
+                        return self.replace(key, name, folder, data, only_new=only_new)
                 except FileNotFoundError:  # a delete found the folder empty and removed it before our file was in it
                     continue
                 except FileExistsError:
@@ -58,7 +59,8 @@ class Writing:
         with self._folders.errors(key), contextlib.suppress(FileNotFoundError), self._folders.open(folders) as folder:
             self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
 
-    def _replace(self, key: str, name: str, folder: int, data: bytes, *, only_new: bool) -> str:
+    def replace(self, key: str, name: str, folder: int, data: bytes, *, only_new: bool) -> str:
+        """Put a file in place in an open folder; gives its version token. Raises OSError besides."""
         previous = 0
         with contextlib.suppress(FileNotFoundError):
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -76,8 +78,8 @@ class Writing:
         sync(folder)
         return token
 
-    def delete(self, key: str, expected: str | None = None) -> None:
-        """Remove a file, and the folders above it that are empty then.
+    def delete(self, key: str, expected: str | None = None, *, prune: bool = True) -> None:
+        """Remove a file, and the folders above it that are empty then, unless ``prune`` is false.
 
         With ``expected`` it is looked at in the same breath: raises Conflict where its token is another one.
         """
@@ -91,7 +93,8 @@ class Writing:
                 os.unlink(name, dir_fd=folder)
                 self.sweeping.folder(folder)  # or the folder would stay for what a dead writer left
                 sync(folder)
-            self.sweeping.prune(folders)
+            if prune:
+                self.sweeping.prune(folders)
 
 
 def _put_whole(name: str, folder: int, data: bytes, moment: int, *, only_new: bool, nameless: bool) -> str:

@@ -10,42 +10,52 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.file.names import MAX_BYTES
-from secretsync_core.stores.file.versions import token_of
+from secretsync_core.stores.directory.names import MAX_BYTES
+from secretsync_core.stores.directory.versions import token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from secretsync_core.stores.file.folders import Folders
+    from secretsync_core.stores.directory.folders import Folders
 
 
 class Reading:
     """The reading half of one store. All of it blocks, and each call is whole in itself."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, max_bytes: int = MAX_BYTES) -> None:
         self._folders = folders
+        self._max_bytes = max_bytes
 
     def read(self, key: str) -> Secret:
         """A file's bytes with its version. Raises SecretFails where it changes while it is read."""
+        data, token = self.content(key)
+        return Secret(SecretValue(data), token)
+
+    def content(self, key: str) -> tuple[bytes, str]:
+        """The same as it is."""
         *folders, name = self._folders.segments(key)
         with self._folders.errors(key, absent=True), self._folders.open(folders) as folder:
-            # Looked at before it is opened: opening a pipe waits, and opening a device may do things.
-            self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-            with os.fdopen(descriptor, "rb") as file:
-                before = os.fstat(descriptor)
-                self._folders.refuse_special(key, before)
-                if before.st_size > MAX_BYTES:
-                    raise InvalidSecret(
-                        f"{key} has {before.st_size} bytes; more than {MAX_BYTES} are not read",
-                        store=self._folders.store,
-                        key=key,
-                    )
-                data = file.read(before.st_size + 1)
-                after = os.fstat(descriptor)
+            return self.within(folder, name, key)
+
+    def within(self, folder: int, name: str, key: str) -> tuple[bytes, str]:
+        """The same of a file in an open folder. Raises OSError besides."""
+        # Looked at before it is opened: opening a pipe waits, and opening a device may do things.
+        self._folders.refuse_special(key, os.stat(name, dir_fd=folder, follow_symlinks=False))
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            self._folders.refuse_special(key, before)
+            if before.st_size > self._max_bytes:
+                raise InvalidSecret(
+                    f"{key} has {before.st_size} bytes; more than {self._max_bytes} are not read",
+                    store=self._folders.store,
+                    key=key,
+                )
+            data = file.read(before.st_size + 1)
+            after = os.fstat(descriptor)
         if token_of(before) != token_of(after) or len(data) != after.st_size:
             raise SecretFails(f"{key} changed while it was read", store=self._folders.store, key=key)
-        return Secret(SecretValue(data), token_of(after))
+        return data, token_of(after)
 
     def stat(self, keys: Sequence[str]) -> list[Entry | Gap]:
         """An Entry for each of ``keys`` that is a file, and a Gap for one that is something else or out of reach."""

@@ -113,3 +113,13 @@ _COUNTER = itertools.count()
 
 def _digest(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a text can be the name of a file of people's."""
+    return (
+        name not in ("", ".", "..", STATE)
+        and not set("/\0") & set(name)
+        and not name.startswith(TEMPORARY)
+        and len(name.encode(errors="surrogatepass")) <= MAX_SEGMENT
+    )
