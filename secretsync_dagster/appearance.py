@@ -33,6 +33,7 @@ _KINDS = {
     "kubernetes": ("kubernetes",),
     "file": ("file",),
     "dotenv": ("file", "dotenv"),
+    "sops": ("file", "sops"),
 }
 """Of our providers: first the kind that Dagster's web UI has an icon for, then what it is."""
 
@@ -49,6 +50,7 @@ _SHOWN = {
     "kubernetes": {"server": "server", "namespace": "namespace"},
     "file": {"path": "path"},
     "dotenv": {"path": "path", "file": "file"},
+    "sops": {"path": "path", "file": "file"},
 }
 """What of a provider's configuration is shown, by the name that it gets."""
 

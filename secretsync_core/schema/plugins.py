@@ -24,6 +24,7 @@ BUILT_IN = {
         "kubernetes": "kubernetes",
         "file": "file",
         "dotenv": "dotenv",
+        "sops": "sops",
         "memory": "memory",
     }.items()
 }

@@ -73,6 +73,14 @@ def _dotenv(request: pytest.FixtureRequest, path: Path) -> str:
     return f"dotenv: {{path: {made}}}"
 
 
+def _sops(request: pytest.FixtureRequest, path: Path) -> str:
+    made = path / f"sops-{next(_numbers)}"
+    made.mkdir()
+    key = f"AGE-SECRET-KEY-1{'GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33'}"  # age's own example
+    public = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+    return f"sops: {{path: {made}, ageKey: {{value: {key}}}, recipients: [{public}]}}"
+
+
 def _memory(request: pytest.FixtureRequest, path: Path) -> str:
     return "memory: {}"
 
@@ -86,5 +94,6 @@ PEERS = (
     Peer("google", _google),
     Peer("file", _file),
     Peer("dotenv", _dotenv),
+    Peer("sops", _sops),
     Peer("memory", _memory),
 )

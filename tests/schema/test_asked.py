@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROVIDERS = {
     "file": "file: {path: f}",
     "dotenv": "dotenv: {path: d}",
+    "sops": "sops: {path: s}",
     "vault": "vault: {address: 'https://v', auth: {token: {env: A}}}",
     "kv1": "vault: {address: 'https://v', auth: {token: {env: A}}, kvVersion: 1}",
     "awsSecretsManager": "awsSecretsManager: {}",
@@ -27,6 +28,7 @@ PROVIDERS = {
 OPENED = {
     "file": "secretsync_core.stores.file.store:FileStore.LIMITS",
     "dotenv": "secretsync_core.stores.dotenv.store:DotenvStore.LIMITS",
+    "sops": "secretsync_core.stores.sops.store:SopsStore.LIMITS",
     "vault": "secretsync_core.stores.vault.kv2:Kv2Store.LIMITS",
     "kv1": "secretsync_core.stores.vault.kv1:Kv1Store.LIMITS",
     "awsSecretsManager": "secretsync_core.stores.aws_secrets_manager.store:SecretsManagerStore.LIMITS",
@@ -39,7 +41,7 @@ COPY = "- query: {}\n  metadata:\n    copy: [team]"
 TYPE = "- query:\n    type: kubernetes.io/tls"
 METADATA = "- query:\n    metadata: {team: a}"
 COMBINED = "- combine:\n    - name: a\n      query:\n        type: kubernetes.io/tls\n  key: k"
-WITHOUT_METADATA, WITHOUT_TYPES = {"file", "dotenv", "kv1"}, PROVIDERS.keys() - {"kubernetes", "memory"}
+WITHOUT_METADATA, WITHOUT_TYPES = {"file", "dotenv", "sops", "kv1"}, PROVIDERS.keys() - {"kubernetes", "memory"}
 
 
 def _documents(source: str, dest: str, plan: str) -> str:

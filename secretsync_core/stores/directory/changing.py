@@ -64,13 +64,16 @@ class Changing:
         except FileNotFoundError:
             return None, None
 
-    def remove(self, path: str, expected: str | None = None) -> None:
+    def remove(self, path: str, expected: str | None = None, check: Callable[[bytes], None] | None = None) -> None:
         """Remove a file, and the folders above it that are empty then.
 
-        Raises Conflict where its token is not ``expected``, if one is.
+        Raises Conflict where its token is not ``expected``, if one is, and what ``check`` raises of its content.
         """
-        *folders, _ = self._folders.segments(path)
+        *folders, name = self._folders.segments(path)
         with contextlib.suppress(SecretNotFound), self._folders.errors(path, absent=True):
             with self._folders.open(folders) as folder, self._locks.hold(folder):
+                if check is not None:
+                    data, expected = self._reading.within(folder, name, path)
+                    check(data)
                 self._writing.delete(path, expected, prune=False)
             self._writing.sweeping.prune(folders)

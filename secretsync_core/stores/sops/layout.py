@@ -1,0 +1,107 @@
+"""Which file a key is in, and where in it: a file for each secret, or one file with all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol
+
+from secretsync_core.expression.glob import ANY, DEEP, Part, escaped, parts_of
+from secretsync_core.model.capabilities import StoreLimits
+from secretsync_core.selection import Exclusion, Pattern, Rule, Selection
+from secretsync_core.stores.directory.names import LIMITS as FILES
+from secretsync_core.stores.fit import check_key, invalid_key
+from secretsync_core.stores.sops.document import ENDINGS
+from secretsync_core.stores.sops.rules import FILE as RULES
+from secretsync_core.stores.sops.yaml_text import SECTION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BYTES = 1024 * 1024
+
+LIMITS = StoreLimits(max_bytes=MAX_BYTES, exact_numbers=False)
+"""What holds for every file."""
+
+
+class Layout(Protocol):
+    """Where the secrets of one store are."""
+
+    limits: StoreLimits
+    only: str  # the name of the one file that there is; empty where there may be many
+
+    def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
+        """The file of a key, relative to the root, and the names that lead to its object. Raises InvalidSecret."""
+        ...
+
+
+class FilePerSecret:
+    """The fields of a secret are what a file holds; its key is the file's path without its ending."""
+
+    only = ""
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+        self.limits = replace(LIMITS, key_pattern=FILES.key_pattern, key_rule=FILES.key_rule)
+
+    def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
+        """See :class:`Layout`."""
+        check_key(key, store, self.limits)
+        path = f"{key}{self._ending}"
+        if PurePosixPath(path).name == RULES:
+            raise invalid_key(key, store, f"{RULES} holds the rules for new files")
+        if ".git" in PurePosixPath(path).parts:
+            raise invalid_key(key, store, "what is called .git is Git's own")
+        return path, ()
+
+    def key_of(self, path: str) -> str:
+        """The key of a file."""
+        return path.removesuffix(self._ending)
+
+    def files(self, prefix: str, *, recursive: bool) -> Selection:
+        """The files in a folder (ending in ``/``, or empty), or below it as well."""
+        folders = (*parts_of(escaped(prefix)), *((DEEP,) if recursive else ()))
+        ending = Part(f"{ANY.regexp}{parts_of(escaped(self._ending))[0].regexp}", None, "")
+        excluded = (Exclusion("**/.git"), Exclusion(f"**/{RULES}"), Exclusion(f"**/{self._ending}"))
+        return Selection([Rule(Pattern(folders, ending, chooses=True), excluded)])
+
+
+class OneFile:
+    """A key is a path inside of the file, which leads to an object: the first that holds more than objects."""
+
+    def __init__(self, name: str) -> None:
+        self.only = name
+        self.limits = replace(
+            LIMITS,
+            empty=False,
+            key_pattern=FILES.key_pattern,
+            key_rule="names separated by single slashes, none of them '.' or '..', without NUL",
+            folders_are_keys=False,
+        )
+
+    def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
+        """See :class:`Layout`."""
+        check_key(key, store, self.limits)
+        names = tuple(key.split("/"))
+        if names[0] == SECTION:
+            raise invalid_key(key, store, f"the name {SECTION} is that of the section that sops keeps in each file")
+        return self.only, names
+
+
+def secrets_in(data: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of all secrets in a file: of its objects that hold something other than objects, or nothing."""
+    for name, value in data.items():
+        if isinstance(value, dict) and is_secret(value):
+            yield (*above, name)
+        elif isinstance(value, dict):
+            yield from secrets_in(value, (*above, name))
+
+
+def is_secret(value: dict[str, Any]) -> bool:
+    """Whether an object is a secret, and no folder."""
+    return not value or not all(isinstance(each, dict) for each in value.values())
+
+
+def form_of(path: str) -> str:
+    """The format of a file."""
+    return ENDINGS[PurePosixPath(path).suffix]

@@ -1,0 +1,442 @@
+"""The store: what a file holds, opened, changed, and put in place by what all stores of files share."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import itertools
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from secretsync_core.credentials import describe, resolve
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.model.field_names import listed
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.directory.changing import Changing
+from secretsync_core.stores.directory.listing import Listing
+from secretsync_core.stores.directory.place import place_of_directory
+from secretsync_core.stores.directory.reading import Reading
+from secretsync_core.stores.directory.store import DirectoryStore, open_folders
+from secretsync_core.stores.directory.writing import Writing
+from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
+from secretsync_core.stores.sops.document import InPlainText, Sealed, new_file, same
+from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
+from secretsync_core.stores.sops.metadata import (
+    NoKey,
+    identities_of,
+    new_section,
+    others_than_age,
+    recipients_of,
+    scope_of_rule,
+)
+from secretsync_core.stores.sops.rules import rule_for
+from secretsync_core.stores.sops.values import Broken, leaves
+from secretsync_core.stores.sops.yaml_text import SECTION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+
+    from secretsync_core.stores.base import StoreContext
+    from secretsync_core.stores.sops import SopsConfig
+    from secretsync_core.stores.sops.layout import Layout
+
+T = TypeVar("T")
+
+_ANY = object()  # whatever is there may be replaced
+_BATCH = 100  # files that one step of a listing or a look reads
+
+
+class _AsItIs(Exception):
+    """There is nothing to be changed; ``token`` is what the secret has, if there is one."""
+
+    def __init__(self, token: str | None) -> None:
+        super().__init__()
+        self.token = token
+
+
+class SopsStore(DirectoryStore):
+    """The store of sops files: see the package."""
+
+    LIMITS = LIMITS
+
+    def __init__(self, root: str, layout: Layout, config: SopsConfig, context: StoreContext) -> None:
+        folders = open_folders(root, context, layout.only)
+        self._root = folders.root
+        self._layout = layout
+        self._recipients = config.recipients
+        self._identities = _identities(config, context)
+        self._last: tuple[bytes, Sealed] | None = None  # of the one file; there is nothing in it in plain text
+        self._reading = Reading(folders, MAX_BYTES)
+        self._listing = Listing(folders)
+        self._writing = Writing(folders, deep=not layout.only)
+        self._changing = Changing(folders, self._reading, self._writing)
+        place = place_of_directory(str(Path(folders.root, layout.only)))
+        facts = StoreFacts(
+            context.name, "sops", Shape.FIELDS, versioned=True, idle_writes=True, limits=layout.limits, place=place
+        )
+        super().__init__(context, facts, self._writing.sweeping)
+
+    # -- Reading
+
+    async def read(self, key: str, version: str | None = None) -> Secret:
+        """Read a secret. Raises InvalidSecret for a ``version`` and a file that is none of sops', AccessDenied without
+        a key for it."""
+        if version is not None:
+            raise InvalidSecret("a sops store keeps no old versions", store=self._name, key=key)
+        path, names = self._layout.place_of(key, self._name)
+
+        def step() -> Secret:
+            file = self._file(path)
+            token = _token(file, names)
+            if file is None or token is None:
+                raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
+            plain: Any = self._told(path, key, lambda: file.opened(self._identities).plain)
+            for name in names:
+                plain = plain[name]
+            return Secret(SecretValue(plain), token)
+
+        return await self._of(key, "read", step)
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that is there, and a Gap for one whose file cannot be used."""
+        remaining = iter(keys)
+        while batch := tuple(itertools.islice(remaining, _BATCH)):
+            for found in await self._stat(batch):
+                yield found
+
+    async def _stat(self, keys: Sequence[str]) -> Sequence[Entry | Gap]:
+        return await self._run("stat", lambda: self._look(keys))
+
+    def _look(self, keys: Sequence[str]) -> list[Entry | Gap]:
+        if not os.path.lexists(self._root):
+            self._reading.stat(())  # which says that it is not there
+        found: list[Entry | Gap] = []
+        files: dict[str, Sealed | StoreError | None] = {}
+        for key in keys:
+            try:
+                path, names = self._layout.place_of(key, self._name)
+                if path not in files:
+                    files[path] = self._file(path)
+            except StoreError as error:
+                found.append(Gap(key, error.code, error.message))
+                continue
+            file = files[path]
+            token = _token(file, names) if isinstance(file, Sealed) else None
+            if token is not None:
+                found.append(Entry(key, token))
+        return found
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield the secrets of a folder in no order; ``metadata`` changes nothing, since there is none."""
+        check_folder(prefix, self._name)
+        if not isinstance(self._layout, FilePerSecret):
+            for each in await self._run("list", lambda: (*self._inside(prefix, recursive=recursive),)):
+                yield each
+            return
+        keys: list[str] = []
+        async for found in self._walk(self._listing, self._layout.files(prefix, recursive=recursive)):
+            if isinstance(found, Gap):
+                yield found._replace(prefix=self._layout.key_of(found.prefix)) if found.is_key else found
+                continue
+            keys.append(self._layout.key_of(found.key))
+            if len(keys) == _BATCH:
+                for each in await self._listed(keys):
+                    yield each
+                keys = []
+        for each in await self._listed(keys) if keys else ():
+            yield each
+
+    async def _listed(self, keys: Sequence[str]) -> Sequence[Entry | Gap]:
+        looked = await self._run("list", lambda: self._look(keys))
+        return [each._replace(is_key=True) if isinstance(each, Gap) else each for each in looked]
+
+    def _inside(self, prefix: str, *, recursive: bool) -> Iterator[Entry | Gap]:
+        """The secrets in the one file."""
+        file = self._file(self._layout.only)
+        for names in secrets_in(file.data) if file is not None else ():
+            key = "/".join(names)
+            if not key.startswith(prefix) or (not recursive and "/" in key[len(prefix) :]):
+                continue
+            try:
+                reached = self._layout.place_of(key, self._name)[1] == names
+            except InvalidSecret:
+                reached = False
+            if reached:
+                yield Entry(key, _token(file, names))
+            else:
+                yield Gap(key, InvalidSecret.code, f"{key} has a name in it that no key can have", is_key=True)
+
+    # -- Writing
+
+    async def write(self, key: str, value: SecretValue) -> str | None:
+        """Create or change a secret; gives its version token, which stays where nothing changes."""
+        return await self._write(key, value, _ANY)
+
+    async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
+        """The same, if the secret's token is ``expected`` (``None``: there is none). Raises Conflict."""
+        return await self._write(key, value, expected)
+
+    async def create(self, key: str, value: SecretValue) -> str | None:
+        """The same, if there is no such secret. Raises Conflict where there is."""
+        return await self._write(key, value, None)
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being written: the file, its rules, its recipients, our key for it."""
+        path, names = self._layout.place_of(key, self._name)
+        wanted = json_fields_of(value, self._facts, key)
+
+        def step() -> None:
+            self._writing.check(path)
+            file = self._file(path) if os.path.lexists(self._root) else None
+            with contextlib.suppress(_AsItIs):
+                self._made(key, path, names, file, wanted)
+
+        await self._of(key, "stat", step)
+
+    async def delete(self, key: str) -> None:
+        """Remove a secret: its file, or the object in the file; and what is empty above it then."""
+        await self._delete(key, _ANY)
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        """The same if its token is ``expected``; else raises Conflict."""
+        await self._delete(key, expected)
+
+    async def _write(self, key: str, value: SecretValue, expected: object) -> str | None:
+        path, names = self._layout.place_of(key, self._name)
+        wanted = json_fields_of(value, self._facts, key)
+        token: str | None = None
+
+        def make(data: bytes | None, _: str | None) -> bytes:
+            nonlocal token
+            file = None if data is None else self._sealed(path, data)
+            self._check_token(key, names, file, expected)
+            text, token = self._made(key, path, names, file, wanted)
+            return text
+
+        def step() -> str | None:
+            try:
+                self._changing.change(path, make)
+            except _AsItIs as same_as_before:
+                return same_as_before.token
+            return token
+
+        return await self._of(key, "write", step)
+
+    async def _delete(self, key: str, expected: object) -> None:
+        path, names = self._layout.place_of(key, self._name)
+
+        def check(data: bytes) -> None:
+            self._check_token(key, names, self._sealed(path, data), expected)
+
+        def make(data: bytes | None, _: str | None) -> bytes:
+            file = None if data is None else self._sealed(path, data)
+            if _token(file, names) is None:
+                raise _AsItIs(None)
+            self._check_token(key, names, file, expected)
+            return self._made(key, path, names, file, None)[0]
+
+        def step() -> None:
+            if not names:
+                self._changing.remove(path, check=check)
+            elif self._file(path) is not None:
+                with contextlib.suppress(_AsItIs):
+                    self._changing.change(path, make)
+
+        await self._of(key, "delete", step)
+
+    def _check_token(self, key: str, names: tuple[str, ...], file: Sealed | None, expected: object) -> None:
+        token = _token(file, names)
+        if expected is not _ANY and token != expected:
+            what = "exists already" if expected is None else "changed since it was looked at"
+            raise Conflict(f"{key} {what}", store=self._name, key=key)
+
+    def _made(
+        self, key: str, path: str, names: tuple[str, ...], file: Sealed | None, wanted: dict[str, Any] | None
+    ) -> tuple[bytes, str | None]:
+        """What the file is to hold, and the secret's token then. ``wanted`` is None where the secret is to go.
+
+        Raises InvalidSecret, which shows no value, AccessDenied without a key, and _AsItIs.
+        """
+        self._check_names(key, names, wanted)
+        now = datetime.now(UTC)
+
+        def make() -> tuple[bytes, str | None]:
+            if file is None:
+                section, file_key = self._new_section(path)
+                changed = new_file(form_of(path), section, file_key, _nested(names, wanted or {}), now)
+            else:
+                self._check_recipients(file, path, key)
+                opened = file.opened(self._identities)
+                whole = self._with(key, opened.plain, names, wanted)
+                if same(whole, opened.plain):
+                    raise _AsItIs(_token(file, names))
+                changed = opened.with_values(whole, now, anew=names if wanted is not None else ())
+            made = changed.text.encode()
+            check_size(len(made), self._facts, key)
+            self._last = made, changed
+            return made, _token(changed, names)
+
+        return self._told(path, key, make)
+
+    def _with(
+        self, key: str, plain: dict[str, Any], names: tuple[str, ...], wanted: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """All values of a file, with those of one secret."""
+        if not names:
+            return dict(wanted or {})
+        whole = copy.deepcopy(plain)
+        above: Any = whole
+        passed: list[tuple[dict[str, Any], str]] = []
+        for name in names[:-1]:
+            passed.append((above, name))
+            new = name not in above
+            above = above.setdefault(name, {})
+            if not isinstance(above, dict) or (is_secret(above) and not new):
+                self._in_the_way(key, "/".join(names[: len(passed)]), "is a secret or a value already")
+        there = above.get(names[-1])
+        if names[-1] in above and (not isinstance(there, dict) or not is_secret(there)):
+            self._in_the_way(key, key, "is a folder or a value already")
+        if wanted is not None:
+            above[names[-1]] = wanted
+            return whole
+        del above[names[-1]]
+        for holder, name in reversed(passed):
+            if not holder[name]:
+                del holder[name]
+        return whole
+
+    def _in_the_way(self, key: str, what: str, why: str) -> None:
+        hint = "a file holds a secret or a folder of one name: map the key to another one by a keyTransform"
+        raise InvalidSecret(f"{self._name} cannot hold {key}: {what} {why}", store=self._name, key=key, hint=hint)
+
+    def _check_names(self, key: str, names: tuple[str, ...], wanted: dict[str, Any] | None) -> None:
+        """Raise InvalidSecret for fields that would not be read as what they are."""
+        why = ""
+        if wanted is not None and not names and SECTION in wanted:
+            why = f"the name {SECTION} is that of the section that sops keeps in each file"
+        elif wanted is not None and names and not is_secret(wanted):
+            why = "all of its fields are objects, so that it would be a folder"
+        elif wanted is not None and names and not any(value != "" for _, value in leaves(wanted)):
+            why = "it has no value to encrypt"
+        if why:
+            hint = "rename a field, or give it one: by a valueTransform"
+            raise InvalidSecret(f"{self._name} cannot hold {key}: {why}", store=self._name, key=key, hint=hint)
+
+    def _new_section(self, path: str) -> tuple[dict[str, Any], bytes]:
+        """The section of a new file, and the key of its values."""
+        if self._recipients is not None:
+            return new_section(self._recipients, scope_of_rule({}))
+        recipients, scope = rule_for(str(Path(self._root, path)))
+        return new_section(recipients, scope)
+
+    def _check_recipients(self, file: Sealed, path: str, key: str) -> None:
+        """Raise InvalidSecret where others could read what is written than the document says."""
+        if self._recipients is None:
+            return
+        others = [*others_than_age(file.section), *set(recipients_of(file.section)).difference(self._recipients)]
+        if others:
+            raise InvalidSecret(
+                f"{path} is encrypted for {len(others)} that are not among the recipients of {self._name}",
+                store=self._name,
+                key=key,
+                hint="take them out by: sops updatekeys; or add them to recipients",
+            )
+
+    # -- Files
+
+    def _file(self, path: str) -> Sealed | None:
+        """A file taken apart; None where there is none. Raises InvalidSecret for what is none of sops'."""
+        try:
+            data = self._reading.content(path)[0]
+        except SecretNotFound:
+            return None
+        return self._sealed(path, data)
+
+    def _sealed(self, path: str, data: bytes) -> Sealed:
+        last = self._last
+        if last is not None and last[0] == data and self._layout.only:
+            return last[1]
+        sealed = self._told(path, None, lambda: Sealed(data.decode(), form_of(path)))
+        self._last = data, sealed
+        return sealed
+
+    def _told(self, path: str, key: str | None, step: Callable[[], T]) -> T:
+        """Turn what is wrong with a file into our errors, to which nothing hangs on that holds a value."""
+        try:
+            return step()
+        except NoKey:
+            failed: StoreError = AccessDenied(
+                f"none of the age keys of {self._name} opens {path}",
+                store=self._name,
+                key=key,
+                hint="give ageKey; or add its recipient to .sops.yaml, and run: sops updatekeys",
+            )
+        except InPlainText as error:
+            failed = InvalidSecret(
+                f"{self._name} cannot hold {key}: the rules of {path} would leave {listed([error.name])} in plain text",
+                store=self._name,
+                key=key,
+                hint="rename the field, or change what the file encrypts (encrypted_regex, unencrypted_suffix, …)",
+            )
+        except Broken as error:
+            failed = InvalidSecret(f"{path} cannot be used: {error}", store=self._name, key=key)
+        except UnicodeDecodeError:
+            failed = InvalidSecret(f"{path} cannot be used: it is not UTF-8 text", store=self._name, key=key)
+        except UnicodeEncodeError:
+            failed = InvalidSecret(
+                f"{self._name} cannot hold {key}: a text in it is not valid Unicode", store=self._name
+            )
+        except OverflowError:
+            failed = InvalidSecret(f"{self._name} cannot hold {key}: a number in it is too large", store=self._name)
+        raise failed
+
+    async def _of(self, key: str, kind: str, step: Callable[[], T]) -> T:
+        """Do this for a key, whose errors are to name it and not its file."""
+        try:
+            return await self._run(kind, step)
+        except StoreError as error:
+            error.key = key
+            raise
+
+
+def _identities(config: SopsConfig, context: StoreContext) -> list[Any]:
+    if config.age_key is None:
+        return []
+    text = resolve(config.age_key, context.environ, store=context.name)
+    try:
+        return identities_of(text)
+    except NoKey:
+        pass
+    raise StoreError(
+        f"the {describe(config.age_key)} holds no age identity",
+        store=context.name,
+        hint="it must have lines AGE-SECRET-KEY-1…, as age-keygen writes them, or be an SSH key without a passphrase",
+    )
+
+
+def _nested(names: tuple[str, ...], value: dict[str, Any]) -> dict[str, Any]:
+    for name in reversed(names):
+        value = {name: value}
+    return value
+
+
+def _token(file: Sealed | None, names: tuple[str, ...]) -> str | None:
+    """The version of a secret, made of its ciphertexts; None where there is none."""
+    if file is None:
+        return None
+    found: Any = file.data
+    for number, name in enumerate(names):
+        if not isinstance(found, dict) or name not in found or (number and is_secret(found)):
+            return None
+        found = found[name]
+    if names and (not isinstance(found, dict) or not is_secret(found)):
+        return None
+    # Of a whole file the checksum is a part of it: that one is encrypted anew with every change.
+    parts = [found, None if names else file.section.get("mac")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
