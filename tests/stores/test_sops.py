@@ -158,6 +158,41 @@ async def test_a_json_file_keeps_its_form(directory: Path) -> None:
     assert sum(old != new for old, new in zip(before, after, strict=True)) == 3
 
 
+async def test_dotenv_files(directory: Path) -> None:
+    """sops reads in them what we wrote and changed, and other lines stay; what is no text or no name is refused."""
+    file = directory / "team" / "web.env"
+    store = await opened({"path": str(directory), "ending": ".env"})
+    value: dict[str, Any] = {"A": 'it\'s "x"', "B": "two\nlines\\n", "EMPTY": "", "C": "${A} # x"}
+    await store.create("team/web", SecretValue(value))
+    assert sops.decrypted(file, KEY) == value
+    assert await keys(store) == {"team/web"}
+    before = f"#ours\n\n{file.read_text()}"
+    file.write_text(before)
+    del value["A"]
+    await store.write("team/web", SecretValue({**value, "C": "new", "D": "more"}))
+    assert sops.decrypted(file, KEY) == {**value, "C": "new", "D": "more"}
+    old, new = (text.splitlines() for text in (before, file.read_text()))
+    names = [line.partition("=")[0] for line in new if line not in old]
+    assert names == ["C", "D", "sops_lastmodified", "sops_mac"] or names == ["C", "D", "sops_mac"]
+    assert new[:4] == [*old[:2], *old[3:5]]
+    sops.run("set", "--value-stdin", str(file), '["D"]', identity=KEY, given='"six"')
+    assert (await fields(store, "team/web"))["D"] == "six"
+    refused: list[dict[str, Any]] = [{"A": 1}, {"a-b": "x"}, {"sops_mac": "x"}, {"A_unencrypted": "x"}]
+    for each in refused:
+        with pytest.raises(InvalidSecret):
+            await store.write("team/web", SecretValue(each))
+    for text in (
+        "A\n",
+        "A=x\n",
+        "A=\nA=\nsops_mac=x\n",
+        "sops_age__list_5__map_enc=x\n",
+        "sops_age=x\nsops_age__list_0=y\n",
+    ):
+        file.write_text(text)
+        with pytest.raises(InvalidSecret):
+            await store.read("team/web")
+
+
 async def test_versions_are_of_ciphertexts(directory: Path) -> None:
     """They need no key and no file times, stay where nothing changes, and never come back."""
     file = directory / "typed.yaml"
@@ -298,6 +333,9 @@ async def test_new_files_follow_the_creation_rules(tmp_path: Path) -> None:
             with pytest.raises(InvalidSecret, match=told):
                 await call
     assert await keys(store) == {"prod/a", "groups/a"}
+    (tmp_path / ".sops.yaml").chmod(0o666)
+    with pytest.raises(InvalidSecret, match="others can write it"):
+        await store.write("groups/b", SecretValue({"a": "b"}))
 
 
 async def test_recipients_of_the_document_are_the_only_ones(directory: Path) -> None:
@@ -370,7 +408,8 @@ async def test_its_place_and_bounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        {"path": "/x", "ending": ".env"},
+        {"path": "/x", "ending": ".ini"},
+        {"file": "/x/a.env"},
         {"path": "/x", "ending": "/a.yaml"},
         {"file": "/x/a.txt"},
         {"path": "/x", "file": "/x/a.yaml"},

@@ -1,4 +1,4 @@
-"""Files that sops encrypts, in YAML or JSON, for age keys: one file for each secret, or one file with all of them.
+"""Files that sops encrypts, in YAML, JSON or dotenv, for age keys: a file for each secret, or one with all of them.
 
 No program is run, and nothing in plain text ever leaves the process: the format of sops is read and written here, as
 its own tests against sops hold. What it promises besides what :mod:`~secretsync_core.stores.directory` does:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from secretsync_core.model.place import Place
     from secretsync_core.stores.base import Store, StoreContext
 
-ENDINGS = (".yaml", ".yml", ".json")
+WITH_OBJECTS = (".yaml", ".yml", ".json")
+ENDINGS = (*WITH_OBJECTS, ".env")
 
 
 def _ending(text: str) -> str:
@@ -37,8 +38,8 @@ def _ending(text: str) -> str:
 
 
 def _file(path: str) -> str:
-    if not path.endswith(ENDINGS):
-        raise ValueError(f"its name must end with one of {', '.join(ENDINGS)}")
+    if not path.endswith(WITH_OBJECTS):
+        raise ValueError(f"its name must end with one of {', '.join(WITH_OBJECTS)}")
     return path
 
 
@@ -58,7 +59,8 @@ class SopsConfig(Choice):
         "Relative to the document's directory.",
     )
     ending: Annotated[str, AfterValidator(_ending)] = Field(
-        default=".yaml", description="Of `path`: how the names of its files end, such as `.enc.yaml` or `.json`."
+        default=".yaml",
+        description="Of `path`: how its files' names end, such as `.enc.yaml`, `.json` or `.env`.",
     )
     age_key: Credential | None = Field(
         default=None,

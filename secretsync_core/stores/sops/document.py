@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.stores.sops import json_text, yaml_text
+from secretsync_core.stores.sops import dotenv_text, json_text, yaml_text
 from secretsync_core.stores.sops.metadata import Scope, check_checksum, data_key_of, with_checksum
 from secretsync_core.stores.sops.values import Broken, is_comment, is_sealed, items_of, leaves, seal, unseal
 from secretsync_core.stores.sops.yaml_text import SECTION
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from secretsync_core.secret import JsonValue
 
-YAML, JSON = "yaml", "json"
-ENDINGS = {".yaml": YAML, ".yml": YAML, ".json": JSON}
+YAML, JSON, DOTENV = "yaml", "json", "dotenv"
+ENDINGS = {".yaml": YAML, ".yml": YAML, ".json": JSON, ".env": DOTENV}
 """The formats, by how a file's name ends."""
+
+
+_LINES: dict[str, Any] = {JSON: json_text, DOTENV: dotenv_text}
 
 
 class InPlainText(Exception):
@@ -35,7 +38,7 @@ class Sealed:
         """``root`` is the text taken apart, where that is known. Raises Broken for what is no sops file."""
         self.text, self.form = text, form
         self._root = (root or yaml_text.parse(text)) if form == YAML else None
-        found = self._root.plain() if self._root is not None else json_text.parse(text)
+        found = self._root.plain() if self._root is not None else _LINES[form].parse(text)
         section = found.pop(SECTION, None)
         if not isinstance(section, dict):
             raise Broken("it is not encrypted: it has no section sops")
@@ -54,7 +57,7 @@ class Sealed:
         """The file with other values. Raises Broken where its form cannot be kept."""
         new = {**data, SECTION: dict(section)}
         if self._root is None:
-            return Sealed(json_text.changed(self.text, new), self.form)
+            return Sealed(_LINES[self.form].changed(self.text, new), self.form)
         text, root = yaml_text.changed(self.text, self._root, new)
         return Sealed(text, self.form, root)
 
@@ -85,7 +88,7 @@ def new_file(form: str, section: dict[str, Any], key: bytes, wanted: dict[str, A
     """A new file."""
     scope = Scope.of(section)
     new = {**_sealed(wanted, (), key, scope), SECTION: with_checksum(section, wanted, key, scope, now)}
-    return Sealed(yaml_text.render(new) if form == YAML else json_text.changed("", new), form)
+    return Sealed(yaml_text.render(new) if form == YAML else _LINES[form].changed("", new), form)
 
 
 def same(one: Any, other: Any) -> bool:

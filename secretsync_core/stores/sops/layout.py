@@ -11,7 +11,7 @@ from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.selection import Exclusion, Pattern, Rule, Selection
 from secretsync_core.stores.directory.names import LIMITS as FILES
 from secretsync_core.stores.fit import check_key, invalid_key
-from secretsync_core.stores.sops.document import ENDINGS
+from secretsync_core.stores.sops.document import DOTENV, ENDINGS
 from secretsync_core.stores.sops.rules import FILE as RULES
 from secretsync_core.stores.sops.yaml_text import SECTION
 
@@ -43,6 +43,11 @@ class FilePerSecret:
     def __init__(self, ending: str) -> None:
         self._ending = ending
         self.limits = replace(LIMITS, key_pattern=FILES.key_pattern, key_rule=FILES.key_rule)
+        if form_of(ending) == DOTENV:
+            rule = "a variable's name has letters, digits and underscores, and begins with no digit"
+            self.limits = replace(
+                self.limits, text_only=True, field_pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", field_rule=rule
+            )
 
     def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
         """See :class:`Layout`."""
@@ -104,4 +109,4 @@ def is_secret(value: dict[str, Any]) -> bool:
 
 def form_of(path: str) -> str:
     """The format of a file."""
-    return ENDINGS[PurePosixPath(path).suffix]
+    return ENDINGS[f".{path.rpartition('.')[2]}"]

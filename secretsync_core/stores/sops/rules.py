@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.regexp import compile_regexp
+from secretsync_core.protected import is_within
 from secretsync_core.stores.sops import yaml_text
 from secretsync_core.stores.sops.metadata import scope_of_rule
 from secretsync_core.stores.sops.values import Broken
+from secretsync_core.trusted_files import is_others, writable_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,21 +26,27 @@ MAX_BYTES = 256 * 1024
 _OTHERS = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "shamir_threshold")
 
 
-def rule_for(path: str) -> tuple[list[str], Scope]:
-    """The age recipients and the scope for a new file at a path, by the nearest ``.sops.yaml``. Raises Broken."""
+def rule_for(path: str, root: str) -> tuple[list[str], Scope]:
+    """The age recipients and the scope for a new file at a path, by the nearest ``.sops.yaml``. Raises Broken.
+
+    One above ``root`` counts only where nobody else can write it: whoever can is told every new secret.
+    """
     for folder in Path(path).parents:
         config = folder / FILE
-        text = _read(config)
+        text = _read(config, foreign=not is_within(str(folder), root))
         if text is not None:
             return _chosen(text, os.path.relpath(path, folder), config)
     raise Broken(f"there is no {FILE} in its folder or above it")
 
 
-def _read(config: Path) -> str | None:
+def _read(config: Path, *, foreign: bool) -> str | None:
     """What a file of rules holds; None where there is none. Never opens a pipe or a device."""
     try:
-        if not stat.S_ISREG(config.stat().st_mode):
+        found = config.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise Broken(f"{config} is no file")
+        if foreign and (is_others(found) or writable_by(found) == "go"):
+            raise Broken(f"{config} is outside of the store, and others can write it: give recipients in the document")
         with config.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -26,6 +26,7 @@ from secretsync_core.stores.directory.store import DirectoryStore, open_folders
 from secretsync_core.stores.directory.writing import Writing
 from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
 from secretsync_core.stores.sops.document import InPlainText, Sealed, new_file, same
+from secretsync_core.stores.sops.dotenv_text import PREFIX
 from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
 from secretsync_core.stores.sops.metadata import (
     NoKey,
@@ -320,6 +321,8 @@ class SopsStore(DirectoryStore):
         why = ""
         if wanted is not None and not names and SECTION in wanted:
             why = f"the name {SECTION} is that of the section that sops keeps in each file"
+        elif wanted is not None and self._facts.limits.text_only and any(name.startswith(PREFIX) for name in wanted):
+            why = f"names that begin with {PREFIX} are those of the section that sops keeps in each file"
         elif wanted is not None and names and not is_secret(wanted):
             why = "all of its fields are objects, so that it would be a folder"
         elif wanted is not None and names and not any(value != "" for _, value in leaves(wanted)):
@@ -332,7 +335,7 @@ class SopsStore(DirectoryStore):
         """The section of a new file, and the key of its values."""
         if self._recipients is not None:
             return new_section(self._recipients, scope_of_rule({}))
-        recipients, scope = rule_for(str(Path(self._root, path)))
+        recipients, scope = rule_for(str(Path(self._root, path)), self._root)
         return new_section(recipients, scope)
 
     def _check_recipients(self, file: Sealed, path: str, key: str) -> None:
