@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from secretsync_core.stores.answers import Part
+from secretsync_core.stores.bodies import body_of
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal, says_nothing, without_a_word
-from secretsync_core.stores.vault.body import body_of
 from secretsync_core.stores.vault.keys import encoded
 
 if TYPE_CHECKING:

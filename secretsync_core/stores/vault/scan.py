@@ -13,9 +13,9 @@ from secretsync_core.endurance import DEPTH, Endurance, too_large
 from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.inventory import Entry
 from secretsync_core.stores.answers import MOST_VERSIONS, TOO_DEEP, Part, is_text_map, is_time, malformed
+from secretsync_core.stores.bodies import chunks_of
 from secretsync_core.stores.http import date_of
 from secretsync_core.stores.vault.answers import says_nothing, without_a_word
-from secretsync_core.stores.vault.body import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
-import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 from yarl import URL
 
 from secretsync_core.errors import StoreError
-from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.environment import PROXY_HINT, proxy_for
-from secretsync_core.stores.http import proxy_failure, unreachable
-from secretsync_core.stores.tls import tls_failure
+from secretsync_core.stores.answers import Part
+from secretsync_core.stores.bodies import body_of
+from secretsync_core.stores.connecting import connection_failure
+from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.unanswered import Doubt, ask
 from secretsync_core.stores.vault.answers import Request, is_vaults, refusal
-from secretsync_core.stores.vault.body import body_of
 from secretsync_core.stores.vault.cluster import cluster_of_index
 from secretsync_core.stores.vault.keys import encoded
 from secretsync_core.stores.vault.position import INDEX, Course
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeVar
 
@@ -366,38 +363,7 @@ class Transport:
         self.course.heed(header, asked=INDEX in sent and self.course.asks, wrote=wrote)
 
     def _unreachable(self, error: Exception, request: Request) -> StoreError:
-        if isinstance(error, StoreError):
-            return error
-        if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-            return proxy_failure(self.store)
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            certificate = error.certificate_error
-            return tls_failure(certificate if isinstance(certificate, ssl.SSLError) else ssl.SSLError(), self.store)
-        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
-            return tls_failure(error.os_error, self.store)
-        # A server that wants another client certificate says so only after the handshake.
-        if isinstance(alert := error.__cause__ or error, ssl.SSLError):
-            return tls_failure(alert, self.store)
-        if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-            return unreachable(self.store, "it does not answer in time")
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            if self._proxy is not None:  # which looks the server's name up itself
-                return unreachable(self.store, "the proxy's name is not known", hint=PROXY_HINT)
-            return unreachable(self.store, "its name is not known", hint="check the address in the SecretStore")
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return unreachable(self.store, _why(error.os_error))
-        if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, OSError)):
-            return unreachable(self.store, "the connection was cut")
-        if isinstance(error, aiohttp.ClientResponseError):
-            return malformed(request, "it is not HTTP")
-        return unreachable(self.store, "the connection fails")
-
-
-def _why(error: OSError) -> str:
-    """Why there is no connection; asyncio's own words for it are those of its code."""
-    if error.errno == errno.ECONNREFUSED:
-        return "the connection is refused"
-    return os.strerror(error.errno) if error.errno else "the connection fails"
+        return connection_failure(error, request, proxied=self._proxy is not None)
 
 
 def _refused(answer: object) -> tuple[int, bytes]:
