@@ -34,6 +34,7 @@ _KINDS = {
     "file": ("file",),
     "dotenv": ("file", "dotenv"),
     "sops": ("file", "sops"),
+    "githubSecrets": ("github",),
 }
 """Of our providers: first the kind that Dagster's web UI has an icon for, then what it is."""
 
@@ -51,6 +52,13 @@ _SHOWN = {
     "file": {"path": "path"},
     "dotenv": {"path": "path", "file": "file"},
     "sops": {"path": "path", "file": "file"},
+    "githubSecrets": {
+        "address": "address",
+        "organization": "organization",
+        "repository": "repository",
+        "environment": "environment",
+        "kind": "kind",
+    },
 }
 """What of a provider's configuration is shown, by the name that it gets."""
 

@@ -25,6 +25,7 @@ BUILT_IN = {
         "file": "file",
         "dotenv": "dotenv",
         "sops": "sops",
+        "githubSecrets": "github_secrets",
         "memory": "memory",
     }.items()
 }

@@ -1464,7 +1464,7 @@ def _of_fields(shape: Shape, count: int) -> SecretValue:
 
 async def _none_or_written(writer: Writer, key: str) -> str | None:
     """Write the key named ``known``, and leave others absent."""
-    return await writer.write(key, sample(writer.facts.shape)) if key.endswith("known") else None
+    return await writer.write(key, sample(writer.facts.shape)) if key.lower().endswith("known") else None
 
 
 def _accesses(store: Store) -> list[Access]:

@@ -1,12 +1,13 @@
 """Where the keys of a store can stand: in folders, in none, or in exactly one.
 
 The suite speaks of keys in folders, such as ``a/b``. What it means by one in a store that has no such keys is made of
-what the store itself allows: in a flat one ``a/b`` becomes ``a-b``, and where every key has a folder ``a`` becomes
-``root/a``.
+what the store itself allows: in a flat one ``a/b`` becomes ``a-b``, or ``A_B`` where keys are names of variables, and
+where every key has a folder ``a`` becomes ``root/a``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import re2
@@ -26,7 +27,10 @@ class Layout:
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
+        self._capitals = self.allows("A_B") and not self.allows("a")
         self.depths = [depth for depth in range(1, _DEEPEST + 1) if self.allows("/".join("abcde"[:depth]))]
+        if self._capitals:
+            self.depths = [1]
 
     @property
     def flat(self) -> bool:
@@ -42,6 +46,8 @@ class Layout:
     def __call__(self, key: str) -> str:
         """What a key in folders is in this store. Different keys stay different, as far as the suite has them."""
         assert self.depths, "limits.key_pattern allows no plain key, such as 'a' or 'a/b'"
+        if self._capitals:
+            return re.sub("[^A-Z0-9_]", "_", key.upper())
         segments = key.split("/")
         if len(segments) in self.depths:
             return key
@@ -52,6 +58,8 @@ class Layout:
 
     def longest(self, length: int) -> str:
         """A plain key of so many letters; the longest that fits where the first segment may not be so long."""
+        if self._capitals:
+            return "K" * length
         if self.allows("k" * length):
             return "k" * length
         split = (f"{'k' * first}/{'k' * (length - first - 1)}" for first in range(length - 2, 0, -1))

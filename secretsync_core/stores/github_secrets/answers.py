@@ -1,0 +1,144 @@
+"""Tells from a refusal of GitHub which of our errors it is, and sends people the right way.
+
+A body is looked at for a few known phrases and is never copied. Of headers only words are shown that we know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError
+from secretsync_core.stores.github_secrets.limits import wait_of
+from secretsync_core.stores.github_secrets.scope import PERMISSIONS
+from secretsync_core.stores.http import failing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secretsync_core.stores.github_secrets.scope import Scope
+
+_LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
+
+_SCOPES = frozenset({"repo", "public_repo", "admin:org", "write:org", "read:org", "codespace", "codespace:secrets"})
+_LEVELS = frozenset({"read", "write", "admin"})
+
+
+class Request(NamedTuple):
+    """What was asked of whom. ``action`` continues the sentence ``<store> refuses to``; ``level`` is what it takes."""
+
+    store: str
+    scope: Scope
+    action: str
+    key: str | None = None
+    level: str = "read"
+
+    @property
+    def protocol(self) -> str:
+        """What the answer is to be."""
+        return "GitHub's API"
+
+
+def is_githubs(body: bytes) -> bool:
+    """Whether a refusal has the form that GitHub's have: a proxy's are pages, or empty."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and isinstance(answer.get("message"), str)
+
+
+def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
+    """The error that an answer other than success stands for."""
+    text = body[:_LOOKED_AT].lower()
+    store, scope, action, key, _ = request
+    wait = wait_of(status, headers, text)
+    if wait is not None:
+        return RateLimited(
+            f"{store} asks us to wait {wait:.0f} s: a limit of GitHub's on requests is reached",
+            store=store,
+            key=key,
+            hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
+            retry_after=wait,
+        )
+    if 300 <= status < 400:
+        # Not followed: it would hand our token, or a secret, to whatever the answer names.
+        return StoreError(
+            f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
+            store=store,
+            key=key,
+            hint=f"the {scope.holder} was renamed or transferred: give its new name in the SecretStore",
+        )
+    if status >= 500:
+        return failing(store, action, status, key, its_own=is_githubs(body))
+    if status in (401, 403) and not is_githubs(body):
+        return AccessDenied(
+            f"{store} refuses to {action} (HTTP {status}), and the answer is not GitHub's",
+            store=store,
+            key=key,
+            hint="a proxy or firewall in front of it must let this request through",
+        )
+    if status == 403:
+        return AccessDenied(
+            f"{store} refuses to {action}: permission denied", store=store, key=key, hint=_way(request, text, headers)
+        )
+    if status == 404:
+        return hidden(request)
+    if status == 409:
+        return Conflict(f"{key} in {store} changed meanwhile", store=store, key=key)
+    if status in (400, 413, 422) and key is not None:
+        return InvalidSecret(
+            f"{store} refuses {key} (HTTP {status})",
+            store=store,
+            key=key,
+            hint="GitHub takes its name or its value for wrong; its answer is not shown, for it may hold the value",
+        )
+    return StoreError(f"{store} refuses to {action} (HTTP {status})", store=store, key=key)
+
+
+def hidden(request: Request) -> StoreError:
+    """The error for a 404 about all of a place: it is not there, or we may not know of it."""
+    scope = request.scope
+    return AccessDenied(
+        f"{request.store} refuses to {request.action}: there is no {scope.holder}, or our token may not see it",
+        store=request.store,
+        key=request.key,
+        hint=f"check its name; if it is right, {_grant(request)}",
+    )
+
+
+def _way(request: Request, text: bytes, headers: Mapping[str, str]) -> str:
+    if headers.get("X-GitHub-SSO", "").startswith("required"):
+        return (
+            "authorize the token for single sign-on of the organization: "
+            "Settings, Developer settings, the token, Configure SSO"
+        )
+    if b"ip allow list" in text:
+        return "the organization's list of allowed IP addresses must have ours"
+    if b"archived" in text:
+        return "the repository is archived, so nothing can be written there"
+    permissions = _permissions(headers.get("X-Accepted-GitHub-Permissions", ""))
+    scopes = _scopes(headers.get("X-Accepted-OAuth-Scopes", ""))
+    told = [f"the permission {permissions}"] if permissions else []
+    told += [f"the scope {scopes} for a classic one"] if scopes else []
+    return f"grant our token {', or '.join(told)}" if told else _grant(request)
+
+
+def _grant(request: Request) -> str:
+    scope = request.scope
+    needed = f"{scope.permission}={request.level}"
+    return f"grant our token the permission {needed}, or the scope {scope.oauth} for a classic one"
+
+
+def _permissions(header: str) -> str:
+    """Such as ``secrets=write``, or several of which all, or any, are needed; empty where a word is unknown."""
+    ways = [[each.strip().partition("=") for each in way.split(",")] for way in header.split(";")]
+    if not all(name in PERMISSIONS and level in _LEVELS for way in ways for name, _, level in way):
+        return ""
+    return " or ".join(" and ".join(f"{name}={level}" for name, _, level in way) for way in ways)
+
+
+def _scopes(header: str) -> str:
+    found = [each.strip() for each in header.split(",")]
+    return " or ".join(found) if all(each in _SCOPES for each in found) else ""

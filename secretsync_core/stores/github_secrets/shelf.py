@@ -1,0 +1,156 @@
+"""What secrets and variables have in common: names and times, which are listed, looked at, and deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import InvalidSecret, QuotaReached, StoreError, StoreUnavailable
+from secretsync_core.model.capabilities import Shape, StoreFacts
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.stores.fit import blob_of, check_folder
+from secretsync_core.stores.github_secrets import names
+from secretsync_core.stores.github_secrets.answers import Request
+from secretsync_core.stores.github_secrets.listing import Listing
+from secretsync_core.stores.github_secrets.place import SERVICE
+from secretsync_core.stores.github_secrets.selected import Selected
+from secretsync_core.stores.github_secrets.times import Written
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from secretsync_core.model.capabilities import StoreLimits
+    from secretsync_core.model.place import Place
+    from secretsync_core.secret import SecretValue
+    from secretsync_core.stores.github_secrets.config import GithubSecretsConfig
+    from secretsync_core.stores.github_secrets.scope import Scope
+    from secretsync_core.stores.github_secrets.transport import Answer, Transport
+
+MAX_BYTES = 48 * 1024
+"""Of one secret or variable, by GitHub's documentation."""
+
+_FEW = 3  # so many are looked at one by one, and more by a listing
+
+
+class Shelf:
+    """See the module. A version token is when it was last written, to the second; GitHub keeps no older values."""
+
+    LIMITS: StoreLimits
+
+    def __init__(self, config: GithubSecretsConfig, transport: Transport, scope: Scope, place: Place | None) -> None:
+        self._transport = transport
+        self._scope = scope
+        self._listing = Listing(transport, scope)
+        self._selected = Selected(config, transport, scope)
+        self.facts = StoreFacts(
+            name=transport.store,
+            provider=SERVICE,
+            shape=Shape.BLOB,
+            versioned=True,
+            limits=self.LIMITS,
+            place=place,
+        )
+
+    async def aclose(self) -> None:
+        """Give back what we logged in for, and close every connection."""
+        if self._transport.auth is not None:
+            await self._transport.auth.aclose()
+        await self._transport.aclose()
+
+    # -- looking
+
+    async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
+        """Yield an Entry for each of ``keys`` that exists: few of them one by one, more by a listing of all."""
+        good, bad = names.sort_out(keys, self.facts.name)
+        for gap in bad:
+            yield gap
+        if len(good) <= _FEW:
+            for key in good:
+                if (entry := await self._listing.one(key)) is not None:
+                    yield entry
+            return
+        wanted = frozenset(good)
+        for found in await self._listing.entries():
+            if isinstance(found, Entry) and found.key in wanted:
+                yield found
+
+    async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
+        """Yield all that there is. There are no folders, and nothing stands beside a value."""
+        check_folder(prefix, self.facts.name)
+        if not prefix:
+            for found in await self._listing.entries():
+                yield found
+
+    # -- changing
+
+    async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
+        """Raise what keeps the value from being sent: its name, its form, its size, or that there are too many."""
+        self._blob(key, value)
+        last = self._listing.last
+        if expected is None and last is not None and key not in last and len(last) >= self._scope.most:
+            raise self._full(key, len(last))
+
+    async def delete(self, key: str) -> None:
+        """Delete it for good."""
+        names.check(key, self.facts.name)
+        request = self._request("delete", key)
+        answer = await self._transport.call("delete", "DELETE", self._path(key), request)
+        if answer.status == 404 and await self._listing.one(key) is None:
+            return
+        if not answer.done:
+            raise answer.refusal(request)
+
+    def _blob(self, key: str, value: SecretValue) -> bytes:
+        names.check_new(key, self.facts.name)
+        return blob_of(value, self.facts, key)
+
+    async def _version(self, key: str, answer: Answer) -> str | None:
+        """The version that a write has made, which was answered so."""
+        written = Written(answer)
+        request = self._request("look at", key, level="read")
+        entry = await self._written(key, written)
+        if entry is None:
+            error = StoreError(
+                f"{request.store} does not show {key} right after it was written", store=request.store, key=key
+            )
+            error.unanswered = True
+            raise error
+        return written.version if entry.version and written.is_before(entry.version) else entry.version
+
+    async def _written(self, key: str, written: Written) -> Entry | None:
+        """What GitHub shows of what was just written; asked again where that is older than our write."""
+        entry = await self._listing.one(key)
+        if entry is None or entry.version is None or not written.is_after(entry.version):
+            return entry
+        again = await self._listing.one(key)
+        if again is None or again.version is None or not written.is_after(again.version):
+            return again
+        error = StoreUnavailable(
+            f"{self.facts.name} still shows {key} as it was before it was written", store=self.facts.name, key=key
+        )
+        error.unanswered = True
+        raise error
+
+    async def _refused(self, request: Request, answer: Answer) -> StoreError:
+        """The error for a write that was refused: with the number there is, where that is why."""
+        error = answer.refusal(request)
+        if isinstance(error, InvalidSecret) and request.key is not None:
+            there = {found.key for found in await self._listing.entries() if isinstance(found, Entry)}
+            if request.key not in there and len(there) >= self._scope.most:
+                return self._full(request.key, len(there))
+        return error
+
+    def _full(self, key: str, there: int) -> QuotaReached:
+        scope = self._scope
+        return QuotaReached(
+            f"{self.facts.name} has no room for {key}: the {scope.holder} has {there} {scope.listed}, "
+            f"and GitHub allows {scope.most}",
+            store=self.facts.name,
+            key=key,
+            hint=f"delete {scope.listed} that nobody needs, or keep several values in one by combine",
+        )
+
+    def _request(self, verb: str, key: str, *, level: str = "write") -> Request:
+        return Request(self.facts.name, self._scope, f"{verb} {key}", key, level)
+
+    def _path(self, key: str) -> str:
+        return f"{self._scope.base}/{key}"

@@ -1,0 +1,1 @@
+"""Stores at GitHub, on a strict fake of its API over TLS."""

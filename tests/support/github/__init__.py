@@ -1,0 +1,1 @@
+"""A fake of GitHub's REST API, as far as secrets and variables go; see :mod:`support.github.service`."""
