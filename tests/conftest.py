@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from support import dice as chance
 from support.aws import Moto, Region
 from support.gate import CountingGate
+from support.github.service import GitHub
 from support.google.server import Google
 from support.http import Api
 from support.kube_api import KubeApi
@@ -202,6 +203,13 @@ def kube() -> Iterator[KubeApi]:
         for name in ("team-a", "team-b"):
             api.cluster.create_namespace(name)
         yield api
+
+
+@pytest.fixture
+def plain_github() -> Iterator[GitHub]:
+    """A fake GitHub that holds nothing yet, without TLS, so that a relay can stand before it."""
+    with GitHub() as github:
+        yield github
 
 
 class VaultStores(Protocol):

@@ -49,6 +49,16 @@ def _texts(spec: dg.AssetSpec) -> dict[str, Any]:
             {"region": "eu-west-1", "path": "/prod"},
         ),
         ("kubernetes: {namespace: payments}", {"kubernetes"}, {"namespace": "payments"}),
+        (
+            f"githubSecrets: {{repository: acme/app, environment: prod, {TOKEN}}}",
+            {"github"},
+            {
+                "address": "https://api.github.com",
+                "repository": "acme/app",
+                "environment": "prod",
+                "kind": "Actions",
+            },
+        ),
         ("file: {path: /srv/secrets}", {"file"}, {"path": "/srv/secrets"}),
         ("memory: {}", {"memory"}, {}),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from secretsync_core.errors import (
     StoreError,
 )
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.github_secrets import times
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -102,9 +104,13 @@ async def test_a_version_is_when_it_was_written(github: GitHub, opened: OpenStor
     assert await store.write("A", VALUE) == await store.write("A", SecretValue(b"other"))
 
 
-async def test_a_write_of_somebody_else_right_after_ours_is_none_of_ours(github: GitHub, opened: OpenStore) -> None:
-    """What is looked at after a write may be written by others meanwhile: the version that is kept is not theirs."""
+async def test_what_others_write_before_our_look_is_none_of_ours(
+    github: GitHub, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look after a write may have to wait for a limit: the version that is kept is not that of others."""
     store = await opened()
+    ticks = itertools.count()
+    monkeypatch.setattr(times, "monotonic", lambda: 30.0 * next(ticks))
     shelf, clock = github.accounts.repository("acme/app").shelf(), github.accounts.clock
 
     def others() -> None:
@@ -112,8 +118,27 @@ async def test_a_write_of_somebody_else_right_after_ours_is_none_of_ours(github:
         shelf.put("A", "theirs")
 
     github.before("^GET .*/secrets/A$", others)
-    version = await store.write("A", VALUE)
-    assert version != shelf.get("A").updated_at
+    assert await store.write("A", VALUE) != shelf.get("A").updated_at
+    assert await store.write("A", VALUE) == shelf.get("A").updated_at
+
+
+async def test_a_look_that_is_behind_is_made_again(github: GitHub, opened: OpenStore) -> None:
+    """What shows the version before our own write has not heard of it."""
+    store = await opened()
+    first = await store.write("A", VALUE)
+    shelf = github.accounts.repository("acme/app").shelf()
+    late: list[str] = []
+
+    def behind() -> None:
+        late.append(shelf.held["A"].updated_at)
+        shelf.held["A"].updated_at = first
+
+    def caught_up() -> None:
+        shelf.held["A"].updated_at = late[0]
+
+    github.before("^GET .*/secrets/A$", caught_up)
+    github.before("^GET .*/secrets/A$", behind)
+    assert await store.write("A", VALUE) == late[0] > first
 
 
 # -- values

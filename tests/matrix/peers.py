@@ -18,10 +18,29 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Peer:
-    """One kind of store. ``section`` gives the ``provider`` of a document for an empty store of that kind."""
+    """One kind of store. ``section`` gives the ``provider`` of a document for an empty store of that kind.
+
+    ``capitals``: its keys are names such as ``ONLY_VALUE``, to which a keyTransform leads, and back.
+    """
 
     name: str
     section: Callable[[pytest.FixtureRequest, Path], str]
+    capitals: bool = False
+
+    def named(self, key: str) -> str:
+        """What a key of the tests is called there."""
+        return key.upper().replace("-", "_") if self.capitals else key
+
+    def known(self, key: str) -> str:
+        """The key of the tests that is called so there."""
+        return key.lower().replace("_", "-") if self.capitals else key
+
+    def transform_to(self, other: Peer) -> str:
+        """The keyTransform, as a field of a plan item behind others, from these keys to another peer's."""
+        if self.capitals == other.capitals:
+            return ""
+        case, one, two = ("Upper", "-", "_") if other.capitals else ("Lower", "_", "-")
+        return f", keyTransform: [{{case: {case}}}, {{replace: {{characters: '{one}', with: '{two}'}}}}]"
 
 
 def _vault(version: int) -> Callable[[pytest.FixtureRequest, Path], str]:
@@ -61,6 +80,18 @@ def _google(request: pytest.FixtureRequest, path: Path) -> str:
     return f"gcpSecretManager: {json.dumps(section)}"
 
 
+def _github(kind: str) -> Callable[[pytest.FixtureRequest, Path], str]:
+    def section(request: pytest.FixtureRequest, path: Path) -> str:
+        github: Any = request.getfixturevalue("plain_github")
+        name = f"acme/m{next(_numbers)}"
+        github.accounts.repository(name)
+        token = github.people.classic("repo")
+        where = {"address": github.address, "repository": name, "kind": kind}
+        return f"githubSecrets: {json.dumps({**where, 'auth': {'token': {'value': token}}})}"
+
+    return section
+
+
 def _file(request: pytest.FixtureRequest, path: Path) -> str:
     made = path / f"files-{next(_numbers)}"
     made.mkdir()
@@ -92,8 +123,12 @@ PEERS = (
     Peer("parameter-store", _parameter_store),
     Peer("kubernetes", _kubernetes),
     Peer("google", _google),
+    Peer("github-variables", _github("Variables"), capitals=True),
     Peer("file", _file),
     Peer("dotenv", _dotenv),
     Peer("sops", _sops),
     Peer("memory", _memory),
 )
+
+GITHUB_SECRETS = Peer("github-secrets", _github("Actions"), capitals=True)
+"""A destination alone: nothing comes back from there."""

@@ -44,37 +44,38 @@ async def test_what_is_not_the_jobs_stays(
     """A foreign secret is refused and stays untouched, the others are copied, and --adopt takes it over."""
     world.store("there", peer.section(request, tmp_path))
     shape = (await world.handle("there")).facts.shape
-    await world.seed("src", {"foreign": {"x": "1"}, "equal": {"x": "1"}, "new": {"x": "1"}})
-    await world.put("there", "foreign", THEIRS[shape])
-    await world.put("there", "equal", EQUAL[shape])
+    foreign, equal, new = map(peer.named, ("foreign", "equal", "new"))
+    await world.seed("src", {key: {"x": "1"} for key in (foreign, equal, new)})
+    await world.put("there", foreign, THEIRS[shape])
+    await world.put("there", equal, EQUAL[shape])
     world.job("- {name: all, query: {}}", dest="there", deletionPolicy="Delete", maxDelete="100%")
     before = await world.versions("there")
 
     planned = await world.plan()
     assert {change.key: change.action.value for change in planned.changes} == {
-        "foreign": "refuse",
-        "equal": "unchanged",
-        "new": "create",
+        foreign: "refuse",
+        equal: "unchanged",
+        new: "create",
     }
-    (refused,) = (change for change in planned.changes if change.key == "foreign")
+    (refused,) = (change for change in planned.changes if change.key == foreign)
     assert refused.differs is not None
     assert (refused.differs.changed, refused.differs.dropped) == (("x",), ("note",))
     assert of_plan(planned, detailed=False) == 1
 
     report = await world.sync()
     assert (counted(report), of_sync(report)) == ({"refused": 1, "unchanged": 1, "created": 1}, 1)
-    assert reasons(report.failures) == {"foreign": "not-managed"}
-    assert "secretsync sync job --adopt foreign" in report.failures[0].hint
+    assert reasons(report.failures) == {foreign: "not-managed"}
+    assert f"secretsync sync job --adopt {foreign}" in report.failures[0].hint
     after = await world.versions("there")
-    assert (after["foreign"], after["equal"]) == (before["foreign"], before["equal"])
-    assert await world.get("there", "foreign") == THEIRS[shape]
+    assert (after[foreign], after[equal]) == (before[foreign], before[equal])
+    assert await world.get("there", foreign) == THEIRS[shape]
 
-    adopted = await world.sync(adopt=["foreign"])
+    adopted = await world.sync(adopt=[foreign])
     assert (counted(adopted), of_sync(adopted)) == ({"updated": 1, "unchanged": 2}, 0)
-    assert await world.get("there", "foreign") == EQUAL[shape]
+    assert await world.get("there", foreign) == EQUAL[shape]
     assert any(record.draft.reason == "adopted" for record in world.records())
-    for key in ("foreign", "equal", "new"):
+    for key in (foreign, equal, new):
         await world.remove("src", key)
     assert (await world.sync()).ok
-    assert set(await world.all("there")) == {"equal"}, "only what the job created or took over goes"
+    assert set(await world.all("there")) == {equal}, "only what the job created or took over goes"
     assert world.sound()

@@ -48,6 +48,7 @@ PAGE = "Secrets|^GET /api/v1/namespaces/[^/]*/secrets.limit"
 FOUR = "^GET /api/v1/namespaces/[^/]*/secrets/k4"
 META = ("items", 0, "metadata")
 SECRETS, PARAMETERS = "secretsmanager.ListSecrets", "AmazonSSM.DescribeParameters"
+LISTED = r"^GET .*/variables\?"
 NO_TOKENS = ("\0", "é", "x" * 300)
 """Texts that the ledger takes for no version."""
 ELSEWHERE = ("arn:aws:secretsmanager:x-1:999999999999:secret:k", "arn:aws:secretsmanager:x-9:123456789012:secret:k")
@@ -162,6 +163,17 @@ CASES = [
     *each("parameter-store", PARAMETERS, ("Parameters", 0, "Name"), 5, None, "", GONE),
     *each("parameter-store", PARAMETERS, ("NextToken",), 5, [], ""),
     *each("parameter-store", PARAMETERS, (), None, [], "x", {}),
+    *each("github-variables", LISTED, ("variables",), None, "x", {}, GONE, [None], [{}]),
+    *each("github-variables", LISTED, ("total_count",), 3, 5, "4", -1, None, GONE),
+    *each("github-variables", LISTED, ("variables", 0, "name"), 5, None, "", GONE),
+    *each("github-variables", LISTED, ("variables", 0, "updated_at"), 5, "now", "2026-02-31", None, GONE, *NO_TOKENS),
+    *each("github-variables", LISTED, (), None, [], "x", {}),
+    *each("github-variables", "^GET /repos/[^/]*/[^/]*$", ("id",), 0, "1", None, GONE),
+    *each("github-variables", "^GET /repos/[^/]*/[^/]*$", ("full_name",), 5, None, GONE),
+    *each("github-variables", "^GET .*/variables/K4", ("value",), 5, None, GONE),
+    *each("github-variables", "^GET .*/variables/K4", ("name",), "K1", "k4", None),
+    *each("github-variables", "^GET .*/variables/K4", ("updated_at",), 5, "now", None, *CANARIES),
+    *each("github-variables", "^GET .*/variables/K4", (), None, [], {}),
     *(
         Case("parameter-store", "AmazonSSM.GetParameter", path, value)
         for path, value in [
@@ -231,6 +243,7 @@ LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "google": (GOOGLE_LOOK, ("state",), 7),
     "secrets-manager": ("secretsmanager.DescribeSecret", ("VersionIdsToStages",), "AWSCURRENT"),
     "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
+    "github-variables": ("^GET .*/variables/K4", ("updated_at",), None),
 }
 WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^POST ", (), None),
@@ -239,6 +252,7 @@ WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "google": ("^POST .*:addVersion", ("name",), 5),
     "secrets-manager": ("secretsmanager.PutSecretValue", ("VersionId",), 5),
     "parameter-store": ("AmazonSSM.PutParameter", ("Version",), "2"),
+    "github-variables": ("^GET .*/variables/K4", ("updated_at",), "x"),  # which it is asked right after the write
 }
 
 

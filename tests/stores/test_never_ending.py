@@ -79,6 +79,10 @@ SECTIONS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
         "awsParameterStore",
         lambda url: {"region": "eu-west-1", "endpointUrl": url, "auth": {"accessKey": KEYS}},
     ),
+    "githubSecrets": (
+        "githubSecrets",
+        lambda url: {"address": url, "repository": "a/b", "kind": "Variables", "auth": {"token": {"env": "TOKEN"}}},
+    ),
     "aws login": (
         "awsSecretsManager",
         lambda url: {
@@ -233,7 +237,7 @@ async def test_what_is_in_flight_ends_with_its_run(
     assert threads_left() == []
 
 
-@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes", "gcpSecretManager"])
+@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes", "gcpSecretManager", "githubSecrets"])
 async def test_a_compressed_answer_is_as_large_as_what_it_holds(store: str) -> None:
     """A few kilobytes that become megabytes are given up at the limit, and not when all of it is there."""
     assert len(BOMB) < SMALL.answer
@@ -269,7 +273,8 @@ def _deep(levels: int) -> bytes:
 
 @pytest.mark.parametrize("levels", [300, 900, 5000])
 @pytest.mark.parametrize(
-    "store", ["vault", "vault1", "kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"]
+    "store",
+    ["vault", "vault1", "kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager", "githubSecrets"],
 )
 async def test_what_stands_deep_in_itself_is_told_in_words(store: str, levels: int) -> None:
     """No store takes apart what it would call itself too often for, at any depth: a value is refused, and an answer."""
@@ -307,6 +312,9 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
     if b"secretsmanager" in request.head.lower():
         found = [{"Name": name, "ARN": f"arn:x:{name}", "SecretVersionsToStages": {}} for name in names]
         return json.dumps({"SecretList": found, "NextToken": f"t{number}"}).encode()
+    if b" /repos/" in request.head:
+        shown = [{"name": name.upper(), "updated_at": "2026-01-01T00:00:00Z", "value": "x"} for name in names]
+        return json.dumps({"id": 1, "full_name": "a/b", "total_count": 9999, "variables": shown}).encode()
     items = [
         {"metadata": {"name": name, "namespace": "a", "uid": _uid(name), "resourceVersion": "1"}} for name in names
     ]
@@ -314,8 +322,14 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
     return json.dumps({"kind": "PartialObjectMetadataList", "metadata": about, "items": items}).encode()
 
 
-@pytest.mark.parametrize("names", [[], ["a", "b"]])
-@pytest.mark.parametrize("store", ["kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"])
+@pytest.mark.parametrize(
+    ("store", "names"),
+    # A page that is empty is the last one at GitHub.
+    [
+        *product(("kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"), ([], ["a", "b"])),
+        ("githubSecrets", ["a", "b"]),
+    ],
+)
 async def test_pages_that_bring_nothing_new_end(store: str, names: list[str]) -> None:
     """Ever new tokens, with empty pages or with the same secrets again and again, end after so many pages."""
     numbers = count()

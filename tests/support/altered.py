@@ -8,7 +8,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from matrix.peers import PEERS
+from matrix.peers import PEERS, Peer
 from run.world import World
 
 from secretsync_core.errors import MalformedAnswer
@@ -47,25 +47,27 @@ def with_value(body: bytes, path: tuple[str | int, ...], value: object) -> bytes
 class Altered:
     """A world whose store ``src`` or ``dst`` is a real one behind ``relay``; the other is in memory."""
 
-    def __init__(self, world: World, relay: FaultyHttp, source: str, *, may_be_empty: bool = False) -> None:
+    def __init__(self, world: World, relay: FaultyHttp, source: str, peer: Peer, *, may_be_empty: bool = False) -> None:
         """``may_be_empty``: an empty object is what the service says of a place without secrets."""
         self.world = world
         self.relay = relay
         self.may_be_empty = may_be_empty
         self._source = source
+        self._peer = peer
         self._put: dict[str, set[str]] = {}
 
     async def put(self, key: str, value: str) -> None:
         """Write to the source."""
         self._put.setdefault(key, set()).add(value)
         payload: Any = {"password": value.encode() if self._source == "kubernetes" else value}
-        if self._source in ("secrets-manager", "parameter-store", "google"):
+        if self._source in ("secrets-manager", "parameter-store", "google", "github-variables"):
             payload = json.dumps(payload).encode()
-        await self.world.put("src", key, payload)
+        await self.world.put("src", self._peer.named(key), payload)
 
     async def contents(self) -> dict[str, str]:
         """The passwords at the destination."""
-        return {key: _password(value) for key, value in (await self.world.all("dst")).items()}
+        found = await self.world.all("dst")
+        return {self._peer.known(key): _password(value) for key, value in found.items()}
 
     async def start(self, **spec: str) -> None:
         """Copy four secrets by a job that deletes."""
@@ -115,7 +117,8 @@ async def altered(
     async with FaultyHttp(address) as relay:
         world.store(role, section.replace(address, relay.address))
         try:
-            yield Altered(world, relay, peer if role == "src" else "memory", may_be_empty=peer == "google")
+            source = peer if role == "src" else "memory"
+            yield Altered(world, relay, source, REMOTE[peer], may_be_empty=peer == "google")
         finally:
             relay.heal()
             for handle in world._handles.values():

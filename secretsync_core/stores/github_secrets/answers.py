@@ -12,12 +12,14 @@ import orjson
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError
 from secretsync_core.stores.github_secrets.limits import wait_of
 from secretsync_core.stores.github_secrets.scope import PERMISSIONS
-from secretsync_core.stores.http import failing
+from secretsync_core.stores.http import CredentialsRefused, failing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.stores.github_secrets.scope import Scope
+
+_DAY = 86_400
 
 _LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
 
@@ -55,8 +57,9 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     store, scope, action, key, _ = request
     wait = wait_of(status, headers, text)
     if wait is not None:
+        seconds = f"{wait:.0f} s" if wait <= _DAY else "for more than a day"
         return RateLimited(
-            f"{store} asks us to wait {wait:.0f} s: a limit of GitHub's on requests is reached",
+            f"{store} asks us to wait {seconds}: a limit of GitHub's on requests is reached",
             store=store,
             key=key,
             hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
@@ -78,6 +81,13 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             store=store,
             key=key,
             hint="a proxy or firewall in front of it must let this request through",
+        )
+    if status == 401:
+        return CredentialsRefused(
+            f"{store} does not take our credentials",
+            store=store,
+            key=key,
+            hint="they have expired, or were revoked, or the App's installation is suspended",
         )
     if status == 403:
         return AccessDenied(

@@ -35,11 +35,18 @@ class Listing:
         self._transport = transport
         self._scope = scope
         self.last: frozenset[str] | None = None  # what was there when all of it was last listed
+        self.seen: dict[str, str] = {}  # the versions that were seen so far
+
+    @property
+    def pages(self) -> int:
+        """How many requests a listing of all takes, by the last one."""
+        return max(1, -(-len(self.last or ()) // self._scope.page))
 
     async def entries(self) -> list[Entry | Gap]:
         """All that there is; a Gap for a name that no key stands for."""
         found = await self._all()
         self.last = frozenset(found)
+        self.seen.update(found)
         return [self._entry(name, version) for name, version in found.items()]
 
     async def one(self, key: str) -> Entry | None:
@@ -48,6 +55,7 @@ class Listing:
         path = f"{self._scope.base}/{key}"
         found = await self._transport.ask("stat", "GET", path, request, lambda part: _version(part, key))
         if not isinstance(found, Answer):
+            self.seen[key] = found
             return Entry(key, found)
         if found.status != 404:
             raise found.refusal(request)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
+from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.app import AppLogin
 from secretsync_core.stores.github_secrets.place import place_by
@@ -63,7 +64,7 @@ async def _number(transport: Transport, scope: Scope) -> int:
         if name.lower() == scope.home.partition("/")[2].partition("/")[2].lower():
             return number
         error = StoreError(f"{transport.store}: the {scope.holder} has another name", store=transport.store)
-        told = name if _NAME.fullmatch(name) else ""
+        told = await _tellable(transport, name)
     if told:
         error.hint = f"the {scope.holder} is called {told} now: give that name, if the secrets are still to go there"
     raise error
@@ -87,4 +88,15 @@ async def _new_name(transport: Transport, scope: Scope, answer: Answer) -> str:
         found = await transport.ask("stat", "GET", match[0], request, lambda part: _called(part, scope))
     except StoreError:
         return ""
-    return "" if isinstance(found, Answer) or not _NAME.fullmatch(found[1]) else found[1]
+    return "" if isinstance(found, Answer) else await _tellable(transport, found[1])
+
+
+async def _tellable(transport: Transport, name: str) -> str:
+    """A name that an answer gives, if it is one; empty where it may be what we sent."""
+    assert transport.auth is not None  # noqa: S101  it has just asked
+    secret = await transport.auth.token()
+    return (
+        name
+        if _NAME.fullmatch(name) and secret not in name and not any(map(looks_like_a_token, name.split("/")))
+        else ""
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import InvalidSecret, QuotaReached, StoreError, StoreUnavailable
+from secretsync_core.errors import InvalidSecret, QuotaReached, SecretSyncError, StoreUnavailable
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.fit import blob_of, check_folder
@@ -14,10 +15,12 @@ from secretsync_core.stores.github_secrets.listing import Listing
 from secretsync_core.stores.github_secrets.place import SERVICE
 from secretsync_core.stores.github_secrets.selected import Selected
 from secretsync_core.stores.github_secrets.times import Written
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from secretsync_core.errors import StoreError
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.secret import SecretValue
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 48 * 1024
 """Of one secret or variable, by GitHub's documentation."""
-
-_FEW = 3  # so many are looked at one by one, and more by a listing
 
 
 class Shelf:
@@ -59,11 +60,11 @@ class Shelf:
     # -- looking
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
-        """Yield an Entry for each of ``keys`` that exists: few of them one by one, more by a listing of all."""
+        """Yield an Entry for each of ``keys`` that exists: one by one, or by a listing where that is fewer requests."""
         good, bad = names.sort_out(keys, self.facts.name)
         for gap in bad:
             yield gap
-        if len(good) <= _FEW:
+        if len(good) <= self._listing.pages:
             for key in good:
                 if (entry := await self._listing.one(key)) is not None:
                     yield entry
@@ -94,7 +95,8 @@ class Shelf:
         names.check(key, self.facts.name)
         request = self._request("delete", key)
         answer = await self._transport.call("delete", "DELETE", self._path(key), request)
-        if answer.status == 404 and await self._listing.one(key) is None:
+        doubt = Doubt(unanswered=answer.unanswered)
+        if answer.status == 404 and await doubt.of(self._listing.one(key)) is None:
             return
         if not answer.done:
             raise answer.refusal(request)
@@ -104,39 +106,38 @@ class Shelf:
         return blob_of(value, self.facts, key)
 
     async def _version(self, key: str, answer: Answer) -> str | None:
-        """The version that a write has made, which was answered so."""
+        """The version that a write has made, which was answered so. Whatever keeps us from it, the write is done."""
         written = Written(answer)
-        request = self._request("look at", key, level="read")
-        entry = await self._written(key, written)
-        if entry is None:
-            error = StoreError(
-                f"{request.store} does not show {key} right after it was written", store=request.store, key=key
-            )
+        try:
+            return written.version(await self._shown(key))
+        except SecretSyncError as error:
             error.unanswered = True
-            raise error
-        return written.version if entry.version and written.is_before(entry.version) else entry.version
+            raise
 
-    async def _written(self, key: str, written: Written) -> Entry | None:
-        """What GitHub shows of what was just written; asked again where that is older than our write."""
-        entry = await self._listing.one(key)
-        if entry is None or entry.version is None or not written.is_after(entry.version):
-            return entry
-        again = await self._listing.one(key)
-        if again is None or again.version is None or not written.is_after(again.version):
-            return again
-        error = StoreUnavailable(
-            f"{self.facts.name} still shows {key} as it was before it was written", store=self.facts.name, key=key
+    async def _shown(self, key: str) -> str:
+        """The version that GitHub shows of what was just written; asked again where that is the one before."""
+        before = self._listing.seen.get(key)
+        for _ in range(2):  # a second time it may be so: two writes of one second have one version
+            entry = await self._listing.one(key)
+            if entry is None or entry.version is None:
+                break
+            if entry.version != before:
+                return entry.version
+        else:
+            return before or ""
+        raise StoreUnavailable(
+            f"{self.facts.name} does not show {key}, which was just written", store=self.facts.name, key=key
         )
-        error.unanswered = True
-        raise error
 
     async def _refused(self, request: Request, answer: Answer) -> StoreError:
         """The error for a write that was refused: with the number there is, where that is why."""
         error = answer.refusal(request)
-        if isinstance(error, InvalidSecret) and request.key is not None:
+        if not isinstance(error, InvalidSecret) or request.key is None:
+            return error
+        with contextlib.suppress(SecretSyncError):
             there = {found.key for found in await self._listing.entries() if isinstance(found, Entry)}
             if request.key not in there and len(there) >= self._scope.most:
-                return self._full(request.key, len(there))
+                return Doubt(unanswered=error.unanswered).on(self._full(request.key, len(there)))
         return error
 
     def _full(self, key: str, there: int) -> QuotaReached:
