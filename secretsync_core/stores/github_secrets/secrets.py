@@ -42,9 +42,10 @@ class GithubSecrets(Shelf):
         if answer.status in (400, 422):
             another = await self._sealing.key(other_than=public)
             if another.name != public.name:
-                answer = await self._transport.call(
+                again = await self._transport.call(
                     "write", "PUT", self._path(key), request, {**another.seal(blob), **seen_by}
                 )
+                answer = again.after(answer)
         if not answer.done:
             raise await self._refused(request, answer)
         return await self._version(key, answer)

@@ -106,11 +106,17 @@ class Shelf:
         return blob_of(value, self.facts, key)
 
     async def _version(self, key: str, answer: Answer) -> str | None:
-        """The version that a write has made, which was answered so. Whatever keeps us from it, the write is done."""
+        """The version that a write has made, which was answered so.
+
+        Where GitHub does not show it, the write is done all the same, and whose it is has to be kept: then the time of
+        the answer stands for it. If that is not quite it, the next run takes it for drift, and writes once more.
+        """
         written = Written(answer)
         try:
             return written.version(await self._shown(key))
         except SecretSyncError as error:
+            if written.answered is not None:
+                return written.answered
             error.unanswered = True
             raise
 

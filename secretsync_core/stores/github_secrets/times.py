@@ -20,15 +20,20 @@ LEEWAY = timedelta(seconds=10)
 
 
 class Written:
-    """When a write was answered."""
+    """When a write was answered.
+
+    Attributes:
+        answered: that time as a version; None where the answer does not tell.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self._when = date_of(answer.headers.get("Date", ""))
         self._since = monotonic()
+        self.answered = None if self._when is None else self._when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def version(self, seen: str) -> str:
         """The version to keep, of what is seen now: another one than GitHub shows, if that is not of our write."""
         waited = timedelta(seconds=monotonic() - self._since)
         if self._when is None or waited < LEEWAY or datetime.fromisoformat(seen) <= self._when + LEEWAY:
             return seen
-        return self._when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.answered or seen

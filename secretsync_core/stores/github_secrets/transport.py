@@ -71,6 +71,10 @@ class Answer(NamedTuple):
         """Whether it says that what was asked is done."""
         return self.status in (200, 201, 204)
 
+    def after(self, other: Answer) -> Answer:
+        """This answer, which may not be the last word on what an earlier one left open."""
+        return self._replace(unanswered=self.unanswered or other.unanswered)
+
     def refusal(self, request: Request) -> StoreError:
         """The error that this answer stands for, where it is not success."""
         return Doubt(unanswered=self.unanswered).on(refusal(request, self.status, self.body, self.headers))

@@ -42,7 +42,8 @@ class GithubVariables(Shelf):
         request = self._request("write", key)
         answer = await self._transport.call("write", "PATCH", self._path(key), request, fields)
         if answer.status == 404:
-            answer = await self._transport.call("write", "POST", self._scope.base, request, fields)
+            created = await self._transport.call("write", "POST", self._scope.base, request, fields)
+            answer = created.after(answer)
         if not answer.done:
             raise await self._refused(request, answer)
         return await self._version(key, answer)
