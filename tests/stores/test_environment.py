@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CANARY = "s3cret-canary"
-REMOTE = {peer.name: peer for peer in PEERS if peer.name in ("vault-v2", "kubernetes", "secrets-manager")}
+REMOTE = {
+    peer.name: peer for peer in PEERS if peer.name in ("vault-v2", "kubernetes", "secrets-manager", "github-variables")
+}
 AUTHORITY = trustme.CA()
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
@@ -58,9 +60,10 @@ class Behind:
         store: Any = await open_store(self.document, StoreContext("s", CountingGate(), os.environ, 4))
         try:
             value: Any = {"x": b"1"} if self.document.provider == "kubernetes" else {"x": "1"}
-            value = b"1" if self.document.provider.startswith("aws") else value
-            await store.write("k", SecretValue(value))
-            return bool((await store.read("k")).value.reveal() == value)
+            value = b"1" if self.document.provider.startswith(("aws", "github")) else value
+            key = "K" if self.document.provider == "githubSecrets" else "k"
+            await store.write(key, SecretValue(value))
+            return bool((await store.read(key)).value.reveal() == value)
         finally:
             await store.aclose()
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.endurance import Progress
-from secretsync_core.errors import InvalidSecret, StoreUnavailable
+from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.names import is_name
 from secretsync_core.stores.github_secrets.transport import Answer
@@ -82,14 +83,13 @@ class Listing:
                 number += 1
             if totals == {len(found)}:
                 return found
-        raise StoreUnavailable(
-            f"{self._transport.store} changes while it is listed, or does not show all that it counts",
-            store=self._transport.store,
-            hint="sync again when nobody changes it",
-        )
+        raise malformed(self._request(), "it counts more or less than it shows, each time it is listed")
+
+    def _request(self) -> Request:
+        return Request(self._transport.store, self._scope, f"list its {self._scope.listed}")
 
     async def _page(self, number: int, size: int) -> _Page:
-        request = Request(self._transport.store, self._scope, f"list its {self._scope.listed}")
+        request = self._request()
         path = f"{self._scope.base}?per_page={size}&page={number}"
 
         def parse(part: Part) -> _Page:

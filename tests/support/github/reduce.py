@@ -24,7 +24,7 @@ USED = re.compile(
     r"|(?:/environments/\{environment_name\}|/actions)/variables(?:/\{name\})?"
     r"|/(?:actions|dependabot|codespaces)/secrets/\{secret_name\}/repositories"
     r"|/actions/variables/\{name\}/repositories)"
-    r"|/app/installations/\{installation_id\}/access_tokens|/installation/token|/repositories"
+    r"|/app/installations/\{installation_id\}/access_tokens|/installation/token"
 )
 ONLY_GET = ("/repos/{owner}/{repo}", "/orgs/{org}")
 TEXTS = frozenset({"description", "example", "examples", "summary", "externalDocs", "tags", "operationId", "title"})
@@ -39,7 +39,7 @@ def reduced(whole: dict[str, Any]) -> dict[str, Any]:
             if method == "get" or path not in ONLY_GET
         }
         for path, methods in whole["paths"].items()
-        if USED.fullmatch(path) and path != "/repositories"
+        if USED.fullmatch(path)
     }
     components: dict[str, dict[str, Any]] = {}
     pending = list(_references(paths))
