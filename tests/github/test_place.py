@@ -45,6 +45,7 @@ def test_by_the_documents() -> None:
         {"repository": "a/b", "environment": "x"},
         {"repository": "a/b", "environment": "x", "kind": "Variables"},
         {"repository": "a/bc"},
+        {"repository": "a/actions"},
         {"organization": "a", "visibility": "All"},
         {"repository": "a/b", "address": "https://ghe.example/api/v3"},
     ]

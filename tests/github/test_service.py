@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.github import refusals
 from support.github.service import GitHub
 
@@ -289,8 +291,14 @@ async def test_an_app_that_cannot_log_in_is_told_why(github: GitHub, opened: Ope
         return caught.value
 
     assert isinstance(await said(other.pem), CredentialsRefused)
-    assert "no private key of RSA" in (await said("s3cret-not-a-key")).message
+    curve = ec.generate_private_key(ec.SECP256R1())
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for key in ("s3cret-not-a-key", curve.private_bytes(*form).decode()):
+        assert "no private key of RSA" in (await said(key)).message
     assert "no installation" in (await said(app.pem, installationId=999)).message
+    github.accounts.rename("acme/app", "acme/new")
+    assert "renamed or transferred" in (await said(app.pem)).hint
+    assert "another one by now" in (await said(app.pem, installationId=app.installation)).hint
 
 
 # -- what is refused

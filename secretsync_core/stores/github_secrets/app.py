@@ -109,7 +109,8 @@ class AppLogin:
             return AccessDenied(
                 f"{store} knows no installation of our App at the {self._scope.holder}",
                 store=store,
-                hint="install the App there, with access to the repository, and check auth.app.installationId",
+                hint="install the App there, and check the name, for a repository may have another one by now, "
+                "and auth.app.installationId",
             )
         return answer.refusal(request)
 
@@ -124,8 +125,8 @@ class AppLogin:
         claims = {"iss": self._app.client_id, "iat": now - CLOCK_SECONDS, "exp": now + JWT_SECONDS}
         try:
             return jwt.encode(claims, key, algorithm="RS256")
-        except (jwt.PyJWTError, ValueError, TypeError):
-            pass  # its text may show the key
+        except Exception:  # noqa: BLE001, S110  of several libraries, and a text of theirs may show the key
+            pass
         raise StoreError(
             f"the {describe(self._app.private_key)} holds no private key of RSA",
             store=store,

@@ -35,7 +35,10 @@ def place_by(config: GithubSecretsConfig, number: int) -> Place | None:
 
 
 def _holder(config: GithubSecretsConfig) -> str:
-    return (config.repository or config.organization or "").lower()
+    """A repository as it is called, and an organization so that no repository is called alike."""
+    if config.repository is not None:
+        return config.repository.lower()
+    return f"organizations/{(config.organization or '').lower()}"
 
 
 def _part(config: GithubSecretsConfig) -> str:
