@@ -197,7 +197,14 @@ def _conflict(provider: str, plugins: Sequence[EntryPoint]) -> str:
 
 def _missing(built_in: Provider) -> str:
     """Name the modules of a store's SDK that are not installed; empty where all are."""
-    return ", ".join(name for name in built_in.needs if importlib.util.find_spec(name) is None)
+    return ", ".join(name for name in built_in.needs if not _is_there(name))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        return False
 
 
 def _needs(provider: str, missing: str, registered: object, store: str) -> StoreError:

@@ -14,7 +14,7 @@ from secretsync_core.distribution import NAME, extra_hint
 from secretsync_core.errors import StoreError
 from secretsync_core.model.capabilities import Ability, Permissions
 from secretsync_core.schema.documents import StoreDocument, Where
-from secretsync_core.stores import memory
+from secretsync_core.stores import memory, registry
 from secretsync_core.stores.base import Reader, StoreContext, Writer, abilities_of
 from secretsync_core.stores.file import FileConfig
 from secretsync_core.stores.memory import MemoryConfig
@@ -172,6 +172,12 @@ def test_a_missing_sdk_names_the_extra() -> None:
     assert needed == "the provider 'vault' needs aiohttp"
     assert hint == extra_hint("vault")
     assert problems == [f"needs aiohttp: {extra_hint('vault')}"] * 2
+
+
+def test_a_module_within_a_missing_package_is_missing() -> None:
+    """Such as ``google.cloud.secretmanager_v1`` where nothing of Google is installed."""
+    assert not registry._is_there("no_such_package.of_it.part")
+    assert registry._is_there("importlib.util")
 
 
 def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
