@@ -35,7 +35,7 @@ def vault(text: str) -> str:
         (
             store("one").replace("spec: {", "spec: {extra: 1, "),
             "unknown field in spec",
-            "There are: limits, permissions",
+            "There are: limits, look, permissions",
         ),
         (store("one", provider=""), "spec.provider must name exactly one provider", "Such as"),
         (store("one", provider="file: {path: a}, memory: {}"), "spec.provider must name exactly one provider", ""),
