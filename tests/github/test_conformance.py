@@ -59,13 +59,14 @@ class TestRepository(_GitHub):
     """The secrets of Actions of one repository."""
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 class TestOrganization(_GitHub):
     """The secrets of Dependabot of an organization: over several pages."""
 
     config: ClassVar = {"organization": "acme", "visibility": "Private", "kind": "Dependabot"}
 
 
+@pytest.mark.slow
 class TestVariables(_GitHub):
     """Variables of an environment, which can be read."""
 

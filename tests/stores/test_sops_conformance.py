@@ -92,6 +92,7 @@ class TestFilePerSecret(StoreConformance):
         return _faults(tmp_path, monkeypatch, lambda key: f"{key}.json")
 
 
+@pytest.mark.slow
 class TestOneFile(StoreConformance):
     """A YAML file with all secrets."""
 
