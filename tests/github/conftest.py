@@ -38,13 +38,21 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, P
     return chain, key, ca
 
 
-@pytest.fixture
-def github(certificate: tuple[Path, Path, Path]) -> Iterator[GitHub]:
-    """An empty GitHub, but for the repository acme/app and the organization acme."""
+@pytest.fixture(scope="session")
+def server(certificate: tuple[Path, Path, Path]) -> Iterator[GitHub]:
+    """The one for all tests."""
     with GitHub(certificate=certificate[:2]) as github:
-        github.accounts.repository(REPOSITORY)
-        github.accounts.organisation("acme")
         yield github
+
+
+@pytest.fixture
+def github(server: GitHub) -> Iterator[GitHub]:
+    """An empty GitHub, but for the repository acme/app and the organization acme."""
+    server.forget()
+    server.accounts.repository(REPOSITORY)
+    server.accounts.organisation("acme")
+    yield server
+    server.check()
 
 
 class Section(Protocol):

@@ -80,13 +80,9 @@ class GitHub:
 
     def __init__(self, *, certificate: tuple[Path, Path] | None = None, prefix: str = "") -> None:
         """``certificate``: serve HTTPS with this chain and key. ``prefix``: ``/api/v3``, as in GitHub Enterprise."""
-        self.accounts = Accounts()
-        self.people = People()
-        self.requests: list[Seen] = []
-        self.wrong: list[str] = []
         self._prefix = prefix
-        self._faults: list[_Fault] = []
         self._lock = threading.RLock()
+        self.forget()
         tls: ssl.SSLContext | None = None
         if certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -102,7 +98,19 @@ class GitHub:
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
+        self.check()
+
+    def check(self) -> None:
+        """Fail where a request or an answer so far was wrong."""
         assert not self.wrong, self.wrong
+
+    def forget(self) -> None:
+        """Be as new."""
+        self.accounts = Accounts()
+        self.people = People()
+        self.requests: list[Seen] = []
+        self.wrong: list[str] = []
+        self._faults: list[_Fault] = []
 
     # -- What goes wrong. Patterns are searched for in "METHOD /path?query"; the latest that matches wins. ---------
 
