@@ -64,7 +64,13 @@ def test_kubernetes_and_files() -> None:
         (H, "https://k", "server"),
         (V, "T", "auth.token.env"),
     }
-    assert found("file", path="/d") == {(Kind.DIRECTORY, "/d", "path")}
+    for provider in ("file", "dotenv", "sops"):
+        assert found(provider, path="/d") == {(Kind.DIRECTORY, "/d", "path")}
+    assert found("dotenv", file="/d/.env") == {(Kind.DIRECTORY, "/d/.env", "file")}
+    assert found("sops", file="/d/a.yaml", ageKey={"file": "/k"}) == {
+        (Kind.DIRECTORY, "/d/a.yaml", "file"),
+        (F, "/k", "ageKey.file"),
+    }
 
 
 def test_every_field_that_could_name_something_says_so() -> None:

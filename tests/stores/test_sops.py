@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.sops import PROVIDER, SopsConfig, open_store
+from secretsync_core.stores.sops.document import new_file, same
+from secretsync_core.stores.sops.metadata import new_section, scope_of_rule
 from secretsync_core.testing.canaries import canary
 from secretsync_core.testing.gates import CountingGate
 
@@ -146,6 +150,58 @@ async def test_a_change_rewrites_only_what_changed(directory: Path) -> None:
     await store.delete("team/cache")
     assert "team:" not in file.read_text().splitlines()
     assert sops.decrypted(file, KEY)["db"] == {**DB, "password": "new", "hosts": ["one", "three"]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_change_of_any_file(seed: int) -> None:
+    """Objects, lists and odd names that come, go and change in a YAML file are what they were to be, and no more."""
+    dice = random.Random(seed)
+    names = [
+        "a",
+        "b",
+        "user",
+        "pass word",
+        "x.y",
+        "yes",
+        "1",
+        "é",
+        "🔑",
+        "a:b",
+        "- q",
+        "#h",
+        "",
+        "'",
+        "&b",
+        "*a",
+        "~",
+        "{x}",
+    ]
+    texts = ["", "x", "line\nline\n", "  ", "null", "- a", ": #", "\0", "\u0085\u2028", "ENC[x]"]
+
+    def value(depth: int) -> Any:
+        kind = dice.random()
+        if depth < 3 and kind < 0.25:
+            return {dice.choice(names): value(depth + 1) for _ in range(dice.randint(0, 3))}
+        if depth < 3 and kind < 0.4:
+            return [value(depth + 1) for _ in range(dice.randint(0, 3))]
+        return dice.choice([dice.choice(texts), dice.choice(texts), dice.randint(-5, 10**6), 0.5, True, None])
+
+    def changed(old: Any, depth: int = 0) -> Any:
+        if not isinstance(old, dict):
+            return value(depth)
+        kept = {name: changed(each, depth + 1) if dice.random() < 0.4 else each for name, each in old.items()}
+        kept = {name: each for name, each in kept.items() if dice.random() < 0.8}
+        return {**kept, dice.choice(names): value(depth + 1)}
+
+    identity, now = pyrage.x25519.Identity.from_str(KEY), datetime.now(UTC)
+    for _ in range(10):
+        plain = {dice.choice(names): value(0) for _ in range(dice.randint(0, 5))}
+        file = new_file("yaml", *new_section([RECIPIENT], scope_of_rule({})), plain, now)
+        for _ in range(4):
+            opened_file = file.opened([identity])
+            assert same(opened_file.plain, plain)
+            plain = changed(plain)
+            file = opened_file.with_values(plain, now)
 
 
 async def test_a_json_file_keeps_its_form(directory: Path) -> None:

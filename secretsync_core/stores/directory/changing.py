@@ -64,7 +64,7 @@ class Changing:
         except FileNotFoundError:
             return None, None
 
-    def remove(self, path: str, expected: str | None = None, check: Callable[[bytes], None] | None = None) -> None:
+    def remove(self, path: str, expected: str | None = None, check: Callable[[bytes], object] | None = None) -> None:
         """Remove a file, and the folders above it that are empty then.
 
         Raises Conflict where its token is not ``expected``, if one is, and what ``check`` raises of its content.
