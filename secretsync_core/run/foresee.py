@@ -44,7 +44,8 @@ async def foresee(
 
     It costs what the sync would read for these changes. Raises LedgerError where the ledger fails.
     """
-    decided = [change for change in changes if not _is_open(change)]
+    dests = len(plan.spec.dest)
+    decided = [_told(plan.job, change, opened, dests) for change in changes if not _is_open(change)]
     open_ones = [change for change in changes if _is_open(change)]
     observer.planned(len(open_ones))
     # As many at a time as in a transfer, grouped as there.
@@ -68,6 +69,14 @@ async def foresee(
 def _is_open(change: Change) -> bool:
     """Whether its value decides: where metadata alone is to be set, the sync reads no value either."""
     return change.action in _OPEN and change.reason is not Reason.METADATA
+
+
+def _told(job: str, change: Change, opened: OpenStores, dests: int, *, always: bool = False) -> Change:
+    """The change, with what to do about it where it is refused as not the job's; ``always``: where it is refused."""
+    if change.action is not Action.REFUSE or not (always or change.reason is Reason.NOT_MANAGED):
+        return change
+    hint = way_out(job, change, dests=dests, halves=opened.get(change.dest))
+    return change._replace(failure=Failure(change.reason, change.detail, hint))
 
 
 async def foresee_deletes(
@@ -125,10 +134,7 @@ class _Foreseen:
         except Exception as error:  # noqa: BLE001  as in a sync: one secret never stops another
             return refused_by(change, error)
         change = verdict.change
-        if change.action is not Action.REFUSE:
-            return change
-        hint = way_out(self._job, change, dests=self._dests, halves=self._opened.get(change.dest))
-        return change._replace(failure=Failure(change.reason, change.detail, hint))
+        return _told(self._job, change, self._opened, self._dests, always=True)
 
     async def _verdict(self, change: Change, sources: Sources) -> Verdict:
         check_reachable(self._opened, change.dest)

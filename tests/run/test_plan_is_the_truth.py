@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import look_only
 from support.dice import seed as session_seed
 from support.dice import told as told_seed
 
@@ -67,7 +68,10 @@ STORES = {
     "file": ("file: {path: $ROOT}", "ReadWrite"),
     "write-only": ("memory: {}", "Write"),
     "plain": ("memory: {}", "ReadWrite"),
+    "look-only": ("ci: {}", "ReadWrite"),
+    "ci-service": ("ci: {plain: true}", "Write"),
 }
+UNREAD = ("write-only", "look-only", "ci-service")
 
 
 class Staged(World):
@@ -78,6 +82,7 @@ class Staged(World):
     def of(self, **kinds: str) -> None:
         """Make stores of these kinds."""
         self.kinds = kinds
+        look_only.installed(self.patch)
         for name, kind in kinds.items():
             provider, permissions = STORES[kind]
             self.store(name, provider.replace("$ROOT", str(self.path / name)), permissions)
@@ -130,7 +135,7 @@ def _play(world: Staged, seed: int) -> Counter[str]:
     world.of(src=src, dst=dst)
     said: Counter[str] = Counter()
     for one in tell(seed, FAULTS, MORE_ITEMS, MORE_VALUES):
-        if dst == "write-only" and one.spec["writePolicy"] == "Merge":
+        if dst in UNREAD and one.spec["writePolicy"] == "Merge":
             one.spec["writePolicy"] = "Replace"
         if src != "fields":
             one.plan = "\n".join(line for line in one.plan.splitlines() if "name: pin" not in line) or f"- {ITEMS[0]}"
