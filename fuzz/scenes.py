@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
 from fuzz.fake_aws import FakeAws
+from fuzz.fake_google import FakeGoogle
 from fuzz.fake_kubernetes import FakeKubernetes
 from fuzz.fake_server import FakeServer
 from fuzz.fake_vault import TOKEN, FakeVault
@@ -51,6 +52,9 @@ _KEYS = "auth: {accessKey: {id: {env: AK}, secret: {env: SK}}"
 _AWS = f"region: eu-central-1, endpointUrl: '%s', {_KEYS}}}"
 _STS = "assumeRole: {roleArn: 'arn:aws:iam::123456789012:role/x'}"
 _ASSUMED = f"region: eu-central-1, endpointUrl: '%s', stsEndpointUrl: '%s', {_KEYS}, {_STS}}}"
+_GOOGLE_AT = "project: acme-test, prefix: p-, endpointUrl: '%s', authEndpointUrl: '%s'"
+_GOOGLE = f"gcpSecretManager: {{{_GOOGLE_AT}, auth: {{accessToken: {{env: VT}}"
+_ACTING = "impersonate: {serviceAccount: a@b.iam.gserviceaccount.com}"
 _KUBERNETES = f"kubernetes: {{namespace: apps, server: '%s', {_TOKEN}}}"
 
 
@@ -94,6 +98,9 @@ KINDS = {
     "parameterstore source": Kind(FakeAws, f"awsParameterStore: {{path: /p, {_AWS}}}"),
     "parameterstore source items": Kind(FakeAws, f"awsParameterStore: {{path: /p, {_AWS}}}", items=True),
     "parameterstore dest": Kind(FakeAws, f"awsParameterStore: {{path: /p, {_AWS}}}", source=False),
+    # Not by a query: an empty object is what Google says of a project without secrets.
+    "gcp source items": Kind(FakeGoogle, f"{_GOOGLE}, {_ACTING}}}}}", items=True),
+    "gcp dest": Kind(FakeGoogle, f"{_GOOGLE}}}}}", source=False),
 }  # fmt: skip
 
 
@@ -173,6 +180,8 @@ class Scene:
                 fake.put_parameter(f"/p/{key}", json.dumps(fields))
             else:
                 fake.put_secret(f"p/{key}", json.dumps(fields))
+        elif isinstance(fake, FakeGoogle):
+            fake.put_secret(f"p-{key}", json.dumps(fields))
 
     def reset(self) -> None:
         """Bring everything back to its start."""
@@ -205,6 +214,10 @@ class Scene:
             return {key: versions[-1] for key, versions in fake.data.items()}
         if isinstance(fake, FakeKubernetes):
             return {name: fake.fields(name) for name in fake.secrets}
+        if isinstance(fake, FakeGoogle):
+            return {
+                name.removeprefix("p-"): json.loads(one.texts[-1]) for name, one in fake.secrets.items() if one.texts
+            }
         assert isinstance(fake, FakeAws)
         parameters = {name.removeprefix("/p/"): json.loads(one.text) for name, one in fake.parameters.items()}
         return parameters | {name.removeprefix("p/"): json.loads(one.text) for name, one in fake.secrets.items()}
