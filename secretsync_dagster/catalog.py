@@ -20,7 +20,7 @@ from secretsync_dagster.naming import JOB_TAG, dagster_name, mapping_key, prefix
 from secretsync_dagster.translator import OpData, SecretStoreData, SecretSyncTranslator, ShardData, SyncJobData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import dagster as dg
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Translation: TypeAlias = Callable[[dg.AssetSpec, SyncJobData | SecretStoreData], dg.AssetSpec]
 
+_SEVERAL = ", "
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -216,14 +217,18 @@ class Catalog:
         """The value of :data:`JOB_TAG`: what is called so waits for each other in the queue."""
         return prefixed(job, self.prefix)
 
-    def job_of_tag(self, run: dg.DagsterRun) -> str | None:
-        """The SyncJob that a run of this code location names in its tags; None where it names none of these.
+    def tag_of_several(self, jobs: Iterable[str]) -> str:
+        """The value of :data:`JOB_TAG` of a run of these SyncJobs: of one its own."""
+        return _SEVERAL.join(self.job_tag(job) for job in sorted(jobs))
+
+    def jobs_of_tag(self, run: dg.DagsterRun) -> tuple[str, ...]:
+        """The SyncJobs that a run of this code location names in its tags; none where it names none of these.
 
         Runs from before the location had a prefix have none in their tags, and neither have their re-executions.
         """
-        tagged = run.tags.get(JOB_TAG, "")
-        name = tagged.removeprefix(prefixed("", self.prefix))
-        return name if name in self._shown.jobs else None
+        mine = prefixed("", self.prefix)
+        names = [tagged.removeprefix(mine) for tagged in run.tags.get(JOB_TAG, "").split(_SEVERAL)]
+        return tuple(name for name in names if name in self._shown.jobs)
 
     def pairs(self, job: str) -> Pairs:
         """Between which stores a SyncJob copies, for tables of its keys."""
@@ -261,8 +266,7 @@ class Catalog:
         """The SyncJobs that a run is of: one for a run of a job, any number for one of assets."""
         jobs = self._shown.jobs
         if JOB_TAG in run.tags:
-            named = self.job_of_tag(run)
-            return [jobs[named]] if named is not None else []
+            return [jobs[name] for name in self.jobs_of_tag(run)]
         selected = run.asset_selection or frozenset()
         return [job for name, job in sorted(jobs.items()) if self.asset_key(name) in selected] if selected else []
 

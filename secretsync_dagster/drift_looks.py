@@ -1,10 +1,16 @@
-"""What the check ``drift`` shows: looks of its own, and what syncs found on their way and put right."""
+"""What the check ``drift`` shows: looks of its own, and what syncs found on their way and put right.
+
+Dagster keeps one evaluation of a check for each run, and a later one takes its place. What a sync finds first is to
+stand in the history beside what it says at its end, so it is also noted without a run, and names its run. Where the run
+has an entry from its beginning, as a run of the asset has, that would stand below such a note: there the last word is
+all that is kept, and it names what was put right.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -40,7 +46,7 @@ def look(runtime: Runtime, job: str, run_id: str) -> dg.AssetCheckEvaluation:
     problems = [f"{error.message}. {error.hint}".strip() for error in report.errors]
     problems += [f"{pairs.key_of(outcome.change)} could not be read: {outcome.message}" for outcome in report.unseen]
     summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
-    keys = {"drifted keys": metadata.drift_table(report.drifted, pairs, report.drifted_count)} if report.drifted else {}
+    keys = {_KEYS: metadata.drift_table(report.drifted, pairs, report.drifted_count)} if report.drifted else {}
     return dg.AssetCheckEvaluation(
         asset_key=runtime.catalog.asset_key(job),
         check_name=DRIFT,
@@ -57,11 +63,51 @@ def look(runtime: Runtime, job: str, run_id: str) -> dg.AssetCheckEvaluation:
     )
 
 
-def found_by_sync(catalog: Catalog, job: str, done: Done) -> Iterator[dg.AssetCheckEvaluation]:
+def look_before_sync(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> None:
+    """Look for drift before a sync puts it right, and note in the check's history what was found."""
+    _note(context, look(runtime, job, context.run_id))
+
+
+def found_by_sync(
+    context: dg.OpExecutionContext, catalog: Catalog, job: str, done: Done
+) -> Iterator[dg.AssetCheckEvaluation]:
     """What a transfer found to have drifted: red in the check's history, also where it is put right by now."""
     report = done.report
     if report.drifted_count:
-        yield _found(catalog, job, report.drifted, report.drifted_count)
+        yield _first_noted(context, _found(catalog, job, report.drifted, report.drifted_count))
+
+
+def _first_noted(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
+    """What a run says of the check so far: this finding, noted before it, or together with what it has said already."""
+    (newest, *_) = (*_history(context.instance, said.asset_key, 1), None)
+    if newest is None or newest.run_id != context.run_id:
+        _note(context, said)
+        return said
+    before = newest.event.asset_check_evaluation if newest.event is not None else None
+    return _together(before, said) if before is not None and _FOUND_BY in before.metadata else said
+
+
+def _note(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> None:
+    """Keep an evaluation in the check's history, whatever the run says of the check later."""
+    link = dg.MetadataValue.dagster_run(context.run_id)
+    context.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=said.asset_key,
+            check_name=said.check_name,
+            passed=said.passed,
+            description=said.description,
+            metadata={**said.metadata, _RUN: link},
+        )
+    )
+
+
+def _together(before: dg.AssetCheckEvaluation, said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
+    """Two findings of one run as one."""
+    return _evaluation(
+        said.asset_key,
+        _count(before) + _count(said),
+        metadata.joined(before.metadata[_KEYS], said.metadata[_KEYS]),
+    )
 
 
 def put_right_by_sync(
@@ -73,7 +119,7 @@ def put_right_by_sync(
     """
     report = done.report
     if done.mended:
-        yield _found(catalog, job, done.mended, done.mended_of.total())
+        yield _first_noted(context, _found(catalog, job, done.mended, done.mended_of.total()))
     if not report.ok or report.drift_left:
         return
     red = list(_red_since(context.instance, catalog, job))
@@ -94,7 +140,8 @@ def put_right_by_sync(
         )
 
 
-_FOUND_BY = "found by"
+_FOUND_BY, _KEYS = "found by", "drifted keys"
+_RUN = "run"
 _LOOKED_BACK = 20
 
 
@@ -102,13 +149,13 @@ def _red_since(
     instance: dg.DagsterInstance, catalog: Catalog, job: str
 ) -> Iterator[tuple[str, dg.AssetCheckEvaluation]]:
     """What the check said since it was green last, the newest first, and in which runs."""
-    key = dg.AssetCheckKey(catalog.asset_key(job), DRIFT)
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_LOOKED_BACK):
+    for record in _history(instance, catalog.asset_key(job), _LOOKED_BACK):
         said = record.event.asset_check_evaluation if record.event is not None else None
         if said is not None and said.passed:
             return
         if said is not None:
-            yield record.run_id, said
+            told = said.metadata.get(_RUN)
+            yield (told.run_id or "" if isinstance(told, dg.DagsterRunMetadataValue) else record.run_id), said
 
 
 def _count(said: dg.AssetCheckEvaluation) -> int:
@@ -118,14 +165,21 @@ def _count(said: dg.AssetCheckEvaluation) -> int:
 
 
 def _found(catalog: Catalog, job: str, drifted: Sequence[Change], count: int) -> dg.AssetCheckEvaluation:
+    keys = metadata.drift_table(drifted, catalog.pairs(job), count)
+    return _evaluation(catalog.asset_key(job), count, keys)
+
+
+def _evaluation(asset: dg.AssetKey, count: int, keys: dg.TableMetadataValue) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
-        asset_key=catalog.asset_key(job),
+        asset_key=asset,
         check_name=DRIFT,
         passed=False,
         description=f"{plural(count, 'secret')} had been changed or removed outside SecretSync, a sync found",
-        metadata={
-            "drifted": count,
-            "drifted keys": metadata.drift_table(drifted, catalog.pairs(job), count),
-            _FOUND_BY: "a sync",
-        },
+        metadata={"drifted": count, _KEYS: keys, _FOUND_BY: "a sync"},
     )
+
+
+def _history(instance: dg.DagsterInstance, asset: dg.AssetKey, limit: int) -> Sequence[Any]:
+    """The newest entries of the check, the newest first."""
+    key = dg.AssetCheckKey(asset, DRIFT)
+    return instance.event_log_storage.get_asset_check_execution_history(key, limit=limit)

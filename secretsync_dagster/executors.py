@@ -27,6 +27,7 @@ from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.shared_assets import location_of_run
 from secretsync_dagster.verdicts import give, items_asked
 from secretsync_dagster.watchdog import watch_this_process
+from secretsync_dagster.whole_runs import WholeRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -132,9 +133,13 @@ class _ByDocument(dg.Executor):
         watch_this_process()
         sign_as_worker(instance, run.run_id)
         reason = "failed"
+        whole = WholeRun(self._runtime.catalog, [job.name for job in jobs])
         try:
             with _renewed_leases(self._runtime, [job.name for job in jobs], holder_of(run.run_id)):
-                yield from self._inner[chosen].execute(plan_context, execution_plan)
+                for event in self._inner[chosen].execute(plan_context, execution_plan):
+                    whole.take(event)
+                    yield event
+            whole.report(instance, run)
         except Exception:
             raise
         except BaseException:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.findings import is_in_sync, names_of, out_of_sync
 from secretsync_dagster.lease_holders import holder_of
@@ -75,6 +76,26 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
         "secrets held": summary.live_keys,
         "failed": summary.failed_keys,
     }
+
+
+def by_ledger_alone(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
+    """What the ledger says, of a run that did nothing which could change it. Raises SecretSyncError."""
+    known, passed, said = False, False, "nothing was synced yet"
+    shown: dict[str, Any] = {}
+    with contextlib.suppress(LedgerMissing), runtime.ledger(write=False) as opened:
+        known = opened.ledger.runs.summary(job).last_run is not None
+        passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
+        out = {each.item for each in out_of_sync(runtime.catalog.jobs[job].document, opened.ledger)}
+        known |= bool(out)
+        said = described(out if passed else out or {""}, len(runtime.catalog.partition_keys(job))) if known else said
+    return dg.AssetCheckEvaluation(
+        asset_key=runtime.catalog.asset_key(job),
+        check_name=IN_SYNC,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if known else dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata=shown,
+    )
 
 
 def described(out: Collection[str], count: int) -> str:

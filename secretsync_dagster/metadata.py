@@ -116,6 +116,13 @@ def drift_table(changes: Sequence[Change], pairs: Pairs, total: int) -> dg.Table
     )
 
 
+def joined(first: dg.MetadataValue, second: dg.MetadataValue) -> dg.TableMetadataValue:
+    """Two tables of the same columns as one, of as many rows as a table has."""
+    assert isinstance(first, dg.TableMetadataValue)  # noqa: S101  the caller has made both
+    assert isinstance(second, dg.TableMetadataValue)  # noqa: S101
+    return dg.MetadataValue.table([*first.records, *second.records][:ROWS], schema=first.schema)
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int, where: str) -> dg.TableMetadataValue:
     """A table, and a last row that says how many more there are and where they are to be found."""
     more = [f"... and {number(total - len(rows))} more; {where}", *[""] * (len(columns) - 1)]

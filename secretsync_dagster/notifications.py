@@ -10,13 +10,14 @@ keeps what was told, so that a tick that takes too long leaves the rest to the n
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 
 import dagster as dg
 
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.cli.escape import safe
+from secretsync_core.counting import plural
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.notify import history, send
 from secretsync_core.notify.ending import Ending, of_look, of_run
@@ -55,7 +56,7 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
-        description=f"Tells how runs of {', '.join(sorted(jobs))} ended, as notify in their documents says.",
+        description=f"Sends messages on how runs ended, as notify in the documents of {_listed(jobs)} says.",
     )
     def notifications(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)
@@ -80,6 +81,15 @@ def _sensor(catalog: Catalog, jobs: dict[str, JobDocument]) -> dg.SensorDefiniti
         return _tick_result(context, warnings, looked, memory)
 
     return notifications
+
+
+def _listed(jobs: Iterable[str]) -> str:
+    """The first of the names, and how many more there are."""
+    first, more = sorted(jobs)[:_NAMED], sorted(jobs)[_NAMED:]
+    return ", ".join(first) + (f" and {plural(len(more), 'other')}" if more else "")
+
+
+_NAMED = 5
 
 
 def _notify(

@@ -2,7 +2,7 @@
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -21,22 +21,23 @@ from secretsync_core.run.suspended import why_suspended
 from secretsync_dagster import metadata, plans
 from secretsync_dagster.broken_jobs import red_for_errors
 from secretsync_dagster.catalog import Catalog
-from secretsync_dagster.drift_looks import found_by_sync, look, put_right_by_sync
+from secretsync_dagster.drift_looks import found_by_sync, look_before_sync, put_right_by_sync
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.held_keys import held_keys
 from secretsync_dagster.in_sync import in_sync_events
 from secretsync_dagster.lease_holders import holder_of, is_dead, is_going_on, run_of
-from secretsync_dagster.loaded_documents import loaded_for
+from secretsync_dagster.loaded_documents import Loaded, loaded_for
 from secretsync_dagster.naming import CHECK_FIRST_TAG, IO_MANAGER_KEY, JOB_TAG
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.planned_partitions import report_planned
-from secretsync_dagster.resources import Runtime
-from secretsync_dagster.run_config import RUN_SUSPENDED, Asked
+from secretsync_dagster.resources import Runtime, runtime_of
+from secretsync_dagster.run_config import RUN_SUSPENDED, Asked, asked_of, only_looks
 from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.standing_checks import ledger_evaluation
 from secretsync_dagster.translator import OpData
 from secretsync_dagster.undoing import apply, check_undo, failure_of, moved, show_done, show_plan
+from secretsync_dagster.unevaluated import guarded, unevaluated
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -57,95 +58,15 @@ def make_expand(
 
     def expand(context: dg.OpExecutionContext) -> Iterator[Any]:
         with error_boundary(context, retry=_RETRY):
-            asked = Asked.of(context.op_config)
             loaded = loaded_for(context, resource, job)
-            runtime, ours = loaded.runtime, loaded.runtime.catalog
-            partitions = list(context.partition_keys) if _partitioned(context) else None
-            items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
-            shards: list[Shard] = []
-            _tag(context, ours, job)
-            if loaded.broken is not None:
-                _report_planned(context, ours, job, items or ours.partition_keys(job))
-                yield red_for_errors(ours.asset_key(job), loaded.broken)
-                raise loaded.broken
-            if loaded.newer:
-                context.log.warning(safe(loaded.newer))
-            plans.mark(context, dry=asked.dry_run or (asked.undo.is_asked and not asked.undo.apply))
-            if asked.undo.is_asked:
-                yield from _undo(context, runtime, job, asked)
-                return
-            suspended = why_suspended(
-                ours.jobs[job].document, on_purpose=asked.run_suspended or asked.dry_run, hint=RUN_SUSPENDED
-            )
-            if suspended is not None:
-                raise suspended  # which says nothing of any item
-            refused = why_refused(context, ours, job)
-            if refused is not None and not asked.dry_run:
-                _report_planned(context, ours, job, items or ours.partition_keys(job))
-                yield red(ours, job, refused)
-                raise refused
-            if asked.dry_run:
-                if refused is not None:
-                    context.log.warning("%s; %s", safe(refused.message), safe(refused.hint))
-                with _step_of(context, runtime) as step:
-                    manifest, changes = run_async(
-                        steps.preview(
-                            step, job, items=items, verify=asked.verify, adopt=asked.adopt, restored=asked.restored
-                        )
-                    )
-                plans.show(
-                    context,
-                    runtime.documents.jobs[job],
-                    changes,
-                    manifest.warnings,
-                    command=f"secretsync plan {job}",
-                )
-            else:
-                yield from _look_first(context, runtime, job)
-                try:
-                    with _step_of(context, runtime, waits=True) as step:
-                        manifest, shards = run_async(
-                            steps.expand(
-                                step,
-                                job,
-                                items=items,
-                                verify=asked.verify,
-                                adopt=asked.adopt,
-                                restored=asked.restored,
-                            )
-                        )
-                except (LeaseHeld, UsageError):
-                    raise  # the other run will tell; and a call that is wrong says nothing of any item
-                except SecretSyncError as error:
-                    if not error.retryable or _is_last(context):
-                        _report_planned(context, ours, job, items or ours.partition_keys(job))
-                        yield from _not_begun(ours, job, items or list(ours.partition_keys(job)), error)
-                        yield from in_sync_events(context, runtime, job, {}, failed={""})
-                        yield ledger_evaluation(runtime, job)
-                    raise
-                _report_planned(context, ours, job, manifest.items)
-                held = held_keys(context, runtime, job, manifest.shown)
-                for item in manifest.shown:
-                    counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
-                    yield _materialized(ours, job, item, {**held.get(item, {}), **metadata.numbers(counts)})
-                context.add_output_metadata(
-                    {
-                        "to do": sum(len(shard.changes) for shard in shards),
-                        "unchanged": sum(manifest.unchanged.values()),
-                        **metadata.warnings(manifest.warnings),
-                    },
-                    output_name="manifest",
-                )
-            # Made all of them first: Dagster may refuse one, and then none of them begins.
-            outputs = _outputs(ours, job, shards)
-            yield dg.Output(manifest, "manifest")
-            yield from outputs
+            together = _together(context, runtime_of(context, resource).catalog, loaded.runtime.catalog)
+            yield from guarded(context, loaded.runtime, job, _expand(context, loaded, job, together))
 
     return make_op(
         expand,
         name=catalog.op_name(OpData("expand", catalog.scope, job=catalog.jobs[job])),
         resource=resource,
-        description="Looks at sources and destinations, decides what is to be done, and splits it into shards.",
+        description="Looks at sources and destinations, decides what is to be done, and splits it by plan item.",
         ins=dict.fromkeys(catalog.inputs(job), NOTHING),
         outs=_EXPANDED,
         config_schema=schema,
@@ -155,20 +76,117 @@ def make_expand(
     )
 
 
-def _tag(context: dg.OpExecutionContext, catalog: Catalog, job: str) -> None:
-    """Name the SyncJob in a run's tags where Dagster does not: a backfill's runs carry no tags of ours.
+def _expand(context: dg.OpExecutionContext, loaded: Loaded, job: str, together: Mapping[str, str]) -> Iterator[Any]:
+    """See :func:`make_expand`; ``together`` are all SyncJobs of the run, and what Dagster calls their jobs."""
+    asked = Asked.of(context.op_config)
+    runtime, ours = loaded.runtime, loaded.runtime.catalog
+    partitions = list(context.partition_keys) if _partitioned(context) else None
+    items = list(asked.items) if partitions is None else ours.items_of(job, partitions)
+    shards: list[Shard] = []
+    _tag(context, ours, job, together)
+    every = items or list(ours.partition_keys(job))
+    if loaded.broken is not None:
+        _report_planned(context, ours, job, every)
+        yield from _not_begun(ours, job, every, loaded.broken)
+        yield red_for_errors(ours.asset_key(job), loaded.broken)
+        raise loaded.broken
+    if loaded.newer:
+        context.log.warning(safe(loaded.newer))
+    dry = asked.dry_run or (asked.undo.is_asked and not asked.undo.apply)
+    others = [name for other, name in together.items() if other != job]
+    plans.mark(context, job, dry=dry, all_dry=dry and all(only_looks(asked_of(context.run, name)) for name in others))
+    if asked.undo.is_asked:
+        yield from _undo(context, runtime, job, asked)
+        return
+    suspended = why_suspended(
+        ours.jobs[job].document, on_purpose=asked.run_suspended or asked.dry_run, hint=RUN_SUSPENDED
+    )
+    if suspended is not None:
+        if partitions is not None:  # these Dagster shows as failed whatever we say
+            yield from _not_begun(ours, job, every, suspended, "this item was not synced")
+        raise suspended  # which says nothing of any item
+    refused = why_refused(context, ours, job)
+    if refused is not None and not asked.dry_run:
+        _report_planned(context, ours, job, every)
+        yield from _not_begun(ours, job, every, refused)
+        yield red(ours, job, refused)
+        raise refused
+    if asked.dry_run:
+        if refused is not None:
+            context.log.warning("%s; %s", safe(refused.message), safe(refused.hint))
+        with _step_of(context, runtime) as step:
+            manifest, changes = run_async(
+                steps.preview(step, job, items=items, verify=asked.verify, adopt=asked.adopt, restored=asked.restored)
+            )
+        plans.show(
+            context,
+            runtime.documents.jobs[job],
+            changes,
+            manifest.warnings,
+            command=f"secretsync plan {job}",
+        )
+    else:
+        _look_first(context, runtime, job)
+        try:
+            with _step_of(context, runtime, waits=True) as step:
+                manifest, shards = run_async(
+                    steps.expand(
+                        step,
+                        job,
+                        items=items,
+                        verify=asked.verify,
+                        adopt=asked.adopt,
+                        restored=asked.restored,
+                    )
+                )
+        except (LeaseHeld, UsageError):
+            raise  # the other run will tell; and a call that is wrong says nothing of any item
+        except SecretSyncError as error:
+            if not error.retryable or _is_last(context):
+                _report_planned(context, ours, job, every)
+                yield from _not_begun(ours, job, every, error)
+                yield from in_sync_events(context, runtime, job, {}, failed={""})
+                yield ledger_evaluation(runtime, job)
+            raise
+        _report_planned(context, ours, job, manifest.items)
+        held = held_keys(context, runtime, job, manifest.shown)
+        for item in manifest.shown:
+            counts = {Result.UNCHANGED: manifest.unchanged.get(item, 0)}
+            yield _materialized(ours, job, item, {**held.get(item, {}), **metadata.numbers(counts)})
+        context.add_output_metadata(
+            {
+                "to do": sum(len(shard.changes) for shard in shards),
+                "unchanged": sum(manifest.unchanged.values()),
+                "requests": sum(sum(kinds.values()) for kinds in manifest.requests.values()),
+                **metadata.warnings(manifest.warnings),
+            },
+            output_name="manifest",
+        )
+    # Made all of them first: Dagster may refuse one, and then none of them begins.
+    outputs = _outputs(ours, job, shards)
+    yield dg.Output(manifest, "manifest")
+    yield from outputs
 
-    From then on runs of the job wait for it in the queue, and filters find it.
+
+def _together(context: dg.OpExecutionContext, *catalogs: Catalog) -> dict[str, str]:
+    """The SyncJobs of a run, and what Dagster calls their jobs: several where people launch the assets of several."""
+    return {one.name: catalog.job_name(one.name) for catalog in catalogs for one in catalog.jobs_of(context.run)}
+
+
+def _tag(context: dg.OpExecutionContext, catalog: Catalog, job: str, together: Collection[str]) -> None:
+    """Name the SyncJobs of a run in its tags where Dagster does not: a backfill's runs carry no tags of ours.
+
+    From then on runs of a job wait in the queue for a run of it alone, and filters find it.
     """
-    if JOB_TAG not in context.run.tags and [one.name for one in catalog.jobs_of(context.run)] == [job]:
-        context.instance.add_run_tags(context.run_id, {JOB_TAG: catalog.job_tag(job)})
+    if JOB_TAG not in context.run.tags and job in together:
+        context.instance.add_run_tags(context.run_id, {JOB_TAG: catalog.tag_of_several(together)})
 
 
-def _look_first(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> Iterator[dg.AssetCheckEvaluation]:
+def _look_first(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> None:
     """Look for drift before it is put right, where a drift check is due in the same second as this sync."""
     if context.run.tags.get(CHECK_FIRST_TAG) == "true" and not context.retry_number:
         try:
-            yield look(runtime, job, context.run_id)
+            look_before_sync(context, runtime, job)
         except SecretSyncError as error:
             context.log.warning("the drift check that was due first failed: %s", safe(error.message))
 
@@ -210,7 +228,11 @@ def _outputs(catalog: Catalog, job: str, shards: list[Shard]) -> list[dg.Dynamic
     outputs = []
     told: dict[str, Any]
     for shard, key in zip(shards, catalog.mapping_keys(job, shards), strict=True):
-        told = {"item": shard.item or f"{len(shard.items)} items", "secrets": len(shard.changes) + len(shard.deletes)}
+        told = {
+            "item": shard.item or f"{len(shard.items)} items",
+            "secrets": len(shard.changes) + len(shard.deletes),
+            "unchanged": shard.unchanged,
+        }
         try:
             outputs.append(dg.DynamicOutput(shard, output_name="shards", mapping_key=key, metadata=told))
         except dg.DagsterInvalidDefinitionError:
@@ -227,7 +249,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
 
     @dg.op(
         name=catalog.op_name(OpData("transfer", catalog.scope, dest=catalog.stores[dest])),
-        description="Reads, transforms and writes the secrets of one shard; fails at its end if one of them failed.",
+        description="Reads, transforms and writes the secrets of one item; fails at its end if one of them failed.",
         retry_policy=_RETRY,
         pool=pool,
         out=dg.Out(Moved, io_manager_key=IO_MANAGER_KEY),
@@ -240,7 +262,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                 raise refused
             with _step_of(context, runtime) as step:
                 done = run_async(steps.transfer(step, shard), step.stop)
-            yield from found_by_sync(runtime.catalog, shard.job, done)
+            yield from found_by_sync(context, runtime.catalog, shard.job, done)
             if not done.report.ok:
                 failure = _failure(runtime.catalog, shard.job, _described(shard), done, last=_is_last(context))
                 if not failure.allow_retries:
@@ -248,6 +270,7 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
                     yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
                     yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
                     yield ledger_evaluation(runtime, shard.job)
+                    yield from unevaluated(context, runtime, shard.job, failed=True)
                 raise failure
             held = held_keys(context, runtime, shard.job, done.well)
             for item in done.well:
@@ -272,7 +295,7 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
     @dg.op(
         name=catalog.op_name(OpData("audit", catalog.scope, pool=pool)),
         pool=pool,
-        description="Looks once more, syncs what no step did, deletes what is due, and records how the run ended.",
+        description="Looks once more, does what no step did, deletes what is due, and closes the run in the ledger.",
         out=dg.Out(dg.Nothing, is_required=False, io_manager_key=IO_MANAGER_KEY),
         retry_policy=_RETRY,
         required_resource_keys={resource},
@@ -285,9 +308,10 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
 
 def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
     """See :func:`secretsync_core.run.steps.audit`. Yields no output: what it shows are events."""
-    if manifest.dry_run:
-        return
     with error_boundary(context, retry=_RETRY):
+        if manifest.dry_run:
+            yield from unevaluated(context, runtime, manifest.job, failed=False)
+            return
         if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
             yield red(runtime.catalog, manifest.job, refused)
             raise refused
@@ -322,6 +346,7 @@ def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest,
             },
         )
         yield ledger_evaluation(runtime, manifest.job)
+        yield from unevaluated(context, runtime, manifest.job, failed=not done.report.ok)
         if not done.report.ok:
             raise _failure(runtime.catalog, manifest.job, "the job", done, last=_is_last(context))
 
@@ -382,14 +407,14 @@ _MOST_TOLD = 50
 
 
 def _not_begun(
-    catalog: Catalog, job: str, items: Sequence[str], error: SecretSyncError
+    catalog: Catalog, job: str, items: Sequence[str], error: SecretSyncError, said: str = "this item is out of sync"
 ) -> Iterator[dg.AssetObservation]:
     """Why nothing was done, for the pages of the items that should have been; of many, for the first of them."""
     for item in items[:_MOST_TOLD]:
         yield dg.AssetObservation(
             catalog.asset_key(job),
             partition=catalog.partition_keys(job).get(item, item),
-            description="this item is out of sync",
+            description=said,
             metadata={
                 "error 1": metadata.text(error.message),
                 **({"what to do": metadata.text(error.hint)} if error.hint else {}),

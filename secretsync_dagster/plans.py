@@ -38,15 +38,20 @@ _PREFIXES = 100
 ONLY_LOOKS = "DRY RUN: this run only looks. It writes nothing, to no store and not to the ledger."
 
 
-def mark(context: dg.OpExecutionContext, *, dry: bool) -> None:
-    """Tag the run as one that only looks; or take the tag's word back, which a re-execution has from its parent."""
+def mark(context: dg.OpExecutionContext, job: str, *, dry: bool, all_dry: bool) -> None:
+    """Tag the run as one that only looks; or take the tag's word back, which a re-execution has from its parent.
+
+    ``dry`` is whether this SyncJob is only looked at, and ``all_dry`` whether so are all others of the run.
+    """
     tagged = context.run.tags.get(DRY_RUN_TAG)
-    if tagged != "true" and dry:
+    if tagged != "true" and all_dry:
         context.instance.add_run_tags(context.run_id, {DRY_RUN_TAG: "true"})
-    elif tagged == "true" and not dry:
+    elif tagged == "true" and not all_dry:
         context.instance.add_run_tags(context.run_id, {DRY_RUN_TAG: "false"})
-    if dry:
+    if dry and all_dry:
         context.log.info(ONLY_LOOKS)
+    elif dry:
+        context.log.info("DRY RUN of SyncJob %s: nothing of it is written. This run syncs others.", job)
 
 
 def show(

@@ -52,7 +52,8 @@ def _sensor(catalog: Catalog) -> dg.SensorDefinition:
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
-        description="Ends runs whose worker was killed, so that they can be executed again, and closes their books.",
+        description="Keeps the pages true; leave it on. Ends runs whose worker was killed, turns red what a run left "
+        "undone or somebody wrongly reported as passed, and notices documents that broke and shared assets.",
     )
     def run_reaper(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)

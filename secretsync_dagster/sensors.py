@@ -62,7 +62,7 @@ def _sensor(
         minimum_interval_seconds=max(1, int(min(intervals.values()))),
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource},
-        description=f"Asks {source} for versions, and starts the jobs whose items are touched.",
+        description=f"Asks {source} for the versions of its secrets, and syncs the items of which one has changed.",
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runtime = runtime_of(context, resource)
@@ -93,7 +93,7 @@ def _look(
     instance, location, ours = context.instance, location_of_tick(context), runtime.catalog
     try:
         busy = instance.get_runs(dg.RunsFilter(statuses=_BUSY))
-        going_on = {ours.job_of_tag(run) for run in busy if not is_of_another(run, location)}
+        going_on = {job for run in busy if not is_of_another(run, location) for job in ours.jobs_of_tag(run)}
         shared = sharers(instance, ours, location, [job.name for job in jobs])
         # One with errors is left until it is mended, and started then, for nothing was acted on.
         shared |= broken_since(runtime, [job.name for job in jobs])

@@ -144,7 +144,19 @@ def _show_as_failed(instance: dg.DagsterInstance, catalog: Catalog, job: str, it
         entry,
     )
     plan_items(instance, entry.run_id, entry.job_name, catalog, job, items)
+    left_by = dg.MetadataValue.dagster_run(ended) if of is not None else dg.MetadataValue.text(ended)
+    for item in items[:_MOST_TOLD]:  # the page of one that was never green has nothing else to say
+        instance.report_runless_asset_event(
+            dg.AssetObservation(
+                catalog.asset_key(job),
+                partition=catalog.partition_keys(job)[item],
+                description="this item is out of sync",
+                metadata={"left so by": left_by, "what to do": _WHAT_TO_DO},
+            )
+        )
 
+
+_MOST_TOLD = 50
 
 _RUN_ID_LENGTH = 36  # a run of the command line has a shorter id
 

@@ -64,7 +64,8 @@ def test_a_suspended_job_writes_from_nowhere(lab: Lab, face: str) -> None:
     (failed,) = failures(result).values()
     assert failed["told"] == SUSPENDED
     assert "`runSuspended: true`" in failed["what to do"].value
-    assert evaluations(result) == []
+    # Those that Dagster plans for a run of the asset are yellow, as nothing is known yet.
+    assert {said.severity.value for said in evaluations(result)} <= {"WARN"}
     assert lab.held() == {}
     assert lab.run(dryRun=True).success
     assert lab.held() == {}

@@ -166,6 +166,11 @@ def test_the_entry_that_marks_an_item_is_no_run(lab: Lab) -> None:
         if event.dagster_event is not None
     ]
     assert str(said).startswith(f"This is no run. Run {run} left 1 item of job out of sync")
+    (beside,) = lab.instance.fetch_observations(KEY, limit=1).records
+    observed = beside.asset_observation
+    assert observed is not None
+    assert (observed.partition, observed.description) == ("beta", "this item is out of sync")
+    assert observed.metadata["left so by"] == dg.MetadataValue.dagster_run(run)
     assert checked(lab.run()) == [True]
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster_jobs.lab import evaluations, moved
+import dagster as dg
+
+from dagster_jobs import worker
+from dagster_jobs.lab import KEY, evaluations, moved
+from secretsync_core.errors import AccessDenied
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from pathlib import Path
 
     from dagster_jobs.lab import Lab
 
@@ -44,6 +48,40 @@ def test_a_run_counts_what_all_of_its_steps_did(lab: Lab) -> None:
     assert numbers["seconds"] > sum(sum(moved_of) for moved_of in _seconds(result).values()) > 0
     assert {name: _of_run(result)[name] for name in numbers} == numbers
     assert moved(result, "drifted") == {"alpha": [2], "beta": [1]}
+
+
+def test_a_run_of_which_an_item_failed_has_the_numbers_of_all_its_steps_too(lab: Lab, tmp_path: Path) -> None:
+    """In the plots of the asset and in the check: what each of the steps told, though the last one was left out."""
+    lab.instance = dg.DagsterInstance.local_temp(str(tmp_path), overrides=worker.QUIET)
+    lab.two_items()
+    assert worker.execute(lab.instance, str(lab.config), None).success
+    lab.fill("dst", {"beta/1": {"x": "theirs"}})
+    lab.fill("src", {"alpha/1": {"x": "new"}, "alpha/2": {"x": "new"}})
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    run = worker.execute(lab.instance, str(lab.config), None).run_id
+    observed = [
+        entry.asset_observation
+        for entry in lab.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+        if entry.asset_observation is not None and entry.asset_observation.partition is None
+    ]
+    shown = [each.metadata for each in observed if "run: copied" in each.metadata]
+    assert [each["run: copied"].value for each in shown] == [2]
+    numbers = {"copied": 2, "unchanged": 1, "failed": 1, "drifted": 1}
+    assert {name: shown[0][f"run: {name}"].value for name in numbers} == numbers
+    last = lab.ledger.runs.summary("job").last_run
+    assert last is not None
+    assert last.run == run
+    newest = lab.instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(KEY, "in_sync"))
+    assert newest is not None
+    assert newest.event is not None
+    said = newest.event.asset_check_evaluation
+    assert said is not None
+    assert (newest.run_id, said.passed, said.description) == (run, False, "out of sync: alpha")
+    assert {name: said.metadata[name].value for name in numbers} == numbers
+    more: dict[str, Any] = {name: said.metadata[name].value for name in ("requests", "seconds")}
+    assert more == {name: shown[0][f"run: {name}"].value for name in more}
+    assert more["requests"] > 6
+    assert more["seconds"] > 0
 
 
 def _seconds(result: dg.ExecuteInProcessResult) -> dict[str, list[float]]:
