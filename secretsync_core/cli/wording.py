@@ -86,7 +86,7 @@ REASONS: dict[str, str] = {
 DRIFTS: dict[Drift, str] = {
     Drift.CHANGED: "changed outside SecretSync",
     Drift.REMOVED: "removed outside SecretSync",
-    Drift.UNKNOWN: "drift unknown: write-only",
+    Drift.UNKNOWN: "drift unknown: cannot be read",
 }
 
 SIGNS: dict[Action, tuple[str, str]] = {

@@ -26,7 +26,7 @@ class Drift(StrEnum):
     NONE = "none"
     CHANGED = "changed"
     REMOVED = "removed"
-    UNKNOWN = "unknown"  # we may not read the destination
+    UNKNOWN = "unknown"  # we may not look at the destination, or it shows neither values nor versions
 
 
 class Reason(StrEnum):

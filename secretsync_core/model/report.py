@@ -75,7 +75,7 @@ class Report:
         returned: how many secrets that were deleted are there again, and stay.
         orphans: how many copies that the job made nothing asks for any more.
         drift_left: how many secrets had drifted and are so still, as far as this sync knows.
-        drift_unknown: how many destinations we may not read, so that nobody knows.
+        drift_unknown: how many destinations show neither values nor versions, so that nobody knows.
         warnings: sentences for people.
         errors: what went wrong for an item or a store as a whole (item, code, message, hint).
         requests: requests by store and kind, repeats included.

@@ -62,7 +62,7 @@ def _check(
         report, outcomes = event_loop.run(check)
     except Exception as raised:  # noqa: BLE001  what is not ours is raised again
         return report_view.show_failed_job(raised, job, output)
-    _show(report, job, output, why="the ledger's key is gone" if opened.lost else "the destination is write-only")
+    _show(report, job, output, why="the ledger's key is gone" if opened.lost else "the destination cannot be read")
     _keep(report, options, call, output)
     return results.of_check(report), report_object(report, outcomes, report.drifted)
 

@@ -122,7 +122,7 @@ def _show(report: Report, job: JobDocument, output: Output) -> None:
         title = "Drift since the last sync"
         report_view.show_drift(report.drifted, report.drifted_count, output, title=title, dests=many)
         if report.drift_unknown:
-            output.line(f"  Drift unknown for {plural(report.drift_unknown, 'key')}: the destination is write-only")
+            output.line(f"  Drift unknown for {plural(report.drift_unknown, 'key')}: the destination cannot be read")
         if report.stopped:
             output.line(f"  {report_view.stopped_line(report)}")
         output.line(output.paint(f"  {report_view.requests_line(report)}", "dim"))
