@@ -117,6 +117,16 @@ async def test_versions_that_are_not_ours_stay(google: Google, open_gcp: OpenSto
         assert states(google, key) == ["ENABLED"] * 3
 
 
+async def test_versions_of_the_job_before_stay(google: Google, open_gcp: OpenStore) -> None:
+    """A job that takes a secret over has not written what is there, whatever the other one has noted."""
+    await (await open_gcp(mark="job.1", oldVersions={"keep": 3, "destroy": True})).write("db", SecretValue(b"1"))
+    store = await open_gcp(mark="job.2", oldVersions={"keep": 1, "destroy": True})
+    await store.mark("db")
+    for value in (b"2", b"3"):
+        await store.write("db", SecretValue(value))
+    assert states(google, "db") == ["ENABLED", "DESTROYED", "ENABLED"]
+
+
 async def test_without_a_mark_nothing_is_removed(google: Google, open_gcp: OpenStore, gate: CountingGate) -> None:
     """And a document that asks for nothing costs nothing."""
     for store in (await open_gcp(oldVersions={"keep": 1, "destroy": True}), await open_gcp(mark="job.1")):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.gcp_secret_manager.answers import Misfit, WrongState
-from secretsync_core.stores.gcp_secret_manager.metadata import MARK
+from secretsync_core.stores.gcp_secret_manager.metadata import MARK, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +28,15 @@ class Beside:
         self._mark = mark
 
     async def mark(self, key: str) -> None:
-        """Put our mark on a secret, in place of any other."""
-        await self.change(key, lambda about: {"annotations": {**about.annotations, MARK: self._mark}})
+        """Put our mark on a secret, in place of any other. What another job has noted as its versions is not ours."""
+
+        def changed(about: About) -> Mapping[str, Any]:
+            told = {**about.annotations, MARK: self._mark}
+            if about.annotations.get(MARK) != self._mark:
+                told.pop(WRITTEN, None)
+            return {"annotations": told}
+
+        await self.change(key, changed)
 
     async def set(self, key: str, wanted: Described) -> None:
         """Set these labels, annotations and topics, and leave all others."""
