@@ -84,7 +84,9 @@ def _first_noted(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) 
         _note(context, said)
         return said
     before = newest.event.asset_check_evaluation if newest.event is not None else None
-    return _together(before, said) if before is not None and _FOUND_BY in before.metadata else said
+    # What is of another run names it: that was only said again.
+    mine = before is not None and _FOUND_BY in before.metadata and RUN not in before.metadata
+    return _together(before, said) if before is not None and mine else said
 
 
 def _note(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> None:
@@ -96,7 +98,7 @@ def _note(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> None
             check_name=said.check_name,
             passed=said.passed,
             description=said.description,
-            metadata={**said.metadata, _RUN: link},
+            metadata={**said.metadata, RUN: link},
         )
     )
 
@@ -141,7 +143,8 @@ def put_right_by_sync(
 
 
 _FOUND_BY, _KEYS = "found by", "drifted keys"
-_RUN = "run"
+RUN = "run"
+"""The run that found what is said of drift, where it is not the one that says so."""
 _LOOKED_BACK = 20
 
 
@@ -154,7 +157,7 @@ def _red_since(
         if said is not None and said.passed:
             return
         if said is not None:
-            told = said.metadata.get(_RUN)
+            told = said.metadata.get(RUN)
             yield (told.run_id or "" if isinstance(told, dg.DagsterRunMetadataValue) else record.run_id), said
 
 

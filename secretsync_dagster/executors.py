@@ -139,7 +139,7 @@ class _ByDocument(dg.Executor):
                 for event in self._inner[chosen].execute(plan_context, execution_plan):
                     whole.take(event)
                     yield event
-            whole.report(instance, run)
+            _report(whole, plan_context)
         except Exception:
             raise
         except BaseException:
@@ -165,6 +165,14 @@ class _ByDocument(dg.Executor):
         except Exception as error:  # noqa: BLE001  its text may hold anything
             return f"an unexpected {type(error).__name__}"
         return ""
+
+
+def _report(whole: WholeRun, plan_context: Any) -> None:
+    """Show the numbers of a run; one whose numbers cannot be shown has ended as it did all the same."""
+    try:
+        whole.report(plan_context.instance, plan_context.dagster_run)
+    except Exception as error:  # noqa: BLE001  its text may hold anything
+        plan_context.log.warning("the numbers of this run are not shown: an unexpected %s", type(error).__name__)
 
 
 @contextlib.contextmanager

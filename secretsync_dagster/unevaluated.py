@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
+from secretsync_dagster.drift_looks import RUN
 from secretsync_dagster.in_sync import by_ledger_alone
 from secretsync_dagster.naming import DRIFT, IN_SYNC, LEDGER_INTACT
 from secretsync_dagster.resources import Runtime
@@ -103,6 +104,9 @@ def _last_word(context: dg.OpExecutionContext, asset: dg.AssetKey) -> dg.AssetCh
                 passed=said.passed,
                 severity=said.severity,
                 description=f"{_NOT_LOOKED}; before: {told}" if told else _NOT_LOOKED,
-                metadata=said.metadata,
+                metadata={
+                    **({RUN: dg.MetadataValue.dagster_run(record.run_id)} if record.run_id else {}),
+                    **said.metadata,
+                },
             )
     return None

@@ -51,7 +51,7 @@ class WholeRun:
                 self._in_sync[job] = said
         elif event.is_successful_output:
             of_shard = step == _FIRST and event.step_output_data.output_name == "shards"
-            self._add(job, event.step_output_data.metadata, -1 if of_shard else 1)
+            self._add(job, event.step_output_data.metadata or {}, -1 if of_shard else 1)
         elif event.is_step_failure and step != _FIRST:
             failure = event.step_failure_data.user_failure_data
             if failure is not None and "requests" in failure.metadata:
