@@ -20,6 +20,10 @@ class Kind(StrEnum):
     DESCRIPTION = "description"
     REPLICA = "replica region"
     TOPIC = "topic"
+    CONTENT_TYPE = "content type"
+    ENABLED = "enabled"
+    NOT_BEFORE = "not before"
+    EXPIRES = "expires"
 
 
 class Slot(NamedTuple):

@@ -21,6 +21,7 @@ BUILT_IN = {
         "awsSecretsManager": "aws_secrets_manager",
         "awsParameterStore": "aws_parameter_store",
         "gcpSecretManager": "gcp_secret_manager",
+        "azureKeyVault": "azure_key_vault",
         "kubernetes": "kubernetes",
         "file": "file",
         "dotenv": "dotenv",

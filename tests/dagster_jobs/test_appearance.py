@@ -48,6 +48,11 @@ def _texts(spec: dg.AssetSpec) -> dict[str, Any]:
             {"aws", "parameterstore"},
             {"region": "eu-west-1", "path": "/prod"},
         ),
+        (
+            "azureKeyVault: {vaultUrl: 'https://acme.vault.azure.net'}",
+            {"azure", "keyvault"},
+            {"vault": "https://acme.vault.azure.net"},
+        ),
         ("kubernetes: {namespace: payments}", {"kubernetes"}, {"namespace": "payments"}),
         (
             f"githubSecrets: {{repository: acme/app, environment: prod, {TOKEN}}}",

@@ -1,0 +1,252 @@
+"""The operations of the service that the store uses, one request each, and each answer by its types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from secretsync_core.endurance import Progress
+from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
+from secretsync_core.secret import Secret, SecretValue
+from secretsync_core.stores.azure_key_vault.answers import Request, is_absent, is_disabled
+from secretsync_core.stores.azure_key_vault.connection import Refused
+from secretsync_core.stores.azure_key_vault.seen import About, about, may_be_followed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from secretsync_core.stores.answers import Part
+    from secretsync_core.stores.azure_key_vault.connection import Answer, Connection
+
+PAGE = 25
+"""The most that a page of a listing may have, by the specification."""
+
+
+class Page(NamedTuple):
+    """A part of a listing: what each name stands for, those that can be no key, and where it goes on."""
+
+    found: list[About]
+    nameless: list[str]
+    next: str | None
+
+
+class Calls:
+    """One request each; ``key`` is what a person calls the secret, and what errors name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.store = connection.store
+        self._connection = connection
+
+    # -- reading
+
+    async def get(self, key: str, version: str = "") -> Secret:
+        """One value: the current one, or of the version with this id."""
+        request = self._request("read", key, "get")
+
+        def read(answer: Answer) -> Secret:
+            seen = self._one(answer.part, key)
+            if version and seen.id != version.lower():
+                raise answer.part.wrong("id", "that of the version that was asked for")
+            if not version:
+                self._check_settled(seen, answer)
+            value = answer.part.text_or_none("value")
+            if value is None:
+                raise answer.part.wrong("value", "a text")
+            return Secret(SecretValue(value.encode(errors="surrogatepass")), seen.token)
+
+        path = f"/secrets/{key}/{version}"
+        found = await self._connection.call("read", "GET", path, request, read)
+        if not isinstance(found, Refused):
+            return found
+        if not is_absent(found.found):
+            raise found.error(request)
+        what = f"{key} has no such version in {self.store}" if version else f"{key} does not exist in {self.store}"
+        raise SecretNotFound(what, store=self.store, key=key)
+
+    async def current(self, key: str) -> About | None:
+        """What stands at a key, by way of its value, which is let go at once: it alone tells the current version for
+        sure where two were made within one second."""
+        request = self._request("look at", key, "get")
+        read = self._reading(key)
+        found = await self._connection.call("stat", "GET", f"/secrets/{key}/", request, read, known=is_disabled)
+        return self._or_none(request, found)
+
+    async def look(self, key: str, *, settled: bool = False) -> About | None:
+        """The current version of a secret, without its value: the last one of all that it has.
+
+        ``settled``: no other version can be made any more that has the same token. Until then it is asked again.
+        """
+        versions = [each async for each in self.versions(key, settled=settled)]
+        if not versions:
+            return None
+        last = max(each.created for each in versions)
+        latest = [each for each in versions if each.created == last]
+        current = await self.current(key) if len(latest) > 1 else None
+        return current or latest[0]
+
+    async def versions(self, key: str, *, settled: bool = False) -> AsyncIterator[About]:
+        """Every version of a secret, in no order; none where it is absent."""
+        request = self._request("look at", key, "list")
+        path = f"/secrets/{key}/versions?maxresults={PAGE}"
+        async for page in self._pages("stat", path, request, key=key, settled=settled):
+            for each in page.found:
+                yield each
+
+    async def deleted(self, key: str) -> About | None:
+        """What there is of a secret that is deleted; None where there is nothing.
+
+        Of one that is disabled too only a listing tells.
+        """
+        request = self._request("look at what is deleted of", key, "get")
+        read = self._reading(key)
+        found = await self._connection.call("stat", "GET", f"/deletedsecrets/{key}", request, read, known=is_disabled)
+        if isinstance(found, Refused) and is_disabled(found.found):
+            listed = [each async for page in self.all_deleted() for each in page.found if each.key == key]
+            return listed[0] if listed else None
+        return self._or_none(request, found)
+
+    def all(self) -> AsyncIterator[Page]:
+        """Every secret, page by page."""
+        request = Request(self.store, "list its secrets", "list")
+        return self._pages("list", f"/secrets?maxresults={PAGE}", request)
+
+    def all_deleted(self) -> AsyncIterator[Page]:
+        """Every secret that is deleted and can be recovered."""
+        request = Request(self.store, "list its deleted secrets", "list")
+        return self._pages("list", f"/deletedsecrets?maxresults={PAGE}", request)
+
+    # -- changing
+
+    async def put(self, key: str, value: str, beside: Mapping[str, Any]) -> About | Refused:
+        """Make a new version, with these tags and attributes and no others."""
+        request = self._request("write", key, "set")
+        return await self._connection.call(
+            "write", "PUT", f"/secrets/{key}", request, self._reading(key), {"value": value, **beside}
+        )
+
+    async def patch(self, key: str, version: str, beside: Mapping[str, Any]) -> None:
+        """Change what stands beside the value of one version. Raises SecretNotFound."""
+        request = self._request("set what stands beside", key, "set")
+        found = await self._connection.call(
+            "metadata", "PATCH", f"/secrets/{key}/{version}", request, self._reading(key), beside
+        )
+        if isinstance(found, Refused):
+            if is_absent(found.found):
+                raise SecretNotFound(f"{key} does not exist in {self.store}", store=self.store, key=key)
+            raise found.error(request)
+
+    async def delete(self, key: str) -> None:
+        """Delete a secret; one that is absent is no error."""
+        request = self._request("delete", key, "delete")
+
+        def read(answer: Answer) -> None:
+            seen = about(answer.part, self._connection.is_here, deleted=True)
+            if not isinstance(seen, About) or seen.key != key:
+                raise answer.part.wrong("id", "that of the secret that was asked for")
+
+        found = await self._connection.call("delete", "DELETE", f"/secrets/{key}", request, read)
+        if isinstance(found, Refused) and not is_absent(found.found):
+            raise found.error(request)
+
+    async def recover(self, key: str) -> None:
+        """Have a deleted secret recovered, which takes the service a moment. Raises SecretNotFound."""
+        request = self._request("recover", key, "recover")
+        read = self._reading(key)
+        found = await self._connection.call("restore", "POST", f"/deletedsecrets/{key}/recover", request, read)
+        if isinstance(found, Refused):
+            if is_absent(found.found):
+                raise SecretNotFound(f"{key} is not deleted in {self.store}", store=self.store, key=key)
+            raise found.error(request)
+
+    async def recovered(self, key: str) -> About:
+        """What was recovered. Until the service shows it, it is asked again, as after any failure."""
+        if (seen := await self.look(key, settled=True)) is not None:
+            return seen
+        request = self._request("look at", key, "list")
+
+        def read(answer: Answer) -> None:
+            if not answer.part.items("value"):
+                raise self._still_recovering(key)
+
+        found = await self._connection.call("stat", "GET", f"/secrets/{key}/versions?maxresults=1", request, read)
+        seen = await self.look(key, settled=True)
+        if isinstance(found, Refused) or seen is None:
+            raise self._still_recovering(key)
+        return seen
+
+    # -- in common
+
+    def _check_settled(self, seen: About, answer: Answer) -> None:
+        if may_be_followed(seen.created, answer.date):
+            raise SecretFails(
+                f"{self.store} has a version of {seen.key} from this very second, which another one may follow",
+                store=self.store,
+                key=seen.key,
+                hint="sync again in a second",
+            )
+
+    def _still_recovering(self, key: str) -> StoreError:
+        text = f"{self.store} is still recovering {key}"
+        return SecretFails(text, store=self.store, key=key, hint="sync again in a minute")
+
+    def _request(self, action: str, key: str, right: str) -> Request:
+        return Request(self.store, f"{action} {key}", right, key)
+
+    def _reading(self, key: str) -> Any:
+        return lambda answer: self._one(answer.part, key)
+
+    def _one(self, part: Part, key: str) -> About:
+        """The secret that an answer is about. Raises MalformedAnswer where it is another one than was asked for."""
+        seen = about(part, self._connection.is_here, deleted=True)
+        if not isinstance(seen, About) or seen.key != key or not seen.id:
+            raise part.wrong("id", "that of a version of the secret that was asked for")
+        return seen
+
+    def _or_none(self, request: Request, found: About | Refused) -> About | None:
+        if not isinstance(found, Refused):
+            return found
+        if is_absent(found.found) or is_disabled(found.found):
+            return None
+        raise found.error(request)
+
+    async def _pages(
+        self, kind: str, path: str, request: Request, *, key: str = "", settled: bool = False
+    ) -> AsyncIterator[Page]:
+        def read(answer: Answer) -> Page:
+            return self._page(answer, key, settled=settled)
+
+        progress = Progress(self.store, self._connection.endurance)
+        where: str | None = path
+        while where is not None:
+            found = await self._connection.call(kind, "GET", where, request, read)
+            if isinstance(found, Refused):
+                if key and is_absent(found.found):
+                    return
+                raise found.error(request)
+            progress.showed([each.id or each.key for each in found.found] + found.nameless)
+            yield found
+            if found.next == where:
+                raise StoreError(f"{self.store} gives the same page again and again", store=self.store)
+            where = found.next
+
+    def _page(self, answer: Answer, key: str, *, settled: bool) -> Page:
+        """A page; ``key``: of the versions of this one."""
+        part, found, nameless = answer.part, list[About](), list[str]()
+        for each in part.parts("value") if part.has("value") else []:
+            seen = about(each, self._connection.is_here, deleted=True)
+            if isinstance(seen, str):
+                nameless.append(seen)
+            elif key and (seen.key != key or not seen.id):
+                raise each.wrong("id", "that of a version of the secret that was asked for")
+            else:
+                if settled:
+                    self._check_settled(seen, answer)
+                found.append(seen)
+        link = part.text_or_none("nextLink") or None
+        if link is not None and not self._connection.is_here(link):
+            raise part.wrong("nextLink", "an address of this vault")
+        return Page(found, nameless, link)
+
+
+def invalid(key: str, store: str, why: str, hint: str = "") -> InvalidSecret:
+    """The error for a secret that cannot be written."""
+    return InvalidSecret(f"{store} cannot hold {key}: {why}", store=store, key=key, hint=hint)

@@ -1,0 +1,186 @@
+"""SyncJobs to and from a key vault: what they copy, refuse in the plan, put right, delete and undo."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from run.world import counted
+
+from secretsync_core.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from run.world import World
+    from support.azure.service import KeyVault
+
+    from azure_key_vault.conftest import Section
+
+FLAT = 'keyTransform: [{case: Lower}, {replace: {characters: "/_.", with: "-"}}]'
+ALL = f"- {{name: all, query: {{recursive: true}}, {FLAT}}}"
+
+
+@pytest.fixture
+def in_azure(world: World, section: Section) -> Callable[..., None]:
+    """``in_azure("dst", tags={...})`` makes a store of the world one at ``azure``."""
+    return lambda name, **given: world.store(name, f"azureKeyVault: {json.dumps(section(**given))}")
+
+
+def reasons(report: Any) -> dict[str, str]:
+    """What is said of each failure, by key."""
+    return {outcome.change.key: outcome.code for outcome in report.failures}
+
+
+async def test_fields_become_json_and_come_back(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """Fields are a JSON object there, and the same fields again in a store of fields."""
+    in_azure("dst")
+    world.job(ALL)
+    await world.seed("src", {"app/DB_1": {"user": "u", "port": 5432}, "app/plain": {"value": "text"}})
+    assert counted(await world.sync()) == {"created": 2}
+    assert azure.vault.values() == {"app-db-1": '{"port":5432,"user":"u"}', "app-plain": "text"}
+    in_azure("src")
+    world.store("back")
+    world.job("- {name: all, query: {recursive: true}}", dest="back")
+    assert (await world.sync()).ok
+    assert await world.all("back") == {"app-db-1": {"user": "u", "port": 5432}, "app-plain": {"value": "text"}}
+
+
+async def test_a_sync_that_changes_nothing(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """It reads no value: two pages tell of thirty secrets, and one of those that are deleted."""
+    in_azure("dst")
+    world.job(ALL)
+    await world.seed("src", {f"app/{number}": {"password": "p"} for number in range(30)})
+    await world.sync()
+    azure.requests.clear()
+    report = await world.sync()
+    assert counted(report) == {"unchanged": 30}
+    assert report.requests["dst"] == {"list": 3}
+    assert set(azure.made("GET")) == {"/secrets", "/deletedsecrets"}
+
+
+async def test_changes_drift_and_deletes(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """What changed at the source is updated, what somebody else changed is put right, what is gone is deleted."""
+    in_azure("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.seed("src", {f"app/{number}": {"password": "p"} for number in range(4)})
+    await world.sync()
+    await world.put("src", "app/0", {"password": "new"})
+    tags = azure.vault.live["app-1"].current.tags
+    azure.vault.set("app-1", {"value": "theirs", "tags": tags})
+    azure.vault.set("not-ours", {"value": "kept"})
+    azure.vault.delete("app-2")
+    await world.remove("src", "app/3")
+    report = await world.sync()
+    assert report.ok, report
+    old = '{"password":"p"}'
+    assert azure.vault.values() == {
+        "app-0": '{"password":"new"}',
+        "app-1": old,
+        "app-2": old,
+        "not-ours": "kept",
+    }
+    assert set(azure.vault.gone) == {"app-3"}
+    assert counted(await world.sync()) == {"unchanged": 3}
+
+
+async def test_what_is_not_ours_stays(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """A secret that stood there before, in whatever case, is refused in the plan and neither written nor deleted."""
+    azure.vault.set("App-DB", {"value": "theirs"})
+    in_azure("dst")
+    world.job(ALL)
+    await world.put("src", "app/db", {"password": "p"})
+    report = await world.sync()
+    assert not report.ok
+    assert azure.vault.values() == {"App-DB": "theirs"}
+    assert azure.made("PUT") == []
+
+
+async def test_what_comes_back_is_recovered(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """A secret that the job deleted and whose source is there again is no conflict, run after run."""
+    in_azure("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.seed("src", {"app/a": {"password": "1"}, "app/b": {"password": "1"}})
+    await world.sync()
+    await world.remove("src", "app/a")
+    await world.sync()
+    assert set(azure.vault.values()) == {"app-b"}
+    await world.put("src", "app/a", {"password": "2"})
+    assert counted(await world.sync()) == {"created": 1, "unchanged": 1}
+    assert azure.vault.values()["app-a"] == '{"password":"2"}'
+    assert counted(await world.sync()) == {"unchanged": 2}
+
+
+async def test_undo_puts_back_what_was_there(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """The version before is found by its time; what the run created is deleted, what it deleted is recovered."""
+    in_azure("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.seed("src", {"app/0": {"password": "old"}, "app/2": {"password": "kept"}})
+    await world.sync()
+    await world.put("src", "app/0", {"password": "new"})
+    await world.put("src", "app/1", {"password": "p"})
+    await world.remove("src", "app/2")
+    report = await world.sync()
+    assert report.ok
+    assert set(azure.vault.values()) == {"app-0", "app-1"}
+    undone = await world.undo(report.run)
+    assert undone.ok, undone
+    assert azure.vault.values() == {"app-0": '{"password":"old"}', "app-2": '{"password":"kept"}'}
+
+
+async def test_what_would_be_refused_is_refused_in_the_plan(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """Names, sizes, bytes and empty values: before anything is written."""
+    in_azure("dst")
+    world.files("src")
+    world.job("- {name: all, query: {recursive: true}}")
+    bad = {"a/b": b"v", "under_score": b"v", "Upper": b"v", "large": b"x" * 25_601, "empty": b"", "bytes": b"\xff"}
+    await world.seed("src", {**bad, "good": b"v", "full": b"x" * 25_600})
+    report = await world.sync()
+    assert set(reasons(report)) == set(bad)
+    assert set(azure.vault.values()) == {"good", "full"}
+    assert set(azure.made("PUT")) == {"/secrets/good", "/secrets/full"}
+
+
+async def test_metadata_is_reconciled(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """What a document asks for is set on what the job created before, without a new version."""
+    in_azure("dst")
+    world.job(ALL)
+    await world.put("src", "db", {"password": "p"})
+    await world.sync()
+    in_azure("dst", tags={"team": "payments"}, contentType="application/json", expires="2030-01-01T00:00:00Z")
+    assert counted(await world.sync()) == {"updated": 1}
+    held = azure.vault.live["db"]
+    assert (held.current.tags["team"], held.current.content_type, held.current.exp) == (
+        "payments",
+        "application/json",
+        1893456000,
+    )
+    assert len(held.versions) == 1
+    assert counted(await world.sync()) == {"unchanged": 1}
+    held.current.enabled = False
+    assert counted(await world.sync()) == {"unchanged": 1}
+    in_azure("dst", enabled=True)
+    assert counted(await world.sync()) == {"updated": 1}
+    assert held.current.enabled
+
+
+async def test_tags_are_copied_and_marks_are_not(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """A tag of a source becomes custom metadata, and back; whose secret it is concerns that vault alone."""
+    azure.vault.set("db", {"value": "p", "tags": {"team": "x", "secretsync.io-owner": "somebody"}})
+    in_azure("src")
+    world.job("- {name: all, query: {recursive: true}, metadata: {copy: ['*']}}")
+    assert (await world.sync()).ok
+    handle = await world.handle("dst")
+    described = [each async for each in handle.describe(["db"])]
+    assert {name for name in described[0].metadata if not name.startswith("secretsync.io/")} == {"team"}
+
+
+async def test_a_job_never_reads_what_it_writes(world: World, in_azure: Any) -> None:
+    """Two documents for one vault are one place, whatever they are called, and validation says so."""
+    in_azure("src")
+    in_azure("dst")
+    world.job("- {name: all, query: {recursive: true}}")
+    with pytest.raises(DocumentError) as caught:
+        _ = world.documents
+    assert "azureKeyVault https://127.0.0.1" in caught.value.problems[0].hint
