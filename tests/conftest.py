@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support import dice as chance
 from support.aws import Moto, Region
+from support.azure.service import KeyVault
+from support.azure.trust import Trust, trust_in
 from support.gate import CountingGate
 from support.github.service import GitHub
 from support.google.server import Google
@@ -28,7 +30,7 @@ from secretsync_core.stores.vault.config import VaultConfig
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from secretsync_core.demo.openbao import OpenBaoServer
     from secretsync_core.stores.base import RequestGate
@@ -210,6 +212,19 @@ def plain_github() -> Iterator[GitHub]:
     """A fake GitHub that holds nothing yet, without TLS, so that a relay can stand before it."""
     with GitHub() as github:
         yield github
+
+
+@pytest.fixture(scope="session")
+def azure_trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    """Whom clients of the fake Azure trust."""
+    return trust_in(tmp_path_factory.mktemp("azure"))
+
+
+@pytest.fixture
+def new_key_vault(azure_trust: Trust) -> Iterator[Callable[[], KeyVault]]:
+    """Starts a fake key vault that is empty, over TLS, for this test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(KeyVault(azure_trust.server))
 
 
 class VaultStores(Protocol):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-import trustme
 from azure.keyvault.secrets._shared import http_challenge_cache
 from run.world import World
 from support.azure.entra import CLIENT, TENANT, Identity
@@ -23,33 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from support.azure.trust import Trust
+
     from secretsync_core.stores.base import RequestGate
 
 SECRET = "a client secret of tests"
 
 
-class Trust(NamedTuple):
-    """Who is trusted, and how a server shows that it is 127.0.0.1."""
-
-    ca: Path
-    server: ssl.SSLContext
-
-
 @pytest.fixture(scope="session")
-def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
-    """An authority of the tests' own."""
-    authority = trustme.CA()
-    ca = tmp_path_factory.mktemp("azure") / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    return Trust(ca, server)
-
-
-@pytest.fixture(scope="session")
-def key_vault(trust: Trust) -> Iterator[KeyVault]:
+def key_vault(azure_trust: Trust) -> Iterator[KeyVault]:
     """The one for all tests."""
-    with KeyVault(trust.server) as azure:
+    with KeyVault(azure_trust.server) as azure:
         yield azure
 
 
@@ -70,12 +52,16 @@ class Section(Protocol):
 
 
 @pytest.fixture
-def section(azure: KeyVault, trust: Trust) -> Section:
+def section(azure: KeyVault, azure_trust: Trust) -> Section:
     """What a document says of a store at ``azure``, with a client secret."""
     who = {"tenantId": TENANT, "clientId": CLIENT, "secret": {"value": SECRET}}
 
     def made(**given: Any) -> dict[str, Any]:
-        where = {"vaultUrl": azure.address, "authorityHost": azure.entra.address, "tls": {"caFile": str(trust.ca)}}
+        where = {
+            "vaultUrl": azure.address,
+            "authorityHost": azure.entra.address,
+            "tls": {"caFile": str(azure_trust.ca)},
+        }
         made = {**where, "auth": {"clientSecret": who}, **given}
         return {name: value for name, value in made.items() if value is not None}
 

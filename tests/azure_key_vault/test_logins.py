@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from support.azure.service import KeyVault
 
-    from azure_key_vault.conftest import OpenStore, Trust
+    from azure_key_vault.conftest import OpenStore
 
 WHO = {"tenantId": TENANT, "clientId": CLIENT}
 ENVIRON = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT}
@@ -184,7 +184,12 @@ async def test_a_login_service_that_fails(
 ) -> None:
     """It is out of reach, and no matter of the credentials; a redirect is not followed."""
     told = {"Content-Type": "application/json", **headers}
-    for body in (b"<html> canary", b"{}", b'{"access_token": 7, "expires_in": "x"}'):
+    for body in (
+        b"<html> canary",
+        b"{}",
+        b'{"access_token": 7, "expires_in": 5}',
+        b'{"access_token": "x", "expires_in": []}',
+    ):
         azure.entra.answer = (status, told, body)
         with pytest.raises(kind) as caught:
             await works(await opened())
@@ -198,7 +203,7 @@ async def test_another_authority_in_the_environment_is_refused(azure: KeyVault, 
     assert "evil" not in caught.value.message + caught.value.hint
 
 
-async def test_an_untrusted_vault_gets_no_request(azure: KeyVault, opened: OpenStore, trust: Trust) -> None:
+async def test_an_untrusted_vault_gets_no_request(azure: KeyVault, opened: OpenStore) -> None:
     """Nor does an untrusted login service, and it is said which certificate is not trusted."""
     with pytest.raises(StoreUnavailable, match="certificate is not trusted"):
         await works(await opened(tls=None))

@@ -10,10 +10,8 @@ from support.azure import refusals
 from support.azure.entra import Identity
 from support.azure.vault import Held, Version
 
-from secretsync_core.endurance import Endurance
 from secretsync_core.errors import (
     AccessDenied,
-    AnswerTooLarge,
     Conflict,
     InvalidSecret,
     MalformedAnswer,
@@ -26,9 +24,6 @@ from secretsync_core.errors import (
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.azure_key_vault import open_store
-from secretsync_core.stores.azure_key_vault.config import AzureKeyVaultConfig
-from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
     from support.azure.service import KeyVault
     from support.gate import CountingGate
 
-    from azure_key_vault.conftest import OpenStore, Section
+    from azure_key_vault.conftest import OpenStore
 
 VALUE = SecretValue(b"canary-4711")
 
@@ -63,18 +58,16 @@ async def raised(call: Awaitable[object]) -> StoreError:
 
 
 class Persistent:
-    """A gate that asks again as long as an error is retryable, and waits for nothing."""
-
-    def __init__(self) -> None:
-        self.tries = 0
+    """A gate that asks again as long as an error is retryable, waits for nothing, and notes what got no answer."""
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        unanswered = False
         for _ in range(20):
-            self.tries += 1
             try:
                 return await attempt()
             except StoreError as error:
-                if not getattr(error, "retryable", False):
+                unanswered = error.unanswered = error.unanswered or unanswered
+                if not error.retryable:
                     raise
         raise AssertionError("twenty attempts did not do")
 
@@ -177,6 +170,23 @@ async def test_a_recovery_takes_a_while(azure: KeyVault, opened: OpenStore) -> N
     assert version.version is not None
     assert await store.undelete("a", version.version) == version.version
     assert azure.vault.values() == {"a": "canary-4711"}
+
+
+async def test_a_recovery_whose_answer_is_lost(azure: KeyVault, opened: OpenStore) -> None:
+    """It was carried out all the same, and is seen to be."""
+    store = await opened(gate=Persistent())
+    version = await store.write("a", VALUE)
+    await store.delete("a")
+    azure.before("^POST", lambda: (azure.vault.recover("a"), azure.vault.versions("a")))
+    azure.answer("^POST", 502, b"", times=1)
+    assert await store.undelete("a", version) == version
+
+
+async def test_somebody_else_is_at_it(azure: KeyVault, opened: OpenStore) -> None:
+    """A conflict of another kind than a deleted name is one to be looked at again."""
+    store = await opened()
+    azure.refuse("^PUT", refusals.RefusedError(409, "Conflict", "There was a conflict."))
+    assert isinstance(await raised(store.write("a", VALUE)), Conflict)
 
 
 async def test_what_was_recovered_for_a_write_that_fails_is_deleted_again(azure: KeyVault, opened: OpenStore) -> None:
@@ -512,23 +522,6 @@ async def test_pages_without_end(azure: KeyVault, opened: OpenStore) -> None:
     link = f"{azure.address}/secrets?api-version=7.4&$skiptoken=x"
     azure.answer("^GET", 200, json.dumps({"value": [], "nextLink": link}).encode())
     assert "same page" in (await raised(listed(store))).message
-
-
-async def test_an_answer_without_end(section: Section, azure: KeyVault, gate: CountingGate) -> None:
-    """It is cut where the document says; also a refusal, and a page."""
-    config = AzureKeyVaultConfig.model_validate_json(json.dumps(section()))
-    endurance = Endurance(answer=64 * 1024, pages=20)
-    store: Any = await open_store(config, StoreContext("kv", gate, {}, 8, endurance=endurance))
-    try:
-        for status in (200, 403):
-            azure.answer("^GET", status, b" " * 400_000)
-            for call in (store.read("a"), listed(store)):
-                error = await raised(call)
-                assert isinstance(error, AnswerTooLarge)
-                assert "limits.answerMiB" in error.hint
-            azure.heal()
-    finally:
-        await store.aclose()
 
 
 # -- tokens

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from support.azure.entra import CLIENT, TENANT, Identity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -92,6 +94,19 @@ def _github(kind: str) -> Callable[[pytest.FixtureRequest, Path], str]:
     return section
 
 
+def _key_vault(request: pytest.FixtureRequest, path: Path) -> str:
+    azure: Any = request.getfixturevalue("new_key_vault")()
+    azure.entra.identities.append(Identity(secret="a client secret of the matrix"))
+    who = {"tenantId": TENANT, "clientId": CLIENT, "secret": {"value": "a client secret of the matrix"}}
+    section = {
+        "vaultUrl": azure.address,
+        "authorityHost": azure.entra.address,
+        "tls": {"caFile": str(request.getfixturevalue("azure_trust").ca)},
+        "auth": {"clientSecret": who},
+    }
+    return f"azureKeyVault: {json.dumps(section)}"
+
+
 def _file(request: pytest.FixtureRequest, path: Path) -> str:
     made = path / f"files-{next(_numbers)}"
     made.mkdir()
@@ -121,6 +136,7 @@ PEERS = (
     Peer("vault-v2", _vault(2)),
     Peer("secrets-manager", _secrets_manager),
     Peer("parameter-store", _parameter_store),
+    Peer("key-vault", _key_vault),
     Peer("kubernetes", _kubernetes),
     Peer("google", _google),
     Peer("github-variables", _github("Variables"), capitals=True),

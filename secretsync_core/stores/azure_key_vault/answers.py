@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, RateLimited, SecretFails, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, SecretFails, StoreError
 from secretsync_core.stores.http import CredentialsRefused, failing, retry_after
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def error_of(request: Request, found: Refusal, headers: Mapping[str, str]) -> St
         return SecretFails(
             f"{store} is still deleting or recovering {key}", store=store, key=key, hint="sync again in a minute"
         )
+    if status == 409 and found.is_vaults:
+        return Conflict(f"{key} in {store} changed meanwhile", store=store, key=key)
     if status in (400, 413) and key is not None and found.is_vaults:
         return InvalidSecret(
             f"{store} refuses {key} (HTTP {status})",

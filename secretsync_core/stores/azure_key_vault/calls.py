@@ -10,6 +10,7 @@ from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.azure_key_vault.answers import Request, is_absent, is_disabled
 from secretsync_core.stores.azure_key_vault.connection import Refused
 from secretsync_core.stores.azure_key_vault.seen import About, about, may_be_followed
+from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -131,7 +132,8 @@ class Calls:
         )
         if isinstance(found, Refused):
             if is_absent(found.found):
-                raise SecretNotFound(f"{key} does not exist in {self.store}", store=self.store, key=key)
+                gone = SecretNotFound(f"{key} does not exist in {self.store}", store=self.store, key=key)
+                raise Doubt(unanswered=found.unanswered).on(gone)
             raise found.error(request)
 
     async def delete(self, key: str) -> None:
@@ -154,6 +156,8 @@ class Calls:
         found = await self._connection.call("restore", "POST", f"/deletedsecrets/{key}/recover", request, read)
         if isinstance(found, Refused):
             if is_absent(found.found):
+                if found.unanswered:  # an attempt that got no answer may have done it
+                    return
                 raise SecretNotFound(f"{key} is not deleted in {self.store}", store=self.store, key=key)
             raise found.error(request)
 

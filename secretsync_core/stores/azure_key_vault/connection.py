@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.policies import AsyncRedirectPolicy, AsyncRetryPolicy
 from azure.core.rest import HttpRequest
@@ -140,8 +142,10 @@ class Connection:
             inner = error.inner_exception or error
             cause = inner if isinstance(inner, Exception) else error
             failure = connection_failure(cause, request, proxied=self._transport.proxy is not None)
-        except AzureError:
+        except (AzureError, aiohttp.ClientError, OSError):
             failure = unreachable(self.store, "the connection was cut")
+        except zlib.error:
+            failure = malformed(request, "it cannot be decompressed")
         except ValueError:  # a challenge that is none of Key Vault's, or of another domain
             failure = malformed(request, "it asks us to log in for another service than this vault")
         else:

@@ -116,13 +116,18 @@ class Login:
         except ClientAuthenticationError as error:
             failure = self._refused(error)
         except AzureError:
-            failure = unreachable(self._context.name, "its login service answers with something that is no token")
+            failure = self._no_token()
         except (ValueError, TypeError, KeyError, AttributeError):  # what a certificate, or an answer, does to the SDK
-            failure = self._unfit()
+            failure = self._no_token() if self._credential is not None else self._unfit()
         else:
-            sendable(found.token, self._context.name, where="access token")
-            return found
+            if isinstance(found.token, str):
+                sendable(found.token, self._context.name, where="access token")
+                return found
+            failure = self._no_token()
         raise failure
+
+    def _no_token(self) -> StoreError:
+        return unreachable(self._context.name, "its login service answers with something that is no token")
 
     def _refused(self, error: ClientAuthenticationError) -> StoreError:
         """Only digits of what the service says are shown."""

@@ -45,7 +45,7 @@ class VaultTransport(AioHttpTransport):  # type: ignore[misc]  # it is exported 
         self._store = context.name
         self._server_name = server_name
         self.proxy = proxy_for(address, context.name)
-        super().__init__(session=_session(context, tls, self.proxy), use_env_settings=False)
+        super().__init__(session=_session(context, tls, self.proxy, decompress=False), use_env_settings=False)
 
     async def send(self, request: Any, **config: Any) -> Any:
         """Send one request of the SDK. Raises StoreError for one that would go to another host."""
@@ -106,13 +106,17 @@ def _session(
     tls: ssl.SSLContext,
     proxy: str | None,
     kind: type[aiohttp.ClientResponse] = aiohttp.ClientResponse,
+    *,
+    decompress: bool = True,
 ) -> aiohttp.ClientSession:
+    """``decompress``: where the SDK does not, which does so for what it is to stream, and for nothing else."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,  # what a variable brings in is said by stores.environment alone
         proxy=proxy,
         response_class=kind,
+        auto_decompress=decompress,
     )
 
 
