@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from support.azure.entra import CLIENT, TENANT, Identity
+from support.tunnel import Proxy
 
 from secretsync_core.errors import RateLimited, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.azure.service import KeyVault
+    from support.azure.trust import Trust
 
     from azure_key_vault.conftest import OpenStore
 
@@ -79,6 +81,7 @@ async def test_a_certificate(
     given = {**WHO, "certificate": {"file": str(file)}, **({"password": {"value": password}} if password else {})}
     assert await works(await opened(auth={"clientCertificate": given}))
     environ = {**ENVIRON, "AZURE_CLIENT_CERTIFICATE_PATH": str(file), "AZURE_CLIENT_CERTIFICATE_PASSWORD": password}
+    environ["AZURE_AUTHORITY_HOST"] = azure.entra.address
     assert await works(await opened(auth=None, environ=environ))
     file.write_text("no certificate, and canary-4711")
     with pytest.raises(StoreError, match="client certificate cannot be used") as caught:
@@ -126,9 +129,32 @@ async def test_a_machines_identity_is_asked_of_the_machine_alone(
 
 
 async def test_a_client_secret_of_the_environment(azure: KeyVault, opened: OpenStore) -> None:
-    """Where the document has no auth."""
+    """Where the document has no auth. It goes to no login service that only the document names."""
     environ = {**ENVIRON, "AZURE_CLIENT_SECRET": "a client secret of tests"}
-    assert await works(await opened(auth=None, environ=environ))
+    with pytest.raises(StoreError, match="auth does not say as whom"):
+        await opened(auth=None, environ=environ)
+    assert azure.entra.logins == 0
+    assert await works(await opened(auth=None, environ={**environ, "AZURE_AUTHORITY_HOST": azure.entra.address}))
+
+
+async def test_it_goes_through_the_proxy(
+    azure: KeyVault, opened: OpenStore, azure_trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which learns the vault's name and neither a token nor a value. Pages go on at that name, with or without a port,
+    and tls.serverName says what stands in the certificate."""
+    async with Proxy(int(azure.address.rpartition(":")[2])) as proxy:
+        azure.known_as = "https://unit.vault.test"
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        tls = {"caFile": str(azure_trust.ca), "serverName": "127.0.0.1"}
+        store = await opened(vaultUrl=azure.known_as, tls=tls)
+        for number in range(30):
+            azure.vault.set(f"k{number}", {"value": "1"})
+        assert await works(store)
+        assert len([each async for each in store.list("", recursive=True, metadata=False)]) == 31
+        assert proxy.heads
+        for head in proxy.heads:
+            assert head.startswith(b"CONNECT unit.vault.test:443 ")
+            assert b"\r\nauthorization" not in head.lower()
 
 
 async def test_a_secret_is_read_again_when_it_is_refused(azure: KeyVault, opened: OpenStore, tmp_path: Path) -> None:

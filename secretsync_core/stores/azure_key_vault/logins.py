@@ -68,6 +68,7 @@ class Login:
         self._config = config
         self._context = context
         self._authority = _authority(config, context)
+        self._check_is_meant()
         self._logging_in = asyncio.Lock()
         self._tls = tls
         self._transport: LoginTransport | None = None
@@ -156,6 +157,21 @@ class Login:
         return StoreError(f"{store}: the {self._way()} cannot be used for a login", store=store, hint=hint)
 
     # -- which credential
+
+    def _check_is_meant(self) -> None:
+        """Raise StoreError where a document chooses the login service, and leaves credentials to the environment.
+
+        Who writes both could have them sent to a server of theirs. So the environment has to name that service as well.
+        """
+        known = self._authority == authority_of(self._config.vault_url)
+        if known or self._config.auth is not None or self._way() == "managed identity":
+            return
+        if not self._context.environ.get(AUTHORITY):
+            raise StoreError(
+                f"{self._context.name}: authorityHost says where one logs in, and auth does not say as whom",
+                store=self._context.name,
+                hint=f"give auth in the SecretStore, or set {AUTHORITY} to the same address where the sync runs",
+            )
 
     def _way(self) -> str:
         auth, environ = self._config.auth, self._context.environ

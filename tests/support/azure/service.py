@@ -68,7 +68,8 @@ class KeyVault:
     Attributes:
         vault: what it holds, for tests to set up and look at without a request.
         entra: where one logs in.
-        domain: which it says that it is in.
+        domain: which it says that it is in, in place of its own.
+        known_as: the address that it is known by, where a proxy leads to it.
         roles: whether it goes by roles of Azure, or by access policies.
         requests: every request so far that came with a token.
         wrong: what clients sent that the contract does not allow, and defects of the fake; fails the test.
@@ -94,7 +95,8 @@ class KeyVault:
         self.vault = Vault()
         self.entra.forget()
         self.roles = True
-        self.domain = "0.0.1"
+        self.domain = ""
+        self.known_as = ""
         self.requests: list[Seen] = []
         self.wrong: list[str] = []
         self._faults: list[_Fault] = []
@@ -112,7 +114,11 @@ class KeyVault:
     @property
     def resource(self) -> str:
         """What tokens for it are for."""
-        return self.address.replace("127.0.0.1", self.domain)
+        return f"https://{self.domain or self._shown.partition('.')[2]}"
+
+    @property
+    def _shown(self) -> str:
+        return self.known_as or self.address
 
     def refuse(self, match: str, error: RefusedError, *, times: int | None = None) -> None:
         """Refuse requests whose method and path match, so often, or until ``heal``."""
@@ -241,9 +247,9 @@ class KeyVault:
         if start + size < len(items):
             token = base64.urlsafe_b64encode(str(start + size).encode()).decode()
             path = operation.described["path"].format(secret_name=operation.secret)
-            link = (
-                f"{self.address}{path}?api-version={query['api-version']}&$skiptoken={quote(token)}&maxresults={size}"
-            )
+            where = f"{self.known_as}:443" if self.known_as else self.address
+            asked = f"api-version={query['api-version']}&$skiptoken={quote(token)}&maxresults={size}"
+            link = f"{where}{path}?{asked}"
         return {"value": items[start : start + size], "nextLink": link}
 
     def _attributes(self, version: Version) -> dict[str, Any]:
@@ -266,7 +272,7 @@ class KeyVault:
         """What a listing of secrets has: an id without a version, and the attributes of the current version."""
         version = version or held.current
         return {
-            "id": f"{self.address}/secrets/{held.name}{behind}",
+            "id": f"{self._shown}/secrets/{held.name}{behind}",
             "attributes": self._attributes(version),
             **({"tags": version.tags} if version.tags else {}),
             **({"contentType": version.content_type} if version.content_type else {}),
@@ -276,7 +282,7 @@ class KeyVault:
     def _gone(self, held: Held, *, versioned: bool) -> dict[str, Any]:
         return {
             **self._item(held, behind=f"/{held.current.id}" if versioned else ""),
-            "recoveryId": f"{self.address}/deletedsecrets/{held.name}",
+            "recoveryId": f"{self._shown}/deletedsecrets/{held.name}",
             "deletedDate": held.deleted_at,
             "scheduledPurgeDate": held.deleted_at + RETENTION_DAYS * 86400,
         }
