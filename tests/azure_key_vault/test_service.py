@@ -172,6 +172,38 @@ async def test_a_recovery_takes_a_while(azure: KeyVault, opened: OpenStore) -> N
     assert azure.vault.values() == {"a": "canary-4711"}
 
 
+async def test_what_was_written_right_before_a_delete_comes_back(azure: KeyVault, opened: OpenStore) -> None:
+    """The answer to a delete says which version it was; one that nobody had seen is recovered, once that can be."""
+    store = await opened(gate=Persistent())
+    version = await store.write("a", VALUE)
+    azure.vault.deletes_after = 2
+    azure.before("^DELETE", lambda: azure.vault.set("a", {"value": "theirs"}))
+    assert isinstance(await raised(store.delete_if("a", version)), Conflict)
+    await seen(store, "a")
+    assert azure.vault.values() == {"a": "theirs"}
+    azure.refuse("recover", refusals.by_role())
+    error = await raised(store.delete_if("a", version))
+    assert "deleted with that value" in error.message
+    assert "az keyvault secret recover --name a" in error.hint
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+async def test_a_delete_whose_answer_is_lost(azure: KeyVault, opened: OpenStore, *, theirs: bool) -> None:
+    """Which version it was is looked at all the same: ours stays deleted, theirs is recovered."""
+    store = await opened(gate=Persistent())
+    version = await store.write("a", VALUE)
+    if theirs:
+        azure.vault.set("a", {"value": "theirs"})
+    azure.before("^DELETE", lambda: azure.vault.delete("a"))
+    azure.answer("^DELETE", 502, b"", times=1)
+    if theirs:
+        assert isinstance(await raised(store.delete_if("a", version)), Conflict)
+        await seen(store, "a")
+    else:
+        await store.delete_if("a", version)
+    assert azure.vault.values() == ({"a": "theirs"} if theirs else {})
+
+
 async def test_a_recovery_whose_answer_is_lost(azure: KeyVault, opened: OpenStore) -> None:
     """It was carried out all the same, and is seen to be."""
     store = await opened(gate=Persistent())

@@ -136,24 +136,29 @@ class Calls:
                 raise Doubt(unanswered=found.unanswered).on(gone)
             raise found.error(request)
 
-    async def delete(self, key: str) -> None:
-        """Delete a secret; one that is absent is no error."""
+    async def delete(self, key: str) -> About | None:
+        """Delete a secret; gives the version that was the current one. None where there was no such secret."""
         request = self._request("delete", key, "delete")
-
-        def read(answer: Answer) -> None:
-            seen = about(answer.part, self._connection.is_here, deleted=True)
-            if not isinstance(seen, About) or seen.key != key:
-                raise answer.part.wrong("id", "that of the secret that was asked for")
-
-        found = await self._connection.call("delete", "DELETE", f"/secrets/{key}", request, read)
-        if isinstance(found, Refused) and not is_absent(found.found):
-            raise found.error(request)
-
-    async def recover(self, key: str) -> None:
-        """Have a deleted secret recovered, which takes the service a moment. Raises SecretNotFound."""
-        request = self._request("recover", key, "recover")
         read = self._reading(key)
-        found = await self._connection.call("restore", "POST", f"/deletedsecrets/{key}/recover", request, read)
+        found = await self._connection.call("delete", "DELETE", f"/secrets/{key}", request, read)
+        if isinstance(found, Refused) and found.unanswered and is_absent(found.found):
+            return await self.deleted(key)  # an attempt that got no answer may have done it
+        return self._or_none(request, found)
+
+    async def recover(self, key: str, *, surely: bool = False) -> None:
+        """Have a deleted secret recovered, which takes the service a moment. Raises SecretNotFound.
+
+        ``surely``: it was just deleted. Where the service does not know of that yet, it is asked again.
+        """
+        request = self._request("recover", key, "recover")
+        found = await self._connection.call(
+            "restore",
+            "POST",
+            f"/deletedsecrets/{key}/recover",
+            request,
+            self._reading(key),
+            absent=(lambda: self._under_way(key, "deleting")) if surely else None,
+        )
         if isinstance(found, Refused):
             if is_absent(found.found):
                 if found.unanswered:  # an attempt that got no answer may have done it
@@ -169,12 +174,12 @@ class Calls:
 
         def read(answer: Answer) -> None:
             if not answer.part.items("value"):
-                raise self._still_recovering(key)
+                raise self._under_way(key, "recovering")
 
         found = await self._connection.call("stat", "GET", f"/secrets/{key}/versions?maxresults=1", request, read)
         seen = await self.look(key, settled=True)
         if isinstance(found, Refused) or seen is None:
-            raise self._still_recovering(key)
+            raise self._under_way(key, "recovering")
         return seen
 
     # -- in common
@@ -188,8 +193,8 @@ class Calls:
                 hint="sync again in a second",
             )
 
-    def _still_recovering(self, key: str) -> StoreError:
-        text = f"{self.store} is still recovering {key}"
+    def _under_way(self, key: str, what: str) -> StoreError:
+        text = f"{self.store} is still {what} {key}"
         return SecretFails(text, store=self.store, key=key, hint="sync again in a minute")
 
     def _request(self, action: str, key: str, right: str) -> Request:

@@ -14,7 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 from secretsync_core.endurance import too_large
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.azure_key_vault.answers import Refusal, error_of, is_under_way, refusal_of
+from secretsync_core.stores.azure_key_vault.answers import Refusal, error_of, is_absent, is_under_way, refusal_of
 from secretsync_core.stores.azure_key_vault.logins import Login
 from secretsync_core.stores.azure_key_vault.quiet import quiet
 from secretsync_core.stores.azure_key_vault.transport import CONNECT_SECONDS, READ_SECONDS, VaultTransport, origin_of
@@ -102,11 +102,12 @@ class Connection:
         payload: Mapping[str, Any] | None = None,
         *,
         known: Callable[[Refusal], bool] = lambda _: False,
+        absent: Callable[[], StoreError] | None = None,
     ) -> T | Refused:
         """One request; gives what ``read`` makes of the answer, and Refused for a 404 or 409 of Key Vault's own.
 
-        ``known`` tells what else whoever asks knows how to take. ``read`` is called within the attempt: an answer that
-        it finds malformed is asked for again.
+        ``known`` tells what else whoever asks knows how to take; ``absent`` gives the error that an absent secret is.
+        ``read`` is called within the attempt: an answer that it finds malformed is asked for again.
         """
 
         async def attempt() -> T | Refused:
@@ -118,6 +119,8 @@ class Connection:
                 return read(Answer(Part.of_body(request, body), headers.get("Date", "")))
             found = refusal_of(status, body)
             taken = status in _FOR_THE_CALLER and not is_under_way(found)
+            if absent is not None and is_absent(found):
+                raise absent()
             if found.is_vaults and (taken or known(found)):
                 return Refused(found, headers)
             raise error_of(request, found, headers)

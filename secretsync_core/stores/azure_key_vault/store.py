@@ -147,6 +147,14 @@ class KeyVaultStore:
         names.check(key, self.facts.name)
         await self._writing.delete(key)
 
+    async def delete_if(self, key: str, expected: str) -> None:
+        """The same, if ``expected`` is the current version: its answer tells, and what is another one is recovered.
+
+        Raises Conflict where it is not. For that moment whoever wrote it does not see it.
+        """
+        names.check(key, self.facts.name)
+        await self._writing.delete_if(key, expected)
+
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise SecretNotFound where the secret is gone for good, Conflict where it is not deleted at that version."""
         names.check(key, self.facts.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.errors import Conflict, SecretNotFound, StoreError, StoreUnavailable
+from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError, StoreError, StoreUnavailable
 from secretsync_core.metadata_rules import metadata_fault
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.azure_key_vault.answers import Request, is_kept_deleted
@@ -67,10 +67,12 @@ class Writing:
 
     async def _replace(self, key: str, text: str) -> str:
         """Write in the place of a deleted secret, which Azure allows only once that is recovered."""
-        doubt = Doubt()
-        with contextlib.suppress(SecretNotFound):  # somebody was quicker: recovered, or purged
+        doubt, ours = Doubt(), True
+        try:
             await doubt.of(self._calls.recover(key))
-        await doubt.of(self._calls.recovered(key))
+        except SecretNotFound:  # somebody was quicker
+            ours = False
+        before = await doubt.of(self._calls.recovered(key))
         try:
             found = await doubt.of(self._calls.put(key, text, self._creation))
             if isinstance(found, Refused):
@@ -78,15 +80,40 @@ class Writing:
         except StoreUnavailable:
             raise
         except StoreError:
-            # What was recovered for a write that then failed must not stay there with its old value.
-            with contextlib.suppress(StoreError):
-                await self._calls.delete(key)
+            if ours:  # what was recovered for a write that then failed must not stay there with its old value
+                with contextlib.suppress(StoreError):
+                    await self.delete_if(key, before.token)
             raise
         return found.token
 
     async def delete(self, key: str) -> None:
         """Delete the secret; it can be recovered for as long as the vault says."""
         await self._calls.delete(key)
+
+    async def delete_if(self, key: str, expected: str) -> None:
+        """The same, if ``expected`` is the current version; what turns out to be another one is recovered.
+
+        There is no condition on a deletion. But its answer says which version was deleted, and it can be taken back.
+        """
+        seen = await self._calls.delete(key)
+        if seen is None or seen.token == expected:
+            return
+        doubt = Doubt()
+        try:
+            await doubt.of(self._calls.recover(key, surely=True))
+        except SecretSyncError as error:
+            if await doubt.of(self._calls.look(key)) is None:
+                raise doubt.on(self._lost(key, error)) from None
+        raise self._conflict(key)
+
+    def _lost(self, key: str, error: SecretSyncError) -> StoreError:
+        return StoreError(
+            f"{key} was written in {self._store} right before its deletion, and is deleted with that value:"
+            f" {error.message}",
+            store=self._store,
+            key=key,
+            hint=f"recover it: az keyvault secret recover --name {key} --vault-name, and the name of the vault",
+        )
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise what would keep :meth:`undelete` from recovering the secret."""
