@@ -8,7 +8,7 @@ from secretsync_core.endurance import Progress
 from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.azure_key_vault.answers import Request, is_absent, is_disabled
-from secretsync_core.stores.azure_key_vault.connection import Refused
+from secretsync_core.stores.azure_key_vault.exchange import Refused
 from secretsync_core.stores.azure_key_vault.seen import About, about, may_be_followed
 from secretsync_core.stores.unanswered import Doubt
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from secretsync_core.stores.answers import Part
-    from secretsync_core.stores.azure_key_vault.connection import Answer, Connection
+    from secretsync_core.stores.azure_key_vault.connection import Connection
+    from secretsync_core.stores.azure_key_vault.exchange import Answer
 
 PAGE = 25
 """The most that a page of a listing may have, by the specification."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
@@ -14,20 +14,21 @@ from azure.keyvault.secrets.aio import SecretClient
 from secretsync_core.endurance import too_large
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.azure_key_vault.answers import Refusal, error_of, is_absent, is_under_way, refusal_of
+from secretsync_core.stores.azure_key_vault.answers import error_of, is_absent, is_under_way, refusal_of
+from secretsync_core.stores.azure_key_vault.exchange import Answer, Refused
 from secretsync_core.stores.azure_key_vault.logins import Login
 from secretsync_core.stores.azure_key_vault.quiet import quiet
 from secretsync_core.stores.azure_key_vault.transport import CONNECT_SECONDS, READ_SECONDS, VaultTransport, origin_of
 from secretsync_core.stores.connecting import connection_failure
 from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.tls import context_for
-from secretsync_core.stores.unanswered import Doubt, ask
+from secretsync_core.stores.unanswered import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
-    from secretsync_core.stores.azure_key_vault.answers import Request
+    from secretsync_core.stores.azure_key_vault.answers import Refusal, Request
     from secretsync_core.stores.azure_key_vault.config import AzureKeyVaultConfig
     from secretsync_core.stores.base import StoreContext
 
@@ -37,25 +38,6 @@ API_VERSION = "7.4"
 """The oldest that has all that is used here, so that sovereign clouds have it too."""
 
 _FOR_THE_CALLER = frozenset({404, 409})
-
-
-class Answer(NamedTuple):
-    """One answer: what it holds, and when it was given by the vault's clock (``Date``; empty where it does not say)."""
-
-    part: Part
-    date: str
-
-
-class Refused(NamedTuple):
-    """An answer that whoever asked knows how to take. ``unanswered``: an earlier attempt may have been carried out."""
-
-    found: Refusal
-    headers: Mapping[str, str]
-    unanswered: bool = False
-
-    def error(self, request: Request) -> StoreError:
-        """The error that it stands for."""
-        return Doubt(unanswered=self.unanswered).on(error_of(request, self.found, self.headers))
 
 
 class Connection:

@@ -12,7 +12,6 @@ from secretsync_core.model.metadata import Kind, MetadataFacts
 from secretsync_core.stores.answers import is_time
 from secretsync_core.stores.azure_key_vault import names
 from secretsync_core.stores.azure_key_vault.calls import Calls
-from secretsync_core.stores.azure_key_vault.connection import Connection
 from secretsync_core.stores.azure_key_vault.listing import Listing
 from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS
 from secretsync_core.stores.azure_key_vault.place import SERVICE, declared_place
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.metadata import Described
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.azure_key_vault.config import AzureKeyVaultConfig
+    from secretsync_core.stores.azure_key_vault.connection import Connection
     from secretsync_core.stores.base import StoreContext
 
 MAX_BYTES = 25 * 1024
@@ -68,6 +68,9 @@ class KeyVaultStore:
     @classmethod
     async def open(cls, config: AzureKeyVaultConfig, context: StoreContext) -> KeyVaultStore:
         """See ``open_store``."""
+        # Here, so that the list of stores loads no SDK.
+        from secretsync_core.stores.azure_key_vault.connection import Connection
+
         return cls(Connection(config, context), config, context)
 
     async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from secretsync_core.metadata_rules import metadata_fault
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.azure_key_vault.answers import Request, is_kept_deleted
 from secretsync_core.stores.azure_key_vault.calls import invalid
-from secretsync_core.stores.azure_key_vault.connection import Refused
+from secretsync_core.stores.azure_key_vault.exchange import Refused
 from secretsync_core.stores.azure_key_vault.seen import moment, seconds_of
 from secretsync_core.stores.azure_key_vault.tags import MARK
 from secretsync_core.stores.fit import blob_of
