@@ -516,7 +516,13 @@ async def test_a_malformed_answer_decides_nothing(
         assert isinstance(await raised(listed(store)), MalformedAnswer)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"no", b'{"value": {}}', b'{"value": [7]}', b'{"nextLink": 7}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"no", b"{}", b'{"status": "ok"}', b'{"value": null}', b'{"value": {}}', b'{"value": [7]}'),
+        *(b'{"value": [], "nextLink": 7}', b'{"value": [{}]}', b'{"value": [null]}'),
+    ],
+)
 async def test_a_malformed_page_decides_nothing(azure: KeyVault, opened: OpenStore, body: bytes) -> None:
     """Above all not that a vault is empty."""
     store = await opened()

@@ -241,7 +241,7 @@ class Calls:
     def _page(self, answer: Answer, key: str, *, settled: bool) -> Page:
         """A page; ``key``: of the versions of this one."""
         part, found, nameless = answer.part, list[About](), list[str]()
-        for each in part.parts("value") if part.has("value") else []:
+        for each in part.parts("value"):  # also of an empty vault there is a list, which is empty
             seen = about(each, self._connection.is_here, deleted=True)
             if isinstance(seen, str):
                 nameless.append(seen)
