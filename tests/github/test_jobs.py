@@ -9,7 +9,7 @@ import pytest
 from run.world import World, actions, counted, reasons, wrote
 from support.github.refusals import not_found, secondary_limit
 
-from secretsync_core.errors import PlanRefused
+from secretsync_core.errors import DocumentError
 
 if TYPE_CHECKING:
     from support.github.service import GitHub
@@ -172,11 +172,12 @@ async def test_a_renamed_repository_keeps_what_the_ledger_knows(
 
 
 async def test_secrets_are_no_source(world: World, section: Section) -> None:
-    """Nobody can read them: the plan says so before anything is done."""
+    """Nobody can read them: the documents are refused, by file and line."""
     world.store("src", f"githubSecrets: {json.dumps(section())}")
-    world.job("- {name: all, query: {}}")
-    with pytest.raises(PlanRefused, match="store src cannot be read"):
-        await world.plan()
+    with pytest.raises(DocumentError) as refused:
+        world.job("- {name: all, query: {}}")
+    (problem,) = refused.value.problems
+    assert problem.message == "spec.source names src, which shows no values"
 
 
 async def test_a_look_after_a_write_that_fails_leaves_the_secret_ours(

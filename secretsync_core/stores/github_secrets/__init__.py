@@ -28,6 +28,11 @@ async def open_store(config: GithubSecretsConfig, context: StoreContext) -> Stor
     return await open_github(config, context)
 
 
+def _lacks(config: GithubSecretsConfig) -> tuple[Feature, ...]:
+    nowhere = (Feature.TYPES, Feature.METADATA)
+    return nowhere if config.kind == "Variables" else (*nowhere, Feature.VALUES)
+
+
 PROVIDER = Provider(
     config=GithubSecretsConfig,
     open=open_store,
@@ -39,5 +44,5 @@ PROVIDER = Provider(
     needs=("aiohttp", "jwt", "nacl"),
     place=declared_place,
     keys=KEY_LIMITS,
-    lacks=lambda _: (Feature.TYPES, Feature.METADATA),
+    lacks=_lacks,
 )
