@@ -10,6 +10,7 @@
      |    +-- SecretNotFound    1   the store says that there is no such secret (and only that)
      |    +-- InvalidSecret     1   the store cannot hold this secret or this key
      |    |    +-- Mismatch     1   AWS refuses a request as malformed (stores.aws.answers)
+     |    |    +-- Misfit       1   Google refuses something that was sent (stores.gcp_secret_manager.answers)
      |    +-- Conflict          1   the destination changed between our look and our write
      |    +-- PlaceChanged      2   a destination is another place than the ledger knows it as
      |    +-- PolicyDenied      2   the operator's policy does not permit what a document names; nothing was opened
@@ -17,6 +18,7 @@
      |    +-- AccessDenied      3   the store refuses us
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
+     |    +-- WrongState        3   a version is disabled, say (stores.gcp_secret_manager.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- AnswerTooLarge    3   its answer is larger than the document allows
      |    +-- ServerBehind      3   the server is older than the ledger knows, and decides nothing

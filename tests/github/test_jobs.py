@@ -174,8 +174,9 @@ async def test_a_renamed_repository_keeps_what_the_ledger_knows(
 async def test_secrets_are_no_source(world: World, section: Section) -> None:
     """Nobody can read them: the documents are refused, by file and line."""
     world.store("src", f"githubSecrets: {json.dumps(section())}")
+    world.job("- {name: all, query: {}}")
     with pytest.raises(DocumentError) as refused:
-        world.job("- {name: all, query: {}}")
+        await world.plan()
     (problem,) = refused.value.problems
     assert problem.message == "spec.source names src, which shows no values"
 
