@@ -20,6 +20,7 @@ _ZONES = (
     "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Santiago",
     "Africa/Casablanca", "Asia/Tehran", "Pacific/Apia", "Etc/GMT+12", "Antarctica/Troll",
 )  # fmt: skip
+_ODD_SHIFTS = ("Australia/Lord_Howe", "Antarctica/Troll")  # by half an hour, and by two
 _MOMENTS = (
     datetime(2026, 3, 28, 20, tzinfo=UTC),  # before the clocks change in Europe, and before they change back
     datetime(2026, 10, 24, 20, tzinfo=UTC),
@@ -48,8 +49,8 @@ class Schedules:
             return ""
         if not is_valid_cron_schedule(cron):
             return "Dagster refuses a schedule that we take"
-        if zone == "Australia/Lord_Howe" and _is_hourly(cron):
-            return ""  # where clocks move by half an hour, Dagster's times depend on the day on which it counts
+        if zone in _ODD_SHIFTS and _is_hourly(cron):
+            return ""  # where clocks move by other than an hour, Dagster's times depend on the day on which it counts
         moment, ours = datetime.fromisoformat(after), list[datetime]()
         while len(ours) < _TIMES and (following := due.following(cron, zone, moment)) is not None:
             ours.append(following)

@@ -9,8 +9,8 @@ here is what Dagster makes of a local time that does not exist or exists twice:
   another hour it is as much later as the clock was moved.
 
 In Ireland and Morocco, where winter time is the exception, what is skipped runs once a day an hour early. Dagster is
-followed in that too; not in hourly jobs on Lord Howe, which moves by half an hour: there its ticks depend on the day on
-which it counts, and here they are those of the clock.
+followed in that too; not in hourly jobs on Lord Howe and in Troll, which move by half an hour and by two hours: there
+its ticks depend on the day on which it counts, and here they are those of the clock.
 """
 
 from __future__ import annotations
