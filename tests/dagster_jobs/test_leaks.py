@@ -119,7 +119,7 @@ EVERY_KIND = (
 @pytest.mark.parametrize(
     ("where", "kind"),
     one_in(
-        4,
+        5,
         dict.fromkeys(
             [
                 *((where, kind) for where in ANYWHERE for kind in (AccessDenied, StoreUnavailable, ValueError)),

@@ -143,7 +143,7 @@ ANYWHERE = ("src read", "src list", "src stat", "dst stat", "dst read", "dst wri
 
 
 @pytest.mark.parametrize(
-    ("where", "level", "error"), one_in(5, itertools.product(ANYWHERE, ("above", "below"), ERRORS))
+    ("where", "level", "error"), one_in(7, itertools.product(ANYWHERE, ("above", "below"), ERRORS))
 )
 async def test_stores_that_fail(
     planted: Planted, where: str, level: str, error: str, caplog: pytest.LogCaptureFixture,

@@ -549,7 +549,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", one_in(2, WRONG))
+@pytest.mark.parametrize("name", one_in(5, WRONG))
 def test_a_wrong_store_fails_the_test_that_names_its_fault(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
