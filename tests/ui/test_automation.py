@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ui.history import History
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
 _SCHEDULE = """{ scheduleOrError(scheduleSelector: {repositoryLocationName: "secretsync",
   repositoryName: "__repository__", scheduleName: "clock_schedule"}) { ... on Schedule {

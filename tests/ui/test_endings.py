@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from secretsync_core.demo.ui import WebUi
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(600)]
 
 _REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
 _TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"

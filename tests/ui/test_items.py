@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ui.history import History
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
 _RUNS = """{ runsOrError(filter: {tags: [{key: "dagster/backfill", value: "%s"}]}) { ... on Runs {
   results { runId status } } } }"""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ui.history import History
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
 
 @pytest.mark.slow

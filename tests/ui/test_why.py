@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from secretsync_core.demo.ui import WebUi
     from ui.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { __typename
   ... on MessageEvent { stepKey message level }
