@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What pytest compiles is kept for the next time.
 PYTEST := PYTHONDONTWRITEBYTECODE= bash tools/test.sh $(BIN)/pytest --dist loadgroup
-# Four for two cores, since many tests wait for a server; three where each test starts several programs.
-WORKERS ?= 4
+# Three for two cores, since many tests wait for a server; each worker starts servers of its own.
+WORKERS ?= 3
 SLOW_WORKERS ?= 3
 
 .PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz soak lock clean
