@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= bash tools/test.sh $(BIN)/pytest --dist loadg
 WORKERS ?= 3
 SLOW_WORKERS ?= 3
 
-.PHONY: help install wheel release demo test test-slow test-all test-kills lint check docs reference bench fuzz soak lock clean
+.PHONY: help install wheel release demo test test-slow test-all test-kills test-sops lint check docs reference bench fuzz soak lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -43,6 +43,9 @@ test-all: test test-slow  ## every test but the nightly ones
 
 test-kills: install  ## nightly: what takes many minutes, such as Dagster runs that die in every way, with the figures
 	@$(BIN)/pytest -m nightly -s --show-capture=no $(ARGS)
+
+test-sops: install  ## the sops store against sops itself, which Go builds once into ~/.cache
+	@SECRETSYNC_TEST_BUILDS_SOPS=1 $(PYTEST) --timeout 600 tests/stores/test_sops.py tests/examples/test_vault_to_sops.py $(ARGS)
 
 check: lint docs test  ## the gate before a commit: lint, the documentation's site, then `make test`
 
