@@ -193,3 +193,15 @@ async def test_a_look_after_a_write_that_fails_leaves_the_secret_ours(
     await world.put("src", "a", {"value": "2"})
     assert counted(await world.sync()) == {"updated": 1}
     assert shelf.values() == {"A": "2"}
+
+
+async def test_what_a_run_created_is_undone(world: World, shelf: Shelf) -> None:
+    """GitHub has no former values, so that what it replaced stays, and the undo says so; so does what moved since."""
+    await world.seed("src", {"a": {"value": "1"}})
+    assert (await world.sync()).ok
+    await world.seed("src", {"a": {"value": "2"}, "b": {"value": "1"}, "c": {"value": "1"}})
+    run = (await world.sync()).run
+    shelf.put("C", "theirs")
+    undone = await world.undo(run)
+    assert set(reasons(undone.failures)) == {"A", "C"}
+    assert shelf.values() == {"A": "2", "C": "theirs"}
