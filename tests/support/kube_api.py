@@ -16,16 +16,13 @@ other resource::
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import secrets
-import socket
 import ssl
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.kube_cluster import Cluster
@@ -43,6 +40,7 @@ from support.kube_status import (
     unauthorized,
     unsupported,
 )
+from support.serving import Seen, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,15 +54,6 @@ _ROUTE = re.compile(
     r"|/api/v1/(?P<namespaces>namespaces)(?:/(?P<itself>[^/]+))?"
 )
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-class Seen(NamedTuple):
-    """One request: ``path`` as sent, with its query."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -138,21 +127,19 @@ class KubeApi:
             if client_ca is not None:
                 self._tls.load_verify_locations(client_ca)
                 self._tls.verify_mode = ssl.CERT_OPTIONAL
-        self._server = _Server(self, self._tls)
+        self._server = Server(lambda seen: self.handle(seen, seen.common_name), self._tls)
 
     @property
     def address(self) -> str:
         """Its URL."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.address
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.hang_up()
+        self._server.__exit__()
         assert not self.crashes, self.crashes
 
     # -- Users ----------------------------------------------------------------------------------------------------
@@ -330,60 +317,3 @@ class KubeApi:
 def _success(kind: str, name: str, uid: str) -> dict[str, Any]:
     details = {"name": name, "kind": kind, "uid": uid}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, api: KubeApi, tls: ssl.SSLContext | None) -> None:
-        self.api = api
-        self._tls = tls
-        self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands here, in the thread of the connection."""
-        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            request = self._tls.wrap_socket(request, server_side=True)
-        self._open.add(request)
-        try:
-            super().finish_request(request, client_address)
-        finally:
-            self._open.discard(request)
-            with contextlib.suppress(OSError):
-                request.close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or does not trust us, is no error."""
-
-    def hang_up(self) -> None:
-        """Cut what is still open, so that no thread waits on it."""
-        for request in list(self._open):
-            with contextlib.suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        seen = Seen(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-        status, headers, answer = self.server.api.handle(seen, self._common_name())
-        head = [f"HTTP/1.1 {status} Answer", f"Content-Length: {len(answer)}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
-        self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + answer)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  http.server's names
-
-    def _common_name(self) -> str | None:
-        """Who a client certificate says that it is."""
-        certificate: Any = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
-        named = dict(pair for pairs in (certificate or {}).get("subject", ()) for pair in pairs)
-        return named.get("commonName")
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  http.server's name
-        """Say nothing."""

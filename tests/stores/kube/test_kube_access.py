@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.kube_api import Seen
+    from support.serving import Seen
 
     from kube.conftest import KubeStores
 

@@ -15,7 +15,8 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.kubernetes import listing
 
 if TYPE_CHECKING:
-    from support.kube_api import KubeApi, Seen
+    from support.kube_api import KubeApi
+    from support.serving import Seen
 
     from kube.conftest import KubeStores
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from support.azure.server import Seen, Server
+from support.serving import Seen, Server
 
 if TYPE_CHECKING:
     import ssl

@@ -30,8 +30,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from support.azure.contract import NotDescribedError, Operation, check_answer, check_request, operation_of
 from support.azure.entra import TENANT, Entra, Identity
 from support.azure.refusals import RefusedError, bad, by_policy, by_role, failing
-from support.azure.server import Seen, Server
 from support.azure.vault import RETENTION_DAYS, Held, Vault, Version
+from support.serving import Seen, Server
 
 if TYPE_CHECKING:
     import ssl

@@ -30,10 +30,10 @@ from support.github.accounts import Accounts, Holder
 from support.github.contract import NotDescribedError, Operation, check_answer, check_request, least, operation_of
 from support.github.people import People
 from support.github.refusals import RefusedError, invalid, not_found
-from support.github.server import Server
+from support.serving import Seen, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 
@@ -42,15 +42,6 @@ if TYPE_CHECKING:
 
 VERSIONS = ("2022-11-28",)  # https://docs.github.com/rest/about-the-rest-api/api-versions; any other one gets a 400
 PAGE = {"secrets": 100, "variables": 30}  # the most per page, by the description's texts of per_page
-
-
-class Seen(NamedTuple):
-    """One request: ``path`` as sent, with its query, and the names of headers in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass
@@ -88,16 +79,14 @@ class GitHub:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(*certificate)
         self._server = Server(self._raw, tls)
-        self.address = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_address[1]}{prefix}"
+        self.address = f"{self._server.address}{prefix}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.hang_up()
+        self._server.__exit__()
         self.check()
 
     def check(self) -> None:
@@ -136,10 +125,8 @@ class GitHub:
 
     # -- Requests -------------------------------------------------------------------------------------------------
 
-    def _raw(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        seen = Seen(method, path, headers, body)
+    def _raw(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        method, path = seen.method, seen.path
         with self._lock:
             self.requests.append(seen)
             fault = self._fault(f"{method} {path}")

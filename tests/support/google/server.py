@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,6 +14,7 @@ from support.google.discovery import Discovery
 from support.google.logins import ACCOUNT, Logins
 from support.google.secrets import Secrets
 from support.google.statuses import Refused
+from support.serving import Seen, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +41,14 @@ class Google:
         authority.cert_pem.write_to_path(str(self.ca_file))
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1", "localhost").configure_cert(tls)
-        self._servers = [_Server(("127.0.0.1", 0), self, tls), _Server(("127.0.0.1", 0), self, None)]
+        self._servers = [Server(self._told, tls), Server(self._told, None)]
         for server in self._servers:
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+            server.__enter__()
 
     @property
     def address(self) -> str:
         """The address of all services."""
-        return f"https://127.0.0.1:{self._servers[0].server_port}"
+        return self._servers[0].address
 
     @property
     def machine(self) -> str:
@@ -79,8 +78,14 @@ class Google:
     def stop(self) -> None:
         """End it."""
         for server in self._servers:
-            server.shutdown()
-            server.server_close()
+            server.__exit__()
+
+    def _told(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        headers = {name.title(): text for name, text in seen.headers.items()}
+        status, told = self.answer(seen.method, seen.path, seen.body, headers)
+        more = {"Metadata-Flavor": "Google"} if seen.path.startswith("/computeMetadata/") else {}
+        sent = told if isinstance(told, bytes) else json.dumps(told).encode()
+        return status, {"Content-Type": "application/json; charset=UTF-8", **more}, sent
 
     def answer(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
         """The answer to a request: its status and its body."""
@@ -97,51 +102,3 @@ class Google:
             return 200, self.after(asked, told)
         except Refused as refused:
             return refused.http, refused.body
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, place: tuple[str, int], google: Google, tls: ssl.SSLContext | None) -> None:
-        super().__init__(place, _Handler)
-        self.google = google
-        self.tls = tls
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        # The handshake is made here, in the connection's own thread.
-        if self.tls is not None:
-            try:
-                request = self.tls.wrap_socket(request, server_side=True)
-            except OSError:
-                return
-        super().finish_request(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone concerns nobody."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        google: Google = self.server.google  # type: ignore[attr-defined]
-        status, told = google.answer(
-            self.command, self.path, body, {name.title(): text for name, text in self.headers.items()}
-        )
-        sent = told if isinstance(told, bytes) else json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=UTF-8")
-        self.send_header("Content-Length", str(len(sent)))
-        if self.path.startswith("/computeMetadata/"):
-            self.send_header("Metadata-Flavor", "Google")
-        self.end_headers()
-        self.wfile.write(sent)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Quietly."""
