@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.expression.regexp import compile_regexp
-from secretsync_core.key_rules import key_fault, whole
+from secretsync_core.key_rules import key_fault, new_key_fault, whole
 from secretsync_core.model.capabilities import Shape
 from secretsync_core.model.field_names import listed
+from secretsync_core.model.inventory import Gap
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from secretsync_core.model.capabilities import StoreFacts, StoreLimits
     from secretsync_core.secret import FieldValue, JsonValue, SecretValue
 
@@ -36,6 +39,24 @@ def check_key(key: str, store: str, limits: StoreLimits) -> None:
     """Raise InvalidSecret for a key that the store cannot hold."""
     if fault := key_fault(key, limits):
         raise invalid_key(key, store, fault)
+
+
+def check_new_key(key: str, store: str, limits: StoreLimits) -> None:
+    """Raise InvalidSecret for a key that cannot be written."""
+    if fault := new_key_fault(key, limits):
+        raise invalid_key(key, store, fault)
+
+
+def sort_out_keys(keys: Collection[str], store: str, limits: StoreLimits) -> tuple[list[str], list[Gap]]:
+    """The keys that can be, and a Gap for each of the others: nothing is asked about those."""
+    good: list[str] = []
+    bad: list[Gap] = []
+    for key in keys:
+        if fault := key_fault(key, limits):
+            bad.append(Gap(key, InvalidSecret.code, invalid_key(key, store, fault).message))
+        else:
+            good.append(key)
+    return good, bad
 
 
 def invalid_key(key: str, store: str, fault: str, *, hint: str = "") -> InvalidSecret:

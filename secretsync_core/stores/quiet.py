@@ -1,8 +1,8 @@
 """Keeps values and credentials out of the logs, whatever an SDK logs.
 
 At DEBUG SDKs write down whole requests and answers; some of their warnings carry the text of an answer. So while a
-thread works for us, no logger of these libraries says anything. Others that use them in this process, in threads of
-their own, hear what they always hear.
+thread or a task works for us, no logger of these libraries says anything. Others that use them in this process, in
+threads and tasks of their own, hear what they always hear.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import logging
 import pkgutil
-import threading
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,32 +19,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ours = threading.local()
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
 
 
 class _Silence(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(_ours, "working", False)
+        return not _ours.get()
 
 
 @contextlib.contextmanager
-def quieted(libraries: tuple[str, ...]) -> Iterator[None]:
-    """Nothing that these libraries log in this thread, while it lasts, reaches any handler."""
-    _install(libraries)
-    before = getattr(_ours, "working", False)
-    _ours.working = True
+def quieted(libraries: tuple[str, ...], names: tuple[str, ...] = ()) -> Iterator[None]:
+    """Nothing that these libraries log in this thread or task, while it lasts, reaches any handler.
+
+    ``names`` are those of their loggers that have the name of no module.
+    """
+    _install(libraries, names)
+    before = _ours.set(True)
     try:
         yield
     finally:
-        _ours.working = before
+        _ours.reset(before)
 
 
 @cache
-def _install(libraries: tuple[str, ...]) -> None:
+def _install(libraries: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Put the filter on the logger of every module that there is: a logger's filters do not count for its children.
 
     Loggers are made by name, so those of modules that nobody has imported yet are covered too.
     """
+    for name in names:
+        logging.getLogger(name).addFilter(_SILENCE)
     for library in libraries:
         package = importlib.import_module(library)
         for name in (library, *_modules(library, list(package.__path__))):

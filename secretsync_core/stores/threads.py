@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import Executor, Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from secretsync_core.stores.cutting import Call
 
@@ -110,11 +110,29 @@ class Threads(Executor):
             self._changed.notify_all()
 
 
+class _Sealed(Generic[T]):
+    """What a thread gives: without a text form, for asyncio's debug mode writes results of futures into the log."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, given: T) -> None:
+        self.given = given
+
+
+async def done_in(threads: Threads, work: Callable[[], T]) -> T:
+    """Do this in one of the threads, and give what it gives, of which no log of asyncio's shows anything."""
+
+    def sealed() -> _Sealed[T]:
+        return _Sealed(work())
+
+    return (await asyncio.get_running_loop().run_in_executor(threads, sealed)).given
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Do this in a thread of its own. As ``asyncio.to_thread``, but nobody waits for it who was cancelled."""
     threads = Threads("secretsync-once")
     try:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await done_in(threads, work)
     finally:
         threads.shutdown(wait=False)
 

@@ -16,7 +16,7 @@ from secretsync_core.stores.aws.surroundings import login_failure
 from secretsync_core.stores.cutting import answers_up_to
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.places import sound
-from secretsync_core.stores.threads import Threads, close_threads
+from secretsync_core.stores.threads import Threads, close_threads, done_in
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ _ACCOUNT_DIGITS = 12
 
 LOOK_SECONDS = 30.0
 """How often ageing credentials are tried to be renewed, where that fails."""
-
-
-class _Sealed(Generic[T]):
-    """What a thread gives: without a text form, for asyncio's debug mode writes results of futures into the log."""
-
-    __slots__ = ("given",)
-
-    def __init__(self, given: T) -> None:
-        self.given = given
 
 
 class Account:
@@ -149,10 +140,10 @@ class Account:
         if self._closed:
             raise StoreError(f"the store {self.store!r} is closed", store=self.store)
 
-        def run() -> _Sealed[T]:
+        def run() -> T:
             with quiet(), answers_up_to(self.endurance.most(kind)):
                 try:
-                    return _Sealed(step())
+                    return step()
                 except failures() as error:
                     failed = failure(request, error)
                 except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
@@ -162,7 +153,7 @@ class Account:
                     failed = told
             raise failed
 
-        return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given
+        return await done_in(self._threads, run)
 
     async def aclose(self) -> None:
         """Wait for what somebody still waits for, and close every connection."""

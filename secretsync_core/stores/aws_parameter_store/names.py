@@ -13,7 +13,8 @@ from secretsync_core.errors import InvalidSecret
 from secretsync_core.key_rules import common_beginning
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, Keys, segment
+from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, segment
+from secretsync_core.stores.keys import Keys
 
 MAX_LEVELS = 15
 

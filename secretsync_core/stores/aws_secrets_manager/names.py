@@ -7,7 +7,8 @@ from dataclasses import replace
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, Keys, segment
+from secretsync_core.stores.aws.names import ANOTHER_ACCOUNT, segment
+from secretsync_core.stores.keys import Keys
 
 MAX_BYTES = 512
 

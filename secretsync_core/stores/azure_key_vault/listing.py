@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, InvalidSecret
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.azure_key_vault.names import sort_out
+from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS
+from secretsync_core.stores.fit import sort_out_keys
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
@@ -43,7 +44,7 @@ class Listing:
 
     async def some(self, keys: Collection[str]) -> AsyncIterator[tuple[About, bool] | Gap]:
         """What there is at each of ``keys``, and whether it is deleted; a Gap for each that could not be looked at."""
-        good, gaps = sort_out(keys, self._calls.store)
+        good, gaps = sort_out_keys(keys, self._calls.store, KEY_LIMITS)
         for gap in gaps:
             yield gap
         rest = set(good)

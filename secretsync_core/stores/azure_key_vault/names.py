@@ -7,16 +7,8 @@ Azure keeps the case in which a name was first written, and finds it by any.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from secretsync_core.errors import InvalidSecret
-from secretsync_core.key_rules import key_fault
 from secretsync_core.model.capabilities import StoreLimits
-from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.fit import invalid_key
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 MAX_LENGTH = 127
 
@@ -32,24 +24,6 @@ KEY_LIMITS = StoreLimits(
 )
 
 _is_name = re.compile(r"[0-9A-Za-z-]{1,127}").fullmatch
-
-
-def check(key: str, store: str) -> None:
-    """Raise InvalidSecret for a key that cannot be."""
-    if fault := key_fault(key, KEY_LIMITS):
-        raise invalid_key(key, store, fault)
-
-
-def sort_out(keys: Collection[str], store: str) -> tuple[list[str], list[Gap]]:
-    """The keys that can be, and a Gap for each of the others: nothing is asked about those."""
-    good: list[str] = []
-    bad: list[Gap] = []
-    for key in keys:
-        if fault := key_fault(key, KEY_LIMITS):
-            bad.append(Gap(key, InvalidSecret.code, invalid_key(key, store, fault).message))
-        else:
-            good.append(key)
-    return good, bad
 
 
 def key_of(name: str) -> str | None:

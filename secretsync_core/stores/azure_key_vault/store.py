@@ -10,7 +10,6 @@ from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts
 from secretsync_core.stores.answers import is_time
-from secretsync_core.stores.azure_key_vault import names
 from secretsync_core.stores.azure_key_vault.calls import Calls
 from secretsync_core.stores.azure_key_vault.listing import Listing
 from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS
@@ -18,7 +17,7 @@ from secretsync_core.stores.azure_key_vault.place import SERVICE, declared_place
 from secretsync_core.stores.azure_key_vault.seen import is_version_id
 from secretsync_core.stores.azure_key_vault.tags import TAG
 from secretsync_core.stores.azure_key_vault.writing import Writing, asked_of
-from secretsync_core.stores.fit import blob_of, check_folder
+from secretsync_core.stores.fit import blob_of, check_folder, check_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -81,7 +80,7 @@ class KeyVaultStore:
 
     async def read(self, key: str, version: str | None = None) -> Secret:
         """The current value, or that of the version with this id, or which was created then."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         if version is None:
             return await self._calls.get(key)
         if is_version_id(version):
@@ -137,17 +136,17 @@ class KeyVaultStore:
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Make a new version, with what stood beside the one before; gives its token."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         return await self._writing.write(key, value)
 
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
         """Raise what keeps the value from being sent: its name, its form, or its size."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         blob_of(value, self.facts, key)
 
     async def delete(self, key: str) -> None:
         """Delete the secret. It can be recovered for as long as the vault says, and nothing is ever purged."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.delete(key)
 
     async def delete_if(self, key: str, expected: str) -> None:
@@ -155,25 +154,25 @@ class KeyVaultStore:
 
         Raises Conflict where it is not. For that moment whoever wrote it does not see it.
         """
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.delete_if(key, expected)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise SecretNotFound where the secret is gone for good, Conflict where it is not deleted at that version."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.check_undelete(key, version)
 
     async def undelete(self, key: str, version: str) -> str | None:
         """Recover the secret."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         return await self._writing.undelete(key, version)
 
     async def mark(self, key: str) -> None:
         """Put this store's mark on a secret that is there, as a tag."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.mark(key)
 
     async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
         """Set tags, content type, times and whether it is enabled, in one request. None of it makes a version."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         return await self._writing.set_metadata(key, wanted, version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.cutting import answers_up_to
@@ -12,7 +12,7 @@ from secretsync_core.stores.gcp_secret_manager.answers import Request, failure, 
 from secretsync_core.stores.gcp_secret_manager.place import endpoint
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.quiet import quieted
-from secretsync_core.stores.threads import Threads, close_threads
+from secretsync_core.stores.threads import Threads, close_threads, done_in
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ LOOK_SECONDS = 30.0
 """How often an ageing token is tried to be renewed, where that fails."""
 
 _LIBRARIES = ("google.api_core", "google.auth", "google.cloud.secretmanager_v1", "google.oauth2", "requests", "urllib3")
-
-
-class _Sealed(Generic[T]):
-    """What a thread gives: without a text form, for asyncio's debug mode writes results of futures into the log."""
-
-    __slots__ = ("given",)
-
-    def __init__(self, given: T) -> None:
-        self.given = given
 
 
 class Connection:
@@ -131,15 +122,15 @@ class Connection:
         if self._closed:
             raise StoreError(f"the store {self.store!r} is closed", store=self.store)
 
-        def run() -> _Sealed[T]:
+        def run() -> T:
             with quieted(_LIBRARIES), answers_up_to(self.endurance.most(kind)):
                 try:
-                    return _Sealed(step())
+                    return step()
                 except failures() as error:
                     failed = failure(request, error)
             raise failed
 
-        return (await asyncio.get_running_loop().run_in_executor(self._threads, run)).given
+        return await done_in(self._threads, run)
 
     async def _log_in(self) -> Identity:
         from secretsync_core.stores.gcp_secret_manager.credentials import log_in

@@ -52,7 +52,7 @@ class Listing:
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every secret; there are no folders."""
         del recursive
-        if self._names.check_folder(prefix):
+        if self._names.may_hold(prefix):
             async for found in self._below(lambda _: True, metadata=metadata):
                 yield found
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret
-from secretsync_core.key_rules import key_fault, misnomer
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Gap
-from secretsync_core.stores.fit import check_folder, invalid_key
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from secretsync_core.stores.keys import Keys
 
 MAX_BYTES = 255
 
@@ -28,23 +23,13 @@ KEY_LIMITS = StoreLimits(
 )
 
 
-class Names:
+class Names(Keys):
     """The ids below one prefix, of the secrets of one parent."""
 
     def __init__(self, parent: str, prefix: str, store: str) -> None:
-        self.store = store
+        super().__init__(store, replace(KEY_LIMITS, max_key_bytes=MAX_BYTES - len(prefix)))
         self.parent = parent
-        self.limits = replace(KEY_LIMITS, max_key_bytes=MAX_BYTES - len(prefix))
         self._prefix = prefix
-
-    def holds(self, key: str) -> bool:
-        """Whether a key can be."""
-        return not key_fault(key, self.limits)
-
-    def check(self, key: str) -> None:
-        """Raise InvalidSecret for a key that cannot be."""
-        if not self.holds(key):
-            raise self._invalid(key)
 
     def id_of(self, key: str) -> str:
         """The id of a secret. Raises InvalidSecret for a key that cannot be."""
@@ -65,22 +50,10 @@ class Names:
         said = f"{self.store} has a secret with an id for which there is no key; leave it out by exclude"
         return Gap(key, InvalidSecret.code, said, is_key=True)
 
-    def check_folder(self, prefix: str) -> bool:
+    def may_hold(self, folder: str) -> bool:
         """Whether there may be anything in a folder: only at the top. Raises InvalidSecret for what is no folder."""
-        check_folder(prefix, self.store)
-        return not prefix
-
-    def sort_out(self, keys: Collection[str]) -> tuple[list[str], list[Gap]]:
-        """The keys that can be, and a Gap for each of the others: nothing is asked about those."""
-        good = [key for key in keys if self.holds(key)]
-        bad = [Gap(key, InvalidSecret.code, self._invalid(key).message) for key in keys if not self.holds(key)]
-        return good, bad
-
-    def _invalid(self, key: str) -> InvalidSecret:
-        if misnomer(key, self.limits):
-            return invalid_key(key, self.store, misnomer(key, self.limits))
-        hint = f"a key is {self.limits.key_rule}; {self.limits.max_key_bytes} characters at most"
-        return invalid_key(key, self.store, key_fault(key, self.limits), hint=hint)
+        self.check_folder(folder)
+        return not folder
 
 
 _SECRET = re.compile(r"projects/([^/]+)/(?:locations/([^/]+)/)?secrets/([^/]+)")

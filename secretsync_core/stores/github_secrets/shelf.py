@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, QuotaReached, SecretSyncError, StoreUnavailable
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.fit import blob_of, check_folder
-from secretsync_core.stores.github_secrets import names
+from secretsync_core.stores.fit import blob_of, check_folder, check_key, check_new_key, sort_out_keys
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.listing import Listing
+from secretsync_core.stores.github_secrets.names import KEY_LIMITS
 from secretsync_core.stores.github_secrets.place import SERVICE
 from secretsync_core.stores.github_secrets.selected import Selected
 from secretsync_core.stores.github_secrets.times import Written
@@ -61,7 +61,7 @@ class Shelf:
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that exists: one by one, or by a listing where that is fewer requests."""
-        good, bad = names.sort_out(keys, self.facts.name)
+        good, bad = sort_out_keys(keys, self.facts.name, KEY_LIMITS)
         for gap in bad:
             yield gap
         if len(good) <= self._listing.pages:
@@ -92,7 +92,7 @@ class Shelf:
 
     async def delete(self, key: str) -> None:
         """Delete it for good."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         request = self._request("delete", key)
         answer = await self._transport.call("delete", "DELETE", self._path(key), request)
         doubt = Doubt(unanswered=answer.unanswered)
@@ -102,7 +102,7 @@ class Shelf:
             raise answer.refusal(request)
 
     def _blob(self, key: str, value: SecretValue) -> bytes:
-        names.check_new(key, self.facts.name)
+        check_new_key(key, self.facts.name, KEY_LIMITS)
         return blob_of(value, self.facts, key)
 
     async def _version(self, key: str, answer: Answer) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.github_secrets import names
+from secretsync_core.stores.fit import check_key
 from secretsync_core.stores.github_secrets.names import KEY_LIMITS
 from secretsync_core.stores.github_secrets.shelf import MAX_BYTES, Shelf
 from secretsync_core.stores.github_secrets.transport import Answer
@@ -23,7 +23,7 @@ class GithubVariables(Shelf):
 
     async def read(self, key: str, version: str | None = None) -> Secret:
         """The variable's value. A ``version`` is a StoreError: GitHub keeps none but the last."""
-        names.check(key, self.facts.name)
+        check_key(key, self.facts.name, KEY_LIMITS)
         if version is not None:
             raise StoreError(f"{self.facts.name} keeps no older versions", store=self.facts.name, key=key)
         request = self._request("read", key, level="read")
