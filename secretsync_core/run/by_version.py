@@ -26,6 +26,9 @@ UNREAD = "{} shows no values: versions were compared there, and its sources with
 AS_WRITTEN = "as this job wrote it, and its version is the same"
 """What is told of a value that was not read, and is right."""
 
+AS_WRITTEN_ONCE = "as this job wrote it last; the store shows no versions, so a change by others cannot be seen"
+"""What is told of a value that is right as far as the ledger goes."""
+
 
 def gone_meanwhile(change: Change, token: str | None) -> Change:
     """A change of what turned out to be absent. ``token`` is the version of a deleted secret that left one."""
@@ -36,7 +39,7 @@ def gone_meanwhile(change: Change, token: str | None) -> Change:
 
 
 def decide_by_version(
-    change: Change, entry: Entry | None, *, policy: WritePolicy, marked: bool, as_written: bool, lags: bool
+    change: Change, entry: Entry | None, *, policy: WritePolicy, marked: bool, as_written: bool, behind: bool
 ) -> Change:
     """Turn ``compare`` into create, update, unchanged, skip or refuse.
 
@@ -46,19 +49,20 @@ def decide_by_version(
         policy: the write policy.
         marked: whether it carries this job's mark; asked of what the ledger does not know.
         as_written: whether what is to be written is what the ledger says that this job wrote there last.
-        lags: whether a look may show an older version than the one that is there.
+        behind: whether ``entry`` is what our own latest write has replaced, shown once more by a store that lags.
     """
     if entry is None or entry.deleted:
         return gone_meanwhile(change, entry.version if entry is not None else None)
     moved = change.drift is Drift.CHANGED
-    if entry.version != change.dest_version and not lags:
+    if entry.version != change.dest_version and not behind:
         moved = True
         change = change._replace(dest_version=entry.version, known=False)
     if policy is WritePolicy.IF_NOT_EXISTS:
         return change._replace(action=Action.SKIP, reason=Reason.EXISTS)
-    if not (change.foreign or moved) and as_written:
+    if not (change.foreign or moved or change.reason is Reason.NOT_COMPARED) and as_written:
         reason = Reason.ADOPTED if change.adopt else Reason.SAME_VALUE
-        return change._replace(action=Action.UNCHANGED, reason=reason, detail=AS_WRITTEN)
+        detail = AS_WRITTEN if change.dest_version is not None else AS_WRITTEN_ONCE
+        return change._replace(action=Action.UNCHANGED, reason=reason, detail=detail)
     if change.foreign and not change.adopt and policy is WritePolicy.MANAGED and not marked:
         return change._replace(action=Action.REFUSE, reason=Reason.NOT_MANAGED, drift=Drift.NONE, detail=NOT_MANAGED)
     change = change._replace(action=Action.UPDATE)
@@ -69,6 +73,8 @@ def decide_by_version(
         return change._replace(reason=reason, drift=Drift.NONE)
     if moved:
         return change._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED, detail=NOT_COMPARED)
+    if change.reason is Reason.NOT_COMPARED:
+        return change._replace(detail=NOT_COMPARED)
     if change.reason in (Reason.SOURCE_CHANGED, Reason.DEFINITION_CHANGED):
         return change
     return change._replace(reason=Reason.DIFFERENT_VALUE)

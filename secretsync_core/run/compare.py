@@ -23,6 +23,7 @@ from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
 from secretsync_core.run.kinds import kept_by, of_the_kind_there, type_kept
+from secretsync_core.run.older import behind_our_write
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version
@@ -139,9 +140,7 @@ class Comparer:
             change = gone_meanwhile(change, token)
             return Verdict(change, ours_now, self._names(change, ours_now))
         if current.version != change.dest_version:
-            order = facts.version_order
-            if change.dest_version is not None and not is_same_object(current.version, change.dest_version, order):
-                change = await self._made_anew(change)
+            change = await self._unless_remade(change, current.version)
             change = change._replace(dest_version=current.version, known=False)
             refuse_echo(change.dest, change.key, change.dest_version, ours_now)
         if policy is WritePolicy.IF_NOT_EXISTS:
@@ -179,8 +178,11 @@ class Comparer:
         detail = type_kept(ours_now, current.value, facts) or change.detail
         return Verdict(change._replace(action=Action.UPDATE, reason=reason, drift=drift, detail=detail), whole, ours)
 
-    async def _made_anew(self, change: Change) -> Change:
-        """A change of what somebody has made anew since it was seen: it is ours only if it says so itself."""
+    async def _unless_remade(self, change: Change, version: str | None) -> Change:
+        """A change of what is at ``version`` now. What somebody has made anew is ours only if it says so itself."""
+        order = self._opened.stores[change.dest].facts.version_order
+        if change.dest_version is None or is_same_object(version, change.dest_version, order):
+            return change
         if not change.owned or change.adopt or await self._carries_our_mark(change):
             return change
         return change._replace(owned=False)
@@ -192,7 +194,11 @@ class Comparer:
             if isinstance(found, Gap):
                 raise AccessDenied(found.message, store=change.dest, key=change.key)
             entry = found
-        there = entry is not None and not entry.deleted
+        there, behind = False, False
+        if entry is not None and not entry.deleted:
+            there, behind = True, await self._is_behind(change, entry.version)
+            if not behind:
+                change = await self._unless_remade(change, entry.version)
         asked = there and change.foreign and not change.adopt and policy is WritePolicy.MANAGED
         recorded = await self._recorded(change) if there and not change.foreign else None
         change = decide_by_version(
@@ -201,9 +207,15 @@ class Comparer:
             policy=policy,
             marked=asked and await self._carries_our_mark(change),
             as_written=recorded is not None and self._is_recorded(change, value, *recorded),
-            lags=self._opened.get(change.dest).facts.lags,
+            behind=behind,
         )
         return Verdict(change, value)
+
+    async def _is_behind(self, change: Change, version: str | None) -> bool:
+        """Whether a look shows what our own latest write has replaced."""
+        if self._recorder is None or version == change.dest_version or not self._opened.get(change.dest).facts.lags:
+            return False
+        return bool(await behind_our_write(change.dest, {change.key: version}, self._recorder))
 
     def _is_recorded(self, change: Change, value: SecretValue, fingerprint: str, fields: str) -> bool:
         """Whether the ledger names this value as the whole of what was written."""

@@ -25,6 +25,7 @@ from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.plan import Target
@@ -161,15 +162,12 @@ def decide_copies(
                 else:
                     why = held_by(holding, plan.job)
                     change = change._replace(action=Action.REFUSE, reason=Reason.HELD, detail=why)
-            if (
-                change.action in _MAY_WRITE
-                and held is not None
-                and held.item in unseen
-                and held.item != item.name
-                and (dest.name, key) not in plan.given
-                and claimable(item_of(held.item), [key])
-            ):
-                why = waits_for(plan, held.item, has=True)
+            rivals: AbstractSet[str] = frozenset()
+            if held is not None and unseen and change.action in _MAY_WRITE and (dest.name, key) not in plan.given:
+                # What left the document may be called otherwise now, and go on as any of them.
+                rivals = (unseen & {held.item} if held.item in plan.names else unseen) - {item.name}
+            if rival := next((name for name in sorted(rivals) if claimable(item_of(name), [key])), ""):
+                why = waits_for(plan, rival, has=held is not None and rival == held.item)
                 change = change._replace(action=Action.REFUSE, reason=Reason.AMBIGUOUS, detail=why)
             if wishes is not None:
                 change = wishes.judged(change, target, dest, dest.seen.entry(key, held))
@@ -351,6 +349,8 @@ def decide(
             unchanged = base._replace(action=Action.UNCHANGED, reason=Reason.VERSIONS_MATCH, known=True)
             return unchanged._replace(drift=Drift.UNKNOWN)
         return base._replace(reason=Reason.NO_VERSIONS, drift=Drift.UNKNOWN)
+    if versions_only and state.dest_version is None:  # ours by its mark alone, so it may have been changed since
+        return base._replace(reason=Reason.NOT_COMPARED, drift=Drift.UNKNOWN)
     if entry.version is not None and entry.version != state.dest_version:
         return base._replace(reason=Reason.DRIFTED, drift=Drift.CHANGED)
     if entry.version is None or target.version is None:

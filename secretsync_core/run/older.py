@@ -124,9 +124,13 @@ async def trust_own_writes(
     }
     if not moved:
         return seen
-    before = await recorder.overwritten(dest, moved, LAG_SECONDS)
-    behind = {key for key, version in moved.items() if before.get(key) == version}
-    if not behind:
+    if not (behind := await behind_our_write(dest, moved, recorder)):
         return seen
     entries = {key: entry for key, entry in seen.entries.items() if key not in behind}
     return replace(seen, entries=entries, as_left={*seen.as_left, *behind})
+
+
+async def behind_our_write(dest: str, shown: Mapping[str, str | None], recorder: Recorder) -> set[str]:
+    """The keys that a store which lags shows at just the version that our own latest write replaced, soon after it."""
+    before = await recorder.overwritten(dest, shown, LAG_SECONDS)
+    return {key for key, version in shown.items() if version is not None and before.get(key) == version}

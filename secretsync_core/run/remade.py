@@ -51,7 +51,7 @@ def _is_remade(change: Change, dest: Destination) -> bool:
     held = dest.known.get(change.key)
     if change.action is not Action.COMPARE or held is None or not (held.owned and change.owned):
         return False
-    if not dest.readable or change.key in dest.seen.hidden:
+    if dest.blind or change.key in dest.seen.hidden:
         return False
     return not is_same_object(change.dest_version, held.dest_version, dest.facts.version_order)
 

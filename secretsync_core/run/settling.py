@@ -62,7 +62,7 @@ UNKNOWN = (Fate.UNSEEN, Fate.NOT_MADE, Fate.UNTOLD)
 
 
 class Found(NamedTuple):
-    """A fate, and with MADE the version that stands there now."""
+    """A fate, and with MADE the version that we made; None where that one cannot be told from a later one."""
 
     fate: Fate
     version: str | None = None
@@ -114,7 +114,8 @@ def judge_by_version(
     if deleting or (entry.version is not None and entry.version == intended.dest_version):
         return Found(Fate.NOT_MADE)
     if marked and intended.action == "create":
-        return Found(Fate.MADE, entry.version)
+        # The secret is ours. That nobody has changed it since is another matter, so no version counts as ours.
+        return Found(Fate.MADE)
     return Found(Fate.UNTOLD)
 
 

@@ -304,10 +304,8 @@ class Transfer:
         if self.pinned is None:
             return verdict
         # Our mark may have made another version of the same value. Of another value it is somebody else's.
-        # Where values cannot be read, only a store whose marks make versions can have moved by ours.
-        halves = self._opened.get(change.dest)
-        told = halves.reader is not None or halves.facts.versions_of_all
-        marked = change.adopt and told and await self.pinned.value_at(change) == held
+        reads = self._opened.readable(change.dest)
+        marked = change.adopt and reads and await self.pinned.value_at(change) == held
         return await self.pinned.judge(verdict, marked=marked)
 
     async def _adopt(self, change: Change) -> None:
@@ -316,8 +314,11 @@ class Transfer:
         Ahead of the look at it: where marks are versions, it sees ours.
         """
         await self._recorder.record(self._draft(Event.SKIPPED, change, "", reason=Reason.ADOPTED))
-        marker = self._opened.get(change.dest).marker
-        if marker is not None and self._marks:
+        halves = self._opened.get(change.dest)
+        marker = halves.marker
+        # Under a saved plan the version that it names counts: one that our mark made could not be told from others'.
+        moves = self.pinned is not None and halves.facts.versions_of_all and halves.reader is None
+        if marker is not None and self._marks and not moves:
             with suppress(SecretNotFound):  # it went meanwhile, and what is created is marked anyhow
                 await marker.mark(change.key)
 

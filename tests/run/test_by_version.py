@@ -26,9 +26,17 @@ MANAGED, REPLACE, SPARING = WritePolicy.MANAGED, WritePolicy.REPLACE, WritePolic
         (OURS, Entry("k", "1"), {}, "update", "source-changed", "none"),
         (OURS, Entry("k", "1"), {"as_written": True}, "unchanged", "same-value", "none"),
         (OURS, Entry("k", "2"), {"as_written": True}, "update", "drifted", "changed"),
-        (OURS, Entry("k", "2"), {"as_written": True, "lags": True}, "unchanged", "same-value", "none"),
+        (OURS, Entry("k", "2"), {"as_written": True, "behind": True}, "unchanged", "same-value", "none"),
         (OURS._replace(drift=Drift.CHANGED), Entry("k", "1"), {"as_written": True}, "update", "drifted", "changed"),
         (OURS._replace(reason=Reason.VERIFY), Entry("k", "1"), {}, "update", "different-value", "none"),
+        (
+            OURS._replace(reason=Reason.NOT_COMPARED),
+            Entry("k", "1"),
+            {"as_written": True},
+            "update",
+            "not-compared",
+            "none",
+        ),
         (OURS, None, {}, "create", "removed-outside", "removed"),
         (OURS, Entry("k", "1", deleted=True), {}, "create", "removed-outside", "removed"),
         (OURS, Entry("k", "2"), {"policy": SPARING}, "skip", "exists", "none"),
@@ -44,7 +52,7 @@ def test_one_more_look_decides(
     change: Change, entry: Entry | None, more: dict[str, object], action: str, reason: str, drift: str
 ) -> None:
     """Nothing is unchanged but what is at its version and in the ledger by its value; nobody's key is written."""
-    given: dict[str, object] = {"policy": MANAGED, "marked": False, "as_written": False, "lags": False, **more}
+    given: dict[str, object] = {"policy": MANAGED, "marked": False, "as_written": False, "behind": False, **more}
     found = decide_by_version(change, entry, **given)  # type: ignore[arg-type]
     assert (found.action, found.reason, found.drift) == (action, reason, drift)
     if action == "update" and entry is not None:
@@ -75,7 +83,8 @@ def test_what_a_version_says_of_an_announced_write(
     action: str, before: str | None, entry: Entry | None, marked: bool, fate: Fate
 ) -> None:
     """Only absence, the version of before and a mark on what was created tell; a new version tells nothing."""
-    assert judge_by_version(_announced(action, before), entry, marked=marked).fate is fate
+    found = judge_by_version(_announced(action, before), entry, marked=marked)
+    assert (found.fate, found.version) == (fate, None), "a version that others may have made is nobody's proof"
 
 
 def test_a_version_that_a_later_run_recorded_is_known() -> None:

@@ -10,6 +10,7 @@ from support.faulty_http import FaultyHttp
 
 from run.pair import DOWN, UP
 from run.test_orphans import end
+from run.test_saved_plans import carry_out, save
 from run.world import actions, counted, reasons, wrote
 from secretsync_core.endurance import MIB, Endurance
 from secretsync_core.errors import StoreUnavailable
@@ -237,6 +238,49 @@ def made_anew(pair: Pair, value: bytes = b"1", **metadata: Any) -> None:
     """Somebody deletes our Secret and creates another one of the same name, and of this data."""
     pair.kube.cluster.delete("team-a", "app-a", {})
     pair.create("app-a", {"x": value}, metadata=metadata)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_secret_that_was_made_anew_where_no_value_may_be_read(pair: Pair, late: bool) -> None:
+    """It is written again, as the job's key, and is not the job's own: once its source is gone it stays."""
+    pair.k8s(permissions="Write\n  look: true")
+    for key in ("a", "b"):
+        pair.put(f"app/{key}", {"x": "1"})
+    await pair.up(deletionPolicy="Delete", maxDelete="9")
+    if late:
+        pair.patch("app-a", {"metadata": {"labels": {"x": "y"}}})
+        survey = reconcile.decide_changes
+
+        async def decide(*args: Any, **given: Any) -> Any:
+            found = await survey(*args, **given)
+            made_anew(pair)
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(steps, "decide_changes", decide)
+            assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": 1}
+    else:
+        made_anew(pair)
+        assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": 1}
+    assert not pair.world.state()["k8s", "app-a"].owned
+    pair.remove("app/a")
+    assert counted(await pair.world.sync()) == {"unchanged": 1}
+    assert pair.names() == ["app-a", "app-b"]
+
+
+async def test_a_saved_plan_takes_over_what_it_saw_where_no_value_may_be_read(pair: Pair) -> None:
+    """Our mark would make another version, so the key is written at the one that the plan names, or not at all."""
+    pair.k8s(permissions="Write\n  look: true")
+    pair.create("app-a", {"x": b"theirs"})
+    pair.put("app/a", {"x": "1"})
+    pair.world.job(UP, source="bao", dest="k8s")
+    data = await save(pair.world, adopt=frozenset({"app-a"}))
+    pair.patch("app-a", {"data": {"x": base64.b64encode(b"newer").decode()}})
+    assert reasons((await carry_out(pair.world, data)).failures) == {"app-a": "moved-since-plan"}
+    assert pair.secret("app-a") == {"x": b"newer"}
+    data = await save(pair.world, adopt=frozenset({"app-a"}))
+    assert counted(await carry_out(pair.world, data)) == {"updated": 1}
+    assert (pair.secret("app-a"), pair.world.state()["k8s", "app-a"].owned) == ({"x": b"1"}, True)
 
 
 @pytest.mark.parametrize("when", ["before", "late", "a sync between"])

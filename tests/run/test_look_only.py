@@ -219,6 +219,26 @@ async def test_what_may_not_be_looked_at_is_refused(ci: World) -> None:
     assert reasons((await ci.check()).failures) == {"a": "cannot-see"}
 
 
+async def test_what_a_second_look_hides_is_not_written(ci: World) -> None:
+    """The look right before a write may be refused where the first one was not: then nothing is written."""
+    await _synced(ci)
+    await ci.put("src", "a", {"x": "new"})
+    await ci.put("src", "c", {"x": "3"})
+    faults = ci.fault("dst")
+
+    async def hide(key: str) -> None:
+        faults.gap("stat", Gap(key, "access-denied", "no", is_key=True))
+
+    ci.fault("src").run("read", hide, times=2)
+    report = await ci.sync()
+    assert await ci.get("dst", "a") == {"x": "1"}
+    looks_first = await ci.get("dst", "c") is None  # what can be told to create only needs no look
+    assert {outcome.change.key: outcome.code for outcome in report.failures} == dict.fromkeys(
+        "ac" if looks_first else "a", "access-denied"
+    )
+    assert looks_first is ("plain: true" in (ci.config / "store-dst.yaml").read_text())
+
+
 async def test_to_verify_says_what_was_not_compared(ci: World) -> None:
     """Asked to compare values, a run says that it has not read the destination's; sources are read and compared."""
     await _synced(ci)
@@ -372,14 +392,30 @@ async def test_killed_after_a_create_that_nothing_marks(world: World) -> None:
 
 
 async def test_killed_after_a_create_with_a_mark(world: World) -> None:
-    """The job's mark on it says that it was made: recorded as done and as ours, and not written again."""
+    """The job's mark on it says that it was made: recorded as done and as ours, and written again to be sure."""
     world.unread("dst", WHOLE)
     world.job(ONE)
     await world.put("src", "a", {"x": "1"})
     await _killed(world, written=True)
     report = await world.sync()
-    assert (counted(report), wrote(report)) == ({"unchanged": 1}, 0)
+    assert (counted(report), report.drifted) == ({"updated": 1}, []), "nobody knows that it has moved"
     assert (world.state()["dst", "a"].owned, _settled(world)) == (True, True)
+    assert wrote(await world.sync()) == 0
+
+
+async def test_what_was_edited_after_a_create_that_was_killed_is_put_right(world: World) -> None:
+    """The mark says who has created it, and not whose value it holds: it is written again, and not deleted as ours."""
+    world.unread("dst", WHOLE)
+    world.job(ONE, deletionPolicy="Delete", maxDelete="5")
+    await world.put("src", "a", {"x": "1"})
+    await _killed(world, written=True)
+    await world.put("dst", "a", {"x": "by hand"})
+    await world.remove("src", "a")
+    report = await world.sync()
+    assert reasons(report.failures) == {"a": "changed-outside"}
+    await world.put("src", "a", {"x": "1"})
+    assert (await world.sync()).ok
+    assert await world.get("dst", "a") == {"x": "1"}
 
 
 async def test_killed_after_a_delete(ci: World) -> None:

@@ -151,6 +151,22 @@ async def test_an_item_that_was_not_seen_keeps_what_it_has(world: World) -> None
     assert _done(await world.sync()) == {"updated": 1}
 
 
+async def test_an_item_that_was_renamed_keeps_what_it_has_while_it_is_not_seen(world: World) -> None:
+    """Under its new name an item may go on with the key, so that no other overwrites it before that is known."""
+    await _b_has_it(world)
+    world.job(f"{OF_A}\n{OF_B.replace('name: b', 'name: renamed')}", **DELETING)
+    world.fault("src").fail("list", AccessDenied("no", store="src"), key="b/")
+    report = await world.sync()
+    assert reasons(report.failures) == {"a/1": "ambiguous"}
+    assert "item renamed may claim it" in report.failures[0].message
+    assert reasons((await world.sync("a")).failures) == {"a/1": "ambiguous"}
+    assert await world.get("dst", "a/1") == {"x": "b"}
+    world.faults["src"].clear()
+    assert _done(await world.sync()) == {"refused": 2}
+    await world.remove("src", "a/1")
+    assert _done(await world.sync()) == {"unchanged": 1}
+
+
 async def test_an_item_that_was_not_seen_may_claim_it(world: World) -> None:
     """A run of the job deletes nothing that an item may claim whose source it could not list."""
     await _b_has_it(world)
