@@ -18,7 +18,7 @@ from secretsync_core.schema.explain import explain
 from secretsync_core.schema.item_names import with_names
 from secretsync_core.schema.job import SyncJob
 from secretsync_core.schema.known_fields import learn
-from secretsync_core.schema.literals import literals, without
+from secretsync_core.schema.literals import without_credentials
 from secretsync_core.schema.notify import without_literals
 from secretsync_core.schema.positions import Path, dotted
 from secretsync_core.schema.providers import ProviderProblem, config_model
@@ -135,7 +135,7 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
         found.problem(path, f"{dotted(path)}: its provider failed to check it ({type(error).__name__})")
     if config is not None and isinstance(model, SecretStore):
         of_it, spec_of = model.metadata, model.spec
-        where, there = Where(raw.file, raw.line), set(literals(config, path))
+        where, shown = Where(raw.file, raw.line), without_credentials(raw.data, config, path)
         found.document = StoreDocument(
             of_it.name,
             spec_of.permissions,
@@ -145,8 +145,8 @@ def _store(found: Candidate, model: BaseModel | None) -> None:
             of_it.labels,
             spec_of.limits.endurance,
             annotations=of_it.annotations,
-            data=without(raw.data, there),
-            literal=bool(there),
+            data=shown,
+            literal=shown != raw.data,
             look=spec_of.look,
         )
 
