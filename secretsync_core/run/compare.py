@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import (
-    AccessDenied,
     InvalidSecret,
     SecretNotFound,
     SecretSyncError,
@@ -15,7 +14,6 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.field_names import quoted
-from secretsync_core.model.inventory import Gap
 from secretsync_core.model.plan import SourceRef
 from secretsync_core.model.versions import is_older, is_same_object
 from secretsync_core.run.by_version import decide_by_version, gone_meanwhile
@@ -23,6 +21,8 @@ from secretsync_core.run.convert import VALUE, Base64, blob_to_fields, fields_to
 from secretsync_core.run.differences import difference
 from secretsync_core.run.fingerprint import same
 from secretsync_core.run.kinds import kept_by, of_the_kind_there, type_kept
+from secretsync_core.run.look import look_at_key
+from secretsync_core.run.marks import carrying_our_mark
 from secretsync_core.run.older import behind_our_write
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
@@ -32,7 +32,6 @@ from secretsync_core.schema.job import WritePolicy
 from secretsync_core.secret import OBJECT, SecretValue
 from secretsync_core.stores.echo import refuse_echo
 from secretsync_core.stores.fit import check_fits
-from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -189,11 +188,8 @@ class Comparer:
 
     async def _decide_unread(self, change: Change, value: SecretValue) -> Verdict:
         """Decide where a look shows the version and nothing shows the value: by one more look, and by the ledger."""
-        policy, entry = self._items[change.item].write_policy, None
-        async for found in self._opened.looker(change.dest).stat([change.key]):
-            if isinstance(found, Gap):
-                raise AccessDenied(found.message, store=change.dest, key=change.key)
-            entry = found
+        policy = self._items[change.item].write_policy
+        entry = await look_at_key(self._opened, change.dest, change.key)
         there, behind = False, False
         if entry is not None and not entry.deleted:
             there, behind = True, await self._is_behind(change, entry.version)
@@ -226,17 +222,9 @@ class Comparer:
 
     async def _carries_our_mark(self, change: Change) -> bool:
         """Whether a secret that the ledger does not know says itself that this job of this installation made it."""
-        marker, ours = self._opened.get(change.dest).marker, {self._opened.mark, *self._opened.former_marks} - {""}
-        if marker is None or not ours:
-            return False
         if self._opened.get(change.dest).facts.lasting_marks and await self._was_deleted(change):
             return False
-        try:
-            return (await marker.marks([change.key])).get(change.key) in ours
-        except CredentialsRefused:
-            raise
-        except AccessDenied:  # a mark that we may not see proves nothing
-            return False
+        return bool(await carrying_our_mark(self._opened, change.dest, [change.key]))
 
     async def _was_deleted(self, change: Change) -> bool:
         """Whether the ledger says that this job deleted what it had there: what stands there now is another's."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.state import Deleted
 from secretsync_core.model.versions import is_same_object
-from secretsync_core.run.look import look_at_keys
+from secretsync_core.run.look import look_at_key
 
 if TYPE_CHECKING:
     from secretsync_core.model.change import Change
-    from secretsync_core.model.inventory import Entry
     from secretsync_core.run.compare import Comparer
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.opening import OpenStores
@@ -58,7 +56,7 @@ class LastLook:
             return Judged(_refused(change, Reason.CHANGED_OUTSIDE, Drift.CHANGED))
         if again and change.dest_version is not None and halves.looker is not None:
             # Once more, for the copies may have taken long since that look.
-            entry = await self.entry(change)
+            entry = await look_at_key(self._opened, change.dest, change.key)
             if entry is None or entry.deleted:
                 return Judged(change._replace(reason=Reason.REMOVED_OUTSIDE, drift=Drift.REMOVED))
             if entry.version != change.dest_version:
@@ -79,13 +77,6 @@ class LastLook:
         if seen != change.dest_version:
             return Judged(_refused(change, Reason.CHANGED_OUTSIDE))
         return Judged(change, rest, ours, seen)
-
-    async def entry(self, change: Change) -> Entry | None:
-        """What stands at a key now. Raises where that cannot be seen."""
-        seen = await look_at_keys(self._opened, change.dest, [change.key])
-        if change.key in seen.hidden:
-            raise SecretSyncError(f"{change.dest}:{change.key} may not be looked at")
-        return seen.entries.get(change.key)
 
     async def last_known(self, change: Change) -> Deleted | None:
         """What the ledger has of a key that is to be deleted: what it came of, and the value that we left there."""

@@ -198,6 +198,14 @@ async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup], *,
         each.taking.resolve(each.part, Entry(each.key) if each.key in seen.hidden else seen.entries.get(each.key))
 
 
+async def look_at_key(opened: OpenStores, store: str, key: str) -> Entry | None:
+    """What stands at one key now; None where it is absent. Raises AccessDenied where that may not be seen."""
+    seen = await look_at_keys(opened, store, [key])
+    if key in seen.hidden:
+        raise AccessDenied(f"{store}:{key} may not be looked at", store=store, key=key)
+    return seen.entries.get(key)
+
+
 async def look_at_keys(
     opened: OpenStores,
     store: str,

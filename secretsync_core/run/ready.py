@@ -10,9 +10,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, SecretSyncError
+from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError
 from secretsync_core.model.change import Action, Failure, Reason
-from secretsync_core.model.inventory import Gap
+from secretsync_core.run.look import look_at_key
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from secretsync_core.model.change import Change
     from secretsync_core.run.compare import Comparer, Wanted
     from secretsync_core.run.opening import OpenStores
-    from secretsync_core.stores.base import Looker
 
 _SPARING = (WritePolicy.MANAGED, WritePolicy.IF_NOT_EXISTS)
 """The policies that leave alone what others made."""
@@ -87,18 +86,10 @@ async def look_before_creating(opened: OpenStores, change: Change, policy: Write
         if halves.reader is not None:
             await halves.reader.read(change.key)
         else:
-            await _look_for(halves.looker, change)
+            entry = await look_at_key(opened, change.dest, change.key)
+            if entry is None or entry.deleted:
+                return
         raise Conflict(f"{change.key} in {change.dest} is there by now", store=change.dest, key=change.key)
-
-
-async def _look_for(looker: Looker, change: Change) -> None:
-    """Raise SecretNotFound where a look shows that there is nothing."""
-    async for found in looker.stat([change.key]):
-        if isinstance(found, Gap):
-            raise AccessDenied(found.message, store=change.dest, key=change.key)
-        if not found.deleted:
-            return
-    raise SecretNotFound(f"there is no {change.key} in {change.dest}", store=change.dest, key=change.key)
 
 
 def compared_again(first: Change) -> Change:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, SecretSyncError
+from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Drift, Reason
 from secretsync_core.model.versions import is_same_object
-from secretsync_core.stores.http import CredentialsRefused
+from secretsync_core.run.marks import carrying_our_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ async def disown_remade(opened: OpenStores, dests: Iterable[Destination], change
         if not places:
             continue
         try:
-            ours = await _carrying_our_mark(opened, dest.name, [changes[at].key for at in places])
+            ours = await _made_by_us(opened, dest.name, [changes[at].key for at in places])
         except SecretSyncError as error:
             for at in places:
                 judged[at] = changes[at]._replace(
@@ -56,15 +56,7 @@ def _is_remade(change: Change, dest: Destination) -> bool:
     return not is_same_object(change.dest_version, held.dest_version, dest.facts.version_order)
 
 
-async def _carrying_our_mark(opened: OpenStores, dest: str, keys: Sequence[str]) -> set[str]:
-    """Those of ``keys`` that say themselves that this job of this installation made them."""
-    halves, ours = opened.get(dest), {opened.mark, *opened.former_marks} - {""}
-    if halves.marker is None or not ours or halves.facts.lasting_marks:
+async def _made_by_us(opened: OpenStores, dest: str, keys: Sequence[str]) -> set[str]:
+    if opened.get(dest).facts.lasting_marks:  # what is there now may have the mark of what was there before
         return set()
-    try:
-        marks = await halves.marker.marks(keys)
-    except CredentialsRefused:
-        raise
-    except AccessDenied:  # a mark that we may not see proves nothing
-        return set()
-    return {key for key, mark in marks.items() if mark in ours}
+    return await carrying_our_mark(opened, dest, keys)

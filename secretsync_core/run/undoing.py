@@ -19,7 +19,7 @@ from secretsync_core.model.report import Outcome, Result
 from secretsync_core.model.versions import is_same_object
 from secretsync_core.run.compare import Verdict
 from secretsync_core.run.deletes import spare_others
-from secretsync_core.run.look import look_at_keys, look_at_marks
+from secretsync_core.run.look import look_at_key, look_at_keys, look_at_marks
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.settling import UNKNOWN, Fate, uncertain
 from secretsync_core.run.transfer import Transfer
@@ -228,7 +228,7 @@ class Undoing(Transfer):
     async def _put(self, change: Change, value: SecretValue) -> str | None:
         """Write as every write does; where the store cannot compare, look once more just before."""
         if self._opened.get(change.dest).conditional is None:
-            entry = await self._last_look.entry(change)
+            entry = await look_at_key(self._opened, change.dest, change.key)
             if entry is None or entry.deleted or entry.version != change.dest_version:
                 raise Conflict(f"{change.key} in {change.dest} changed meanwhile", store=change.dest, key=change.key)
         return await super()._put(change, value)

@@ -101,10 +101,11 @@ def without_credentials(document: dict[str, Any], config: BaseModel, path: Path)
     return _put(document, path, shown if isinstance(config, Spec) else hide(shown))
 
 
-def _put(document: Any, path: Path, part: Any) -> Any:
-    if not path:
-        return part
-    return {key: _put(inner, path[1:], part) if key == path[0] else inner for key, inner in document.items()}
+def _put(document: dict[str, Any], path: Path, part: Any) -> dict[str, Any]:
+    return {
+        key: inner if key != path[0] else _put(inner, path[1:], part) if path[1:] else part
+        for key, inner in document.items()
+    }
 
 
 def _without(part: Any, path: Path, paths: Collection[Path], texts: Collection[str]) -> Any:

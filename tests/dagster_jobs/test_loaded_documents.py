@@ -11,14 +11,12 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run  # what the process of a run does
-from pydantic import BaseModel, SecretBytes, SecretStr
 
 from dagster_jobs.lab import KEY, TWO_ITEMS, failures
 from secretsync_core.audit.keys import KeyPair
 from secretsync_core.audit.signed import is_signed, sign
 from secretsync_core.schema import one_job, yaml_tree
 from secretsync_core.schema.kept import MOST_CHARACTERS, digest_of, keep, kept_of
-from secretsync_core.schema.literals import literals, without
 from secretsync_core.schema.loader import examine, examine_raws
 from secretsync_dagster.load import load_for_a_run
 from secretsync_dagster.loaded_documents import TAG
@@ -183,19 +181,6 @@ def test_what_is_called_a_value_and_is_no_credential_is_kept(lab: Lab) -> None:
     assert kept_of(text).raws is not None
     assert "canary" not in text
     assert '"value": "one"' in text
-
-
-def test_what_a_third_partys_model_keeps_secret_is_kept_nowhere() -> None:
-    """Also where it is not one of our credentials: pydantic has types for secrets."""
-
-    class Theirs(BaseModel):
-        password: SecretStr
-        tokens: list[SecretBytes]
-
-    document = {"spec": {"password": "canary", "tokens": ["canary", "canary"], "name": "x"}}
-    found = set(literals(Theirs(password=SecretStr("canary"), tokens=[SecretBytes(b"canary")] * 2), ("spec",)))
-    assert "canary" not in str(without(document, found))
-    assert without(document, found)["spec"]["name"] == "x"
 
 
 def test_what_is_kept_comes_back_as_it_was(lab: Lab) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.errors import LedgerError
+from secretsync_core.audit.record import Event
+from secretsync_core.errors import LedgerError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secretsync_core.audit.record import Draft, Event
+    from run.world import World
+    from secretsync_core.audit.record import Draft
 
 
 class Dying:
@@ -27,3 +30,18 @@ class Dying:
             raise LedgerError("killed")
         numbers: list[int] = self._ledger.append(job, drafts, **options)
         return numbers
+
+
+async def killed(world: World, *, written: bool) -> None:
+    """Run a sync that dies right after its first write to ``dst``, or right before it."""
+    whole, faults = world.ledger, world.fault("dst")
+    if not written:
+        for operation in ("write", "write_if", "delete"):
+            faults.fail(operation, StoreUnavailable("killed"))
+    world.ledger = Dying(whole, Event.DONE if written else Event.RUN_FINISHED)  # type: ignore[assignment]
+    with contextlib.suppress(LedgerError):
+        await world.sync()
+    world.ledger = whole
+    faults.clear()
+    assert len(world.ledger.runs.unfinished("job")) == 1
+    assert len(world.ledger.runs.unsettled("job")) == 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.world import counted
+from run.dying import killed
+from run.world import counted, reasons
 from secretsync_core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -47,6 +48,19 @@ async def test_the_same_value_put_back_by_hand_is_not_deleted(world: World, api:
     api.put(deleted, "k", {"x": "1"})
     assert counted(await world.sync()) == {"skipped": 1, "unchanged": 1}
     assert api.get(deleted, "k") == {"x": "1"}
+
+
+async def test_an_old_mark_does_not_settle_a_create_that_was_killed(
+    world: World, openbao: OpenBaoServer, api: Api, deleted: str
+) -> None:
+    """Where no value may be read the mark tells who has made a secret, but not one that was there before it."""
+    vault = f"address: '{api.address}', mount: {deleted}, auth: {{token: {{value: {api.token}}}}}"
+    world.store("dst", f"vault: {{{vault}}}", "Write\n  look: true")
+    await world.put("src", "k", {"x": "9"})
+    await killed(world, written=False)
+    api.put(deleted, "k", {"x": "theirs"})
+    assert reasons((await world.sync()).failures) == {"k": "not-managed"}
+    assert api.get(deleted, "k") == {"x": "theirs"}
 
 
 @pytest.mark.parametrize("history", ["deleted", "destroyed", "metadata only", "none"])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from run.dying import Dying
+from run.dying import killed
 from run.test_orphans import end
 from run.test_saved_plans import carry_out, save
 from run.world import actions, counted, reasons, wrote
-from secretsync_core.audit.record import Event
-from secretsync_core.errors import LedgerError, PlanRefused, StoreUnavailable
+from secretsync_core.errors import PlanRefused, StoreUnavailable
 from secretsync_core.model.change import Drift
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores import memory
+from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from run.world import World
@@ -336,20 +335,6 @@ async def test_metadata_is_compared_and_set(world: World) -> None:
 # -- Writes of which nobody has the answer ----------------------------------------------------------------------------
 
 
-async def _killed(world: World, *, written: bool) -> None:
-    """Run a sync that dies right after its first write, or right before it."""
-    whole, faults = world.ledger, world.fault("dst")
-    if not written:
-        for operation in ("write", "write_if", "delete"):
-            faults.fail(operation, StoreUnavailable("killed"))
-    world.ledger = Dying(whole, Event.DONE if written else Event.RUN_FINISHED)  # type: ignore[assignment]
-    with contextlib.suppress(LedgerError):
-        await world.sync()
-    world.ledger = whole
-    faults.clear()
-    assert len(world.ledger.runs.unsettled("job")) == 1
-
-
 def _settled(world: World) -> bool:
     return world.ledger.runs.unfinished("job") == [] and world.ledger.runs.unsettled("job") == [] and world.sound()
 
@@ -357,10 +342,10 @@ def _settled(world: World) -> bool:
 async def test_killed_before_a_write(ci: World) -> None:
     """The key is as it was, so it was not made: the next run writes it."""
     await ci.put("src", "a", {"x": "1"})
-    await _killed(ci, written=False)
+    await killed(ci, written=False)
     assert counted(await ci.sync()) == {"created": 1}
     await ci.put("src", "a", {"x": "2"})
-    await _killed(ci, written=False)
+    await killed(ci, written=False)
     report = await ci.sync()
     assert (counted(report), report.warnings) == ({"updated": 1}, [])
     assert _settled(ci)
@@ -370,7 +355,7 @@ async def test_killed_after_an_update(ci: World) -> None:
     """A new version is there, ours or not: it counts as changed outside, and is written again."""
     await _synced(ci)
     await ci.put("src", "a", {"x": "new"})
-    await _killed(ci, written=True)
+    await killed(ci, written=True)
     report = await ci.sync()
     assert counted(report) == {"updated": 1, "unchanged": 1}
     assert [told for told in report.warnings if "nobody knows whether that run wrote it" in told]
@@ -383,7 +368,7 @@ async def test_killed_after_a_create_that_nothing_marks(world: World) -> None:
     world.unread("dst", PLAIN)
     world.job(ONE)
     await world.put("src", "a", {"x": "1"})
-    await _killed(world, written=True)
+    await killed(world, written=True)
     report = await world.sync()
     assert (reasons(report.failures), _settled(world)) == ({"a": "not-managed"}, True)
     assert "--adopt a" in report.failures[0].hint
@@ -396,7 +381,7 @@ async def test_killed_after_a_create_with_a_mark(world: World) -> None:
     world.unread("dst", WHOLE)
     world.job(ONE)
     await world.put("src", "a", {"x": "1"})
-    await _killed(world, written=True)
+    await killed(world, written=True)
     report = await world.sync()
     assert (counted(report), report.drifted) == ({"updated": 1}, []), "nobody knows that it has moved"
     assert (world.state()["dst", "a"].owned, _settled(world)) == (True, True)
@@ -408,7 +393,7 @@ async def test_what_was_edited_after_a_create_that_was_killed_is_put_right(world
     world.unread("dst", WHOLE)
     world.job(ONE, deletionPolicy="Delete", maxDelete="5")
     await world.put("src", "a", {"x": "1"})
-    await _killed(world, written=True)
+    await killed(world, written=True)
     await world.put("dst", "a", {"x": "by hand"})
     await world.remove("src", "a")
     report = await world.sync()
@@ -418,11 +403,25 @@ async def test_what_was_edited_after_a_create_that_was_killed_is_put_right(world
     assert await world.get("dst", "a") == {"x": "1"}
 
 
+async def test_what_came_with_another_s_mark_meanwhile_is_theirs(world: World) -> None:
+    """The run that was killed had not written it: what stands there says whose it is, and stays."""
+    world.unread("dst", WHOLE)
+    world.job(ONE)
+    await world.put("src", "a", {"x": "1"})
+    await killed(world, written=False)
+    await world.put("dst", "a", {"x": "theirs"})
+    memory.set_metadata("dst", "a", {MARK_KEY: "another-job"})
+    report = await world.sync()
+    assert [told for told in report.warnings if "it is somebody else's" in told]
+    assert (reasons(report.failures), _settled(world)) == ({"a": "not-managed"}, True)
+    assert await world.get("dst", "a") == {"x": "theirs"}
+
+
 async def test_killed_after_a_delete(ci: World) -> None:
     """What is gone was deleted, whoever did it."""
     await _synced(ci, deletionPolicy="Delete", maxDelete="5")
     await ci.remove("src", "a")
-    await _killed(ci, written=True)
+    await killed(ci, written=True)
     assert (await ci.sync()).ok
     assert (("dst", "a") in ci.state(), _settled(ci)) == (False, True)
 

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from run.dying import Dying
+from run.dying import killed
 from run.world import counted, reasons, wrote
 from secretsync_core.audit.record import Event
-from secretsync_core.errors import LedgerError, StoreUnavailable
+from secretsync_core.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from run.world import World
 
 ONE = "- {name: one, query: {}}"
-
-
-async def _killed(world: World, *, written: bool) -> None:
-    """Run a sync that dies right after its first write, or right before it."""
-    whole = world.ledger
-    faults = world.fault("dst")
-    if not written:
-        for operation in ("write_if", "delete"):
-            faults.fail(operation, StoreUnavailable("killed"))
-    world.ledger = Dying(whole, Event.DONE if written else Event.RUN_FINISHED)  # type: ignore[assignment]
-    with contextlib.suppress(LedgerError):
-        await world.sync()
-    world.ledger = whole
-    faults.clear()
-    assert len(world.ledger.runs.unfinished("job")) == 1
-    assert len(world.ledger.runs.unsettled("job")) == 1
 
 
 def _outcomes(world: World) -> list[tuple[str, str]]:
@@ -55,7 +38,7 @@ async def _first(world: World) -> None:
 async def test_it_had_been_written(world: World) -> None:
     """A create that was done is recorded as done and as ours, and is not written again."""
     await _first(world)
-    await _killed(world, written=True)
+    await killed(world, written=True)
     assert wrote(await world.sync()) == 0
     assert _outcomes(world) == [("done", "create")]
     assert world.state()["dst", "k"].owned
@@ -65,7 +48,7 @@ async def test_it_had_been_written(world: World) -> None:
 async def test_it_had_not_been_written(world: World) -> None:
     """A create that was not done is recorded as failed, and then done."""
     await _first(world)
-    await _killed(world, written=False)
+    await killed(world, written=False)
     assert counted(await world.sync()) == {"created": 1}
     assert _outcomes(world) == [("failed", "create")]
     assert _ended(world)
@@ -76,11 +59,11 @@ async def test_an_update(world: World) -> None:
     await _first(world)
     await world.sync()
     await world.put("src", "k", {"x": "2"})
-    await _killed(world, written=True)
+    await killed(world, written=True)
     report = await world.sync()
     assert (wrote(report), report.drifted_count) == (0, 0)
     await world.put("src", "k", {"x": "3"})
-    await _killed(world, written=False)
+    await killed(world, written=False)
     report = await world.sync()
     assert (counted(report), report.drifted_count) == ({"updated": 1}, 0)
     assert _outcomes(world) == [("done", "update"), ("failed", "update")]
@@ -90,7 +73,7 @@ async def test_an_update(world: World) -> None:
 async def test_somebody_wrote_over_it(world: World) -> None:
     """What another wrote since is not taken for ours; it is replaced, and never deleted by us."""
     await _first(world)
-    await _killed(world, written=True)
+    await killed(world, written=True)
     await world.put("dst", "k", {"x": "theirs"})
     assert counted(await world.sync()) == {"updated": 1}
     assert _outcomes(world) == [("failed", "create")]
@@ -106,7 +89,7 @@ async def test_a_delete(world: World, written: bool, outcome: str) -> None:
     await _first(world)
     await world.sync()
     await world.remove("src", "k")
-    await _killed(world, written=written)
+    await killed(world, written=written)
     assert counted(await world.sync()) == ({} if written else {"deleted": 1})
     assert _outcomes(world) == [(outcome, "delete")]
     assert world.state() == {}
@@ -122,7 +105,7 @@ async def test_a_merged_delete(world: World) -> None:
     await world.put("dst", "k", {"x": "1", "theirs": "t"})
     await world.sync()
     await world.remove("src", "k")
-    await _killed(world, written=True)
+    await killed(world, written=True)
     assert counted(await world.sync()) == {}
     assert _outcomes(world) == [("done", "delete")]
     assert await world.get("dst", "k") == {"theirs": "t"}
@@ -131,7 +114,7 @@ async def test_a_merged_delete(world: World) -> None:
 async def test_out_of_reach_it_stays_open(world: World) -> None:
     """While the destination cannot be looked at, nobody knows; the first run that can look says what is true."""
     await _first(world)
-    await _killed(world, written=True)
+    await killed(world, written=True)
     world.gate_fault("dst").fail("read", StoreUnavailable("down"))
     await world.sync()
     assert _outcomes(world) == []
@@ -146,7 +129,7 @@ async def test_a_destination_that_we_may_only_write(world: World) -> None:
     """What cannot be looked at is recorded as not known to be done: refused, and with Replace written again."""
     world.store("dst", permissions="Write")
     await _first(world)
-    await _killed(world, written=True)
+    await killed(world, written=True)
     report = await world.sync()
     assert reasons(report.failures) == {"k": "not-managed"}
     assert report.failures[0].hint.endswith("set writePolicy: Replace on its plan item")
@@ -160,7 +143,7 @@ async def test_a_destination_that_we_may_only_write(world: World) -> None:
 async def test_a_destination_that_left_the_document(world: World) -> None:
     """What was announced for a store that the job no longer knows is closed, so that it is not asked for for ever."""
     await _first(world)
-    await _killed(world, written=True)
+    await killed(world, written=True)
     world.store("other")
     world.job(ONE, dest="other")
     assert (await world.sync()).ok

@@ -109,7 +109,7 @@ class Own(BaseModel):
 def test_no_credential_is_shown(model: type[BaseModel], part: dict[str, Any]) -> None:
     """Whatever it is called, and in whatever it stands; and what stands beside it is shown still."""
     part = {**part, "address": "https://x"}
-    document = {"kind": "SecretStore", "spec": {"provider": {"their": part}}}
+    document: dict[str, Any] = {"kind": "SecretStore", "spec": {"provider": {"their": part}}}
     config = (
         model.model_validate_json(json.dumps(part | {"address": "https://x"}), strict=False)
         if (model.model_config.get("extra") != "forbid")

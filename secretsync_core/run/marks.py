@@ -1,0 +1,27 @@
+"""Which secrets say themselves that this job of this installation made them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secretsync_core.errors import AccessDenied
+from secretsync_core.stores.http import CredentialsRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from secretsync_core.run.opening import OpenStores
+
+
+async def carrying_our_mark(opened: OpenStores, dest: str, keys: Collection[str]) -> set[str]:
+    """Those of ``keys`` that carry our mark, or one of ours from before. A mark that we may not see proves nothing."""
+    halves, ours = opened.get(dest), {opened.mark, *opened.former_marks} - {""}
+    if halves.marker is None or not ours:
+        return set()
+    try:
+        marks = await halves.marker.marks(keys)
+    except CredentialsRefused:
+        raise
+    except AccessDenied:
+        return set()
+    return {key for key, mark in marks.items() if mark in ours}
