@@ -171,7 +171,7 @@ def test_a_missing_sdk_names_the_extra() -> None:
     needed, hint, *problems = done.stdout.splitlines()
     assert needed == "the provider 'vault' needs aiohttp"
     assert hint == extra_hint("vault")
-    assert problems == [f"needs aiohttp: {extra_hint('vault')}"] * 2
+    assert problems == [f"needs aiohttp: {extra_hint('vault')}"] * 3
 
 
 def test_a_module_within_a_missing_package_is_missing() -> None:
@@ -181,7 +181,7 @@ def test_a_module_within_a_missing_package_is_missing() -> None:
 
 
 def test_what_is_installed_is_listed_with_what_it_can_do() -> None:
-    """Every built-in kind is there with the abilities of its class, the two versions of KV apart."""
+    """Every built-in kind is there with the abilities of its class, the kinds of KV apart."""
     infos = {(info.provider, info.variant): info for info in installed()}
     basic = frozenset({Ability.READ, Ability.LOOK, Ability.LIST, Ability.WRITE, Ability.DELETE})
     assert infos["file", ""].abilities == basic | {Ability.CREATE}

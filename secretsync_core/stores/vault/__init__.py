@@ -41,6 +41,7 @@ PROVIDER = Provider(
     variants=(
         ("KV version 1", "secretsync_core.stores.vault.kv1:Kv1Store"),
         ("KV version 2", "secretsync_core.stores.vault.kv2:Kv2Store"),
+        ("KV version 2 of several namespaces", "secretsync_core.stores.vault.tree:NamespaceTree"),
     ),
     extra="vault",
     needs=("aiohttp", "hvac", "ijson"),

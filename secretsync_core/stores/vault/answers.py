@@ -54,6 +54,10 @@ class Request(NamedTuple):
         return "Vault's protocol"
 
 
+class NoMount(StoreError):
+    """Nothing is mounted there. Never raised in doubt: a server that hides a mount says something else."""
+
+
 def is_vaults(body: bytes) -> bool:
     """Whether a refusal has the form that Vault's have: a proxy's are pages, or empty."""
     try:
@@ -138,7 +142,7 @@ def _client_error(request: Request, status: int, text: bytes) -> StoreError:
     if NO_FIELDS in text:
         return InvalidSecret(f"{store} cannot hold {key}: it has no fields", store=store, key=key)
     if NO_ROUTE in text:
-        return StoreError(
+        return NoMount(
             f"{store} has no mount {named(mount)}",
             store=store,
             key=key,

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from secretsync_core.schema.addresses import PlainPathAddress
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
 from secretsync_core.schema.metadata import CustomMetadata
+from secretsync_core.stores.vault.patterns import pattern_of
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  where Kubernetes mounts it
 
@@ -84,7 +85,8 @@ class VaultConfig(Spec):
         default=None,
         min_length=1,
         pattern=r"^[!-~]+$",
-        description="The Vault namespace, for logins too. It is sent in a header, so it is ASCII without spaces.",
+        description="The Vault namespace, for logins too. It is sent in a header, so it is ASCII without spaces."
+        " With `/*` behind it the source is the mount of each namespace in it, with `/**` of all below it.",
     )
     auth: VaultAuth
     tls: Tls = Tls()
@@ -98,6 +100,17 @@ class VaultConfig(Spec):
         if address.rstrip("/").endswith("/v1"):
             raise ValueError("leave /v1 out: it is added to the address")
         return address
+
+    @model_validator(mode="after")
+    def _of_several(self) -> VaultConfig:
+        if pattern_of(self.namespace) is None:
+            if "*" in (self.namespace or ""):
+                raise ValueError("in namespace only the last part can be * or **, such as team-a/*")
+        elif self.kv_version == 1:
+            raise ValueError("with * in namespace each mount is of version 2 of the KV engine")
+        elif self.custom_metadata:
+            raise ValueError("with * in namespace nothing is written, so there is no customMetadata")
+        return self
 
     @model_validator(mode="after")
     def _cert_needs_tls(self) -> VaultConfig:

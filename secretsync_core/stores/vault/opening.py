@@ -15,8 +15,10 @@ from secretsync_core.stores.vault.kv2 import Kv2Store
 from secretsync_core.stores.vault.logins import Logins
 from secretsync_core.stores.vault.marks import Marking
 from secretsync_core.stores.vault.namespaces import after_login, before_login, names_one
+from secretsync_core.stores.vault.patterns import pattern_of
 from secretsync_core.stores.vault.place import declared_place
 from secretsync_core.stores.vault.transport import Transport
+from secretsync_core.stores.vault.tree import NamespaceTree
 
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
@@ -24,25 +26,31 @@ if TYPE_CHECKING:
     from secretsync_core.stores.vault.config import VaultConfig
 
 
-async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2Store:
+async def open_kv(config: VaultConfig, context: StoreContext) -> Kv1Store | Kv2Store | NamespaceTree:
     """See ``open_store``. What was opened halfway is closed again where an error ends it."""
+    place = declared_place(config)
+    if (pattern := pattern_of(config.namespace)) is not None:
+        config = config.model_copy(update={"namespace": pattern.base or None})
     tls = context_for(config.address, config.tls, context.name)
     auth = Auth(config, context, Logins(config, context, tls))
     transport = Transport(config, context, tls, auth)
     health: bytes | None = None
     try:
-        if names_one(config.namespace):
+        if pattern is not None or names_one(config.namespace):
             health = await before_login(transport)
-        kv = Kv(config.kv_version) if config.kv_version else await kv_version(transport)
+        pinned = 2 if pattern is not None else config.kv_version
+        kv = Kv(pinned) if pinned else await kv_version(transport)
         # A login that fails should fail here, and not at the first secret.
         await auth.ready()
         if health is not None:
             await after_login(transport, health)
-        place = await _place(config, transport, health)
+        place = await _place(place, transport, health)
     except BaseException:
         await _close(auth, transport)
         raise
     auth.renew_by(transport.renew)
+    if pattern is not None:
+        return NamespaceTree(transport, auth, place, pattern)
     confirmed = config.kv_version is None
     if kv.version == 1:
         if config.custom_metadata:
@@ -63,12 +71,11 @@ async def _close(auth: Auth, transport: Transport) -> None:
     await transport.aclose()
 
 
-async def _place(config: VaultConfig, transport: Transport, health: bytes | None) -> Place | None:
+async def _place(place: Place | None, transport: Transport, health: bytes | None) -> Place | None:
     """The place with the cluster's id: asked for, unless an answer so far has named it. Never an error.
 
     ``health`` is what the server has said of itself already.
     """
-    place = declared_place(config)
     if place is None:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
@@ -105,6 +106,12 @@ class Transport:
             proxy=self._proxy,
             headers={"User-Agent": "secretsync"},
         )
+
+    def within(self, namespace: str) -> Transport:
+        """The same way, to the same mount in another namespace: with the same token, session and gate."""
+        other = copy.copy(self)
+        other.namespace, other._headers_for = namespace, None
+        return other
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -99,7 +99,7 @@ def life(
 @pytest.mark.parametrize("page", ["vault.md", "file.md"])
 def test_the_documents_load(page: str, tmp_path: Path) -> None:
     """Each page's own SecretStores and SyncJob are valid, beside a store vault-main where the page has none."""
-    (text,) = [
+    text, *_ = [
         block
         for block in re.findall(r"```yaml\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
         if "kind: SyncJob" in block
