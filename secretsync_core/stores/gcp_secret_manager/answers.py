@@ -6,7 +6,6 @@ few known phrases and never copied: they quote names and values.
 
 from __future__ import annotations
 
-import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,11 +25,9 @@ from secretsync_core.stores.http import (
     CredentialsRefused,
     errors_behind,
     failing,
-    proxy_failure,
     retry_after,
     unreachable,
 )
-from secretsync_core.stores.tls import tls_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,6 +237,7 @@ def failure(request: Request, error: Exception) -> StoreError:
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
+    from secretsync_core.stores.by_requests import requests_failure
     from secretsync_core.stores.gcp_secret_manager.way import UnfitAnswerError
 
     store = request.store
@@ -251,23 +249,10 @@ def failure(request: Request, error: Exception) -> StoreError:
         return refusal(request, refusal_of(error.response))
     for cause in behind:
         if isinstance(cause, requests.exceptions.RequestException):
-            return _unreached(store, cause)
+            return requests_failure(cause, store, hint="check location and endpointUrl")
     if isinstance(error, GoogleAuthError):
         return _login_refused(store, error)
     return malformed(request, error.what if isinstance(error, UnfitAnswerError) else "the body cannot be read")
-
-
-def _unreached(store: str, error: BaseException) -> StoreError:
-    import requests
-
-    if isinstance(error, requests.exceptions.ProxyError):
-        return proxy_failure(store)
-    if isinstance(error, requests.exceptions.SSLError):
-        root = next((each for each in errors_behind(error) if isinstance(each, ssl.SSLError)), ssl.SSLError())
-        return tls_failure(root, store)
-    if isinstance(error, requests.exceptions.Timeout):
-        return unreachable(store, "it does not answer in time")
-    return unreachable(store, "the connection fails", hint="check location and endpointUrl")
 
 
 _PHRASES = (

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
-import requests
-from requests.adapters import HTTPAdapter
-
-from secretsync_core.stores.cutting import cuttable
-from secretsync_core.stores.environment import proxy_for
+from secretsync_core.stores.by_requests import PlainSession, TlsAdapter
 from secretsync_core.stores.gcp_secret_manager.place import endpoint
 from secretsync_core.stores.tls import context_of
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator, Mapping
 
-    from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
+    import requests
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
+    from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
 
 
 class UnfitAnswerError(Exception):
@@ -37,48 +30,19 @@ class UnfitAnswerError(Exception):
         self.what = what
 
 
-class _Adapter(HTTPAdapter):
-    """Uses our TLS context as it is, where requests would add CA files of its own and of the environment."""
-
-    def __init__(self, tls: ssl.SSLContext, server_name: str | None, width: int) -> None:
-        self._tls, self._server_name = tls, server_name
-        super().__init__(pool_connections=8, pool_maxsize=width)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = cuttable(self.poolmanager.pool_classes_by_scheme)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = cuttable(manager.pool_classes_by_scheme)
-        return manager
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] != "https":
-            return host, {}
-        return host, {"ssl_context": self._tls, "server_hostname": self._server_name}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """The context verifies."""
-
-
-class Way(requests.Session):
+class Way(PlainSession):
     """What the SDK and the logins send their requests by. Threads may share it."""
 
     def __init__(self, config: GcpSecretManagerConfig, store: str, width: int) -> None:
         """Raises StoreError for certificates that cannot be used."""
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._store = store
+        super().__init__(store)
         self._service = endpoint(config)
         self._proof = threading.local()
         tls = context_of(config.tls, store)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(tls, None, width))
+            self.mount(scheme, TlsAdapter(tls, None, width))
         if config.tls.server_name:
-            self.mount(self._service, _Adapter(tls, config.tls.server_name, width))
+            self.mount(self._service, TlsAdapter(tls, config.tls.server_name, width))
 
     @contextlib.contextmanager
     def acting_as(self, proof: Mapping[str, str]) -> Iterator[None]:
@@ -90,12 +54,8 @@ class Way(requests.Session):
             self._proof.headers = None
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request. Raises StoreError for a proxy that is none, and what requests raises."""
+        """One request, with the proof of who we are. Raises UnfitAnswerError for what no success is."""
         address = str(url)
-        proxy = proxy_for(address, self._store)
-        kwargs["proxies"] = {"https": proxy} if proxy else {}
-        kwargs["allow_redirects"] = False
-        kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_SECONDS, READ_SECONDS)
         proof = getattr(self._proof, "headers", None)
         if proof and address.startswith(f"{self._service}/v1/projects/"):
             kwargs["headers"] = {**(kwargs.get("headers") or {}), **proof}
