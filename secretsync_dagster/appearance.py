@@ -36,6 +36,7 @@ _KINDS = {
     "dotenv": ("file", "dotenv"),
     "sops": ("file", "sops"),
     "githubSecrets": ("github",),
+    "gitlabVariables": ("gitlab",),
 }
 """Of our providers: first the kind that Dagster's web UI has an icon for, then what it is."""
 
@@ -60,6 +61,12 @@ _SHOWN = {
         "repository": "repository",
         "environment": "environment",
         "kind": "kind",
+    },
+    "gitlabVariables": {
+        "address": "address",
+        "project": "project",
+        "group": "group",
+        "environmentScope": "environment_scope",
     },
 }
 """What of a provider's configuration is shown, by the name that it gets."""

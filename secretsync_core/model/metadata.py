@@ -24,6 +24,10 @@ class Kind(StrEnum):
     ENABLED = "enabled"
     NOT_BEFORE = "not before"
     EXPIRES = "expires"
+    MASKED = "masked"
+    PROTECTED = "protected"
+    RAW = "raw"
+    VARIABLE_TYPE = "variable type"
 
 
 class Slot(NamedTuple):
@@ -73,7 +77,8 @@ class MetadataFacts:
 
     Attributes:
         rules: the kinds that take any name, with their bounds. What is copied becomes the first of them; an annotation
-            becomes an annotation where there are any. Empty: nothing can be copied there.
+            becomes an annotation where there are any. Empty: nothing can be copied there, and secrets have settings
+            of the store's own at the most.
         asked: what the SecretStore document wants on every secret that a job creates there.
         at_creation: whether a secret that is created has ``asked`` at once.
     """

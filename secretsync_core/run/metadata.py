@@ -32,9 +32,9 @@ def everything_on(entry: Entry, facts: StoreFacts) -> Described | None:
     Where only the notes may not be looked at, they count as the document wants them.
     """
     kind = main_kind(facts)
-    if entry.metadata is None or kind is None:
+    if entry.metadata is None:
         return None
-    main = {Slot(kind, name): text for name, text in entry.metadata.items()}
+    main = {} if kind is None else {Slot(kind, name): text for name, text in entry.metadata.items()}
     if entry.notes is None:
         return {**{slot: text for slot, text in facts.metadata.asked.items() if slot.kind is not kind}, **main}
     return {**main, **entry.notes}

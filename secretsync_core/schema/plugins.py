@@ -27,6 +27,7 @@ BUILT_IN = {
         "dotenv": "dotenv",
         "sops": "sops",
         "githubSecrets": "github_secrets",
+        "gitlabVariables": "gitlab_variables",
         "memory": "memory",
     }.items()
 }

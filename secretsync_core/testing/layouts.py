@@ -1,8 +1,8 @@
 """Where the keys of a store can stand: in folders, in none, or in exactly one.
 
 The suite speaks of keys in folders, such as ``a/b``. What it means by one in a store that has no such keys is made of
-what the store itself allows: in a flat one ``a/b`` becomes ``a-b``, or ``A_B`` where keys are names of variables, and
-where every key has a folder ``a`` becomes ``root/a``.
+what the store itself allows: in a flat one ``a/b`` becomes ``a-b``, or ``a_b`` or ``A_B`` where keys are names of
+variables, and where every key has a folder ``a`` becomes ``root/a``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Layout:
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
         self._capitals = self.allows("A_B") and not self.allows("a")
+        self._words = self.allows("a_B") and not self.allows("a-b")
         self.depths = [depth for depth in range(1, _DEEPEST + 1) if self.allows("/".join("abcde"[:depth]))]
         if self._capitals:
             self.depths = [1]
@@ -48,6 +49,8 @@ class Layout:
         assert self.depths, "limits.key_pattern allows no plain key, such as 'a' or 'a/b'"
         if self._capitals:
             return re.sub("[^A-Z0-9_]", "_", key.upper())
+        if self._words:
+            return re.sub("[^A-Za-z0-9_]", "_", key)
         segments = key.split("/")
         if len(segments) in self.depths:
             return key

@@ -143,7 +143,7 @@ ESCAPES = (
 
 def sample(shape: Shape, number: int = 0) -> SecretValue:
     """Make a small value that ``number`` tells apart from others."""
-    return from_text(shape, f"value-{number}")
+    return from_text(shape, f"the-value-{number}")
 
 
 def from_text(shape: Shape, text: str) -> SecretValue:

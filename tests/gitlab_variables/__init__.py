@@ -1,0 +1,1 @@
+"""Stores at GitLab, on a strict fake of its API over TLS."""
