@@ -19,6 +19,7 @@ from support.azure.service import KeyVault
 from support.azure.trust import Trust, trust_in
 from support.gate import CountingGate
 from support.github.service import GitHub
+from support.gitlab.service import GitLab
 from support.google.server import Google
 from support.http import Api
 from support.kube_api import KubeApi
@@ -212,6 +213,13 @@ def plain_github() -> Iterator[GitHub]:
     """A fake GitHub that holds nothing yet, without TLS, so that a relay can stand before it."""
     with GitHub() as github:
         yield github
+
+
+@pytest.fixture
+def plain_gitlab() -> Iterator[GitLab]:
+    """A fake GitLab that holds nothing yet, without TLS, so that a relay can stand before it."""
+    with GitLab() as gitlab:
+        yield gitlab
 
 
 @pytest.fixture(scope="session")

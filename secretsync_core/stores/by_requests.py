@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
 import ssl
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -80,4 +82,11 @@ def requests_failure(error: BaseException, store: str, *, hint: str) -> StoreErr
         return tls_failure(root, store)
     if isinstance(error, requests.exceptions.Timeout):
         return unreachable(store, "it does not answer in time")
+    for behind in errors_behind(error):
+        if isinstance(behind, socket.gaierror):
+            return unreachable(store, "its name is not known", hint=hint)
+        if isinstance(behind, ConnectionRefusedError):
+            return unreachable(store, "the connection is refused", hint=hint)
+        if isinstance(behind, (ConnectionError, http.client.HTTPException)):
+            return unreachable(store, "the connection was cut")
     return unreachable(store, "the connection fails", hint=hint)

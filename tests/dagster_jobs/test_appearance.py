@@ -64,6 +64,11 @@ def _texts(spec: dg.AssetSpec) -> dict[str, Any]:
                 "kind": "Actions",
             },
         ),
+        (
+            f"gitlabVariables: {{project: acme/app, environmentScope: production, {TOKEN}}}",
+            {"gitlab"},
+            {"address": "https://gitlab.com", "project": "acme/app", "environmentScope": "production"},
+        ),
         ("file: {path: /srv/secrets}", {"file"}, {"path": "/srv/secrets"}),
         ("memory: {}", {"memory"}, {}),
     ],

@@ -84,6 +84,8 @@ def _show(report: Report, job: JobDocument, output: Output, *, why: str) -> None
         mark = output.paint(f"{number(drifted)} of {plural(checked, 'key')} drifted", "bold yellow")
     elif report.errors:
         mark = output.paint("check incomplete", "bold red")
+    elif not checked and report.drift_unknown:
+        mark = output.paint("drift unknown", "bold yellow")
     elif not checked:
         mark = "nothing to check: this job has written no keys yet"
     else:

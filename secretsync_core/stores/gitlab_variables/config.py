@@ -76,6 +76,15 @@ class GitlabVariablesConfig(Spec):
             raise ValueError(f"write it without the API's path, such as {GITLAB}")
         return address
 
+    @field_validator("project", "group")
+    @classmethod
+    def _is_a_path(cls, path: str | None) -> str | None:
+        if path is not None and path.lower().startswith("groups/"):
+            raise ValueError(
+                "leave out groups/, which GitLab puts before the paths of groups in the addresses of pages"
+            )
+        return path
+
     @field_validator("description")
     @classmethod
     def _is_plain(cls, description: str | None) -> str | None:

@@ -1,8 +1,8 @@
 """Where variables of GitLab are: the server, the project, the group or the instance, and the environment scope.
 
 A project and a group are known by their numbers, which they keep when they are renamed or transferred. GitLab takes
-paths in any case; here they are in lower case. A scope is one folder, in which a slash is written as %2F, so that none
-lies within another.
+paths in any case; here they are in lower case. A scope is one folder after a ``-``, which no project is called, and a
+slash in it is written as %2F, so that none lies within another.
 """
 
 from __future__ import annotations
@@ -44,4 +44,4 @@ def _holder(config: GitlabVariablesConfig) -> str:
 
 
 def _scope(config: GitlabVariablesConfig) -> str:
-    return "" if config.instance else f"{quote(config.environment_scope, safe='* ')}/"
+    return "" if config.instance else f"-/{quote(config.environment_scope, safe='* ')}/"
