@@ -94,6 +94,15 @@ def _github(kind: str) -> Callable[[pytest.FixtureRequest, Path], str]:
     return section
 
 
+def _gitlab(request: pytest.FixtureRequest, path: Path) -> str:
+    gitlab: Any = request.getfixturevalue("plain_gitlab")
+    name = f"acme/m{next(_numbers)}"
+    gitlab.holders.project(name)
+    auth = {"token": {"value": gitlab.token("maintainer")}}
+    section = {"address": gitlab.address, "project": name, "visibility": "Visible", "auth": auth}
+    return f"gitlabVariables: {json.dumps(section)}"
+
+
 def _key_vault(request: pytest.FixtureRequest, path: Path) -> str:
     azure: Any = request.getfixturevalue("new_key_vault")()
     azure.entra.identities.append(Identity(secret="a client secret of the matrix"))
@@ -140,6 +149,7 @@ PEERS = (
     Peer("kubernetes", _kubernetes),
     Peer("google", _google),
     Peer("github-variables", _github("Variables"), capitals=True),
+    Peer("gitlab", _gitlab, capitals=True),
     Peer("file", _file),
     Peer("dotenv", _dotenv),
     Peer("sops", _sops),

@@ -188,6 +188,27 @@ CASES = [
 ]
 
 
+GITLAB_LIST, GITLAB_ONE, GITLAB_PROJECT = (
+    r"^GET .*/variables\?",
+    "^GET .*/variables/K4",
+    r"^GET /api/v4/projects/[^/]*$",
+)
+CASES += [
+    *each("gitlab", GITLAB_LIST, (), None, {}, "x", [None], [{}], []),
+    *each("gitlab", GITLAB_LIST, (0, "key"), 5, None, "", GONE, "K2"),
+    *each("gitlab", GITLAB_LIST, (0, "environment_scope"), 5, None, "", GONE),
+    *each("gitlab", GITLAB_LIST, (0, "variable_type"), 5, None, "x", GONE),
+    *each("gitlab", GITLAB_LIST, (0, "hidden"), 5, "false"),
+    *each("gitlab", GITLAB_ONE, (), None, [], {}),
+    *each("gitlab", GITLAB_ONE, ("value",), 5, None, GONE),
+    *each("gitlab", GITLAB_ONE, ("key",), "K1", "k4", None),
+    *each("gitlab", GITLAB_ONE, ("environment_scope",), "production", None, GONE),
+    *each("gitlab", GITLAB_ONE, ("hidden",), 1, "true"),
+    *each("gitlab", GITLAB_PROJECT, ("id",), 0, "1", None, GONE),
+    *each("gitlab", GITLAB_PROJECT, ("path_with_namespace",), 5, None, GONE),
+]
+
+
 GOOGLE_LIST, GOOGLE_LOOK = "^GET .*/secrets.pageSize", "^GET .*/versions/latest.[$%]"
 CASES += [
     *each("google", GOOGLE_LIST, ("secrets",), None, [], "x", {}, GONE),
@@ -244,6 +265,7 @@ LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "secrets-manager": ("secretsmanager.DescribeSecret", ("VersionIdsToStages",), "AWSCURRENT"),
     "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
     "github-variables": ("^GET .*/variables/K4", ("updated_at",), None),
+    "gitlab": ("^GET .*/variables/K4", ("key",), "K1"),
 }
 WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^POST ", (), None),
@@ -253,6 +275,7 @@ WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "secrets-manager": ("secretsmanager.PutSecretValue", ("VersionId",), 5),
     "parameter-store": ("AmazonSSM.PutParameter", ("Version",), "2"),
     "github-variables": ("^GET .*/variables/K4", ("updated_at",), "x"),  # which it is asked right after the write
+    "gitlab": ("^PUT .*/variables/K4", ("key",), "K1"),
 }
 
 

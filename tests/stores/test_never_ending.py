@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3  # noqa: F401  else it is imported while a request has a moment
+import gitlab  # noqa: F401
 import google.cloud.secretmanager_v1  # noqa: F401
 import hvac  # noqa: F401
 import kubernetes.client  # noqa: F401
@@ -82,6 +83,10 @@ SECTIONS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "githubSecrets": (
         "githubSecrets",
         lambda url: {"address": url, "repository": "a/b", "kind": "Variables", "auth": {"token": {"env": "TOKEN"}}},
+    ),
+    "gitlabVariables": (
+        "gitlabVariables",
+        lambda url: {"address": url, "project": "a/b", "auth": {"token": {"env": "TOKEN"}}},
     ),
     "aws login": (
         "awsSecretsManager",
@@ -200,7 +205,8 @@ async def test_a_write_whose_answer_is_too_large_may_have_been_made(store: str) 
 
 
 @pytest.mark.parametrize(
-    "store", ["vault login", "kubernetes", "awsSecretsManager", "aws login", "gcpSecretManager", "gcp login"]
+    "store",
+    ["vault login", "kubernetes", "awsSecretsManager", "aws login", "gcpSecretManager", "gcp login", "gitlabVariables"],
 )
 async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
     """Clients that block are not left to themselves: their connection is shut, and their thread ends."""
@@ -217,7 +223,8 @@ async def test_a_thread_that_waits_for_a_server_is_cut(store: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "store", ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes", "gcpSecretManager"]
+    "store",
+    ["awsSecretsManager", "awsParameterStore", "aws login", "kubernetes", "gcpSecretManager", "gitlabVariables"],
 )
 async def test_what_is_in_flight_ends_with_its_run(
     store: str, monkeypatch: pytest.MonkeyPatch, threads_left: Callable[[], list[str]]
@@ -237,7 +244,9 @@ async def test_what_is_in_flight_ends_with_its_run(
     assert threads_left() == []
 
 
-@pytest.mark.parametrize("store", ["vault", "vault1", "kubernetes", "gcpSecretManager", "githubSecrets"])
+@pytest.mark.parametrize(
+    "store", ["vault", "vault1", "kubernetes", "gcpSecretManager", "githubSecrets", "gitlabVariables"]
+)
 async def test_a_compressed_answer_is_as_large_as_what_it_holds(store: str) -> None:
     """A few kilobytes that become megabytes are given up at the limit, and not when all of it is there."""
     assert len(BOMB) < SMALL.answer
@@ -274,7 +283,16 @@ def _deep(levels: int) -> bytes:
 @pytest.mark.parametrize("levels", [300, 900, 5000])
 @pytest.mark.parametrize(
     "store",
-    ["vault", "vault1", "kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager", "githubSecrets"],
+    [
+        "vault",
+        "vault1",
+        "kubernetes",
+        "awsSecretsManager",
+        "awsParameterStore",
+        "gcpSecretManager",
+        "githubSecrets",
+        "gitlabVariables",
+    ],
 )
 async def test_what_stands_deep_in_itself_is_told_in_words(store: str, levels: int) -> None:
     """No store takes apart what it would call itself too often for, at any depth: a value is refused, and an answer."""
@@ -315,6 +333,10 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
     if b" /repos/" in request.head:
         shown = [{"name": name.upper(), "updated_at": "2026-01-01T00:00:00Z", "value": "x"} for name in names]
         return json.dumps({"id": 1, "full_name": "a/b", "total_count": 9999, "variables": shown}).encode()
+    if b" /api/v4/" in request.head:
+        if b"/variables" not in request.head:
+            return json.dumps({"id": 1, "path_with_namespace": "a/b"}).encode()
+        return json.dumps([{"key": n, "variable_type": "env_var", "environment_scope": "*"} for n in names]).encode()
     items = [
         {"metadata": {"name": name, "namespace": "a", "uid": _uid(name), "resourceVersion": "1"}} for name in names
     ]
@@ -324,10 +346,11 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
 
 @pytest.mark.parametrize(
     ("store", "names"),
-    # A page that is empty is the last one at GitHub.
+    # A page that is empty is the last one at GitHub and GitLab.
     [
         *product(("kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"), ([], ["a", "b"])),
         ("githubSecrets", ["a", "b"]),
+        ("gitlabVariables", ["a", "b"]),
     ],
 )
 async def test_pages_that_bring_nothing_new_end(store: str, names: list[str]) -> None:

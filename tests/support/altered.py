@@ -61,7 +61,7 @@ class Altered:
         """Write to the source."""
         self._put.setdefault(key, set()).add(value)
         payload: Any = {"password": value.encode() if self._source == "kubernetes" else value}
-        if self._source in ("secrets-manager", "parameter-store", "google", "github-variables"):
+        if self._source in ("secrets-manager", "parameter-store", "google", "github-variables", "gitlab"):
             payload = json.dumps(payload).encode()
         await self.world.put("src", self._peer.named(key), payload)
 
