@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
 from fuzz.fake_aws import FakeAws
+from fuzz.fake_gitlab import FakeGitlab
 from fuzz.fake_google import FakeGoogle
 from fuzz.fake_kubernetes import FakeKubernetes
 from fuzz.fake_server import FakeServer
@@ -55,6 +56,7 @@ _ASSUMED = f"region: eu-central-1, endpointUrl: '%s', stsEndpointUrl: '%s', {_KE
 _GOOGLE_AT = "project: acme-test, prefix: p-, endpointUrl: '%s', authEndpointUrl: '%s'"
 _GOOGLE = f"gcpSecretManager: {{{_GOOGLE_AT}, auth: {{accessToken: {{env: VT}}"
 _ACTING = "impersonate: {serviceAccount: a@b.iam.gserviceaccount.com}"
+_GITLAB = f"gitlabVariables: {{address: '%s', project: acme/app, {_TOKEN}}}"
 _KUBERNETES = f"kubernetes: {{namespace: apps, server: '%s', {_TOKEN}}}"
 
 
@@ -101,6 +103,9 @@ KINDS = {
     # Not by a query: an empty object is what Google says of a project without secrets.
     "gcp source items": Kind(FakeGoogle, f"{_GOOGLE}, {_ACTING}}}}}", items=True),
     "gcp dest": Kind(FakeGoogle, f"{_GOOGLE}}}}}", source=False),
+    "gitlab source": Kind(FakeGitlab, _GITLAB),
+    "gitlab source items": Kind(FakeGitlab, _GITLAB, items=True),
+    "gitlab dest": Kind(FakeGitlab, _GITLAB, source=False),
 }  # fmt: skip
 
 
@@ -182,6 +187,8 @@ class Scene:
                 fake.put_secret(f"p/{key}", json.dumps(fields))
         elif isinstance(fake, FakeGoogle):
             fake.put_secret(f"p-{key}", json.dumps(fields))
+        elif isinstance(fake, FakeGitlab):
+            fake.put_variable(key, json.dumps(fields, separators=(",", ":")))
 
     def reset(self) -> None:
         """Bring everything back to its start."""
@@ -218,6 +225,8 @@ class Scene:
             return {
                 name.removeprefix("p-"): json.loads(one.texts[-1]) for name, one in fake.secrets.items() if one.texts
             }
+        if isinstance(fake, FakeGitlab):
+            return {key: json.loads(one.value) for key, one in fake.variables.items()}
         assert isinstance(fake, FakeAws)
         parameters = {name.removeprefix("/p/"): json.loads(one.text) for name, one in fake.parameters.items()}
         return parameters | {name.removeprefix("p/"): json.loads(one.text) for name, one in fake.secrets.items()}

@@ -423,6 +423,26 @@ async def test_what_a_token_may_not_see_is_not_absent(gitlab: GitLab, opened: Op
 
 
 @pytest.mark.parametrize(
+    "body", [b"", b"<html>404</html>", b"{}", b"[]", b'{"key":"A","value":"x"}', b'{"message":"x"}', b'{"message":5}']
+)
+async def test_a_404_that_is_not_gitlabs_says_nothing(gitlab: GitLab, opened: OpenStore, body: bytes) -> None:
+    """A proxy's answer for one name is neither absence nor a reason to create, though the place is shown."""
+    gitlab.holders.project("acme/app").put("A", "theirs")
+    store = await opened()
+    gitlab.answer("/variables/A", 404, body)
+    for call in (
+        store.read("A"),
+        _seen(store, "A"),
+        store.write("A", VALUE),
+        store.delete("A"),
+        store.set_metadata("A", {Slot(Kind.RAW): "true"}, None),
+    ):
+        with pytest.raises(AccessDenied):
+            await call
+    assert gitlab.count("^POST") == 0
+
+
+@pytest.mark.parametrize(
     ("refused", "seconds"),
     [
         (refusals.throttled(retry_after=17), 18),

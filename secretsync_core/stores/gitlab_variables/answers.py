@@ -46,6 +46,16 @@ def is_gitlabs(body: bytes) -> bool:
     return isinstance(answer, dict) and bool({"message", "error"} & answer.keys())
 
 
+def says_no_variable(body: bytes) -> bool:
+    """Whether the body of a 404 is about one variable, and not about all that holds it (lib/api, ``not_found!``)."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return False
+    message = answer.get("message") if isinstance(answer, dict) else None
+    return isinstance(message, str) and message.lower().endswith("variable not found")
+
+
 def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
     """The error that an answer other than success stands for."""
     text = body[:_LOOKED_AT].lower()
@@ -62,7 +72,7 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         )
     if status >= 500:
         return failing(store, action, status, key, its_own=is_gitlabs(body))
-    if status in (401, 403) and not is_gitlabs(body):
+    if status in (401, 403, 404) and not is_gitlabs(body):
         return AccessDenied(
             f"{store} refuses to {action} (HTTP {status}), and the answer is not GitLab's",
             store=store,

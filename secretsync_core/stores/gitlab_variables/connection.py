@@ -14,7 +14,7 @@ from secretsync_core.endurance import too_large
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.cutting import TooLargeError, answers_up_to
-from secretsync_core.stores.gitlab_variables.answers import is_gitlabs, refusal
+from secretsync_core.stores.gitlab_variables.answers import is_gitlabs, refusal, says_no_variable
 from secretsync_core.stores.gitlab_variables.tokens import Token
 from secretsync_core.stores.http import errors_behind
 from secretsync_core.stores.quiet import quieted
@@ -46,6 +46,11 @@ class Answer(NamedTuple):
     body: bytes
     headers: Mapping[str, str]
     unanswered: bool = False
+
+    @property
+    def says_absent(self) -> bool:
+        """Whether it is GitLab's own word that there is no such variable; any other 404 says nothing of one."""
+        return self.status == 404 and says_no_variable(self.body)
 
     def refusal(self, request: Request) -> StoreError:
         """The error that this answer stands for."""

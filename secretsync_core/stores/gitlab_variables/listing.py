@@ -67,7 +67,7 @@ class Listing:
         )
         if not isinstance(found, Answer):
             return found
-        if found.status != 404:
+        if not found.says_absent:
             raise found.refusal(request)
         await self.confirm()
         return None

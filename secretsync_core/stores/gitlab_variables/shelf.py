@@ -119,7 +119,7 @@ class Shelf:
         answer = await self._put(request, {"value": text, **sent(self._settings())})
         if answer is None:
             return None
-        if answer.status != 404:
+        if not answer.says_absent:
             raise answer.refusal(request)
         await Doubt(unanswered=answer.unanswered).of(self._create(key, text))
         return None
@@ -137,7 +137,7 @@ class Shelf:
         if answer is None:
             return
         doubt = Doubt(unanswered=answer.unanswered)
-        if answer.status == 404 and await doubt.of(self._listing.one(key)) is None:
+        if answer.says_absent and await doubt.of(self._listing.one(key)) is None:
             return
         raise answer.refusal(request)
 
@@ -181,7 +181,7 @@ class Shelf:
         )
         if not isinstance(found, Answer):
             return found
-        if found.status == 404:
+        if found.says_absent:
             await self._listing.confirm()
             raise self._absent(key)
         raise found.refusal(request)
