@@ -119,6 +119,58 @@ async def test_a_group_without_scopes_gets_no_variable_for_all(gitlab: GitLab, o
     assert group.variables == [theirs]
 
 
+async def test_a_gitlab_that_heeds_no_scope_of_groups_is_not_written_to(gitlab: GitLab, opened: OpenStore) -> None:
+    """Older ones reach whichever variable has the name: another scope's is neither overwritten, set nor deleted."""
+    group = gitlab.holders.group("acme")
+    group.filters = False
+    theirs = group.put("A", "theirs", environment_scope="production")
+    for visibility in ("Masked", "Hidden"):
+        store = await opened(group="acme", visibility=visibility)
+        raw = {Slot(Kind.RAW): "true"}
+        for call in (store.write("A", VALUE), store.delete("A"), store.set_metadata("A", raw, None), store.mark("A")):
+            with pytest.raises(MalformedAnswer):
+                await call
+    assert group.variables == [theirs]
+    assert gitlab.count("^(PUT|POST|DELETE)") == 0
+
+
+async def test_an_update_for_a_group_reaches_no_other_scope(gitlab: GitLab, opened: OpenStore) -> None:
+    """GitLab updates whichever variable of a group has the name where none has the scope: it is not asked to."""
+    group = gitlab.holders.group("acme")
+    theirs = group.put("A", "theirs")
+    store = await opened(group="acme", environmentScope="production")
+    for call in (store.mark("A"), store.set_metadata("A", {Slot(Kind.RAW): "true"}, None)):
+        with pytest.raises(SecretNotFound):
+            await call
+    await store.delete("A")
+    assert gitlab.count("^(PUT|DELETE)") == 0
+    await store.write("A", VALUE)
+    await store.write("A", OTHER)
+    assert group.get("A") is theirs
+    assert (group.values("*"), group.values("production")) == ({"A": "theirs"}, {"A": "another-value"})
+
+
+@pytest.mark.parametrize("scope", ["*", "staging"])
+async def test_an_answer_alone_has_nothing_removed(gitlab: GitLab, opened: OpenStore, scope: str) -> None:
+    """An answer that says to have created another variable than we sent has that one looked at, and left alone."""
+    group = gitlab.holders.group("acme")
+    theirs = group.put("A", "theirs-since-long", environment_scope=scope)
+    store = await opened(group="acme", environmentScope="production")
+    shown = {
+        "key": "A",
+        "variable_type": "env_var",
+        "environment_scope": scope,
+        "masked": True,
+        "value": "s3cret-value",
+    }
+    gitlab.answer("^POST", 201, json.dumps(shown).encode())
+    with pytest.raises(StoreError) as caught:
+        await store.create("A", VALUE)
+    assert caught.value.unanswered
+    assert group.variables == [theirs]
+    assert gitlab.count("^DELETE") == 0
+
+
 # -- hidden variables
 
 

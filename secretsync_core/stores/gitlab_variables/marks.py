@@ -13,7 +13,7 @@ _LONGEST_MARK = 63
 LONGEST_TEXT = LONGEST_DESCRIPTION - len(f" [{MARK_KEY}=]") - _LONGEST_MARK
 """What is left for people."""
 
-_MARK = re.compile(rf" ?\[{re.escape(MARK_KEY)}=([A-Za-z0-9._-]{{1,{_LONGEST_MARK}}})\]$")
+_MARK = re.compile(rf" ?\[{re.escape(MARK_KEY)}=([A-Za-z0-9._-]{{1,{_LONGEST_MARK}}})\]\Z")
 
 
 def mark_of(description: str) -> str:

@@ -26,6 +26,7 @@ class Scope(NamedTuple):
         holder: what holds them, for people: ``project acme/app``.
         environment: the environment scope that is asked for; None where variables have none.
         role: whom GitLab lets write there.
+        heeds: whether GitLab heeds the environment scope that an update names, in every version and case.
     """
 
     home: str
@@ -35,6 +36,7 @@ class Scope(NamedTuple):
     holder: str
     environment: str | None
     role: str
+    heeds: bool = True
 
     def known_by(self, number: int) -> Scope:
         """The same by its number, which stays when it is renamed."""
@@ -60,4 +62,8 @@ def scope_of(config: GitlabVariablesConfig) -> Scope:
     else:
         return Scope("", "", "", "/admin/ci/variables", "instance", None, "the administrators' role, and their mode")
     name = config.project or config.group or ""
-    return Scope(home, name, naming, f"{home}/variables", holder, config.environment_scope, role)
+    # For groups it does from 16.9 on (doc/api/group_level_variables.md). Where there is none of that scope, an update
+    # still reaches another one of that name: lib/api/group_variables.rb gives ChangeVariableService none, and that one
+    # looks for the name alone (app/services/ci/change_variable_service.rb).
+    heeds = config.project is not None
+    return Scope(home, name, naming, f"{home}/variables", holder, config.environment_scope, role, heeds)

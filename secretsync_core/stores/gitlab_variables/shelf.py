@@ -14,6 +14,7 @@ from secretsync_core.model.inventory import Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
 from secretsync_core.stores.fit import blob_of, check_folder, check_key, check_new_key, sort_out_keys
 from secretsync_core.stores.gitlab_variables.answers import Request
+from secretsync_core.stores.gitlab_variables.config import EVERY_SCOPE
 from secretsync_core.stores.gitlab_variables.connection import Answer
 from secretsync_core.stores.gitlab_variables.listing import Listing
 from secretsync_core.stores.gitlab_variables.marks import marked, text_of
@@ -115,6 +116,9 @@ class Shelf:
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Replace the variable's value, with the document's settings, or create it."""
         text = self._text(key, value)
+        if not await self._may_update(key):
+            await self._create(key, text)
+            return None
         request = self._listing.request("write", key)
         answer = await self._put(request, {"value": text, **sent(self._settings())})
         if answer is None:
@@ -132,6 +136,8 @@ class Shelf:
     async def delete(self, key: str) -> None:
         """Delete it for good."""
         check_key(key, self.facts.name, KEY_LIMITS)
+        if not await self._may_update(key):
+            return
         request = self._listing.request("delete", key)
         answer = await self._connection.delete(self._scope.path(key), request)
         if answer is None:
@@ -166,6 +172,14 @@ class Shelf:
         """What is sent with each new value, so that none stands unmasked until the request after it."""
         return {slot: text for slot, text in self.facts.metadata.asked.items() if slot.kind is not Kind.DESCRIPTION}
 
+    async def _may_update(self, key: str) -> bool:
+        """Whether an update or a delete would reach our variable, as far as it has to be looked at before.
+
+        Where GitLab does not heed our environment scope, it would reach another one of that name, and whose answer that
+        is we would know only afterwards. Raises MalformedAnswer where it shows us another one by now.
+        """
+        return self._scope.heeds or await self._listing.one(key) is not None
+
     async def _there(self, key: str) -> About:
         check_key(key, self.facts.name, KEY_LIMITS)
         found = await self._listing.one(key)
@@ -175,6 +189,8 @@ class Shelf:
 
     async def _set(self, key: str, fields: Mapping[str, object]) -> About:
         check_key(key, self.facts.name, KEY_LIMITS)
+        if not await self._may_update(key):
+            raise self._absent(key)
         request = Request(self.facts.name, self._scope, f"set what stands beside {key}", key)
         found = await self._connection.ask(
             "metadata", "put", self._scope.path(key), request, lambda part: self._listing.checked(part, key), fields
@@ -210,6 +226,8 @@ class Shelf:
             found = about(part, scoped=self._scope.environment is not None)
             if found.key != key:
                 raise part.wrong("key", "the name that was sent")
+            if found.scope not in (self._scope.environment, None if self._scope.heeds else EVERY_SCOPE):
+                raise part.wrong("environment_scope", "the scope that was sent")
             return found
 
         found = await self._connection.ask("write", "post", self._scope.base, request, made, fields)
@@ -218,22 +236,34 @@ class Shelf:
         if found.scope != self._scope.environment:
             await self._take_back(
                 found,
+                text,
                 f"{self.facts.name} creates {key} for every environment, not for {self._scope.environment!r}",
                 "environment scopes of groups are for GitLab Premium: leave environmentScope out, or use projects",
             )
         if found.hidden is not self._hides or (fields["masked"] and not found.masked):
             await self._take_back(
                 found,
+                text,
                 f"{self.facts.name} does not hide or mask {key}",
                 "GitLab hides variables from 17.4 on: use visibility: Masked, or a newer GitLab",
             )
 
-    async def _take_back(self, made: About, why: str, hint: str) -> None:
-        """Remove what was created otherwise than asked: that it was created says that it was not there before."""
+    async def _take_back(self, made: About, text: str, why: str, hint: str) -> None:
+        """Remove what was created otherwise than asked, if what is there is what we sent.
+
+        That it was created says that it was not there before. An answer alone is not believed so far.
+        """
         scope = self._scope if made.scope is None else self._scope._replace(environment=made.scope)
-        request = self._listing.request("remove", made.key)
+        there = Listing(self._connection, scope)
+        request = there.request("remove", made.key)
+
+        def is_ours(part: Part, found: About) -> bool:
+            sent_so = part.text_or_none("value") == text or (found.hidden and bool(found.mark))
+            return sent_so and found.mark == made.mark == (self._mark or made.mark)
+
         try:
-            gone = await self._connection.delete(scope.path(made.key), request) is None
+            ours = await there.get("stat", request, is_ours)
+            gone = bool(ours) and await self._connection.delete(scope.path(made.key), request) is None
         except SecretSyncError:
             gone = False
         error = InvalidSecret(

@@ -41,12 +41,17 @@ class Variable:
 
 @dataclass
 class Holder:
-    """A project, a group, or the instance. ``scoped``: whether its tier has environment scopes (groups: Premium)."""
+    """A project, a group, or the instance.
+
+    ``scoped``: whether its tier has environment scopes (groups: Premium). ``filters``: whether its version heeds the
+    filter of a request (groups: 16.9).
+    """
 
     kind: str
     path: str
     version: tuple[int, int]
     scoped: bool = True
+    filters: bool = True
     most: int = 0
     id: int = field(default_factory=lambda: next(_ids))
     variables: list[Variable] = field(default_factory=list)
@@ -76,7 +81,11 @@ class Holder:
 
     def find(self, key: str, scope: str | None) -> Variable:
         """As find_variable of lib/api/helpers/variables_helpers.rb. Raises what it refuses with."""
-        found = [each for each in self.variables if each.key == key and scope in (None, "", each.environment_scope)]
+        found = [each for each in self.variables if each.key == key]
+        if not self.filters:
+            found = found[:1]
+        elif scope:
+            found = [each for each in found if each.environment_scope == scope]
         if not found:
             raise not_found(ABSENT[self.kind])
         if len(found) > 1:
