@@ -152,6 +152,23 @@ async def test_a_plan_refuses_what_gitlab_would(world: World, project: Holder, s
     assert set(reasons((await world.sync()).failures)) == {"EMPTY"}
 
 
+async def test_writes_whose_answers_are_lost_are_found_out(world: World, gitlab: GitLab, project: Holder) -> None:
+    """A variable that is there although nobody heard of it is the job's own: created once, updated, and deleted."""
+    for method, value in (("POST", ONE), ("PUT", TWO)):
+        await world.seed("src", {"a": value})
+        gitlab.lose(f"^{method}")
+        await world.sync()
+        assert (await world.sync()).ok
+        assert project.values() == {"A": value["value"]}
+        assert (await world.check()).ok
+    await world.remove("src", "a")
+    gitlab.lose("^DELETE")
+    await world.sync()
+    await world.sync()
+    assert project.variables == []
+    assert gitlab.count("^POST") <= 2
+
+
 async def test_what_a_run_wrote_is_undone(world: World, project: Holder) -> None:
     """What it created goes, unless somebody changed it since; GitLab has no former values, and the undo says so."""
     await world.seed("src", {"a": ONE})
@@ -198,6 +215,8 @@ async def test_hidden_variables_are_written_and_claimed_no_more_of(
 ) -> None:
     """New values go there, and old ones are not written again; what others changed is not seen, and stays unclaimed."""
     await world.seed("src", {"a": ONE, "b": ONE})
+    gitlab.lose("^POST")  # the mark tells then whose it is
+    await world.sync()
     assert (await world.sync()).ok
     assert all(each.hidden for each in hidden.variables)
     gitlab.requests.clear()

@@ -58,6 +58,7 @@ class _Fault:
     refused: RefusedError | None = None
     action: Callable[[], object] | None = None
     raw: tuple[int, bytes, dict[str, str]] | None = None
+    loses: bool = False
 
 
 class GitLab:
@@ -128,6 +129,10 @@ class GitLab:
         """Answer with this, whatever GitLab would, and do nothing."""
         self._faults.append(_Fault(re.compile(match), None, raw=(status, body, headers or {})))
 
+    def lose(self, match: str, *, times: int | None = 1) -> None:
+        """Do what is asked, and let a proxy's failure stand in place of the answer."""
+        self._faults.append(_Fault(re.compile(match), times, loses=True))
+
     def heal(self) -> None:
         """Forget what is to go wrong."""
         self._faults.clear()
@@ -159,6 +164,8 @@ class GitLab:
             except Exception as error:  # noqa: BLE001  told when the test ends, which a thread cannot fail
                 self.wrong.append(f"{line}: {error!r}")
                 return 500, date, b'{"message":"500 Internal Server Error"}'
+            if fault is not None and fault.loses:
+                return 502, date, b"Bad Gateway"
             if body is None:
                 return status, {**date, **more}, b""
             return status, {**date, "Content-Type": "application/json", **more}, json.dumps(body).encode()
