@@ -74,6 +74,13 @@ def metadata_fault(wanted: Described, found: Described, facts: MetadataFacts) ->
     return _crowded({**found, **wanted}, facts.rules)
 
 
+def change_fault(wanted: Described, facts: MetadataFacts) -> str:
+    """Why what is ``wanted`` cannot be set on a secret that is there; empty where it can."""
+    return next(
+        (f"{slot.words}: {facts.only_created[slot.kind]}" for slot in wanted if slot.kind in facts.only_created), ""
+    )
+
+
 def text_fault(slot: Slot, text: str, rule: MetadataRule) -> str:
     """Why one piece of metadata is not allowed; empty where it is."""
     shown = slot.words if len(slot.words) <= _SHOWN else f"{slot.words[:_SHOWN]}..."

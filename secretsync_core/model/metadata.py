@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ENABLED = "enabled"
     NOT_BEFORE = "not before"
     EXPIRES = "expires"
+    HIDDEN = "hidden"
     MASKED = "masked"
     PROTECTED = "protected"
     RAW = "raw"
@@ -81,8 +82,10 @@ class MetadataFacts:
             of the store's own at the most.
         asked: what the SecretStore document wants on every secret that a job creates there.
         at_creation: whether a secret that is created has ``asked`` at once.
+        only_created: what nobody can change on a secret that is there, by its kind; in words, what to do about it.
     """
 
     rules: Mapping[Kind, MetadataRule] = field(default_factory=dict)
     asked: Mapping[Slot, str] = field(default_factory=dict)
     at_creation: bool = True
+    only_created: Mapping[Kind, str] = field(default_factory=dict)

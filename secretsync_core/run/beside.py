@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, SecretSyncError
-from secretsync_core.metadata_rules import metadata_fault
+from secretsync_core.metadata_rules import change_fault, metadata_fault
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.inventory import Gap
 from secretsync_core.run.metadata import carried, everything_on, missing, names, wanted_at
@@ -67,7 +67,10 @@ class Beside:
                 return {}
             found = seen
         lacking = missing(wanted_at(item, copied, facts), found)
-        if lacking and (fault := metadata_fault(lacking, found, facts.metadata)):
+        fault = lacking and (
+            metadata_fault(lacking, found, facts.metadata) or (not new and change_fault(lacking, facts.metadata))
+        )
+        if fault:
             raise InvalidSecret(f"{change.key}: {fault}", store=change.dest, key=change.key, hint=HINT)
         return lacking
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.counting import plural
-from secretsync_core.metadata_rules import NEVER_COPIED, OURS, metadata_fault
+from secretsync_core.metadata_rules import NEVER_COPIED, OURS, change_fault, metadata_fault
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.schema.job import WritePolicy
@@ -135,7 +135,7 @@ class Wishes:
     def warnings(self) -> list[str]:
         """What could not be compared, because we may not look at it."""
         return [
-            f"{dest} does not let us look at the {main_kind(self._facts[dest])}s of {plural(len(keys), 'secret')}:"
+            f"{dest} does not let us look at the {_of_all(self._facts[dest])} of {plural(len(keys), 'secret')}:"
             " what the documents ask for there is not compared"
             for dest, keys in self._unseen.items()
         ]
@@ -161,7 +161,7 @@ class Wishes:
         lacking = missing(self._wanted(target, dest.facts), found)
         if not lacking:
             return change
-        if fault := metadata_fault(lacking, found, dest.facts.metadata):
+        if fault := metadata_fault(lacking, found, dest.facts.metadata) or change_fault(lacking, dest.facts.metadata):
             return _refused(change, fault)
         if change.action is Action.UNCHANGED:
             change = change._replace(action=Action.UPDATE, reason=Reason.METADATA, known=False)
@@ -179,6 +179,11 @@ class Wishes:
         anew = facts.metadata.at_creation and entry is None
         lacking = {slot for slot in wanted if not (anew and slot in asked)}
         return change._replace(metadata=names(lacking))
+
+
+def _of_all(facts: StoreFacts) -> str:
+    kind = main_kind(facts)
+    return "settings" if kind is None else f"{kind}s"
 
 
 def _refused(change: Change, fault: str) -> Change:

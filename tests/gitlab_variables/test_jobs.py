@@ -249,6 +249,25 @@ async def test_nothing_hidden_is_deleted_or_taken(world: World, hidden: Holder) 
     assert hidden.values() == {"A": ONE["value"], "C": "theirs-and-hidden", "D": "theirs-and-readable"}
 
 
+async def test_a_variable_of_ours_that_is_to_be_hidden_is_told(
+    world: World, gitlab: GitLab, project: Holder, section: Section
+) -> None:
+    """What the job made readable cannot be hidden: plan and sync refuse it with what to do, and write nothing."""
+    await world.seed("src", {"a": ONE})
+    assert (await world.sync()).ok
+    world.store("dst", f"gitlabVariables: {json.dumps(section(visibility='Hidden'))}")
+    gitlab.requests.clear()
+    (change,) = (await world.plan()).changes
+    assert (change.action.value, change.reason.value) == ("refuse", "invalid-secret")
+    assert "delete it there" in change.detail
+    report = await world.sync()
+    assert reasons(report.failures) == {"A": "invalid-secret"}
+    assert gitlab.count() == gitlab.count("^GET")
+    project.remove("A")
+    assert (await world.sync()).ok
+    assert project.get("A").hidden
+
+
 async def test_hidden_variables_are_no_source(world: World, hidden: Holder, section: Section) -> None:
     """Nobody can read them: the documents are refused, by file and line."""
     world.store("src", f"gitlabVariables: {json.dumps(section(visibility='Hidden'))}")
@@ -258,3 +277,18 @@ async def test_hidden_variables_are_no_source(world: World, hidden: Holder, sect
         await world.plan()
     (problem,) = refused.value.problems
     assert problem.message == "spec.source names src, which shows no values"
+
+
+async def test_what_cannot_be_masked_any_more_is_told_by_the_plan(
+    world: World, project: Holder, section: Section
+) -> None:
+    """A document that asks for masking where a value is there that cannot be: the plan says so, as the sync does."""
+    world.store("dst", f"gitlabVariables: {json.dumps(section(visibility='Visible'))}")
+    await world.seed("src", {"a": {"value": "short"}, "b": ONE})
+    assert (await world.sync()).ok
+    world.store("dst", f"gitlabVariables: {json.dumps(section())}")
+    planned = actions(await world.plan())
+    report = await world.sync()
+    assert planned == {"A": "refuse", "B": "update"}
+    assert set(reasons(report.failures)) == {"A"}
+    assert [project.get(key).masked for key in "AB"] == [False, True]

@@ -292,8 +292,10 @@ async def test_settings_are_told_and_set(gitlab: GitLab, opened: OpenStore) -> N
     store = await opened(protected=True, description="from the vault", mark="job.2")
     asked = dict(store.facts.metadata.asked)
     assert await _notes(store, "A") == {
-        "masked": "false", "raw": "false", "protected": "false", "variable type": "Variable", "description": "mine"
-    }  # fmt: skip
+        **dict.fromkeys(("hidden", "masked", "raw", "protected"), "false"),
+        "variable type": "Variable",
+        "description": "mine",
+    }
     await store.set_metadata("A", asked, None)
     assert (await _notes(store, "A")).items() >= {slot.words: text for slot, text in asked.items()}.items()
     assert project.get("A").description == "from the vault [secretsync.io/owner=job.1]"

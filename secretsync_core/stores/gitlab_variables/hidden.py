@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import InvalidSecret
+from secretsync_core.stores.fit import check_key
+from secretsync_core.stores.gitlab_variables.names import HIDDEN_RULE, KEY_LIMITS
 from secretsync_core.stores.gitlab_variables.shelf import Shelf
 
 if TYPE_CHECKING:
+    from secretsync_core.model.metadata import Described
     from secretsync_core.secret import SecretValue
 
 
@@ -28,12 +31,18 @@ class GitlabHiddenVariables(Shelf):
         await self._check_hidden(key)
         return await super().write(key, value)
 
+    async def set_metadata(self, key: str, wanted: Described, version: str | None) -> str | None:
+        """Set settings and the description. Raises InvalidSecret for a variable that is not hidden."""
+        await self._check_hidden(key)
+        return await super().set_metadata(key, wanted, version)
+
     async def _check_hidden(self, key: str) -> None:
+        check_key(key, self.facts.name, KEY_LIMITS)
         found = await self._listing.one(key)
         if found is not None and not found.hidden:
             raise InvalidSecret(
                 f"{self.facts.name} cannot hide {key}, which is there and can be read",
                 store=self.facts.name,
                 key=key,
-                hint="GitLab hides variables only as they are made: delete it there, or leave it to visibility: Masked",
+                hint=HIDDEN_RULE,
             )

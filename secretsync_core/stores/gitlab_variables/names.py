@@ -35,6 +35,8 @@ EXPANDED_RULE = (
     f"jobs' logs; set raw: true, or {_HOW}"
 )
 
+HIDDEN_RULE = "GitLab hides variables only as they are made: delete it there, or leave it to visibility: Masked"
+
 INSTANCE_CHARACTERS = 10_000
 """instance_variable.rb; of projects and groups nothing is told."""
 

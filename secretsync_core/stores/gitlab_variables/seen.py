@@ -37,6 +37,7 @@ class About(NamedTuple):
     def described(self) -> Entry:
         """What a look shows, with all that stands beside the value."""
         notes = {
+            Slot(Kind.HIDDEN): _text(self.hidden),
             Slot(Kind.MASKED): _text(self.masked),
             Slot(Kind.RAW): _text(self.raw),
             Slot(Kind.PROTECTED): _text(self.protected),
@@ -67,7 +68,9 @@ def about(part: Part, *, scoped: bool) -> About:
 def asked_of(config: GitlabVariablesConfig) -> Described:
     """What a document wants beside the value of every secret of a job."""
     asked = {Slot(Kind.RAW): _text(config.raw), Slot(Kind.VARIABLE_TYPE): config.type}
-    if not config.hides:  # a hidden variable is masked for good
+    if config.hides:  # and masked with it, for good
+        asked[Slot(Kind.HIDDEN)] = _text(True)
+    else:
         asked[Slot(Kind.MASKED)] = _text(config.visibility == "Masked")
     if config.protected is not None:
         asked[Slot(Kind.PROTECTED)] = _text(config.protected)
@@ -77,7 +80,7 @@ def asked_of(config: GitlabVariablesConfig) -> Described:
 
 
 def sent(wanted: Described) -> dict[str, object]:
-    """The same as the fields of a request; a description stands in it as it is."""
+    """The same as the fields of a request; a description stands in it as it is. That one is hidden cannot be set."""
     kinds = {word: kind for kind, word in TYPES.items()}
     fields: dict[str, object] = {}
     for slot, text in wanted.items():
@@ -85,7 +88,7 @@ def sent(wanted: Described) -> dict[str, object]:
             fields["variable_type"] = kinds[text]
         elif slot.kind is Kind.DESCRIPTION:
             fields["description"] = text
-        else:
+        elif slot.kind is not Kind.HIDDEN:
             fields[slot.kind.value] = text == "true"
     return fields
 

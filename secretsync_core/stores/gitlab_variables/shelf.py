@@ -18,7 +18,13 @@ from secretsync_core.stores.gitlab_variables.config import EVERY_SCOPE
 from secretsync_core.stores.gitlab_variables.connection import Answer
 from secretsync_core.stores.gitlab_variables.listing import Listing
 from secretsync_core.stores.gitlab_variables.marks import marked, text_of
-from secretsync_core.stores.gitlab_variables.names import INSTANCE_CHARACTERS, KEY_LIMITS, LIMITS, limits_of
+from secretsync_core.stores.gitlab_variables.names import (
+    HIDDEN_RULE,
+    INSTANCE_CHARACTERS,
+    KEY_LIMITS,
+    LIMITS,
+    limits_of,
+)
 from secretsync_core.stores.gitlab_variables.place import SERVICE
 from secretsync_core.stores.gitlab_variables.seen import about, asked_of, sent
 from secretsync_core.stores.unanswered import Doubt
@@ -57,7 +63,7 @@ class Shelf:
             versioned=False,
             limits=limits_of(config),
             place=place,
-            metadata=MetadataFacts(asked=asked_of(config)),
+            metadata=MetadataFacts(asked=asked_of(config), only_created={Kind.HIDDEN: HIDDEN_RULE}),
         )
 
     async def aclose(self) -> None:
