@@ -6,10 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from support.google.logins import ACCOUNT, POOL, SUBJECT
 
 from secretsync_core.errors import AccessDenied, PolicyDenied, StoreError, StoreUnavailable
+from secretsync_core.schema.named import Kind
+from secretsync_core.schema.uses import uses_of
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
+from secretsync_core.stores.gcp_secret_manager.way import Way
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -41,6 +46,21 @@ def written(tmp_path: Path, told: dict[str, Any]) -> str:
     path = tmp_path / "credentials.json"
     path.write_text(json.dumps(told))
     return str(path)
+
+
+def ruled(tmp_path: Path, spec: str) -> dict[str, str]:
+    """The environment of an operator with a policy."""
+    place = tmp_path / "policy"
+    place.mkdir(mode=0o700, exist_ok=True)
+    (place / "policy.yaml").write_text(
+        f"apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+    )
+    (place / "policy.yaml").chmod(0o600)
+    return {"SECRETSYNC_POLICY": str(place)}
+
+
+HERE = "{hosts: [127.0.0.1]}"
+"""What an operator says who means the fake to have credentials that no document gives."""
 
 
 async def who(google: Google, store: Any) -> str:
@@ -84,7 +104,7 @@ async def test_application_default_credentials(google: Google, open_gcp: OpenSto
     """Without auth: the variable's file, else gcloud's, else the metadata server, without a proxy."""
     home = tmp_path / "gcloud"
     home.mkdir()
-    machine = {"CLOUDSDK_CONFIG": str(home), "GCE_METADATA_HOST": google.machine}
+    machine = {"CLOUDSDK_CONFIG": str(home), "GCE_METADATA_HOST": google.machine, **ruled(tmp_path, HERE)}
     assert await who(google, await open_gcp(environ=machine, auth={})) == google.logins.machine
     (home / "application_default_credentials.json").write_text(json.dumps(PERSON))
     assert await who(google, await open_gcp(environ=machine, auth={})) == "person@acme.test"
@@ -217,18 +237,237 @@ async def test_a_federated_login_is_held_by_the_policy(
     """What the file names is bounded as what a document names is: programs, files, hosts."""
     address = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
     told_of = {"credential_source": source} if source else {"service_account_impersonation_url": address}
-    environ = dict[str, str]()
-    if policy:
-        place = tmp_path / "policy"
-        place.mkdir(mode=0o700)
-        (place / "policy.yaml").write_text(
-            f"apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {{name: p}}\nspec: {policy}\n"
-        )
-        (place / "policy.yaml").chmod(0o600)
-        environ["SECRETSYNC_POLICY"] = str(place)
+    environ = ruled(tmp_path, policy) if policy else {}
     path = written(tmp_path, federated(tmp_path, **told_of))
     with pytest.raises(PolicyDenied, match=told):
         await open_gcp(environ=environ, auth={"credentialConfiguration": path})
+
+
+# -- credentials that no document gives
+
+EVIL = "https://collector.evil.example"
+WAYS = ("variable", "gcloud", "machine", "aws", "url", "impersonate")
+REGIONAL = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
+AWS: dict[str, Any] = {"environment_id": "aws1", "regional_cred_verification_url": REGIONAL}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every address that a store would have asked; none is."""
+    addresses: list[str] = []
+
+    def request(self: object, method: str, url: str, *args: object, **kwargs: object) -> None:
+        addresses.append(url)
+        raise requests.exceptions.ConnectionError
+
+    monkeypatch.setattr(Way, "request", request)
+    return addresses
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "way"),
+    [
+        *(({field: EVIL}, way) for field in ("endpointUrl", "authEndpointUrl") for way in WAYS),
+        ({"endpointUrl": "http://secretmanager.googleapis.com"}, "machine"),
+        ({"endpointUrl": "https://secretmanager.googleapis.com.evil.example"}, "machine"),
+        ({"endpointUrl": "https://evil.googleapis.com"}, "machine"),
+        ({"endpointUrl": "https://storage.googleapis.com"}, "machine"),
+        ({"authEndpointUrl": "https://sts.googleapis.com.evil.example"}, "machine"),
+        ({"authEndpointUrl": "https://www.googleapis.com"}, "machine"),
+        ({"endpointUrl": "https://127.0.0.1:9"}, "machine"),
+    ],
+)
+async def test_what_the_environment_gives_goes_to_google_alone(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, asked: list[str], elsewhere: dict[str, str], way: str
+) -> None:
+    """Who writes a document gets no token of whoever runs it: not at its endpoint, nor where it says to log in."""
+    environ = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_HOST": google.machine}
+    auth: dict[str, Any] = {}
+    if way == "variable":
+        environ["GOOGLE_APPLICATION_CREDENTIALS"] = written(tmp_path, google.logins.key_of(ACCOUNT))
+    elif way == "gcloud":
+        (tmp_path / "application_default_credentials.json").write_text(json.dumps(PERSON))
+    elif way in ("aws", "url"):
+        source = AWS if way == "aws" else {"url": f"http://{google.machine}/computeMetadata/v1/token"}
+        auth = {"credentialConfiguration": written(tmp_path, federated(tmp_path, credential_source=source))}
+    elif way == "impersonate":
+        auth = {"impersonate": {"serviceAccount": ACCOUNT}}
+    with pytest.raises(StoreError, match="leads to another server than Google's, and auth does not say") as caught:
+        await open_gcp(
+            **{"endpointUrl": None, "authEndpointUrl": None, "tls": {}, **elsewhere}, environ=environ, auth=auth
+        )
+    assert "spec.hosts" in caught.value.hint
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://secretmanager.googleapis.com",
+        "https://secretmanager.googleapis.com:443/",
+        "https://secretmanager.europe-west3.rep.googleapis.com",
+        "https://secretmanager.europe-west3.p.rep.googleapis.com",
+        "https://secretmanager-hub.p.googleapis.com",
+        "https://secretmanager.mtls.googleapis.com",
+    ],
+)
+async def test_google_may_have_what_the_environment_gives(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, asked: list[str], address: str
+) -> None:
+    """By whichever of its names."""
+    environ = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_HOST": google.machine}
+    with pytest.raises(CredentialsRefused, match="no credentials of Google's are found"):
+        await open_gcp(endpointUrl=address, authEndpointUrl=None, tls={}, environ=environ, auth={})
+    assert asked == [f"http://{google.machine}/computeMetadata/v1/instance/service-accounts/default/token"]
+
+
+@pytest.mark.parametrize(
+    "spec", ["{hosts: ['*.acme.test']}", "{deny: {kinds: [vault]}}", "{hosts: [127.0.0.1], exec: Nope}"]
+)
+async def test_only_a_host_that_the_operator_lists_may_have_it_too(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, spec: str
+) -> None:
+    """A policy that lists other hosts, or bounds none, says nothing of this one; nor does one that is broken."""
+    environ = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_HOST": google.machine, **ruled(tmp_path, spec)}
+    with pytest.raises(StoreError, match="endpointUrl leads to another server"):
+        await open_gcp(environ=environ, auth={})
+    assert google.logins.asked == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"regional_cred_verification_url": "https://iam.amazonaws.com?Action=CreateAccessKey&Version=2010-05-08"},
+        {"regional_cred_verification_url": REGIONAL + "#"},
+        {"regional_cred_verification_url": REGIONAL.replace("{region}", "evil.example/{region}")},
+        {"regional_cred_verification_url": None},
+        {"environment_id": "aws2"},
+        {"url": "http://169.254.169.254.evil.example/latest/meta-data/iam/security-credentials"},
+        {"region_url": "http://169.254.169.254@evil.example/latest/meta-data"},
+        {"imdsv2_session_token_url": "https://evil.example/latest/api/token"},
+    ],
+)
+async def test_a_login_from_aws_signs_nothing_else(
+    open_gcp: OpenStore, tmp_path: Path, asked: list[str], changed: dict[str, Any]
+) -> None:
+    """The keys of AWS sign the one request that says who has them, and a machine there is asked by its own address."""
+    path = written(tmp_path, federated(tmp_path, credential_source={**AWS, **changed}))
+    with pytest.raises(StoreError, match="credential_source in the credentials is not the one of a login from AWS"):
+        await open_gcp(auth={"credentialConfiguration": path}, endpointUrl=None, authEndpointUrl=None)
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+async def test_variables_of_aws_are_bounded_as_any_other(
+    open_gcp: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str], name: str
+) -> None:
+    """Google's library reads them for a login from AWS; where the policy does not permit one, there is no login."""
+    for each in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(each, "x")
+    path = written(tmp_path, federated(tmp_path, credential_source=AWS))
+    environ = ruled(tmp_path, f"{{deny: {{env: [{name}]}}}}")
+    with pytest.raises(PolicyDenied, match=f"denies the variable {name}"):
+        await open_gcp(auth={"credentialConfiguration": path}, endpointUrl=None, authEndpointUrl=None, environ=environ)
+    assert asked == []
+
+
+# -- whom one may act as
+
+ADMIN = "admin@acme-test.iam.gserviceaccount.com"
+AS = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken"
+ONLY = f"{{credentials: {{gcpServiceAccounts: [{ACCOUNT}]}}, hosts: [127.0.0.1]}}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        AS.format(ADMIN) + f"#/{ACCOUNT}:generateAccessToken",
+        AS.format(ADMIN) + f"?x=/{ACCOUNT}:generateAccessToken",
+        AS.format(f"{ADMIN}:generateAccessToken/{ACCOUNT}"),
+        AS.format(ADMIN.replace("@", "%40")),
+        AS.format("123456789012345678901"),
+        AS.format(ACCOUNT).replace("/-/", "/other/../-/"),
+        AS.format(ACCOUNT).replace("AccessToken", "IdToken"),
+        AS.format(ACCOUNT).replace("iamcredentials.", "iamcredentials.evil."),
+    ],
+)
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_an_address_says_exactly_whom_one_acts_as(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, address: str, elsewhere: bool
+) -> None:
+    """What a policy judges is the account that Google is asked for, and no address has two readings."""
+    path = written(tmp_path, federated(tmp_path, service_account_impersonation_url=address))
+    where = {} if elsewhere else {"authEndpointUrl": None}
+    with pytest.raises(StoreError, match="service_account_impersonation_url in the credentials leads to another"):
+        await open_gcp(environ=ruled(tmp_path, ONLY), auth={"credentialConfiguration": path}, **where)
+    assert google.logins.asked == []
+
+
+def acting(*accounts: Any, **inner: Any) -> dict[str, Any]:
+    """What `gcloud auth application-default login --impersonate-service-account` writes."""
+    return {
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": AS.format(ACCOUNT),
+        "delegates": list(accounts),
+        "source_credentials": {**PERSON, **inner},
+    }
+
+
+@pytest.mark.parametrize("delegate", [ADMIN, f"projects/-/serviceAccounts/{ADMIN}"])
+async def test_every_delegate_is_judged(google: Google, open_gcp: OpenStore, tmp_path: Path, delegate: str) -> None:
+    """Each account in between is one that is acted as."""
+    environ = ruled(tmp_path, ONLY)
+    environ["GOOGLE_APPLICATION_CREDENTIALS"] = written(tmp_path, acting(ACCOUNT, delegate))
+    with pytest.raises(PolicyDenied, match="does not permit this Google service account"):
+        await open_gcp(environ=environ, auth={})
+    environ["GOOGLE_APPLICATION_CREDENTIALS"] = written(tmp_path, acting(ACCOUNT))
+    assert await who(google, await open_gcp(environ=environ, auth={})) == ACCOUNT
+    assert google.logins.delegates == [f"projects/-/serviceAccounts/{ACCOUNT}"]
+
+
+@pytest.mark.parametrize(
+    "delegate", ["123456789012345678901", f"projects/x/serviceAccounts/{ACCOUNT}", f"{ACCOUNT}?", 7]
+)
+async def test_a_delegate_that_is_no_account_is_refused(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, delegate: Any
+) -> None:
+    """A number or a path may be anybody."""
+    environ = ruled(tmp_path, ONLY)
+    environ["GOOGLE_APPLICATION_CREDENTIALS"] = written(tmp_path, acting(delegate))
+    with pytest.raises(CredentialsRefused, match="delegates in the credentials has something else"):
+        await open_gcp(environ=environ, auth={})
+
+
+@pytest.mark.parametrize(
+    ("inner", "told"),
+    [
+        ({"token_uri": "https://evil.example/token"}, "token_uri in the credentials leads to another server"),
+        ({"universe_domain": "evil.example"}, "another universe"),
+        ({"type": "external_account", "credential_source": {"file": "/etc/hostname"}}, "does not permit files there"),
+        (
+            {"type": "impersonated_service_account", "service_account_impersonation_url": AS.format(ADMIN)},
+            "does not permit this Google service account",
+        ),
+        ({"type": "impersonated_service_account", "delegates": [ADMIN]}, "does not permit this Google service account"),
+    ],
+)
+async def test_what_credentials_stand_in_credentials_is_checked_too(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, asked: list[str], inner: dict[str, Any], told: str
+) -> None:
+    """The source of an impersonation is held by all that holds any other credentials."""
+    spec = f"{{credentials: {{gcpServiceAccounts: [{ACCOUNT}], directories: [/run/secrets]}}}}"
+    environ = ruled(tmp_path, spec)
+    environ["GOOGLE_APPLICATION_CREDENTIALS"] = written(tmp_path, acting(**inner))
+    with pytest.raises(StoreError, match=told):
+        await open_gcp(environ=environ, auth={}, endpointUrl=None, authEndpointUrl=None)
+    assert asked == []
+
+
+def test_delegates_of_a_document_are_told_to_the_policy() -> None:
+    """As the account itself."""
+    auth = {"impersonate": {"serviceAccount": ACCOUNT, "delegates": [ADMIN]}}
+    config = GcpSecretManagerConfig.model_validate({"project": "acme-test", "auth": auth}, strict=False)
+    assert [use.text for use in uses_of(config) if use.kind is Kind.GCP_SERVICE_ACCOUNT] == [ACCOUNT, ADMIN]
 
 
 # -- the environment

@@ -10,6 +10,7 @@ from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
 from secretsync_core.schema.named import Kind, Names
 from secretsync_core.stores.gcp_secret_manager.metadata import Annotations, Labels
+from secretsync_core.stores.gcp_secret_manager.surroundings import ACCOUNT
 
 _KMS_KEY = r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$"
 _LOCATION = r"^[a-z]+(-[a-z0-9]+)+$"
@@ -21,7 +22,7 @@ KmsKey = Annotated[
 ServiceAccount = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9-]+@[A-Za-z0-9.-]+$",
+        pattern=rf"^{ACCOUNT}$",
         max_length=320,
         description="Such as secretsync@my-project.iam.gserviceaccount.com.",
     ),

@@ -7,10 +7,11 @@ by several attempts, and say in their errors what they were answered.
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import requests
 from google.auth import aws, credentials, exceptions, identity_pool, impersonated_credentials, pluggable
@@ -23,9 +24,14 @@ from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Credential
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.policy import Exec
+from secretsync_core.stores.gcp_secret_manager.meant import check_is_meant
 from secretsync_core.stores.gcp_secret_manager.surroundings import (
     VARIABLE,
-    is_address_of_google,
+    VERIFIED_BY,
+    delegate_of,
+    impersonated_by,
+    is_login_of_google,
+    is_machine_at_aws,
     machine,
     machine_is_asked,
     well_known_file,
@@ -53,7 +59,10 @@ _Refused: Any = exceptions.RefreshError
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 MACHINE_SECONDS = 5
 _MOST_BYTES = 64 * 1024
-_ADDRESSES = ("token_uri", "token_url", "token_info_url", "service_account_impersonation_url")
+_ADDRESSES = ("token_uri", "token_url", "token_info_url")
+_IMPERSONATION = "service_account_impersonation_url"
+_OF_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""The variables that google.auth reads for a login with AWS credentials."""
 
 
 class _Once(_Requests):  # type: ignore[misc]
@@ -119,9 +128,12 @@ class _Login:
     def __init__(self, config: GcpSecretManagerConfig, store: str, environ: Mapping[str, str], bounds: Bounds) -> None:
         self._config, self._store, self._environ, self._bounds = config, store, environ, bounds
         self._elsewhere = (config.auth_endpoint_url or "").rstrip("/")
+        self._is_found = False  # whether they are none that the document points at
 
     def identify(self) -> Any:
         found = self._base()
+        if self._is_found:
+            check_is_meant(self._config, self._store, self._bounds)
         role = self._config.auth.impersonate
         if role is None:
             return found
@@ -159,6 +171,7 @@ class _Login:
     # -- application default credentials, in the order that Google gives them
 
     def _found(self) -> Any:
+        self._is_found = True
         if path := self._environ.get(VARIABLE):
             return self._of(self._read(path, f"the file that {VARIABLE} names"), VARIABLE, (), "", named=False)
         if path := well_known_file(self._environ):
@@ -221,19 +234,22 @@ class _Login:
         if kind == "external_account":
             source = info["credential_source"]
             if source.get("environment_id"):
+                self._is_found = True
                 return _FederatedAws.from_info(self._led(info), scopes=scopes)
             if source.get("executable"):
                 return _FederatedProgram.from_info(self._led(info), scopes=scopes)
             if source.get("certificate"):
                 raise self._unfit(where, "asks for a login by certificate, which is not supported")
+            # What a machine tells whoever asks it the document does not give, though it may say where to ask.
+            self._is_found = self._is_found or not source.get("file")
             return _Federated.from_info(self._led(info), scopes=scopes)
         if kind == "impersonated_service_account":
-            account = _account_in(str(info["service_account_impersonation_url"]))
+            account = self._account_in(info)
             return _ActingAs(
                 source_credentials=self._made(info["source_credentials"], where),
                 target_principal=account,
                 target_scopes=scopes,
-                delegates=info.get("delegates") or [],
+                delegates=[f"projects/-/serviceAccounts/{each}" for each in self._delegates_in(info)],
                 iam_endpoint_override=self._impersonating(account),
             )
         raise self._unfit(where, "has a type of credentials that is not supported")
@@ -244,27 +260,23 @@ class _Login:
             return info
         told = {"token_uri": f"{self._elsewhere}/token", "token_url": f"{self._elsewhere}/v1/token"}
         led = {name: told.get(name, value) for name, value in info.items() if name != "token_info_url"}
-        if address := str(info.get("service_account_impersonation_url") or ""):
-            led["service_account_impersonation_url"] = self._impersonating(_account_in(address))
+        if info.get(_IMPERSONATION):
+            led[_IMPERSONATION] = self._impersonating(self._account_in(info))
         return led | ({"token_uri": told["token_uri"]} if info["type"] == "authorized_user" else {})
 
     def _check(self, info: dict[str, Any], *, named: bool) -> None:
         """Raise StoreError or PolicyDenied where a file leads elsewhere than to Google, or beyond the bounds."""
         for name in _ADDRESSES:
-            if (given := info.get(name)) and not self._elsewhere and not is_address_of_google(str(given)):
-                raise StoreError(
-                    f"{self._store}: {name} in the credentials leads to another server than Google's",
-                    store=self._store,
-                    hint="set authEndpointUrl in the SecretStore if that is meant",
-                )
+            if (given := info.get(name)) and not self._elsewhere and not is_login_of_google(str(given)):
+                raise self._leads_away(name)
         universe = info.get("universe_domain", "googleapis.com")
         if universe != "googleapis.com":
             raise StoreError(
                 f"{self._store}: the credentials are for another universe than googleapis.com", store=self._store
             )
-        if address := str(info.get("service_account_impersonation_url") or ""):
-            use = Use(Kind.GCP_SERVICE_ACCOUNT, _account_in(address))
-            self._bounds.check_uses([use], self._store, "the credentials")
+        accounts = [self._account_in(info)] if info.get(_IMPERSONATION) else []
+        uses = [Use(Kind.GCP_SERVICE_ACCOUNT, each) for each in (*accounts, *self._delegates_in(info))]
+        self._bounds.check_uses(uses, self._store, "the credentials")
         source = info.get("credential_source")
         if isinstance(source, dict):
             where = "the credentials"
@@ -272,14 +284,52 @@ class _Login:
                 self._bounds.check(
                     self._bounds.judge_exec("the executable of the credentials"), self._store, "a program"
                 )
+            if source.get("environment_id"):
+                self._check_aws(source)
             self._bounds.check_uses(_uses(source), self._store, where)
         if isinstance(inner := info.get("source_credentials"), dict):
             self._check(inner, named=named)
 
+    def _check_aws(self, source: dict[str, Any]) -> None:
+        """Raise StoreError or PolicyDenied for a login with AWS credentials that is not the one that Google describes.
 
-def _account_in(address: str) -> str:
-    """The service account that an address of iamcredentials.googleapis.com is about."""
-    return unquote(address.rpartition("/")[2]).removesuffix(":generateAccessToken")
+        What it signs with them is a request to AWS, and whoever gets it can make that request.
+        """
+        known = source["environment_id"] == "aws1" and source.get("regional_cred_verification_url") == VERIFIED_BY
+        asked = (source.get(name) for name in ("url", "region_url", "imdsv2_session_token_url"))
+        if not known or not all(is_machine_at_aws(str(each)) for each in asked if each):
+            raise StoreError(
+                f"{self._store}: credential_source in the credentials is not the one of a login from AWS",
+                store=self._store,
+                hint="have it written anew: gcloud iam workload-identity-pools create-cred-config --aws",
+            )
+        set_here = [name for name in _OF_AWS if os.environ.get(name) or self._environ.get(name)]
+        self._bounds.check_uses([Use(Kind.VARIABLE, each) for each in set_here], self._store, "the credentials")
+
+    def _leads_away(self, name: str) -> StoreError:
+        return StoreError(
+            f"{self._store}: {name} in the credentials leads to another server than Google's",
+            store=self._store,
+            hint="set authEndpointUrl in the SecretStore if that is meant",
+        )
+
+    def _account_in(self, info: dict[str, Any]) -> str:
+        """The service account that credentials act as. Raises StoreError where their address does not say it exactly.
+
+        Also where the document says that another server is asked: what counts of the address is the account.
+        """
+        account = impersonated_by(str(info.get(_IMPERSONATION)))
+        if account is None:
+            raise self._leads_away(_IMPERSONATION)
+        return account
+
+    def _delegates_in(self, info: dict[str, Any]) -> list[str]:
+        """The service accounts in between. Raises CredentialsRefused where one is not written as such."""
+        given = info.get("delegates") or []
+        found = [delegate_of(str(each)) for each in given] if isinstance(given, list) else [None]
+        if None in found:
+            raise self._unfit("delegates in the credentials", "has something else than the addresses of accounts")
+        return [each for each in found if each is not None]
 
 
 def _uses(source: dict[str, Any]) -> Iterator[Use]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Logins:
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}
         self.asked: list[str] = []
+        self.delegates: list[str] = []
         self.impersonable = {ACCOUNT}
         self.machine = "vm@acme-test.iam.gserviceaccount.com"
         self.seconds = 3600
@@ -136,12 +138,20 @@ class Logins:
             self.caller(headers)
             asked = self._iam.ask(method, path, {}, body)
             account = asked.path["serviceAccountsId"]
+            self.delegates = asked.body.get("delegates") or []
+            _check_delegates(self.delegates)
             if account not in self.impersonable or asked.body["scope"] != [SCOPE]:
                 raise denied("iam.serviceAccounts.getAccessToken", path)
         except Refused as refused:
             return refused.http, refused.body
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.seconds))
         return 200, self._iam.answer(asked, {"accessToken": self.token_of(account), "expireTime": until})
+
+
+def _check_delegates(names: list[str]) -> None:
+    # "The delegates must have the following format": the discovery document, GenerateAccessTokenRequest.
+    if not all(re.fullmatch(r"projects/-/serviceAccounts/[^/]+", each) for each in names):
+        raise Refused("INVALID_ARGUMENT", "Invalid form of a delegate.")
 
 
 def _decoded(text: str) -> bytes:
