@@ -94,7 +94,7 @@ async def test_only_as_many_versions_stay_as_are_kept(
     for number in range(4):
         gate.counts.clear()
         await store.write("db", SecretValue(f"v{number}".encode()))
-    assert gate.counts == {"write": 1, "stat": 1, "prune": 1, "metadata": 1}
+    assert gate.counts == {"write": 1, "stat": 2, "prune": 1, "metadata": 1}
     assert states(google, "db") == [state, state, "ENABLED", "ENABLED"]
     assert google.secrets.of("db").fields["annotations"]["secretsync.io-versions"] == "3 4"
 

@@ -8,6 +8,7 @@ import pytest
 from run.world import counted
 
 from secretsync_core.errors import DocumentError
+from secretsync_core.model.change import Action
 
 if TYPE_CHECKING:
     from run.world import World
@@ -70,6 +71,52 @@ async def test_changes_drift_and_deletes(world: World, in_gcp: InGcp, google: Go
         "not-ours": b"kept",
     }
     assert counted(await world.sync()) == {"unchanged": 3}
+
+
+@pytest.mark.parametrize("there", ["disabled", "empty"])
+async def test_what_nobody_can_read_is_refused_as_somebodys(
+    world: World, in_gcp: InGcp, google: Google, there: str
+) -> None:
+    """Plan and sync leave it as it is, without a mark, and the job never deletes it; once taken over it is written."""
+    in_gcp("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    google.secrets.put("app-db", *([b"theirs"] if there == "disabled" else []), labels={"by": "terraform"})
+    secret = google.secrets.of("app-db")
+    for version in secret.versions:
+        version.state = "DISABLED"
+    await world.put("src", "app/db", {"password": "p"})
+    before = repr(secret)
+    planned = await world.plan()
+    assert [change.action for change in planned.changes] == [Action.REFUSE]
+    for _ in range(2):
+        report = await world.sync()
+        assert not report.ok
+        assert "does not say that it is this job's" in report.failures[0].message
+    await world.remove("src", "app/db")
+    await world.sync()
+    assert repr(google.secrets.of("app-db")) == before
+    await world.put("src", "app/db", {"password": "p"})
+    assert counted(await world.sync(adopt=["app-db"])) == {"created": 1}
+    assert google.secrets.values() == {"app-db": b'{"password":"p"}'}
+    assert secret.fields["labels"] == {"by": "terraform"}
+
+
+async def test_what_somebody_disables_is_drift(world: World, in_gcp: InGcp, google: Google) -> None:
+    """A check tells of it, a sync puts it right, and what is to be deleted is kept: it is not as the job left it."""
+    in_gcp("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.put("src", "app/db", {"password": "p"})
+    await world.put("src", "app/gone", {"password": "p"})
+    await world.sync()
+    for key in ("app-db", "app-gone"):
+        google.secrets.of(key).versions[-1].state = "DISABLED"
+    assert set(reasons(await world.check()).values()) == {"removed-outside"}
+    await world.remove("src", "app/gone")
+    report = await world.sync()
+    assert counted(report) == {"created": 1, "refused": 1}
+    assert [outcome.code for outcome in report.failures] == ["changed-outside"]
+    assert google.secrets.values() == {"app-db": b'{"password":"p"}'}
+    assert len(google.secrets.of("app-gone").versions) == 1
 
 
 async def test_undo_puts_back_what_was_there(world: World, in_gcp: InGcp, google: Google) -> None:

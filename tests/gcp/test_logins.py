@@ -292,10 +292,9 @@ async def test_what_the_environment_gives_goes_to_google_alone(
         auth = {"credentialConfiguration": written(tmp_path, federated(tmp_path, credential_source=source))}
     elif way == "impersonate":
         auth = {"impersonate": {"serviceAccount": ACCOUNT}}
+    fields: dict[str, Any] = {"endpointUrl": None, "authEndpointUrl": None, "tls": {}, "auth": auth, **elsewhere}
     with pytest.raises(StoreError, match="leads to another server than Google's, and auth does not say") as caught:
-        await open_gcp(
-            **{"endpointUrl": None, "authEndpointUrl": None, "tls": {}, **elsewhere}, environ=environ, auth=auth
-        )
+        await open_gcp(environ=environ, **fields)
     assert "spec.hosts" in caught.value.hint
     assert asked == []
 
@@ -397,7 +396,7 @@ async def test_an_address_says_exactly_whom_one_acts_as(
 ) -> None:
     """What a policy judges is the account that Google is asked for, and no address has two readings."""
     path = written(tmp_path, federated(tmp_path, service_account_impersonation_url=address))
-    where = {} if elsewhere else {"authEndpointUrl": None}
+    where: dict[str, Any] = {} if elsewhere else {"authEndpointUrl": None}
     with pytest.raises(StoreError, match="service_account_impersonation_url in the credentials leads to another"):
         await open_gcp(environ=ruled(tmp_path, ONLY), auth={"credentialConfiguration": path}, **where)
     assert google.logins.asked == []

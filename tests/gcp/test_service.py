@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.google.statuses import Refused
 
+from gcp.gates import Repeating
 from secretsync_core.errors import Conflict, InvalidSecret, MalformedAnswer, SecretNotFound, StoreError
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.gcp_secret_manager.metadata import MARK
 
 if TYPE_CHECKING:
     from support.google.discovery import Asked
@@ -80,33 +82,128 @@ async def test_a_secret_that_is_made_anew_has_another_token(google: Google, open
 
 
 @pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])
-async def test_a_current_version_that_cannot_be_read_counts_as_deleted(
-    google: Google, open_gcp: OpenStore, state: str
+@pytest.mark.parametrize("annotations", [{}, {MARK: "job.2"}], ids=["nobodys", "another job's"])
+async def test_a_secret_that_cannot_be_read_is_somebodys(
+    google: Google, open_gcp: OpenStore, state: str, annotations: dict[str, str]
 ) -> None:
-    """`latest` is the version that was added last, whatever its state; older ones do not come back in its place."""
-    google.secrets.put("db", b"one", b"two")
+    """It is there, at a version of its own, and is neither written over nor marked, whatever the write expects."""
+    google.secrets.put("db", b"one", b"two", annotations=annotations)
     google.secrets.of("db").versions[-1].state = state
+    before = [version.number for version in google.secrets.of("db").versions]
     store = await open_gcp(mark="job.1")
-    (version, deleted) = (await shown(store.stat(["db"])))["db"]
-    assert deleted
+    for look in (store.stat, store.describe):
+        (version, deleted) = (await shown(look(["db"])))["db"]
+        assert not deleted
+        assert version is not None
+        assert version.startswith("2@")
+        assert version.endswith("@D")
+    assert version is not None
     with pytest.raises(SecretNotFound, match="disabled or destroyed"):
         await store.read("db")
     assert (await store.read("db", "1")).value.reveal() == b"one"
     with pytest.raises(Conflict):
         await store.write_if("db", THREE, None)
-    await store.write_if("db", THREE, version)
-    assert google.secrets.values() == {"db": b"three"}
-    assert await store.marks(["db"]) == {"db": "job.1"}
+    for refused in (store.check_write, store.write_if):
+        with pytest.raises(StoreError, match="does not say that it is this job's") as caught:
+            await refused("db", THREE, version)
+        assert not isinstance(caught.value, Conflict)
+        assert "adopt" in caught.value.hint
+    with pytest.raises(Conflict):
+        await store.delete_if("db", version.removesuffix("@D"))
+    with pytest.raises(Conflict):
+        await store.delete_if("db", version)
+    assert [each.number for each in google.secrets.of("db").versions] == before
+    assert google.secrets.of("db").fields["annotations"] == annotations
 
 
-async def test_a_secret_without_a_version_is_filled(google: Google, open_gcp: OpenStore) -> None:
-    """As Terraform creates it, it shows as deleted, and is written as what is absent is."""
+async def test_what_is_ours_and_cannot_be_read_is_written_again(google: Google, open_gcp: OpenStore) -> None:
+    """Somebody has disabled what this job wrote: it stands at another version then, and a write puts it right."""
+    store = await open_gcp(mark="job.1")
+    seen = await store.write_if("db", ONE, None)
+    google.secrets.of("db").versions[-1].state = "DISABLED"
+    with pytest.raises(Conflict):
+        await store.delete_if("db", seen)
+    with pytest.raises(Conflict):
+        await store.write_if("db", TWO, seen)
+    (version, deleted) = (await shown(store.stat(["db"])))["db"]
+    assert (version, deleted) == (f"{seen}@D", False)
+    await store.check_write("db", TWO, version)
+    await store.write_if("db", TWO, version)
+    assert google.secrets.values() == {"db": b"two"}
+
+
+async def test_a_secret_without_a_version_is_somebodys(google: Google, open_gcp: OpenStore) -> None:
+    """As Terraform creates it, with a token of its own; a listing shows that there is nothing to be copied."""
     google.secrets.put("db", labels={"by": "terraform"})
-    store = await open_gcp()
-    assert await shown(store.stat(["db"])) == {"db": (None, True)}
-    assert await shown(store.list("", recursive=True, metadata=False)) == {"db": (None, True)}
-    await store.write_if("db", ONE, None)
+    store = await open_gcp(mark="job.1")
+    made = google.secrets.of("db").made
+    for look in (store.stat(["db"]), store.describe(["db"])):
+        ((version, deleted),) = (await shown(look)).values()
+        assert not deleted
+        assert version is not None
+        assert (version[:2], version[2:-1]) == ("0@", made[:-1])
+    assert await shown(store.list("", recursive=True, metadata=False)) == {"db": (version, True)}
+    with pytest.raises(Conflict):
+        await store.write_if("db", ONE, None)
+    for refused in (store.check_write, store.write_if):
+        with pytest.raises(StoreError, match="does not say that it is this job's"):
+            await refused("db", ONE, version)
+    with pytest.raises(Conflict):
+        await store.delete_if("db", version)
+    assert google.secrets.of("db").versions == []
+    assert google.secrets.of("db").fields == {"labels": {"by": "terraform"}}
+    await store.mark("db")  # which is what taking it over does
+    await store.write_if("db", ONE, version)
     assert google.secrets.values() == {"db": b"one"}
+
+
+@pytest.mark.parametrize("expected", ["none", "seen"])
+async def test_what_a_killed_run_has_begun_is_filled(google: Google, open_gcp: OpenStore, expected: str) -> None:
+    """A secret with this job's mark and without a version counts as deleted: nobody has put anything in it."""
+    google.secrets.put("db", annotations={MARK: "job.1"})
+    store = await open_gcp(mark="job.1")
+    ((version, deleted),) = (await shown(store.stat(["db"]))).values()
+    assert deleted
+    await store.write_if("db", ONE, version if expected == "seen" else None)
+    assert google.secrets.values() == {"db": b"one"}
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+async def test_a_creation_without_an_answer_is_known_again(google: Google, open_gcp: OpenStore, theirs: bool) -> None:
+    """Also without a mark: by what it was created with, and when. What somebody else made is not taken for it."""
+    store = await open_gcp(gate=Repeating())
+
+    def lose(asked: Asked, answer: dict[str, Any]) -> Any:
+        google.after = lambda _, answer: answer
+        if theirs:
+            google.secrets.of("db").fields["labels"] = {"by": "terraform"}
+        return b"<html>"
+
+    google.after = lose
+    if theirs:
+        with pytest.raises(Conflict) as caught:
+            await store.write_if("db", ONE, None)
+        assert caught.value.unanswered
+    else:
+        await store.write_if("db", ONE, None)
+    assert google.secrets.values() == ({} if theirs else {"db": b"one"})
+
+
+async def test_an_alias_that_is_behind_hides_nothing(google: Google, open_gcp: OpenStore) -> None:
+    """`latest` may still show the version that somebody has disabled, or none: what follows by its number counts."""
+    google.secrets.put("old", b"one", b"two")
+    google.secrets.of("old").versions[0].state = "DISABLED"
+    google.secrets.put("new", b"one")
+    store = await open_gcp()
+    google.secrets.latest = {"old": 1, "new": 0}
+    assert {key: (version or "")[:2] for key, (version, _) in (await shown(store.stat(["old", "new"]))).items()} == {
+        "old": "2@",
+        "new": "1@",
+    }
+    assert (await store.read("old")).value.reveal() == b"two"
+    assert (await store.read("new")).value.reveal() == b"one"
+    listed = await shown(store.list("", recursive=True, metadata=False))
+    assert [deleted for _, deleted in listed.values()] == [False, False]
 
 
 async def test_versions_are_pinned_by_number_and_alias(google: Google, open_gcp: OpenStore) -> None:
@@ -202,7 +299,7 @@ async def test_a_delete_is_of_what_was_seen(google: Google, open_gcp: OpenStore)
 
 
 async def test_requests(google: Google, open_gcp: OpenStore, gate: CountingGate) -> None:
-    """A page, and a look for each secret that is wanted; a value is one request more; an update is two."""
+    """A page, and a look for each secret that is wanted; a value is one more; an update is three, a new one two."""
     for number in range(30):
         google.secrets.put(f"k{number:02}", b"v")
     store = await open_gcp()
@@ -214,7 +311,7 @@ async def test_requests(google: Google, open_gcp: OpenStore, gate: CountingGate)
     gate.counts.clear()
     secret = await store.read("k00")
     await store.write_if("k00", ONE, secret.version)
-    assert gate.counts == {"read": 1, "stat": 1, "write": 1}
+    assert gate.counts == {"read": 1, "stat": 2, "write": 1}
     gate.counts.clear()
     await store.write_if("new", ONE, None)
     assert gate.counts == {"write": 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from secretsync_core.errors import InvalidSecret, SecretNotFound
+from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound
 from secretsync_core.stores.answers import MOST_VERSIONS, malformed
 from secretsync_core.stores.gcp_secret_manager.answers import Misfit, Request
 from secretsync_core.stores.gcp_secret_manager.names import parts_of, version_of
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LATEST = "latest"
 """The alias of the version that was added last, whatever its state."""
 
+_MOST_BEHIND = 20
+"""How many versions are looked at that the alias does not show yet."""
+
 PAGE = 1000
 """How many secrets one page of a listing holds; the service gives up to 25,000."""
 
@@ -30,22 +33,46 @@ _PRUNE = "roles/secretmanager.secretVersionManager (secretmanager.versions.{}) o
 _ADMIN = "roles/secretmanager.admin (secretmanager.secrets.{}) on it"
 
 
+_DEAD = "@D"
+"""The end of the token of a version that is disabled or destroyed: it is not as whoever wrote it has left it."""
+
+_EMPTY = "0@"
+"""The beginning of the token of a secret without a version; what follows is when the secret was made."""
+
+
+def is_same_version(token: str, other: str) -> bool:
+    """Whether two tokens are of one version, whatever its state was."""
+    return token.removesuffix(_DEAD) == other.removesuffix(_DEAD)
+
+
+def holds_nothing(token: str) -> bool:
+    """Whether a token is of a secret whose value nobody can read: it has no version, or a disabled or destroyed one."""
+    return token.startswith(_EMPTY) or token.endswith(_DEAD)
+
+
 class Seen(NamedTuple):
-    """What is known of one version: its number and its token, and whether it can be read."""
+    """What is known of one version: its number and its token, whether it can be read, when it was made, its etag."""
 
     number: int
     token: str
     live: bool
+    made: int
+    etag: str
 
 
 class About(NamedTuple):
-    """What stands beside the versions of a secret, and the etag of that."""
+    """What stands beside the versions of a secret, and the etag of that.
+
+    ``made`` is when the secret was made, in nanoseconds of Unix; ``token`` is its token while it has no version.
+    """
 
     etag: str
     labels: dict[str, str]
     annotations: dict[str, str]
     topics: tuple[str, ...]
     aliased: frozenset[int]
+    made: int
+    token: str
 
 
 class Page(NamedTuple):
@@ -113,6 +140,23 @@ class Calls:
         except SecretNotFound:
             return None
 
+    async def newest(self, key: str, *, there: bool = False) -> Seen | None:
+        """The version that was added last; ``None`` where there is none. ``there``: the secret is known to be there.
+
+        The alias may be behind for a while, and a version by its number is not. So where it shows none, or one that is
+        disabled or destroyed, that counts only where no other follows.
+        """
+        seen = await self.version(key)
+        if seen is None and there:
+            seen = await self.version(key, "1")
+        for _ in range(_MOST_BEHIND):
+            if seen is None or seen.live:
+                return seen
+            if (following := await self.version(key, str(seen.number + 1))) is None:
+                return seen
+            seen = following
+        raise SecretFails(f"{self.store} shows an old version of {key} as the latest", store=self.store, key=key)
+
     async def secret(self, key: str) -> About | None:
         """What stands beside the versions of a secret; ``None`` where there is none."""
         request, name = self._request("look at", key, _LOOK.format("secrets.get")), self._names.name(key)
@@ -158,7 +202,7 @@ class Calls:
         """Create a secret without a value. Raises Conflict where there is one."""
         needs = f"roles/secretmanager.admin (secretmanager.secrets.create) on the project {self._config.project}"
         request, secret = self._request("create", key, needs), self._names.id_of(key)
-        body = self._body() | {"annotations": {**self._config.annotations, **annotations}}
+        body = self._body() | {"annotations": self._annotations(annotations)}
 
         def ask(service: Any) -> None:
             asked = _new(self._types.CreateSecretRequest, parent=self._config.parent, secret_id=secret, secret=body)
@@ -176,6 +220,14 @@ class Calls:
                 f" or there is no project {self._config.project}",
             )
         raise doubt.on(refused)
+
+    def is_as_created(self, about: About, annotations: Mapping[str, str]) -> bool:
+        """Whether a secret has what :meth:`create` gives it, and nothing else."""
+        asked = (dict(self._config.labels), self._annotations(annotations), set(self._config.topics))
+        return asked == (about.labels, about.annotations, set(about.topics))
+
+    def _annotations(self, own: Mapping[str, str]) -> dict[str, str]:
+        return {**self._config.annotations, **own}
 
     async def add(self, key: str, blob: bytes, *, attempting: Callable[[], None] = lambda: None) -> Seen:
         """Add a version, which is the current one from then on. Raises SecretNotFound where there is no secret.
@@ -215,17 +267,17 @@ class Calls:
 
         await self._connection.call("metadata", request, ask)
 
-    async def retire(self, key: str, number: int, *, destroy: bool) -> None:
-        """Destroy a version, or disable it."""
-        what = "destroy" if destroy else "disable"
-        request = self._request(f"{what} version {number} of", key, _PRUNE.format(what))
-        name = f"{self._names.name(key)}/versions/{number}"
+    async def retire(self, key: str, seen: Seen, *, destroy: bool) -> None:
+        """Destroy a version, or disable it: the one that was seen, and none of its number in a secret made anew."""
+        what, number = "destroy" if destroy else "disable", seen.number
+        request = self._request(f"{what} version {number} of", key, _PRUNE.format(what), etag=True)
+        asked = {"name": f"{self._names.name(key)}/versions/{number}", "etag": seen.etag}
 
         def ask(service: Any) -> None:
             if destroy:
-                answer = service.destroy_secret_version(_new(self._types.DestroySecretVersionRequest, name=name))
+                answer = service.destroy_secret_version(_new(self._types.DestroySecretVersionRequest, **asked))
             else:
-                answer = service.disable_secret_version(_new(self._types.DisableSecretVersionRequest, name=name))
+                answer = service.disable_secret_version(_new(self._types.DisableSecretVersionRequest, **asked))
             if self._version(request, key, _pb(answer).name) != number:
                 raise malformed(request, "it is another version")
 
@@ -256,7 +308,11 @@ class Calls:
             raise malformed(request, "createTime is missing, not a time in UTC")
         if answer.state not in _STATES:
             raise malformed(request, "state is missing or unknown, not a state of a version")
-        return Seen(number, f"{number}@{answer.create_time.ToJsonString()}", answer.state == _ENABLED)
+        if not answer.etag:
+            raise malformed(request, "etag is missing, not a text")
+        live = answer.state == _ENABLED
+        token = f"{number}@{answer.create_time.ToJsonString()}" + ("" if live else _DEAD)
+        return Seen(number, token, live, answer.create_time.ToNanoseconds(), answer.etag)
 
     def _version(self, request: Request, key: str, name: str) -> int:
         found = version_of(name)
@@ -300,12 +356,16 @@ def _pb(message: Any) -> Any:
 def _about(request: Request, secret: Any) -> About:
     if not secret.etag:
         raise malformed(request, "etag is missing, not a text")
+    if not secret.HasField("create_time"):
+        raise malformed(request, "createTime is missing, not a time in UTC")
     return About(
         secret.etag,
         dict(secret.labels),
         dict(secret.annotations),
         tuple([each.name for each in secret.topics]),
         frozenset(secret.version_aliases.values()),
+        secret.create_time.ToNanoseconds(),
+        f"{_EMPTY}{secret.create_time.ToJsonString()}",
     )
 
 

@@ -13,7 +13,7 @@ from secretsync_core.endurance import Progress
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.metadata import Kind, Slot
-from secretsync_core.stores.gcp_secret_manager.metadata import OURS
+from secretsync_core.stores.gcp_secret_manager.metadata import MARK, OURS
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 
@@ -34,10 +34,11 @@ FRUITLESS_PAGES = 5
 class Listing:
     """The inventory of the secrets with a prefix."""
 
-    def __init__(self, calls: Calls, names: Names, width: int) -> None:
+    def __init__(self, calls: Calls, names: Names, width: int, mark: str) -> None:
         self._calls = calls
         self._names = names
         self._width = width
+        self._mark = mark
         self._known: dict[str, Seen] = {}
 
     def note(self, key: str, seen: Seen) -> None:
@@ -47,7 +48,7 @@ class Listing:
     def known(self, key: str, number: int) -> str | None:
         """The token of a version that was seen."""
         seen = self._known.get(key)
-        return seen.token if seen is not None and seen.number == number else None
+        return seen.token if seen is not None and seen.live and seen.number == number else None
 
     async def all(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Every secret; there are no folders."""
@@ -73,7 +74,7 @@ class Listing:
                     given.add(key)
                     here.append((key, about))
             async for found in self._with_versions(here):
-                yield found if isinstance(found, Gap) else entry(*found, metadata=metadata)
+                yield found if isinstance(found, Gap) else listed(*found, metadata=metadata)
 
     async def some(self, keys: Collection[str], *, beside: bool) -> AsyncIterator[Entry | Gap]:
         """What there is at each of ``keys``; a Gap for each that could not be looked at.
@@ -84,21 +85,21 @@ class Listing:
         for gap in gaps:
             yield gap
         rest = dict.fromkeys(good)
-        tell = described if beside else bare
+        tell = self._described if beside else self._bare
         if len(rest) >= LIST_FROM:
-            async for listed in self._with_versions(await self._listed(rest)):
-                yield listed if isinstance(listed, Gap) else tell(*listed)
+            async for there in self._with_versions(await self._listed(rest)):
+                yield there if isinstance(there, Gap) else tell(*there)
 
         async def look(key: str) -> tuple[list[Entry | Gap], tuple[()]]:
             try:
                 # A secret without a version is as absent to the second question as one that is not there at all.
                 seen = None if beside else await self._look(key)
                 if seen is not None:
-                    return [Entry(key, seen.token, not seen.live)], ()
+                    return [Entry(key, seen.token)], ()
                 about = await self._calls.secret(key)
                 if about is None:
                     return [], ()
-                return [tell(key, about, await self._look(key) if beside else None)], ()
+                return [tell(key, about, await self._look(key, there=True))], ()
             except CredentialsRefused:
                 raise
             except AccessDenied as error:
@@ -149,7 +150,7 @@ class Listing:
         async def look(secret: tuple[str, About]) -> tuple[list[tuple[str, About, Seen | None] | Gap], tuple[()]]:
             key, about = secret
             try:
-                return [(key, about, await self._look(key))], ()
+                return [(key, about, await self._look(key, there=True))], ()
             except CredentialsRefused:
                 raise
             except AccessDenied as error:
@@ -159,8 +160,8 @@ class Listing:
             async for found in spread(secrets, look, width=self._width):
                 yield found
 
-    async def _look(self, key: str) -> Seen | None:
-        seen = await self._calls.version(key)
+    async def _look(self, key: str, *, there: bool = False) -> Seen | None:
+        seen = await self._calls.newest(key, there=there)
         if seen is not None:
             self.note(key, seen)
         return seen
@@ -178,20 +179,28 @@ class Listing:
                 raise StoreError(f"{self._calls.store} gives the same page again and again", store=self._calls.store)
             token = page.token
 
+    def _bare(self, key: str, about: About, seen: Seen | None) -> Entry:
+        """One secret. It is there, and whose it is, also without a version, or where the current one cannot be read.
+
+        But what says that it is ours, and has no version, is what a run left that was killed before it wrote the first.
+        """
+        found = entry(key, about, seen, metadata=False)
+        return found._replace(deleted=seen is None and bool(self._mark) and about.annotations.get(MARK) == self._mark)
+
+    def _described(self, key: str, about: About, seen: Seen | None) -> Entry:
+        """The same with all that stands beside the value: labels, annotations that are not ours, topics."""
+        notes = {
+            Slot(Kind.ANNOTATION, name): text for name, text in about.annotations.items() if not name.startswith(OURS)
+        }
+        notes |= {Slot(Kind.TOPIC, topic): "" for topic in about.topics}
+        return self._bare(key, about, seen)._replace(metadata=about.labels, notes=notes)
+
 
 def entry(key: str, about: About, seen: Seen | None, *, metadata: bool) -> Entry:
-    """One secret. Without a version, or with a current one that cannot be read, it counts as deleted."""
-    dead = seen is None or not seen.live
-    return Entry(key, None if seen is None else seen.token, dead, about.labels if metadata else None)
+    """What a listing says of one secret."""
+    return Entry(key, about.token if seen is None else seen.token, metadata=about.labels if metadata else None)
 
 
-def bare(key: str, about: About, seen: Seen | None) -> Entry:
-    """The same without what stands beside the value."""
-    return entry(key, about, seen, metadata=False)
-
-
-def described(key: str, about: About, seen: Seen | None) -> Entry:
-    """The same with all that stands beside the value: labels, annotations that are not ours, topics."""
-    notes = {Slot(Kind.ANNOTATION, name): text for name, text in about.annotations.items() if not name.startswith(OURS)}
-    notes |= {Slot(Kind.TOPIC, topic): "" for topic in about.topics}
-    return entry(key, about, seen, metadata=True)._replace(notes=notes)
+def listed(key: str, about: About, seen: Seen | None, *, metadata: bool) -> Entry:
+    """The same, as deleted where there is nothing to be copied: no version, or a current one that cannot be read."""
+    return entry(key, about, seen, metadata=metadata)._replace(deleted=seen is None or not seen.live)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.gcp_secret_manager.beside import Beside
-    from secretsync_core.stores.gcp_secret_manager.calls import About, Calls
+    from secretsync_core.stores.gcp_secret_manager.calls import About, Calls, Seen
     from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
 
 _NUMBERS = re.compile(r"[1-9][0-9]{0,9}( [1-9][0-9]{0,9})*")
@@ -44,7 +44,7 @@ class Pruning:
         """Whether anything is to be removed. Without a mark nothing is proven to be ours."""
         return self._asked is not None and bool(self._mark)
 
-    async def after(self, key: str, written: int, *, noted: bool) -> None:
+    async def after(self, key: str, written: Seen, *, noted: bool) -> None:
         """Note that we wrote this version, and remove those that are too old by now.
 
         ``noted``: it is the first version of a secret that was created with that note. The write itself is done:
@@ -59,16 +59,16 @@ class Pruning:
         except StoreError as error:
             self._tell(error)
 
-    async def _prune(self, key: str, written: int) -> None:
+    async def _prune(self, key: str, written: Seen) -> None:
         about = await self._calls.secret(key)
         if about is None or about.annotations.get(MARK) != self._mark:
             return
-        gone, failed = await self._retired(key, self._too_old(about, written))
+        gone, failed = await self._retired(key, self._too_old(about, written.number), written)
 
         def changed(about: About) -> Mapping[str, Any]:
             if about.annotations.get(MARK) != self._mark:
                 return {}
-            left = sorted({*ours(about), written} - gone)
+            left = sorted({*ours(about), written.number} - gone)
             return {"annotations": {**about.annotations, WRITTEN: " ".join(map(str, left))}}
 
         await self._beside.change(key, changed, seen=about)
@@ -82,19 +82,22 @@ class Pruning:
         found = older[: len(older) - keep] if keep else older
         return [number for number in found if number not in about.aliased][:MOST_AT_ONCE]
 
-    async def _retired(self, key: str, numbers: list[int]) -> tuple[set[int], StoreError | None]:
+    async def _retired(self, key: str, numbers: list[int], written: Seen) -> tuple[set[int], StoreError | None]:
         """Those that are gone now, and why others are not."""
         assert self._asked is not None  # noqa: S101
         gone = set[int]()
         for number in numbers:
             try:
-                await self._calls.retire(key, number, destroy=bool(self._asked.destroy))
-            except (WrongState, SecretNotFound):
-                gone.add(number)  # somebody has destroyed it
+                seen = await self._calls.version(key, str(number))
+                if seen is not None and seen.made >= written.made:
+                    return gone, None  # the secret was made anew, and has versions of that number again: not ours
+                if seen is not None and (seen.live or self._asked.destroy):
+                    await self._calls.retire(key, seen, destroy=bool(self._asked.destroy))
+            except WrongState:
+                pass  # somebody has destroyed it, or else changed it: it is looked at no more
             except StoreError as error:
                 return gone, error
-            else:
-                gone.add(number)
+            gone.add(number)
         return gone, None
 
     def _tell(self, error: SecretSyncError) -> None:

@@ -56,7 +56,7 @@ class SecretManagerStore:
         self._connection = connection
         self._names = names
         self._calls = Calls(connection, config, names)
-        self._listing = Listing(self._calls, names, context.concurrency)
+        self._listing = Listing(self._calls, names, context.concurrency, context.mark)
         self._beside = Beside(self._calls, context.mark)
         self._rights = Rights(self._calls, names)
         self.facts = StoreFacts(
@@ -99,13 +99,12 @@ class SecretManagerStore:
         self._names.check(key)
         try:
             number, value = await self._calls.access(key, version or LATEST)
-        except SecretNotFound:
-            if version is None:
-                raise
-            raise self._not_found(f"version {version} of {key} is not", key) from None
+        except SecretNotFound as refused:
+            if version is not None:
+                raise self._not_found(f"version {version} of {key} is not", key) from None
+            number, value = await self._calls.access(key, await self._behind(key, refused))
         except WrongState as refused:
-            await self._unreadable(key, version, refused)
-            raise
+            number, value = await self._calls.access(key, await self._unreadable(key, version, refused))
         token = self._listing.known(key, number)
         if token is None:
             seen = await self._calls.version(key, str(number))
@@ -116,18 +115,28 @@ class SecretManagerStore:
                 self._listing.note(key, seen)
         return Secret(SecretValue(value), token)
 
-    async def _unreadable(self, key: str, version: str | None, refused: WrongState) -> None:
-        """Raise why a version cannot be read whose state does not allow it."""
+    async def _behind(self, key: str, why: StoreError) -> str:
+        """The number of the current version, where the alias for it is behind. Raises ``why`` where it is not."""
+        seen = await self._calls.newest(key, there=True)
+        if seen is None or not seen.live:
+            raise why
+        return str(seen.number)
+
+    async def _unreadable(self, key: str, version: str | None, refused: WrongState) -> str:
+        """The same, where the state of what the alias shows does not allow to read it. Raises why else it does not."""
         seen = await self._calls.version(key, version or LATEST)
         what = key if version is None else f"version {version} of {key}"
-        if seen is None or not seen.live:
-            raise self._not_found(f"{what} is disabled or destroyed", key)
-        raise StoreError(
-            refused.message,
-            store=self.facts.name,
-            key=key,
-            hint="the version is enabled: is its KMS key, and may the service agent of Secret Manager use it?",
-        )
+        if seen is not None and seen.live:
+            raise StoreError(
+                refused.message,
+                store=self.facts.name,
+                key=key,
+                hint="the version is enabled: is its KMS key, and may the service agent of Secret Manager use it?",
+            )
+        gone = self._not_found(f"{what} is disabled or destroyed", key)
+        if version is not None:
+            raise gone
+        return await self._behind(key, gone)
 
     def _not_found(self, what: str, key: str) -> SecretNotFound:
         return SecretNotFound(f"{what} in {self.facts.name}", store=self.facts.name, key=key)
@@ -170,9 +179,10 @@ class SecretManagerStore:
         return await self._writing.write_if(key, value, expected)
 
     async def check_write(self, key: str, value: SecretValue, expected: str | None) -> None:
-        """Raise what keeps the value from being sent: its name, or its size."""
+        """Raise what keeps the value from being sent: its name, its size, or that nobody can read whose it is."""
         self._names.check(key)
         blob_of(value, self.facts, key)
+        await self._writing.check(key, expected)
 
     async def delete(self, key: str) -> None:
         """Delete the secret with all its versions. Nothing brings it back."""

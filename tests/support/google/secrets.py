@@ -72,6 +72,8 @@ class Secrets:
     def __init__(self, project: str = "acme-test", number: str = "123456789012") -> None:
         self.project, self.number = project, number
         self.by_name: dict[str, Secret] = {}
+        self.latest: dict[str, int] = {}
+        """Which version the alias still shows of a secret's id (0: none), where it is behind."""
         self.permitted: Callable[[str, str], bool] = lambda _permission, _secret: True
         """Whether the caller has a permission (``versions.access``) on a secret's id (empty: the project)."""
         self._lock = threading.RLock()
@@ -89,6 +91,11 @@ class Secrets:
                 self.by_name[name] = Secret(name, self._now(), self._etag(), fields)
             for value in values:
                 self._add(self.by_name[name], value)
+
+    def remove(self, secret: str) -> None:
+        """Have somebody else delete a secret."""
+        with self._lock:
+            del self.by_name[self.of(secret).name]
 
     def values(self, location: str = "") -> dict[str, bytes]:
         """The current values, by the ids of secrets."""
@@ -135,9 +142,11 @@ class Secrets:
         secret, told = self._found(asked), asked.path["versionsId"]
         if told == "latest":
             # "an alias to the most recently created SecretVersion", whatever its state: versions.get, its description
-            if not secret.versions:
+            # It lags, "within minutes, but may take a few hours": https://cloud.google.com/secret-manager/docs/reference/consistency
+            last = self.latest.get(asked.path["secretsId"], len(secret.versions))
+            if not last:
                 raise Refused("NOT_FOUND", f"Secret [{secret.name}] not found or has no versions.")
-            return secret, secret.versions[-1]
+            return secret, secret.versions[last - 1]
         told = str(secret.fields.get("versionAliases", {}).get(told, told))
         for version in secret.versions:
             if str(version.number) == told:
