@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.google.statuses import Refused, denied, disabled, error_info, slow_down
 
-from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, MalformedAnswer, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from support.google.discovery import Asked
     from support.google.server import Google
 
@@ -104,9 +107,38 @@ async def test_a_refusal_that_is_none_of_googles(
     assert "canary" not in str(caught.value)
 
 
-async def test_a_redirect_is_not_followed(google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token goes to no other address."""
-    store = await open_gcp()
-    monkeypatch.setattr(google, "answer", lambda *_: (302, b""))
-    with pytest.raises(StoreUnavailable):
-        await store.write("db", SecretValue(b"v"))
+@pytest.mark.parametrize("status", [201, 204, 300, 301, 302, 303, 304, 307, 308, 399])
+@pytest.mark.parametrize("ask", ["delete", "write", "list", "mark", "read"])
+async def test_only_200_is_success(
+    google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch, status: int, ask: str
+) -> None:
+    """A redirect is not followed, and says nothing of what was asked, whatever stands in it."""
+    store = await open_gcp(mark="job.1")
+    google.secrets.put("db", b"v")
+    real = google.answer
+
+    def answer(*asked: Any) -> tuple[int, Any]:
+        told = real(*asked)[1] if asked[0] == "GET" else {}
+        return status, told
+
+    monkeypatch.setattr(google, "answer", answer)
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
+        "delete": lambda: store.delete("db"),
+        "write": lambda: store.write("db", SecretValue(b"v")),
+        "list": lambda: anext(store.list("", recursive=True, metadata=False)),
+        "mark": lambda: store.mark("db"),
+        "read": lambda: store.read("db"),
+    }
+    with pytest.raises(MalformedAnswer, match=f"HTTP {status}"):
+        await asked[ask]()
+
+
+async def test_a_login_follows_no_redirect(
+    google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a token taken from one."""
+    token = {"access_token": google.logins.token_of("a"), "expires_in": 3600, "token_type": "Bearer"}
+    monkeypatch.setattr(google, "answer", lambda *_: (307, token))
+    key = json.dumps(google.logins.key_of("a@b.iam.gserviceaccount.com"))
+    with pytest.raises(MalformedAnswer, match="HTTP 307"):
+        await open_gcp(environ={"KEY": key}, auth={"serviceAccountKey": {"env": "KEY"}})

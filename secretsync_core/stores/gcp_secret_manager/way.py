@@ -54,13 +54,16 @@ class Way(PlainSession):
             self._proof.headers = None
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, with the proof of who we are. Raises UnfitAnswerError for what no success is."""
+        """One request. Raises StoreError for a proxy that is none, UnfitAnswerError, and what requests raises."""
         address = str(url)
         proof = getattr(self._proof, "headers", None)
         if proof and address.startswith(f"{self._service}/v1/projects/"):
             kwargs["headers"] = {**(kwargs.get("headers") or {}), **proof}
         answer = super().request(method, url, *args, **kwargs)
-        if proof and answer.status_code < 400:
+        if answer.status_code < 400 and answer.status_code != 200:
+            # What the SDK takes for success, whatever it holds. Google's services answer with 200.
+            raise UnfitAnswerError(f"HTTP {answer.status_code}, which is neither success nor a refusal there")
+        if proof and answer.status_code == 200:
             _check(str(method).upper(), address, answer)
         return answer
 
