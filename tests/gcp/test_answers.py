@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.google.statuses import Refused, denied, disabled, error_info, slow_down
 
-from secretsync_core.errors import AccessDenied, MalformedAnswer, RateLimited, StoreError, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    MalformedAnswer,
+    RateLimited,
+    SecretNotFound,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
 
@@ -66,6 +73,67 @@ async def test_each_refusal_has_its_error(
     assert "canary" not in shown
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refused("NOT_FOUND", "Project 'acme-test' not found or deleted. canary"),
+        Refused("NOT_FOUND", "Requested project canary was not found."),
+    ],
+)
+async def test_a_project_that_is_not_there_is_no_absent_secret(
+    google: Google, open_gcp: OpenStore, answer: Refused
+) -> None:
+    """Nothing is gone because of it, and the error says what to look at."""
+    store = await open_gcp()
+
+    def before(asked: Asked) -> None:
+        raise answer
+
+    google.before = before
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.read("db"),
+        lambda: anext(store.stat(["db"])),
+        lambda: anext(store.list("", recursive=True, metadata=False)),
+        lambda: store.write_if("db", SecretValue(b"v"), None),
+        lambda: store.delete("db"),
+    ]
+    for ask in asked:
+        with pytest.raises(StoreError, match="refuses to") as caught:
+            await ask()
+        assert not isinstance(caught.value, SecretNotFound)
+        assert "project acme-test" in caught.value.hint
+        assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("key", ["project", "my-project-db"])
+async def test_a_secret_may_be_called_project(open_gcp: OpenStore, key: str) -> None:
+    """It is absent where Google says so."""
+    store = await open_gcp()
+    with pytest.raises(SecretNotFound):
+        await store.read(key)
+    assert [each async for each in store.stat([key])] == []
+
+
+async def test_a_wrong_project_is_told_of(google: Google, open_gcp: OpenStore) -> None:
+    """Google says no more of a project that we may not see than that a right is missing, or the project."""
+    store = await open_gcp(project="acme-tset")
+    for found in (store.list("", recursive=True, metadata=False), store.stat(["db"])):
+        try:
+            told = (await anext(found)).message
+        except AccessDenied as error:
+            told = error.hint
+            assert "is there no project acme-tset" in told
+    with pytest.raises(AccessDenied) as caught:
+        await store.write_if("db", SecretValue(b"v"), None)
+    assert "is there no project acme-tset" in caught.value.hint
+
+
+async def test_a_token_that_no_header_holds_is_told_by_where_it_stands(open_gcp: OpenStore) -> None:
+    """In one article."""
+    with pytest.raises(StoreError, match=r"^the value in the document holds characters that no token has"):
+        await open_gcp(auth={"accessToken": {"value": "a b"}})
 
 
 async def test_a_used_up_quota_says_when_to_come_back(google: Google, open_gcp: OpenStore) -> None:

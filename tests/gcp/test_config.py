@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from secretsync_core.stores.gcp_secret_manager import PROVIDER
 from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
 from secretsync_core.stores.gcp_secret_manager.place import endpoint
+from secretsync_core.stores.gcp_secret_manager.surroundings import is_login_of_google
 
 KEY = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k"
 
@@ -77,3 +78,20 @@ def test_what_cannot_be_is_refused_in_the_document(fields: dict[str, Any], told:
     """By words that say what to write."""
     with pytest.raises(ValidationError, match=told):
         config(**fields)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://oauth2.googleapis.com/token",
+        "https://www.googleapis.com/oauth2/v4/token",
+        "https://accounts.google.com/o/oauth2/token",
+        "https://sts.googleapis.com/v1/token",
+        "https://sts.googleapis.com:443/v1/introspect",
+        "https://sts.europe-west3.rep.googleapis.com/v1/token",
+        "https://sts.mtls.googleapis.com/v1/token",
+    ],
+)
+def test_google_has_several_addresses_for_logins(address: str) -> None:
+    """All that stand in files which Google's tools write."""
+    assert is_login_of_google(address)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from support.google.logins import ACCOUNT, POOL, SUBJECT
+from support.google.statuses import Refused
 
 from secretsync_core.errors import AccessDenied, PolicyDenied, StoreError, StoreUnavailable
 from secretsync_core.schema.named import Kind
@@ -213,7 +214,98 @@ async def test_a_wrong_key_is_told(google: Google, open_gcp: OpenStore) -> None:
     assert "key was deleted" in caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["https://evil.example/token", "http://oauth2.googleapis.com/token"])
+@pytest.mark.parametrize(
+    ("code", "told", "hint"),
+    [
+        ("invalid_grant", "invalid_grant", "issuer, audience and subject"),
+        ("invalid_target", "invalid_target", "check audience in the file"),
+        ("invalid_request", "invalid_request", "subject_token_type"),
+        ("unauthorized_client", "unauthorized_client", "attribute condition"),
+        ("invalid_client", "invalid_client", "client_id"),
+        ("canary", "OAuthError", "check the audience in the file"),
+    ],
+)
+async def test_a_refused_federation_says_where_and_what_to_do(
+    google: Google,
+    open_gcp: OpenStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    told: str,
+    hint: str,
+) -> None:
+    """By the field of the document and OAuth's word for it; neither the answer's text nor the token is shown."""
+    refused = {"error": code, "error_description": f"canary {SUBJECT} generate token", "error_uri": "https://canary"}
+    monkeypatch.setattr(google.logins, "_exchange", lambda _: (400, refused))
+    with pytest.raises(CredentialsRefused, match=rf"log us in by auth.credentialConfiguration \({told}\)") as caught:
+        await open_gcp(auth={"credentialConfiguration": written(tmp_path, federated(tmp_path))})
+    shown = f"{caught.value!r} {caught.value.hint}"
+    assert hint in shown
+    assert "canary" not in shown
+    assert SUBJECT not in shown
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ({"file": "/nowhere/canary"}, "is not there"),
+        ({"file": "folder"}, "who may read that file"),
+        ({"file": "empty"}, "is empty"),
+        (
+            {"file": "subject", "format": {"type": "json", "subject_token_field_name": "canary"}},
+            "no token under the name",
+        ),
+        ({"file": "subject", "format": {"type": "json", "subject_token_field_name": "t"}}, "no token under the name"),
+        ({"url": "machine"}, "refuses to give a token"),
+    ],
+)
+async def test_a_federation_without_a_token_says_what_is_missing(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, source: dict[str, Any], hint: str
+) -> None:
+    """Google is not asked for anything; neither the path nor what stands in the file is shown."""
+    told = federated(tmp_path, credential_source=source)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").write_text("")
+    if "file" in source:
+        source["file"] = str(tmp_path / source["file"])
+    else:
+        source["url"] = f"http://{google.machine}/computeMetadata/v1/canary"
+    with pytest.raises(CredentialsRefused, match=r"log in (with )?by auth.credentialConfiguration") as caught:
+        await open_gcp(auth={"credentialConfiguration": written(tmp_path, told)}, environ=ruled(tmp_path, HERE))
+    shown = f"{caught.value!r} {caught.value.hint}"
+    assert hint in shown
+    assert "canary" not in shown
+    assert SUBJECT not in shown
+    assert "sts" not in google.logins.asked
+
+
+async def test_who_cannot_be_acted_as_is_told_apart(
+    google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that is not there needs no role."""
+    monkeypatch.setattr(google.logins, "_impersonate", lambda *_: (404, Refused("NOT_FOUND", "canary").body))
+    auth = {"accessToken": {"value": google.logins.token_of("a")}, "impersonate": {"serviceAccount": ACCOUNT}}
+    with pytest.raises(CredentialsRefused, match=r"act as the service account \(NOT_FOUND\)") as caught:
+        await open_gcp(auth=auth)
+    assert "no such service account" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/token",
+        "http://oauth2.googleapis.com/token",
+        "https://www.googleapis.com/token",
+        "https://www.googleapis.com/storage/v1/b",
+        "https://www.googleapis.com/oauth2/../upload/storage/v1/b",
+        "https://oauth2.googleapis.com/token?to=evil",
+        "https://oauth2.googleapis.com/token#evil",
+        "https://oauth2.googleapis.com@evil.example/token",
+        "https://oauth2.googleapis.com:8443/token",
+        "https://storage.googleapis.com/token",
+    ],
+)
 async def test_credentials_lead_to_google_alone(google: Google, open_gcp: OpenStore, address: str) -> None:
     """A file may not send a login elsewhere; a document may, by authEndpointUrl."""
     key = json.dumps({**google.logins.key_of(ACCOUNT), "token_uri": address})

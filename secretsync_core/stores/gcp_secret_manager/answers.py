@@ -6,6 +6,7 @@ few known phrases and never copied: they quote names and values.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.cutting import TooLargeError
+from secretsync_core.stores.gcp_secret_manager.refused_logins import login_refused
 from secretsync_core.stores.http import (
     CredentialsRefused,
     errors_behind,
@@ -37,7 +39,7 @@ class Request(NamedTuple):
     """What was asked of whom, for the text of an error.
 
     ``action`` continues the sentence ``<store> refuses to``; ``needs`` names what is to be granted for it; ``project``
-    is the store's; ``etag`` says that the request had one.
+    is the store's; ``etag`` says that the request had one; ``login`` is where a document says whose credentials count.
     """
 
     store: str
@@ -46,6 +48,7 @@ class Request(NamedTuple):
     needs: str = ""
     project: str = ""
     etag: bool = False
+    login: str = ""
 
     @property
     def protocol(self) -> str:
@@ -115,9 +118,12 @@ def refusal(request: Request, told: Refusal) -> StoreError:
         return WrongState(f"{store} refuses to {action}: its state does not allow it", store=store, key=key)
     if told.status == "ABORTED":
         return SecretFails(f"{store} fails to {action}: somebody changes it as well", store=store, key=key)
+    if told.status == "NOT_FOUND" and (key is None or _is_of_a_project(told.text)):
+        # What a project does not have, when there is none, says nothing of a secret.
+        hint = f"is there a project {request.project}, and such a location? Write the project's id, not its name"
+        return StoreError(f"{store} refuses to {action} (NOT_FOUND)", store=store, key=key, hint=hint)
     if key is None:
-        hint = f"is there a project {request.project}, and such a location?" if told.status == "NOT_FOUND" else ""
-        return StoreError(f"{store} refuses to {action} ({told.status})", store=store, hint=hint)
+        return StoreError(f"{store} refuses to {action} ({told.status})", store=store)
     if told.status == "NOT_FOUND":
         return SecretNotFound(f"{key} is not in {store}", store=store, key=key)
     if told.status == "ALREADY_EXISTS":
@@ -125,6 +131,11 @@ def refusal(request: Request, told: Refusal) -> StoreError:
     if told.status == "INVALID_ARGUMENT":
         return Misfit(f"{store} refuses to {action} (INVALID_ARGUMENT)", store=store, key=key)
     return StoreError(f"{store} refuses to {action} ({told.status})", store=store, key=key)
+
+
+def _is_of_a_project(text: str) -> bool:
+    """Whether a text is about a project. The names of secrets have ``projects/`` in them, and may be anything."""
+    return re.search(r"\bproject\b", re.sub(r"\[[^\]]*\]|projects/\S+", "", text)) is not None
 
 
 def _denied(request: Request, told: Refusal) -> StoreError:
@@ -142,6 +153,8 @@ def _denied(request: Request, told: Refusal) -> StoreError:
             f"{store} refuses to {action}: {why}", store=store, key=key, hint=hint.replace("PROJECT", project)
         )
     hint = f"grant our identity {request.needs}" if request.needs else ""
+    if hint and "may not exist" in told.text:
+        hint += f"; or is there no project {project}? It is written by its id, not by its name"
     if "kms" in told.text:
         hint = (
             "the service agent of Secret Manager needs roles/cloudkms.cryptoKeyEncrypterDecrypter on the KMS key, and"
@@ -208,7 +221,6 @@ def _delay(details: list[dict[str, Any]]) -> float | None:
 @cache
 def failures() -> tuple[type[Exception], ...]:
     """What the SDK and our look at answers raise, for an ``except`` before :func:`failure`."""
-    import requests
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.protobuf.json_format import Error  # type: ignore[import-untyped]
@@ -220,7 +232,7 @@ def failures() -> tuple[type[Exception], ...]:
         GoogleAuthError,
         Error,
         UnfitAnswerError,
-        requests.exceptions.RequestException,
+        OSError,  # of requests, and of the files that logins read
         TooLargeError,
         # The SDK takes answers apart without a look at their types.
         AttributeError,
@@ -250,39 +262,8 @@ def failure(request: Request, error: Exception) -> StoreError:
     for cause in behind:
         if isinstance(cause, requests.exceptions.RequestException):
             return requests_failure(cause, store, hint="check location and endpointUrl")
-    if isinstance(error, GoogleAuthError):
-        return _login_refused(store, error)
+    if isinstance(error, GoogleAuthError) or (request.login and isinstance(error, OSError)):
+        return login_refused(request, error, _STATUSES)
+    if isinstance(error, OSError):
+        return unreachable(store, "the connection fails")
     return malformed(request, error.what if isinstance(error, UnfitAnswerError) else "the body cannot be read")
-
-
-_PHRASES = (
-    ("invalid jwt signature", "the service account's key was deleted, or is of another account"),
-    ("account not found", "there is no such service account"),
-    ("reasonable timeframe", "the clock of this machine is wrong"),
-    ("generateaccesstoken", "roles/iam.serviceAccountTokenCreator"),
-    ("getaccesstoken", "roles/iam.serviceAccountTokenCreator"),
-    ("iamcredentials", "roles/iam.serviceAccountTokenCreator"),
-    ("reauth", "log in again: gcloud auth application-default login"),
-    ("token has been expired or revoked", "log in again: gcloud auth application-default login"),
-)
-_ACT_AS = (
-    "grant our identity roles/iam.serviceAccountTokenCreator on the service account that is to be impersonated, and"
-    " enable iamcredentials.googleapis.com in its project"
-)
-
-
-def _login_refused(store: str, error: Exception) -> StoreError:
-    """The error for a login that failed. What google.auth says of it holds the answer, and is only looked at."""
-    if getattr(error, "retryable", False):
-        return unreachable(store, "the login at Google fails")
-    text = str(error.args).lower()
-    hint = next((hint for phrase, hint in _PHRASES if phrase in text), "")
-    if "serviceAccountTokenCreator" in hint or "impersonated credentials" in text:
-        return CredentialsRefused(
-            f"{store}: Google refuses to let us act as the service account", store=store, hint=_ACT_AS
-        )
-    return CredentialsRefused(
-        f"{store}: Google refuses to log us in ({type(error).__name__})",
-        store=store,
-        hint=hint or "check the credentials, and for a federated login the provider's audience and conditions",
-    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secretsync_core.stores.base import StoreContext
-    from secretsync_core.stores.gcp_secret_manager.config import GcpSecretManagerConfig
+    from secretsync_core.stores.gcp_secret_manager.config import GcpAuth, GcpSecretManagerConfig
     from secretsync_core.stores.gcp_secret_manager.credentials import Identity
     from secretsync_core.stores.gcp_secret_manager.way import Way
 
@@ -144,7 +144,19 @@ class Connection:
         return await self.gate("login", lambda: self._in_thread(self._by(), step, "login"))
 
     def _by(self) -> Request:
-        return Request(self.store, "log us in", project=self._config.project)
+        return Request(self.store, "log us in", project=self._config.project, login=_whose(self._config.auth))
+
+
+def _whose(auth: GcpAuth) -> str:
+    """Where a document says whose credentials count, for people."""
+    for field, given in (
+        ("serviceAccountKey", auth.service_account_key),
+        ("credentialConfiguration", auth.credential_configuration),
+        ("accessToken", auth.access_token),
+    ):
+        if given is not None:
+            return f"auth.{field}"
+    return "application default credentials"
 
 
 def _service(config: GcpSecretManagerConfig, way: Way) -> Any:

@@ -166,7 +166,7 @@ class _Login:
 
     def _resolved(self, where: Credential) -> str:
         token = resolve(where, self._environ, store=self._store)
-        return sendable(token, self._store, where=describe(where))
+        return sendable(token, self._store, where=describe(where).removeprefix("the "))
 
     # -- application default credentials, in the order that Google gives them
 
