@@ -12,7 +12,7 @@ from secretsync_core.expression.glob import is_glob, parts_of
 from secretsync_core.hosts import host_of, is_plain_http
 from secretsync_core.policy.reading import problem_within, read_policies
 from secretsync_core.protected import is_our_variable, is_within, protect, real_path
-from secretsync_core.schema.named import Kind
+from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.plain_http import HINT as USE_HTTPS
 from secretsync_core.schema.policy import Exec, HostPattern, PlainHttp
 from secretsync_core.selection import pattern_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from secretsync_core.policy.reading import Policies, Policy
     from secretsync_core.protected import Protected
     from secretsync_core.schema.documents import StoreDocument
-    from secretsync_core.schema.named import Use
     from secretsync_core.selection import Pattern
 
 EXEC_FLAG = "SECRETSYNC_ALLOW_EXEC"
@@ -106,6 +105,17 @@ class Bounds:
                     rule = policy.rule("stores", "requiredLabels")
                     return Refusal(f"{rule} asks for the label {label}", f"Add metadata.labels.{label}.")
         return self.broken()
+
+    def lists_host(self, address: str) -> bool:
+        """Whether the operator says that this host may be named: a policy lists it, and none is against it.
+
+        That is asked where a document says where to go, and the credentials are not the document's.
+        """
+        host = host_of(address)
+        listed = host is not None and any(
+            policy.spec.hosts is not None and is_host_listed(host, policy.spec.hosts) for policy in self.policies
+        )
+        return listed and self.judge(Use(Kind.HOST, address)) is None
 
     def judge_proxy(self, address: str) -> Refusal | None:
         """Why a proxy on the way to an https server may not be named: by its host alone.

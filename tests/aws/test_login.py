@@ -39,6 +39,17 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
 
+def ruled(tmp_path: Path, spec: str) -> dict[str, str]:
+    """The environment of an operator with a policy."""
+    place = tmp_path / "policy"
+    place.mkdir(mode=0o700, exist_ok=True)
+    (place / "policy.yaml").write_text(
+        f"apiVersion: secretsync.io/v1alpha1\nkind: SyncPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+    )
+    (place / "policy.yaml").chmod(0o600)
+    return {"SECRETSYNC_POLICY": str(place)}
+
+
 def refusing(key: str, code: str = "ExpiredTokenException") -> dict[str, Any]:
     """A rule that refuses whoever signs with an access key."""
     return {"service": "secretsmanager", "headers": {"authorization": f"Credential={key}/"}, "error": {"code": code}}
@@ -308,14 +319,37 @@ async def test_the_role_of_a_pod(
     (token := tmp_path / "token").write_text("eyJ.jwt.one")
     for name, value in (("ROLE_ARN", ROLE), ("WEB_IDENTITY_TOKEN_FILE", str(token)), ("ROLE_SESSION_NAME", "pod")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    store = await secrets_manager(auth={}, stsEndpointUrl=region.address)
+    environ = ruled(tmp_path, "{hosts: [127.0.0.1]}")
+    store = await secrets_manager(auth={}, stsEndpointUrl=region.address, environ=environ)
     await store.write("a", TEXT)
     assert (await store.read("a")).value.reveal() == b"text"
     async with FaultyHttp(region.address) as sts:
         sts.answer("POST", 403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
         with pytest.raises(CredentialsRefused, match="refuses to let us assume the role") as caught:
-            await (await secrets_manager(auth={}, stsEndpointUrl=sts.address)).read("a")
+            await (await secrets_manager(auth={}, stsEndpointUrl=sts.address, environ=environ)).read("a")
     assert "trust policy" in caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["variables", "profile", "named profile"])
+@pytest.mark.parametrize("policy", ["", "{hosts: ['*.acme.test']}", "{deny: {kinds: [vault]}}"])
+async def test_a_token_that_no_document_gives_goes_to_aws_alone(
+    secrets_manager: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, policy: str
+) -> None:
+    """Who writes a document gets no pod's token at its stsEndpointUrl: whoever has it can be the pod's role."""
+    (token := tmp_path / "token").write_text("eyJ.jwt.one")
+    name = "work" if where == "named profile" else "default"
+    if where == "variables":
+        monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    else:
+        section = "profile work" if name == "work" else name
+        (tmp_path / "config").write_text(f"[{section}]\nrole_arn = {ROLE}\nweb_identity_token_file = {token}\n")
+    async with FaultyHttp() as sts:
+        auth, environ = {"profile": "work"} if name == "work" else {}, ruled(tmp_path, policy) if policy else {}
+        with pytest.raises(StoreError, match="stsEndpointUrl leads to another server than AWS") as caught:
+            await (await secrets_manager(auth=auth, stsEndpointUrl=sts.address, environ=environ)).read("a")
+        assert "spec.hosts" in caught.value.hint
+        assert sts.requests == []
 
 
 @pytest.mark.parametrize("where", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL", "services", "profile"])

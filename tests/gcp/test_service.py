@@ -157,6 +157,18 @@ async def test_a_secret_without_a_version_is_somebodys(google: Google, open_gcp:
     assert google.secrets.values() == {"db": b"one"}
 
 
+async def test_an_empty_secret_that_is_filled_meanwhile_is_no_longer_empty(google: Google, open_gcp: OpenStore) -> None:
+    """What somebody has put in it is seen before anything is added."""
+    google.secrets.put("db", annotations={MARK: "job.1"})
+    store = await open_gcp(mark="job.1")
+    ((version, _),) = (await shown(store.stat(["db"]))).values()
+    google.secrets.put("db", b"theirs")
+    for expected in (version, None):
+        with pytest.raises(Conflict):
+            await store.write_if("db", ONE, expected)
+    assert [each.data for each in google.secrets.of("db").versions] == [b"theirs"]
+
+
 @pytest.mark.parametrize("expected", ["none", "seen"])
 async def test_what_a_killed_run_has_begun_is_filled(google: Google, open_gcp: OpenStore, expected: str) -> None:
     """A secret with this job's mark and without a version counts as deleted: nobody has put anything in it."""

@@ -30,6 +30,7 @@ from secretsync_core.stores.aws.surroundings import (
     SettingError,
     ask_directly,
     ask_nobody,
+    check_is_meant,
     check_keys,
     check_region,
     configured_endpoint,
@@ -154,7 +155,7 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str], bounds: Bou
             region_name=region,
         )
     if auth.web_identity is None:
-        inner = _inner(store, config, auth.profile)
+        inner = _inner(store, config, auth.profile, bounds)
         session = Session(botocore_session=inner, profile_name=auth.profile, region_name=region)
         check_region(store, session.region_name, "the AWS profile")
         named = auth.profile is not None
@@ -204,25 +205,32 @@ class _Inner(botocore.session.Session):
     Clients are made by botocore too: its logins with a profile's role or a pod's token ask STS.
     """
 
-    def __init__(self, store: str, sts: str | None, profile: str | None) -> None:
+    def __init__(self, store: str, sts: str | None, profile: str | None, bounds: Bounds | None) -> None:
         """``sts``: the address of STS, where the document gives one."""
         super().__init__(profile=profile)
-        self._store, self._sts = store, sts
+        self._store, self._sts, self._bounds = store, sts, bounds
 
     def create_client(self, service_name: str, *args: Any, **options: Any) -> Any:
         """The client of a service. Raises StoreError for a variable or a profile that leads elsewhere."""
-        endpoint = options.pop("endpoint_url", None) or (self._sts if service_name == "sts" else None)
+        config: Any = options.pop("config", None) or Config()
+        endpoint = options.pop("endpoint_url", None)
+        if endpoint is None and service_name == "sts" and self._sts is not None:
+            endpoint = self._sts
+            if config.signature_version is UNSIGNED:
+                check_is_meant(self._store, endpoint, self._bounds)
         if endpoint is None:
             endpoint = configured_endpoint(self._store, service_name, self)
         surely: Any = {"ignore_configured_endpoint_urls": True}
-        config = (options.pop("config", None) or Config()).merge(Config(**surely))
+        config = config.merge(Config(**surely))
         make: Any = super().create_client  # its stubs know every service by its name, and not a name to come
         return make(service_name, *args, endpoint_url=endpoint, config=config, **options)
 
 
-def _inner(store: str, config: AwsConfig, profile: str | None = None) -> botocore.session.Session:
+def _inner(
+    store: str, config: AwsConfig, profile: str | None = None, bounds: Bounds | None = None
+) -> botocore.session.Session:
     """The inside of a session. All of them share what is read from disk, which takes ten times as long as the rest."""
-    inner = _Inner(store, config.sts_endpoint_url, profile)
+    inner = _Inner(store, config.sts_endpoint_url, profile, bounds)
     trust(store, inner)
     inner.register_component("data_loader", _descriptions())
     inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from botocore.session import Session
 
+    from secretsync_core.policy.bounds import Bounds
+
 _REGION = re.compile(r"(?!-)(?![0-9]+\Z)[A-Za-z0-9-]{1,63}(?<!-)")
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+(?:/\S*)?", re.IGNORECASE)
 _BLANK = "is there a blank or a newline at its end? `echo` makes one, and `printf %s` or `echo -n` does not"
@@ -68,6 +70,21 @@ def check_region(store: str, region: str | None, where: str) -> None:
     """Raise StoreError for a region that can be none; ``where`` it was found."""
     if region and not _REGION.fullmatch(region):
         raise StoreError(f"{store}: {where} names no region", store=store, hint=f"write it as eu-central-1; {_BLANK}")
+
+
+def check_is_meant(store: str, sts: str, bounds: Bounds | None) -> None:
+    """Raise StoreError where a login that boto3 makes by itself would send a token to a document's address of STS.
+
+    That is a pod's token, or the one of a profile: unlike what is signed, it is good for whoever gets it, and whoever
+    writes a document could have it sent to a server of theirs. So it goes to AWS, or to a host that the operator lists.
+    """
+    if not _OF_AWS.fullmatch(sts) and not (bounds is not None and bounds.lists_host(sts)):
+        raise StoreError(
+            f"{store}: stsEndpointUrl leads to another server than AWS, and auth does not say which token it may have",
+            store=store,
+            hint="give auth.webIdentity in the SecretStore, or have the operator's policy (SECRETSYNC_POLICY) list that"
+            " host in spec.hosts",
+        )
 
 
 def configured_endpoint(store: str, service: str, session: Session) -> str | None:

@@ -263,7 +263,7 @@ def failure(request: Request, error: Exception) -> StoreError:
         if isinstance(cause, requests.exceptions.RequestException):
             return requests_failure(cause, store, hint="check location and endpointUrl")
     if isinstance(error, GoogleAuthError) or (request.login and isinstance(error, OSError)):
-        return login_refused(request, error, _STATUSES)
+        return login_refused(store, request.login, error, _STATUSES)
     if isinstance(error, OSError):
         return unreachable(store, "the connection fails")
     return malformed(request, error.what if isinstance(error, UnfitAnswerError) else "the body cannot be read")

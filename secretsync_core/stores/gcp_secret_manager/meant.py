@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
-from secretsync_core.hosts import host_of
-from secretsync_core.policy.bounds import is_host_listed
-from secretsync_core.schema.named import Kind, Use
 from secretsync_core.stores.gcp_secret_manager.surroundings import is_login_of_google, is_service_of_google
 
 if TYPE_CHECKING:
@@ -26,19 +23,10 @@ def check_is_meant(config: GcpSecretManagerConfig, store: str, bounds: Bounds) -
         ("authEndpointUrl", config.auth_endpoint_url, is_login_of_google),
     )
     for field, address, is_google in asked:
-        if address and not is_google(address) and not _is_listed(address, bounds):
+        if address and not is_google(address) and not bounds.lists_host(address):
             raise StoreError(
                 f"{store}: {field} leads to another server than Google's, and auth does not say with which credentials",
                 store=store,
                 hint="give a serviceAccountKey or an accessToken in auth of the SecretStore, or have the operator's"
                 " policy (SECRETSYNC_POLICY) list that host in spec.hosts",
             )
-
-
-def _is_listed(address: str, bounds: Bounds) -> bool:
-    """Whether the operator says that this host may be named: a policy lists it, and none is against it."""
-    host = host_of(address)
-    listed = host is not None and any(
-        policy.spec.hosts is not None and is_host_listed(host, policy.spec.hosts) for policy in bounds.policies
-    )
-    return listed and bounds.judge(Use(Kind.HOST, address)) is None

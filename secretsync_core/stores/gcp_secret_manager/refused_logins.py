@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from secretsync_core.errors import StoreError
-    from secretsync_core.stores.gcp_secret_manager.answers import Request
 
 _CODES = frozenset(
     {  # https://www.rfc-editor.org/rfc/rfc6749#section-5.2 and https://www.rfc-editor.org/rfc/rfc8693#section-2.2.2
@@ -71,9 +70,9 @@ _ACT_AS = (
 _ACTING = ("impersonated credentials", "generateaccesstoken", "getaccesstoken", "iamcredentials")
 
 
-def login_refused(request: Request, error: Exception, statuses: Collection[str]) -> StoreError:
-    """The error for a login that failed. ``statuses`` are the words of google.rpc for errors."""
-    store, by = request.store, f" by {request.login}" if request.login else ""
+def login_refused(store: str, login: str, error: Exception, statuses: Collection[str]) -> StoreError:
+    """The error for a login that failed. ``login`` is by what; ``statuses`` are the words of google.rpc for errors."""
+    by = f" by {login}" if login else ""
     if getattr(error, "retryable", False):
         return unreachable(store, "the login at Google fails")
     if isinstance(error, OSError):

@@ -216,7 +216,8 @@ class Writing:
     async def _newest_other(self, key: str, numbers: range, ours: bytes, lost: int) -> tuple[int, bytes] | None:
         """The newest of these versions that is somebody else's, with its value; None where none has another value.
 
-        Of those with our value up to ``lost`` may be ours. Where there is one more, somebody has written the same.
+        Of those with our value up to ``lost`` may be ours, and count as ours: that none of these attempts was carried
+        out, and somebody has written the same, is the rarer thing. Where there is one more, somebody has.
         """
         for number in reversed(numbers):
             _, value = await self._calls.access(key, str(number))
