@@ -180,15 +180,17 @@ async def test_what_a_killed_run_has_begun_is_filled(google: Google, open_gcp: O
     assert google.secrets.values() == {"db": b"one"}
 
 
-@pytest.mark.parametrize("theirs", [False, True])
-async def test_a_creation_without_an_answer_is_known_again(google: Google, open_gcp: OpenStore, theirs: bool) -> None:
+@pytest.mark.parametrize("theirs", ["", "labels", "old"])
+async def test_a_creation_without_an_answer_is_known_again(google: Google, open_gcp: OpenStore, theirs: str) -> None:
     """Also without a mark: by what it was created with, and when. What somebody else made is not taken for it."""
     store = await open_gcp(gate=Repeating())
 
     def lose(asked: Asked, answer: dict[str, Any]) -> Any:
         google.after = lambda _, answer: answer
-        if theirs:
+        if theirs == "labels":
             google.secrets.of("db").fields["labels"] = {"by": "terraform"}
+        elif theirs == "old":
+            google.secrets.of("db").made = "2026-01-01T00:00:00.000001Z"
         return b"<html>"
 
     google.after = lose
@@ -199,6 +201,15 @@ async def test_a_creation_without_an_answer_is_known_again(google: Google, open_
     else:
         await store.write_if("db", ONE, None)
     assert google.secrets.values() == ({} if theirs else {"db": b"one"})
+
+
+async def test_what_is_just_like_ours_is_not_ours(google: Google, open_gcp: OpenStore) -> None:
+    """An empty secret that somebody has made a moment ago, with nothing beside it either, where every answer came."""
+    google.secrets.put("db")
+    store = await open_gcp()
+    with pytest.raises(Conflict):
+        await store.write_if("db", ONE, None)
+    assert google.secrets.of("db").versions == []
 
 
 async def test_an_alias_that_is_behind_hides_nothing(google: Google, open_gcp: OpenStore) -> None:

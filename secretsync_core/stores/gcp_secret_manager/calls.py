@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound
+from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
 from secretsync_core.stores.answers import MOST_VERSIONS, malformed
 from secretsync_core.stores.gcp_secret_manager.answers import Misfit, Request
 from secretsync_core.stores.gcp_secret_manager.names import parts_of, version_of
@@ -272,6 +272,8 @@ class Calls:
         what, number = "destroy" if destroy else "disable", seen.number
         request = self._request(f"{what} version {number} of", key, _PRUNE.format(what), etag=True)
         asked = {"name": f"{self._names.name(key)}/versions/{number}", "etag": seen.etag}
+        if not seen.etag:
+            raise StoreError(f"{self.store} tells no etag of version {number} of {key}", store=self.store, key=key)
 
         def ask(service: Any) -> None:
             if destroy:
@@ -308,8 +310,6 @@ class Calls:
             raise malformed(request, "createTime is missing, not a time in UTC")
         if answer.state not in _STATES:
             raise malformed(request, "state is missing or unknown, not a state of a version")
-        if not answer.etag:
-            raise malformed(request, "etag is missing, not a text")
         live = answer.state == _ENABLED
         token = f"{number}@{answer.create_time.ToJsonString()}" + ("" if live else _DEAD)
         return Seen(number, token, live, answer.create_time.ToNanoseconds(), answer.etag)
