@@ -99,6 +99,16 @@ async def test_only_as_many_versions_stay_as_are_kept(
     assert google.secrets.of("db").fields["annotations"]["secretsync.io-versions"] == "3 4"
 
 
+async def test_old_versions_may_be_destroyed_later(google: Google, open_gcp: OpenStore) -> None:
+    """Google disables them for so long; each is asked for once."""
+    store = await open_gcp(mark="job.1", oldVersions={"keep": 1, "destroy": True}, destroyDelaySeconds=86_400)
+    for number in range(3):
+        await store.write("db", SecretValue(f"v{number}".encode()))
+    assert states(google, "db") == ["DISABLED", "DISABLED", "ENABLED"]
+    assert all(version.going for version in google.secrets.of("db").versions[:2])
+    assert google.counts["versions.destroy"] == 2
+
+
 async def test_versions_that_are_not_ours_stay(google: Google, open_gcp: OpenStore) -> None:
     """Neither what others wrote in our secret, nor what an alias names, nor anything in a secret of theirs goes."""
     store = await open_gcp(mark="job.1", oldVersions={"keep": 1, "destroy": True})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.google.statuses import Refused
+from support.google.statuses import Refused, denied
 
 from gcp.gates import Repeating
 from secretsync_core.errors import Conflict, StoreError
@@ -178,7 +178,7 @@ async def test_a_write_that_nobody_can_look_at_is_in_doubt(google: Google, open_
 
     def before(asked: Asked) -> None:
         if asked.method.endswith("versions.get") and len(google.secrets.of("db").versions) > 1:
-            raise Refused("UNAVAILABLE", "down")
+            raise denied("secretmanager.versions.get", "it")
 
     google.before = before
     with pytest.raises(StoreError) as caught:

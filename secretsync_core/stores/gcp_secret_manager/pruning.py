@@ -91,7 +91,7 @@ class Pruning:
                 seen = await self._calls.version(key, str(number))
                 if seen is not None and seen.made >= written.made:
                     return gone, None  # the secret was made anew, and has versions of that number again: not ours
-                if seen is not None and (seen.live or self._asked.destroy):
+                if seen is not None:
                     await self._calls.retire(key, seen, destroy=bool(self._asked.destroy))
             except WrongState:
                 pass  # somebody has destroyed it, or else changed it: it is looked at no more

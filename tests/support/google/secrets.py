@@ -53,6 +53,7 @@ class Version:
     etag: str
     state: str = "ENABLED"
     gone: str = ""
+    going: str = ""
 
 
 @dataclass
@@ -257,8 +258,13 @@ class Secrets:
         if version.state == "DESTROYED":  # "A version may not leave this state once entered."
             raise Refused("FAILED_PRECONDITION", "The version is in DESTROYED state.")
         verb = asked.method.rpartition(".")[2]
-        version.state, version.etag = _STATES[verb], self._etag()
-        if verb == "destroy":
+        delay = secret.fields.get("versionDestroyTtl", "") if verb == "destroy" else ""
+        # "For secret with TTL>0, version destruction doesn't happen immediately on calling destroy instead the version
+        # goes to a disabled state": the discovery document, Secret.versionDestroyTtl.
+        version.state, version.etag = "DISABLED" if delay else _STATES[verb], self._etag()
+        if delay:
+            version.going = _text(self._clock + timedelta(seconds=float(delay.removesuffix("s"))))
+        elif verb == "destroy":
             version.data, version.gone = b"", self._now()
         return self._told_version(secret, version)
 
@@ -299,6 +305,8 @@ class Secrets:
             "state": version.state,
             "etag": version.etag,
         }
+        if version.going:
+            told["scheduledDestroyTime"] = version.going
         return told | ({"destroyTime": version.gone} if version.gone else {})
 
     def _now(self) -> str:
