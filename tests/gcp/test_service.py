@@ -98,6 +98,7 @@ async def test_a_secret_that_cannot_be_read_is_somebodys(
         assert version.startswith("2@")
         assert version.endswith("@D")
     assert version is not None
+    assert await shown(store.list("", recursive=True, metadata=False)) == {"db": (version, True)}
     with pytest.raises(SecretNotFound, match="disabled or destroyed"):
         await store.read("db")
     assert (await store.read("db", "1")).value.reveal() == b"one"

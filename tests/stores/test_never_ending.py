@@ -319,7 +319,8 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
         if b"/versions/" in request.head:
             name = request.head.split(b"/v1/")[1].split(b"/versions/")[0].decode()
             return json.dumps({"name": f"{name}/versions/1", "createTime": "2026-01-01T00:00:00Z", "state": 1}).encode()
-        secrets = [{"name": f"projects/acme-test/secrets/{name}", "etag": "1"} for name in names]
+        made = "2026-01-01T00:00:00Z"
+        secrets = [{"name": f"projects/acme-test/secrets/{name}", "createTime": made, "etag": "1"} for name in names]
         return json.dumps({"secrets": secrets, "nextPageToken": f"t{number}"}).encode()
     if b"DescribeParameters" in request.head or b"GetParametersByPath" in request.head:
         found = [
