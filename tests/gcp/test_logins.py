@@ -554,6 +554,27 @@ async def test_what_credentials_stand_in_credentials_is_checked_too(
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("spec", "error", "told"),
+    [
+        (HERE, CredentialsRefused, "there is no token to log in with"),
+        ("{hosts: [127.0.0.1], exec: Deny}", PolicyDenied, "does not let the executable of the credentials run"),
+        ("{hosts: [127.0.0.1], exec: Nope}", PolicyDenied, "cannot be used"),
+    ],
+)
+async def test_the_operators_own_program_is_run_unless_a_policy_denies_it(
+    open_gcp: OpenStore, tmp_path: Path, spec: str, error: type[StoreError], told: str
+) -> None:
+    """As that of a profile of AWS; and only where Google's own variable permits it too."""
+    source = {"executable": {"command": "/bin/true", "timeout_millis": 5000}}
+    path = written(tmp_path, federated(tmp_path, credential_source=source))
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": path, **ruled(tmp_path, spec)}
+    with pytest.raises(error, match=told) as caught:
+        await open_gcp(environ=environ, auth={})
+    if error is CredentialsRefused:
+        assert "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1" in caught.value.hint
+
+
 def test_delegates_of_a_document_are_told_to_the_policy() -> None:
     """As the account itself."""
     auth = {"impersonate": {"serviceAccount": ACCOUNT, "delegates": [ADMIN]}}
