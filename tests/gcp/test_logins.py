@@ -413,7 +413,13 @@ async def test_google_may_have_what_the_environment_gives(
 
 
 @pytest.mark.parametrize(
-    "spec", ["{hosts: ['*.acme.test']}", "{deny: {kinds: [vault]}}", "{hosts: [127.0.0.1], exec: Nope}"]
+    "spec",
+    [
+        "{hosts: ['*.acme.test']}",
+        "{deny: {kinds: [vault]}}",
+        "{hosts: [127.0.0.1], exec: Nope}",
+        "{hosts: [127.0.0.1], deny: {hosts: [127.0.0.1]}}",
+    ],
 )
 async def test_only_a_host_that_the_operator_lists_may_have_it_too(
     google: Google, open_gcp: OpenStore, tmp_path: Path, spec: str
