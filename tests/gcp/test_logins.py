@@ -280,6 +280,17 @@ async def test_a_federation_without_a_token_says_what_is_missing(
     assert "sts" not in google.logins.asked
 
 
+@pytest.mark.parametrize("missing", ["token_url", "audience", "credential_source"])
+async def test_a_configuration_that_lacks_a_field_is_told(
+    google: Google, open_gcp: OpenStore, tmp_path: Path, missing: str
+) -> None:
+    """By where it stands, before anybody is asked."""
+    told = {name: each for name, each in federated(tmp_path).items() if name != missing}
+    with pytest.raises(CredentialsRefused, match=f"lacks (a field|{missing})"):
+        await open_gcp(auth={"credentialConfiguration": written(tmp_path, told)})
+    assert google.logins.asked == []
+
+
 async def test_who_cannot_be_acted_as_is_told_apart(
     google: Google, open_gcp: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

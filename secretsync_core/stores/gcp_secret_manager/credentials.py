@@ -233,6 +233,9 @@ class _Login:
             )
         if kind == "external_account":
             source = info["credential_source"]
+            for name in ("audience", "subject_token_type", "token_url"):
+                if not info.get(name):
+                    raise self._unfit(where, f"lacks {name}")
             if source.get("environment_id"):
                 self._is_found = True
                 return _FederatedAws.from_info(self._led(info), scopes=scopes)
