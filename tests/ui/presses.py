@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 from secretsync_core.demo.ui import LOCATION
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from secretsync_core.demo.ui import WebUi
 
 _MILLISECONDS = 120_000
+_SOON = 5_000
+_SECONDS = 90
+_PRESS = """entries => {
+  const entry = entries.find(each => !each.closest("[aria-disabled=true], :disabled"));
+  entry?.click();
+  return Boolean(entry);
+}"""
 _RUN = re.compile(r"/runs/[0-9a-f-]{36}")
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection {
   events { __typename ... on MessageEvent { stepKey timestamp message } } } } }"""
@@ -62,16 +71,42 @@ def see_end(page: Page, status: str) -> None:
     expect(page.get_by_text(status, exact=True).first).to_be_visible(timeout=_MILLISECONDS)
 
 
+def press_to_open(opener: Locator, opened: Locator) -> None:
+    """Press what opens a menu or a dialog until that is there: where the page is drawn anew it may close at once."""
+    deadline = time.monotonic() + _SECONDS
+    while not opened.is_visible():
+        try:
+            opener.click(timeout=_SOON)
+            expect(opened).to_be_visible(timeout=_SOON)
+        except (PlaywrightTimeoutError, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+
+
+def press_in(opened_by: Locator, entry: Locator) -> None:
+    """Open a menu or a dialog and press an entry of it, once; both again while the page is drawn anew in between.
+
+    A click of the mouse waits until the entry holds still, and where it vanishes meanwhile, nobody knows whether it was
+    pressed. Here it is looked for and pressed in one step of the browser, which tells.
+    """
+    seen = entry.locator("visible=true")
+    deadline = time.monotonic() + _SECONDS
+    press_to_open(opened_by, seen.first)
+    while not seen.evaluate_all(_PRESS):
+        assert time.monotonic() < deadline, f"{entry} cannot be pressed"
+        time.sleep(0.1)
+        press_to_open(opened_by, seen.first)
+
+
 def open_table(page: Page, wanted: str, message: str = "") -> Locator:
     """Filter a run's events, and open the first that is too long to be shown whole; gives the dialog."""
     page.get_by_placeholder("Filter…").fill(wanted)
     page.keyboard.press("Escape")
     if message:
         expect(page.get_by_text(message).first).to_be_visible()
-    page.get_by_text("View full message").first.click()
     # A menu that is just closing is a dialog too.
     dialog = page.locator('[role="dialog"][aria-modal="true"]')
-    expect(dialog).to_be_visible()
+    press_to_open(page.get_by_text("View full message").first, dialog)
     return dialog
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ui.history import DAYS_AGO
-from ui.presses import events
+from ui.presses import events, press_in, press_to_open
 from ui.stage import PER_ITEM
 
 if TYPE_CHECKING:
@@ -41,13 +41,12 @@ def test_a_backfill_of_two_items_from_the_assets_page(page: Page, ui: WebUi, sta
     """
     page.goto("/assets/sync/fill?view=partitions")
     expect(page.get_by_text("Missing (3)")).to_be_visible()
-    page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize").first
+    press_to_open(page.get_by_role("button", name="Materialize").first, dialog)
     expect(dialog.get_by_text(re.compile("in a single run|multiple runs"))).to_be_visible()
-    dialog.get_by_text("Select a partition").click()
     choices = page.get_by_role("dialog").filter(has_text="Select all").last
     for item in ("team-a", "team-c"):
-        choices.get_by_text(item, exact=True).locator("visible=true").last.click()
+        press_in(dialog.get_by_text("Select a partition"), choices.get_by_text(item, exact=True).last)
     dialog.get_by_text("Launch runs to materialize").click()
     expect(dialog.get_by_text("2 partitions")).to_be_visible()
     dialog.get_by_role("button", name="Launch backfill").click()
@@ -71,8 +70,8 @@ def test_what_failed_in_a_backfill_is_retried_alone(page: Page, ui: WebUi, stage
     page.goto("/assets/sync/refill?view=partitions")
     expect(page.get_by_text("Failed (1)")).to_be_visible()
     expect(page.get_by_text("Materialized (3)")).to_be_visible()
-    page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize").first
+    press_to_open(page.get_by_role("button", name="Materialize").first, dialog)
     dialog.get_by_role("button", name="Failed and missing").click()
     expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
     dialog.get_by_role("button", name="Launch 1 run").click()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from ui.presses import events, launch, open_launchpad, run_of, see_end
+from ui.presses import events, launch, open_launchpad, open_table, press_in, run_of, see_end
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -24,16 +24,13 @@ def test_a_failed_item_is_retried_from_failure(page: Page, ui: WebUi, stage: Sta
     failed = launch(page)
     see_end(page, "Failure")
     assert len(stage.dest("retry")) == 10  # all but the one
-    page.get_by_placeholder("Filter…").fill("type:STEP_FAILURE")
-    page.keyboard.press("Escape")
-    expect(page.get_by_text("1 of 2 secrets of item retry-broken failed").first).to_be_visible()
-    page.get_by_text("View full message").first.click()
-    expect(page.get_by_role("dialog").get_by_text("retry-broken/key-0").first).to_be_visible()
+    table = open_table(page, "type:STEP_FAILURE", "1 of 2 secrets of item retry-broken failed")
+    expect(table.get_by_text("retry-broken/key-0").first).to_be_visible()
     page.get_by_role("button", name="Done").click()
 
     stage.write("retry-broken/key-0", {"host": "broken.internal", "port": "2"})
-    page.get_by_role("button", name="Re-execute all").locator("xpath=following::button[1]").click()
-    page.get_by_text("From failure").click()
+    more = page.get_by_role("button", name="Re-execute all").locator("xpath=following::button[1]")
+    press_in(more, page.get_by_text("From failure"))
     again = run_of(page, other_than=failed)
     see_end(page, "Success")
     assert len(stage.dest("retry")) == 11

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from ui.presses import events, launch, open_launchpad, open_table, row_of, see_end, type_config
+from ui.presses import events, launch, open_launchpad, open_table, press_in, row_of, see_end, type_config
 from ui.stage import ITEMS, PER_ITEM
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def test_terminate_ends_a_run_in_order(page: Page, ui: WebUi, stage: Stage) -> N
     deadline = time.monotonic() + 120
     while not stage.dest("stop") and time.monotonic() < deadline:
         time.sleep(0.1)
-    page.get_by_role("button", name="Terminate").click()
-    page.get_by_role("button", name="Terminate 1 run").click()
+    press_in(page.get_by_role("button", name="Terminate"), page.get_by_role("button", name="Terminate 1 run"))
     see_end(page, "Canceled")
     assert ui.wait_for(run) == "CANCELED"
     assert 0 < len(stage.dest("stop")) < len(ITEMS) * PER_ITEM

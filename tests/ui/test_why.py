@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from ui.presses import see_end
+from ui.presses import open_table, see_end
 from ui.stage import PER_ITEM
 
 if TYPE_CHECKING:
@@ -71,10 +71,7 @@ def test_a_key_is_found(page: Page, ui: WebUi) -> None:
     assert ui.wait_for(run) == "SUCCESS"
     page.goto(f"/runs/{run}")
     see_end(page, "Success")
-    page.get_by_placeholder("Filter…").fill("type:STEP_OUTPUT")
-    page.keyboard.press("Escape")
-    page.get_by_text("View full message").first.click()
-    dialog = page.locator('[role="dialog"][aria-modal="true"]')
+    dialog = open_table(page, "type:STEP_OUTPUT")
     expect(dialog.get_by_text("press-dest: team-a/key-1 <- source: team-a/key-1").first).to_be_visible()
 
 
