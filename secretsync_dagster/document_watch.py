@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from secretsync_core.audit.database import LedgerMissing
 from secretsync_core.cli.escape import safe
 from secretsync_core.errors import SecretSyncError, UsageError
 from secretsync_dagster.broken_jobs import ERRORS, red_for_errors, why_broken
-from secretsync_dagster.in_sync import in_sync_by_ledger
+from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import IN_SYNC
 
 if TYPE_CHECKING:
@@ -113,18 +112,16 @@ def _red_for_errors(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str,
 
 def _by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
     """What ``in_sync`` says of a SyncJob whose document is whole again."""
+    key = runtime.catalog.asset_key(job)
     try:
-        with runtime.ledger(write=False) as opened:
-            passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
-        description = "its document is whole again" if passed else "its document is whole again; items are out of sync"
-    except LedgerMissing:
-        passed, shown, description = False, {"last run": "there was none"}, "its document is whole; nothing was synced"
+        said = by_ledger(runtime, job)
     except SecretSyncError as error:
-        passed, shown, description = False, {}, safe(error.message)
+        return dg.AssetCheckEvaluation(asset_key=key, check_name=IN_SYNC, passed=False, description=safe(error.message))
     return dg.AssetCheckEvaluation(
-        asset_key=runtime.catalog.asset_key(job),
+        asset_key=key,
         check_name=IN_SYNC,
-        passed=passed,
-        description=description,
-        metadata=shown,
+        passed=said.passed,
+        severity=said.severity,
+        description=f"its document is whole again: {said.description}",
+        metadata=said.metadata,
     )

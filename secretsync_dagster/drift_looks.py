@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from secretsync_core.counting import plural
 from secretsync_core.run.steps import check
 from secretsync_dagster import metadata
+from secretsync_dagster.drift_history import RUN, found_in, has_entry, words
 from secretsync_dagster.event_loop import run_async
 from secretsync_dagster.naming import DRIFT
 
@@ -79,14 +80,14 @@ def found_by_sync(
 
 def _first_noted(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
     """What a run says of the check so far: this finding, noted before it, or together with what it has said already."""
-    (newest, *_) = (*_history(context.instance, said.asset_key, 1), None)
-    if newest is None or newest.run_id != context.run_id:
+    if not has_entry(context.instance, said.asset_key, context.run_id):
         _note(context, said)
         return said
-    before = newest.event.asset_check_evaluation if newest.event is not None else None
-    # What is of another run names it: that was only said again.
-    mine = before is not None and _FOUND_BY in before.metadata and RUN not in before.metadata
-    return _together(before, said) if before is not None and mine else said
+    for record, before in words(context.instance, said.asset_key):
+        if record.run_id == context.run_id:
+            # What is of another run names it: that was only said again.
+            return _together(before, said) if _FOUND_BY in before.metadata and RUN not in before.metadata else said
+    return said
 
 
 def _note(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> None:
@@ -104,12 +105,13 @@ def _note(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> None
 
 
 def _together(before: dg.AssetCheckEvaluation, said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
-    """Two findings of one run as one."""
-    return _evaluation(
-        said.asset_key,
-        _count(before) + _count(said),
-        metadata.joined(before.metadata[_KEYS], said.metadata[_KEYS]),
-    )
+    """Two findings of one run as one: a step that is tried again finds some of the same keys once more."""
+    keys, again = metadata.joined(before.metadata[_KEYS], said.metadata[_KEYS])
+    first, second = _count(before), _count(said)
+    # Of more keys than a table shows, those of a second attempt are the same ones.
+    all_again = again == min(second, metadata.ROWS)
+    count = max(first, second) if all_again else first + second - again
+    return _evaluation(said.asset_key, count, metadata.drift_rows(keys, count))
 
 
 def put_right_by_sync(
@@ -143,22 +145,16 @@ def put_right_by_sync(
 
 
 _FOUND_BY, _KEYS = "found by", "drifted keys"
-RUN = "run"
-"""The run that found what is said of drift, where it is not the one that says so."""
-_LOOKED_BACK = 20
 
 
 def _red_since(
     instance: dg.DagsterInstance, catalog: Catalog, job: str
 ) -> Iterator[tuple[str, dg.AssetCheckEvaluation]]:
     """What the check said since it was green last, the newest first, and in which runs."""
-    for record in _history(instance, catalog.asset_key(job), _LOOKED_BACK):
-        said = record.event.asset_check_evaluation if record.event is not None else None
-        if said is not None and said.passed:
+    for record, said in words(instance, catalog.asset_key(job)):
+        if said.passed:
             return
-        if said is not None:
-            told = said.metadata.get(RUN)
-            yield (told.run_id or "" if isinstance(told, dg.DagsterRunMetadataValue) else record.run_id), said
+        yield found_in(record, said), said
 
 
 def _count(said: dg.AssetCheckEvaluation) -> int:
@@ -180,9 +176,3 @@ def _evaluation(asset: dg.AssetKey, count: int, keys: dg.TableMetadataValue) -> 
         description=f"{plural(count, 'secret')} had been changed or removed outside SecretSync, a sync found",
         metadata={"drifted": count, _KEYS: keys, _FOUND_BY: "a sync"},
     )
-
-
-def _history(instance: dg.DagsterInstance, asset: dg.AssetKey, limit: int) -> Sequence[Any]:
-    """The newest entries of the check, the newest first."""
-    key = dg.AssetCheckKey(asset, DRIFT)
-    return instance.event_log_storage.get_asset_check_execution_history(key, limit=limit)

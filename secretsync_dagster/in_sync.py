@@ -78,10 +78,10 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
     }
 
 
-def by_ledger_alone(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
-    """What the ledger says, of a run that did nothing which could change it. Raises SecretSyncError."""
+def by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
+    """What the ledger says of a SyncJob where no run does; yellow where it knows nothing. Raises SecretSyncError."""
     known, passed, said = False, False, "nothing was synced yet"
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {"last run": "there was none"}
     with contextlib.suppress(LedgerMissing), runtime.ledger(write=False) as opened:
         known = opened.ledger.runs.summary(job).last_run is not None
         passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)

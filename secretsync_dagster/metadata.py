@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from secretsync_core.model.report import ItemError, Outcome, Report
 
 _REASONS = 3
+_DRIFT = ("key", "item", "drift")
 ROWS = 100
 """The most rows that a table shows; it says so where there are more."""
+
+MOST_PAGES = 50
+"""The most items whose pages are told what concerns all of them alike: each is an event that Dagster keeps."""
 
 
 def outcome_table(outcomes: Sequence[Outcome], pairs: Pairs, total: int = 0) -> dg.TableMetadataValue:
@@ -105,22 +109,26 @@ def _why(outcome: Outcome) -> str:
 
 def drift_table(changes: Sequence[Change], pairs: Pairs, total: int) -> dg.TableMetadataValue:
     """The keys that were changed or removed outside SecretSync."""
-    return _table(
-        ("key", "item", "drift"),
-        [
-            (pairs.key_of(change), change.item, drift(change))
-            for change in sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
-        ],
-        total,
-        "`secretsync check JOB --output json` lists every one",
-    )
+    ordered = sorted(changes, key=lambda change: (change.key, change.dest))[:ROWS]
+    return drift_rows([(pairs.key_of(change), change.item, drift(change)) for change in ordered], total)
 
 
-def joined(first: dg.MetadataValue, second: dg.MetadataValue) -> dg.TableMetadataValue:
-    """Two tables of the same columns as one, of as many rows as a table has."""
-    assert isinstance(first, dg.TableMetadataValue)  # noqa: S101  the caller has made both
-    assert isinstance(second, dg.TableMetadataValue)  # noqa: S101
-    return dg.MetadataValue.table([*first.records, *second.records][:ROWS], schema=first.schema)
+def drift_rows(rows: Sequence[Sequence[str]], total: int) -> dg.TableMetadataValue:
+    """The table of :func:`drift_table`, by its rows; ``total``: how many keys there are in all."""
+    return _table(_DRIFT, rows[:ROWS], total, "`secretsync check JOB --output json` lists every one")
+
+
+def joined(first: dg.MetadataValue, second: dg.MetadataValue) -> tuple[list[Sequence[str]], int]:
+    """The rows of two tables of drift, each key once, as it was found last; and how many of them both tables have."""
+    rows, others = ({row[:2]: row for row in _drift_rows_of(each)} for each in (first, second))
+    return list((rows | others).values()), len(rows.keys() & others.keys())
+
+
+def _drift_rows_of(value: dg.MetadataValue) -> list[tuple[str, ...]]:
+    """The rows of a table of drift, without the one that says how many more there are."""
+    assert isinstance(value, dg.TableMetadataValue)  # noqa: S101  the caller has made it
+    found = [tuple(str(record.data[column]) for column in _DRIFT) for record in value.records]
+    return [row for row in found if row[-1]]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int, where: str) -> dg.TableMetadataValue:

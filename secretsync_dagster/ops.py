@@ -60,7 +60,7 @@ def make_expand(
         with error_boundary(context, retry=_RETRY):
             loaded = loaded_for(context, resource, job)
             together = _together(context, runtime_of(context, resource).catalog, loaded.runtime.catalog)
-            yield from guarded(context, loaded.runtime, job, _expand(context, loaded, job, together))
+            yield from guarded(context, loaded.runtime, job, _expand(context, loaded, job, together), begun=False)
 
     return make_op(
         expand,
@@ -258,34 +258,39 @@ def make_transfer(catalog: Catalog, dest: str, pool: str) -> dg.OpDefinition:
     def transfer(context: dg.OpExecutionContext, shard: Shard) -> Iterator[Any]:
         with error_boundary(context, retry=_RETRY):
             runtime = loaded_for(context, resource, shard.job).runtime
-            if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
-                raise refused
-            with _step_of(context, runtime) as step:
-                done = run_async(steps.transfer(step, shard), step.stop)
-            yield from found_by_sync(context, runtime.catalog, shard.job, done)
-            if not done.report.ok:
-                failure = _failure(runtime.catalog, shard.job, _described(shard), done, last=_is_last(context))
-                if not failure.allow_retries:
-                    # Yielded, for what is only logged before a failure gets lost.
-                    yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
-                    yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
-                    yield ledger_evaluation(runtime, shard.job)
-                    yield from unevaluated(context, runtime, shard.job, failed=True)
-                raise failure
-            held = held_keys(context, runtime, shard.job, done.well)
-            for item in done.well:
-                yield _materialization(runtime.catalog, shard.job, item, done, held)
-            yield dg.Output(
-                done.moved,
-                metadata={
-                    "secrets": metadata.outcome_table(
-                        done.outcomes, runtime.catalog.pairs(shard.job), done.outcomes_of.total()
-                    ),
-                    **_numbers(done),
-                },
-            )
+            yield from guarded(context, runtime, shard.job, _transfer(context, runtime, shard))
 
     return transfer
+
+
+def _transfer(context: dg.OpExecutionContext, runtime: Runtime, shard: Shard) -> Iterator[Any]:
+    """See :func:`secretsync_core.run.steps.transfer`."""
+    if (refused := why_refused(context, runtime.catalog, shard.job)) is not None:
+        raise refused
+    with _step_of(context, runtime) as step:
+        done = run_async(steps.transfer(step, shard), step.stop)
+    yield from found_by_sync(context, runtime.catalog, shard.job, done)
+    if not done.report.ok:
+        failure = _failure(runtime.catalog, shard.job, _described(shard), done, last=_is_last(context))
+        if not failure.allow_retries:
+            # Yielded, for what is only logged before a failure gets lost.
+            yield from _out_of_sync_observations(runtime.catalog, shard.job, done)
+            yield from in_sync_events(context, runtime, shard.job, _numbers(done), failed=done.out)
+            yield ledger_evaluation(runtime, shard.job)
+            yield from unevaluated(context, runtime, shard.job, failed=True)
+        raise failure
+    held = held_keys(context, runtime, shard.job, done.well)
+    for item in done.well:
+        yield _materialization(runtime.catalog, shard.job, item, done, held)
+    yield dg.Output(
+        done.moved,
+        metadata={
+            "secrets": metadata.outcome_table(
+                done.outcomes, runtime.catalog.pairs(shard.job), done.outcomes_of.total()
+            ),
+            **_numbers(done),
+        },
+    )
 
 
 def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
@@ -301,54 +306,55 @@ def make_audit(catalog: Catalog, pool: str | None = None) -> dg.OpDefinition:
         required_resource_keys={resource},
     )
     def audit(context: dg.OpExecutionContext, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
-        yield from _audit(context, loaded_for(context, resource, manifest.job).runtime, manifest, results)
+        runtime = loaded_for(context, resource, manifest.job).runtime
+        with error_boundary(context, retry=_RETRY):
+            yield from guarded(context, runtime, manifest.job, _audit(context, runtime, manifest, results))
 
     return audit
 
 
 def _audit(context: dg.OpExecutionContext, runtime: Runtime, manifest: Manifest, results: list[Moved]) -> Iterator[Any]:
     """See :func:`secretsync_core.run.steps.audit`. Yields no output: what it shows are events."""
-    with error_boundary(context, retry=_RETRY):
-        if manifest.dry_run:
-            yield from unevaluated(context, runtime, manifest.job, failed=False)
-            return
-        if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
-            yield red(runtime.catalog, manifest.job, refused)
-            raise refused
-        with _step_of(context, runtime, last=True) as step:
-            done = run_async(steps.audit(step, manifest, results), step.stop)
-        whole = len(manifest.items) == len(runtime.documents.jobs[manifest.job].spec.plan)
-        yield from put_right_by_sync(context, runtime.catalog, manifest.job, done, whole=whole)
-        # Each once a run, or every second point of a plot would be a zero.
-        held = held_keys(context, runtime, manifest.job, done.well)
-        for item in done.well:
-            yield _materialization(runtime.catalog, manifest.job, item, done, held)
-        yield from _out_of_sync_observations(runtime.catalog, manifest.job, done)
-        yield from in_sync_events(
-            context,
-            runtime,
-            manifest.job,
-            _numbers(done),
-            failed=done.out,
-            metadata={
-                **metadata.of_whole_run(_numbers(done)),
-                **metadata.summary(done.report, done.healed),
-                **(
-                    {
-                        "secrets": metadata.outcome_table(
-                            done.outcomes, runtime.catalog.pairs(manifest.job), done.outcomes_of.total()
-                        )
-                    }
-                    if done.outcomes
-                    else {}
-                ),
-                "ledger": f"secretsync audit log --run {done.report.run}",
-            },
-        )
-        yield ledger_evaluation(runtime, manifest.job)
-        yield from unevaluated(context, runtime, manifest.job, failed=not done.report.ok)
-        if not done.report.ok:
-            raise _failure(runtime.catalog, manifest.job, "the job", done, last=_is_last(context))
+    if manifest.dry_run:
+        yield from unevaluated(context, runtime, manifest.job, failed=False)
+        return
+    if (refused := why_refused(context, runtime.catalog, manifest.job)) is not None:
+        yield red(runtime.catalog, manifest.job, refused)
+        raise refused
+    with _step_of(context, runtime, last=True) as step:
+        done = run_async(steps.audit(step, manifest, results), step.stop)
+    whole = len(manifest.items) == len(runtime.documents.jobs[manifest.job].spec.plan)
+    yield from put_right_by_sync(context, runtime.catalog, manifest.job, done, whole=whole)
+    # Each once a run, or every second point of a plot would be a zero.
+    held = held_keys(context, runtime, manifest.job, done.well)
+    for item in done.well:
+        yield _materialization(runtime.catalog, manifest.job, item, done, held)
+    yield from _out_of_sync_observations(runtime.catalog, manifest.job, done)
+    yield from in_sync_events(
+        context,
+        runtime,
+        manifest.job,
+        _numbers(done),
+        failed=done.out,
+        metadata={
+            **metadata.of_whole_run(_numbers(done)),
+            **metadata.summary(done.report, done.healed),
+            **(
+                {
+                    "secrets": metadata.outcome_table(
+                        done.outcomes, runtime.catalog.pairs(manifest.job), done.outcomes_of.total()
+                    )
+                }
+                if done.outcomes
+                else {}
+            ),
+            "ledger": f"secretsync audit log --run {done.report.run}",
+        },
+    )
+    yield ledger_evaluation(runtime, manifest.job)
+    yield from unevaluated(context, runtime, manifest.job, failed=not done.report.ok)
+    if not done.report.ok:
+        raise _failure(runtime.catalog, manifest.job, "the job", done, last=_is_last(context))
 
 
 def _materialized(catalog: Catalog, job: str, item: str, shown: dict[str, dg.MetadataValue]) -> dg.AssetMaterialization:
@@ -403,14 +409,11 @@ def _out_of_sync_observations(catalog: Catalog, job: str, done: steps.Done) -> I
         )
 
 
-_MOST_TOLD = 50
-
-
 def _not_begun(
     catalog: Catalog, job: str, items: Sequence[str], error: SecretSyncError, said: str = "this item is out of sync"
 ) -> Iterator[dg.AssetObservation]:
     """Why nothing was done, for the pages of the items that should have been; of many, for the first of them."""
-    for item in items[:_MOST_TOLD]:
+    for item in items[: metadata.MOST_PAGES]:
         yield dg.AssetObservation(
             catalog.asset_key(job),
             partition=catalog.partition_keys(job).get(item, item),

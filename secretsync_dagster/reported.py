@@ -7,21 +7,22 @@ stores. But a forged green would stand until the next evaluation, so it is compa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_dagster.broken_jobs import red_for_errors
 from secretsync_dagster.document_watch import broken_now
-from secretsync_dagster.in_sync import in_sync_by_ledger
+from secretsync_dagster.drift_history import is_red, last_word
+from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC
 from secretsync_dagster.shared_assets import red, sharers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from secretsync_core.audit.ledger import Ledger
     from secretsync_dagster.resources import Runtime
 
 _FORGED = "was reported as passed by somebody; by the ledger it has not"
@@ -41,21 +42,28 @@ def put_right(instance: dg.DagsterInstance, runtime: Runtime, location: str, *, 
         if job in going_on:
             continue
         found = _failed(instance, runtime, location, job)
-        for name in sorted(names & found.keys()):
+        for name in sorted(name for name, said in names.items() if name in found and _is_worse(found[name], said)):
             instance.report_runless_asset_event(found[name])
             forged.append(f"{name} of {job} {_FORGED}")
     return forged
 
 
-def _reported_as_passed(instance: dg.DagsterInstance, runtime: Runtime) -> Mapping[str, set[str]]:
-    """The checks of each SyncJob whose newest evaluation is of no run, and says that all is well."""
+def _is_worse(found: dg.AssetCheckEvaluation, said: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check that is not red is to be; or yellow, where it is green."""
+    return said.passed or is_red(found)
+
+
+def _reported_as_passed(
+    instance: dg.DagsterInstance, runtime: Runtime
+) -> Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]:
+    """The checks of each SyncJob whose newest evaluation is of no run, and not red."""
     catalog = runtime.catalog
     jobs = {dg.AssetCheckKey(catalog.asset_key(job), name): job for job in catalog.jobs for name in (IN_SYNC, DRIFT)}
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(list(jobs)).items():
         said = record.event.asset_check_evaluation if record.event is not None else None
-        if key in jobs and said is not None and said.passed and not record.run_id:
-            found.setdefault(jobs[key], set()).add(key.name)
+        if key in jobs and said is not None and not is_red(said) and not record.run_id:
+            found.setdefault(jobs[key], {})[key.name] = said
     return found
 
 
@@ -63,33 +71,41 @@ def _failed(
     instance: dg.DagsterInstance, runtime: Runtime, location: str, job: str
 ) -> Mapping[str, dg.AssetCheckEvaluation]:
     """What the checks of a SyncJob say that have not passed, by their names."""
-    if broken := broken_now(runtime).get(job):
-        return {IN_SYNC: red_for_errors(runtime.catalog.asset_key(job), broken)}
-    refused = sharers(instance, runtime.catalog, location, [job]).get(job)
-    if refused is not None:
-        return {IN_SYNC: red(runtime.catalog, job, refused)}
-    try:
-        with runtime.ledger(write=False) as opened:
-            found = {IN_SYNC: in_sync_by_ledger(runtime, opened.ledger, job), DRIFT: _last_drift(opened.ledger, job)}
-    except LedgerMissing:
-        found = {IN_SYNC: (False, {"last run": "there was none"})}
     key = runtime.catalog.asset_key(job)
-    return {
-        name: dg.AssetCheckEvaluation(
-            asset_key=key, check_name=name, passed=False, description=f"{name} {_FORGED}", metadata=shown
-        )
-        for name, (passed, shown) in found.items()
-        if not passed
-    }
+    refused = sharers(instance, runtime.catalog, location, [job]).get(job)
+    if broken := broken_now(runtime).get(job):
+        in_sync = red_for_errors(key, broken)
+    elif refused is not None:
+        in_sync = red(runtime.catalog, job, refused)
+    else:
+        in_sync = _forged(by_ledger(runtime, job))
+    drift = last_word(instance, key) or _last_look(runtime, job)
+    found = {IN_SYNC: in_sync, **({DRIFT: _forged(drift)} if drift is not None else {})}
+    return {name: said for name, said in found.items() if not said.passed}
 
 
-def _last_drift(ledger: Ledger, job: str) -> tuple[bool, dict[str, Any]]:
-    """Whether the last look for drift found none, and what it found."""
-    look = ledger.drift.last_look(job)
+def _forged(said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
+    """The same, as what is said in the place of a report."""
+    return dg.AssetCheckEvaluation(
+        asset_key=said.asset_key,
+        check_name=said.check_name,
+        passed=said.passed,
+        severity=said.severity,
+        description=f"{said.check_name} {_FORGED}",
+        metadata=said.metadata,
+    )
+
+
+def _last_look(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation | None:
+    """What the last look for drift found, by the ledger, where Dagster knows of none; None where it found nothing."""
+    look = None
+    with suppress(LedgerMissing), runtime.ledger(write=False) as opened:
+        look = opened.ledger.drift.last_look(job)
     if look is None or not look.count:
-        return True, {}
-    return False, {
-        "drifted": look.count,
-        "found by run": look.run,
-        "what to do": "evaluate the check: it lists the keys",
-    }
+        return None
+    return dg.AssetCheckEvaluation(
+        asset_key=runtime.catalog.asset_key(job),
+        check_name=DRIFT,
+        passed=False,
+        metadata={"drifted": look.count, "found by run": look.run, "what to do": "execute this check"},
+    )

@@ -4,6 +4,10 @@ A run of the asset plans all of its checks, and shows each that it does not come
 in the place of what was known before: a red one would be red no more, and a green one would be red. After a run of the
 job Dagster shows those as not evaluated that were evaluated before it. That is true of a green one; drift that was
 found and that no run has put right has to stay red.
+
+A run that is killed or terminated says nothing any more, as it has to end at once. Of `in_sync` whoever notices its end
+then tells (:mod:`secretsync_dagster.verdicts`). The other two stay as Dagster shows what a run planned and never came
+to, as failed to execute, until the daemon's schedule, another run or a press executes them.
 """
 
 # No deferred annotations here: Dagster reads those of its ops, and takes none that are text.
@@ -15,24 +19,34 @@ from typing import Any
 import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
-from secretsync_dagster.drift_looks import RUN
-from secretsync_dagster.in_sync import by_ledger_alone
+from secretsync_dagster.broken_jobs import red_for_errors
+from secretsync_dagster.drift_history import NOT_LOOKED, is_red, last_word
+from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC, LEDGER_INTACT
 from secretsync_dagster.resources import Runtime
+from secretsync_dagster.shared_assets import red, why_refused
 from secretsync_dagster.standing_checks import ledger_evaluation
 
-_LOOKED_BACK = 20
-_NOT_LOOKED = "this run did not look"
 
+def guarded(
+    context: dg.OpExecutionContext, runtime: Runtime, job: str, events: Iterator[Any], *, begun: bool = True
+) -> Iterator[Any]:
+    """What a step yields, and where it fails what else there is to be said of the checks.
 
-def guarded(context: dg.OpExecutionContext, runtime: Runtime, job: str, events: Iterator[Any]) -> Iterator[Any]:
-    """What a step yields, and where it fails for good what else there is to be said of the checks."""
+    ``begun`` is whether the run may have done something before this step; a run of the job that has not leaves the
+    checks as they are. A failure of the step's own, or its wish to be tried again, comes after it has said all.
+    """
     try:
         yield from events
-    except SecretSyncError:
-        # Of one that is tried again what is said now is said anew. A run of the job has done nothing yet.
-        if _is_of_asset(context, runtime, job):
-            yield from unevaluated(context, runtime, job, failed=True)
+    except (dg.Failure, dg.RetryRequested):
+        raise
+    except Exception:
+        said: list[dg.AssetCheckEvaluation] = []
+        if begun or _is_of_asset(context, runtime, job):
+            with suppress(Exception):  # the step is to fail by what it failed with
+                said += unevaluated(context, runtime, job, failed=True)
+        # Of a step that is tried again what is said now is said anew.
+        yield from said
         raise
 
 
@@ -41,17 +55,17 @@ def unevaluated(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """What holds of those checks of a SyncJob that this run has not evaluated; ``failed`` is whether the run has.
 
-    ``in_sync`` and ``ledger_intact`` go by the ledger. Of ``drift`` it is the last word again; where there is none, a
-    run that goes well leaves it so.
+    ``in_sync`` and ``ledger_intact`` go by the ledger, which knows nothing of why a SyncJob is refused. Of ``drift`` it
+    is the last word again; where there is none, a run that goes well leaves it so.
     """
     asset = runtime.catalog.asset_key(job)
     left = _left(context, asset, planned=_is_of_asset(context, runtime, job))
     with suppress(SecretSyncError):  # a ledger that fails has failed the step already
         if IN_SYNC in left:
-            yield by_ledger_alone(runtime, job)
+            yield _refused(context, runtime, job) or by_ledger(runtime, job)
         if LEDGER_INTACT in left:
             yield ledger_evaluation(runtime, job)
-    if DRIFT in left and (said := _last_word(context, asset)) is not None:
+    if DRIFT in left and (said := last_word(context.instance, asset)) is not None:
         yield said
     elif DRIFT in left and failed:
         yield dg.AssetCheckEvaluation(
@@ -59,8 +73,16 @@ def unevaluated(
             check_name=DRIFT,
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{_NOT_LOOKED}, and nobody did before",
+            description=f"{NOT_LOOKED}, and nobody did before",
         )
+
+
+def _refused(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> dg.AssetCheckEvaluation | None:
+    """What ``in_sync`` says of a SyncJob that may not be synced; None where it may."""
+    if (broken := runtime.catalog.why_broken(job)) is not None:
+        return red_for_errors(runtime.catalog.asset_key(job), broken)
+    refused = why_refused(context, runtime.catalog, job)
+    return red(runtime.catalog, job, refused) if refused is not None else None
 
 
 def _is_of_asset(context: dg.OpExecutionContext, runtime: Runtime, job: str) -> bool:
@@ -88,25 +110,4 @@ def _left(context: dg.OpExecutionContext, asset: dg.AssetKey, *, planned: bool) 
 
 def _is_red(record: Any) -> bool:
     said = record.event.asset_check_evaluation if record.event is not None else None
-    return said is not None and said.severity is dg.AssetCheckSeverity.ERROR
-
-
-def _last_word(context: dg.OpExecutionContext, asset: dg.AssetKey) -> dg.AssetCheckEvaluation | None:
-    """What was last said of drift; None where nothing was."""
-    key = dg.AssetCheckKey(asset, DRIFT)
-    for record in context.instance.event_log_storage.get_asset_check_execution_history(key, limit=_LOOKED_BACK):
-        said = record.event.asset_check_evaluation if record.event is not None else None
-        if said is not None:
-            told = str(said.description or "").removeprefix(f"{_NOT_LOOKED}; before: ")
-            return dg.AssetCheckEvaluation(
-                asset_key=asset,
-                check_name=DRIFT,
-                passed=said.passed,
-                severity=said.severity,
-                description=f"{_NOT_LOOKED}; before: {told}" if told else _NOT_LOOKED,
-                metadata={
-                    **({RUN: dg.MetadataValue.dagster_run(record.run_id)} if record.run_id else {}),
-                    **said.metadata,
-                },
-            )
-    return None
+    return said is not None and is_red(said)

@@ -14,6 +14,7 @@ import dagster as dg
 from secretsync_core.counting import plural
 from secretsync_core.run.findings import out_of_sync
 from secretsync_dagster.in_sync import described, in_sync_by_ledger
+from secretsync_dagster.metadata import MOST_PAGES
 from secretsync_dagster.naming import IN_SYNC, JOB_TAG, VERDICT_TAG
 from secretsync_dagster.planned_partitions import plan_items
 from secretsync_dagster.run_config import asked_of
@@ -145,7 +146,7 @@ def _show_as_failed(instance: dg.DagsterInstance, catalog: Catalog, job: str, it
     )
     plan_items(instance, entry.run_id, entry.job_name, catalog, job, items)
     left_by = dg.MetadataValue.dagster_run(ended) if of is not None else dg.MetadataValue.text(ended)
-    for item in items[:_MOST_TOLD]:  # the page of one that was never green has nothing else to say
+    for item in items[:MOST_PAGES]:  # the page of one that was never green has nothing else to say
         instance.report_runless_asset_event(
             dg.AssetObservation(
                 catalog.asset_key(job),
@@ -155,8 +156,6 @@ def _show_as_failed(instance: dg.DagsterInstance, catalog: Catalog, job: str, it
             )
         )
 
-
-_MOST_TOLD = 50
 
 _RUN_ID_LENGTH = 36  # a run of the command line has a shorter id
 

@@ -35,7 +35,8 @@ def execute(lab: Lab, tmp_path: Path) -> Callable[..., tuple[dg.JobExecutionResu
 def test_from_failure_only_what_failed_is_synced_again(
     lab: Lab, execute: Callable[..., tuple[dg.JobExecutionResult, set[str]]]
 ) -> None:
-    """The failed item's step and the audit run; of that item only what is not in place is written."""
+    """The failed item's step and the audit run; of that item only what is not in place is written, and of the run's
+    numbers what it did itself."""
     lab.two_items()
     lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
     first, _ = execute()
@@ -50,8 +51,15 @@ def test_from_failure_only_what_failed_is_synced_again(
     after = lab.at()
     assert {key: after[key] for key in before} == before
     assert lab.materialized() == {"alpha", "beta"}
+    assert [_copied(each) for each in (first, again)] == [[3], [1]]
     assert lab.sound()
     assert lab.ledger.runs.unfinished("job") == []
+
+
+def _copied(result: dg.JobExecutionResult) -> list[object]:
+    """What the point of a run says in the plot of whole runs."""
+    told = [event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation]
+    return [each.metadata["run: copied"].value for each in told if "run: copied" in each.metadata]
 
 
 def test_from_failure_looks_anew_at_what_it_writes(

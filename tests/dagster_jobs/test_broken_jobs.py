@@ -239,7 +239,7 @@ def test_the_daemon_turns_its_check_red_and_green_again(lab: Lab) -> None:
     _break(lab, "dset: dst", "dest: dst")
     loaded = _Loaded(lab)
     loaded.tick()
-    assert loaded.said() == (True, "its document is whole again")
+    assert loaded.said() == (True, "its document is whole again: all 2 items are in sync")
     assert "reload" in still_broken.tick()
 
 
@@ -304,4 +304,4 @@ def test_what_a_run_found_broken_is_well_again_once_it_is_mended(lab: Lab, monke
         loaded.tick()
         assert not loaded.said()[0]
     loaded.tick()
-    assert loaded.said() == (True, "its document is whole again")
+    assert loaded.said() == (True, "its document is whole again: all 2 items are in sync")

@@ -20,7 +20,9 @@ from dagster._core.scheduler.instigation import (
 )
 
 from dagster_jobs.lab import KEY, rows
-from secretsync_core.errors import AccessDenied
+from secretsync_core.errors import AccessDenied, StoreUnavailable
+from secretsync_dagster import drift_looks, metadata
+from secretsync_dagster.metadata import ROWS
 from secretsync_dagster.naming import CHECK_FIRST_TAG, DRIFT
 
 if TYPE_CHECKING:
@@ -114,6 +116,39 @@ def test_a_later_run_says_that_what_was_met_is_right_by_now(lab: Lab) -> None:
     assert {row["key"] for row in keys} == {"alpha/1", "beta/2"}
     lab.faults["dst"].clear()
     assert _history(lab, lab.run()) == [(True, 0, "what earlier syncs found to have drifted is as it should be")]
+
+
+def test_a_key_is_counted_once_however_often_its_step_is_tried(lab: Lab) -> None:
+    """The second attempt finds the same copy that was changed, after another step has found one of its own."""
+    lab.two_items()
+    assert lab.run().success
+    lab.fill("dst", {"alpha/1": {"x": "theirs"}, "beta/1": {"x": "theirs"}})
+    lab.fault("dst").fail("write_if", StoreUnavailable("not now", store="dst"), key="alpha/1", times=1)
+    result = lab.run()
+    assert result.success
+    assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == ["transfer[alpha]"]
+    events = [event.asset_check_evaluation_data for event in result.all_events if _is_of_drift(event)]
+    assert [said.metadata["drifted"].value for said in events] == [1, 2, 2, 0]
+    assert sorted(row["key"] for row in rows(events[-2].metadata["drifted keys"].value)) == ["alpha/1", "beta/1"]
+
+
+def _is_of_drift(event: dg.DagsterEvent) -> bool:
+    is_check = event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return is_check and event.asset_check_evaluation_data.check_name == DRIFT
+
+
+def test_of_more_keys_than_a_table_shows_a_second_attempt_finds_the_same() -> None:
+    """Its table has the first hundred, and one row that says how many more; what another step finds is added."""
+    keys = [(f"alpha/{number:03}", "alpha", "changed") for number in range(ROWS)]
+    first = drift_looks._evaluation(KEY, ROWS + 5, metadata.drift_rows(keys, ROWS + 5))
+    again = drift_looks._together(first, first)
+    other = drift_looks._evaluation(KEY, 1, metadata.drift_rows([("beta/1", "beta", "removed")], 1))
+    both = drift_looks._together(again, other)
+    assert [said.metadata["drifted"].value for said in (again, both)] == [ROWS + 5, ROWS + 6]
+    for said, more in ((again, 5), (both, 6)):
+        table = rows(said.metadata["drifted keys"].value)
+        assert len({row["key"] for row in table}) == len(table) == ROWS + 1
+        assert table[-1]["key"].startswith(f"... and {more} more")
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
 from dagster_jobs.lab import KEY, TWO_ITEMS, failures
+from dagster_jobs.locations import another_signs, runs_of
 from secretsync_core.errors import AccessDenied
+from secretsync_core.run import steps
 
 if TYPE_CHECKING:
     from dagster_jobs.lab import Lab
@@ -81,3 +83,65 @@ def test_a_run_that_fails_leaves_none_of_them_as_failed_to_execute(lab: Lab) -> 
         "drift": "WARN",
         "ledger_intact": "SUCCEEDED",
     }
+
+
+_FOUND = "1 secret had been changed or removed outside SecretSync, a sync found"
+
+
+@pytest.mark.parametrize("step", ["transfer", "audit"])
+def test_nor_does_a_step_that_fails_in_a_way_nobody_foresaw(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A transfer, or the last look: the run is not over by the ledger, so that the job is red; the rest holds on."""
+    lab.two_items()
+    assert lab.run().success
+    lab.fill("dst", {"alpha/1": {"x": "theirs"}})
+    _look(lab)
+    lab.fill("src", {"beta/1": {"x": "new"}})
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a text that is nobody's business")
+
+    monkeypatch.setattr(steps, step, fail)
+    result = lab.materialize("alpha", "beta")
+    told = {str(failed["told"]) for failed in failures(result).values()}
+    assert all(text.startswith("an unexpected RuntimeError at ") for text in told)
+    assert _shown(lab) == {
+        "in_sync": ("ERROR", "out of sync"),
+        "drift": ("ERROR", "this run did not look; before" if step == "transfer" else _FOUND),
+        "ledger_intact": ("SUCCEEDED", _shown(lab)["ledger_intact"][1]),
+    }
+
+
+def test_a_job_whose_asset_is_shared_is_not_called_in_sync(lab: Lab) -> None:
+    """Also where it is suspended, and by the ledger all is well: what is shown could be another code location's."""
+    lab.two_items()
+    with runs_of("staging"):
+        assert lab.run().success
+    lab.job(TWO_ITEMS, suspend="true")
+    another_signs(lab, "prod", KEY)
+    with runs_of("staging"):
+        assert not lab.materialize("alpha", "beta").success
+    assert _shown(lab)["in_sync"] == (
+        "ERROR",
+        "SyncJob job is not synced from Dagster while the code locations prod and staging share its asset sync/job",
+    )
+
+
+def test_nor_is_one_that_turned_out_to_be_shared_while_it_ran(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first step began; the transfers refuse, and the check says why."""
+    lab.two_items()
+    expand = steps.expand
+
+    async def then_another_comes(*args: Any, **options: Any) -> Any:
+        found = await expand(*args, **options)
+        another_signs(lab, "prod", KEY)
+        return found
+
+    monkeypatch.setattr(steps, "expand", then_another_comes)
+    with runs_of("staging"):
+        result = lab.materialize("alpha", "beta")
+    assert set(failures(result)) == {"job.transfer[alpha]", "job.transfer[beta]"}
+    colour, told = _shown(lab)["in_sync"]
+    assert colour == "ERROR"
+    assert told.startswith("SyncJob job is not synced from Dagster")

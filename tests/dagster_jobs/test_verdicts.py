@@ -10,7 +10,7 @@ import pytest
 
 from dagster_jobs.lab import KEY, Lab, checked
 from dagster_jobs.test_item_state import _shown as shown
-from dagster_jobs.test_reported import _shown as shown_of_check
+from dagster_jobs.test_reported import _colour as shown_of_check
 from dagster_jobs.test_run_reaper import tick
 from secretsync_core.errors import AccessDenied
 from secretsync_dagster import notifications
@@ -33,7 +33,7 @@ def _well(lab: Lab) -> None:
     lab.two_items()
     assert lab.run().success
     assert shown(lab) == {"green": {"alpha", "beta"}}
-    assert shown_of_check(lab)
+    assert shown_of_check(lab) == "green"
 
 
 def _cut_off(lab: Lab, status: dg.DagsterRunStatus, *, begun: tuple[str, ...] = (), **config: Any) -> str:
@@ -59,7 +59,7 @@ def test_what_a_run_had_begun_is_red_within_a_tick_and_green_after_the_next_run(
     assert "in_sync of job is red" in told
     assert "1 item of job is red" in told
     assert shown(lab) == {"green": {"alpha"}, "red": {"beta"}}
-    assert not shown_of_check(lab)
+    assert shown_of_check(lab) == "red"
     record = lab.instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(KEY, "in_sync"))
     assert record is not None
     assert record.event is not None
@@ -69,7 +69,7 @@ def test_what_a_run_had_begun_is_red_within_a_tick_and_green_after_the_next_run(
     assert tick(lab) == QUIET
     assert lab.run(items=["beta"]).success
     assert shown(lab) == {"green": {"alpha", "beta"}}
-    assert shown_of_check(lab)
+    assert shown_of_check(lab) == "green"
     assert tick(lab) == QUIET
 
 
@@ -82,10 +82,10 @@ def test_a_run_that_was_cut_off_while_it_looked_leaves_what_it_was_asked_for(
     _cut_off(lab, dg.DagsterRunStatus.CANCELED, **config)
     tick(lab)
     assert shown(lab).get("red") == red
-    assert not shown_of_check(lab)
+    assert shown_of_check(lab) == "red"
     assert lab.run().success
     assert shown(lab) == {"green": {"alpha", "beta"}}
-    assert shown_of_check(lab)
+    assert shown_of_check(lab) == "green"
 
 
 def test_a_run_that_never_began_says_nothing(lab: Lab) -> None:
@@ -121,10 +121,10 @@ def test_a_step_that_was_struck_in_the_middle(lab: Lab) -> None:
     assert shown(lab) == {"green": {"alpha"}, "red": {"beta"}}
     tick(lab)
     assert [each.item for each in lab.ledger.items.out_of_sync("job")] == ["beta"]
-    assert not shown_of_check(lab)
+    assert shown_of_check(lab) == "red"
     assert lab.run().success
     assert shown(lab) == {"green": {"alpha", "beta"}}
-    assert shown_of_check(lab)
+    assert shown_of_check(lab) == "green"
     assert lab.sound()
 
 
@@ -136,7 +136,7 @@ def test_what_the_command_line_left_out_of_sync_is_red_too(lab: Lab) -> None:
     assert not asyncio.run(lab.sync()).ok
     tick(lab)
     assert shown(lab) == {"green": {"beta"}, "red": {"alpha"}}
-    assert not shown_of_check(lab)
+    assert shown_of_check(lab) == "red"
 
 
 def test_an_item_that_was_reported_as_materialized_and_is_not_is_red_again(lab: Lab) -> None:
