@@ -51,14 +51,17 @@ def test_from_failure_only_what_failed_is_synced_again(
     after = lab.at()
     assert {key: after[key] for key in before} == before
     assert lab.materialized() == {"alpha", "beta"}
-    assert [_copied(each) for each in (first, again)] == [[3], [1]]
+    assert [_copied(lab, each.run_id) for each in (first, again)] == [[3], [1]]
     assert lab.sound()
     assert lab.ledger.runs.unfinished("job") == []
 
 
-def _copied(result: dg.JobExecutionResult) -> list[object]:
+def _copied(lab: Lab, run: str) -> list[object]:
     """What the point of a run says in the plot of whole runs."""
-    told = [event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation]
+    events = [
+        entry.dagster_event for entry in lab.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+    ]
+    told = [event.asset_observation_data.asset_observation for event in events if event is not None]
     return [each.metadata["run: copied"].value for each in told if "run: copied" in each.metadata]
 
 
