@@ -10,6 +10,7 @@ import dagster as dg
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.markdown import code, note
 from secretsync_core.errors import Problem
+from secretsync_dagster.executor_wrappers import one_step_executor
 from secretsync_dagster.metadata import table
 from secretsync_dagster.naming import scoped
 
@@ -53,7 +54,7 @@ def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.
         description=f"{code(file)} **has errors**, so its documents are left out. "
         f"Mend them and reload the code location.\n\n{listed}",
         tags={"secretsync/broken": "true"},
-        executor_def=dg.in_process_executor,
+        executor_def=one_step_executor,
     )
     def broken() -> None:
         errors()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_dagster.error_boundary import terminated
+from secretsync_dagster.plain_failures import as_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,32 @@ def _is_terminated(plan_context: Any) -> bool:
     """Whether a run is to end: a signal has struck one of our steps, or people asked for it."""
     run = plan_context.instance.get_run_by_id(plan_context.run_id)
     return terminated.is_set() or run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING
+
+
+class _SaysAsTold(_Wrapper):
+    """Hands on what failed in our own words alone, for Dagster says it once more at the end of the run."""
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
+        """Execute the steps."""
+        yield from map(as_told, self._inner.execute(plan_context, execution_plan))
+
+
+@dg.executor(name="secretsync_one_step")
+def one_step_executor(context: dg.InitExecutorContext) -> dg.Executor:
+    """For the jobs beside the SyncJobs, of a step or two that only look: in the process of the run."""
+    return _SaysAsTold(make_inner(dg.in_process_executor, context, {}))
+
+
+def make_inner(
+    definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]
+) -> dg.Executor:
+    """One of Dagster's own executors, with this config."""
+    assert definition.executor_creation_fn is not None  # noqa: S101  Dagster's own have one
+    return definition.executor_creation_fn(
+        dg.InitExecutorContext(
+            job=context.job, executor_def=definition, executor_config=config, instance=context.instance
+        )
+    )
 
 
 def starts_pods(instance: dg.DagsterInstance) -> bool:

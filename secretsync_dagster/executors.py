@@ -20,9 +20,16 @@ from secretsync_core.run.lease import LEASE_SECONDS
 from secretsync_core.run.record import close_run
 from secretsync_core.run.shards import AT_ONCE
 from secretsync_core.schema.job import Executor
-from secretsync_dagster.executor_wrappers import EndsWhenTerminated, WaitsForPods, lets_tags_change_pods, starts_pods
+from secretsync_dagster.executor_wrappers import (
+    EndsWhenTerminated,
+    WaitsForPods,
+    lets_tags_change_pods,
+    make_inner,
+    starts_pods,
+)
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.left_out import say_what_is_left_out
+from secretsync_dagster.plain_failures import as_told
 from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.shared_assets import location_of_run
 from secretsync_dagster.verdicts import give, items_asked
@@ -58,7 +65,7 @@ def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.Execu
 
 
 def _in_process(context: dg.InitExecutorContext) -> dg.Executor:
-    return EndsWhenTerminated(_make(dg.in_process_executor, context, _RETRIES))
+    return EndsWhenTerminated(make_inner(dg.in_process_executor, context, _RETRIES))
 
 
 def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
@@ -68,20 +75,11 @@ def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
         "max_concurrent": AT_ONCE[Executor.MULTIPROCESS],
         "start_method": {"forkserver": {"preload_modules": preload}},
     }
-    return _make(dg.multiprocess_executor, context, {**_RETRIES, **settings})
+    return make_inner(dg.multiprocess_executor, context, {**_RETRIES, **settings})
 
 
 _LOCATIONS = ("secretsync_dagster.definitions",)
 """Modules that compile a code location: what they made is there already when a step looks for its job."""
-
-
-def _make(definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]) -> dg.Executor:
-    assert definition.executor_creation_fn is not None  # noqa: S101  Dagster's own have one
-    return definition.executor_creation_fn(
-        dg.InitExecutorContext(
-            job=context.job, executor_def=definition, executor_config=config, instance=context.instance
-        )
-    )
 
 
 def _kubernetes(context: dg.InitExecutorContext) -> dg.Executor:
@@ -91,7 +89,7 @@ def _kubernetes(context: dg.InitExecutorContext) -> dg.Executor:
     from dagster_k8s import k8s_job_executor  # an extra, and two seconds of imports
 
     settings = {"max_concurrent": AT_ONCE[Executor.KUBERNETES]}
-    return WaitsForPods(_make(k8s_job_executor, context, {**_RETRIES, **settings}))
+    return WaitsForPods(make_inner(k8s_job_executor, context, {**_RETRIES, **settings}))
 
 
 _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {
@@ -138,7 +136,7 @@ class _ByDocument(dg.Executor):
             with _renewed_leases(self._runtime, [job.name for job in jobs], holder_of(run.run_id)):
                 for event in self._inner[chosen].execute(plan_context, execution_plan):
                     whole.take(event)
-                    yield event
+                    yield as_told(event)
             _report(whole, plan_context)
         except Exception:
             raise

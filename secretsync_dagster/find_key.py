@@ -18,6 +18,7 @@ from secretsync_core.errors import UsageError
 from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
+from secretsync_dagster.executor_wrappers import one_step_executor
 from secretsync_dagster.naming import IO_MANAGER_KEY, scoped
 from secretsync_dagster.op_factory import make_op
 from secretsync_dagster.resources import runtime_of
@@ -89,6 +90,6 @@ def make_find_key(catalog: Catalog, resources: dict[str, dg.ResourceDefinition])
             config_fn=lambda config: {"ops": {op.name: {"config": dict(config)}}}, config_schema=_FIELDS
         ),
         resource_defs={**resources, IO_MANAGER_KEY: IO_MANAGER},
-        executor_def=dg.in_process_executor,
+        executor_def=one_step_executor,
     )
     return [made]

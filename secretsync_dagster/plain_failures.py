@@ -72,13 +72,23 @@ class _AsTold(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         event = getattr(record, "dagster_event", None)
-        data = getattr(event, "event_specific_data", None)
-        error = getattr(data, "error", None)
-        if event is not None and data is not None and error is not None and error.cls_name in _OURS:
-            said = _MASKED.sub("", error.message).strip().removeprefix(f"{error.cls_name}: ")
-            told = error._replace(message=f"{_OURS[error.cls_name]}: {said}\n", stack=[], cls_name="SecretSync")
-            record.dagster_event = event._replace(event_specific_data=data._replace(error=told))
+        if event is not None:
+            record.dagster_event = as_told(event)
         return True
+
+
+def as_told(event: Any) -> Any:
+    """The event as it is, or where it tells of an error of ours, with that in our words alone.
+
+    What an executor hands on of a step that failed Dagster says once more at the end of the run.
+    """
+    data = event.event_specific_data
+    error = getattr(data, "error", None)
+    if error is None or error.cls_name not in _OURS:
+        return event
+    said = _MASKED.sub("", error.message).strip().removeprefix(f"{error.cls_name}: ")
+    told = error._replace(message=f"{_OURS[error.cls_name]}: {said}\n", stack=[], cls_name="SecretSync")
+    return event._replace(event_specific_data=data._replace(error=told))
 
 
 class _IsNotOurs(logging.Filter):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from secretsync_core.cli.due import is_due
+from secretsync_dagster.executor_wrappers import one_step_executor
 from secretsync_dagster.naming import CHECK_FIRST_TAG, CHECK_TAG, DRIFT
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def make_drift_schedule(catalog: Catalog, document: JobDocument) -> dg.ScheduleD
         dg.AssetSelection.checks(dg.AssetCheckKey(catalog.asset_key(document.name), DRIFT)),
         description=f"Looks for copies of {document.name} changed outside SecretSync. Reads destinations only.",
         tags={CHECK_TAG: catalog.job_tag(document.name)},
-        executor_def=dg.in_process_executor,
+        executor_def=one_step_executor,
     )
     return dg.ScheduleDefinition(job=job, **{**how, **_when(document, name, asked.schedule)})
 

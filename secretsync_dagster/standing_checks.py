@@ -23,6 +23,7 @@ from secretsync_dagster import metadata
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.event_loop import run_async
+from secretsync_dagster.executor_wrappers import one_step_executor
 from secretsync_dagster.naming import IO_MANAGER_KEY, LEDGER_INTACT, REACHABLE, scoped
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import Runtime, runtime_of
@@ -65,7 +66,7 @@ def make_standing_schedule(catalog: Catalog) -> list[dg.ScheduleDefinition]:
         scoped(_ALL, catalog.scope),
         dg.AssetSelection.checks(*keys),
         description="Looks whether the ledger is intact, and whether every store can be reached.",
-        executor_def=dg.in_process_executor,
+        executor_def=one_step_executor,
     )
     return [
         dg.ScheduleDefinition(

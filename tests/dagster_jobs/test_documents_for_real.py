@@ -155,7 +155,7 @@ def test_a_broken_document_is_red_by_line_and_heals(world: _World) -> None:
     assert world.press("well")[0] == "SUCCESS"
     store.write_text(whole)
     world.reload()
-    world.until(lambda: world.check("copy")[0] == "SUCCEEDED" or "items are out of sync" in world.check("copy")[1])
+    world.until(lambda: world.check("copy")[0] == "SUCCEEDED" or "is whole again" in world.check("copy")[1])
     assert world.press("copy")[0] == "SUCCESS"
     assert world.check("copy")[0] == "SUCCEEDED"
 

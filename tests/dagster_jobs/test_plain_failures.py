@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import pytest
 from dagster._core.log_manager import DagsterLogManager
 
+from dagster_jobs import worker
 from dagster_jobs.lab import failures
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_dagster.left_out import say_what_is_left_out
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from pathlib import Path
 
     from dagster_jobs.lab import Lab
 
@@ -85,6 +87,30 @@ def test_a_step_that_is_left_out_does_not_read_as_not_audited(lab: Lab) -> None:
     assert "failed: ['transfer[a]']" in told[0]
     assert told[1] == logging.INFO
     assert other == ("Dependencies for step other failed: ['a']. Not executing.", logging.ERROR)
+
+
+def test_the_end_of_the_run_says_the_same(lab: Lab, tmp_path: Path) -> None:
+    """Dagster tells of the first step that failed once more: by the run's own executor, in the same words."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("not allowed", store="dst", key="alpha/1"), key="alpha/1")
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home"), overrides=worker.QUIET) as instance:
+        run = worker.execute(instance, str(lab.config), None).run_id
+        (end,) = instance.all_logs(run, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert end.dagster_event is not None
+    error = end.dagster_event.job_failure_data.error
+    assert error is not None
+    assert error.message.startswith("Failed: 1 of 2 secrets of item alpha failed: alpha/1: not allowed")
+    assert not [word for word in ("masked", "PlainFailure", ".py") if word in str(end)]
+
+
+def test_no_job_is_left_to_an_executor_that_says_otherwise(lab: Lab) -> None:
+    """Nor are those beside the SyncJobs, such as one that stands for a document with errors."""
+    lab.two_items(driftCheck="{schedule: '@daily'}")
+    (lab.config / "broken.yaml").write_text("kind: [")
+    jobs = lab.definitions.get_repository_def().get_all_jobs()
+    assert {job.name.partition("_")[0] for job in jobs} >= {"job", "FIND", "CHECK", "BROKEN"}
+    assert {job.executor_def.name for job in jobs} == {"secretsync", "secretsync_one_step"}
 
 
 def test_what_is_not_ours_is_not_shown(lab: Lab) -> None:
