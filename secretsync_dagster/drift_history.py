@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from secretsync_dagster.colours import is_red
 from secretsync_dagster.naming import DRIFT
 
 if TYPE_CHECKING:
@@ -50,14 +51,9 @@ def has_entry(instance: dg.DagsterInstance, asset: dg.AssetKey, run: str) -> boo
 def _is_ours(record: Any, said: dg.AssetCheckEvaluation) -> bool:
     """Whether a run of ours says so; what is red is taken from anybody, as it makes nothing look better than it is.
 
-    A report cannot name a run: the webserver takes texts, numbers and tables, and no link.
+    A report cannot name a run: the webserver takes texts, numbers and JSON, and no link.
     """
     return bool(record.run_id) or is_red(said) or isinstance(said.metadata.get(RUN), dg.DagsterRunMetadataValue)
-
-
-def is_red(said: dg.AssetCheckEvaluation) -> bool:
-    """Whether a check is shown as failed; one that only warns is yellow."""
-    return not said.passed and said.severity is dg.AssetCheckSeverity.ERROR
 
 
 def found_in(record: Any, said: dg.AssetCheckEvaluation) -> str:

@@ -14,8 +14,9 @@ import dagster as dg
 
 from secretsync_core.audit.database import LedgerMissing
 from secretsync_dagster.broken_jobs import red_for_errors
+from secretsync_dagster.colours import is_red
 from secretsync_dagster.document_watch import broken_now
-from secretsync_dagster.drift_history import is_red, last_word
+from secretsync_dagster.drift_history import last_word
 from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC
 from secretsync_dagster.shared_assets import red, sharers

@@ -20,7 +20,8 @@ import dagster as dg
 
 from secretsync_core.errors import SecretSyncError
 from secretsync_dagster.broken_jobs import red_for_errors
-from secretsync_dagster.drift_history import NOT_LOOKED, is_red, last_word
+from secretsync_dagster.colours import is_red
+from secretsync_dagster.drift_history import NOT_LOOKED, last_word
 from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC, LEDGER_INTACT
 from secretsync_dagster.resources import Runtime

@@ -13,6 +13,7 @@ import dagster as dg
 
 from secretsync_core.counting import plural
 from secretsync_core.run.findings import out_of_sync
+from secretsync_dagster.colours import is_red
 from secretsync_dagster.in_sync import described, in_sync_by_ledger
 from secretsync_dagster.metadata import MOST_PAGES
 from secretsync_dagster.naming import IN_SYNC, JOB_TAG, VERDICT_TAG
@@ -98,7 +99,7 @@ def _is_shown_as_red(instance: dg.DagsterInstance, asset: dg.AssetKey) -> bool:
     key = dg.AssetCheckKey(asset, IN_SYNC)
     record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
     said = record.event.asset_check_evaluation if record is not None and record.event is not None else None
-    return said is not None and not said.passed
+    return said is not None and is_red(said)
 
 
 def _shown_otherwise(

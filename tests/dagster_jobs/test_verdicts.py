@@ -139,6 +139,17 @@ def test_what_the_command_line_left_out_of_sync_is_red_too(lab: Lab) -> None:
     assert shown_of_check(lab) == "red"
 
 
+def test_what_was_yellow_is_red_too(lab: Lab) -> None:
+    """Nothing was known of the job, which was suspended; then its first run was terminated."""
+    lab.two_items(suspend="true")
+    assert not lab.materialize("alpha", "beta").success
+    assert shown_of_check(lab) == "yellow"
+    lab.two_items()
+    _cut_off(lab, dg.DagsterRunStatus.CANCELED, begun=("alpha",))
+    tick(lab)
+    assert shown_of_check(lab) == "red"
+
+
 def test_an_item_that_was_reported_as_materialized_and_is_not_is_red_again(lab: Lab) -> None:
     """A forged item stands as long as a forged check: until the next tick."""
     lab.two_items()
