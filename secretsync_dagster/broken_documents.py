@@ -9,7 +9,9 @@ import dagster as dg
 
 from secretsync_core.cli.escape import safe
 from secretsync_core.cli.markdown import code, note
+from secretsync_core.counting import plural
 from secretsync_core.errors import Problem
+from secretsync_dagster.error_boundary import error_boundary
 from secretsync_dagster.executor_wrappers import one_step_executor
 from secretsync_dagster.metadata import table
 from secretsync_dagster.naming import scoped
@@ -39,15 +41,16 @@ def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.
     rows = [(problem.where, problem.message, problem.hint) for problem in problems[:_LISTED]]
 
     @dg.op(name=f"{name}_errors", description=listed)
-    def errors() -> None:
-        raise dg.Failure(
-            f"{safe(file)} has {len(problems)} error{'s' if len(problems) != 1 else ''}",
-            metadata={
-                "errors": table(("where", "what", "what to do"), rows),
-                "the same on the command line": "secretsync validate",
-            },
-            allow_retries=False,
-        )
+    def errors(context: dg.OpExecutionContext) -> None:
+        with error_boundary(context):
+            raise dg.Failure(
+                f"{safe(file)} has {plural(len(problems), 'error')}",
+                metadata={
+                    "errors": table(("where", "what", "what to do"), rows),
+                    "the same on the command line": "secretsync validate",
+                },
+                allow_retries=False,
+            )
 
     @dg.job(
         name=name,

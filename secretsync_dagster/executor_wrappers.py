@@ -17,6 +17,7 @@ GRACE_SECONDS = 45.0
 """How long a run that is to end waits for its steps: less than the minute that Kubernetes gives a pod by our values."""
 
 _PAUSE_SECONDS = 0.5
+_RETRIES: dict[str, Any] = {"retries": {"enabled": {}}}
 
 
 class _Wrapper(dg.Executor):
@@ -70,11 +71,11 @@ def one_step_executor(context: dg.InitExecutorContext) -> dg.Executor:
 def make_inner(
     definition: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]
 ) -> dg.Executor:
-    """One of Dagster's own executors, with this config."""
+    """One of Dagster's own executors, with this config; steps are tried again where their policy says so."""
     assert definition.executor_creation_fn is not None  # noqa: S101  Dagster's own have one
     return definition.executor_creation_fn(
         dg.InitExecutorContext(
-            job=context.job, executor_def=definition, executor_config=config, instance=context.instance
+            job=context.job, executor_def=definition, executor_config={**_RETRIES, **config}, instance=context.instance
         )
     )
 

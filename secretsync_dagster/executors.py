@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     from secretsync_dagster.resources import Runtime
 
-_RETRIES: dict[str, Any] = {"retries": {"enabled": {}}}
-
 _OPEN_TO_TAGS = (
     "whoever launches runs can give their pods another image or command by the tag dagster-k8s/config, with all of "
     "their credentials: set the run launcher's only_allow_user_defined_k8s_config_fields, as docs/kubernetes.md says"
@@ -65,7 +63,7 @@ def make_executor(runtime: Runtime, executors: Collection[Executor]) -> dg.Execu
 
 
 def _in_process(context: dg.InitExecutorContext) -> dg.Executor:
-    return EndsWhenTerminated(make_inner(dg.in_process_executor, context, _RETRIES))
+    return EndsWhenTerminated(make_inner(dg.in_process_executor, context, {}))
 
 
 def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
@@ -75,7 +73,7 @@ def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
         "max_concurrent": AT_ONCE[Executor.MULTIPROCESS],
         "start_method": {"forkserver": {"preload_modules": preload}},
     }
-    return make_inner(dg.multiprocess_executor, context, {**_RETRIES, **settings})
+    return make_inner(dg.multiprocess_executor, context, settings)
 
 
 _LOCATIONS = ("secretsync_dagster.definitions",)
@@ -89,7 +87,7 @@ def _kubernetes(context: dg.InitExecutorContext) -> dg.Executor:
     from dagster_k8s import k8s_job_executor  # an extra, and two seconds of imports
 
     settings = {"max_concurrent": AT_ONCE[Executor.KUBERNETES]}
-    return WaitsForPods(make_inner(k8s_job_executor, context, {**_RETRIES, **settings}))
+    return WaitsForPods(make_inner(k8s_job_executor, context, settings))
 
 
 _MAKE: dict[Executor, Callable[[dg.InitExecutorContext], dg.Executor]] = {

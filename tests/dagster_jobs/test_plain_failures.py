@@ -104,13 +104,25 @@ def test_the_end_of_the_run_says_the_same(lab: Lab, tmp_path: Path) -> None:
     assert not [word for word in ("masked", "PlainFailure", ".py") if word in str(end)]
 
 
-def test_no_job_is_left_to_an_executor_that_says_otherwise(lab: Lab) -> None:
-    """Nor are those beside the SyncJobs, such as one that stands for a document with errors."""
+def test_nor_do_the_jobs_beside_the_sync_jobs_say_otherwise(lab: Lab, tmp_path: Path) -> None:
+    """The one that looks at everything succeeds; the one that finds keys fails in our words, and so does the one that
+    stands for a document with errors."""
     lab.two_items(driftCheck="{schedule: '@daily'}")
     (lab.config / "broken.yaml").write_text("kind: [")
     jobs = lab.definitions.get_repository_def().get_all_jobs()
-    assert {job.name.partition("_")[0] for job in jobs} >= {"job", "FIND", "CHECK", "BROKEN"}
     assert {job.executor_def.name for job in jobs} == {"secretsync", "secretsync_one_step"}
+    (broken,) = [job.name for job in jobs if job.name.startswith("BROKEN")]
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home"), overrides=worker.QUIET) as instance:
+        assert worker.execute(instance, str(lab.config), None, "CHECK_ledger_and_stores").success
+        for name, config, told in (
+            ("FIND_key", {"key": " "}, "`key` is empty"),
+            (broken, {}, str(lab.config / "broken.yaml")),
+        ):
+            run = worker.execute(instance, str(lab.config), None, name, config).run_id
+            (end,) = instance.all_logs(run, of_type=dg.DagsterEventType.RUN_FAILURE)
+            assert f"Failed: {told}" in str(end)
+            assert not [word for word in ("masked", "PlainFailure") if word in str(end)]
 
 
 def test_what_is_not_ours_is_not_shown(lab: Lab) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,25 +12,35 @@ from secretsync_core.schema.loader import examine
 from secretsync_dagster import watchdog
 from secretsync_dagster.compile import compile_documents
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 QUIET = {"telemetry": {"enabled": False}}
 
 
-def job_of(config: str) -> dg.JobDefinition:
-    """The job ``job`` of the documents in a directory."""
+def job_of(config: str, name: str = "job") -> dg.JobDefinition:
+    """A job of the documents in a directory."""
     documents, problems = examine([Path(config)])
-    return compile_documents(documents, problems, directory=Path(config)).resolve_job_def("job")
+    return compile_documents(documents, problems, directory=Path(config)).resolve_job_def(name)
 
 
-def execute(instance: dg.DagsterInstance, config: str, options: dg.ReexecutionOptions | None) -> dg.JobExecutionResult:
+def execute(
+    instance: dg.DagsterInstance,
+    config: str,
+    options: dg.ReexecutionOptions | None,
+    name: str = "job",
+    run_config: Mapping[str, Any] | None = None,
+) -> dg.JobExecutionResult:
     """Execute it as a run worker does, with outputs kept on disk."""
-    # Dagster keeps what it made of one call; the argument tells the tests' jobs apart.
+    # Dagster keeps what it made of one call; the arguments tell the tests' jobs apart. Its type has room for one.
+    arguments: Any = (config, name)
     job = dg.build_reconstructable_job(
         "dagster_jobs.worker",
         "job_of",
-        reconstructable_args=(config,),
+        reconstructable_args=arguments,
         reconstructor_working_directory=str(Path(__file__).parents[1]),
     )
-    return dg.execute_job(job, instance=instance, reexecution_options=options)
+    return dg.execute_job(job, instance=instance, reexecution_options=options, run_config=run_config)
 
 
 def work(config: str, home: str, parent: str, how: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui"), pytest.mark.timeout(300)]
 
+_MILLISECONDS = 120_000
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { __typename
   ... on MessageEvent { stepKey message level }
   ... on ExecutionStepFailureEvent { error { message stack } }
@@ -86,3 +88,28 @@ def test_the_ledger_and_the_stores_are_looked_at(ui: WebUi) -> None:
     assert {each["severity"] for each in ledger.values() if not each["success"]} <= {"WARN"}
     assert stores["press_dest"]["success"]
     assert all(each["success"] for each in stores.values())
+
+
+def test_a_store_that_is_away_says_what_to_do(page: Page, ui: WebUi, stage: Stage) -> None:
+    """As the command line does: its check, which is executed by its button, and the step of a run that failed by it.
+    Once the store is back, the button turns the check green."""
+    here, away = stage.directory / "press-dest", stage.directory / "away"
+    page.goto("/assets/store/press_dest?view=checks&checkDetail=reachable")
+    execute = page.get_by_role("button", name=re.compile("Execute$"))
+    here.rename(away)
+    try:
+        execute.click()
+        expect(page.get_by_text("mount it, correct the path, or create it").first).to_be_visible(timeout=_MILLISECONDS)
+        expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+        failed = ui.launch("press")
+        assert ui.wait_for(failed) == "FAILURE"
+    finally:
+        away.rename(here)
+    events = ui.graphql(_EVENTS, run=failed)["logsForRun"]["events"]
+    step, end = [event["error"]["message"] for event in events if event.get("error")]
+    assert step.startswith("Failed: the directory ")
+    assert "hint: mount it, correct the path, or create it" in step
+    assert end == step
+    execute.click()
+    expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=_MILLISECONDS)
+    assert ui.wait_for(ui.launch("press")) == "SUCCESS"
