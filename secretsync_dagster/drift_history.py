@@ -65,6 +65,8 @@ def found_in(record: Any, said: dg.AssetCheckEvaluation) -> str:
 def last_word(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dg.AssetCheckEvaluation | None:
     """What was last said of drift, to be said again by somebody who did not look; None where nothing was."""
     for record, said in words(instance, asset):
+        if not said.passed and not is_red(said):
+            continue  # which says that nothing was known
         told = str(said.description or "").removeprefix(_BEFORE)
         run = found_in(record, said)
         return dg.AssetCheckEvaluation(

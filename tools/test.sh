@@ -16,6 +16,6 @@ if [[ -z ${TMPDIR:-} && -w /dev/shm && $free -ge $ROOM_KIB ]]; then
   if "$made/program" 2>/dev/null; then
     export TMPDIR=$made
   fi
-  rm "$made/program"
+  rm -f "$made/program"
 fi
 "$@"
