@@ -78,8 +78,11 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
     }
 
 
-def by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
-    """What the ledger says of a SyncJob where no run does; yellow where it knows nothing. Raises SecretSyncError."""
+def by_ledger(runtime: Runtime, job: str, run: str = "") -> dg.AssetCheckEvaluation:
+    """What the ledger says of a SyncJob where no run does; yellow where it knows nothing. Raises SecretSyncError.
+
+    ``run`` is the run that asks, if one does: what is under way by another one is not wrong yet.
+    """
     known, passed, said = False, False, "nothing was synced yet"
     shown: dict[str, Any] = {"last run": "there was none"}
     with contextlib.suppress(LedgerMissing), runtime.ledger(write=False) as opened:
@@ -87,7 +90,10 @@ def by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
         passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
         out = {each.item for each in out_of_sync(runtime.catalog.jobs[job].document, opened.ledger)}
         known |= bool(out)
-        said = described(out if passed else out or {""}, len(runtime.catalog.partition_keys(job))) if known else said
+        if not passed and not out and _others_are_at_it(opened.ledger, job, run):
+            known, said = False, "another run is under way: execute this check once it has ended"
+        elif known:
+            said = described(out if passed else out or {""}, len(runtime.catalog.partition_keys(job)))
     return dg.AssetCheckEvaluation(
         asset_key=runtime.catalog.asset_key(job),
         check_name=IN_SYNC,
@@ -96,6 +102,12 @@ def by_ledger(runtime: Runtime, job: str) -> dg.AssetCheckEvaluation:
         description=said,
         metadata=shown,
     )
+
+
+def _others_are_at_it(ledger: Ledger, job: str, run: str) -> bool:
+    """Whether somebody else than this run holds a SyncJob's lease."""
+    lease = ledger.leases.find(job)
+    return lease is not None and lease.holder != holder_of(run)
 
 
 def described(out: Collection[str], count: int) -> str:

@@ -63,7 +63,7 @@ def unevaluated(
     left = _left(context, asset, planned=_is_of_asset(context, runtime, job))
     with suppress(SecretSyncError):  # a ledger that fails has failed the step already
         if IN_SYNC in left:
-            yield _refused(context, runtime, job) or by_ledger(runtime, job)
+            yield _refused(context, runtime, job) or by_ledger(runtime, job, context.run_id)
         if LEDGER_INTACT in left:
             yield ledger_evaluation(runtime, job)
     if DRIFT in left and (said := last_word(context.instance, asset)) is not None:

@@ -148,3 +148,13 @@ def test_nor_is_one_that_turned_out_to_be_shared_while_it_ran(lab: Lab, monkeypa
     colour, told = _shown(lab)["in_sync"]
     assert colour == "ERROR"
     assert told.startswith("SyncJob job is not synced from Dagster")
+
+
+def test_a_run_that_is_kept_out_by_another_one_leaves_it_to_that(lab: Lab) -> None:
+    """A sync of the command line is under way: until it has ended, nothing is known to be wrong."""
+    lab.two_items()
+    assert lab.run().success
+    lab.ledger.leases.acquire("job", "host/1/1/x", 60)
+    lab.ledger.runs.start("job", "other")
+    assert not lab.materialize("alpha", "beta").success
+    assert _shown(lab)["in_sync"] == ("WARN", "another run is under way")
