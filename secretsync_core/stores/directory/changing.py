@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from secretsync_core.stores.directory.writing import Writing
 
 
+ANY = object()
+"""Whatever is there may be replaced."""
+
+
+def check_token(store: str, key: str, token: str | None, expected: object) -> None:
+    """Raise Conflict where a secret's token is not ``expected`` (``None``: there is to be none)."""
+    if expected is not ANY and token != expected:
+        what = "exists already" if expected is None else "changed since it was looked at"
+        raise Conflict(f"{key} {what}", store=store, key=key)
+
+
 class Changing:
     """The changes of one store's files. All of it blocks, and each call is whole in itself."""
 

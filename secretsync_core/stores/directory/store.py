@@ -95,6 +95,14 @@ class DirectoryStore:
             except RuntimeError:  # the store is closed, and every step over with it
                 walk.close()
 
+    async def _run_for(self, key: str, kind: str, step: Callable[[], T]) -> T:
+        """Do this for a key, whose errors are to name it and not its file."""
+        try:
+            return await self._run(kind, step)
+        except StoreError as error:
+            error.key = key
+            raise
+
     async def _run(self, kind: str, step: Callable[[], T]) -> T:
         async def attempt() -> T:
             if self._closed:

@@ -7,12 +7,12 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.errors import InvalidSecret, SecretNotFound
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.field_names import listed
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.directory.changing import Changing
+from secretsync_core.stores.directory.changing import ANY, Changing, check_token
 from secretsync_core.stores.directory.listing import BATCH, Listing
 from secretsync_core.stores.directory.place import place_of_directory
 from secretsync_core.stores.directory.reading import Reading
@@ -24,7 +24,7 @@ from secretsync_core.stores.dotenv.quoting import Unquotable
 from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
     from typing import TypeVar
 
     from secretsync_core.stores.base import StoreContext
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_ANY = object()  # whatever is there may be replaced
 _ENCODE = "change it where it comes from, or send its base64 by a template: {{ NAME | b64encode }}"
 
 
@@ -66,7 +65,7 @@ class DotenvStore(DirectoryStore):
                 raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key) from None
             return Secret(SecretValue(dict(self._lines(path, data).variables)), token)
 
-        return await self._of(key, "read", step)
+        return await self._run_for(key, "read", step)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that has a file, and a Gap for one whose file is anything else."""
@@ -100,7 +99,7 @@ class DotenvStore(DirectoryStore):
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create the file or change its lines; gives its version token. Creates the folders that it needs."""
-        return await self._write(key, value, _ANY)
+        return await self._write(key, value, ANY)
 
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
         """The same, if the file's token is ``expected`` (``None``: there is none). Raises Conflict."""
@@ -122,28 +121,26 @@ class DotenvStore(DirectoryStore):
                     data, _ = self._reading.content(path)
             self._made(key, path, data, wanted)
 
-        await self._of(key, "stat", step)
+        await self._run_for(key, "stat", step)
 
     async def delete(self, key: str) -> None:
         """Remove the file, its comments with it, and the folders above it that are empty then."""
         path = self._layout.path_of(key, self._name)
-        await self._of(key, "delete", lambda: self._changing.remove(path))
+        await self._run_for(key, "delete", lambda: self._changing.remove(path))
 
     async def delete_if(self, key: str, expected: str) -> None:
         """The same if its token is ``expected``; else raises Conflict."""
         path = self._layout.path_of(key, self._name)
-        await self._of(key, "delete", lambda: self._changing.remove(path, expected))
+        await self._run_for(key, "delete", lambda: self._changing.remove(path, expected))
 
     async def _write(self, key: str, value: SecretValue, expected: object) -> str:
         path, wanted = self._layout.path_of(key, self._name), self._texts(key, value)
 
         def make(data: bytes | None, token: str | None) -> bytes:
-            if expected is not _ANY and token != expected:
-                what = "exists already" if expected is None else "changed since it was looked at"
-                raise Conflict(f"{key} {what}", store=self._name, key=key)
+            check_token(self._name, key, token, expected)
             return self._made(key, path, data, wanted)
 
-        return await self._of(key, "write", lambda: self._changing.change(path, make))
+        return await self._run_for(key, "write", lambda: self._changing.change(path, make))
 
     def _texts(self, key: str, value: SecretValue) -> dict[str, str]:
         """The variables that a value comes to. Raises InvalidSecret."""
@@ -179,11 +176,3 @@ class DotenvStore(DirectoryStore):
         encoded = made.encode()
         check_size(len(encoded), self._facts, key)
         return encoded
-
-    async def _of(self, key: str, kind: str, step: Callable[[], T]) -> T:
-        """Do this for a key, whose errors are to name it and not its file."""
-        try:
-            return await self._run(kind, step)
-        except StoreError as error:
-            error.key = key
-            raise

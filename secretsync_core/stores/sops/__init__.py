@@ -13,9 +13,9 @@ its own tests against sops hold. What it promises besides what :mod:`~secretsync
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from secretsync_core.model.capabilities import Feature
 from secretsync_core.schema.base import Choice, Credential, StorePath
@@ -70,9 +70,20 @@ class SopsConfig(Choice):
     recipients: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="The only age recipients that files may have; new ones have all of them. "
-        "Default: by the `creation_rules` of `.sops.yaml`.",
+        description="The only age recipients that files may have. A file that has others gets a new data key, for "
+        "these alone, when it changes. Default: by the `creation_rules` of `.sops.yaml`.",
     )
+    rotate: bool = Field(
+        default=False,
+        description="Of `path`: every change gives a file a new data key, so that nobody who knew the former one can "
+        "read it. All values of the file are encrypted anew then, and a diff shows all of them.",
+    )
+
+    @model_validator(mode="after")
+    def _rotates_whole_secrets(self) -> Self:
+        if self.rotate and self.file is not None:
+            raise ValueError("rotate is for path: in one file every change would look like one of all its secrets")
+        return self
 
 
 def _place(config: SopsConfig) -> Place | None:

@@ -9,7 +9,7 @@ import itertools
 import re
 from typing import Any
 
-from secretsync_core.stores.sops.values import Broken
+from secretsync_core.stores.sops.values import RESTORE, Broken
 from secretsync_core.stores.sops.yaml_text import SECTION
 
 PREFIX = f"{SECTION}_"
@@ -27,11 +27,11 @@ def parse(text: str) -> dict[str, Any]:
             continue
         name, separator, value = line.partition("=")
         if not separator:
-            raise Broken(f"it is no dotenv file of sops' (line {number})")
+            raise Broken(f"it is no dotenv file of sops' (line {number})", "each line is NAME=VALUE, or begins with #")
         own = name.startswith(PREFIX)
         into, name = (flat, name.removeprefix(PREFIX)) if own else (found, name)
         if name in into:
-            raise Broken(f"a name stands twice (line {number})")
+            raise Broken(f"a name stands twice (line {number})", "take one of them out: sops edit")
         into[name] = value.replace("\\n", "\n")
     if flat:
         found[SECTION] = _whole(flat)
@@ -110,7 +110,7 @@ def _inner(holder: Any, step: str | int, empty: Any) -> Any:
         found = empty
         _put(holder, step, found)
     if type(found) is not type(empty):
-        raise Broken("its section sops makes no sense")
+        raise Broken("its section sops makes no sense", RESTORE)
     return found
 
 
@@ -120,4 +120,4 @@ def _put(holder: Any, step: str | int, value: Any) -> None:
     elif isinstance(step, int) and isinstance(holder, list) and step == len(holder):
         holder.append(value)
     else:
-        raise Broken("its section sops makes no sense")
+        raise Broken("its section sops makes no sense", RESTORE)

@@ -19,23 +19,25 @@ def parse(text: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         line = error.lineno
     except (RecursionError, ValueError):
-        raise Broken("it is nested too deeply, or holds a number that is too large") from None
+        raise Broken(
+            "it is nested too deeply, or holds a number that is too large", "change it by: sops edit"
+        ) from None
     if line is not None:
-        raise Broken(f"it is not JSON (line {line})")
+        raise Broken(f"it is not JSON (line {line})", "correct that line, by an editor")
     if not isinstance(found, dict):
-        raise Broken("it is no object")
+        raise Broken("it is no object", "give it names at its top")
     return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Broken("a name stands twice in it")
+        raise Broken("a name stands twice in it", "take one of them out: sops edit")
     return found
 
 
 def _constant(_: str) -> Any:
-    raise Broken("it holds a number that JSON does not have")
+    raise Broken("it holds a number that JSON does not have (NaN, Infinity)", "write it as a text")
 
 
 def changed(text: str, new: dict[str, Any]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyrage
 
 from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.regexp import compile_regexp
-from secretsync_core.stores.sops.values import Broken, mac_of, open_text, seal_text
+from secretsync_core.stores.sops.values import RESTORE, Broken, mac_of, open_text, seal_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,28 @@ VERSION = "3.9.0"
 
 DEFAULT_SUFFIX = "_unencrypted"
 
+CHECKSUM = ("lastmodified", "mac")
+"""The fields that every change of a file changes."""
+
 _RULES = ("unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex")
+_ONE_RULE = (
+    "encrypt it anew by sops, with one of encrypted_regex, encrypted_suffix, unencrypted_regex and unencrypted_suffix"
+)
 _BY_COMMENTS = ("unencrypted_comment_regex", "encrypted_comment_regex")
+
+
+OTHERS = ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms", "pgp")
+"""What a file calls keys that are none of age's."""
+
+SCOPE = (*_RULES, *_BY_COMMENTS, "mac_only_encrypted")
+"""The fields that say which values of a file are encrypted."""
+
+
+class NewKey(NamedTuple):
+    """A data key that nobody has seen yet, and the section that holds it for those who are to read the file."""
+
+    section: dict[str, Any]
+    key: bytes
 
 
 class NoKey(Exception):
@@ -42,16 +62,23 @@ class Scope:
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Scope:
         """What a file's section, or a creation rule, says. Raises Broken for what is not known here."""
-        if any(section.get(name) for name in _BY_COMMENTS):
-            raise Broken("its comments say what is encrypted (…_comment_regex), which SecretSync does not support")
+        given = [name for name in (*_RULES, *_BY_COMMENTS) if section.get(name)]
+        if len(given) > 1:  # sops takes no such file either
+            raise Broken(f"it has {' and '.join(given)}, and one of them at most may say what is encrypted", _ONE_RULE)
+        if any(name in _BY_COMMENTS for name in given):
+            raise Broken(
+                "its comments say what is encrypted (…_comment_regex), which SecretSync does not support", _ONE_RULE
+            )
         found = {name: section.get(name) or "" for name in _RULES}
         if not all(isinstance(each, str) for each in found.values()):
-            raise Broken("its rules of what is encrypted are no texts")
+            raise Broken("its rules of what is encrypted are no texts", "put them in quotes")
         for name in ("unencrypted_regex", "encrypted_regex"):
             try:
                 compile_regexp(found[name])
             except ExpressionError:
-                raise Broken(f"its {name} is no expression") from None
+                raise Broken(f"its {name} is no expression", "correct it: RE2 has no lookahead and no \\1") from None
+        if not given:
+            found["unencrypted_suffix"] = DEFAULT_SUFFIX
         return cls(**found, mac_only_encrypted=section.get("mac_only_encrypted") is True)
 
     def encrypts(self, path: tuple[str, ...]) -> bool:
@@ -73,34 +100,46 @@ class Scope:
         return found | ({"mac_only_encrypted": True} if self.mac_only_encrypted else {})
 
 
-def scope_of_rule(rule: Mapping[str, Any]) -> Scope:
-    """What a creation rule says, with sops' default where it says nothing."""
-    if any(rule.get(name) for name in _RULES):
-        return Scope.of(rule)
-    return Scope.of({**rule, "unencrypted_suffix": DEFAULT_SUFFIX})
-
-
 def recipients_of(section: Mapping[str, Any]) -> list[str]:
-    """The age recipients of a file."""
-    listed = section.get("age")
-    entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return [recipient for each in entries if isinstance(recipient := each.get("recipient"), str)]
+    """The age recipients of a file. Raises Broken where one has no name, or two have the same.
+
+    What stands below a name that is there twice may be for anybody.
+    """
+    listed = section.get("age") or []
+    entries = listed if isinstance(listed, list) else [None]
+    found = [str(each.get("recipient") or "").strip() if isinstance(each, dict) else "" for each in entries]
+    if not all(found):
+        raise Broken("one of its age keys has no recipient", RESTORE)
+    if len({person_of(each) for each in found}) < len(found):
+        raise Broken("one of its age recipients stands twice", "take one of them out: sops updatekeys")
+    return found
+
+
+def person_of(recipient: str) -> str:
+    """A recipient without what is a comment to age: behind an SSH key there may stand anything."""
+    return " ".join(recipient.split()[:2])
 
 
 def others_than_age(section: Mapping[str, Any]) -> list[str]:
     """Which other kinds of keys a file is encrypted for as well."""
-    return [name for name in ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms", "pgp") if section.get(name)]
+    return [name for name in OTHERS if section.get(name)]
 
 
 def data_key_of(section: Mapping[str, Any], identities: Sequence[Any]) -> bytes:
     """The key of a file's values. Raises NoKey, and Broken for a file that is not made for age keys."""
     if section.get("key_groups") or section.get("shamir_threshold"):
-        raise Broken("its key is split among several groups (key_groups), which SecretSync does not support")
+        raise Broken(
+            "its key is split among several groups (key_groups), which SecretSync does not support",
+            "give it one group, without shamir_threshold, in .sops.yaml; then: sops updatekeys",
+        )
     if not recipients_of(section):
         kinds = ", ".join(others_than_age(section)) or "nobody"
-        raise Broken(f"it is encrypted for {kinds}, and for no age key")
+        raise Broken(
+            f"it is encrypted for {kinds}, and for no age key",
+            "add an age recipient to its rule in .sops.yaml; then: sops updatekeys",
+        )
     for entry in section["age"]:
-        sealed = entry.get("enc") if isinstance(entry, dict) else None
+        sealed = entry.get("enc")
         if not isinstance(sealed, str) or not identities:
             continue
         try:
@@ -112,17 +151,32 @@ def data_key_of(section: Mapping[str, Any], identities: Sequence[Any]) -> bytes:
     raise NoKey
 
 
-def new_section(recipients: Sequence[str], scope: Scope) -> tuple[dict[str, Any], bytes]:
-    """The section of a new file, without a checksum, and the key of its values. Raises Broken for a bad recipient."""
-    key, entries = os.urandom(32), []
-    for text in recipients:
+def new_key(recipients: Sequence[str], scope: Scope) -> NewKey:
+    """A data key, in the section of a new file without a checksum. Raises Broken for a bad recipient."""
+    key = os.urandom(32)
+    return NewKey({"age": _entries(key, recipients), **scope.section(), "version": VERSION}, key)
+
+
+def new_key_for(section: Mapping[str, Any], recipients: Sequence[str]) -> NewKey:
+    """A data key in the place of the one that a file has, for nobody but these. Raises Broken for a bad recipient."""
+    key = os.urandom(32)
+    kept = {name: each for name, each in section.items() if name not in OTHERS}
+    return NewKey({**kept, "age": _entries(key, recipients)}, key)
+
+
+def _entries(key: bytes, recipients: Sequence[str]) -> list[dict[str, str]]:
+    entries = []
+    for text in {person_of(each): each for each in recipients}.values():
         try:
             found = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
             sealed = pyrage.encrypt(key, [found.from_str(text)], armored=True)
         except (pyrage.RecipientError, pyrage.EncryptError, ValueError):
-            raise Broken("one of its age recipients is not one that SecretSync knows (age1…, ssh-…)") from None
+            raise Broken(
+                "one of its age recipients is not one that SecretSync knows (age1…, ssh-…)",
+                "correct it in recipients, or in .sops.yaml",
+            ) from None
         entries.append({"recipient": text, "enc": sealed.decode()})
-    return {"age": entries, **scope.section(), "version": VERSION}, key
+    return entries
 
 
 def with_checksum(
@@ -132,7 +186,7 @@ def with_checksum(
     modified = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     checksum = mac_of(plain, scope.encrypts, only_encrypted=scope.mac_only_encrypted)
     sealed = seal_text(checksum.encode(), "str", key, modified)
-    rest = {name: each for name, each in section.items() if name not in ("lastmodified", "mac")}
+    rest = {name: each for name, each in section.items() if name not in CHECKSUM}
     first = {"age": rest.pop("age")} if "age" in rest and "mac" not in section else {}
     if "mac" in section:  # each stays in its place
         return {**section, "lastmodified": modified, "mac": sealed}
@@ -143,13 +197,15 @@ def check_checksum(section: Mapping[str, Any], plain: dict[str, Any], key: bytes
     """Raise Broken where a file's values are not those that its checksum was made of."""
     sealed, modified = section.get("mac"), section.get("lastmodified")
     if not isinstance(sealed, str) or not isinstance(modified, str):
-        raise Broken("it has no checksum (mac)")
+        raise Broken("it has no checksum (mac)", RESTORE)
     try:
         found = open_text(sealed, key, modified)[0]
     except Broken:
         found = b""
     if found.decode(errors="replace") != mac_of(plain, scope.encrypts, only_encrypted=scope.mac_only_encrypted):
-        raise Broken("its checksum (mac) is not that of its values: it was changed by something else than sops")
+        raise Broken(
+            "its checksum (mac) is not that of its values: it was changed by something else than sops", RESTORE
+        )
 
 
 def identities_of(text: str) -> list[Any]:

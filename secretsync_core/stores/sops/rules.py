@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +12,100 @@ from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.protected import is_within
 from secretsync_core.stores.sops import yaml_text
-from secretsync_core.stores.sops.metadata import scope_of_rule
+from secretsync_core.stores.sops.metadata import Scope, person_of
 from secretsync_core.stores.sops.values import Broken
 from secretsync_core.trusted_files import is_others, writable_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from secretsync_core.stores.sops.metadata import Scope
+    from collections.abc import Iterable, Mapping
 
 FILE = ".sops.yaml"
 MAX_BYTES = 256 * 1024
 
 _OTHERS = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "shamir_threshold")
+_CORRECT = f"correct {FILE}, or give recipients in the document"
+_AS_FILES_SAY = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 
 
-def rule_for(path: str, root: str) -> tuple[list[str], Scope]:
-    """The age recipients and the scope for a new file at a path, by the nearest ``.sops.yaml``. Raises Broken.
+class Rule:
+    """A creation rule: ``where`` says which one. Raises Broken where it is of no use."""
+
+    def __init__(self, rule: Mapping[str, Any], where: str) -> None:
+        self._where = where
+        groups = rule.get("key_groups") or []
+        if not isinstance(groups, list) or not all(isinstance(each, dict) for each in groups):
+            raise Broken(f"{where} cannot be used: its key_groups are no list of objects", _CORRECT)
+        self._groups = len(groups)
+        self._others = [name for name in _OTHERS if rule.get(name)]
+        if len(groups) == 1:
+            self._others += [name for name, each in groups[0].items() if each and name != "age"]
+        given = groups[0].get("age") if groups else rule.get("age")
+        texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
+        found = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+        self._recipients = list({person_of(each): each for each in found}.values())
+        self._given = rule
+
+    def for_new(self) -> tuple[list[str], Scope]:
+        """The recipients of a new file, and which of its values are encrypted. Raises Broken."""
+        recipients = self.recipients()
+        try:
+            return recipients, Scope.of(self._given)
+        except Broken as error:
+            raise Broken(f"{self._where} cannot be used: {error}", _CORRECT) from None
+
+    def recipients(self) -> list[str]:
+        """The recipients, where they are for age keys alone. Raises Broken."""
+        why = ""
+        if self._others:
+            why = f"it names {', '.join(self._others)}, and SecretSync makes files for age keys alone"
+        elif self._groups > 1:
+            why = "it has several key_groups, and SecretSync makes files with one"
+        elif not self._recipients:
+            why = "it names no age recipient"
+        if why:
+            raise Broken(f"{self._where} cannot be used: {why}", _CORRECT)
+        return self._recipients
+
+    def allows(self, recipients: Iterable[str], others: Iterable[str]) -> bool:
+        """Whether a file may be for these, by their recipients of age and the kinds of their other keys."""
+        kinds = {_AS_FILES_SAY.get(name, name) for name in self._others}
+        known = {person_of(each) for each in self._recipients}
+        return self._groups > 1 or (known.issuperset(map(person_of, recipients)) and kinds.issuperset(others))
+
+
+def rule_for(path: str, root: str) -> Rule | None:
+    """The rule for a file at a path, by the nearest ``.sops.yaml``; None where there is none. Raises Broken.
+
+    One above ``root`` that others can write is none: it bounds nobody.
+    """
+    try:
+        return _rule_for(path, root)
+    except _Untrusted:
+        return None
+
+
+def rule_for_new(path: str, root: str) -> Rule:
+    """The same for a file that is to be made. Raises Broken where there is none.
 
     One above ``root`` counts only where nobody else can write it: whoever can is told every new secret.
     """
+    found = _rule_for(path, root)
+    if found is None:
+        raise Broken(f"no creation rule of a {FILE} in its folder or above it is for it", _CORRECT)
+    return found
+
+
+class _Untrusted(Broken):
+    """Others can write a file of rules that is none of the store's."""
+
+
+def _rule_for(path: str, root: str) -> Rule | None:
     for folder in Path(path).parents:
         config = folder / FILE
         text = _read(config, foreign=not is_within(str(folder), root))
         if text is not None:
             return _chosen(text, os.path.relpath(path, folder), config)
-    raise Broken(f"there is no {FILE} in its folder or above it")
+    return None
 
 
 def _read(config: Path, *, foreign: bool) -> str | None:
@@ -44,56 +113,49 @@ def _read(config: Path, *, foreign: bool) -> str | None:
     try:
         found = config.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise Broken(f"{config} is no file")
+            raise Broken(f"{config} is no file", _CORRECT)
         if foreign and (is_others(found) or writable_by(found) == "go"):
-            raise Broken(f"{config} is outside of the store, and others can write it: give recipients in the document")
+            raise _Untrusted(
+                f"{config} is outside of the store, and others can write it",
+                f"give recipients in the document, or make it yours alone: chmod go-w {config}",
+            )
         with config.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Broken(f"{config} cannot be read: {error.strerror or type(error).__name__}") from None
+        why = error.strerror or type(error).__name__
+        raise Broken(f"{config} cannot be read: {why}", f"check who may read {config}") from None
     if len(data) > MAX_BYTES:
-        raise Broken(f"{config} is larger than {MAX_BYTES // 1024} KiB")
+        raise Broken(f"{config} is larger than {MAX_BYTES // 1024} KiB", _CORRECT)
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Broken(f"{config} is not UTF-8 text") from None
+        raise Broken(f"{config} is not UTF-8 text", _CORRECT) from None
 
 
-def _chosen(text: str, relative: str, config: Path) -> tuple[list[str], Scope]:
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> dict[str, Any]:
+    """What a file of rules says; of many secrets one after the other it is the same file. Raises Broken."""
+    found = yaml_text.parse(text, aliases=True).plain()
+    assert isinstance(found, dict)  # noqa: S101  the parser takes nothing else
+    return found
+
+
+def _chosen(text: str, relative: str, config: Path) -> Rule | None:
     try:
-        rules = yaml_text.parse(text).plain().get("creation_rules")
+        rules = _parsed(text).get("creation_rules")
     except Broken as error:
-        raise Broken(f"{config} cannot be used: {error}") from None
+        raise Broken(f"{config} cannot be used: {error}", error.hint) from None
     for number, rule in enumerate(rules if isinstance(rules, list) else [], start=1):
         where = f"the creation rule {number} in {config}"
         if not isinstance(rule, dict):
-            raise Broken(f"{where} is no object")
+            raise Broken(f"{where} is no object", _CORRECT)
         pattern = rule.get("path_regex") or ""
         try:
             fits = isinstance(pattern, str) and compile_regexp(pattern).found(relative)
         except ExpressionError:
-            raise Broken(f"{where} has a path_regex that is no expression") from None
+            raise Broken(f"{where} has a path_regex that is no expression", _CORRECT) from None
         if fits:
-            try:
-                return _recipients(rule), scope_of_rule(rule)
-            except Broken as error:
-                raise Broken(f"{where} cannot be used: {error}") from None
-    raise Broken(f"no creation rule in {config} is for it")
-
-
-def _recipients(rule: Mapping[str, Any]) -> list[str]:
-    groups = rule.get("key_groups") or []
-    if others := [name for name in _OTHERS if rule.get(name)]:
-        raise Broken(f"it names {', '.join(others)}, and SecretSync makes files for age keys alone")
-    if not isinstance(groups, list) or len(groups) > 1 or (groups and not isinstance(groups[0], dict)):
-        raise Broken("it has several key_groups, and SecretSync makes files with one")
-    if groups and (others := [name for name, each in groups[0].items() if each and name != "age"]):
-        raise Broken(f"it names {', '.join(others)}, and SecretSync makes files for age keys alone")
-    given = groups[0].get("age") if groups else rule.get("age")
-    texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
-    found = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
-    if not found:
-        raise Broken("it names no age recipient")
-    return list(dict.fromkeys(found))
+            return Rule(rule, where)
+    return None

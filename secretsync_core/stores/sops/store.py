@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.credentials import describe, resolve
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.field_names import listed
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import Secret, SecretValue
-from secretsync_core.stores.directory.changing import Changing
+from secretsync_core.stores.directory.changing import ANY, Changing, check_token
 from secretsync_core.stores.directory.listing import Listing
 from secretsync_core.stores.directory.place import place_of_directory
 from secretsync_core.stores.directory.reading import Reading
@@ -29,14 +29,19 @@ from secretsync_core.stores.sops.document import InPlainText, Sealed, new_file, 
 from secretsync_core.stores.sops.dotenv_text import PREFIX
 from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
 from secretsync_core.stores.sops.metadata import (
+    CHECKSUM,
+    SCOPE,
     NoKey,
+    Scope,
     identities_of,
-    new_section,
+    new_key,
+    new_key_for,
     others_than_age,
+    person_of,
     recipients_of,
-    scope_of_rule,
 )
-from secretsync_core.stores.sops.rules import rule_for
+from secretsync_core.stores.sops.rules import FILE as RULES
+from secretsync_core.stores.sops.rules import rule_for, rule_for_new
 from secretsync_core.stores.sops.values import Broken, leaves
 from secretsync_core.stores.sops.yaml_text import SECTION
 
@@ -46,10 +51,11 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.sops import SopsConfig
     from secretsync_core.stores.sops.layout import Layout
+    from secretsync_core.stores.sops.metadata import NewKey
 
 T = TypeVar("T")
 
-_ANY = object()  # whatever is there may be replaced
+_MOST_NOTES = 20  # files of which a plan tells that their recipients change
 _BATCH = 100  # files that one step of a listing or a look reads
 
 
@@ -71,8 +77,13 @@ class SopsStore(DirectoryStore):
         self._root = folders.root
         self._layout = layout
         self._recipients = config.recipients
+        self._rotate = config.rotate
+        self._notes = context.notes
+        self._told_of: set[str] = set()  # files of which a note says for whom they are
         self._identities = _identities(config, context)
         self._last: tuple[bytes, Sealed] | None = None  # of the one file; there is nothing in it in plain text
+        self._sound: Sealed | None = None  # what of it has the right checksum
+        self._moved: dict[object, str] = {}  # tokens of secrets in it to those they have by a new data key of ours
         self._reading = Reading(folders, MAX_BYTES)
         self._listing = Listing(folders)
         self._writing = Writing(folders, deep=not layout.only)
@@ -102,7 +113,7 @@ class SopsStore(DirectoryStore):
                 plain = plain[name]
             return Secret(SecretValue(plain), token)
 
-        return await self._of(key, "read", step)
+        return await self._run_for(key, "read", step)
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that is there, and a Gap for one whose file cannot be used."""
@@ -123,7 +134,7 @@ class SopsStore(DirectoryStore):
             try:
                 path, names = self._layout.place_of(key, self._name)
                 if path not in files:
-                    files[path] = self._file(path)
+                    files[path] = self._looked_at(path)
             except StoreError as error:
                 found.append(Gap(key, error.code, error.message))
                 continue
@@ -159,7 +170,7 @@ class SopsStore(DirectoryStore):
 
     def _inside(self, prefix: str, *, recursive: bool) -> Iterator[Entry | Gap]:
         """The secrets in the one file."""
-        file = self._file(self._layout.only)
+        file = self._looked_at(self._layout.only)
         for names in secrets_in(file.data) if file is not None else ():
             key = "/".join(names)
             if not key.startswith(prefix) or (not recursive and "/" in key[len(prefix) :]):
@@ -177,7 +188,7 @@ class SopsStore(DirectoryStore):
 
     async def write(self, key: str, value: SecretValue) -> str | None:
         """Create or change a secret; gives its version token, which stays where nothing changes."""
-        return await self._write(key, value, _ANY)
+        return await self._write(key, value, ANY)
 
     async def write_if(self, key: str, value: SecretValue, expected: str | None) -> str | None:
         """The same, if the secret's token is ``expected`` (``None``: there is none). Raises Conflict."""
@@ -198,11 +209,11 @@ class SopsStore(DirectoryStore):
             with contextlib.suppress(_AsItIs):
                 self._made(key, path, names, file, wanted)
 
-        await self._of(key, "stat", step)
+        await self._run_for(key, "stat", step)
 
     async def delete(self, key: str) -> None:
         """Remove a secret: its file, or the object in the file; and what is empty above it then."""
-        await self._delete(key, _ANY)
+        await self._delete(key, ANY)
 
     async def delete_if(self, key: str, expected: str) -> None:
         """The same if its token is ``expected``; else raises Conflict."""
@@ -227,7 +238,7 @@ class SopsStore(DirectoryStore):
                 return same_as_before.token
             return token
 
-        return await self._of(key, "write", step)
+        return await self._run_for(key, "write", step)
 
     async def _delete(self, key: str, expected: object) -> None:
         path, names = self._layout.place_of(key, self._name)
@@ -249,13 +260,12 @@ class SopsStore(DirectoryStore):
                 with contextlib.suppress(_AsItIs):
                     self._changing.change(path, make)
 
-        await self._of(key, "delete", step)
+        await self._run_for(key, "delete", step)
 
     def _check_token(self, key: str, names: tuple[str, ...], file: Sealed | None, expected: object) -> None:
         token = _token(file, names)
-        if expected is not _ANY and token != expected:
-            what = "exists already" if expected is None else "changed since it was looked at"
-            raise Conflict(f"{key} {what}", store=self._name, key=key)
+        if expected not in self._moved or self._moved[expected] != token:
+            check_token(self._name, key, token, expected)
 
     def _made(
         self, key: str, path: str, names: tuple[str, ...], file: Sealed | None, wanted: dict[str, Any] | None
@@ -269,15 +279,19 @@ class SopsStore(DirectoryStore):
 
         def make() -> tuple[bytes, str | None]:
             if file is None:
-                section, file_key = self._new_section(path)
-                changed = new_file(form_of(path), section, file_key, _nested(names, wanted or {}), now)
+                new = self._key_for_new(path)
+                changed = new_file(form_of(path), new, _nested(names, wanted or {}), now)
             else:
-                self._check_recipients(file, path, key)
                 opened = file.opened(self._identities)
                 whole = self._with(key, opened.plain, names, wanted)
-                if same(whole, opened.plain):
+                beyond = self._is_beyond(file, path)
+                if same(whole, opened.plain) and not beyond:
                     raise _AsItIs(_token(file, names))
-                changed = opened.with_values(whole, now, anew=names if wanted is not None else ())
+                new_key = self._key_for(file, path) if beyond or self._rotate else None
+                anew = names if wanted is not None else ()
+                changed = opened.with_values(whole, now, anew=anew, new_key=new_key)
+                if new_key is not None:
+                    self._note_moves(file, changed)
             made = changed.text.encode()
             check_size(len(made), self._facts, key)
             self._last = made, changed
@@ -331,27 +345,76 @@ class SopsStore(DirectoryStore):
             hint = "rename a field, or give it one: by a valueTransform"
             raise InvalidSecret(f"{self._name} cannot hold {key}: {why}", store=self._name, key=key, hint=hint)
 
-    def _new_section(self, path: str) -> tuple[dict[str, Any], bytes]:
-        """The section of a new file, and the key of its values."""
-        if self._recipients is not None:
-            return new_section(self._recipients, scope_of_rule({}))
-        recipients, scope = rule_for(str(Path(self._root, path)), self._root)
-        return new_section(recipients, scope)
+    # -- For whom files are
 
-    def _check_recipients(self, file: Sealed, path: str, key: str) -> None:
-        """Raise InvalidSecret where others could read what is written than the document says."""
-        if self._recipients is None:
+    def _key_for_new(self, path: str) -> NewKey:
+        """The data key of a new file. Raises Broken."""
+        if self._recipients is not None:
+            return new_key(self._recipients, Scope.of({}))
+        return new_key(*rule_for_new(str(Path(self._root, path)), self._root).for_new())
+
+    def _key_for(self, file: Sealed, path: str) -> NewKey:
+        """A new data key for a file that is there, for those alone who are to have it. Raises Broken."""
+        recipients = self._recipients
+        if recipients is None:
+            recipients = tuple(rule_for_new(str(Path(self._root, path)), self._root).recipients())
+        return new_key_for(file.section, recipients)
+
+    def _is_beyond(self, file: Sealed, path: str) -> bool:
+        """Whether a file is for others than the document says, or than its creation rule has. Raises Broken.
+
+        Whoever was one of them knows its data key, and could read all that is written by it.
+        """
+        recipients, others = recipients_of(file.section), others_than_age(file.section)
+        if self._recipients is not None:
+            return bool(others) or set(map(person_of, recipients)) != set(map(person_of, self._recipients))
+        rule = rule_for(str(Path(self._root, path)), self._root)
+        return rule is not None and not rule.allows(recipients, others)
+
+    def _tell_recipients(self, file: Sealed, path: str) -> None:
+        """Note of a file that was looked at that its recipients will be others: for the plan."""
+        if path in self._told_of or len(self._told_of) >= _MOST_NOTES:
             return
-        others = [*others_than_age(file.section), *set(recipients_of(file.section)).difference(self._recipients)]
-        if others:
-            raise InvalidSecret(
-                f"{path} is encrypted for {len(others)} that are not among the recipients of {self._name}",
-                store=self._name,
-                key=key,
-                hint="take them out by: sops updatekeys; or add them to recipients",
+        try:
+            beyond = self._is_beyond(file, path)
+        except Broken:  # reading or writing it says so
+            return
+        if beyond:
+            self._told_of.add(path)
+            whose = "recipients in the document" if self._recipients is not None else f"its creation rule in {RULES}"
+            self._notes.append(
+                f"{self._name}: {path} is encrypted for others than {whose}: with its next change its recipients "
+                "change to those, and all of it is encrypted by a new data key"
             )
 
+    def _note_moves(self, before: Sealed, after: Sealed) -> None:
+        """Keep in mind that secrets beside the one that is written only look changed."""
+        for names in secrets_in(before.data) if self._layout.only else ():
+            old, new = _token(before, names), _token(after, names)
+            if old is not None and new is not None:
+                self._moved[old] = new
+
     # -- Files
+
+    def _looked_at(self, path: str) -> Sealed | None:
+        """A file for which no key is needed. Raises InvalidSecret for what is none of sops'.
+
+        The version of a secret in a file with others does not tell whether the file is whole: the checksum does,
+        where we have a key for it.
+        """
+        file = self._file(path)
+        if file is None:
+            return None
+        self._tell_recipients(file, path)
+        if self._layout.only and self._identities and file is not self._sound:
+
+            def check() -> None:
+                with contextlib.suppress(NoKey):
+                    file.opened(self._identities)
+
+            self._told(path, None, check)
+            self._sound = file
+        return file
 
     def _file(self, path: str) -> Sealed | None:
         """A file taken apart; None where there is none. Raises InvalidSecret for what is none of sops'."""
@@ -388,24 +451,19 @@ class SopsStore(DirectoryStore):
                 hint="rename the field, or change what the file encrypts (encrypted_regex, unencrypted_suffix, …)",
             )
         except Broken as error:
-            failed = InvalidSecret(f"{path} cannot be used: {error}", store=self._name, key=key)
+            hint = error.hint or "look at it by: sops decrypt; and correct it by: sops edit"
+            failed = InvalidSecret(f"{path} cannot be used: {error}", store=self._name, key=key, hint=hint)
         except UnicodeDecodeError:
-            failed = InvalidSecret(f"{path} cannot be used: it is not UTF-8 text", store=self._name, key=key)
+            hint = "save it as UTF-8, by an editor; or keep such files elsewhere"
+            failed = InvalidSecret(f"{path} cannot be used: it is not UTF-8 text", store=self._name, key=key, hint=hint)
         except UnicodeEncodeError:
-            failed = InvalidSecret(
-                f"{self._name} cannot hold {key}: a text in it is not valid Unicode", store=self._name
-            )
+            why = f"{self._name} cannot hold {key}: a text in it is not valid Unicode"
+            failed = InvalidSecret(why, store=self._name, key=key, hint="change it where it comes from")
         except OverflowError:
-            failed = InvalidSecret(f"{self._name} cannot hold {key}: a number in it is too large", store=self._name)
+            why = f"{self._name} cannot hold {key or path}: a number in it is too large"
+            hint = "make a text of it: valueTransform: [{fields: {asText: true}}]"
+            failed = InvalidSecret(why, store=self._name, key=key, hint=hint)
         raise failed
-
-    async def _of(self, key: str, kind: str, step: Callable[[], T]) -> T:
-        """Do this for a key, whose errors are to name it and not its file."""
-        try:
-            return await self._run(kind, step)
-        except StoreError as error:
-            error.key = key
-            raise
 
 
 def _identities(config: SopsConfig, context: StoreContext) -> list[Any]:
@@ -440,6 +498,7 @@ def _token(file: Sealed | None, names: tuple[str, ...]) -> str | None:
         found = found[name]
     if names and (not isinstance(found, dict) or not is_secret(found)):
         return None
-    # Of a whole file the checksum is a part of it: that one is encrypted anew with every change.
-    parts = [found, None if names else file.section.get("mac")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
+    # Which values are encrypted is a part of what they are. So is, of a whole file, the checksum with its time: it is
+    # encrypted anew with every change. Of one among others it is not, for it changes with each of those.
+    beside = {name: each for name, each in file.section.items() if name in (SCOPE if names else (*SCOPE, *CHECKSUM))}
+    return hashlib.sha256(json.dumps([found, beside], sort_keys=True).encode()).hexdigest()[:40]

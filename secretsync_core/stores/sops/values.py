@@ -31,13 +31,24 @@ _TAG_BYTES = 16
 _MAC_ONLY_ENCRYPTED = bytes.fromhex("8a3fd2ad54ce66527b1034f3d147be0b0b975b3bf44f72c6fdadec8176f27d69")
 
 
+RESTORE = "restore the file from Git; or open it by: sops edit --ignore-mac, and look at every value before saving"
+"""What to do about a file that was changed by something else than sops."""
+
+
 class Broken(Exception):
-    """What a file holds is not what sops writes, or not with this key: a sentence's end that shows nothing of it."""
+    """What a file holds is not what sops writes, or not with this key: a sentence's end that shows nothing of it.
+
+    ``hint`` says what to do; empty where what is said of every file will do.
+    """
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
 
 
 def path_text(path: tuple[str, ...]) -> str:
-    """What is authenticated with the value at a path."""
-    return "".join(f"{part}:" for part in path)
+    """What is authenticated with the value at a path; of a comment that is the path of what it stands in."""
+    return ":".join(path) + ":"
 
 
 def is_sealed(value: object) -> bool:
@@ -45,13 +56,8 @@ def is_sealed(value: object) -> bool:
     return isinstance(value, str) and _SEALED.fullmatch(value) is not None
 
 
-def items_of(values: list[Any]) -> list[Any]:
-    """What a list holds: an encrypted comment stands there like one of its values."""
-    return [value for value in values if not is_comment(value)]
-
-
 def is_comment(value: object) -> bool:
-    """Whether this is an encrypted comment."""
+    """Whether this is an encrypted comment, if it stands where values are encrypted: in plain text it is just text."""
     return isinstance(value, str) and value.endswith(",type:comment]") and is_sealed(value)
 
 
@@ -98,7 +104,7 @@ def open_text(sealed: str, key: bytes, authenticated: str) -> tuple[bytes, str]:
         return AESGCM(key).decrypt(iv, data + tag, authenticated.encode()), made[4]
     except (InvalidTag, ValueError, binascii.Error):
         pass
-    raise Broken("a value cannot be decrypted: it was changed or moved, or is of another file")
+    raise Broken("a value cannot be decrypted: it was changed or moved, or is of another file", RESTORE)
 
 
 def seal(value: JsonValue, path: tuple[str, ...], key: bytes) -> JsonValue:
@@ -120,14 +126,21 @@ def unseal(value: str, path: tuple[str, ...], key: bytes) -> JsonValue:
             case "int":
                 found = int(text)
             case "float":
-                found = float(text)
+                found = finite(float(text))
             case "bool" if text in (b"True", b"False", b"true", b"false"):
                 found = text[:1] in (b"T", b"t")
     except ValueError:  # also what is not UTF-8
         found = None
     if found is None:
-        raise Broken("a value is of a type that is not known here, or no text")
+        raise Broken("a value is of a type that is not known here, or no text", "change it by: sops edit")
     return found
+
+
+def finite(number: float) -> float:
+    """The number. Raises Broken for those that JSON and most stores do not have."""
+    if not math.isfinite(number):
+        raise Broken("a number in it is infinite or none at all (.inf, .nan)", "write it as a text: sops edit")
+    return number
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
@@ -136,7 +149,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
         for name, each in value.items():
             yield from leaves(each, (*path, name))
     elif isinstance(value, list):
-        for each in items_of(value):
+        for each in value:
             yield from leaves(each, path)
     elif value is not None:
         yield path, value
