@@ -173,6 +173,56 @@ async def test_a_file_that_cannot_be_read_for_sure_is_left_alone(
     assert file.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("content", "wanted", "line"),
+    [
+        ("A=1\nexport A\n", {"B": "2"}, 2),
+        ("\n\nA\nA=1\n", {"A": "1"}, 3),
+        ("A=1\n# c\n\n  B # c\n", {"A": "1", "B": "2"}, 4),
+    ],
+    ids=["taken back", "before it", "to be set"],
+)
+async def test_a_name_alone_beside_its_value_is_refused(
+    tmp_path: Path, store: DotenvStore, content: str, wanted: dict[str, str], line: int
+) -> None:
+    """python-dotenv takes the value back there, Compose has one of its own, a shell keeps it: nothing is guessed."""
+    file = tmp_path / "web" / ".env"
+    file.parent.mkdir()
+    file.write_text(content)
+    value = SecretValue({**wanted})
+    calls = [store.check_write("web", value, None), store.write("web", value)]
+    for call in [*calls, *([store.read("web")] if "B" not in content else [])]:
+        with pytest.raises(InvalidSecret, match=f"line {line}") as caught:
+            await call
+        assert "take that line out" in caught.value.hint
+    assert file.read_text() == content
+
+
+async def test_a_name_alone_stays(tmp_path: Path, store: DotenvStore) -> None:
+    """It is no variable: a secret that does not have it leaves its line as it is."""
+    file = tmp_path / "web" / ".env"
+    file.parent.mkdir()
+    file.write_text("export HOME\nA=1\nFOO\n")
+    assert (await store.read("web")).value.reveal() == {"A": "1"}
+    await store.write("web", SecretValue({"A": "2"}))
+    assert file.read_text() == "export HOME\nA=2\nFOO\n"
+
+
+async def test_what_would_be_read_otherwise_is_not_written(
+    tmp_path: Path, store: DotenvStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a file is replaced its new text is read once more: rather nothing is written than something else."""
+    await store.write("web", SecretValue({"A": "1"}))
+    before = (tmp_path / "web" / ".env").read_text()
+    monkeypatch.setattr("secretsync_core.stores.dotenv.lines.Lines.changed", lambda *_: "A=s3cret\nB=2\n")
+    value = SecretValue({"A": "s3cret"})
+    for call in (store.check_write("web", value, None), store.write("web", value)):
+        with pytest.raises(InvalidSecret, match="read as something else") as caught:
+            await call
+        assert "s3cret" not in caught.value.message
+    assert (tmp_path / "web" / ".env").read_text() == before
+
+
 async def test_what_is_no_file_is_never_opened(tmp_path: Path, store: DotenvStore) -> None:
     """A pipe, a link and a folder in a file's place are refused at once; a folder that is a link hides its key."""
     for name in ("pipe", "link", "folder", "fine"):
@@ -261,7 +311,9 @@ async def test_the_policy_bounds_where_it_is(tmp_path: Path) -> None:
         await (await opened_at(config, SECRETSYNC_POLICY=str(policy))).aclose()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", ".secretsync", f"{TEMPORARY}x", "x" * 256, "a\0"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", ".secretsync", ".GIT", ".sops.yaml", f"{TEMPORARY}x", "x" * 256, "a\0"]
+)
 def test_the_name_of_files_is_a_plain_one(name: str) -> None:
     """A name that leads elsewhere, or is ours, is refused with the document."""
     with pytest.raises(ValueError, match="fileName"):

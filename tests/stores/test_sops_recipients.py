@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -270,3 +271,35 @@ async def test_the_plan_tells_that_recipients_change(world: World, directory: Pa
     world.job("- {name: all, query: {recursive: true}}", writePolicy="Replace")
     warnings = (await world.plan()).warnings
     assert [each for each in warnings if "app.yaml is encrypted for others" in each]
+
+
+@pytest.mark.parametrize("kind", ["kms", "gcp_kms", "azure_kv", "hc_vault", "hckms", "pgp"])
+async def test_every_other_kind_of_key_is_seen(directory: Path, kind: str) -> None:
+    """A file that is for a key of any other kind as well is for others than the recipients of the document."""
+    file = directory / "a.yaml"
+    put(file, [RECIPIENT], {"a": "b"})
+    file.write_text(file.read_text().replace("sops:\n", f"sops:\n    {kind}:\n        - enc: x\n"))
+    notes: list[str] = []
+    store = await opened({"path": str(directory), "recipients": [RECIPIENT]}, notes)
+    assert [each async for each in store.stat(["a"])]
+    assert "recipients change" in notes[0]
+
+
+async def test_rules_of_somebody_else_count_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of rules outside of the store that another user owns neither makes files nor takes recipients away."""
+    copy_samples(tmp_path)
+    (tmp_path / "in").mkdir()
+    known = put(tmp_path / "in" / "a.yaml", [RECIPIENT, THEIRS], {"a": "b"})
+    monkeypatch.setattr("secretsync_core.trusted_files._trusted", lambda: {4_000_000})
+    store = await opened({"path": str(tmp_path / "in")})
+    with pytest.raises(InvalidSecret, match="others can write it"):
+        await store.write("new", SecretValue({"a": "b"}))
+    await store.write("a", SecretValue({"a": "c"}))
+    assert key_in(tmp_path / "in" / "a.yaml") == known
+
+
+async def test_a_file_that_is_rewritten_is_for_its_owner_alone(directory: Path) -> None:
+    """Whatever mode it had: what is written is a new file."""
+    (directory / "typed.yaml").chmod(0o664)
+    await (await opened({"path": str(directory)})).write("typed", SecretValue({"a": "c"}))
+    assert stat.S_IMODE((directory / "typed.yaml").stat().st_mode) == 0o600

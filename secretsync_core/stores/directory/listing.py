@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.directory.folders import LIST
-from secretsync_core.stores.directory.names import STATE, TEMPORARY
+from secretsync_core.stores.directory.names import is_temporary, why_closed
 from secretsync_core.stores.directory.versions import kind_of, token_of
 from secretsync_core.stores.fit import check_folder
 
@@ -77,7 +77,7 @@ class Listing:
         self, folder: str, entry: os.DirEntry[str], wanted: Selection, pending: list[str]
     ) -> Iterator[Entry | Gap]:
         key = folder + entry.name
-        if entry.name == STATE:
+        if why_closed(entry.name):
             return
         try:
             key.encode()
@@ -88,7 +88,7 @@ class Listing:
                 yield Gap(shown, InvalidSecret.code, f"the name of {shown} is not UTF-8", is_key=wanted.takes(shown))
             return
         try:
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
+            if entry.is_dir(follow_symlinks=False) and not is_temporary(entry.name):
                 if wanted.enters(f"{key}/"):
                     pending.append(f"{key}/")
                 elif not wanted.recursive:
@@ -107,7 +107,7 @@ class Listing:
         kind = kind_of(info.st_mode)
         if kind:
             yield Gap(key, InvalidSecret.code, f"{key} is {kind}", is_key=takes)
-        elif takes and not entry.name.startswith(TEMPORARY):
+        elif takes and not is_temporary(entry.name):
             yield Entry(key, token_of(info))
 
 

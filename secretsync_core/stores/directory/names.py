@@ -22,6 +22,13 @@ TEMPORARY = ".secretsync-tmp-"
 STATE = ".secretsync"
 """What the directory with a ledger and its key is called: no part of any store, also where one comes to be later."""
 
+RULES = (".sops.yaml", ".sops.yml")
+"""What the files are called by which sops encrypts: whoever writes one decides who reads what is encrypted next."""
+
+_HISTORIES = (".git", ".hg", ".svn", ".bzr", ".jj", "git~1")  # the last one is what Windows calls .git for short
+_UNSEEN = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+"""Characters that macOS leaves out of names."""
+
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SEGMENT = 255  # bytes; what every common file system allows one name
 FOREIGN_AGE = 86_400  # seconds after which a temporary file of another machine or container counts as dead
@@ -36,15 +43,36 @@ LIMITS = StoreLimits(
 )
 
 
+_TEMPORARY_FAULT = f"names that begin with {TEMPORARY} are temporary files of ours"
+
+
+def why_closed(name: str) -> str:
+    """Why a file or a folder of this name is never a secret nor a folder of them; empty where it may be.
+
+    Names count as the most forgiving file system takes them: without regard to case, to what macOS does not see, and
+    to what Windows drops at the end.
+    """
+    plain = name.translate(_UNSEEN).partition(":")[0].rstrip(" .").casefold()
+    if plain == STATE:
+        return f"what is called {STATE} holds a ledger and its key, and no secrets"
+    if plain in RULES:
+        return f"what is called {plain} says for whom sops encrypts, and is no secret"
+    if plain in _HISTORIES:
+        return "what is called .git, .hg, .svn, .bzr or .jj is version control's own"
+    return ""
+
+
+def is_temporary(name: str) -> bool:
+    """Whether this is the name of one of our temporary files, also where a file system ignores case."""
+    return name.casefold().startswith(TEMPORARY)
+
+
 def segments_of(key: str, store: str) -> list[str]:
     """The folders of a key, and the name of its file. Raises InvalidSecret for a key that cannot be."""
     segments = key.split("/")
     check_key(key, store, LIMITS)
     for segment in segments:
-        if segment == STATE:
-            raise invalid_key(key, store, f"what is called {STATE} holds a ledger and its key, and no secrets")
-        if segment.startswith(TEMPORARY):
-            fault = f"names that begin with {TEMPORARY} are temporary files of ours"
+        if fault := why_closed(segment) or (is_temporary(segment) and _TEMPORARY_FAULT):
             raise invalid_key(key, store, fault)
         if len(segment.encode()) > MAX_SEGMENT:
             raise invalid_key(key, store, LIMITS.key_rule)
@@ -118,8 +146,9 @@ def _digest(text: str) -> str:
 def is_plain_name(name: str) -> bool:
     """Whether a text can be the name of a file of people's."""
     return (
-        name not in ("", ".", "..", STATE)
+        name not in ("", ".", "..")
+        and not why_closed(name)
         and not set("/\0") & set(name)
-        and not name.startswith(TEMPORARY)
+        and not is_temporary(name)
         and len(name.encode(errors="surrogatepass")) <= MAX_SEGMENT
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.errors import StoreError
 from secretsync_core.model.leftovers import Leftovers
 from secretsync_core.stores.directory.folders import LIST, sync
-from secretsync_core.stores.directory.names import TEMPORARY
+from secretsync_core.stores.directory.names import TEMPORARY, why_closed
 from secretsync_core.stores.directory.temporary import Writer, look_at_writer
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _entries(folder: int, most: int) -> tuple[list[str], list[str], int]:
                 seen += 1
                 if entry.name.startswith(TEMPORARY):
                     temporary.append(entry.name)
-                elif entry.is_dir(follow_symlinks=False):
+                elif entry.is_dir(follow_symlinks=False) and not why_closed(entry.name):
                     inner.append(entry.name)
     finally:
         os.close(readable)

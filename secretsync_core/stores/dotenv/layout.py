@@ -12,6 +12,7 @@ from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.selection import Pattern, Rule, Selection
 from secretsync_core.stores.directory.names import LIMITS as FILES
+from secretsync_core.stores.directory.names import segments_of
 from secretsync_core.stores.dotenv.quoting import NAME
 from secretsync_core.stores.fit import check_key
 
@@ -56,6 +57,7 @@ class PerFolder:
     def path_of(self, key: str, store: str) -> str:
         """See :class:`Layout`."""
         check_key(key, store, self.limits)
+        segments_of(key, store)
         return f"{key}/{self._name}"
 
     def key_of(self, path: str) -> str:

@@ -35,11 +35,20 @@ class Lines:
     @property
     def broken_line(self) -> int | None:
         """The number of the first line that says nothing, and is no comment."""
-        for binding in self._bindings:
-            if binding.error:
-                blank = re.match(r"\s*", binding.original.string)
-                return binding.original.line + len(_LINE_END.findall(blank[0] if blank else ""))
-        return None
+        return next((_line_of(binding) for binding in self._bindings if binding.error), None)
+
+    @property
+    def alone(self) -> dict[str, int]:
+        """The names that stand without ``=``, each with the number of its line.
+
+        They set nothing. But beside ``NAME=value`` programs take them differently: python-dotenv takes the value back,
+        Compose has one of its own environment instead, and ``export NAME`` in a shell leaves it.
+        """
+        return {
+            binding.key: _line_of(binding)
+            for binding in self._bindings
+            if binding.key is not None and binding.value is None and not binding.error
+        }
 
     @property
     def variables(self) -> dict[str, str]:
@@ -68,6 +77,12 @@ class Lines:
         if text.removeprefix(self._mark) and not text.endswith(("\n", "\r")):
             text += end
         return text + "".join(assignment(name, value) + end for name, value in wanted.items() if name not in found)
+
+
+def _line_of(binding: Binding) -> int:
+    """Where an assignment stands: blank lines before it are a part of its text."""
+    blank = re.match(r"\s*", binding.original.string)
+    return binding.original.line + len(_LINE_END.findall(blank[0] if blank else ""))
 
 
 def _without(text: str) -> str:

@@ -159,11 +159,24 @@ class DotenvStore(DirectoryStore):
                 store=self._name,
                 hint="correct that line: a quote that is not closed, or something behind the closing one",
             )
+        self._check_alone(path, lines, lines.variables)
         return lines
+
+    def _check_alone(self, path: str, lines: Lines, names: Collection[str]) -> None:
+        """Raise InvalidSecret where one of ``names`` stands somewhere without a value, too."""
+        both = sorted(lines.alone.keys() & set(names))
+        if both:
+            raise InvalidSecret(
+                f"{path} has {listed(both)} without a value in line {lines.alone[both[0]]}: some programs take the "
+                "value back there, and others do not",
+                store=self._name,
+                hint="take that line out; to export a variable, write export NAME=value",
+            )
 
     def _made(self, key: str, path: str, data: bytes | None, wanted: Mapping[str, str]) -> bytes:
         """What the file is to hold. Raises InvalidSecret, which shows no value."""
         lines = self._lines(path, data or b"")
+        self._check_alone(path, lines, wanted)
         made, why = "", ""
         try:
             made = lines.changed(wanted)

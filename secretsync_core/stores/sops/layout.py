@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from secretsync_core.expression.glob import ANY, DEEP, Part, escaped, parts_of
 from secretsync_core.model.capabilities import StoreLimits
 from secretsync_core.selection import Exclusion, Pattern, Rule, Selection
 from secretsync_core.stores.directory.names import LIMITS as FILES
+from secretsync_core.stores.directory.names import segments_of
 from secretsync_core.stores.fit import check_key, invalid_key
 from secretsync_core.stores.sops.document import DOTENV, ENDINGS
-from secretsync_core.stores.sops.rules import FILE as RULES
 from secretsync_core.stores.sops.yaml_text import SECTION
 
 if TYPE_CHECKING:
@@ -53,10 +52,7 @@ class FilePerSecret:
         """See :class:`Layout`."""
         check_key(key, store, self.limits)
         path = f"{key}{self._ending}"
-        if PurePosixPath(path).name == RULES:
-            raise invalid_key(key, store, f"{RULES} holds the rules for new files")
-        if ".git" in PurePosixPath(path).parts:
-            raise invalid_key(key, store, "what is called .git is Git's own")
+        segments_of(path, store)
         return path, ()
 
     def key_of(self, path: str) -> str:
@@ -67,8 +63,7 @@ class FilePerSecret:
         """The files in a folder (ending in ``/``, or empty), or below it as well."""
         folders = (*parts_of(escaped(prefix)), *((DEEP,) if recursive else ()))
         ending = Part(f"{ANY.regexp}{parts_of(escaped(self._ending))[0].regexp}", None, "")
-        excluded = (Exclusion("**/.git"), Exclusion(f"**/{RULES}"), Exclusion(f"**/{self._ending}"))
-        return Selection([Rule(Pattern(folders, ending, chooses=True), excluded)])
+        return Selection([Rule(Pattern(folders, ending, chooses=True), (Exclusion(f"**/{self._ending}"),))])
 
 
 class OneFile:
