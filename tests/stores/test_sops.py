@@ -426,7 +426,7 @@ async def test_its_place_and_bounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        {"path": "/x", "ending": ".ini"},
+        {"path": "/x", "ending": ".toml"},
         {"file": "/x/a.env"},
         {"path": "/x", "ending": "/a.yaml"},
         {"file": "/x/a.txt"},
@@ -472,7 +472,7 @@ async def test_the_plan_says_what_will_not_fit(world: World, directory: Path) ->
 def test_sops_that_cannot_be_built_fails_its_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make test-sops` is red where it has no sops to ask; all other runs leave those tests out."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sops.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(sops, "PACKAGE", "no such package")
     monkeypatch.delenv(sops.BUILDS, raising=False)
     with pytest.raises(pytest.skip.Exception):

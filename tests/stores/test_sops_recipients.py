@@ -10,7 +10,7 @@ import pyrage
 import pytest
 from run.world import World
 from support import sops
-from support.sops_store import DB, KEY, RECIPIENT, copy_samples, fields, opened
+from support.sops_store import DB, KEY, RECIPIENT, copy_samples, fields, held, opened
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Entry
@@ -75,7 +75,7 @@ async def test_others_lose_the_file_with_its_next_change(directory: Path, theirs
     await store.check_write("a", SecretValue({"a": "new"}), None)
     assert file.read_text() == before.text
     await store.write("a", SecretValue({"a": "new", "kept": "x", "list": ["y"], "n": {"m": 1}}))
-    assert sops.decrypted(file, KEY) == {"a": "new", "kept": "x", "list": ["y"], "n": {"m": 1}}
+    assert held(file) == {"a": "new", "kept": "x", "list": ["y"], "n": {"m": 1}}
     after = Sealed(file.read_text(), YAML)
     assert [each["recipient"] for each in after.section["age"]] == [RECIPIENT]
     assert key_in(file) != known
@@ -104,7 +104,7 @@ async def test_one_that_is_missing_gets_the_file(directory: Path) -> None:
     assert key_in(directory / "a.yaml") == known
     store = await opened({"path": str(directory), "recipients": [RECIPIENT, THEIRS]})
     await store.write("a", SecretValue({"a": "d"}))
-    assert sops.decrypted(directory / "a.yaml", str(OTHER)) == {"a": "d"}
+    assert held(directory / "a.yaml", str(OTHER)) == {"a": "d"}
     assert key_in(directory / "a.yaml") != known
 
 
@@ -142,7 +142,7 @@ async def test_keys_of_other_kinds_go_too(directory: Path) -> None:
     await (await opened({"path": str(directory), "recipients": [RECIPIENT]})).write("a", SecretValue({"a": "c"}))
     assert key_in(file) != known
     assert "pgp" not in file.read_text()
-    assert sops.decrypted(file, KEY) == {"a": "c"}
+    assert held(file) == {"a": "c"}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_with_rotate_nobody_keeps_the_data_key(directory: Path) -> None:
     assert key_in(file) == known  # nothing changed
     assert await store.write("a", SecretValue({"a": "c"})) != token
     assert key_in(file) != known
-    assert sops.decrypted(file, KEY) == {"a": "c"}
+    assert held(file) == {"a": "c"}
     by_rules = await opened({"path": str(directory), "rotate": True})
     known = key_in(file)
     await by_rules.write("a", SecretValue({"a": "d"}))
@@ -258,7 +258,7 @@ async def test_in_one_file_its_other_secrets_are_still_what_was_seen(directory: 
     await store.write_if("a", SecretValue({"x": "3"}), seen["a"])
     assert {each.version async for each in store.stat(["b"]) if isinstance(each, Entry)} != {seen["b"]}
     await store.write_if("b", SecretValue({"x": "4"}), seen["b"])
-    assert sops.decrypted(file, KEY) == {"a": {"x": "3"}, "b": {"x": "4"}}
+    assert held(file) == {"a": {"x": "3"}, "b": {"x": "4"}}
 
 
 async def test_the_plan_tells_that_recipients_change(world: World, directory: Path) -> None:

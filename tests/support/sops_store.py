@@ -12,7 +12,11 @@ import pyrage
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.sops import SopsConfig, open_store
+from secretsync_core.stores.sops.document import Sealed
+from secretsync_core.stores.sops.layout import form_of
+from secretsync_core.stores.sops.metadata import identities_of
 from secretsync_core.testing.gates import CountingGate
+from support import sops
 
 if TYPE_CHECKING:
     from secretsync_core.stores.sops.store import SopsStore
@@ -58,3 +62,12 @@ def copy_samples(directory: Path) -> None:
     for sample in SAMPLES.glob("*.*"):
         shutil.copy(sample, directory)
     (directory / ".sops.yaml").write_text(f"creation_rules:\n  - age: {RECIPIENT}\n")
+
+
+def held(file: Path, identity: str = KEY) -> Any:
+    """What a file holds for somebody: by our own reading and, where there is sops, by its."""
+    plain = Sealed(file.read_text(), form_of(file.name)).opened(identities_of(identity)).plain
+    if sops.is_there():
+        found = sops.decrypted(file, identity)
+        assert {name: each for name, each in found.items() if name != "DEFAULT" or each} == plain
+    return plain

@@ -1,4 +1,4 @@
-"""Files that sops encrypts, in YAML, JSON or dotenv, for age keys: a file for each secret, or one with all of them.
+"""Files that sops encrypts for age keys, in YAML, JSON, dotenv or INI: one for each secret, or one with all of them.
 
 No program is run, and nothing in plain text ever leaves the process: the format of sops is read and written here, as
 its own tests against sops hold. What it promises besides what :mod:`~secretsync_core.stores.directory` does:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Store, StoreContext
 
 WITH_OBJECTS = (".yaml", ".yml", ".json")
-ENDINGS = (*WITH_OBJECTS, ".env")
+ENDINGS = (*WITH_OBJECTS, ".env", ".ini")
 
 
 def _ending(text: str) -> str:
@@ -60,7 +60,7 @@ class SopsConfig(Choice):
     )
     ending: Annotated[str, AfterValidator(_ending)] = Field(
         default=".yaml",
-        description="Of `path`: how its files' names end, such as `.enc.yaml`, `.json` or `.env`.",
+        description="Of `path`: how its files' names end, such as `.enc.yaml`, `.json`, `.env` or `.ini`.",
     )
     age_key: Credential | None = Field(
         default=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.stores.sops import dotenv_text, json_text, yaml_text
+from secretsync_core.stores.sops import dotenv_text, ini_text, json_text, yaml_text
 from secretsync_core.stores.sops.comments import sealed_anew
 from secretsync_core.stores.sops.lists import pairs_of
 from secretsync_core.stores.sops.metadata import Scope, check_checksum, data_key_of, with_checksum
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from secretsync_core.secret import JsonValue
     from secretsync_core.stores.sops.metadata import NewKey
 
-YAML, JSON, DOTENV = "yaml", "json", "dotenv"
-ENDINGS = {".yaml": YAML, ".yml": YAML, ".json": JSON, ".env": DOTENV}
+YAML, JSON, DOTENV, INI = "yaml", "json", "dotenv", "ini"
+ENDINGS = {".yaml": YAML, ".yml": YAML, ".json": JSON, ".env": DOTENV, ".ini": INI}
 """The formats, by how a file's name ends."""
 
-_LINES: dict[str, Any] = {JSON: json_text, DOTENV: dotenv_text}
+_LINES: dict[str, Any] = {JSON: json_text, DOTENV: dotenv_text, INI: ini_text}
 _ONE_END = "save it with one kind of line ends, LF or CRLF, by an editor"
 
 
@@ -115,6 +115,8 @@ class Opened:
         data = cipher.resealed(before, self.plain, wanted, ())
         if anew and new_key is None:
             data = cipher.anew(before, data, wanted, anew)
+        if file.form == INI:
+            data = ini_text.with_top_first(data)
         plain = cipher.in_order_of(data, wanted, ())  # the checksum is of the values in the order of the file
         made = file.changed(data, with_checksum(section, plain, cipher.key, file.scope, now))
         return made if new_key is None else made.with_comments(self._key, new_key.key)

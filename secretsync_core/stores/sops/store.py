@@ -25,7 +25,8 @@ from secretsync_core.stores.directory.reading import Reading
 from secretsync_core.stores.directory.store import DirectoryStore, open_folders
 from secretsync_core.stores.directory.writing import Writing
 from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
-from secretsync_core.stores.sops.document import InPlainText, Sealed, new_file, same
+from secretsync_core.stores.sops import ini_text
+from secretsync_core.stores.sops.document import INI, InPlainText, Sealed, new_file, same
 from secretsync_core.stores.sops.dotenv_text import PREFIX
 from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
 from secretsync_core.stores.sops.metadata import (
@@ -108,12 +109,16 @@ class SopsStore(DirectoryStore):
             token = _token(file, names)
             if file is None or token is None:
                 raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
-            plain: Any = self._told(path, key, lambda: file.opened(self._identities).plain)
+            plain: Any = self._told(path, key, lambda: self._plain(file))
             for name in names:
                 plain = plain[name]
             return Secret(SecretValue(plain), token)
 
         return await self._run_for(key, "read", step)
+
+    def _plain(self, file: Sealed) -> dict[str, Any]:
+        plain = file.opened(self._identities).plain
+        return ini_text.fields_of(plain) if file.form == INI else plain
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that is there, and a Gap for one whose file cannot be used."""
@@ -274,7 +279,9 @@ class SopsStore(DirectoryStore):
 
         Raises InvalidSecret, which shows no value, AccessDenied without a key, and _AsItIs.
         """
-        self._check_names(key, names, wanted)
+        self._check_names(key, path, names, wanted)
+        if wanted is not None and form_of(path) == INI:
+            wanted = ini_text.sections_of(wanted)
         now = datetime.now(UTC)
 
         def make() -> tuple[bytes, str | None]:
@@ -330,19 +337,21 @@ class SopsStore(DirectoryStore):
         hint = "a file holds a secret or a folder of one name: map the key to another one by a keyTransform"
         raise InvalidSecret(f"{self._name} cannot hold {key}: {what} {why}", store=self._name, key=key, hint=hint)
 
-    def _check_names(self, key: str, names: tuple[str, ...], wanted: dict[str, Any] | None) -> None:
+    def _check_names(self, key: str, path: str, names: tuple[str, ...], wanted: dict[str, Any] | None) -> None:
         """Raise InvalidSecret for fields that would not be read as what they are."""
         why = ""
         if wanted is not None and not names and SECTION in wanted:
             why = f"the name {SECTION} is that of the section that sops keeps in each file"
         elif wanted is not None and self._facts.limits.text_only and any(name.startswith(PREFIX) for name in wanted):
             why = f"names that begin with {PREFIX} are those of the section that sops keeps in each file"
+        elif wanted is not None and form_of(path) == INI:
+            why = ini_text.fault_of(wanted)
         elif wanted is not None and names and not is_secret(wanted):
             why = "all of its fields are objects, so that it would be a folder"
         elif wanted is not None and names and not any(value != "" for _, value in leaves(wanted)):
             why = "it has no value to encrypt"
         if why:
-            hint = "rename a field, or give it one: by a valueTransform"
+            hint = "change its fields by a valueTransform: rename them, or make texts of them (asText: true)"
             raise InvalidSecret(f"{self._name} cannot hold {key}: {why}", store=self._name, key=key, hint=hint)
 
     # -- For whom files are
