@@ -18,7 +18,8 @@ from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, Policy
 from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.sops import PROVIDER, SopsConfig
+from secretsync_core.stores.sops import PROVIDER
+from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import new_file, same
 from secretsync_core.stores.sops.metadata import Scope, new_key
 from secretsync_core.testing.canaries import canary

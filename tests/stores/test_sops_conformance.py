@@ -12,7 +12,8 @@ import pytest
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
-from secretsync_core.stores.sops import SopsConfig, open_store
+from secretsync_core.stores.sops import open_store
+from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.testing.conformance import StoreConformance
 
 if TYPE_CHECKING:

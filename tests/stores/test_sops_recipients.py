@@ -15,8 +15,8 @@ from support.sops_store import DB, KEY, RECIPIENT, copy_samples, fields, held, o
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Entry
 from secretsync_core.secret import SecretValue
-from secretsync_core.stores.sops import SopsConfig
 from secretsync_core.stores.sops.comments import MOST_TRIES, sealed_anew
+from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import DOTENV, JSON, YAML, Cipher, Sealed, new_file
 from secretsync_core.stores.sops.metadata import Scope, data_key_of, identities_of, new_key
 from secretsync_core.stores.sops.values import Broken, seal_text
@@ -278,7 +278,7 @@ async def test_every_other_kind_of_key_is_seen(directory: Path, kind: str) -> No
     """A file that is for a key of any other kind as well is for others than the recipients of the document."""
     file = directory / "a.yaml"
     put(file, [RECIPIENT], {"a": "b"})
-    file.write_text(file.read_text().replace("sops:\n", f"sops:\n    {kind}:\n        - enc: x\n"))
+    file.write_text(file.read_text().replace("sops:\n", f"sops:\n    {kind}:\n        - {{enc: x, arn: y}}\n"))
     notes: list[str] = []
     store = await opened({"path": str(directory), "recipients": [RECIPIENT]}, notes)
     assert [each async for each in store.stat(["a"])]

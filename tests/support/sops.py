@@ -59,9 +59,9 @@ def _build(go: str, cached: Path) -> None:
         Path(bin_directory, "sops").rename(cached)
 
 
-def run(*arguments: str, identity: str = "", given: str = "", cwd: Path | None = None) -> str:
-    """Run sops, which must end well, with nothing from the environment but the age identity."""
-    environ = {"HOME": "/nonexistent", "SOPS_AGE_KEY": identity, "SOPS_DISABLE_VERSION_CHECK": "1"}
+def run(*arguments: str, identity: str = "", given: str = "", cwd: Path | None = None, **environment: str) -> str:
+    """Run sops, which must end well, with nothing from the environment but the age identity, and what is given."""
+    environ = {"HOME": "/nonexistent", "SOPS_AGE_KEY": identity, "SOPS_DISABLE_VERSION_CHECK": "1", **environment}
     done = subprocess.run(
         [program(), *arguments],
         input=given,

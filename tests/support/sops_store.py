@@ -11,7 +11,8 @@ import pyrage
 
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.base import StoreContext
-from secretsync_core.stores.sops import SopsConfig, open_store
+from secretsync_core.stores.sops import open_store
+from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import Sealed
 from secretsync_core.stores.sops.layout import form_of
 from secretsync_core.stores.sops.metadata import identities_of

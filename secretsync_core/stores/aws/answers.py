@@ -119,7 +119,19 @@ _DENIED = frozenset(
         "UnauthorizedOperation",
     }
 )
-_KEYS = frozenset({"DecryptionFailure", "EncryptionFailure", "InvalidKeyId"})
+_KEYS = frozenset(
+    {
+        "DecryptionFailure",
+        "DisabledException",
+        "EncryptionFailure",
+        "IncorrectKeyException",
+        "InvalidCiphertextException",
+        "InvalidKeyId",
+        "InvalidKeyUsageException",
+        "KMSInvalidStateException",
+        "NotFoundException",
+    }
+)
 _ABSENT = frozenset({"InvalidResourceId", "ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
 _THERE = frozenset({"ParameterAlreadyExists", "ResourceExistsException"})
 _MISFITS = frozenset(

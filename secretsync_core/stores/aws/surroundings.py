@@ -32,7 +32,7 @@ _KEYS = (("AWS_ACCESS_KEY_ID",), ("AWS_SECRET_ACCESS_KEY",), ("AWS_SECURITY_TOKE
 """The variables of a key's parts. Of several the first that is set counts."""
 
 _OF_AWS = re.compile(
-    r"https://(?:[a-z0-9-]+\.)?(?:secretsmanager|ssm|sts|iam|tagging)(?:-fips)?"
+    r"https://(?:[a-z0-9-]+\.)?(?:secretsmanager|ssm|sts|iam|tagging|kms)(?:-fips)?"
     r"(?:\.(?:global|[a-z]{2,5}(?:-[a-z]+)+-[0-9]+))?(?:\.vpce)?"
     r"\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws)(?::443)?/?",
     re.IGNORECASE,
@@ -47,6 +47,7 @@ _SERVICES = {
     "ssm": "SSM",
     "sts": "STS",
     "iam": "IAM",
+    "kms": "KMS",
     "resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API",
 }
 

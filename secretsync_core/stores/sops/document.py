@@ -23,11 +23,11 @@ from secretsync_core.stores.sops.values import (
 from secretsync_core.stores.sops.yaml_text import SECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from secretsync_core.secret import JsonValue
-    from secretsync_core.stores.sops.metadata import NewKey
+    from secretsync_core.stores.sops.metadata import KmsEntry, NewKey
 
 YAML, JSON, DOTENV, INI = "yaml", "json", "dotenv", "ini"
 ENDINGS = {".yaml": YAML, ".yml": YAML, ".json": JSON, ".env": DOTENV, ".ini": INI}
@@ -64,9 +64,14 @@ class Sealed:
         self.section: dict[str, Any] = section
         self.scope = Scope.of(section)
 
-    def opened(self, identities: Sequence[Any]) -> Opened:
+    def opened(
+        self,
+        identities: Sequence[Any],
+        by_kms: Mapping[KmsEntry, bytes] | None = None,
+        kms_keys: Container[str] = (),
+    ) -> Opened:
         """The file with its values. Raises NoKey, and Broken where a value or the checksum does not fit."""
-        key = data_key_of(self.section, identities)
+        key = data_key_of(self.section, identities, by_kms, kms_keys)
         plain = Cipher(key, self.scope).unsealed(self.data, ())
         check_checksum(self.section, plain, key, self.scope)
         return Opened(self, plain, key)

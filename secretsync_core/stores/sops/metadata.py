@@ -14,7 +14,7 @@ from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.stores.sops.values import RESTORE, Broken, mac_of, open_text, seal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
 VERSION = "3.9.0"
 """The version of sops whose form new files have."""
@@ -43,6 +43,14 @@ class NewKey(NamedTuple):
 
     section: dict[str, Any]
     key: bytes
+
+
+class KmsEntry(NamedTuple):
+    """A data key that AWS KMS has encrypted: by which key, and with what it authenticated besides."""
+
+    arn: str
+    enc: str
+    context: tuple[tuple[str, str], ...]
 
 
 class NoKey(Exception):
@@ -125,21 +133,48 @@ def others_than_age(section: Mapping[str, Any]) -> list[str]:
     return [name for name in OTHERS if section.get(name)]
 
 
-def data_key_of(section: Mapping[str, Any], identities: Sequence[Any]) -> bytes:
-    """The key of a file's values. Raises NoKey, and Broken for a file that is not made for age keys."""
+def kms_entries_of(section: Mapping[str, Any]) -> list[KmsEntry]:
+    """The data key as AWS KMS has encrypted it. Raises Broken where one has no ARN, or two have the same."""
+    listed = section.get("kms") or []
+    found = []
+    for each in listed if isinstance(listed, list) else [None]:
+        arn, enc, context = (
+            (each.get("arn"), each.get("enc"), each.get("context") or {}) if isinstance(each, dict) else (None,) * 3
+        )
+        if not isinstance(arn, str) or not arn or not isinstance(enc, str) or not isinstance(context, dict):
+            raise Broken("one of its KMS keys has no ARN, or no data key", RESTORE)
+        if not all(isinstance(text, str) for text in context.values()):
+            raise Broken("the context of one of its KMS keys is no text", RESTORE)
+        found.append(KmsEntry(arn, enc, tuple(sorted(context.items()))))
+    if len({each.arn for each in found}) < len(found):
+        raise Broken("one of its KMS keys stands twice", "take one of them out: sops updatekeys")
+    return found
+
+
+def data_key_of(
+    section: Mapping[str, Any],
+    identities: Sequence[Any],
+    by_kms: Mapping[KmsEntry, bytes] | None = None,
+    kms_keys: Container[str] = (),
+) -> bytes:
+    """The key of a file's values. ``by_kms``: what KMS has decrypted, by ``kms_keys`` alone.
+
+    Raises NoKey, and Broken for a file that is neither for age keys nor for those of KMS.
+    """
     if section.get("key_groups") or section.get("shamir_threshold"):
         raise Broken(
             "its key is split among several groups (key_groups), which SecretSync does not support",
             "give it one group, without shamir_threshold, in .sops.yaml; then: sops updatekeys",
         )
-    if not recipients_of(section):
+    known = [entry for entry in kms_entries_of(section) if entry.arn in kms_keys]
+    if not recipients_of(section) and not known:
         kinds = ", ".join(others_than_age(section)) or "nobody"
         raise Broken(
             f"it is encrypted for {kinds}, and for no age key",
             "add an age recipient to its rule in .sops.yaml; then: sops updatekeys",
         )
-    for entry in section["age"]:
-        sealed = entry.get("enc")
+    for age in section.get("age") or ():
+        sealed = age.get("enc")
         if not isinstance(sealed, str) or not identities:
             continue
         try:
@@ -148,20 +183,39 @@ def data_key_of(section: Mapping[str, Any], identities: Sequence[Any]) -> bytes:
             continue
         if len(key) == 32:
             return bytes(key)
+    for entry in known:
+        if key := (by_kms or {}).get(entry, b""):
+            return key
     raise NoKey
 
 
-def new_key(recipients: Sequence[str], scope: Scope) -> NewKey:
+class Wrapped(NamedTuple):
+    """A data key that nobody has seen yet, and its entries for keys of KMS."""
+
+    key: bytes
+    entries: list[dict[str, str]]
+
+    @classmethod
+    def new(cls) -> Wrapped:
+        """One that is for no key of KMS."""
+        return cls(os.urandom(32), [])
+
+
+def new_key(recipients: Sequence[str], scope: Scope, wrapped: Wrapped | None = None) -> NewKey:
     """A data key, in the section of a new file without a checksum. Raises Broken for a bad recipient."""
-    key = os.urandom(32)
-    return NewKey({"age": _entries(key, recipients), **scope.section(), "version": VERSION}, key)
+    key, entries = wrapped or Wrapped.new()
+    return NewKey({**_holders(key, recipients, entries), **scope.section(), "version": VERSION}, key)
 
 
-def new_key_for(section: Mapping[str, Any], recipients: Sequence[str]) -> NewKey:
+def new_key_for(section: Mapping[str, Any], recipients: Sequence[str], wrapped: Wrapped | None = None) -> NewKey:
     """A data key in the place of the one that a file has, for nobody but these. Raises Broken for a bad recipient."""
-    key = os.urandom(32)
-    kept = {name: each for name, each in section.items() if name not in OTHERS}
-    return NewKey({**kept, "age": _entries(key, recipients)}, key)
+    key, entries = wrapped or Wrapped.new()
+    kept = {name: each for name, each in section.items() if name not in ("age", *OTHERS)}
+    return NewKey({**_holders(key, recipients, entries), **kept}, key)
+
+
+def _holders(key: bytes, recipients: Sequence[str], entries: list[dict[str, str]]) -> dict[str, Any]:
+    return ({"kms": entries} if entries else {}) | ({"age": _entries(key, recipients)} if recipients else {})
 
 
 def _entries(key: bytes, recipients: Sequence[str]) -> list[dict[str, str]]:
@@ -187,9 +241,9 @@ def with_checksum(
     checksum = mac_of(plain, scope.encrypts, only_encrypted=scope.mac_only_encrypted)
     sealed = seal_text(checksum.encode(), "str", key, modified)
     rest = {name: each for name, each in section.items() if name not in CHECKSUM}
-    first = {"age": rest.pop("age")} if "age" in rest and "mac" not in section else {}
     if "mac" in section:  # each stays in its place
         return {**section, "lastmodified": modified, "mac": sealed}
+    first: dict[str, Any] = {name: rest.pop(name) for name in ("kms", "age") if name in rest}
     return {**first, "lastmodified": modified, "mac": sealed, **rest}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secretsync_core.credentials import describe, resolve
-from secretsync_core.errors import AccessDenied, InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, InvalidSecret, SecretFails, SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.field_names import listed
 from secretsync_core.model.inventory import Entry, Gap
@@ -28,13 +28,17 @@ from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
 from secretsync_core.stores.sops import ini_text
 from secretsync_core.stores.sops.document import INI, InPlainText, Sealed, new_file, same
 from secretsync_core.stores.sops.dotenv_text import PREFIX
+from secretsync_core.stores.sops.kms import Kms, as_entry
 from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
 from secretsync_core.stores.sops.metadata import (
     CHECKSUM,
     SCOPE,
+    KmsEntry,
     NoKey,
     Scope,
+    Wrapped,
     identities_of,
+    kms_entries_of,
     new_key,
     new_key_for,
     others_than_age,
@@ -50,14 +54,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 
     from secretsync_core.stores.base import StoreContext
-    from secretsync_core.stores.sops import SopsConfig
+    from secretsync_core.stores.sops.config import SopsConfig
+    from secretsync_core.stores.sops.document import Opened
     from secretsync_core.stores.sops.layout import Layout
     from secretsync_core.stores.sops.metadata import NewKey
 
 T = TypeVar("T")
 
+_MOST_ASKED = 10  # how often a file may be another one by the time that KMS has answered
 _MOST_NOTES = 20  # files of which a plan tells that their recipients change
 _BATCH = 100  # files that one step of a listing or a look reads
+
+
+class _Asks(Exception):
+    """KMS has to be asked first: to open one of ``entries``, or for a data key where there are none."""
+
+    def __init__(self, entries: Sequence[KmsEntry] = ()) -> None:
+        super().__init__()
+        self.entries = entries
 
 
 class _AsItIs(Exception):
@@ -82,6 +96,10 @@ class SopsStore(DirectoryStore):
         self._notes = context.notes
         self._told_of: set[str] = set()  # files of which a note says for whom they are
         self._identities = _identities(config, context)
+        self._kms = Kms(config.kms, context) if config.kms is not None else None
+        self._kms_keys = config.kms.keys if config.kms is not None else ()
+        self._by_kms: dict[KmsEntry, bytes] = {}  # the data keys that it has decrypted; empty for what is none
+        self._wrapped: list[Wrapped] = []  # data keys that it has encrypted, and no file has yet
         self._last: tuple[bytes, Sealed] | None = None  # of the one file; there is nothing in it in plain text
         self._sound: Sealed | None = None  # what of it has the right checksum
         self._moved: dict[object, str] = {}  # tokens of secrets in it to those they have by a new data key of ours
@@ -94,6 +112,60 @@ class SopsStore(DirectoryStore):
             context.name, "sops", Shape.FIELDS, versioned=True, idle_writes=True, limits=layout.limits, place=place
         )
         super().__init__(context, facts, self._writing.sweeping)
+
+    async def opened(self) -> SopsStore:
+        """The store, once it is sure that KMS could be asked, if it is to be. Raises StoreError, and closes it then."""
+        if self._kms is not None:
+            try:
+                await self._kms.open()
+            except BaseException:
+                await self.aclose()
+                raise
+        return self
+
+    async def aclose(self) -> None:
+        """Wait for what is under way, and close every connection."""
+        await super().aclose()
+        if self._kms is not None:
+            await self._kms.aclose()
+
+    async def _run_for(self, key: str, kind: str, step: Callable[[], T]) -> T:
+        """Do this for a key; where it turns out that KMS is needed, ask it, and begin again.
+
+        It is not asked in the middle, where a thread, a lock and a turn at the gate are held.
+        """
+
+        def guarded() -> T | _Asks:
+            try:
+                return step()
+            except _Asks as asks:
+                return asks
+
+        for _ in range(_MOST_ASKED):
+            done = await super()._run_for(key, kind, guarded)
+            if not isinstance(done, _Asks):
+                return done
+            await self._ask(key, done)
+        raise SecretFails(f"the file of {key} keeps changing", store=self._name, key=key)
+
+    async def _ask(self, key: str, asks: _Asks) -> None:
+        """Ask KMS. Raises what the last key raises where none of several can be used."""
+        assert self._kms is not None  # noqa: S101  without it nothing of it is needed
+        if not asks.entries:
+            data_key = os.urandom(32)
+            self._wrapped.append(Wrapped(data_key, await self._kms.encrypt(data_key, key)))
+            return
+        failed: StoreError | None = None
+        for entry in asks.entries:
+            try:
+                found = self._by_kms[entry] = await self._kms.decrypt(entry, key)
+            except AccessDenied as error:
+                failed = error
+                continue
+            if found:
+                return
+        if failed is not None:
+            raise failed
 
     # -- Reading
 
@@ -116,8 +188,19 @@ class SopsStore(DirectoryStore):
 
         return await self._run_for(key, "read", step)
 
+    def _opened(self, file: Sealed) -> Opened:
+        """A file with its values. Raises NoKey, and _Asks where KMS may open it."""
+        try:
+            return file.opened(self._identities, self._by_kms, self._kms_keys)
+        except NoKey:
+            entries = kms_entries_of(file.section)
+            wanted = [each for each in entries if each.arn in self._kms_keys and each not in self._by_kms]
+            if not wanted:
+                raise
+        raise _Asks(wanted)
+
     def _plain(self, file: Sealed) -> dict[str, Any]:
-        plain = file.opened(self._identities).plain
+        plain = self._opened(file).plain
         return ini_text.fields_of(plain) if file.form == INI else plain
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
@@ -212,7 +295,7 @@ class SopsStore(DirectoryStore):
             self._writing.check(path)
             file = self._file(path) if os.path.lexists(self._root) else None
             with contextlib.suppress(_AsItIs):
-                self._made(key, path, names, file, wanted)
+                self._made(key, path, names, file, wanted, wrap=self._only_planned)
 
         await self._run_for(key, "stat", step)
 
@@ -273,7 +356,13 @@ class SopsStore(DirectoryStore):
             check_token(self._name, key, token, expected)
 
     def _made(
-        self, key: str, path: str, names: tuple[str, ...], file: Sealed | None, wanted: dict[str, Any] | None
+        self,
+        key: str,
+        path: str,
+        names: tuple[str, ...],
+        file: Sealed | None,
+        wanted: dict[str, Any] | None,
+        wrap: Callable[[], Wrapped] | None = None,
     ) -> tuple[bytes, str | None]:
         """What the file is to hold, and the secret's token then. ``wanted`` is None where the secret is to go.
 
@@ -286,15 +375,15 @@ class SopsStore(DirectoryStore):
 
         def make() -> tuple[bytes, str | None]:
             if file is None:
-                new = self._key_for_new(path)
+                new = self._key_for_new(path, wrap or self._by_kms_wrapped)
                 changed = new_file(form_of(path), new, _nested(names, wanted or {}), now)
             else:
-                opened = file.opened(self._identities)
+                opened = self._opened(file)
                 whole = self._with(key, opened.plain, names, wanted)
                 beyond = self._is_beyond(file, path)
                 if same(whole, opened.plain) and not beyond:
                     raise _AsItIs(_token(file, names))
-                new_key = self._key_for(file, path) if beyond or self._rotate else None
+                new_key = self._key_for(file, path, wrap or self._by_kms_wrapped) if beyond or self._rotate else None
                 anew = names if wanted is not None else ()
                 changed = opened.with_values(whole, now, anew=anew, new_key=new_key)
                 if new_key is not None:
@@ -356,18 +445,37 @@ class SopsStore(DirectoryStore):
 
     # -- For whom files are
 
-    def _key_for_new(self, path: str) -> NewKey:
+    def _by_kms_wrapped(self) -> Wrapped:
+        """A new data key, for the keys of KMS where there are any. Raises _Asks where KMS has to be asked for one."""
+        if not self._kms_keys:
+            return Wrapped.new()
+        try:
+            return self._wrapped.pop()
+        except IndexError:
+            pass
+        raise _Asks
+
+    def _only_planned(self) -> Wrapped:
+        """One that no file ever has, and KMS is not asked for."""
+        return Wrapped(os.urandom(32), [as_entry(arn, "A" * 260) for arn in self._kms_keys])
+
+    def _told_recipients(self) -> tuple[str, ...] | None:
+        """The age recipients of the document; None where it says nothing of who may read."""
+        return self._recipients if self._recipients is not None or not self._kms_keys else ()
+
+    def _key_for_new(self, path: str, wrap: Callable[[], Wrapped]) -> NewKey:
         """The data key of a new file. Raises Broken."""
-        if self._recipients is not None:
-            return new_key(self._recipients, Scope.of({}))
+        told = self._told_recipients()
+        if told is not None:
+            return new_key(told, Scope.of({}), wrap())
         return new_key(*rule_for_new(str(Path(self._root, path)), self._root).for_new())
 
-    def _key_for(self, file: Sealed, path: str) -> NewKey:
+    def _key_for(self, file: Sealed, path: str, wrap: Callable[[], Wrapped]) -> NewKey:
         """A new data key for a file that is there, for those alone who are to have it. Raises Broken."""
-        recipients = self._recipients
-        if recipients is None:
-            recipients = tuple(rule_for_new(str(Path(self._root, path)), self._root).recipients())
-        return new_key_for(file.section, recipients)
+        told = self._told_recipients()
+        if told is None:
+            told = tuple(rule_for_new(str(Path(self._root, path)), self._root).recipients())
+        return new_key_for(file.section, told, wrap())
 
     def _is_beyond(self, file: Sealed, path: str) -> bool:
         """Whether a file is for others than the document says, or than its creation rule has. Raises Broken.
@@ -375,8 +483,14 @@ class SopsStore(DirectoryStore):
         Whoever was one of them knows its data key, and could read all that is written by it.
         """
         recipients, others = recipients_of(file.section), others_than_age(file.section)
-        if self._recipients is not None:
-            return bool(others) or set(map(person_of, recipients)) != set(map(person_of, self._recipients))
+        told = self._told_recipients()
+        if told is not None:
+            arns = {each.arn for each in kms_entries_of(file.section)}
+            return (
+                arns != set(self._kms_keys)
+                or any(each != "kms" for each in others)
+                or set(map(person_of, recipients)) != set(map(person_of, told))
+            )
         rule = rule_for(str(Path(self._root, path)), self._root)
         return rule is not None and not rule.allows(recipients, others)
 
@@ -390,7 +504,7 @@ class SopsStore(DirectoryStore):
             return
         if beyond:
             self._told_of.add(path)
-            whose = "recipients in the document" if self._recipients is not None else f"its creation rule in {RULES}"
+            whose = "the document says" if self._told_recipients() is not None else f"its creation rule in {RULES}"
             self._notes.append(
                 f"{self._name}: {path} is encrypted for others than {whose}: with its next change its recipients "
                 "change to those, and all of it is encrypted by a new data key"
@@ -415,11 +529,11 @@ class SopsStore(DirectoryStore):
         if file is None:
             return None
         self._tell_recipients(file, path)
-        if self._layout.only and self._identities and file is not self._sound:
+        if self._layout.only and file is not self._sound:
 
             def check() -> None:
                 with contextlib.suppress(NoKey):
-                    file.opened(self._identities)
+                    file.opened(self._identities, self._by_kms, self._kms_keys)
 
             self._told(path, None, check)
             self._sound = file
@@ -447,10 +561,10 @@ class SopsStore(DirectoryStore):
             return step()
         except NoKey:
             failed: StoreError = AccessDenied(
-                f"none of the age keys of {self._name} opens {path}",
+                f"no key of {self._name} opens {path}",
                 store=self._name,
                 key=key,
-                hint="give ageKey; or add its recipient to .sops.yaml, and run: sops updatekeys",
+                hint="give ageKey, or kms; or add its recipient to .sops.yaml, and run: sops updatekeys",
             )
         except InPlainText as error:
             failed = InvalidSecret(

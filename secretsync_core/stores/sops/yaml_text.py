@@ -237,9 +237,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _is(made: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a file is what it was to be; its section may stand anywhere."""
+    """Whether a file is what it was to be; its section may stand anywhere, and what is in it in any order."""
     made, wanted = made.copy(), wanted.copy()
-    return _same(made.pop(SECTION), wanted.pop(SECTION)) and _same(made, wanted)
+    sections = [json.dumps(each.pop(SECTION), sort_keys=True) for each in (made, wanted)]
+    return sections[0] == sections[1] and _same(made, wanted)
 
 
 class _Edits:
