@@ -147,6 +147,8 @@ async def test_texts_that_are_taken_are_the_same_to_sops(tmp_path: Path) -> None
         ("a = x\\\ny\n", "several lines (line 1)"),
         ('a = """x\ny"""\n', "several lines (line 1)"),
         ("a = `x\ny`\n", "several lines (line 1)"),
+        ("a = `\n", "several lines (line 1)"),
+        ('a = """\n', "several lines (line 1)"),
         ("a = x\na = y\n", "stands twice in a section"),
         ("[x]\n[y]\n[x]\n", "section stands twice"),
         ("a = b\n[DEFAULT]\n", "section stands twice"),

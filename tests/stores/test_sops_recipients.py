@@ -303,3 +303,46 @@ async def test_a_file_that_is_rewritten_is_for_its_owner_alone(directory: Path) 
     (directory / "typed.yaml").chmod(0o664)
     await (await opened({"path": str(directory)})).write("typed", SecretValue({"a": "c"}))
     assert stat.S_IMODE((directory / "typed.yaml").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "rule", "allowed"),
+    [
+        ("kms", "arn", "'arn:a, arn:b+arn:role'", True),
+        ("kms", "arn", "[{arn: arn:a}, {arn: arn:b, role: x}]", True),
+        ("kms", "arn", "[arn:a, arn:c]", False),
+        ("pgp", "fp", "'arn:a,arn:b'", True),
+        ("pgp", "fp", "'arn:a'", False),
+        ("gcp_kms", "resource_id", "[{resource_id: arn:a}]", False),
+    ],
+)
+async def test_a_rule_bounds_keys_of_other_kinds_by_name(
+    directory: Path, kind: str, named: str, rule: str, allowed: bool
+) -> None:
+    """Another key of a kind that the rule has is one too many, and no change is made by its data key."""
+    file = directory / "a.yaml"
+    put(file, [RECIPIENT], {"a": "b"})
+    entries = "".join(f"        - {{enc: x, {named}: arn:{each}}}\n" for each in "ab")
+    file.write_text(file.read_text().replace("sops:\n", f"sops:\n    {kind}:\n{entries}"))
+    (directory / ".sops.yaml").write_text(
+        f"creation_rules:\n  - key_groups:\n      - age: [{RECIPIENT}]\n        {kind}: {rule}\n"
+    )
+    store, before = await opened({"path": str(directory)}), file.read_text()
+    if allowed:
+        await store.write("a", SecretValue({"a": "c"}))
+        assert entries in file.read_text()
+        return
+    with pytest.raises(InvalidSecret, match=f"names {kind}"):
+        await store.write("a", SecretValue({"a": "c"}))
+    assert file.read_text() == before
+
+
+async def test_one_file_for_others_alone_is_listed(directory: Path) -> None:
+    """To look needs no key: a file that we cannot open has its secrets all the same."""
+    file = directory / "all.yaml"
+    put(file, [THEIRS], {"a": {"x": "1"}})
+    text = file.read_text()
+    for spoiled in (text, text.replace("    age:\n", "    pgp:\n")):
+        file.write_text(spoiled)
+        store = await opened({"file": str(file), "recipients": [THEIRS]})
+        assert [each.key async for each in store.list("", recursive=True, metadata=False)] == ["a"]

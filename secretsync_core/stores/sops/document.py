@@ -71,7 +71,10 @@ class Sealed:
         kms_keys: Container[str] = (),
     ) -> Opened:
         """The file with its values. Raises NoKey, and Broken where a value or the checksum does not fit."""
-        key = data_key_of(self.section, identities, by_kms, kms_keys)
+        return self.opened_by(data_key_of(self.section, identities, by_kms, kms_keys))
+
+    def opened_by(self, key: bytes) -> Opened:
+        """The same by its data key. Raises Broken."""
         plain = Cipher(key, self.scope).unsealed(self.data, ())
         check_checksum(self.section, plain, key, self.scope)
         return Opened(self, plain, key)

@@ -60,7 +60,7 @@ def _lines(text: str) -> Iterator[_Line]:
 def _value(text: str, number: int) -> str:
     """What a value says. Raises Broken."""
     for quote in ('"""', "`"):
-        if text.startswith(quote) and len(text) > len(quote):
+        if text.startswith(quote):
             inner, closing, _ = text[len(quote) :].rpartition(quote)
             if not closing:
                 raise Broken(f"a value in it has several lines (line {number})", _EDIT)

@@ -12,18 +12,21 @@ from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.protected import is_within
 from secretsync_core.stores.sops import yaml_text
-from secretsync_core.stores.sops.metadata import Scope, person_of
+from secretsync_core.stores.sops.metadata import Scope, others_than_age, person_of, recipients_of
 from secretsync_core.stores.sops.values import Broken
 from secretsync_core.trusted_files import is_others, writable_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 FILE = ".sops.yaml"
 MAX_BYTES = 256 * 1024
 
 _OTHERS = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "shamir_threshold")
 _CORRECT = f"correct {FILE}, or give recipients in the document"
+_NAMED_BY = {"kms": "arn", "pgp": "fp", "gcp_kms": "resource_id"}
+"""What names a key in a file, of the kinds of which it is one text."""
+
 _AS_FILES_SAY = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 
 
@@ -39,7 +42,8 @@ class Rule:
         self._others = [name for name in _OTHERS if rule.get(name)]
         if len(groups) == 1:
             self._others += [name for name, each in groups[0].items() if each and name != "age"]
-        given = groups[0].get("age") if groups else rule.get("age")
+        self._holder: Mapping[str, Any] = groups[0] if groups else rule
+        given = self._holder.get("age")
         texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         found = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
         self._recipients = list({person_of(each): each for each in found}.values())
@@ -66,11 +70,32 @@ class Rule:
             raise Broken(f"{self._where} cannot be used: {why}", _CORRECT)
         return self._recipients
 
-    def allows(self, recipients: Iterable[str], others: Iterable[str]) -> bool:
-        """Whether a file may be for these, by their recipients of age and the kinds of their other keys."""
-        kinds = {_AS_FILES_SAY.get(name, name) for name in self._others}
+    def allows(self, section: Mapping[str, Any]) -> bool:
+        """Whether a file may be for whom its section says: its recipients, and its keys of other kinds. Raises Broken.
+
+        Keys of which the name is not one text are told apart by their kinds alone.
+        """
+        if self._groups > 1:
+            return True
         known = {person_of(each) for each in self._recipients}
-        return self._groups > 1 or (known.issuperset(map(person_of, recipients)) and kinds.issuperset(others))
+        kinds = {_AS_FILES_SAY.get(name, name) for name in self._others}
+        return (
+            known.issuperset(map(person_of, recipients_of(section)))
+            and kinds.issuperset(others_than_age(section))
+            and all(self._names(kind).issuperset(_names_in(section, kind, field)) for kind, field in _NAMED_BY.items())
+        )
+
+    def _names(self, kind: str) -> set[str]:
+        """The keys of a kind that the rule names, by their names in a file."""
+        given = self._holder.get(kind)
+        texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
+        found = [each.get(_NAMED_BY[kind]) if isinstance(each, dict) else each for each in texts]
+        return {each.replace(" ", "").partition("+arn:")[0] for each in found if isinstance(each, str)}
+
+
+def _names_in(section: Mapping[str, Any], kind: str, field: str) -> set[str]:
+    listed = section.get(kind)
+    return {str(each.get(field)) for each in listed if isinstance(each, dict)} if isinstance(listed, list) else set()
 
 
 def rule_for(path: str, root: str) -> Rule | None:

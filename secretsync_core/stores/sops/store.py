@@ -37,6 +37,7 @@ from secretsync_core.stores.sops.metadata import (
     NoKey,
     Scope,
     Wrapped,
+    data_key_of,
     identities_of,
     kms_entries_of,
     new_key,
@@ -492,7 +493,7 @@ class SopsStore(DirectoryStore):
                 or set(map(person_of, recipients)) != set(map(person_of, told))
             )
         rule = rule_for(str(Path(self._root, path)), self._root)
-        return rule is not None and not rule.allows(recipients, others)
+        return rule is not None and not rule.allows(file.section)
 
     def _tell_recipients(self, file: Sealed, path: str) -> None:
         """Note of a file that was looked at that its recipients will be others: for the plan."""
@@ -504,10 +505,11 @@ class SopsStore(DirectoryStore):
             return
         if beyond:
             self._told_of.add(path)
+            more = "; others like it are not named" if len(self._told_of) == _MOST_NOTES else ""
             whose = "the document says" if self._told_recipients() is not None else f"its creation rule in {RULES}"
             self._notes.append(
                 f"{self._name}: {path} is encrypted for others than {whose}: with its next change its recipients "
-                "change to those, and all of it is encrypted by a new data key"
+                f"change to those, and all of it is encrypted by a new data key{more}"
             )
 
     def _note_moves(self, before: Sealed, after: Sealed) -> None:
@@ -532,8 +534,11 @@ class SopsStore(DirectoryStore):
         if self._layout.only and file is not self._sound:
 
             def check() -> None:
-                with contextlib.suppress(NoKey):
-                    file.opened(self._identities, self._by_kms, self._kms_keys)
+                try:
+                    data_key = data_key_of(file.section, self._identities, self._by_kms, self._kms_keys)
+                except (NoKey, Broken):  # whoever reads it is told
+                    return
+                file.opened_by(data_key)
 
             self._told(path, None, check)
             self._sound = file

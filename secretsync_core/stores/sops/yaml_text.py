@@ -164,6 +164,10 @@ def _leaf(event: Any, line: int, *, exact: bool) -> Any:
         found = resolve(event.value)
     except TooManyDigits:
         raise Broken(f"a number in it is too large (line {line})", _IN_QUOTES) from None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return found
+    if not exact:  # sops takes what looks like a number there for a text: a fingerprint may begin with zeros
+        return event.value if found else found
     return finite(found) if isinstance(found, float) else found
 
 
@@ -266,7 +270,10 @@ class _Edits:
         if pairs and not node.flow:
             indent = pairs[0][1] - _line_start(text, pairs[0][1])
         kept_end = None
-        for name, start, end, inner in pairs:
+        gone = self._leading(pairs, new)
+        if gone:
+            yield from self._moved_up(pairs[0][1], pairs[gone][1])
+        for name, start, end, inner in pairs[gone:]:
             if name not in new:
                 yield _line_start(text, start), _line_end(text, inner.end), ""
                 continue
@@ -279,6 +286,22 @@ class _Edits:
             at = kept_end if kept_end is not None else _line_start(text, pairs[0][1]) if pairs else len(text)
             lead = "\n" if at and text[at - 1] != "\n" else ""
             yield at, at, lead + render(added, indent)
+
+    def _leading(self, pairs: list[tuple[str, int, int, Node]], new: dict[str, Any]) -> int:
+        """How many names go at the beginning of an object that begins behind the dash of a list."""
+        if not pairs or not self._text[_line_start(self._text, pairs[0][1]) : pairs[0][1]].strip():
+            return 0
+        return next((at for at, (name, *_) in enumerate(pairs) if name in new), 0)
+
+    def _moved_up(self, start: int, kept: int) -> Iterator[tuple[int, int, str]]:
+        """What stands at ``kept`` moves to the dash at ``start``; comments in between go before it."""
+        at = _line_start(self._text, start)
+        pad = " " * (len(self._text[at:start]) - len(self._text[at:start].lstrip()))
+        between = self._text[start:kept].split("\n")[1:]
+        comments = "".join(f"{pad}{line.strip()}\n" for line in between if line.strip().startswith("#"))
+        if comments:
+            yield at, at, comments
+        yield start, kept, ""
 
     def _value(self, entry: tuple[str, int, Node], value: Any, indent: int) -> Iterator[tuple[int, int, str]]:
         name, start, node = entry
@@ -296,7 +319,7 @@ class _Edits:
             return self._object(node, value, indent + INDENT)
         if isinstance(value, list) and value and node.items:
             if not self._whole_lists and not node.flow:
-                return self._list(node, value)
+                return self._list(node, value) if self._keeps_first(node, value) else None
             if len(value) == len(node.items) and _all_leaves(value, node.items):
                 return self._texts(node.items, value, indent)
             return None
@@ -329,6 +352,13 @@ class _Edits:
                     yield _line_start(self._text, dashes[old]), place, ""
                 elif not _same(items[old].plain(), values[new]):
                     yield from self._item(items[old], dashes[old], values[new], indent)
+
+    def _keeps_first(self, node: Node, values: list[Any]) -> bool:
+        """Whether a list keeps its first item, if that stands behind the dash of a list around it: ``- - x``."""
+        if not self._text[_line_start(self._text, node.start) : node.start].strip():
+            return True
+        old, new = next(pairs_of([item.plain() for item in node.items or ()], values))
+        return old is not None and new is not None
 
     def _item(self, item: Node, dash: int, value: Any, indent: int) -> Iterator[tuple[int, int, str]]:
         inner = self._inner(item, value, indent)
