@@ -91,7 +91,7 @@ async def odd_written(store: Any, **data: Any) -> None:
         ("l:\n  - a: 1\n    b: 2\n", [{"b": 2}], "l:\n  - b: 2\n"),
         ("l:\n  - {a: 1, b: 2} # c\n", [{"b": 2}], None),
         ("l:\n  - - 1 # c\n    - 2\n  - 3\n", [[1, 4], 3], "l:\n  - - 1 # c\n    - 4\n  - 3\n"),
-        ("l:\n  - - 1 # c\n    - 2\n  # d\n  - 3 # e\n", [[2], 3], "l:\n  - - 2\n  # d\n  - 3 # e\n"),
+        ("l:\n  - - 1 # c\n    - 2\n  # d\n  - 3 # e\n", [[2], 3], "l:\n  -\n      - 2\n  # d\n  - 3 # e\n"),
         ("l: [1, 2] # c\n", [1, 3], "l: [1, 3] # c\n"),
         ("l: [1, 2] # c\n", [1, 2, 3], None),
         ("l:\n  - |\n    x\n    y\n  # c\n  - 2\n", ["x\ny\n", 2, "z"], None),
