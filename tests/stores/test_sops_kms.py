@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.sops import open_store
 from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import YAML, Sealed, new_file
+from secretsync_core.stores.sops.kms import as_entry
 from secretsync_core.stores.sops.metadata import NoKey, Scope, Wrapped, identities_of, new_key
 from secretsync_core.testing.gates import CountingGate
 
@@ -151,6 +153,42 @@ async def test_only_the_keys_of_the_document_are_used(shop: Shop) -> None:
     file.write_text(spoiled)
     assert await fields(await shop.open(mine), "b") == {"x": "1"}
     assert "AssumeRole" not in shop.region.counts()
+
+
+async def test_of_several_keys_only_those_of_the_document_are_asked(shop: Shop) -> None:
+    """A file that is for another key as well is opened by ours, and nothing of it is sent to the other one."""
+    mine, theirs = shop.key(), shop.key()
+    await (await shop.open(theirs, mine)).write("a", SecretValue({"x": "1"}))
+    async with Microburst(shop.region.address) as burst:
+        error = {"code": "AccessDeniedException", "status": 400}
+        burst.rules({"operation": "Decrypt", "body": f"KeyId == '{theirs}'", "error": error})
+        assert await fields(await shop.open(mine, kms={"endpointUrl": burst.address}), "a") == {"x": "1"}
+        assert (burst.fired(), burst.seen) == (0, 1)
+
+
+async def test_what_kms_authenticated_besides(shop: Shop) -> None:
+    """The encryption context of a file goes with its data key; without it KMS would not open that."""
+    arn, kms = shop.key(), shop.region.client("kms")
+    made, context = new_key([], Scope.of({})), {"Team": "shop", "For": "web"}
+    sealed = kms.encrypt(KeyId=arn, Plaintext=made.key, EncryptionContext=context)["CiphertextBlob"]
+    entry = {**as_entry(arn, base64.b64encode(sealed).decode()), "context": context}
+    file = new_file(YAML, made._replace(section={**made.section, "kms": [entry]}), {"x": "1"}, NOW)
+    (shop.directory / "a.yaml").write_text(file.text)
+    assert await fields(await shop.open(arn), "a") == {"x": "1"}
+    (shop.directory / "a.yaml").write_text(file.text.replace("Team: shop", "Team: other"))
+    with pytest.raises(AccessDenied):
+        await (await shop.open(arn)).read("a")
+
+
+async def test_a_data_key_of_another_size(shop: Shop) -> None:
+    """What KMS decrypts is no data key then, and the file is one that no key opens."""
+    arn = shop.key()
+    sealed = shop.region.client("kms").encrypt(KeyId=arn, Plaintext=b"0" * 16)["CiphertextBlob"]
+    made = new_key([], Scope.of({}))
+    section = {**made.section, "kms": [as_entry(arn, base64.b64encode(sealed).decode())]}
+    (shop.directory / "a.yaml").write_text(new_file(YAML, made._replace(section=section), {"x": "1"}, NOW).text)
+    with pytest.raises(AccessDenied, match="no key of files opens"):
+        await (await shop.open(arn)).read("a")
 
 
 async def test_others_lose_the_file_with_its_next_change(shop: Shop) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ import pyrage
 import pytest
 from run.world import World
 from support import sops
-from support.sops_store import DB, KEY, RECIPIENT, copy_samples, fields, held, opened
+from support.sops_store import DB, KEY, RECIPIENT, SAMPLES, copy_samples, fields, held, opened
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Entry
@@ -18,8 +20,9 @@ from secretsync_core.secret import SecretValue
 from secretsync_core.stores.sops.comments import MOST_TRIES, sealed_anew
 from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import DOTENV, JSON, YAML, Cipher, Sealed, new_file
-from secretsync_core.stores.sops.metadata import Scope, data_key_of, identities_of, new_key
-from secretsync_core.stores.sops.values import Broken, seal_text
+from secretsync_core.stores.sops.layout import form_of
+from secretsync_core.stores.sops.metadata import Scope, data_key_of, identities_of, new_key, new_key_for
+from secretsync_core.stores.sops.values import Broken, open_text, seal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,6 +231,28 @@ async def test_comments_are_encrypted_anew(directory: Path) -> None:
     of_lines = await opened({"path": str(directory), "ending": ".env", "recipients": [RECIPIENT, THEIRS]})
     await of_lines.write("c", SecretValue({"A": "d", "B": "c"}))
     assert sops.run("decrypt", str(dotenv), identity=str(OTHER)) == "# a note\nA=d\n#other\nB=c\n"
+
+
+@pytest.mark.parametrize("sample", ["typed.yaml", "more/odd.yaml", "more/odd.ini"])
+def test_no_comment_is_left_by_the_former_key(sample: str) -> None:
+    """Every encrypted comment of a file says the same by the new data key, where it stood."""
+    text, form = (SAMPLES / sample).read_text(), form_of(sample)
+    file, identities = Sealed(text, form), identities_of(KEY)
+    before, after = data_key_of(file.section, identities), new_key_for(file.section, [RECIPIENT])
+    again = file.opened(identities)
+    made = again.with_values(again.plain, NOW, new_key=after)
+    paths = [":", "db:", "data:", "data:hosts:", "DEFAULT:", "a/b:"]
+
+    def said(lines: str, key: bytes) -> list[str]:
+        found = []
+        for each in re.findall(r"ENC\[[^\]]*,type:comment\]", lines):
+            for path in paths:
+                with contextlib.suppress(Broken):
+                    found.append(open_text(each, key, path)[0].decode())
+        return found
+
+    assert said(made.text, after.key) == said(text, before) != []
+    assert said(made.text, before) == []
 
 
 def test_comments_without_end_are_refused() -> None:
