@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 from typing import TYPE_CHECKING
 
 import pyrage
 import pytest
+from support.aws import KEYS
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from support.aws import Region
 
     from secretsync_core.stores.base import Store, StoreContext
 
@@ -115,3 +119,33 @@ class TestOneFile(StoreConformance):
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Mapping[type[StoreError], Callable[[str], AbstractAsyncContextManager[None]]]:
         return _faults(tmp_path, monkeypatch, lambda _: self.file)
+
+
+@pytest.mark.slow
+class TestByKms(StoreConformance):
+    """A directory with a YAML file for each secret, by a key of AWS KMS alone."""
+
+    abilities = ABILITIES
+
+    @pytest.fixture
+    def config(self, region: Region, tmp_path: Path) -> SopsConfig:
+        arn = region.client("kms").create_key()["KeyMetadata"]["Arn"]
+        kms = {"keys": [arn], "endpointUrl": region.address, "auth": {"accessKey": KEYS}}
+        return SopsConfig.model_validate_json(json.dumps({"path": str(tmp_path / "files"), "kms": kms}))
+
+    @pytest.fixture
+    async def store(self, context: StoreContext, tmp_path: Path, config: SopsConfig) -> AsyncIterator[Store]:
+        (tmp_path / "files").mkdir()
+        store = await open_store(config, context)
+        yield store
+        await store.aclose()
+
+    @pytest.fixture
+    def reopen(self, context: StoreContext, config: SopsConfig) -> Callable[[], Awaitable[Store]]:
+        return lambda: open_store(config, context)
+
+    @pytest.fixture
+    def faults(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Mapping[type[StoreError], Callable[[str], AbstractAsyncContextManager[None]]]:
+        return _faults(tmp_path / "files", monkeypatch, lambda key: f"{key}.yaml")
