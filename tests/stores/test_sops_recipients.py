@@ -112,10 +112,13 @@ async def test_one_that_is_missing_gets_the_file(directory: Path) -> None:
 
 
 async def test_no_rule_and_no_recipients_bound_nobody(directory: Path) -> None:
-    """Without either a file stays for those that it is for; so it does by a rule that anybody can write."""
+    """Without either a file stays for those that it is for; so it does by a rule without keys, or anybody's."""
     (directory / ".sops.yaml").unlink()
     known = put(directory / "a.yaml", [RECIPIENT, THEIRS], {"a": "b"})
     await (await opened({"path": str(directory)})).write("a", SecretValue({"a": "c"}))
+    assert key_in(directory / "a.yaml") == known
+    (directory / ".sops.yaml").write_text("creation_rules:\n  - encrypted_regex: ^a$\n")
+    await (await opened({"path": str(directory)})).write("a", SecretValue({"a": "d"}))
     assert key_in(directory / "a.yaml") == known
     (directory / "in").mkdir()
     known = put(directory / "in" / "a.yaml", [RECIPIENT, THEIRS], {"a": "b"})

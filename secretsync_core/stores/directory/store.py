@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.errors import StoreError
@@ -12,6 +13,7 @@ from secretsync_core.protected import protect
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.stores.directory.folders import Folders
 from secretsync_core.stores.directory.listing import Turns
+from secretsync_core.stores.directory.names import why_closed
 from secretsync_core.stores.threads import close_threads
 
 if TYPE_CHECKING:
@@ -31,12 +33,19 @@ MAX_THREADS = 16
 
 
 def open_folders(path: str, context: StoreContext, file: str = "") -> Folders:
-    """The folders of a directory, or of the one ``file`` in it. Raises PolicyDenied where no store may be there."""
+    """The folders of a directory, or of the one ``file`` in it.
+
+    Raises PolicyDenied where no store may be there, and StoreError for a place that is version control's, say.
+    """
     root = os.path.realpath(path)
     # Of the very path that is used from here on: a link may have changed since the document was looked at.
     real, what = (os.path.join(root, file), "file") if file else (root, "directory")  # noqa: PTH118  a text, as the root is
     bounds = context.within
     bounds.check(bounds.judge(Use(Kind.DIRECTORY, real)), context.name, f"the {what} {real}")
+    if fault := next(filter(None, map(why_closed, Path(real).parts)), ""):
+        raise StoreError(
+            f"the store {context.name!r} cannot be at {real}: {fault}", store=context.name, hint="give another path"
+        )
     return Folders(root, context.name, protect(context.environ, context.state))
 
 

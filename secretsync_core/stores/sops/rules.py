@@ -73,9 +73,10 @@ class Rule:
     def allows(self, section: Mapping[str, Any]) -> bool:
         """Whether a file may be for whom its section says: its recipients, and its keys of other kinds. Raises Broken.
 
-        Keys of which the name is not one text are told apart by their kinds alone.
+        A rule that names no key bounds nobody: sops takes them from elsewhere then. Keys of which the name is not one
+        text are told apart by their kinds alone.
         """
-        if self._groups > 1:
+        if self._groups > 1 or not (self._recipients or self._others):
             return True
         known = {person_of(each) for each in self._recipients}
         kinds = {_AS_FILES_SAY.get(name, name) for name in self._others}
