@@ -29,6 +29,8 @@ _HISTORIES = (".git", ".hg", ".svn", ".bzr", ".jj", "git~1")  # the last one is 
 _UNSEEN = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 """Characters that macOS leaves out of names."""
 
+_FIRSTS = {".", "g", "G", *map(chr, _UNSEEN)}
+
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SEGMENT = 255  # bytes; what every common file system allows one name
 FOREIGN_AGE = 86_400  # seconds after which a temporary file of another machine or container counts as dead
@@ -52,6 +54,8 @@ def why_closed(name: str) -> str:
     Names count as the most forgiving file system takes them: without regard to case, to what macOS does not see, and
     to what Windows drops at the end.
     """
+    if name[:1] not in _FIRSTS:  # nearly all names; a listing asks for each
+        return ""
     plain = name.translate(_UNSEEN).partition(":")[0].rstrip(" .").casefold()
     if plain == STATE:
         return f"what is called {STATE} holds a ledger and its key, and no secrets"
@@ -64,7 +68,7 @@ def why_closed(name: str) -> str:
 
 def is_temporary(name: str) -> bool:
     """Whether this is the name of one of our temporary files, also where a file system ignores case."""
-    return name.casefold().startswith(TEMPORARY)
+    return name[:1] == "." and name.casefold().startswith(TEMPORARY)
 
 
 def segments_of(key: str, store: str) -> list[str]:
