@@ -13,7 +13,7 @@ from support import sops
 from support.aws import KEYS, Microburst
 from support.sops_store import KEY, RECIPIENT, fields, listed
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError
+from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.named import Kind
 from secretsync_core.schema.providers import uses_of_store
@@ -263,6 +263,24 @@ def test_refusals_of_a_key(code: str) -> None:
     assert isinstance(told, AccessDenied)
     assert code in told.message
     assert "key" in told.hint
+
+
+async def test_an_answer_of_kms_that_is_lost_leaves_no_doubt(shop: Shop) -> None:
+    """Whatever became of a request to KMS, no file was written: the run need not look."""
+    arn = shop.key()
+    await (await shop.open(arn)).write("a", SecretValue({"x": "1"}))
+
+    async def lost(*_: object) -> None:
+        error = StoreUnavailable("no answer", store="files")
+        error.unanswered = True
+        raise error
+
+    store = await shop.open(arn)
+    store._kms.decrypt = store._kms.encrypt = lost
+    for key in ("a", "b"):
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.write(key, SecretValue({"x": "2"}))
+        assert not caught.value.unanswered
 
 
 @pytest.mark.parametrize("enc", ["!", "AAAA", ""], ids=["no base64", "no ciphertext", "empty"])

@@ -140,13 +140,17 @@ class SopsStore(DirectoryStore):
             try:
                 return step()
             except _Asks as asks:
-                return asks
+                return asks.with_traceback(None)  # or it would keep what is to be written
 
         for _ in range(_MOST_ASKED):
             done = await super()._run_for(key, kind, guarded)
             if not isinstance(done, _Asks):
                 return done
-            await self._ask(key, done)
+            try:
+                await self._ask(key, done)
+            except StoreError as error:
+                error.unanswered = False  # whatever KMS did, nothing of the file has been written
+                raise
         raise SecretFails(f"the file of {key} keeps changing", store=self._name, key=key)
 
     async def _ask(self, key: str, asks: _Asks) -> None:
@@ -223,15 +227,25 @@ class SopsStore(DirectoryStore):
             try:
                 path, names = self._layout.place_of(key, self._name)
                 if path not in files:
-                    files[path] = self._looked_at(path)
+                    files[path] = self._looked_at_or_why(path)
             except StoreError as error:
                 found.append(Gap(key, error.code, error.message))
                 continue
             file = files[path]
-            token = _token(file, names) if isinstance(file, Sealed) else None
+            if isinstance(file, StoreError):
+                found.append(Gap(key, file.code, file.message))
+                continue
+            token = _token(file, names)
             if token is not None:
                 found.append(Entry(key, token))
         return found
+
+    def _looked_at_or_why(self, path: str) -> Sealed | StoreError | None:
+        """A file for which no key is needed, or why it cannot be used: once for all of its secrets."""
+        try:
+            return self._looked_at(path)
+        except StoreError as error:
+            return error
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """Yield the secrets of a folder in no order; ``metadata`` changes nothing, since there is none."""
