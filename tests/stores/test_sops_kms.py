@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyrage
 import pytest
+from run.world import World
 from support import sops
 from support.aws import KEYS, Microburst
 from support.sops_store import KEY, RECIPIENT, fields, listed
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError, StoreUnavailable
+from secretsync_core.model.change import Action
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.named import Kind
 from secretsync_core.schema.providers import uses_of_store
@@ -228,6 +230,32 @@ async def test_rotate_makes_a_key_at_kms(shop: Shop) -> None:
     await store.write("a", SecretValue({"x": "2"}))
     assert shop.section()["kms"][0]["enc"] != before
     assert await fields(await shop.open(arn), "a") == {"x": "2"}
+
+
+@pytest.mark.parametrize("layout", ["file", pytest.param("path", marks=pytest.mark.slow)])
+async def test_a_whole_job(shop: Shop, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
+    """With one request at a time KMS gets its turn; a file that was for others is for ours after one run."""
+    mine, theirs = shop.key(), shop.key()
+    world, directory = World(shop.directory, monkeypatch), shop.directory / "out"
+    directory.mkdir()
+    where = {layout: str(directory / ("all.yaml" if layout == "file" else ""))}
+    names = ["a", "b", "c"]
+    maker = await shop.open(theirs, mine, **{"path": None, **where})
+    for name in names:
+        await maker.write(name, SecretValue({"x": "old"}))
+    kms = {"keys": [mine], "endpointUrl": shop.region.address, "auth": {"accessKey": KEYS}}
+    world.store("dst", f"sops: {json.dumps({**where, 'kms': kms})}")
+    world.job("- {name: all, query: {recursive: true}}", writePolicy="Replace", limits="{concurrency: 1}")
+    await world.seed("src", {name: {"x": "new"} for name in names})
+    assert [each for each in (await world.plan()).warnings if "recipients change" in each]
+    report = await world.sync()
+    assert report.ok, report
+    assert await world.all("dst") == {name: {"x": "new"} for name in names}
+    assert theirs not in "".join(file.read_text() for file in directory.iterdir())
+    again = await world.plan()
+    assert {change.action for change in again.changes} == {Action.UNCHANGED}
+    assert not any("recipients change" in each for each in again.warnings)
+    world.close()
 
 
 @pytest.mark.parametrize("code", ["DisabledException", "AccessDeniedException"])
