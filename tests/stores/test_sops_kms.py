@@ -238,7 +238,7 @@ async def test_a_whole_job(shop: Shop, monkeypatch: pytest.MonkeyPatch, layout: 
     mine, theirs = shop.key(), shop.key()
     world, directory = World(shop.directory, monkeypatch), shop.directory / "out"
     directory.mkdir()
-    where = {layout: str(directory / ("all.yaml" if layout == "file" else ""))}
+    where: dict[str, Any] = {layout: str(directory / ("all.yaml" if layout == "file" else ""))}
     names = ["a", "b", "c"]
     maker = await shop.open(theirs, mine, **{"path": None, **where})
     for name in names:
