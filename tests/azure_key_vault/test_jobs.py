@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from run.world import counted
+from support.azure import refusals
 
 from secretsync_core.errors import DocumentError
 
@@ -95,6 +96,47 @@ async def test_what_is_not_ours_stays(world: World, in_azure: Any, azure: KeyVau
     assert not report.ok
     assert azure.vault.values() == {"App-DB": "theirs"}
     assert azure.made("PUT") == []
+
+
+async def test_what_is_disabled_is_there_and_somebody_elses(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """A secret that cannot be read is no absent one: what is not proven to be ours is neither written nor deleted."""
+    azure.vault.set("app-db", {"value": "theirs", "attributes": {"enabled": False}})
+    in_azure("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.seed("src", {"app/db": {"password": "p"}, "app/ours": {"password": "p"}})
+    assert not (await world.sync()).ok
+    azure.vault.set("app-ours", {"value": "theirs", "attributes": {"enabled": False}})
+    assert not (await world.sync()).ok
+    await world.remove("src", "app/db")
+    await world.remove("src", "app/ours")
+    await world.sync()
+    assert azure.vault.values() == {"app-db": "theirs", "app-ours": "theirs"}
+    assert azure.made("DELETE") == []
+
+
+async def test_what_was_others_before_its_deletion_is_ours_only_once_it_is_written(
+    world: World, in_azure: Any, azure: KeyVault
+) -> None:
+    """Recovering brings back the tags of before: what then is not written is not the job's, this time or the next."""
+    azure.vault.set("app-db", {"value": "theirs", "tags": {"secretsync.io-owner": "others"}})
+    azure.vault.delete("app-db")
+    in_azure("dst")
+    world.job(ALL, deletionPolicy="Delete", maxDelete="100%")
+    await world.put("src", "app/db", {"password": "p"})
+    azure.before("^POST", lambda: azure.refuse("^(PUT|DELETE)", refusals.by_policy("set")))
+    report = await world.sync()
+    assert "is live with its old value" in report.failures[0].message
+    azure.heal()
+    assert not (await world.sync()).ok
+    await world.remove("src", "app/db")
+    await world.sync()
+    assert azure.vault.values() == {"app-db": "theirs"}
+    azure.vault.delete("app-db")
+    await world.put("src", "app/db", {"password": "p"})
+    assert (await world.sync()).ok
+    current = azure.vault.live["app-db"].current
+    assert current.value == '{"password":"p"}'
+    assert current.tags["secretsync.io-owner"] != "others"
 
 
 async def test_what_comes_back_is_recovered(world: World, in_azure: Any, azure: KeyVault) -> None:

@@ -10,6 +10,7 @@ from support.azure import refusals
 from support.azure.entra import Identity
 from support.azure.vault import Held, Version
 
+from azure_key_vault.errors import Persistent, raised
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,
@@ -27,8 +28,6 @@ from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from support.azure.service import KeyVault
     from support.gate import CountingGate
 
@@ -48,28 +47,6 @@ async def listed(store: Any, **options: bool) -> dict[str, Entry]:
 async def seen(store: Any, *keys: str) -> dict[str, Entry]:
     """What a look shows, by key."""
     return {each.key: each async for each in store.stat(keys) if isinstance(each, Entry)}
-
-
-async def raised(call: Awaitable[object]) -> StoreError:
-    """The error of a call."""
-    with pytest.raises(StoreError) as caught:
-        await call
-    return caught.value
-
-
-class Persistent:
-    """A gate that asks again as long as an error is retryable, waits for nothing, and notes what got no answer."""
-
-    async def __call__(self, kind: str, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        unanswered = False
-        for _ in range(20):
-            try:
-                return await attempt()
-            except StoreError as error:
-                unanswered = error.unanswered = error.unanswered or unanswered
-                if not error.retryable:
-                    raise
-        raise AssertionError("twenty attempts did not do")
 
 
 # -- names
@@ -349,6 +326,24 @@ async def test_a_disabled_secret_says_so(azure: KeyVault, opened: OpenStore) -> 
     assert not isinstance(error, AccessDenied | SecretNotFound)
     assert "a is disabled" in error.message
     assert "enable it" in error.hint
+
+
+async def test_of_two_versions_of_a_second_the_disabled_one_may_be_the_current(
+    azure: KeyVault, opened: OpenStore
+) -> None:
+    """Whose secret it is goes by that one, and not by whichever the listing shows first."""
+    store = await opened(mark="job.1")
+    azure.vault.ticks = False
+    azure.vault.set("a", {"value": "1", "tags": {"secretsync.io-owner": "job.1"}})
+    azure.vault.set("a", {"value": "2", "attributes": {"enabled": False}})
+    azure.vault.now += 1
+    first, second = azure.vault.live["a"].versions
+    first.id, second.id = "0" * 32, "f" * 32
+    assert await store.marks(["a"]) == {}
+    first.enabled, first.id, second.id = False, "f" * 32, "0" * 32
+    assert await store.marks(["a"]) == {}
+    second.tags = dict(first.tags)
+    assert await store.marks(["a"]) == {"a": "job.1"}
 
 
 async def test_what_belongs_to_a_certificate_is_not_written(azure: KeyVault, opened: OpenStore) -> None:

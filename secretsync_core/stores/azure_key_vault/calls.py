@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.endurance import Progress
-from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound, StoreError
+from secretsync_core.errors import SecretFails, SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.azure_key_vault.answers import Request, is_absent, is_disabled
 from secretsync_core.stores.azure_key_vault.exchange import Refused
-from secretsync_core.stores.azure_key_vault.seen import About, about, may_be_followed
+from secretsync_core.stores.azure_key_vault.seen import About, about, disabled_one_of, may_be_followed
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from secretsync_core.stores.answers import Part
     from secretsync_core.stores.azure_key_vault.connection import Connection
@@ -66,10 +66,12 @@ class Calls:
 
     async def current(self, key: str) -> About | None:
         """What stands at a key, by way of its value, which is let go at once: it alone tells the current version for
-        sure where two were made within one second."""
+        sure where two were made within one second. None where it is disabled, or absent."""
         request = self._request("look at", key, "get")
         read = self._reading(key)
         found = await self._connection.call("stat", "GET", f"/secrets/{key}/", request, read, known=is_disabled)
+        if isinstance(found, Refused) and is_disabled(found.found):
+            return None
         return self._or_none(request, found)
 
     async def look(self, key: str, *, settled: bool = False) -> About | None:
@@ -82,8 +84,9 @@ class Calls:
             return None
         last = max(each.created for each in versions)
         latest = [each for each in versions if each.created == last]
-        current = await self.current(key) if len(latest) > 1 else None
-        return current or latest[0]
+        if len(latest) == 1:
+            return latest[0]
+        return await self.current(key) or disabled_one_of(latest)
 
     async def versions(self, key: str, *, settled: bool = False) -> AsyncIterator[About]:
         """Every version of a secret, in no order; none where it is absent."""
@@ -93,14 +96,22 @@ class Calls:
             for each in page.found:
                 yield each
 
-    async def deleted(self, key: str) -> About | None:
+    async def deleted(self, key: str, *, surely: bool = False) -> About | None:
         """What there is of a secret that is deleted; None where there is nothing.
 
-        Of one that is disabled too only a listing tells.
+        Of one that is disabled too only a listing tells. ``surely``: it was just deleted. Where the service does not
+        show that yet, it is asked again.
         """
         request = self._request("look at what is deleted of", key, "get")
-        read = self._reading(key)
-        found = await self._connection.call("stat", "GET", f"/deletedsecrets/{key}", request, read, known=is_disabled)
+        found = await self._connection.call(
+            "stat",
+            "GET",
+            f"/deletedsecrets/{key}",
+            request,
+            self._reading(key),
+            known=is_disabled,
+            absent=(lambda: self._under_way(key, "deleting")) if surely else None,
+        )
         if isinstance(found, Refused) and is_disabled(found.found):
             listed = [each async for page in self.all_deleted() for each in page.found if each.key == key]
             return listed[0] if listed else None
@@ -143,13 +154,16 @@ class Calls:
         read = self._reading(key)
         found = await self._connection.call("delete", "DELETE", f"/secrets/{key}", request, read)
         if isinstance(found, Refused) and found.unanswered and is_absent(found.found):
-            return await self.deleted(key)  # an attempt that got no answer may have done it
+            # An attempt that got no answer may have done it, and which version that was has to be known.
+            return await Doubt(unanswered=True).of(self.deleted(key, surely=True))
         return self._or_none(request, found)
 
-    async def recover(self, key: str, *, surely: bool = False) -> None:
-        """Have a deleted secret recovered, which takes the service a moment. Raises SecretNotFound.
+    async def recover(self, key: str, *, surely: bool = False) -> About | None:
+        """Have a deleted secret recovered, which takes the service a moment; gives what is recovered.
 
-        ``surely``: it was just deleted. Where the service does not know of that yet, it is asked again.
+        None where it is not deleted any more after an attempt that got no answer: that may have done it, or somebody
+        else. Raises SecretNotFound where it is not deleted. ``surely``: it was just deleted. Where the service does not
+        know of that yet, it is asked again.
         """
         request = self._request("recover", key, "recover")
         found = await self._connection.call(
@@ -160,12 +174,13 @@ class Calls:
             self._reading(key),
             absent=(lambda: self._under_way(key, "deleting")) if surely else None,
         )
-        if isinstance(found, Refused):
-            if is_absent(found.found):
-                if found.unanswered:  # an attempt that got no answer may have done it
-                    return
-                raise SecretNotFound(f"{key} is not deleted in {self.store}", store=self.store, key=key)
+        if not isinstance(found, Refused):
+            return found
+        if not is_absent(found.found):
             raise found.error(request)
+        if not found.unanswered:
+            raise SecretNotFound(f"{key} is not deleted in {self.store}", store=self.store, key=key)
+        return None
 
     async def recovered(self, key: str) -> About:
         """What was recovered. Until the service shows it, it is asked again, as after any failure."""
@@ -201,7 +216,7 @@ class Calls:
     def _request(self, action: str, key: str, right: str) -> Request:
         return Request(self.store, f"{action} {key}", right, key)
 
-    def _reading(self, key: str) -> Any:
+    def _reading(self, key: str) -> Callable[[Answer], About]:
         return lambda answer: self._one(answer.part, key)
 
     def _one(self, part: Part, key: str) -> About:
@@ -214,7 +229,7 @@ class Calls:
     def _or_none(self, request: Request, found: About | Refused) -> About | None:
         if not isinstance(found, Refused):
             return found
-        if is_absent(found.found) or is_disabled(found.found):
+        if is_absent(found.found):
             return None
         raise found.error(request)
 
@@ -255,8 +270,3 @@ class Calls:
         if link is not None and not self._connection.is_here(link):
             raise part.wrong("nextLink", "an address of this vault")
         return Page(found, nameless, link)
-
-
-def invalid(key: str, store: str, why: str, hint: str = "") -> InvalidSecret:
-    """The error for a secret that cannot be written."""
-    return InvalidSecret(f"{store} cannot hold {key}: {why}", store=store, key=key, hint=hint)

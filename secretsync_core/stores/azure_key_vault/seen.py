@@ -19,7 +19,7 @@ from secretsync_core.stores.azure_key_vault.tags import MARK
 from secretsync_core.stores.http import date_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from secretsync_core.model.metadata import Described
     from secretsync_core.stores.answers import Part
@@ -51,6 +51,10 @@ class About(NamedTuple):
     def token(self) -> str:
         """The version token."""
         return moment(self.created)
+
+    def is_same(self, other: About) -> bool:
+        """Whether the other one is this very version, as far as both tell: what is deleted may have no id."""
+        return self.id == other.id if self.id and other.id else self.token == other.token
 
     @property
     def mark(self) -> str:
@@ -107,6 +111,18 @@ def about(part: Part, is_here: Callable[[str], bool], *, deleted: bool = False) 
         part.text_map("tags"),
         part.flag("managed") if part.has("managed") else False,
     )
+
+
+def disabled_one_of(versions: Sequence[About]) -> About:
+    """The current version, which is disabled, of those that were made in one second.
+
+    Where several are, nothing tells which: then it has only the tags that they all have, so that no mark is taken for
+    that of another version.
+    """
+    disabled = [each for each in versions if not each.enabled] or versions
+    first, *rest = disabled
+    shared = {name: text for name, text in first.tags.items() if all(each.tags.get(name) == text for each in rest)}
+    return first._replace(tags=shared)
 
 
 def moment(seconds: int) -> str:

@@ -6,15 +6,16 @@ given to it again, and a write changes the value alone.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.errors import Conflict, SecretNotFound, SecretSyncError, StoreError, StoreUnavailable
+from secretsync_core.errors import SecretNotFound
 from secretsync_core.metadata_rules import metadata_fault
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.azure_key_vault.answers import Request, is_kept_deleted
-from secretsync_core.stores.azure_key_vault.calls import invalid
+from secretsync_core.stores.azure_key_vault.deleting import delete_only
 from secretsync_core.stores.azure_key_vault.exchange import Refused
+from secretsync_core.stores.azure_key_vault.faults import changed, invalid, of_certificate
+from secretsync_core.stores.azure_key_vault.replacing import Replacing
 from secretsync_core.stores.azure_key_vault.seen import moment, seconds_of
 from secretsync_core.stores.azure_key_vault.tags import MARK
 from secretsync_core.stores.fit import blob_of
@@ -40,90 +41,39 @@ class Writing:
         self._store = facts.name
         self._mark = {MARK: mark} if mark else {}
         self._creation = _beside(asked_of(config), self._mark)
+        self._replacing = Replacing(calls)
 
     async def write(self, key: str, value: SecretValue) -> str:
         """Make a new version of the secret; create or recover it where that is needed."""
         text = blob_of(value, self._facts, key).decode()
         # Not within the second of the version before: it would have the same token, and hide what was written.
-        before, doubt = await self._calls.look(key, settled=True), Doubt()
-        if before is None:
-            return await self._create(key, text)
-        if before.managed:
-            raise invalid(key, self._store, "there it belongs to a certificate, and only that can change it")
-        found = await doubt.of(self._calls.put(key, text, _carried(before)))
-        if isinstance(found, Refused):
-            if is_kept_deleted(found.found):  # deleted since we looked: what is written now is created
-                return await doubt.of(self._replace(key, text))
-            raise found.error(self._request("write", key))
-        return found.token
-
-    async def _create(self, key: str, text: str) -> str:
-        found = await self._calls.put(key, text, self._creation)
+        before = await self._calls.look(key, settled=True)
+        if before is not None and before.managed:
+            raise of_certificate(key, self._store)
+        found = await self._calls.put(key, text, self._creation if before is None else _carried(before))
         if not isinstance(found, Refused):
             return found.token
-        if is_kept_deleted(found.found):
-            return await self._replace(key, text)
+        if is_kept_deleted(found.found):  # perhaps since we looked: what is written now is created
+            return await Doubt(unanswered=found.unanswered).of(self._replacing.write(key, text, self._creation))
         raise found.error(self._request("write", key))
-
-    async def _replace(self, key: str, text: str) -> str:
-        """Write in the place of a deleted secret, which Azure allows only once that is recovered."""
-        doubt, ours = Doubt(), True
-        try:
-            await doubt.of(self._calls.recover(key))
-        except SecretNotFound:  # somebody was quicker
-            ours = False
-        before = await doubt.of(self._calls.recovered(key))
-        try:
-            found = await doubt.of(self._calls.put(key, text, self._creation))
-            if isinstance(found, Refused):
-                raise doubt.on(found.error(self._request("write", key)))
-        except StoreUnavailable:
-            raise
-        except StoreError:
-            if ours:  # what was recovered for a write that then failed must not stay there with its old value
-                with contextlib.suppress(StoreError):
-                    await self.delete_if(key, before.token)
-            raise
-        return found.token
 
     async def delete(self, key: str) -> None:
         """Delete the secret; it can be recovered for as long as the vault says."""
         await self._calls.delete(key)
 
     async def delete_if(self, key: str, expected: str) -> None:
-        """The same, if ``expected`` is the current version; what turns out to be another one is recovered.
-
-        There is no condition on a deletion. But its answer says which version was deleted, and it can be taken back.
-        """
-        seen = await self._calls.delete(key)
-        if seen is None or seen.token == expected:
-            return
-        doubt = Doubt()
-        try:
-            await doubt.of(self._calls.recover(key, surely=True))
-        except SecretSyncError as error:
-            if await doubt.of(self._calls.look(key)) is None:
-                raise doubt.on(self._lost(key, error)) from None
-        raise self._conflict(key)
-
-    def _lost(self, key: str, error: SecretSyncError) -> StoreError:
-        return StoreError(
-            f"{key} was written in {self._store} right before its deletion, and is deleted with that value:"
-            f" {error.message}",
-            store=self._store,
-            key=key,
-            hint=f"recover it: az keyvault secret recover --name {key} --vault-name, and the name of the vault",
-        )
+        """The same, if ``expected`` is the current version; what turns out to be another one is recovered."""
+        await delete_only(self._calls, key, lambda deleted: deleted.token == expected)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise what would keep :meth:`undelete` from recovering the secret."""
         seen = await self._calls.deleted(key)
         if seen is None:
             if await self._calls.look(key) is not None:
-                raise self._conflict(key)
+                raise changed(key, self._store)
             raise SecretNotFound(f"{key} is not deleted in {self._store}", store=self._store, key=key)
         if seen.token != version:
-            raise self._conflict(key)
+            raise changed(key, self._store)
 
     async def undelete(self, key: str, version: str) -> str:
         """Recover a deleted secret, with all its versions."""
@@ -142,7 +92,7 @@ class Writing:
         """Set tags, content type, times and whether it is enabled. None of it makes a version."""
         seen = await self._there(key)
         if version is not None and seen.token != version:
-            raise self._conflict(key)
+            raise changed(key, self._store)
         self._check_fits(seen, wanted)
         given = _beside(wanted, {})
         if "tags" in given:
@@ -166,9 +116,6 @@ class Writing:
 
     def _request(self, action: str, key: str) -> Request:
         return Request(self._store, f"{action} {key}", "set", key)
-
-    def _conflict(self, key: str) -> Conflict:
-        return Conflict(f"{key} in {self._store} changed meanwhile", store=self._store, key=key)
 
 
 def asked_of(config: AzureKeyVaultConfig) -> Described:
