@@ -99,10 +99,14 @@ async def test_an_answer_that_never_ends_is_given_up(section: Section, azure_tru
 
 
 async def test_a_token_without_end(azure: KeyVault, section: Section) -> None:
-    """A login's answer has a bound of its own."""
+    """A login's answer has a bound of its own, which no document sets: it says whose it was, and what to check."""
     azure.entra.answer = (200, {"Content-Type": "application/json"}, b" " * 400_000)
     async with store_at(section(), SMALL) as store:
-        assert (await error_of(store.read("a"))).code == "answer-too-large"
+        error = await error_of(store.read("a"))
+    assert error.code == "answer-too-large"
+    assert error.message == "kv: its login service answers with more than 256 KiB, which is no token"
+    assert "authorityHost" in error.hint
+    assert "limits" not in error.hint
 
 
 async def test_an_answer_is_as_large_as_what_it_holds(azure: KeyVault, section: Section) -> None:

@@ -128,6 +128,30 @@ async def test_a_machines_identity_is_asked_of_the_machine_alone(
         await works(await opened(auth={"managedIdentity": {}}))
 
 
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ({"managedIdentity": {}}, "give auth.workloadIdentity"),
+        ({"managedIdentity": {"clientId": CLIENT}}, "give auth.workloadIdentity"),
+        (None, "azure.workload.identity/client-id"),
+    ],
+    ids=["system", "user", "no client"],
+)
+async def test_a_pod_with_a_workload_identity_is_sent_there(
+    azure: KeyVault, opened: OpenStore, auth: Any, said: str
+) -> None:
+    """Its variables would have the SDK log in elsewhere than at a machine; one that has an endpoint is a machine."""
+    pod = {"AZURE_TENANT_ID": TENANT, "AZURE_AUTHORITY_HOST": azure.entra.address, "AZURE_FEDERATED_TOKEN_FILE": "/t"}
+    with pytest.raises(StoreError, match="this pod logs in by workload identity") as caught:
+        await opened(auth=auth, environ=pod)
+    assert said in caught.value.hint
+    for missing in pod:
+        await opened(auth=auth, environ={name: text for name, text in pod.items() if name != missing})
+    for endpoint in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT"):
+        await opened(auth=auth, environ={**pod, endpoint: "http://169.254.169.254/"})
+    assert azure.entra.logins == 0
+
+
 async def test_a_client_secret_of_the_environment(azure: KeyVault, opened: OpenStore) -> None:
     """Where the document has no auth. It goes to no login service that only the document names."""
     environ = {**ENVIRON, "AZURE_CLIENT_SECRET": "a client secret of tests"}
@@ -220,6 +244,22 @@ async def test_a_login_service_that_fails(
         with pytest.raises(kind) as caught:
             await works(await opened())
         assert "canary" not in f"{caught.value!r} {caught.value.hint}"
+
+
+async def test_a_login_that_is_redirected_is_sent_on_to_nobody(azure: KeyVault, opened: OpenStore) -> None:
+    """Not even at the same host; and who reads that is told what to check, for trying again does not help."""
+    asked: list[str] = []
+    headers = {"Location": f"{azure.entra.address}/elsewhere"}
+
+    def answer() -> tuple[int, dict[str, str], bytes]:
+        asked.append("once")
+        return 307, headers, b""
+
+    azure.entra.before = answer
+    with pytest.raises(StoreUnavailable, match=r"redirect \(HTTP 307\)") as caught:
+        await works(await opened())
+    assert "authorityHost" in caught.value.hint
+    assert (asked, caught.value.retryable) == (["once"], False)
 
 
 async def test_another_authority_in_the_environment_is_refused(azure: KeyVault, opened: OpenStore) -> None:

@@ -43,6 +43,9 @@ _SECRET, _CERTIFICATE, _TOKEN_FILE = (
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_FEDERATED_TOKEN_FILE",
 )
+# By what the SDK itself tells where it is.
+_POD = (AUTHORITY, _TENANT, _TOKEN_FILE)
+_MACHINE = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _PASSWORD = "AZURE_CLIENT_CERTIFICATE_PASSWORD"  # noqa: S105  the name of a variable
 
 _code = re.compile(r"AADSTS([0-9]{4,8})\b")
@@ -69,6 +72,7 @@ class Login:
         self._context = context
         self._authority = _authority(config, context)
         self._check_is_meant()
+        self._check_is_a_machine()
         self._logging_in = asyncio.Lock()
         self._tls = tls
         self._transport: LoginTransport | None = None
@@ -146,7 +150,7 @@ class Login:
                 store=store,
                 hint="check tenantId (or AZURE_TENANT_ID): it must be the id of the vault's tenant",
             )
-        hint = "check auth in the SecretStore"
+        hint = "check auth in the SecretStore, and proxies on the way to its login service"
         if self._way() == "managed identity":
             hint = "does the machine have a managed identity, and is auth.managedIdentity.clientId one of its own?"
         return CredentialsRefused(f"{store}: there is no login by {self._way()}", store=store, hint=hint)
@@ -172,6 +176,25 @@ class Login:
                 store=self._context.name,
                 hint=f"give auth in the SecretStore, or set {AUTHORITY} to the same address where the sync runs",
             )
+
+    def _check_is_a_machine(self) -> None:
+        """Raise StoreError where a managed identity is asked for in a pod that has a workload identity.
+
+        There the SDK would log in by that one, elsewhere than at the machine, and so be refused for what it is not.
+        """
+        environ, auth = self._context.environ, self._config.auth
+        in_pod = all(environ.get(each) for each in _POD) and not any(environ.get(each) for each in _MACHINE)
+        if not in_pod or self._way() != "managed identity":
+            return
+        hint = f"set {_CLIENT}, by the annotation azure.workload.identity/client-id of the service account"
+        if auth is not None:
+            hint = "give auth.workloadIdentity in its place; without auth the variables of the pod say the same"
+        raise StoreError(
+            f"{self._context.name}: this pod logs in by workload identity ({_TOKEN_FILE} is set), "
+            f"and {'auth asks for a managed identity' if auth is not None else f'{_CLIENT} does not say whose'}",
+            store=self._context.name,
+            hint=hint,
+        )
 
     def _way(self) -> str:
         auth, environ = self._config.auth, self._context.environ

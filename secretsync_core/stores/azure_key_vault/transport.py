@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
 
-from secretsync_core.endurance import too_large
-from secretsync_core.errors import RateLimited, StoreError
+from secretsync_core.errors import AnswerTooLarge, RateLimited, StoreError
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import retry_after, unreachable
 
@@ -23,6 +22,10 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 _MOST_TOKEN_BYTES = 256 * 1024
 _CHUNK = 16 * 1024
+
+OTHER_LOGIN = "check authorityHost in the SecretStore, and proxies on the way: something else answers there"
+OTHER_MACHINE = "check IDENTITY_ENDPOINT and its like in the environment: something else answers there"
+"""What to do where the login service, or what a machine has in its place, answers as neither does."""
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
@@ -67,8 +70,10 @@ class LoginTransport(AioHttpTransport):  # type: ignore[misc]  # see above
         """``address`` of the service; None for a machine's own, which is the machine or on a link of it."""
         self._origin = origin_of(address) if address is not None else None
         self._store = context.name
+        self._hint = OTHER_LOGIN if address is not None else OTHER_MACHINE
         self.proxy = proxy_for(address, context.name) if address is not None else None
-        super().__init__(session=_session(context, tls, self.proxy, kind=_SmallResponse), use_env_settings=False)
+        kind = _small_response(context.name, self._hint)
+        super().__init__(session=_session(context, tls, self.proxy, kind=kind), use_env_settings=False)
 
     async def send(self, request: Any, **config: Any) -> Any:
         """Send one request of the SDK. Raises our errors where it would go astray, or the service is failing."""
@@ -83,22 +88,35 @@ class LoginTransport(AioHttpTransport):  # type: ignore[misc]  # see above
                 store=self._store,
                 retry_after=retry_after(response.headers.get("Retry-After")),
             )
-        if 300 <= status < 400 or status >= 500:
+        if 300 <= status < 400:  # not followed: it would hand our secret to whatever the answer names
+            why = f"its login service answers with a redirect (HTTP {status})"
+            raise unreachable(self._store, why, hint=self._hint, permanent=True)
+        if status >= 500:
             raise unreachable(self._store, f"its login service answers with HTTP {status}")
         return response
 
 
-class _SmallResponse(aiohttp.ClientResponse):
-    async def read(self) -> bytes:
-        parts, size = [], 0
-        while chunk := await self.content.read(_CHUNK):
-            size += len(chunk)
-            if size > _MOST_TOKEN_BYTES:
-                self.close()
-                raise too_large("of this vault", "log in", _MOST_TOKEN_BYTES)
-            parts.append(chunk)
-        self._body = b"".join(parts)
-        return self._body
+def _small_response(store: str, hint: str) -> type[aiohttp.ClientResponse]:
+    """Answers that may hold a token, and no more than that."""
+
+    class SmallResponse(aiohttp.ClientResponse):
+        async def read(self) -> bytes:
+            parts, size = [], 0
+            while chunk := await self.content.read(_CHUNK):
+                size += len(chunk)
+                if size > _MOST_TOKEN_BYTES:
+                    self.close()
+                    raise AnswerTooLarge(
+                        f"{store}: its login service answers with more than {_MOST_TOKEN_BYTES // 1024} KiB, which is "
+                        "no token",
+                        store=store,
+                        hint=hint,
+                    )
+                parts.append(chunk)
+            self._body = b"".join(parts)
+            return self._body
+
+    return SmallResponse
 
 
 def _session(

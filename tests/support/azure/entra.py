@@ -24,6 +24,7 @@ from support.serving import Seen, Server
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from typing import Self
 
     from cryptography.x509 import Certificate
@@ -55,6 +56,7 @@ class Entra:
         logins: how many tokens were given.
         wrong: what was asked in a way that no document has.
         answer: in place of every answer of the service.
+        before: gives such an answer, to each request.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -70,6 +72,7 @@ class Entra:
         self.logins = 0
         self.wrong: list[str] = []
         self.answer: tuple[int, dict[str, str], bytes] | None = None
+        self.before: Callable[[], tuple[int, dict[str, str], bytes]] | None = None
         self._given: dict[str, tuple[Identity, str]] = {}
 
     def __enter__(self) -> Self:
@@ -111,6 +114,8 @@ class Entra:
     def _log_in(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         if self.answer is not None:
             return self.answer
+        if self.before is not None:
+            return self.before()
         form = {name: values[0] for name, values in parse_qs(seen.body.decode()).items()}
         tenant = seen.path.split("/")[1]
         if seen.method != "POST" or seen.path != f"/{tenant}/oauth2/v2.0/token":
