@@ -7,10 +7,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import AccessDenied, SecretFails, StoreError, StoreUnavailable
+from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.environment import PROXY_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from secretsync_core.errors import MalformedAnswer
+    from secretsync_core.stores.answers import Call
 
 
 class Unhealable(StoreUnavailable):
@@ -46,6 +50,23 @@ def failing(store: str, action: str, status: int, key: str | None, *, its_own: b
     about_one = its_own and status == 500 and key is not None and not key.endswith("/")
     kind = SecretFails if about_one else StoreUnavailable
     return kind(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
+
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+def refuses(status: int) -> bool:
+    """Whether an answer with this status says that nothing was done.
+
+    One that is neither among those that a service gives for done, nor among these, says nothing: a 200 may be a
+    proxy's own page, a 202 a promise, and a 303 what comes after something was done.
+    """
+    return status >= 400 or status in _REDIRECTS
+
+
+def says_nothing(call: Call, status: int) -> MalformedAnswer:
+    """The error for an answer that says neither that something is done nor that it is refused: only a look tells."""
+    return malformed(call, f"HTTP {status} says neither that it is done nor that it is refused")
 
 
 def retry_after(header: str | None) -> float | None:

@@ -9,10 +9,10 @@ import pytest
 from support.azure import refusals
 from support.azure.entra import ALL, Identity
 from support.azure.vault import Held, Version
-from support.gate import CountingGate
+from support.gate import CountingGate, Persistent
 
 from azure_key_vault.conftest import SECRET
-from azure_key_vault.errors import Persistent, raised
+from azure_key_vault.errors import raised
 from secretsync_core.errors import Conflict, InvalidSecret, SecretFails, StoreError, StoreUnavailable
 from secretsync_core.secret import SecretValue
 

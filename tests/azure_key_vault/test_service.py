@@ -9,8 +9,9 @@ import pytest
 from support.azure import refusals
 from support.azure.entra import Identity
 from support.azure.vault import Held, Version
+from support.gate import Persistent
 
-from azure_key_vault.errors import Persistent, raised
+from azure_key_vault.errors import raised
 from secretsync_core.errors import (
     AccessDenied,
     Conflict,

@@ -298,7 +298,7 @@ async def test_an_app_that_cannot_log_in_is_told_why(github: GitHub, opened: Ope
     assert "no installation" in (await said(app.pem, installationId=999)).message
     github.accounts.rename("acme/app", "acme/new")
     assert "renamed or transferred" in (await said(app.pem)).hint
-    assert "another one by now" in (await said(app.pem, installationId=app.installation)).hint
+    assert "another name by now" in (await said(app.pem, installationId=app.installation)).hint
 
 
 # -- what is refused
@@ -311,7 +311,7 @@ async def test_a_missing_permission_is_named(github: GitHub, opened: OpenStore) 
     assert await _listed(store) == {}
     with pytest.raises(AccessDenied) as caught:
         await store.write("A", VALUE)
-    assert "the permission secrets=write" in caught.value.hint
+    assert "the permission Secrets: Read and write (secrets=write)" in caught.value.hint
     error = refusals.not_accessible("integration", f"secrets={token}")
     github.refuse("^PUT", error)
     with pytest.raises(AccessDenied) as caught:

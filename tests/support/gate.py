@@ -1,10 +1,12 @@
-"""A request gate for tests of one store: it counts and bounds, and repeats nothing."""
+"""Request gates for tests of one store: one counts, bounds and repeats nothing, the other one repeats at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
+
+from secretsync_core.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,3 +35,18 @@ class CountingGate:
                 return await attempt()
             finally:
                 self._flying -= 1
+
+
+class Persistent:
+    """A gate that asks again as long as an error is retryable, waits for nothing, and notes what got no answer."""
+
+    async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        unanswered = False
+        for _ in range(20):
+            try:
+                return await attempt()
+            except StoreError as error:
+                unanswered = error.unanswered = error.unanswered or unanswered
+                if not error.retryable:
+                    raise
+        raise AssertionError("twenty attempts did not do")

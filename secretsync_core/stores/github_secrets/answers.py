@@ -11,7 +11,7 @@ import orjson
 
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError
 from secretsync_core.stores.github_secrets.limits import wait_of
-from secretsync_core.stores.github_secrets.scope import PERMISSIONS
+from secretsync_core.stores.github_secrets.scope import PERMISSIONS, shown
 from secretsync_core.stores.http import CredentialsRefused, failing
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
             store=store,
             key=key,
-            hint=f"the {scope.holder} was renamed or transferred: give its new name in the SecretStore",
+            hint=f"the {scope.whole.holder} was renamed or transferred: give its new name as {scope.whole.field} in "
+            "the SecretStore",
         )
     if status >= 500:
         return failing(store, action, status, key, its_own=is_githubs(body))
@@ -114,8 +115,12 @@ def hidden(request: Request) -> StoreError:
         f"{request.store} refuses to {request.action}: there is no {scope.holder}, or our token may not see it",
         store=request.store,
         key=request.key,
-        hint=f"check its name; if it is right, {_grant(request)}",
+        hint=f"check {scope.field} in the SecretStore{_to_be_there(scope)}; if it is right, {_grant(request)}",
     )
+
+
+def _to_be_there(scope: Scope) -> str:
+    return ": an environment is made in the repository's settings" if scope.field == "environment" else ""
 
 
 def _way(request: Request, text: bytes, headers: Mapping[str, str]) -> str:
@@ -128,25 +133,36 @@ def _way(request: Request, text: bytes, headers: Mapping[str, str]) -> str:
         return "the organization's list of allowed IP addresses must have ours"
     if b"archived" in text:
         return "the repository is archived, so nothing can be written there"
+    if b"by integration" in text and not request.scope.by_app:
+        return (
+            "auth.token is of an App, perhaps the GITHUB_TOKEN of a workflow, which may not touch secrets: use "
+            f"auth.app, or {_grant(request)}"
+        )
     permissions = _permissions(headers.get("X-Accepted-GitHub-Permissions", ""))
-    scopes = _scopes(headers.get("X-Accepted-OAuth-Scopes", ""))
-    told = [f"the permission {permissions}"] if permissions else []
-    told += [f"the scope {scopes} for a classic one"] if scopes else []
-    return f"grant our token {', or '.join(told)}" if told else _grant(request)
+    return _grant(request, permissions, _scopes(headers.get("X-Accepted-OAuth-Scopes", "")))
 
 
-def _grant(request: Request) -> str:
+def _grant(request: Request, permissions: str = "", scopes: str = "") -> str:
+    """Who has to be granted what, by what GitHub says would do, or else by its documentation."""
     scope = request.scope
-    needed = f"{scope.permission}={request.level}"
-    return f"grant our token the permission {needed}, or the scope {scope.oauth} for a classic one"
+    needed = permissions or shown(scope.permission, request.level)
+    if scope.by_app:
+        return (
+            f"grant the App of auth.app the permission {needed}, and have its installation accept that: until then "
+            "it has what it had"
+        )
+    return (
+        f"grant the token of auth.token the permission {needed}, or where it is a classic one the scope "
+        f"{scopes or scope.oauth}"
+    )
 
 
 def _permissions(header: str) -> str:
-    """Such as ``secrets=write``, or several of which all, or any, are needed; empty where a word is unknown."""
+    """Such as ``Secrets: Read and write``, or several of which all, or any, are needed; empty for an unknown word."""
     ways = [[each.strip().partition("=") for each in way.split(",")] for way in header.split(";")]
     if not all(name in PERMISSIONS and level in _LEVELS for way in ways for name, _, level in way):
         return ""
-    return " or ".join(" and ".join(f"{name}={level}" for name, _, level in way) for way in ways)
+    return " or ".join(" and ".join(shown(name, level) for name, _, level in way) for way in ways)
 
 
 def _scopes(header: str) -> str:

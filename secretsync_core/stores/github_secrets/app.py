@@ -18,6 +18,7 @@ from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.github_secrets.answers import Request
+from secretsync_core.stores.github_secrets.transport import CREATED, DONE, SHOWN
 from secretsync_core.stores.http import CredentialsRefused, date_of, sendable
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class AppLogin:
         self._app = app
         self._context = context
         self._transport = transport
-        self._scope = scope
+        self._scope = scope.whole
         self._installation = app.installation_id
         self._token = ""
         self._due = 0.0  # time.monotonic
@@ -70,7 +71,7 @@ class AppLogin:
             # It ends by itself within the hour, so a GitHub that has gone away is no reason to fail now.
             with contextlib.suppress(SecretSyncError):
                 request = self._request("end our session")
-                await self._transport.as_app("DELETE", "/installation/token", request, lambda: token, _whole)
+                await self._transport.as_app("DELETE", "/installation/token", request, DONE, lambda: token, _whole)
 
     async def _login(self) -> None:
         if self._installation is None:
@@ -79,8 +80,8 @@ class AppLogin:
         payload = {"repositories": [self._scope.repository]} if self._scope.repository else None
         request = self._request("log in")
         path = f"/app/installations/{self._installation}/access_tokens"
-        found = await self._transport.as_app("POST", path, request, self._signed, _whole, payload)
-        if found.status != 201:
+        found = await self._transport.as_app("POST", path, request, CREATED, self._signed, _whole, payload)
+        if not found.done:
             raise self._refused(request, found)
         part = Part.of_body(request, found.body)
         token, expires = part.text("token"), part.time("expires_at")
@@ -92,8 +93,8 @@ class AppLogin:
         """The installation at our repository or organization."""
         request = self._request("find the App's installation")
         path = f"{self._scope.home}/installation"
-        found = await self._transport.as_app("GET", path, request, self._signed, _whole)
-        if found.status != 200:
+        found = await self._transport.as_app("GET", path, request, SHOWN, self._signed, _whole)
+        if not found.done:
             raise self._refused(request, found)
         return Part.of_body(request, found.body).number("id", least=1)
 
@@ -109,8 +110,8 @@ class AppLogin:
             return AccessDenied(
                 f"{store} knows no installation of our App at the {self._scope.holder}",
                 store=store,
-                hint="install the App there, and check the name, for a repository may have another one by now, "
-                "and auth.app.installationId",
+                hint=f"install the App there, and check {self._scope.field} in the SecretStore, which may have another "
+                "name by now, and auth.app.installationId",
             )
         return answer.refusal(request)
 

@@ -37,7 +37,7 @@ async def open_github(config: GithubSecretsConfig, context: StoreContext) -> Git
     elif config.auth.token is not None:
         transport.auth = TokenAuth(config.auth.token, context)
     try:
-        place = place_by(config, await _number(transport, scope))
+        place = place_by(config, await _number(transport, scope.whole))
     except BaseException:
         if transport.auth is not None:
             await transport.auth.aclose()
@@ -66,7 +66,10 @@ async def _number(transport: Transport, scope: Scope) -> int:
         error = StoreError(f"{transport.store}: the {scope.holder} has another name", store=transport.store)
         told = await _tellable(transport, name)
     if told:
-        error.hint = f"the {scope.holder} is called {told} now: give that name, if the secrets are still to go there"
+        error.hint = (
+            f"the {scope.holder} is called {told} now: give that as {scope.field} in the SecretStore, if the "
+            "secrets are still to go there"
+        )
     raise error
 
 

@@ -26,6 +26,19 @@ _REPOSITORY = {
 PERMISSIONS = frozenset({*_ORGANIZATION.values(), *_REPOSITORY.values(), "environments", "metadata"})
 """Of Apps and of fine-grained tokens: those that an error may name."""
 
+_SHOWN = {
+    "actions_variables": "Variables",
+    "organization_secrets": "organization Secrets",
+    "organization_actions_variables": "organization Variables",
+}
+_LEVELS = {"read": "Read-only", "write": "Read and write"}
+
+
+def shown(permission: str, level: str) -> str:
+    """A permission as the settings of Apps and tokens show it, and as GitHub's API calls it."""
+    name = _SHOWN.get(permission) or permission.replace("_", " ").capitalize()
+    return f"{name}: {_LEVELS.get(level, level)} ({permission}={level})"
+
 
 class Scope(NamedTuple):
     """One place for secrets.
@@ -40,6 +53,8 @@ class Scope(NamedTuple):
         permission: what an App or a fine-grained token must be granted.
         oauth: the scope that a classic token needs.
         repository: the name of the repository without its owner; empty for an organization.
+        field: the field of the SecretStore that says what holds them.
+        by_app: whether we log in as an App.
     """
 
     home: str
@@ -51,11 +66,20 @@ class Scope(NamedTuple):
     permission: str
     oauth: str
     repository: str
+    field: str
+    by_app: bool
 
     @property
     def listed(self) -> str:
         """The field of a listing that holds them."""
         return f"{self.thing}s"
+
+    @property
+    def whole(self) -> Scope:
+        """The same for the repository or the organization as such."""
+        field = "repository" if self.repository else "organization"
+        name = self.home.removeprefix("/repos/").removeprefix("/orgs/")
+        return self._replace(holder=f"{field} {name}", field=field)
 
 
 def scope_of(config: GithubSecretsConfig) -> Scope:
@@ -67,14 +91,16 @@ def scope_of(config: GithubSecretsConfig) -> Scope:
     if config.organization is not None:
         home, repository = f"/orgs/{config.organization}", ""
         base, holder = f"{home}/{use}/{thing}s", f"organization {config.organization}"
-        most, permission, oauth = 1000, _ORGANIZATION[config.kind], "admin:org"
+        most, permission, oauth, field = 1000, _ORGANIZATION[config.kind], "admin:org", "organization"
     else:
         home = f"/repos/{config.repository}"
         holder, oauth, repository = f"repository {config.repository}", "repo", str(config.repository).partition("/")[2]
         if config.environment is not None:
             base = f"{home}/environments/{quote(config.environment, safe='')}/{thing}s"
             holder = f"environment {config.environment} of {config.repository}"
-            most, permission = 100, "environments"
+            most, permission, field = 100, "environments", "environment"
         else:
-            base, most, permission = f"{home}/{use}/{thing}s", 500 if variables else 100, _REPOSITORY[config.kind]
-    return Scope(home, base, holder, thing, most, page, permission, oauth, repository)
+            base, field = f"{home}/{use}/{thing}s", "repository"
+            most, permission = 500 if variables else 100, _REPOSITORY[config.kind]
+    by_app = config.auth.app is not None
+    return Scope(home, base, holder, thing, most, page, permission, oauth, repository, field, by_app)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.stores.github_secrets.names import KEY_LIMITS
 from secretsync_core.stores.github_secrets.sealing import Sealing
 from secretsync_core.stores.github_secrets.shelf import MAX_BYTES, Shelf
+from secretsync_core.stores.github_secrets.transport import SEALED
 
 if TYPE_CHECKING:
     from secretsync_core.model.place import Place
@@ -38,13 +39,13 @@ class GithubSecrets(Shelf):
         seen_by = await self._selected.fields()
         request = self._request("write", key)
         public = await self._sealing.key()
-        answer = await self._transport.call("write", "PUT", self._path(key), request, {**public.seal(blob), **seen_by})
+        sealed = {**public.seal(blob), **seen_by}
+        answer = await self._transport.call("write", "PUT", self._path(key), request, SEALED, sealed)
         if answer.status in (400, 422):
             another = await self._sealing.key(other_than=public)
             if another.name != public.name:
-                again = await self._transport.call(
-                    "write", "PUT", self._path(key), request, {**another.seal(blob), **seen_by}
-                )
+                sealed = {**another.seal(blob), **seen_by}
+                again = await self._transport.call("write", "PUT", self._path(key), request, SEALED, sealed)
                 answer = again.after(answer)
         if not answer.done:
             raise await self._refused(request, answer)

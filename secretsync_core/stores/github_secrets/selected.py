@@ -41,7 +41,9 @@ class Selected:
 
     async def _id(self, name: str) -> int:
         full = f"{self._owner}/{name}"
-        scope = self._scope._replace(holder=f"repository {full}", permission="metadata", oauth="repo")
+        scope = self._scope._replace(
+            holder=f"repository {full}", permission="metadata", oauth="repo", field="selectedRepositories"
+        )
         request = Request(self._transport.store, scope, f"tell the number of {full}")
         path = f"/repos/{full}"
         found = await self._transport.ask("stat", "GET", path, request, lambda part: part.number("id", least=1))

@@ -15,10 +15,11 @@ from secretsync_core.stores.github_secrets.names import KEY_LIMITS
 from secretsync_core.stores.github_secrets.place import SERVICE
 from secretsync_core.stores.github_secrets.selected import Selected
 from secretsync_core.stores.github_secrets.times import Written
+from secretsync_core.stores.github_secrets.transport import DONE
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
     from secretsync_core.errors import StoreError
     from secretsync_core.model.capabilities import StoreLimits
@@ -94,7 +95,7 @@ class Shelf:
         """Delete it for good."""
         check_key(key, self.facts.name, KEY_LIMITS)
         request = self._request("delete", key)
-        answer = await self._transport.call("delete", "DELETE", self._path(key), request)
+        answer = await self._transport.call("delete", "DELETE", self._path(key), request, DONE)
         doubt = Doubt(unanswered=answer.unanswered)
         if answer.status == 404 and await doubt.of(self._listing.one(key)) is None:
             return
@@ -105,34 +106,48 @@ class Shelf:
         check_new_key(key, self.facts.name, KEY_LIMITS)
         return blob_of(value, self.facts, key)
 
-    async def _version(self, key: str, answer: Answer) -> str | None:
+    async def _version(
+        self, key: str, answer: Answer, holds: Callable[[], Awaitable[bool]] | None = None
+    ) -> str | None:
         """The version that a write has made, which was answered so.
 
         Where GitHub does not show it, the write is done all the same, and whose it is has to be kept: then the time of
         the answer stands for it. If that is not quite it, the next run takes it for drift, and writes once more.
+
+        Raises StoreUnavailable where it shows an older one: that is not what was written, whatever the answer says.
+        Unless it ``holds`` what was written, for the time of what is there already need not become another one.
         """
-        written = Written(answer)
+        written, before = Written(answer), self._listing.seen.get(key)
         try:
-            return written.version(await self._shown(key))
+            seen = await self._shown(key, before)
         except SecretSyncError as error:
             if written.answered is not None:
                 return written.answered
             error.unanswered = True
             raise
+        if not written.is_older(seen, before):
+            return written.version(seen)
+        if holds is not None and await Doubt(unanswered=True).of(holds()):
+            return seen
+        raise self._not_shown(key)
 
-    async def _shown(self, key: str) -> str:
+    async def _shown(self, key: str, before: str | None) -> str:
         """The version that GitHub shows of what was just written; asked again where that is the one before."""
-        before = self._listing.seen.get(key)
-        for _ in range(2):  # a second time it may be so: two writes of one second have one version
-            entry = await self._listing.one(key)
-            if entry is None or entry.version is None:
-                break
-            if entry.version != before:
-                return entry.version
-        else:
-            return before or ""
-        raise StoreUnavailable(
-            f"{self.facts.name} does not show {key}, which was just written", store=self.facts.name, key=key
+        shown = await self._one(key)
+        return shown if shown != before else await self._one(key)
+
+    async def _one(self, key: str) -> str:
+        entry = await self._listing.one(key)
+        if entry is None or entry.version is None:
+            raise self._not_shown(key)
+        return entry.version
+
+    def _not_shown(self, key: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self.facts.name} does not show {key} as it was just written",
+            store=self.facts.name,
+            key=key,
+            hint="check what answers at the address of the SecretStore: a proxy may have taken the write",
         )
 
     async def _refused(self, request: Request, answer: Answer) -> StoreError:

@@ -31,6 +31,15 @@ class Written:
         self._since = monotonic()
         self.answered = None if self._when is None else self._when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def is_older(self, seen: str, before: str | None) -> bool:
+        """Whether what is seen was there before the write, by GitHub's clock; ``before`` was there for sure.
+
+        Two writes of one second have one version, so that what was there before may be that of the write.
+        """
+        if self._when is None:
+            return seen == before
+        return datetime.fromisoformat(seen) < self._when - LEEWAY
+
     def version(self, seen: str) -> str:
         """The version to keep, of what is seen now: another one than GitHub shows, if that is not of our write."""
         waited = timedelta(seconds=monotonic() - self._since)

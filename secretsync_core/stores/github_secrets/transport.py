@@ -13,11 +13,12 @@ from secretsync_core.stores.bodies import body_of
 from secretsync_core.stores.connecting import connection_failure
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.github_secrets.answers import is_githubs, refusal
+from secretsync_core.stores.http import refuses, says_nothing
 from secretsync_core.stores.unanswered import Doubt, ask
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, Protocol, TypeVar
 
     from secretsync_core.errors import StoreError
@@ -48,8 +49,14 @@ READ_SECONDS = 60
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
 
-# Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
-_FOR_THE_CALLER = frozenset({200, 201, 204, 301, 302, 307, 308, 400, 401, 404, 409, 422})
+# Refusals that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
+_FOR_THE_CALLER = frozenset({301, 302, 307, 308, 400, 401, 404, 409, 422})
+
+# What GitHub's description of its API has for done.
+SHOWN = frozenset({200})
+SEALED = frozenset({201, 204})  # a secret was created, or replaced
+CREATED = frozenset({201})
+DONE = frozenset({204})
 
 API = {
     "Accept": "application/vnd.github+json",
@@ -59,17 +66,18 @@ API = {
 
 
 class Answer(NamedTuple):
-    """One answer. ``unanswered``: it refuses, and an earlier attempt of the same request may have been carried out."""
+    """One answer.
+
+    Attributes:
+        done: whether it says that what was asked is done; else it refuses.
+        unanswered: it refuses, and an earlier attempt of the same request may have been carried out.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    done: bool
     unanswered: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether it says that what was asked is done."""
-        return self.status in (200, 201, 204)
 
     def after(self, other: Answer) -> Answer:
         """This answer, which may not be the last word on what an earlier one left open."""
@@ -113,27 +121,34 @@ class Transport:
         parse: Callable[[Part], T],
         payload: Mapping[str, Any] | None = None,
     ) -> T | Answer:
-        """One request; gives what ``parse`` makes of a 200, and the Answer where it is another of ``_FOR_THE_CALLER``.
+        """One request; gives what ``parse`` makes of a 200, and the Answer where it is one of ``_FOR_THE_CALLER``.
 
         ``parse`` is called within the attempt: an answer that it finds malformed is asked for again.
         """
 
         def read(answer: Answer) -> T | Answer:
-            return parse(Part.of_body(request, answer.body)) if answer.status == 200 else answer
+            return parse(Part.of_body(request, answer.body))
 
-        return await self._authorised(kind, method, path, request, read, payload)
+        return await self._authorised(kind, method, path, request, SHOWN, read, payload)
 
     async def call(
-        self, kind: str, method: str, path: str, request: Request, payload: Mapping[str, Any] | None = None
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        request: Request,
+        done: Collection[int],
+        payload: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """One request of whose success nothing but itself is to be known."""
-        return await self._authorised(kind, method, path, request, lambda answer: answer, payload)
+        """One request of whose success nothing but itself is to be known, by the statuses that stand for ``done``."""
+        return await self._authorised(kind, method, path, request, done, lambda answer: answer, payload)
 
     async def as_app(
         self,
         method: str,
         path: str,
         request: Request,
+        done: Collection[int],
         token: Callable[[], str],
         read: Callable[[Answer], T],
         payload: Mapping[str, Any] | None = None,
@@ -141,7 +156,7 @@ class Transport:
         """One request by another token than ours: a login, or the end of one."""
 
         async def attempt() -> T | Answer:
-            return await self._attempt("login", method, path, request, token(), read, payload)
+            return await self._attempt("login", method, path, request, done, token(), read, payload)
 
         found, unanswered = await ask(self._gate, "login", attempt, _refuses)
         return found._replace(unanswered=unanswered) if isinstance(found, Answer) else found
@@ -152,6 +167,7 @@ class Transport:
         method: str,
         path: str,
         request: Request,
+        done: Collection[int],
         read: Callable[[Answer], T],
         payload: Mapping[str, Any] | None,
     ) -> T | Answer:
@@ -163,7 +179,7 @@ class Transport:
             # Taken when its turn has come: a request may wait at the gate for longer than a token lives.
             nonlocal sent
             sent = await auth.token()
-            return await self._attempt(kind, method, path, request, sent, read, payload)
+            return await self._attempt(kind, method, path, request, done, sent, read, payload)
 
         doubt = Doubt()
         found, doubt.unanswered = await ask(self._gate, kind, now, _refuses)
@@ -183,6 +199,7 @@ class Transport:
         method: str,
         path: str,
         request: Request,
+        done: Collection[int],
         token: str,
         read: Callable[[Answer], T],
         payload: Mapping[str, Any] | None,
@@ -202,10 +219,14 @@ class Transport:
                 body = await body_of(response, self.endurance.most(kind), request)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise connection_failure(error, request, proxied=self._proxy is not None) from None
-        if response.status not in _FOR_THE_CALLER:
-            raise refusal(request, response.status, body, response.headers)
-        answer = Answer(response.status, body, response.headers)
-        return read(answer) if answer.done else answer
+        status = response.status
+        if status in done:
+            return read(Answer(status, body, response.headers, done=True))
+        if not refuses(status):
+            raise says_nothing(request, status)
+        if status not in _FOR_THE_CALLER:
+            raise refusal(request, status, body, response.headers)
+        return Answer(status, body, response.headers, done=False)
 
 
 def _refuses(found: object) -> bool:

@@ -10,7 +10,7 @@ from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.fit import check_key
 from secretsync_core.stores.github_secrets.names import KEY_LIMITS
 from secretsync_core.stores.github_secrets.shelf import MAX_BYTES, Shelf
-from secretsync_core.stores.github_secrets.transport import Answer
+from secretsync_core.stores.github_secrets.transport import CREATED, DONE, Answer
 
 if TYPE_CHECKING:
     from secretsync_core.stores.answers import Part
@@ -40,20 +40,24 @@ class GithubVariables(Shelf):
         text = self._blob(key, value).decode()
         fields = {"name": key, "value": text, **await self._selected.fields()}
         request = self._request("write", key)
-        answer = await self._transport.call("write", "PATCH", self._path(key), request, fields)
+        answer = await self._transport.call("write", "PATCH", self._path(key), request, DONE, fields)
         if answer.status == 404:
-            created = await self._transport.call("write", "POST", self._scope.base, request, fields)
+            created = await self._transport.call("write", "POST", self._scope.base, request, CREATED, fields)
             answer = created.after(answer)
         if not answer.done:
             raise await self._refused(request, answer)
-        return await self._version(key, answer)
+
+        async def holds() -> bool:
+            return (await self.read(key)).value.reveal() == text.encode()
+
+        return await self._version(key, answer, holds)
 
     async def create(self, key: str, value: SecretValue) -> str | None:
         """Create the variable. Raises Conflict where it is there."""
         text = self._blob(key, value).decode()
         fields = {"name": key, "value": text, **await self._selected.fields()}
         request = self._request("write", key)
-        answer = await self._transport.call("write", "POST", self._scope.base, request, fields)
+        answer = await self._transport.call("write", "POST", self._scope.base, request, CREATED, fields)
         if not answer.done:
             raise await self._refused(request, answer)
         return await self._version(key, answer)

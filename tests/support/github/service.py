@@ -111,9 +111,11 @@ class GitHub:
         """Do something before a request is dealt with: somebody else changes a secret, say."""
         self._faults.append(_Fault(re.compile(match), times, action=action))
 
-    def answer(self, match: str, status: int, body: bytes, *, headers: dict[str, str] | None = None) -> None:
+    def answer(
+        self, match: str, status: int, body: bytes, *, headers: dict[str, str] | None = None, times: int | None = None
+    ) -> None:
         """Answer with this, whatever GitHub would."""
-        self._faults.append(_Fault(re.compile(match), None, raw=(status, body, headers or {})))
+        self._faults.append(_Fault(re.compile(match), times, raw=(status, body, headers or {})))
 
     def heal(self) -> None:
         """Forget what is to go wrong."""
