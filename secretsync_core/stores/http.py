@@ -64,7 +64,7 @@ def refuses(status: int) -> bool:
     return status >= 400 or status in _REDIRECTS
 
 
-def says_nothing(call: Call, status: int) -> MalformedAnswer:
+def undecided(call: Call, status: int) -> MalformedAnswer:
     """The error for an answer that says neither that something is done nor that it is refused: only a look tells."""
     return malformed(call, f"HTTP {status} says neither that it is done nor that it is refused")
 

@@ -467,6 +467,22 @@ async def test_what_is_not_key_vault_proves_nothing(
         assert "Key Vault Secrets" not in error.hint
 
 
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 300, 303, 304])
+async def test_only_a_200_is_done(azure: KeyVault, opened: OpenStore, status: int) -> None:
+    """Any other success says nothing, whatever it holds: what was asked may have been done, and only a look tells."""
+    store = await opened()
+    version = await store.write("a", VALUE)
+    body = b"" if status in (204, 304) else bundle(azure)
+    azure.answer("^(PUT|DELETE|PATCH|POST)", status, body, headers={"Location": f"{azure.address}/secrets/a"})
+    tag = {Slot(Kind.TAG, "x"): "y"}
+    for call in (store.write("a", VALUE), store.delete("a"), store.set_metadata("a", tag, version)):
+        error = await raised(call)
+        assert isinstance(error, MalformedAnswer)
+        assert error.unanswered
+    azure.vault.delete("a")
+    assert isinstance(await raised(store.undelete("a", version)), MalformedAnswer)
+
+
 # -- answers that make no sense
 
 

@@ -65,6 +65,11 @@ class Altered:
             payload = json.dumps(payload).encode()
         await self.world.put("src", self._peer.named(key), payload)
 
+    async def remove(self, key: str) -> None:
+        """Remove it from the source."""
+        del self._put[key]
+        await self.world.remove("src", self._peer.named(key))
+
     async def contents(self) -> dict[str, str]:
         """The passwords at the destination."""
         found = await self.world.all("dst")

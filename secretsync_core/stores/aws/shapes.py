@@ -13,6 +13,7 @@ import orjson
 
 from secretsync_core.endurance import is_too_deep, may_be_too_deep
 from secretsync_core.stores.answers import TOO_DEEP, kind_of
+from secretsync_core.stores.http import refuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     Fits = Callable[[Any], bool]
 
+_DONE = 200  # the protocol has no other status for it
+_REQUEST_ID = "x-amzn-requestid"
 _LATEST = 253_402_300_799  # the last second of the year 9999, beyond which there is no time
 
 
@@ -32,12 +35,14 @@ def check(operation_model: OperationModel, response_dict: dict[str, Any], **_: o
     """What botocore calls before it parses an answer. Raises UnfitError; takes away the body of what is no refusal."""
     if operation_model.service_model.resolved_protocol != "json":
         return
-    body = response_dict["body"]
+    body, status = response_dict["body"], response_dict["status_code"]
+    if not refuses(status) and status != _DONE:  # a proxy's, or a promise
+        raise UnfitError(f"HTTP {status} says neither that it is done nor that it is refused")
     try:
         found = orjson.loads(body) if body else {}
     except ValueError:
         found = None
-    if response_dict["status_code"] >= 300:
+    if status != _DONE:
         if not _is_refusal(found) or (
             may_be_too_deep(body) and is_too_deep(found)
         ):  # a page of a proxy, perhaps: its status says enough
@@ -45,6 +50,8 @@ def check(operation_model: OperationModel, response_dict: dict[str, Any], **_: o
         return
     if type(found) is not dict:
         raise UnfitError("the body is not a JSON object")
+    if not found and not response_dict["headers"].get(_REQUEST_ID):
+        raise UnfitError("it says nothing, and has no request id as each answer of AWS has")
     if may_be_too_deep(body) and is_too_deep(found):
         raise UnfitError(TOO_DEEP)
     if (shape := operation_model.output_shape) is not None and not _test_of(operation_model, shape)(found):

@@ -20,7 +20,7 @@ from secretsync_core.stores.azure_key_vault.logins import Login
 from secretsync_core.stores.azure_key_vault.quiet import quiet
 from secretsync_core.stores.azure_key_vault.transport import CONNECT_SECONDS, READ_SECONDS, VaultTransport, origin_of
 from secretsync_core.stores.connecting import connection_failure
-from secretsync_core.stores.http import unreachable
+from secretsync_core.stores.http import refuses, undecided, unreachable
 from secretsync_core.stores.tls import context_for
 from secretsync_core.stores.unanswered import ask
 
@@ -99,6 +99,8 @@ class Connection:
                     status, headers, body = await self._sent(kind, method, path, request, payload)
             if status == 200:
                 return read(Answer(Part.of_body(request, body), headers.get("Date", "")))
+            if not refuses(status):
+                raise undecided(request, status)
             found = refusal_of(status, body)
             taken = status in _FOR_THE_CALLER and not is_under_way(found)
             if absent is not None and is_absent(found):

@@ -13,7 +13,7 @@ from secretsync_core.stores.bodies import body_of
 from secretsync_core.stores.connecting import connection_failure
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.github_secrets.answers import is_githubs, refusal
-from secretsync_core.stores.http import refuses, says_nothing
+from secretsync_core.stores.http import refuses, undecided
 from secretsync_core.stores.unanswered import Doubt, ask
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Transport:
         if status in done:
             return read(Answer(status, body, response.headers, done=True))
         if not refuses(status):
-            raise says_nothing(request, status)
+            raise undecided(request, status)
         if status not in _FOR_THE_CALLER:
             raise refusal(request, status, body, response.headers)
         return Answer(status, body, response.headers, done=False)

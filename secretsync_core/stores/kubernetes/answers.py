@@ -21,7 +21,7 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.stores.answers import Part, malformed
-from secretsync_core.stores.http import failing, retry_after
+from secretsync_core.stores.http import failing, refuses, retry_after, undecided
 from secretsync_core.stores.kubernetes.denials import NOT_SAID, By, Denial, denial_in
 from secretsync_core.stores.kubernetes.types import NEEDED
 from secretsync_core.stores.unanswered import Doubt
@@ -35,6 +35,10 @@ JSON = "application/json"
 # The second choice is for a server, or a proxy, that knows no such form: it answers with whole objects.
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+ACCEPTED = 202
+"""The status of a promise: what was asked is to be done."""
 
 
 class Request(NamedTuple):
@@ -88,6 +92,7 @@ class Received(NamedTuple):
 
     request: Request
     body: bytes
+    status: int = 200
 
     def object(self, *kinds: str) -> Part:
         """The object that was given, of one of these kinds. Raises MalformedAnswer for anything else."""
@@ -128,6 +133,8 @@ def refusal(request: Request, answer: Answer) -> StoreError:
 
 def _refusal(request: Request, answer: Answer) -> StoreError:
     store, status, key, action = request.store, answer.status, request.key, request.action
+    if not refuses(status):
+        return undecided(request, status)
     if status == 429:
         wait = retry_after(answer.headers.get("Retry-After"))
         return RateLimited(f"{store} asks us to slow down", store=store, key=key, retry_after=wait)

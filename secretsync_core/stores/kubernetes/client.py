@@ -38,8 +38,15 @@ READ_SECONDS = 60.0
 
 GLANCE_SECONDS = 5.0  # a cluster that takes longer to say which one it is stays unknown
 
-# Answers that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
-_SUCCESS = frozenset({200, 201, 202})
+# What the API's description has for done, by the method; what was written or deleted stands in the body. A 202 to a
+# write is a promise: https://kubernetes.io/docs/reference/generated/kubernetes-api.
+_SUCCESS = {
+    "GET": frozenset({200}),
+    "POST": frozenset({200, 201}),
+    "PUT": frozenset({200, 201}),
+    "DELETE": frozenset({200, 202}),
+}
+# Refusals that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({401, 404, 409, 410})
 
 
@@ -85,7 +92,7 @@ class Client:
 
         async def attempt() -> T | Answer:
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
-            return parse(Received(request, answer.body)) if answer.status in _SUCCESS else answer
+            return parse(Received(request, answer.body, answer.status)) if _is_done(request, answer) else answer
 
         doubt = Doubt()
         answer, doubt.unanswered = await ask(self._gate, kind, attempt, _refuses)
@@ -160,7 +167,7 @@ class Client:
             failure = malformed(request, "it is not HTTP")
         if failure is not None:  # out here, where nothing of the request hangs on to it
             raise failure
-        if answer.status not in _SUCCESS | _FOR_THE_CALLER:
+        if not _is_done(request, answer) and answer.status not in _FOR_THE_CALLER:
             raise refusal(request, answer)
         return answer
 
@@ -187,6 +194,10 @@ class Client:
         if isinstance(error, (exceptions.ProtocolError, OSError)):
             return unreachable(self.store, "the connection was cut")
         return unreachable(self.store, "the connection fails")
+
+
+def _is_done(request: Request, answer: Answer) -> bool:
+    return answer.status in _SUCCESS[request.method]
 
 
 def _status(answer: object) -> int:

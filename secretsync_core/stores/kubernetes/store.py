@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, SecretFails, SecretNotFound, StoreError
 from secretsync_core.metadata_rules import ANNOTATION, LABEL
 from secretsync_core.model.capabilities import Shape, StoreFacts, StoreLimits
 from secretsync_core.model.inventory import Entry, Gap
@@ -16,7 +16,7 @@ from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import binary_fields_of
-from secretsync_core.stores.kubernetes.answers import JSON, METADATA, Answer, Request, immutable, refusal
+from secretsync_core.stores.kubernetes.answers import ACCEPTED, JSON, METADATA, Answer, Request, immutable, refusal
 from secretsync_core.stores.kubernetes.foretelling import check_type
 from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
@@ -234,7 +234,8 @@ class SecretsStore:
         return await self._replace(place, key, current, with_metadata(current, wanted))
 
     async def delete(self, key: str) -> None:
-        """Delete the Secret as a fresh look shows it, for good. Raises Conflict where it changes in that moment."""
+        """Delete the Secret as a fresh look shows it, for good. Raises Conflict where it changes in that moment, and
+        SecretFails where it is marked for deletion only: then it may yet go."""
         await self._delete(key, None)
 
     async def delete_if(self, key: str, expected: str) -> None:
@@ -252,9 +253,30 @@ class SecretsStore:
         preconditions = {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         request = self._request("DELETE", "delete", f"delete {key}", place, key)
-        answer = await self._client.call("delete", request, _done, options, accept=METADATA)
-        if answer is not None and not is_absent(answer):
-            raise refusal(request, answer)
+        gone = await self._client.call("delete", request, _is_gone, options, accept=METADATA)
+        if isinstance(gone, Answer):
+            if not is_absent(gone):
+                raise refusal(request, gone)
+        elif not gone:
+            await Doubt(unanswered=True).of(self._await_end(place, key, seen["uid"]))
+
+    async def _await_end(self, place: Place, key: str, uid: str) -> None:
+        """Look until a Secret that was marked for deletion is gone. Raises SecretFails where finalizers keep it."""
+        store, request = self.facts.name, self._request("GET", "get", f"look at {key}", place, key)
+
+        def parse(received: Received) -> None:
+            left = metadata_of(request, received.object("Secret", "PartialObjectMetadata").fields, place)
+            if left["uid"] == uid:
+                raise SecretFails(
+                    f"{key} is marked for deletion in {store}, and stays until its finalizers are done",
+                    store=store,
+                    key=key,
+                    hint="whoever put them there removes them: kubectl get secret -o jsonpath={.metadata.finalizers}",
+                )
+
+        found = await self._client.call("stat", request, parse, accept=METADATA)
+        if isinstance(found, Answer) and not is_absent(found):
+            raise refusal(request, found)
 
     # -- One request each -----------------------------------------------------------------------------------------
 
@@ -331,11 +353,14 @@ class SecretsStore:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
 
 
-def _done(received: Received) -> None:
-    """The answer to a delete: that it is done, or the object that is on its way out."""
+def _is_gone(received: Received) -> bool:
+    """Whether the answer to a delete says that it is done; else it has the object that is on its way out."""
     found = received.object("Status", "Secret", "PartialObjectMetadata")
-    if found.text("kind") == "Status" and found.text("status") != "Success":
+    if found.text("kind") != "Status":
+        return False
+    if found.text("status") != "Success":
         raise malformed(received.request, "it says that it failed, as a success")
+    return received.status != ACCEPTED
 
 
 def _limits(keys: StoreLimits) -> StoreLimits:

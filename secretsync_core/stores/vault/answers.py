@@ -19,7 +19,7 @@ from secretsync_core.errors import (
 )
 from secretsync_core.known import named
 from secretsync_core.stores.answers import malformed
-from secretsync_core.stores.http import Unhealable, failing, retry_after
+from secretsync_core.stores.http import Unhealable, failing, refuses, retry_after, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +78,11 @@ def wrong_version(request: Request, found: Literal[1, 2]) -> StoreError:
 
 
 def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> StoreError:
-    """The error that an answer other than success stands for."""
+    """The error that an answer other than what was asked for stands for."""
     text = body[:_LOOKED_AT].lower()
     store, _, action, key, _ = request
+    if not refuses(status):
+        return undecided(request, status)
     if status == 429:
         return RateLimited(
             f"{store} asks us to slow down", store=store, key=key, retry_after=retry_after(headers.get("Retry-After"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kube.making import OTHER, VALUE, change, put
-from secretsync_core.errors import Conflict, InvalidSecret, SecretNotFound, StoreError
+from secretsync_core.errors import Conflict, InvalidSecret, SecretFails, StoreError
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import MARK_KEY
 
@@ -155,14 +155,30 @@ async def test_delete_what_was_just_seen(kube: KubeApi, kube_store: KubeStores) 
 
 
 async def test_finalizers(kube: KubeApi, kube_store: KubeStores) -> None:
-    """A Secret that a finalizer keeps is deleted when the finalizer goes, and our part is done."""
+    """A Secret that a finalizer keeps is deleted once the finalizer goes, and not before.
+
+    A server that answers a deletion with what was deleted is believed as well, once a look shows that it is gone.
+    """
     put(kube, "a", {"x": b"1"}, metadata={"finalizers": ["example.com/wait"]})
     store = await kube_store(namespace="team-a")
-    await store.delete("a")
+    with pytest.raises(SecretFails, match="stays until its finalizers are done") as caught:
+        await store.delete("a")
+    assert caught.value.unanswered
     assert kube.cluster.get("team-a", "a")["metadata"]["deletionTimestamp"]
-    kube.cluster.patch("team-a", "a", {"metadata": {"finalizers": None}}, "application/merge-patch+json")
-    with pytest.raises(SecretNotFound):
-        await store.read("a")
+
+    def let_go() -> None:
+        kube.cluster.patch("team-a", "a", {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+
+    def make_anew() -> None:
+        let_go()
+        put(kube, "a", {"x": b"theirs"})
+
+    for end in (let_go, make_anew):
+        if end is make_anew:
+            put(kube, "a", {"x": b"1"}, metadata={"finalizers": ["example.com/wait"]})
+        kube.before("^DELETE ", lambda end=end: kube.before("^GET .*/secrets/a", end))  # type: ignore[misc]
+        await store.delete("a")
+    assert (await store.read("a")).value.reveal()["x"] == b"theirs"
 
 
 async def test_marking_under_us(kube: KubeApi, kube_store: KubeStores) -> None:
