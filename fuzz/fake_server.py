@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
 
@@ -54,14 +55,15 @@ class FakeServer:
         given: the right answers so far.
     """
 
-    def __init__(self, fake: Fake) -> None:
-        """Listen on a free port of 127.0.0.1."""
+    def __init__(self, fake: Fake, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on a free port of 127.0.0.1; with ``tls`` over HTTPS."""
         self.fake = fake
+        self._tls = tls
         self.spoil: Callable[[Answer], Sent | None] | None = None
         self.given: list[Answer] = []
         self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.address = f"http{'s' if tls else ''}://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -80,6 +82,11 @@ class FakeServer:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection, connection.makefile("rb") as stream:
             try:
                 while line := stream.readline():

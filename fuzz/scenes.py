@@ -8,13 +8,19 @@ import io
 import json
 import os
 import shutil
+import ssl
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
+import trustme
+from azure.keyvault.secrets._shared import http_challenge_cache
+
 from fuzz.fake_aws import FakeAws
 from fuzz.fake_gitlab import FakeGitlab
+from fuzz.fake_azure import TENANT, FakeAzure
+from fuzz.fake_github import FakeGithub
 from fuzz.fake_google import FakeGoogle
 from fuzz.fake_kubernetes import FakeKubernetes
 from fuzz.fake_server import FakeServer
@@ -57,6 +63,10 @@ _GOOGLE_AT = "project: acme-test, prefix: p-, endpointUrl: '%s', authEndpointUrl
 _GOOGLE = f"gcpSecretManager: {{{_GOOGLE_AT}, auth: {{accessToken: {{env: VT}}"
 _ACTING = "impersonate: {serviceAccount: a@b.iam.gserviceaccount.com}"
 _GITLAB = f"gitlabVariables: {{address: '%s', project: acme/app, {_TOKEN}}}"
+_WHO = f"auth: {{clientSecret: {{tenantId: {TENANT}, clientId: {TENANT}, secret: {{env: SK}}}}}}"
+_AZURE = f"azureKeyVault: {{vaultUrl: '%s', authorityHost: '%s', tls: {{caFile: CA}}, {_WHO}}}"
+_GITHUB = f"githubSecrets: {{repository: acme/app, address: '%s', {_TOKEN}"
+_LOWER, _UPPER = "keyTransform: [{case: Lower}]", "keyTransform: [{case: Upper}]"
 _KUBERNETES = f"kubernetes: {{namespace: apps, server: '%s', {_TOKEN}}}"
 
 
@@ -69,6 +79,8 @@ class Kind(NamedTuple):
         source: whether it is read from; else it is written to.
         items: each key is an item of its own, in place of one query for all.
         spec: more fields of the SyncJob.
+        query: more fields of the query.
+        tls: it is served over TLS; ``CA`` in the section stands for the file of the authority.
     """
 
     fake: Callable[[], Fake]
@@ -76,6 +88,8 @@ class Kind(NamedTuple):
     source: bool = True
     items: bool = False
     spec: str = ""
+    query: str = ""
+    tls: bool = False
 
 
 KINDS = {
@@ -106,6 +120,12 @@ KINDS = {
     "gitlab source": Kind(FakeGitlab, _GITLAB),
     "gitlab source items": Kind(FakeGitlab, _GITLAB, items=True),
     "gitlab dest": Kind(FakeGitlab, _GITLAB, source=False),
+    "azure source": Kind(FakeAzure, _AZURE, tls=True),
+    "azure source items": Kind(FakeAzure, _AZURE, items=True, tls=True),
+    "azure dest": Kind(FakeAzure, _AZURE, source=False, tls=True),
+    "github source": Kind(FakeGithub, f"{_GITHUB}, kind: Variables}}", query=_LOWER),
+    "github dest variables": Kind(FakeGithub, f"{_GITHUB}, kind: Variables}}", source=False, query=_UPPER),
+    "github dest secrets": Kind(FakeGithub, f"{_GITHUB}}}", source=False, query=_UPPER),
 }  # fmt: skip
 
 
@@ -132,7 +152,8 @@ class Scene:
         )
         self.home = Path(self._home.name)
         self._peer = FakeVault(2)
-        self.server, self.peer = FakeServer(self.kind.fake()), FakeServer(self._peer)
+        tls = self._tls() if self.kind.tls else None
+        self.server, self.peer = FakeServer(self.kind.fake(), tls), FakeServer(self._peer)
         self.config = self.home / "conf"
         self.config.mkdir()
         (self.config / "d.yaml").write_text(self._documents())
@@ -152,6 +173,13 @@ class Scene:
         if not self.good():
             raise RuntimeError(f"{name}: a right sync copies nothing")
 
+    def _tls(self) -> ssl.SSLContext:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.home / "ca.pem"))
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(made)
+        return made
+
     def _must(self) -> None:
         code, said = self.sync()
         if code:
@@ -160,8 +188,8 @@ class Scene:
     def _documents(self) -> str:
         kind = self.kind
         source, dest = ("x", "f") if kind.source else ("f", "x")
-        section = kind.section.replace("%s", self.server.address)
-        plan = "    - query: {recursive: true}\n      name: all\n"
+        section = kind.section.replace("%s", self.server.address).replace("CA}", f"'{self.home / 'ca.pem'}'}}")
+        plan = f"    - query: {{recursive: true}}\n      name: all\n      {kind.query}\n"
         if kind.items:
             plan = "".join(f"    - secret: {{key: {key}}}\n" for key in (*KEPT, *CHANGED))
         peer = f"vault: {{address: '{self.peer.address}', kvVersion: 2, auth: {{token: {{env: OT}}}}}}"
@@ -189,6 +217,10 @@ class Scene:
             fake.put_secret(f"p-{key}", json.dumps(fields))
         elif isinstance(fake, FakeGitlab):
             fake.put_variable(key, json.dumps(fields, separators=(",", ":")))
+        elif isinstance(fake, FakeAzure):
+            fake.put(key, json.dumps(fields))
+        elif isinstance(fake, FakeGithub):
+            fake.put(key.upper(), json.dumps(fields))
 
     def reset(self) -> None:
         """Bring everything back to its start."""
@@ -202,6 +234,7 @@ class Scene:
     def sync(self) -> tuple[int, str]:
         """Sync, as the command does; gives the exit code and all that was said."""
         out, err = io.StringIO(), io.StringIO()
+        http_challenge_cache.clear()  # which the SDK keeps for a whole process
         # A command is a process, and freezes what it has; here that would keep all of every sync.
         with (
             patch.dict(os.environ, _ENVIRON), patch("gc.freeze"), contextlib.redirect_stdout(out),
@@ -227,6 +260,10 @@ class Scene:
             }
         if isinstance(fake, FakeGitlab):
             return {key: json.loads(one.value) for key, one in fake.variables.items()}
+        if isinstance(fake, FakeAzure):
+            return {name: json.loads(versions[-1].text) for name, versions in fake.secrets.items()}
+        if isinstance(fake, FakeGithub):
+            return {name.lower(): json.loads(held.text) for name, held in fake.held.items()}
         assert isinstance(fake, FakeAws)
         parameters = {name.removeprefix("/p/"): json.loads(one.text) for name, one in fake.parameters.items()}
         return parameters | {name.removeprefix("p/"): json.loads(one.text) for name, one in fake.secrets.items()}

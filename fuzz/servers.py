@@ -1,4 +1,4 @@
-"""Spoiled answers of stores over HTTP, one in each sync: they lose, invent and quote nothing."""
+"""Spoiled answers of stores that are servers, one in each sync: they lose, invent and quote nothing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def harm(scene: Scene, code: int) -> str:
         return "deletes"
     if any(found[key] != {"password": password(key)} for key in KEPT):
         return "overwrites what its source still holds"
-    if any(how == "write" and key.rpartition("/")[2].removeprefix("p-") in KEPT for how, key in writes):
+    if any(how == "write" and key.rpartition("/")[2].removeprefix("p-").lower() in KEPT for how, key in writes):
         return "writes without need"
     if found.keys() - {*KEPT, *CHANGED}:
         return "makes up a secret"
@@ -126,6 +126,8 @@ def _is_own_data(scene: str, label: str, spoiled: Spoiled) -> bool:
     if scene.startswith("gitlab"):
         # Hidden, it has no value to be read.
         return at in (("value",), ("hidden",)) or (not at and spoiled.how.endswith(" twice"))
+    if scene.startswith(("azure", "github")):
+        return at[:1] == ("value",)
     return "SecretString" in at or "Value" in at or "SecretBinary" in at or at[:1] == ("data",)
 
 

@@ -20,6 +20,8 @@ from secretsync_core.errors import (
     StoreUnavailable,
 )
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores.github_secrets.times import Written
+from secretsync_core.stores.github_secrets.transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,6 +95,25 @@ async def test_no_older_version_is_kept(
     assert isinstance(error, StoreUnavailable)
     assert error.unanswered
     assert "as it was just written" in error.message
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "older"),
+    [
+        ("02:00:00", "02:00:01", False),
+        ("01:00:00", "01:00:01", False),
+        ("02:00:01", "02:00:00", True),
+        ("01:59:55", "01:59:55", False),
+        ("01:59:45", "01:59:45", True),
+        (None, "01:59:00", False),
+        (None, "01:54:00", True),
+    ],
+)
+def test_what_is_older_than_a_write(before: str | None, seen: str, *, older: bool) -> None:
+    """What was there before it, and not what another clock is wrong about."""
+    day = "2026-11-28T{}Z"
+    answer = Answer(204, b"", {"Date": "Sat, 28 Nov 2026 02:00:00 GMT"}, done=True)
+    assert Written(answer).is_older(day.format(seen), before and day.format(before)) is older
 
 
 async def test_a_variable_that_holds_the_value_already_need_not_change(github: GitHub, opened: OpenStore) -> None:

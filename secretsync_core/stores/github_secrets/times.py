@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LEEWAY = timedelta(seconds=10)
 """So far clocks may differ that GitHub, or a proxy before it, tells the time by; a look that is sooner is trusted."""
 
+SKEW = timedelta(minutes=5)
+"""So much older than the answer to a write nothing is that it wrote, however wrong a clock may be."""
+
 
 class Written:
     """When a write was answered.
@@ -32,13 +35,18 @@ class Written:
         self.answered = None if self._when is None else self._when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def is_older(self, seen: str, before: str | None) -> bool:
-        """Whether what is seen was there before the write, by GitHub's clock; ``before`` was there for sure.
+        """Whether what is seen was there before the write; ``before`` was there for sure.
 
-        Two writes of one second have one version, so that what was there before may be that of the write.
+        Two writes of one second have one version, so that what was there before may be that of the write too. What is
+        another one than before is no matter of clocks, which may differ at a server of one's own.
         """
-        if self._when is None:
-            return seen == before
-        return datetime.fromisoformat(seen) < self._when - LEEWAY
+        moment = datetime.fromisoformat(seen)
+        if before is None:
+            return self._when is not None and moment < self._when - SKEW
+        then = datetime.fromisoformat(before)
+        if moment != then:
+            return moment < then
+        return self._when is None or moment < self._when - LEEWAY
 
     def version(self, seen: str) -> str:
         """The version to keep, of what is seen now: another one than GitHub shows, if that is not of our write."""
