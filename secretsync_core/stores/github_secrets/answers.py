@@ -67,12 +67,12 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         )
     if 300 <= status < 400:
         # Not followed: it would hand our token, or a secret, to whatever the answer names.
+        holder, field = scope.whole.holder, scope.whole.field
         return StoreError(
             f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
             store=store,
             key=key,
-            hint=f"the {scope.whole.holder} was renamed or transferred: give its new name as {scope.whole.field} in "
-            "the SecretStore",
+            hint=f"the {holder} was renamed or transferred: give its new name as {field} in the SecretStore",
         )
     if status >= 500:
         return failing(store, action, status, key, its_own=is_githubs(body))
@@ -110,17 +110,16 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
 
 def hidden(request: Request) -> StoreError:
     """The error for a 404 about all of a place: it is not there, or we may not know of it."""
-    scope = request.scope
-    return AccessDenied(
-        f"{request.store} refuses to {request.action}: there is no {scope.holder}, or our token may not see it",
-        store=request.store,
-        key=request.key,
-        hint=f"check {scope.field} in the SecretStore{_to_be_there(scope)}; if it is right, {_grant(request)}",
-    )
-
-
-def _to_be_there(scope: Scope) -> str:
-    return ": an environment is made in the repository's settings" if scope.field == "environment" else ""
+    store, key, field, grant = request.store, request.key, request.scope.field, _grant(request)
+    what = f"{store} refuses to {request.action}: there is no {request.scope.holder}, or our token may not see it"
+    if field == "environment":
+        return AccessDenied(
+            what,
+            store=store,
+            key=key,
+            hint=f"make the environment in the repository's settings, or check its name; if it is there, {grant}",
+        )
+    return AccessDenied(what, store=store, key=key, hint=f"check {field} in the SecretStore; if it is right, {grant}")
 
 
 def _way(request: Request, text: bytes, headers: Mapping[str, str]) -> str:

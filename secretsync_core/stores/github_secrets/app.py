@@ -107,11 +107,12 @@ class AppLogin:
                 hint=f"check auth.app.clientId, the {describe(self._app.private_key)}, and this machine's clock",
             )
         if answer.status in (404, 422):
+            field = self._scope.field
             return AccessDenied(
                 f"{store} knows no installation of our App at the {self._scope.holder}",
                 store=store,
-                hint=f"install the App there, and check {self._scope.field} in the SecretStore, which may have another "
-                "name by now, and auth.app.installationId",
+                hint=f"install the App there, and check {field} in the SecretStore, which may have another name by now"
+                ", and auth.app.installationId",
             )
         return answer.refusal(request)
 
