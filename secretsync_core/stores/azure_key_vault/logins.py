@@ -122,7 +122,8 @@ class Login:
             failure = self._refused(error)
         except AzureError:
             failure = self._no_token()
-        except (ValueError, TypeError, KeyError, AttributeError):  # what a certificate, or an answer, does to the SDK
+        # What a certificate, or an answer, does to the SDK.
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             failure = self._no_token() if self._credential is not None else self._unfit()
         else:
             if isinstance(found.token, str):
