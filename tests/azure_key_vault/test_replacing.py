@@ -154,23 +154,25 @@ async def test_what_somebody_writes_to_the_recovered_secret_is_theirs(gone: KeyV
     assert gone.made("DELETE") == []
 
 
-@pytest.mark.parametrize("how", ["written", "tagged"])
+@pytest.mark.parametrize("how", ["written", "tagged", "disabled"])
 async def test_what_changes_as_our_write_fails_is_theirs(gone: KeyVault, opened: OpenStore, how: str) -> None:
-    """A version or a tag of theirs that is seen only when the recovery is to be taken back."""
+    """A version of theirs, or what they set on ours, that is seen only when the recovery is to be taken back."""
     store = await opened()
 
     def change() -> None:
         if how == "written":
             gone.vault.set("a", {"value": "theirs"})
-        else:
+        elif how == "tagged":
             gone.vault.live["a"].current.tags = {"mine": "now"}
+        else:
+            gone.vault.live["a"].current.enabled = False
 
     gone.before("^POST", lambda: gone.before("^PUT", change))
     refuse_writes(gone, refusals.bad("tags"))
     error = await raised(store.write("a", VALUE))
     assert gone.vault.values() == {"a": "theirs" if how == "written" else "old"}
     assert gone.made("DELETE") == []
-    assert ("is live with its old value" in error.message) == (how == "tagged")
+    assert ("is live with its old value" in error.message) == (how != "written")
 
 
 async def test_what_is_written_in_the_moment_of_taking_back_comes_back(gone: KeyVault, opened: OpenStore) -> None:

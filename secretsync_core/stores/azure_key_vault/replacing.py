@@ -88,7 +88,7 @@ class Replacing:
                 if not seen.is_same(gone):
                     return  # somebody has written since, or our own write was carried out after all
                 live = True
-                if ours is not None and seen.tags == ours.tags:
+                if ours is not None and (seen.tags, seen.enabled) == (ours.tags, ours.enabled):
                     with contextlib.suppress(Conflict):  # the same, in that very moment
                         await delete_only(self._calls, key, lambda deleted: deleted.is_same(ours))
                     return
