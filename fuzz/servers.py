@@ -21,6 +21,7 @@ SLOW = 20.0
 """Seconds: with retries within milliseconds, a sync that takes longer waits for something."""
 
 _ANY_KEY = re.compile(r"\b(p/|/p/|p-)?k[0-9]\b")
+_ANY_ADDRESS = re.compile(r"https://127\.0\.0\.1:[0-9]+")
 _TESTIFIES = re.compile("unexpected|internal error|Traceback")
 
 
@@ -44,7 +45,9 @@ class Servers:
         told = json.loads(case)
         scene, label = self.scene(told["scene"]), told["label"]
         at = tuple(told["at"])
-        spoiled = Spoiled(told["how"], at, told["status"], told["headers"], told["body"].encode("latin-1"))
+        # Where an answer has the server's own address, a case that was kept has that of another one.
+        body = _ANY_ADDRESS.sub(scene.server.address, told["body"]).encode("latin-1")
+        spoiled = Spoiled(told["how"], at, told["status"], told["headers"], body)
         where = f"{scene.name}, {_ANY_KEY.sub('KEY', label)}"
         scene.reset()
         said, code, took = self._sync(scene, label, spoiled, once=told["once"])
@@ -138,6 +141,8 @@ def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
         return True  # a secret that is not there, or one without a current version
     if scene.startswith(("azure", "github")) and label.startswith("list ") and at[-1:] in (("name",), ("id",)):
         return True  # what is not the name of a secret, or its address, is refused, or a name without a key
+    if scene.startswith("azure") and at[-2:] == ("attributes", "created"):
+        return True  # another time is another version, and which of them is the current one nothing else tells
     if not scene.startswith("vault") or at[:2] != ("data", "keys") or "details" in label:
         return False
     try:

@@ -336,11 +336,11 @@ async def test_of_two_versions_of_a_second_the_disabled_one_may_be_the_current(
     store = await opened(mark="job.1")
     azure.vault.ticks = False
     azure.vault.set("a", {"value": "1", "tags": {"secretsync.io-owner": "job.1"}})
-    azure.vault.set("a", {"value": "2", "attributes": {"enabled": False}})
+    azure.vault.set("a", {"value": "2", "attributes": {"enabled": False}, "tags": {"secretsync.io-owner": "job.2"}})
     azure.vault.now += 1
     first, second = azure.vault.live["a"].versions
     first.id, second.id = "0" * 32, "f" * 32
-    assert await store.marks(["a"]) == {}
+    assert await store.marks(["a"]) == {"a": "job.2"}
     first.enabled, first.id, second.id = False, "f" * 32, "0" * 32
     assert await store.marks(["a"]) == {}
     second.tags = dict(first.tags)

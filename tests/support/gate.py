@@ -38,15 +38,21 @@ class CountingGate:
 
 
 class Persistent:
-    """A gate that asks again as long as an error is retryable, waits for nothing, and notes what got no answer."""
+    """A gate that asks again as long as an error is retryable, waits for nothing, and notes what got no answer.
+
+    With ``attempts`` it gives up after so many; without, twenty have to do.
+    """
+
+    def __init__(self, attempts: int = 0) -> None:
+        self._attempts = attempts
 
     async def __call__(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         unanswered = False
-        for _ in range(20):
+        for number in range(1, 1 + (self._attempts or 20)):
             try:
                 return await attempt()
             except StoreError as error:
                 unanswered = error.unanswered = error.unanswered or unanswered
-                if not error.retryable:
+                if not error.retryable or number == self._attempts:
                     raise
         raise AssertionError("twenty attempts did not do")
