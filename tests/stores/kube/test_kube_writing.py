@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kube.making import OTHER, VALUE, change, put
-from secretsync_core.errors import Conflict, InvalidSecret, SecretFails, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretFails, StoreError
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.base import MARK_KEY
 
@@ -179,6 +179,16 @@ async def test_finalizers(kube: KubeApi, kube_store: KubeStores) -> None:
         kube.before("^DELETE ", lambda end=end: kube.before("^GET .*/secrets/a", end))  # type: ignore[misc]
         await store.delete("a")
     assert (await store.read("a")).value.reveal()["x"] == b"theirs"
+
+
+async def test_a_deletion_of_which_nobody_may_see_the_end(kube: KubeApi, kube_store: KubeStores) -> None:
+    """A look that is refused leaves open whether a Secret with finalizers went."""
+    put(kube, "a", {"x": b"1"}, metadata={"finalizers": ["example.com/wait"]})
+    store = await kube_store(namespace="team-a")
+    kube.before("^DELETE ", lambda: kube.answer("^GET .*/secrets/a", 403))
+    with pytest.raises(AccessDenied) as caught:
+        await store.delete("a")
+    assert caught.value.unanswered
 
 
 async def test_marking_under_us(kube: KubeApi, kube_store: KubeStores) -> None:
