@@ -239,6 +239,7 @@ async def test_a_login_service_that_fails(
         b"{}",
         b'{"access_token": 7, "expires_in": 5}',
         b'{"access_token": "x", "expires_in": []}',
+        b'{"access_token": "x", "expires_in": 1e999}',
         b'{"access_token": ' + b"[" * 9000 + b"]" * 9000 + b', "expires_in": 5}',
     ):
         azure.entra.answer = (status, told, body)

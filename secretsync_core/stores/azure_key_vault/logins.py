@@ -122,8 +122,7 @@ class Login:
             failure = self._refused(error)
         except AzureError:
             failure = self._no_token()
-        # What a certificate, or an answer, does to the SDK.
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except Exception:  # noqa: BLE001  the SDK takes a certificate, and an answer, apart as they come
             failure = self._no_token() if self._credential is not None else self._unfit()
         else:
             if isinstance(found.token, str):
