@@ -37,6 +37,7 @@ _KINDS = {
     "sops": ("file", "sops"),
     "githubSecrets": ("github",),
     "gitlabVariables": ("gitlab",),
+    "http": ("http",),
 }
 """Of our providers: first the kind that Dagster's web UI has an icon for, then what it is."""
 
@@ -68,6 +69,7 @@ _SHOWN = {
         "group": "group",
         "environmentScope": "environment_scope",
     },
+    "http": {"address": "address"},
 }
 """What of a provider's configuration is shown, by the name that it gets."""
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 # The extras of the image; those that pyproject.toml has are taken.
-IMAGE_EXTRAS="dagster dagster-k8s vault aws gcp azure github gitlab kubernetes dotenv sops postgres notify metrics migrate"
+IMAGE_EXTRAS="dagster dagster-k8s vault aws gcp azure github gitlab http kubernetes dotenv sops postgres notify metrics migrate"
 
 uv=$(command -v uv || echo .tools/bin/uv)
 compile() {

@@ -28,6 +28,7 @@ BUILT_IN = {
         "sops": "sops",
         "githubSecrets": "github_secrets",
         "gitlabVariables": "gitlab_variables",
+        "http": "rest",
         "memory": "memory",
     }.items()
 }

@@ -69,6 +69,11 @@ def _texts(spec: dg.AssetSpec) -> dict[str, Any]:
             {"gitlab"},
             {"address": "https://gitlab.com", "project": "acme/app", "environmentScope": "production"},
         ),
+        (
+            f"http: {{address: 'https://api.example/v1', {TOKEN}, list: {{path: /all, items: '$[*]', key: $.name}}}}",
+            {"http"},
+            {"address": "https://api.example/v1"},
+        ),
         ("file: {path: /srv/secrets}", {"file"}, {"path": "/srv/secrets"}),
         ("memory: {}", {"memory"}, {}),
     ],

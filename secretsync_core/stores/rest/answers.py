@@ -1,0 +1,92 @@
+"""Tells from a refusal of a service which of our errors it is, and sends people to the right field of the document.
+
+A body is never looked at for that, nor shown: what a service says in it nobody knows, and it may hold the value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from secretsync_core.errors import AccessDenied, InvalidSecret, RateLimited, StoreError
+from secretsync_core.stores.answers import malformed
+from secretsync_core.stores.http import failing, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Call(NamedTuple):
+    """What was asked of whom. ``action`` continues the sentence ``<store> refuses to``; ``operation`` is its name in
+    the document, and ``template`` the path there, before anything is filled in."""
+
+    store: str
+    operation: str
+    method: str
+    template: str
+    action: str
+    key: str | None = None
+
+    @property
+    def protocol(self) -> str:
+        """What the answer is to be."""
+        return f"what {self.operation} of the document describes"
+
+    @property
+    def told(self) -> str:
+        """The request, for people."""
+        return f"{self.operation} is {self.method} {self.template}"
+
+
+_CHANGES = frozenset({"write", "create", "update", "delete"})
+
+
+def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
+    """The error for a status that the document does not name."""
+    store, key = call.store, call.key
+    if status == 429:
+        wait = retry_after(headers.get("Retry-After"))
+        asked = "to wait" if wait is None else f"to wait {wait:.0f} s"
+        return RateLimited(
+            f"{store} asks us {asked}: there are too many requests",
+            store=store,
+            key=key,
+            hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
+            retry_after=wait,
+        )
+    if status >= 500:
+        return failing(store, call.action, status, key, its_own=False)
+    if 300 <= status < 400:
+        # Not followed: it would hand our credential, or a secret, to whatever the answer names.
+        error = StoreError(
+            f"{store} answers with a redirect (HTTP {status}) when asked to {call.action}",
+            store=store,
+            key=key,
+            hint=f"give the address and the path that it leads to in the SecretStore; {call.told}",
+        )
+        error.unanswered = call.operation in _CHANGES
+        return error
+    if 200 <= status < 300:
+        return malformed(call, f"the status {status}, which {call.operation}.expect does not name")
+    if status in (401, 403):
+        return AccessDenied(
+            f"{store} refuses to {call.action} (HTTP {status})",
+            store=store,
+            key=key,
+            hint=f"the credential of auth.token must be allowed to; {call.told}",
+        )
+    if status in (400, 409, 412, 413, 422) and call.operation in _CHANGES:
+        return InvalidSecret(
+            f"{store} refuses to {call.action} (HTTP {status})",
+            store=store,
+            key=key,
+            hint="the service takes the key, the value or the form of the request for wrong; its answer is not shown,"
+            f" for it may hold the value; {call.told}",
+        )
+    fields = "expect or absent" if call.operation in ("look", "read", "update", "delete") else "expect"
+    return StoreError(
+        f"{store} refuses to {call.action} (HTTP {status})",
+        store=store,
+        key=key,
+        hint=f"check the address, the path and the vars of the SecretStore; {call.told}. If that is a good answer,"
+        f" name it in {call.operation}.{fields}",
+    )

@@ -1,0 +1,1 @@
+"""The store ``http``: any REST service, by its document."""

@@ -1,0 +1,133 @@
+"""An in-house service, and stores there."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from run.world import World
+from support.gate import CountingGate
+from support.rest.inhouse import TOKEN, InHouse
+
+from secretsync_core.stores.base import StoreContext
+from secretsync_core.stores.rest import open_store
+from secretsync_core.stores.rest.config import HttpConfig
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from secretsync_core.stores.base import RequestGate
+
+ONE = "/teams/{{ team }}/secrets/{{ key }}"
+ALL = "/teams/{{ team }}/secrets"
+SHOWN = {"key": "$.name", "version": "$.etag"}
+
+FULL: dict[str, Any] = {
+    "auth": {"token": {"value": TOKEN}},
+    "vars": {"team": "web"},
+    "list": {"path": ALL, "query": {"cursor": "{{ cursor }}"}, "items": "$.secrets[*]", "total": "$.total",
+             "next": {"cursor": "$.next"}, **SHOWN},
+    "look": {"path": ONE, "absent": [404], **SHOWN},
+    "read": {"path": f"{ONE}/value", "value": "$.value", "absent": [404], **SHOWN},
+    "create": {"path": ALL, "body": {"name": "{{ key }}", "value": "{{ value }}"}, "exists": [409],
+               "version": "$.secret.etag"},
+    "update": {"path": ONE, "body": {"value": "{{ value }}"}, "headers": {"If-Match": "{{ version }}"},
+               "absent": [404], "versionHeader": "ETag"},
+    "delete": {"path": ONE, "headers": {"If-Match": "{{ version }}"}, "absent": [404]},
+}  # fmt: skip
+"""Everything that the service can do: with a value that is read, and with compare-and-set."""
+
+BY_ID: dict[str, Any] = {
+    "auth": {"token": {"value": TOKEN}},
+    "vars": {"team": "web"},
+    "list": {"path": ALL, "query": {"page": "{{ page }}"}, "items": "$.secrets[*]", "id": "$.id", "next": {"page": 1},
+             **SHOWN},
+    "create": {"path": ALL, "body": {"name": "{{ key }}", "value": "{{ value }}"}, "exists": [409]},
+    "update": {"method": "PATCH", "path": "/teams/{{ team }}/by-id/{{ id }}", "body": {"value": "{{ value }}"},
+               "absent": [404]},
+    "delete": {"path": "/teams/{{ team }}/by-id/{{ id }}", "absent": [404]},
+}  # fmt: skip
+"""Names and versions alone, changed by an id that only a listing shows; a version takes a look after each write."""
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[InHouse]:
+    """The one for all tests."""
+    with InHouse() as made:
+        yield made
+
+
+@pytest.fixture
+def inhouse(service: InHouse) -> Iterator[InHouse]:
+    """An empty one; in the end it has understood every request."""
+    service.forget()
+    yield service
+    assert service.wrongs == []
+
+
+class Section(Protocol):
+    """``section(FULL, look=None)`` gives a document's section, with fields replaced or left out."""
+
+    def __call__(self, base: dict[str, Any] = ..., **given: Any) -> dict[str, Any]: ...
+
+
+@pytest.fixture
+def section(inhouse: InHouse) -> Section:
+    """What a document says of the in-house service."""
+
+    def made(base: dict[str, Any] = FULL, **given: Any) -> dict[str, Any]:
+        whole = {"address": f"{inhouse.address}/api/v1", **copy.deepcopy(base)}
+        for name, part in given.items():
+            both = isinstance(part, dict) and isinstance(whole.get(name), dict) and name != "vars"
+            whole[name] = {**whole[name], **part} if both else part
+        return {
+            name: {field: each for field, each in part.items() if each is not None} if isinstance(part, dict) else part
+            for name, part in whole.items()
+            if part is not None
+        }
+
+    return made
+
+
+class OpenStore(Protocol):
+    """``await opened(BY_ID)`` opens a store at ``inhouse``; it is closed after the test."""
+
+    async def __call__(
+        self, base: dict[str, Any] = ..., *, gate: RequestGate | None = None, environ: Any = None, **given: Any
+    ) -> Any: ...
+
+
+@pytest.fixture
+def gate() -> CountingGate:
+    """Counts the requests of a test's stores, and makes each once."""
+    return CountingGate()
+
+
+@pytest.fixture
+async def opened(section: Section, gate: CountingGate) -> AsyncIterator[OpenStore]:
+    """Opens stores at ``inhouse``."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(
+            base: dict[str, Any] = FULL, *, gate: RequestGate = gate, environ: Any = None, **given: Any
+        ) -> Any:
+            config = HttpConfig.model_validate_json(json.dumps(section(base, **given)))
+            store = await open_store(config, StoreContext("svc", gate, environ or {}, 8))
+            stack.push_async_callback(store.aclose)
+            return store
+
+        yield make  # type: ignore[misc]
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Two empty stores in memory, and a fresh ledger."""
+    world = World(tmp_path, monkeypatch)
+    yield world
+    for store in world._handles.values():
+        await store.aclose()
+    world.close()
