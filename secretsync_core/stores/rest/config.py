@@ -288,6 +288,9 @@ class WriteRequest(ChangeRequest):
     version_header: str | None = Field(
         default=None, pattern=_HEADER_NAME, description="The same in a header, such as ETag."
     )
+    id: Path | None = Field(
+        default=None, description="Where the answer has its id. Default: what is new is looked at for it."
+    )
 
     @model_validator(mode="after")
     def _sends_the_value(self) -> WriteRequest:
@@ -452,12 +455,15 @@ class HttpConfig(Spec):
     def _check_ids(self) -> None:
         """Raise ValueError where something is needed that nothing shows."""
         users = [each for each in (self.read, self.update, self.delete) if each is not None]
-        if any(each.uses(ID) for each in users):
-            for name, shows in (("list", self.lists), ("look", self.look)):
-                if shows is not None and shows.id is None:
-                    raise ValueError(f"{{{{ id }}}} is used, and {name} says not where an answer has it: give its id")
-            if self.lists is None and self.look is None:
-                raise ValueError("{{ id }} is used, and needs list or look, which show it")
+        shown = {name: each for name, each in (("list", self.lists), ("look", self.look)) if each is not None}
+        if any(each.uses(ID) for each in users) and not shown:
+            raise ValueError("{{ id }} is used, and needs list or look, which show it")
+        if self.read is not None and not self.read.uses(ID):
+            shown["read"] = self.read
+        if self.has_ids or any(each.uses(ID) for each in users):
+            for name, each in shown.items():
+                if each.id is None:
+                    raise ValueError(f"ids are shown or used, and {name} says not where an answer has it: give its id")
         if any(each.uses(VERSION) for each in (self.update, self.delete) if each is not None) and not self.versioned:
             raise ValueError("{{ version }} is used, and nothing shows a version: give version to list, look and read")
 
@@ -473,6 +479,11 @@ class HttpConfig(Spec):
     def versioned(self) -> bool:
         """Whether it shows versions."""
         return any(_tells_versions(each) for each in (self.lists, self.look) if each is not None)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether it shows ids."""
+        return any(each.id is not None for each in (self.lists, self.look) if each is not None)
 
     @property
     def compares(self) -> bool:

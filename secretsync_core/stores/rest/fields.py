@@ -89,6 +89,26 @@ def version_of_header(name: str, answer: Answer) -> str:
     raise malformed(answer.call, f"it has no header {name} that is a version")
 
 
+def token_of(version: str | None, one: str, call: Call) -> str | None:
+    """A version token: ``<version>@<id>`` where an id is shown, by which one that was made anew is another secret."""
+    if version is None or not one:
+        return version
+    token = f"{version.replace('%', '%25').replace('@', '%40')}@{one}"
+    if is_token(token):
+        return token
+    raise malformed(call, "its version and its id are no printable ASCII, or too long to be kept")
+
+
+def version_of(token: str) -> str:
+    """What the service calls the version of a token that has an id."""
+    return token.partition("@")[0].replace("%40", "@").replace("%25", "%")
+
+
+def id_of(token: str) -> str:
+    """The id in a token."""
+    return token.partition("@")[2]
+
+
 def value_at(path: str, document: object, call: Call, *, base64_of_it: bool) -> bytes:
     """A value."""
     found = found_at(path, document, call)

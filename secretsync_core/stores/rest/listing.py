@@ -19,6 +19,7 @@ from secretsync_core.stores.rest.fields import (
     number_at,
     scalar_at,
     text_at,
+    token_of,
     version_at,
     version_of_header,
 )
@@ -243,7 +244,8 @@ class Listing:
                 if not key:
                     raise malformed(call, f"{request.items} has an entry without a name")
                 version = version_at(request.version, entry, call) if request.version is not None else None
-                shown.append((key, Found(version, id_at(request.id, entry, call) if request.id is not None else "")))
+                one = id_at(request.id, entry, call) if request.id is not None else ""
+                shown.append((key, Found(token_of(version, one, call), one)))
         cursor = link = ""
         total: int | None = None
         if request.next is not None and request.next.cursor is not None:
@@ -270,8 +272,11 @@ class Listing:
         return f"{self._transport.store} has {key} more than once: make it one, or choose by list.where which it is"
 
 
-def found_in(request: LookRequest, answer: Answer, key: str) -> Found:
-    """What an answer about one key shows. Raises MalformedAnswer where it is about another one."""
+def found_in(request: LookRequest, answer: Answer, key: str, asked: str = "") -> Found:
+    """What an answer about one key shows. Raises MalformedAnswer where it is about another one.
+
+    ``asked``: the id that it was asked for by.
+    """
     call = answer.call
     told = request.key is not None or request.id is not None or request.version is not None
     document = answer.json() if told else None
@@ -282,7 +287,10 @@ def found_in(request: LookRequest, answer: Answer, key: str) -> Found:
         version = version_at(request.version, document, call)
     elif request.version_header is not None:
         version = version_of_header(request.version_header, answer)
-    return Found(version, id_at(request.id, document, call) if request.id is not None else "")
+    one = id_at(request.id, document, call) if request.id is not None else asked
+    if asked and one != asked:
+        raise malformed(call, f"{request.id} is not the id that was asked for")
+    return Found(token_of(version, one, call), one)
 
 
 def _is_just(path: str, wanted: Scalar, entry: object) -> bool:

@@ -17,10 +17,19 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.model.versions import VersionOrder
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.fit import blob_of, check_folder, check_key, check_new_key, sort_out_keys
 from secretsync_core.stores.rest.answers import Call, refusal
-from secretsync_core.stores.rest.fields import value_at, version_at, version_of_header
+from secretsync_core.stores.rest.fields import (
+    id_at,
+    id_of,
+    token_of,
+    value_at,
+    version_at,
+    version_of,
+    version_of_header,
+)
 from secretsync_core.stores.rest.jsonpath import NothingThereError, parse
 from secretsync_core.stores.rest.listing import Found, Listing, found_in
 from secretsync_core.stores.rest.names import KEY_LIMITS, MISNOMERS, MISNOMERS_RULE
@@ -39,9 +48,10 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """A change that was made. ``version``: the new one, where the answer has it."""
+    """A change that was made. ``version``: what the service calls the new one, where its answer has it; so the id."""
 
     version: str | None = None
+    id: str = ""
 
 
 class HttpStore:
@@ -61,6 +71,7 @@ class HttpStore:
             versioned=config.versioned,
             limits=limits,
             place=declared_place(config),
+            version_order=VersionOrder.NUMBER_OF_ONE if config.versioned and config.has_ids else VersionOrder.NONE,
         )
 
     async def aclose(self) -> None:
@@ -146,7 +157,7 @@ class Reads(Looks):
         base64_of_it = self._config.values.encoding == "Base64"
 
         def taken(answer: Answer) -> Secret:
-            found = found_in(request, answer, key)
+            found = found_in(request, answer, key, str(values.get(ID, "")))
             value = value_at(request.value, answer.json(), call, base64_of_it=base64_of_it)
             return Secret(SecretValue(value), found.version)
 
@@ -183,7 +194,7 @@ class Changes(HttpStore):
 
         def taken(answer: Answer) -> Done:
             document = self._checked(request, answer)
-            return Done(self._told_version(request, document, answer))
+            return self._told(request, document, answer)
 
         passed = (*absent, *exists, *request.conflict)
         found = await self._transport.send(kind, request, call, {KEY: key, **values}, taken, passed=passed, once=once)
@@ -213,16 +224,21 @@ class Changes(HttpStore):
                 )
         return document
 
-    def _told_version(self, request: ChangeRequest, document: object, answer: Answer) -> str | None:
-        path, header = getattr(request, "version", None), getattr(request, "version_header", None)
+    def _told(self, request: ChangeRequest, document: object, answer: Answer) -> Done:
+        path, header, one = (getattr(request, name, None) for name in ("version", "version_header", "id"))
+        version = None
         if path is not None and document is not None:
-            return version_at(path, document, answer.call)
-        if header is not None and header in answer.headers:
-            return version_of_header(header, answer)
-        return None
+            version = version_at(path, document, answer.call)
+        elif header is not None and header in answer.headers:
+            version = version_of_header(header, answer)
+        return Done(version, id_at(one, document, answer.call) if one is not None and document is not None else "")
 
     def _moved(self, key: str) -> Conflict:
         return Conflict(f"{key} in {self.facts.name} changed meanwhile", store=self.facts.name, key=key)
+
+    def _plain(self, token: str) -> str:
+        """What the service itself calls a version."""
+        return version_of(token) if self._config.has_ids else token
 
     async def _there(
         self, key: str, values: dict[str, Scalar], request: ChangeRequest, there: Found | None
@@ -236,7 +252,7 @@ class Changes(HttpStore):
         if found is not None and request.uses(ID):
             values[ID] = found.id
         if found is not None and request.uses(VERSION):
-            values.setdefault(VERSION, found.version or "")
+            values.setdefault(VERSION, self._plain(found.version or ""))
         return found
 
 
@@ -253,7 +269,7 @@ class Writes(Changes):
         before = self._listing.seen.get(key)
         if self._config.write is not None:
             done = await self._change("write", "write", self._config.write, key, {VALUE: text})
-            return await self._version(key, done, before)
+            return await self._version("write", key, done, before)
         there = await self._listing.known(key)
         return await (self._create(key, text) if there is None else self._update(key, text, there))
 
@@ -267,14 +283,16 @@ class Writes(Changes):
         except SecretSyncError:
             self._listing.forget(key)
             raise
-        return await self._version(key, done, None)
+        return await self._version("create", key, done, None)
 
     async def _update(self, key: str, text: str, there: Found, expected: str | None = None) -> str | None:
         request = self._config.update
         assert request is not None  # noqa: S101  it goes with create
         values: dict[str, Scalar] = {VALUE: text}
         if expected is not None:
-            values[VERSION] = expected
+            values[VERSION] = self._plain(expected)
+            if self._config.has_ids and id_of(expected) != there.id:
+                raise self._moved(key)
         found = await self._there(key, values, request, there)
         done = await self._change("write", "update", request, key, values) if found is not None else None
         if done is None or isinstance(done, Answer):
@@ -282,14 +300,20 @@ class Writes(Changes):
             self._listing.forget(key)
             moved = self._moved(key)
             raise done.on(moved) if isinstance(done, Answer) else moved
-        return await self._version(key, done, found)
+        return await self._version("update", key, done, found)
 
-    async def _version(self, key: str, done: Done | Answer, before: Found | None) -> str | None:
+    async def _version(self, operation: str, key: str, done: Done | Answer, before: Found | None) -> str | None:
         """The version that a write has made: as its answer tells it, or as it is looked at."""
-        version = done.version if isinstance(done, Done) else None
-        if version is not None or not self.facts.versioned:
-            # Of what is new no id is known: it is looked at before it is needed.
-            self._listing.wrote(key, Found(version, before.id if before is not None else ""))
+        told = done if isinstance(done, Done) else Done()
+        one = told.id or (before.id if before is not None else "")
+        if not self.facts.versioned:
+            self._listing.wrote(
+                key, Found(None, one)
+            )  # of what is new no id is known: it is looked at when it is needed
+            return None
+        if told.version is not None and (one or not self._config.has_ids):
+            version = token_of(told.version, one, Call(self.facts.name, operation, "", "", f"write {key}", key))
+            self._listing.wrote(key, Found(version, one))
             return version
         self._listing.forget(key)
         doubt = Doubt(unanswered=True)
@@ -347,11 +371,13 @@ class Deletes(Changes):
         self._check(key)
         request = self._config.delete
         assert request is not None  # noqa: S101  else it is of another class
-        values: dict[str, Scalar] = {} if expected is None else {VERSION: expected}
+        values: dict[str, Scalar] = {} if expected is None else {VERSION: self._plain(expected)}
         if request.uses(ID) or request.uses(VERSION):
             there = await self._there(key, values, request, None)
             if there is None:
                 return
+            if expected is not None and self._config.has_ids and id_of(expected) != there.id:
+                raise self._moved(key)
         done = await self._change("delete", "delete", request, key, values)
         self._listing.forget(key)
         if isinstance(done, Answer) and self._listing.can_look:
