@@ -167,6 +167,7 @@ class Transport:
         sent = {**headers, **(self._token.header(credential) if self._token is not None else {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
+        failure: StoreError | None = None
         try:
             async with self._session.request(
                 request.method,
@@ -178,7 +179,9 @@ class Transport:
             ) as response:
                 content = await body_of(response, self.endurance.most(kind), call)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise connection_failure(error, call, proxied=self._proxy is not None) from None
+            failure = connection_failure(error, call, proxied=self._proxy is not None)
+        if failure is not None:  # out here, where an error that shows the answer does not hang on to ours
+            raise failure
         answer = Answer(response.status, content, response.headers, call)
         if response.status in request.expect:
             return read(answer)
@@ -213,7 +216,10 @@ class Transport:
 
     def link(self, given: str, page: str, call: Call) -> str:
         """The address of a next page. Raises MalformedAnswer where it is not below the document's address."""
-        target = str(URL(page, encoded=True).join(URL(given, encoded=True))) if _is_link(given) else ""
+        try:
+            target = str(URL(page, encoded=True).join(URL(given, encoded=True))) if _is_link(given) else ""
+        except ValueError:
+            target = ""
         if not self.is_ours(target):
             raise malformed(call, "its next page is not below the address of the document, to which alone we go")
         return target
