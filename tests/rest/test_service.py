@@ -191,7 +191,8 @@ async def test_a_credential_cannot_break_a_header(opened: OpenStore, inhouse: In
 async def test_a_version_cannot_break_a_header(opened: OpenStore, inhouse: InHouse) -> None:
     """A version is printable ASCII: what an answer has in its place is no answer, and is not sent back."""
     store = await opened()
-    for bad in ("a\r\nX-Evil: 1", "\u00e9", "", "x" * 300, None, True, 1.5, []):
+    odd: list[Any] = ["a\r\nX-Evil: 1", "\u00e9", "", "x" * 300, None, True, 1.5, []]
+    for bad in odd:
         inhouse.answer("^GET", 200, json.dumps({"name": "a", "etag": bad}).encode())
         with pytest.raises(MalformedAnswer):
             await _seen(store, "a")
@@ -234,7 +235,7 @@ async def test_pages_that_move_while_they_are_listed_lose_nothing(opened: OpenSt
 async def test_entries_of_others_are_left_out(opened: OpenStore, inhouse: InHouse) -> None:
     """``where`` takes what its path finds alone, and just so: not one of several, not another type, not nothing."""
     store = await opened(list={"where": {"$.target[*]": "prod"}, "total": None}, look=None, read=None)
-    targets = (["prod"], ["prod", "dev"], "prod", [], None, ["dev"], [["prod"]])
+    targets: list[Any] = [["prod"], ["prod", "dev"], "prod", [], None, ["dev"], [["prod"]]]
     entries = [{"name": f"k{n}", "etag": "1", "target": each} for n, each in enumerate(targets)]
     inhouse.answer("^GET", 200, json.dumps({"secrets": [*entries, {"name": "k9", "etag": "1"}]}).encode())
     assert await _listed(store) == [Entry("k0", "1")]

@@ -1,0 +1,149 @@
+"""The examples for Vercel, Netlify and Doppler, against fakes that the services' own descriptions judge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from run.world import World, actions, counted, reasons, wrote
+from support.rest.services import TOKEN, Doppler, Netlify, Service, Vercel
+
+from secretsync_core.schema.loader import load_directory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "vault-to-http"
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    document["metadata"]["name"]: document for document in yaml.safe_load_all((EXAMPLE / "secretsync.yaml").read_text())
+}
+
+
+def test_they_are_valid() -> None:
+    """As they stand the documents are without a problem or a warning."""
+    documents = load_directory(EXAMPLE)
+    assert sorted(documents.jobs) == ["vault-to-doppler", "vault-to-netlify", "vault-to-vercel"]
+    assert list(documents.warnings) == []
+
+
+def _set(service: Service, key: str, value: str) -> None:
+    """Write at the service, as somebody else."""
+    if isinstance(service, Vercel):
+        found = next((env for env in service.envs.values() if env["key"] == key), None)
+        if found is None:
+            service.put(key, value, "production")
+        else:
+            found.update(value=value, updatedAt=found["updatedAt"] + 1)
+    elif isinstance(service, Netlify):
+        service.put({"key": key, "values": [{"context": "production", "value": value}]})
+    elif isinstance(service, Doppler):
+        service.secrets[key] = value
+
+
+def _remove(service: Service, key: str) -> None:
+    if isinstance(service, Vercel):
+        service.envs = {one: env for one, env in service.envs.items() if env["key"] != key}
+    elif isinstance(service, Netlify):
+        del service.envs[key]
+    elif isinstance(service, Doppler):
+        del service.secrets[key]
+
+
+KINDS: dict[str, tuple[type[Service], Callable[[Any], dict[str, str]]]] = {
+    "vercel-production": (Vercel, lambda service: service.values("production")),
+    "netlify-site": (Netlify, lambda service: service.values("production")),
+    "doppler-production": (Doppler, lambda service: service.secrets),
+}
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A source in memory in place of Vault, and a fresh ledger."""
+    world = World(tmp_path, monkeypatch)
+    yield world
+    for store in world._handles.values():
+        await store.aclose()
+    world.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_plan_sync_drift_delete_and_undo(world: World, name: str) -> None:
+    """All of it with the example as it stands, but for the host: only what the service describes is asked."""
+    kind, held = KINDS[name]
+    section = json.loads(json.dumps(DOCUMENTS[name]["spec"]["provider"]["http"]))
+    plan = DOCUMENTS[f"vault-to-{name.partition('-')[0]}"]["spec"]["plan"]
+    with kind() as service:
+        scheme, _, rest = section["address"].partition("://")
+        section |= {"address": service.address + rest[len(rest.partition("/")[0]) :]}
+        section["auth"] = {"token": {"value": TOKEN}}
+        world.store("dst", f"http: {json.dumps(section)}")
+        world.job(json.dumps(plan), deletionPolicy="Delete", maxDelete="100%")
+        assert scheme == "https"
+        _set(service, "THEIRS", "x")
+        await world.seed("src", {"web/db": {"user": "u", "password": 'p"w\n'}, "web/api": {"key": "k"}})
+
+        planned = await world.plan()
+        assert actions(planned) == dict.fromkeys(("WEB_DB_USER", "WEB_DB_PASSWORD", "WEB_API_KEY"), "create")
+        assert service.changes() == 0
+
+        first = await world.sync()
+        assert first.ok, first.failures
+        ours = {"WEB_DB_USER": "u", "WEB_DB_PASSWORD": 'p"w\n', "WEB_API_KEY": "k"}
+        assert held(service) == {"THEIRS": "x", **ours}
+        changes = service.changes()
+        again = await world.sync()
+        assert (again.ok, wrote(again), service.changes()) == (True, 0, changes)
+
+        _set(service, "WEB_DB_USER", "by hand")
+        _remove(service, "WEB_API_KEY")
+        assert reasons((await world.check()).drifted) == {"WEB_DB_USER": "drifted", "WEB_API_KEY": "removed-outside"}
+        assert (await world.sync()).ok
+        assert held(service) == {"THEIRS": "x", **ours}
+
+        await world.put("src", "web/db", {"user": "u2", "more": "m"})
+        second = await world.sync()
+        assert counted(second) == {"created": 1, "updated": 1, "deleted": 1, "unchanged": 1}
+        assert held(service) == {"THEIRS": "x", "WEB_DB_USER": "u2", "WEB_DB_MORE": "m", "WEB_API_KEY": "k"}
+
+        undone = await world.undo(second.run)
+        assert counted(undone)["deleted"] == 1
+        assert not undone.ok, "no service keeps what was there before"
+        assert held(service) == {"THEIRS": "x", "WEB_DB_USER": "u2", "WEB_API_KEY": "k"}
+        assert service.wrongs == []
+
+
+async def test_a_variable_of_two_targets_is_not_the_stores(world: World) -> None:
+    """What Vercel's previews share is neither overwritten nor deleted: it is refused by Vercel, and stays."""
+    section = json.loads(json.dumps(DOCUMENTS["vercel-production"]["spec"]["provider"]["http"]))
+    with Vercel() as service:
+        world.store(
+            "dst", f"http: {json.dumps({**section, 'address': service.address, 'auth': {'token': {'value': TOKEN}}})}"
+        )
+        world.job("- {name: all, query: {}}", deletionPolicy="Delete", maxDelete="100%")
+        service.put("SHARED", "theirs", "production", "preview")
+        await world.seed("src", {"SHARED": {"value": "1"}, "OWN": {"value": "1"}})
+        report = await world.sync()
+        assert {failure.change.key: failure.code for failure in report.failures} == {"SHARED": "invalid-secret"}
+        await world.remove("src", "SHARED")
+        await world.remove("src", "OWN")
+        await world.sync()
+        assert service.values("production") == {"SHARED": "theirs"}
+        assert service.wrongs == []
+
+
+async def test_what_a_description_does_not_allow_is_refused_by_the_fakes(world: World) -> None:
+    """The judge judges: an unknown field, a parameter that there is not, a value of another type."""
+    section = json.loads(json.dumps(DOCUMENTS["netlify-site"]["spec"]["provider"]["http"]))
+    with Netlify() as service:
+        section |= {"address": f"{service.address}/api/v1", "auth": {"token": {"value": TOKEN}}}
+        await world.seed("src", {"A": {"value": "1"}})
+        for field, wrong in (("query", {"sites": "x"}), ("body", [{"key": "{{ key }}", "valu": "{{ value }}"}])):
+            create = {**section["create"], field: wrong}
+            world.store("dst", f"http: {json.dumps({**section, 'create': create})}")
+            world.job("- {name: all, query: {}}")
+            assert not (await world.sync()).ok
+        assert [wrong.partition(":")[0] for wrong in service.wrongs][:1] == ["there is no parameter sites"]
+        assert any("the body is not as described" in wrong for wrong in service.wrongs)
