@@ -23,6 +23,7 @@ from support.gitlab.service import GitLab
 from support.google.server import Google
 from support.http import Api
 from support.kube_api import KubeApi
+from support.rest.inhouse import InHouse
 
 from secretsync_core.demo.openbao import start_openbao
 from secretsync_core.stores.base import StoreContext
@@ -220,6 +221,13 @@ def plain_gitlab() -> Iterator[GitLab]:
     """A fake GitLab that holds nothing yet, without TLS, so that a relay can stand before it."""
     with GitLab() as gitlab:
         yield gitlab
+
+
+@pytest.fixture
+def plain_inhouse() -> Iterator[InHouse]:
+    """An in-house service that holds nothing yet, without TLS."""
+    with InHouse() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

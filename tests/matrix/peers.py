@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.azure.entra import CLIENT, TENANT, Identity
+from support.rest.described import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,12 @@ def _gitlab(request: pytest.FixtureRequest, path: Path) -> str:
     return f"gitlabVariables: {json.dumps(section)}"
 
 
+def _http(request: pytest.FixtureRequest, path: Path) -> str:
+    service: Any = request.getfixturevalue("plain_inhouse")
+    where = {"address": f"{service.address}/api/v1", "vars": {"team": f"m{next(_numbers)}"}}
+    return f"http: {json.dumps({**FULL, **where})}"
+
+
 def _key_vault(request: pytest.FixtureRequest, path: Path) -> str:
     azure: Any = request.getfixturevalue("new_key_vault")()
     azure.entra.identities.append(Identity(secret="a client secret of the matrix"))
@@ -150,6 +157,7 @@ PEERS = (
     Peer("google", _google),
     Peer("github-variables", _github("Variables"), capitals=True),
     Peer("gitlab", _gitlab, capitals=True),
+    Peer("http", _http),
     Peer("file", _file),
     Peer("dotenv", _dotenv),
     Peer("sops", _sops),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from run.world import World
 from support.gate import CountingGate
-from support.rest.inhouse import TOKEN, InHouse
+from support.rest.described import FULL
+from support.rest.inhouse import InHouse
 
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.rest import open_store
@@ -21,37 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secretsync_core.stores.base import RequestGate
-
-ONE = "/teams/{{ team }}/secrets/{{ key }}"
-ALL = "/teams/{{ team }}/secrets"
-SHOWN = {"key": "$.name", "version": "$.etag"}
-
-FULL: dict[str, Any] = {
-    "auth": {"token": {"value": TOKEN}},
-    "vars": {"team": "web"},
-    "list": {"path": ALL, "query": {"cursor": "{{ cursor }}"}, "items": "$.secrets[*]", "total": "$.total",
-             "next": {"cursor": "$.next"}, **SHOWN},
-    "look": {"path": ONE, "absent": [404], **SHOWN},
-    "read": {"path": f"{ONE}/value", "value": "$.value", "absent": [404], **SHOWN},
-    "create": {"path": ALL, "body": {"name": "{{ key }}", "value": "{{ value }}"}, "exists": [409],
-               "version": "$.secret.etag"},
-    "update": {"path": ONE, "body": {"value": "{{ value }}"}, "headers": {"If-Match": "{{ version }}"},
-               "absent": [404], "versionHeader": "ETag"},
-    "delete": {"path": ONE, "headers": {"If-Match": "{{ version }}"}, "absent": [404]},
-}  # fmt: skip
-"""Everything that the service can do: with a value that is read, and with compare-and-set."""
-
-BY_ID: dict[str, Any] = {
-    "auth": {"token": {"value": TOKEN}},
-    "vars": {"team": "web"},
-    "list": {"path": ALL, "query": {"page": "{{ page }}"}, "items": "$.secrets[*]", "id": "$.id", "next": {"page": 1},
-             **SHOWN},
-    "create": {"path": ALL, "body": {"name": "{{ key }}", "value": "{{ value }}"}, "exists": [409]},
-    "update": {"method": "PATCH", "path": "/teams/{{ team }}/by-id/{{ id }}", "body": {"value": "{{ value }}"},
-               "absent": [404]},
-    "delete": {"path": "/teams/{{ team }}/by-id/{{ id }}", "absent": [404]},
-}  # fmt: skip
-"""Names and versions alone, changed by an id that only a listing shows; a version takes a look after each write."""
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from support.rest.described import ALL, BY_ID, FULL, ONE
 
-from rest.conftest import ALL, BY_ID, FULL, ONE
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
 from secretsync_core.stores.rest import open_store

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.rest.described import BY_ID, FULL
 
-from rest.conftest import BY_ID, FULL
 from secretsync_core.errors import DocumentError
 from secretsync_core.schema.loader import load_files
 from secretsync_core.stores.rest.config import HttpConfig

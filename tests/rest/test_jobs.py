@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from run.world import World, actions, counted, reasons, wrote
+from support.rest.described import ALL, BY_ID, FULL
 
-from rest.conftest import ALL, BY_ID, FULL
 from secretsync_core.errors import DocumentError, PlanRefused
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.faulty_http import FaultyHttp
+from support.rest.described import BY_ID, FULL
 from support.rest.inhouse import TOKEN
 
-from rest.conftest import BY_ID, FULL
 from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, MalformedAnswer, RateLimited, StoreError
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue

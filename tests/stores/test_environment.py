@@ -28,7 +28,7 @@ CANARY = "s3cret-canary"
 REMOTE = {
     peer.name: peer
     for peer in PEERS
-    if peer.name in ("vault-v2", "kubernetes", "secrets-manager", "github-variables", "gitlab")
+    if peer.name in ("vault-v2", "kubernetes", "secrets-manager", "github-variables", "gitlab", "http")
 }
 AUTHORITY = trustme.CA()
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -62,7 +62,7 @@ class Behind:
         store: Any = await open_store(self.document, StoreContext("s", CountingGate(), os.environ, 4))
         try:
             value: Any = {"x": b"1"} if self.document.provider == "kubernetes" else {"x": "1"}
-            value = b"1" if self.document.provider.startswith(("aws", "git")) else value
+            value = b"1" if self.document.provider.startswith(("aws", "git", "http")) else value
             key = "K" if self.document.provider == "githubSecrets" else "k"
             await store.write(key, SecretValue(value))
             return bool((await store.read(key)).value.reveal() == value)

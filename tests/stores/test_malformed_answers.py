@@ -228,6 +228,20 @@ CASES += [
 ]
 
 
+HTTP_LIST, HTTP_READ = r"^GET .*/secrets(\?|$)", "^GET .*/secrets/k4/value"
+CASES += [
+    *each("http", HTTP_LIST, ("secrets",), None, "x", {}, GONE, [None], [{}]),
+    *each("http", HTTP_LIST, ("total",), 3, 5, "4", None, GONE),
+    *each("http", HTTP_LIST, ("secrets", 0, "name"), 5, None, "", GONE),
+    *each("http", HTTP_LIST, ("secrets", 0, "etag"), None, "", True, 1.5, [], GONE, *NO_TOKENS),
+    *each("http", HTTP_LIST, ("next",), True, [], {}, 1.5),
+    *each("http", HTTP_LIST, (), None, [], "x", {}),
+    *each("http", HTTP_READ, ("value",), 5, None, [], GONE),
+    *each("http", HTTP_READ, ("name",), "k1", 5, None, GONE),
+    *each("http", HTTP_READ, ("etag",), None, "", True, GONE, *NO_TOKENS),
+    *each("http", HTTP_READ, (), None, [], {}),
+]
+
 FIELDS = list({(case.peer, case.match, case.path, case.hide): case for case in CASES}.values())
 """Each field once, with the last of its values."""
 
@@ -266,6 +280,7 @@ LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
     "github-variables": ("^GET .*/variables/K4", ("updated_at",), None),
     "gitlab": ("^GET .*/variables/K4", ("key",), "K1"),
+    "http": (HTTP_LIST, ("secrets", 3, "etag"), None),
 }
 WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^POST ", (), None),
@@ -276,6 +291,7 @@ WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "parameter-store": ("AmazonSSM.PutParameter", ("Version",), "2"),
     "github-variables": ("^GET .*/variables/K4", ("updated_at",), "x"),  # which it is asked right after the write
     "gitlab": ("^PUT .*/variables/K4", ("key",), "K1"),
+    "http": ("^PUT .*/secrets/k4", ("secret", "name"), 5),  # nothing of it is asked for: the version is in a header
 }
 
 

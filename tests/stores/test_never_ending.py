@@ -88,6 +88,22 @@ SECTIONS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
         "gitlabVariables",
         lambda url: {"address": url, "project": "a/b", "auth": {"token": {"env": "TOKEN"}}},
     ),
+    "http": (
+        "http",
+        lambda url: {
+            "address": url,
+            "auth": {"token": {"env": "TOKEN"}},
+            "list": {
+                "path": "/all",
+                "query": {"at": "{{ cursor }}"},
+                "items": "$.all[*]",
+                "key": "$.name",
+                "next": {"cursor": "$.next"},
+            },
+            "read": {"path": "/one/{{ key }}", "value": "$.value"},
+            "write": {"path": "/one/{{ key }}", "body": {"value": "{{ value }}"}},
+        },
+    ),
     "aws login": (
         "awsSecretsManager",
         lambda url: {
@@ -189,16 +205,16 @@ async def test_an_answer_that_never_ends_is_given_up(
     assert threads_left() == []
 
 
-@pytest.mark.parametrize("store", ["vault", "kubernetes", "awsSecretsManager", "awsParameterStore"])
+@pytest.mark.parametrize("store", ["vault", "kubernetes", "awsSecretsManager", "awsParameterStore", "http"])
 async def test_a_write_whose_answer_is_too_large_may_have_been_made(store: str) -> None:
     """The server may have carried it out before it answered, so only a look can tell. A read leaves nothing open."""
     begin, piece, pause, _ = NEVER_ENDING["a body without end"]
-    value = SecretValue(b"1" if store.startswith("aws") else {"x": b"1" if store == "kubernetes" else "1"})
+    value = SecretValue(b"1" if store.startswith(("aws", "http")) else {"x": b"1" if store == "kubernetes" else "1"})
     async with FaultyHttp() as server:
         server.answer("^GET .*/internal/ui/mounts/", 200, MOUNT)
         server.go_on("^POST " if store.startswith("aws") else "^GET .*/a$", begin, piece, pause=pause)
         assert not (await _error_of(_read(store, server.address))).unanswered
-        server.go_on("^POST ", begin, piece, pause=pause)
+        server.go_on("^(POST|PUT) ", begin, piece, pause=pause)
         async with _opened(store, server.address, SMALL) as opened:
             error = await _error_of(_create(opened, value))
     assert (error.code, SIZE in error.hint, error.unanswered) == ("answer-too-large", True, True)
@@ -245,7 +261,7 @@ async def test_what_is_in_flight_ends_with_its_run(
 
 
 @pytest.mark.parametrize(
-    "store", ["vault", "vault1", "kubernetes", "gcpSecretManager", "githubSecrets", "gitlabVariables"]
+    "store", ["vault", "vault1", "kubernetes", "gcpSecretManager", "githubSecrets", "gitlabVariables", "http"]
 )
 async def test_a_compressed_answer_is_as_large_as_what_it_holds(store: str) -> None:
     """A few kilobytes that become megabytes are given up at the limit, and not when all of it is there."""
@@ -292,6 +308,7 @@ def _deep(levels: int) -> bytes:
         "gcpSecretManager",
         "githubSecrets",
         "gitlabVariables",
+        "http",
     ],
 )
 async def test_what_stands_deep_in_itself_is_told_in_words(store: str, levels: int) -> None:
@@ -331,6 +348,8 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
     if b"secretsmanager" in request.head.lower():
         found = [{"Name": name, "ARN": f"arn:x:{name}", "SecretVersionsToStages": {}} for name in names]
         return json.dumps({"SecretList": found, "NextToken": f"t{number}"}).encode()
+    if b" /all" in request.head:
+        return json.dumps({"all": [{"name": name} for name in names], "next": f"t{number}"}).encode()
     if b" /repos/" in request.head:
         shown = [{"name": name.upper(), "updated_at": "2026-01-01T00:00:00Z", "value": "x"} for name in names]
         return json.dumps({"id": 1, "full_name": "a/b", "total_count": 9999, "variables": shown}).encode()
@@ -349,7 +368,9 @@ def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes
     ("store", "names"),
     # A page that is empty is the last one at GitHub and GitLab.
     [
-        *product(("kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager"), ([], ["a", "b"])),
+        *product(
+            ("kubernetes", "awsSecretsManager", "awsParameterStore", "gcpSecretManager", "http"), ([], ["a", "b"])
+        ),
         ("githubSecrets", ["a", "b"]),
         ("gitlabVariables", ["a", "b"]),
     ],

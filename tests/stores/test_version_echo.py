@@ -69,6 +69,7 @@ WRITTEN: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {
     "kubernetes": [("^PUT .*/secrets/k4", ("metadata", name)) for name in ("resourceVersion", "uid")],
     "secrets-manager": [("secretsmanager.PutSecretValue", ("VersionId",))],
     "parameter-store": [("AmazonSSM.PutParameter", ("Version",))],
+    "http": [],  # in a header, by which the next write is made
 }
 LISTED: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {
     "vault-v2": [
@@ -81,6 +82,7 @@ LISTED: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {
     ],
     "secrets-manager": [("secretsmanager.ListSecrets", ("SecretList", 3, "SecretVersionsToStages"))],
     "parameter-store": [("AmazonSSM.DescribeParameters", ("Parameters", 3, "Version"))],
+    "http": [(r"^GET .*/secrets(\?|$)", ("secrets", 3, "etag")), ("^GET .*/secrets/k4", ("etag",))],
 }
 
 

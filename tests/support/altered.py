@@ -6,6 +6,7 @@ import base64
 import contextlib
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from matrix.peers import PEERS, Peer
@@ -61,7 +62,7 @@ class Altered:
         """Write to the source."""
         self._put.setdefault(key, set()).add(value)
         payload: Any = {"password": value.encode() if self._source == "kubernetes" else value}
-        if self._source in ("secrets-manager", "parameter-store", "google", "github-variables", "gitlab"):
+        if self._source in ("secrets-manager", "parameter-store", "google", "github-variables", "gitlab", "http"):
             payload = json.dumps(payload).encode()
         await self.world.put("src", self._peer.named(key), payload)
 
@@ -119,7 +120,7 @@ async def altered(
     """A world with an empty store of a kind in the ``role`` of ``src`` or ``dst``."""
     world = World(path, patch)
     section = REMOTE[peer].section(request, path)
-    address = next(word for word in section.replace("'", '"').split('"') if word.startswith("http://"))
+    address = re.findall(r"http://[^'\"/ ]+", section)[0]
     async with FaultyHttp(address) as relay:
         world.store(role, section.replace(address, relay.address))
         try:
