@@ -22,6 +22,8 @@ from fuzz.fake_gitlab import FakeGitlab
 from fuzz.fake_azure import TENANT, FakeAzure
 from fuzz.fake_github import FakeGithub
 from fuzz.fake_google import FakeGoogle
+from fuzz.fake_http import SECTION as HTTP
+from fuzz.fake_http import FakeHttp
 from fuzz.fake_kubernetes import FakeKubernetes
 from fuzz.fake_server import FakeServer
 from fuzz.fake_vault import TOKEN, FakeVault
@@ -126,6 +128,9 @@ KINDS = {
     "github source": Kind(FakeGithub, f"{_GITHUB}, kind: Variables}}", query=_LOWER),
     "github dest variables": Kind(FakeGithub, f"{_GITHUB}, kind: Variables}}", source=False, query=_UPPER),
     "github dest secrets": Kind(FakeGithub, f"{_GITHUB}}}", source=False, query=_UPPER),
+    # Not by a query: a name that is another one is another secret.
+    "http source items": Kind(FakeHttp, HTTP, items=True),
+    "http dest": Kind(FakeHttp, HTTP, source=False),
 }  # fmt: skip
 
 
@@ -221,6 +226,8 @@ class Scene:
             fake.put(key, json.dumps(fields))
         elif isinstance(fake, FakeGithub):
             fake.put(key.upper(), json.dumps(fields))
+        elif isinstance(fake, FakeHttp):
+            fake.put_text(key, json.dumps(fields))
 
     def reset(self) -> None:
         """Bring everything back to its start."""
@@ -264,6 +271,8 @@ class Scene:
             return {name: json.loads(versions[-1].text) for name, versions in fake.secrets.items()}
         if isinstance(fake, FakeGithub):
             return {name.lower(): json.loads(held.text) for name, held in fake.held.items()}
+        if isinstance(fake, FakeHttp):
+            return {name: json.loads(text) for name, (text, _) in fake.texts.items()}
         assert isinstance(fake, FakeAws)
         parameters = {name.removeprefix("/p/"): json.loads(one.text) for name, one in fake.parameters.items()}
         return parameters | {name.removeprefix("p/"): json.loads(one.text) for name, one in fake.secrets.items()}

@@ -124,6 +124,8 @@ def _is_own_data(scene: str, label: str, spoiled: Spoiled) -> bool:
         return at[:2] == ("data", "data") or (at == ("data",) and spoiled.how.endswith(" twice"))
     if scene.startswith("vault1"):
         return at[:1] == ("data",)
+    if scene.startswith("http"):
+        return at[:1] == ("value",)
     if scene.startswith("gcp"):
         return False  # a value that is another one does not fit its checksum
     if scene.startswith("gitlab"):
