@@ -87,6 +87,18 @@ async def test_what_somebody_made_anew_is_not_deleted(world: World, dst: InHouse
     assert dst.held() == {"a": "theirs", "b": "theirs"}
 
 
+async def test_what_somebody_made_anew_and_was_written_over_stays_theirs(world: World, dst: InHouse) -> None:
+    """The key is the job's to write, though its values cannot be read; what others created is not deleted as its own."""
+    await world.seed("src", {"a": {"value": "1"}})
+    assert (await world.sync()).ok
+    dst.remove("a")
+    dst.add("a", "theirs")
+    assert counted(await world.sync()) == {"updated": 1}
+    await world.remove("src", "a")
+    await world.sync()
+    assert dst.held() == {"a": "1"}
+
+
 async def test_what_is_there_twice_is_left_alone(world: World, dst: InHouse) -> None:
     """Nobody can tell which of two is meant: neither is written, and neither is deleted."""
     await world.seed("src", {"a": {"value": "1"}, "b": {"value": "1"}})
