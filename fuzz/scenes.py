@@ -18,9 +18,9 @@ import trustme
 from azure.keyvault.secrets._shared import http_challenge_cache
 
 from fuzz.fake_aws import FakeAws
-from fuzz.fake_gitlab import FakeGitlab
 from fuzz.fake_azure import TENANT, FakeAzure
 from fuzz.fake_github import FakeGithub
+from fuzz.fake_gitlab import FakeGitlab
 from fuzz.fake_google import FakeGoogle
 from fuzz.fake_http import SECTION as HTTP
 from fuzz.fake_http import FakeHttp

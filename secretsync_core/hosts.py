@@ -109,6 +109,23 @@ def is_loopback(name: str) -> bool:
     return ip in _LOOPBACK if isinstance(ip, ipaddress.IPv4Address) else ip == ipaddress.IPv6Address("::1")
 
 
+_OF_MACHINES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_THEIRS = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")))
+
+
+def tells_of_the_machine(name: str) -> bool:
+    """Whether a host is where a cloud gives a machine its own credentials, by its address or the names in use for it.
+
+    All addresses of the link count, for no service of others is there.
+    """
+    name = canonical(name)
+    try:
+        ip = ipaddress.ip_address(name)
+    except ValueError:
+        return name in _OF_MACHINES or name.startswith("instance-data.")
+    return ip.is_link_local or ip in _THEIRS
+
+
 def canonical(name: str) -> str:
     """A host's name in one form, so that no other spelling of it gets past a rule."""
     name = name.lower().rstrip(".")

@@ -111,6 +111,19 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
         ({"write": {"path": "/{{ key }}", "body": "{{ value }}"}}, "http", "give write, or create and update"),
         ({"delete": {"path": "/by-id/{{ id }}"}}, "http", "list says not where an answer has it: give its id"),
         ({"keys": {"pattern": "("}}, "keys", "no regular expression"),
+        # what only looks changes nothing, whatever a document says
+        ({"list": {"method": "DELETE"}}, "list", "unknown field"),
+        ({"look": {"body": {"x": 1}}}, "look", "unknown field"),
+        ({"update": {"method": "GET"}}, "update", "must be"),
+        # a filter is no filter for a request by the key
+        ({"list": {"where": {"$.env": "prod"}}}, "http", "leave out look"),
+        ({"list": {"where": {"$.env": "p"}}, "look": None, "read": None}, "http", "update has to name one by {{ id }}"),
+        # no machine's own credentials
+        ({"address": "http://169.254.169.254/latest"}, "address", "own credentials"),
+        ({"address": "http://0xa9fea9fe/latest"}, "address", "own credentials"),
+        ({"address": "http://[fe80::1]/"}, "address", "own credentials"),
+        ({"address": "http://[::ffff:169.254.169.254]/"}, "address", "own credentials"),
+        ({"address": "http://metadata.google.internal./computeMetadata"}, "address", "own credentials"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_by_its_line(tmp_path: Path, given: dict[str, Any], where: str, what: str) -> None:
@@ -124,12 +137,12 @@ def test_what_cannot_be_is_told_by_its_line(tmp_path: Path, given: dict[str, Any
 def test_a_place_is_the_path_with_what_is_constant() -> None:
     """Two documents for one service are one place or two by their paths, parameters and filters alone."""
 
-    def place(**given: Any) -> str:
-        return str(declared_place(_config(FULL, **given)))
+    def place(base: dict[str, Any] = FULL, **given: Any) -> str:
+        return str(declared_place(_config(base, **given)))
 
     assert place() == "http https://svc.example.com:443/api teams/web/secrets/"
     assert place(vars={"team": "ops"}) == "http https://svc.example.com:443/api teams/ops/secrets/"
     assert place(list={"query": {"cursor": "{{ cursor }}", "env": "a b"}}).endswith("teams/web/secrets?env=a%20b/")
-    assert place(list={"where": {"$.env": "prod"}}).endswith("teams/web/secrets[$.env=prod]/")
+    assert place(BY_ID, list={"where": {"$.env": "prod"}}).endswith("teams/web/secrets[$.env=prod]/")
     assert place(list=None) == place()
     assert place(create={"body": {"name": "{{ key }}", "value": "{{ value }}", "more": 1}}) == place()

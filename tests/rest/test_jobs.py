@@ -88,7 +88,7 @@ async def test_what_somebody_made_anew_is_not_deleted(world: World, dst: InHouse
 
 
 async def test_what_somebody_made_anew_and_was_written_over_stays_theirs(world: World, dst: InHouse) -> None:
-    """The key is the job's to write, though its values cannot be read; what others created is not deleted as its own."""
+    """The key is the job's to write; what others have created is not deleted as its own one day."""
     await world.seed("src", {"a": {"value": "1"}})
     assert (await world.sync()).ok
     dst.remove("a")

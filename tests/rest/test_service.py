@@ -12,7 +12,15 @@ from support.faulty_http import FaultyHttp
 from support.rest.described import BY_ID, FULL
 from support.rest.inhouse import TOKEN
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, MalformedAnswer, RateLimited, StoreError
+from secretsync_core.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidSecret,
+    MalformedAnswer,
+    RateLimited,
+    StoreError,
+    StoreUnavailable,
+)
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
@@ -112,6 +120,23 @@ async def test_no_redirect_is_followed(opened: OpenStore, inhouse: InHouse, stat
             await store._create("a", "x")
         assert (read.value.unanswered, wrote.value.unanswered) == (False, True)
         assert other.count() == 0
+
+
+async def test_a_name_that_leads_to_the_machines_own_credentials_is_not_asked(
+    opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS may say that any name is where a cloud gives a machine its credentials: nobody connects there."""
+    asked = []
+
+    async def told(_: object, host: str, port: int = 0, family: object = None) -> list[dict[str, Any]]:
+        asked.append(host)
+        return [{"hostname": host, "host": "169.254.169.254", "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", told)
+    store = await opened(address="http://secrets.example.com/api/v1")
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        await store.read("a")
+    assert asked == ["secrets.example.com"]
 
 
 async def test_errors_show_nothing_of_an_answer(
@@ -234,11 +259,11 @@ async def test_pages_that_move_while_they_are_listed_lose_nothing(opened: OpenSt
 
 async def test_entries_of_others_are_left_out(opened: OpenStore, inhouse: InHouse) -> None:
     """``where`` takes what its path finds alone, and just so: not one of several, not another type, not nothing."""
-    store = await opened(list={"where": {"$.target[*]": "prod"}, "total": None}, look=None, read=None)
+    store = await opened(BY_ID, list={"where": {"$.target[*]": "prod"}, "query": None, "next": None})
     targets: list[Any] = [["prod"], ["prod", "dev"], "prod", [], None, ["dev"], [["prod"]]]
-    entries = [{"name": f"k{n}", "etag": "1", "target": each} for n, each in enumerate(targets)]
-    inhouse.answer("^GET", 200, json.dumps({"secrets": [*entries, {"name": "k9", "etag": "1"}]}).encode())
-    assert await _listed(store) == [Entry("k0", "1")]
+    entries = [{"name": f"k{n}", "etag": "1", "id": f"i{n}", "target": each} for n, each in enumerate(targets)]
+    inhouse.answer("^GET", 200, json.dumps({"secrets": [*entries, {"name": "k9", "etag": "1", "id": "i9"}]}).encode())
+    assert await _listed(store) == [Entry("k0", "1@i0")]
 
 
 async def test_an_object_can_be_listed_by_its_names(opened: OpenStore, inhouse: InHouse) -> None:

@@ -9,6 +9,7 @@ import re2
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from secretsync_core.endurance import is_too_deep
+from secretsync_core.hosts import host_of, tells_of_the_machine
 from secretsync_core.known import looks_like_a_token
 from secretsync_core.schema.addresses import PlainPathAddress
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
@@ -79,8 +80,8 @@ PathOrName = Annotated[str, AfterValidator(_json_path_or_name)]
 Good = Annotated[int, Field(ge=200, le=299)]
 Refusal = Annotated[int, Field(ge=400, le=499)]
 Method = Annotated[
-    Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
-    Field(description="Default: GET; PUT for write and update, POST for create, DELETE for delete."),
+    Literal["POST", "PUT", "PATCH", "DELETE"],
+    Field(description="Default: PUT for write and update, POST for create, DELETE for delete."),
 ]
 
 
@@ -111,11 +112,9 @@ class Request(Spec):
     BODY: ClassVar[frozenset[str]] = frozenset()
     HEADERS: ClassVar[frozenset[str]] = frozenset()
 
-    method: Method = "GET"
     path: str = Field(description="Below the address, such as /v1/teams/{{ team }}/secrets.")
     query: dict[str, str] = Field(default={}, max_length=_MOST, description="Parameters behind the path.")
     headers: dict[str, str] = Field(default={}, max_length=_MOST, description="Beside those for all requests.")
-    body: Any = Field(default=None, description="JSON, sent as such, with placeholders in its texts.")
     expect: tuple[Good, ...] = Field(
         default=(200, 201, 204),
         min_length=1,
@@ -146,26 +145,20 @@ class Request(Spec):
     def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         return headers_checked(headers)
 
-    @field_validator("body")
-    @classmethod
-    def _is_a_body(cls, body: Any) -> Any:
-        if is_too_deep(body, 20):
-            raise ValueError("its objects and lists stand more than 20 deep in each other")
-        for text in _texts_in(body):
-            if fault := text_fault(text):
-                raise ValueError(fault)
-        return body
+    @property
+    def verb(self) -> str:
+        """The method: what only looks is a GET, for a plan changes nothing, whatever its document says."""
+        return "GET"
 
-    @model_validator(mode="after")
-    def _sends_it(self) -> Request:
-        if self.body is not None and self.method in ("GET", "DELETE"):
-            raise ValueError(f"{self.method} is sent without a body")
-        return self
+    @property
+    def payload(self) -> Any:
+        """The body, with its placeholders; None for none."""
+        return None
 
     def placeholder_fault(self, given: Collection[str]) -> str:
         """Why its placeholders cannot be filled in, by these vars; empty where they can."""
         known = self.KNOWN | set(given)
-        in_body = list(names_in_body(self.body))
+        in_body = list(names_in_body(self.payload))
         elsewhere = OURS
         return (
             unknown_fault("path", names_in(self.path), known - {CURSOR, PAGE}, elsewhere)
@@ -180,7 +173,7 @@ class Request(Spec):
     def uses(self, name: str) -> bool:
         """Whether a placeholder stands in it."""
         texts = [self.path, *self.query.values(), *self.headers.values()]
-        return any(name in names_in(text) for text in texts) or any(name == n for n, _ in names_in_body(self.body))
+        return any(name in names_in(text) for text in texts) or any(name == n for n, _ in names_in_body(self.payload))
 
 
 class Next(Choice):
@@ -222,7 +215,7 @@ class ListRequest(Request):
         for placeholder, field in self.PAGED.items():
             has = self.next is not None and getattr(self.next, field) is not None
             if has != self.uses(placeholder):
-                raise ValueError(f"next.{field} and {{{{ {placeholder} }}}} in query or body go together")
+                raise ValueError(f"next.{field} and {{{{ {placeholder} }}}} in query go together")
         return self
 
 
@@ -270,6 +263,8 @@ class ChangeRequest(Request):
     BODY = frozenset({VALUE, VERSION})
     HEADERS = frozenset({VERSION})
 
+    method: Method = "PUT"
+    body: Any = Field(default=None, description="JSON, sent as such, with placeholders in its texts.")
     failed: PathOfMany | None = Field(
         default=None, description="What is found by it says, whatever the status, that nothing was done: $.errors[*]."
     )
@@ -277,11 +272,36 @@ class ChangeRequest(Request):
         default=(409, 412), description="The statuses that say that it changed meanwhile. Default: 409, 412."
     )
 
+    @field_validator("body")
+    @classmethod
+    def _is_a_body(cls, body: Any) -> Any:
+        if is_too_deep(body, 20):
+            raise ValueError("its objects and lists stand more than 20 deep in each other")
+        for text in _texts_in(body):
+            if fault := text_fault(text):
+                raise ValueError(fault)
+        return body
+
+    @model_validator(mode="after")
+    def _sends_it(self) -> ChangeRequest:
+        if self.body is not None and self.method == "DELETE":
+            raise ValueError("DELETE is sent without a body")
+        return self
+
+    @property
+    def verb(self) -> str:
+        """The method that the document says."""
+        return self.method
+
+    @property
+    def payload(self) -> Any:
+        """The body that the document says."""
+        return self.body
+
 
 class WriteRequest(ChangeRequest):
     """Writes one value."""
 
-    method: Method = "PUT"
     version: Path | None = Field(
         default=None, description="Where the answer has the new version. Default: it is looked at after the write."
     )
@@ -394,6 +414,14 @@ class HttpConfig(Spec):
     update: UpdateRequest | None = None
     delete: DeleteRequest | None = Field(default=None, description="Without it nothing is ever deleted.")
 
+    @field_validator("address")
+    @classmethod
+    def _is_a_service(cls, address: str) -> str:
+        host = host_of(address)
+        if host is not None and tells_of_the_machine(host.name):
+            raise ValueError("that is where a machine asks for its own credentials, and no service")
+        return address
+
     @field_validator("vars")
     @classmethod
     def _are_vars(cls, given: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
@@ -450,6 +478,7 @@ class HttpConfig(Spec):
         if len({_tells_versions(each) for each in looks}) > 1:
             raise ValueError("all of list, look and read that are given show a version, or none of them does")
         self._check_ids()
+        self._check_filter()
         return self
 
     def _check_ids(self) -> None:
@@ -466,6 +495,16 @@ class HttpConfig(Spec):
                     raise ValueError(f"ids are shown or used, and {name} says not where an answer has it: give its id")
         if any(each.uses(VERSION) for each in (self.update, self.delete) if each is not None) and not self.versioned:
             raise ValueError("{{ version }} is used, and nothing shows a version: give version to list, look and read")
+
+    def _check_filter(self) -> None:
+        """Raise ValueError where a key that a filter leaves out could be looked at or changed all the same."""
+        if self.lists is None or not self.lists.where:
+            return
+        if self.look is not None or self.write is not None:
+            raise ValueError("list.where chooses among entries of one key: leave out look, and give create and update")
+        for name, each in (("read", self.read), ("update", self.update), ("delete", self.delete)):
+            if each is not None and (not each.uses(ID) or each.uses(KEY)):
+                raise ValueError(f"list.where chooses among entries of one key: {name} has to name one by {{{{ id }}}}")
 
     @property
     def requests(self) -> Iterator[tuple[str, Request]]:

@@ -159,7 +159,7 @@ class Listing:
             await self._page(self._config.lists, {}, "")
 
     async def _look(self, request: LookRequest, key: str) -> Found | None:
-        call = Call(self._transport.store, "look", request.method, request.path, f"look at {key}", key)
+        call = Call(self._transport.store, "look", request.verb, request.path, f"look at {key}", key)
         found = await self._transport.send(
             "stat", request, call, {KEY: key}, lambda answer: found_in(request, answer, key), passed=request.absent
         )
@@ -222,7 +222,7 @@ class Listing:
     def _call(self) -> Call:
         request = self._config.lists
         assert request is not None  # noqa: S101  whoever asks has it
-        return Call(self._transport.store, "list", request.method, request.path, "list what there is")
+        return Call(self._transport.store, "list", request.verb, request.path, "list what there is")
 
     async def _page(self, request: ListRequest, values: dict[str, Scalar], url: str) -> _Page:
         call = self._call()

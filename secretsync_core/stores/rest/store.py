@@ -79,7 +79,7 @@ class HttpStore:
         await self._transport.aclose()
 
     def _call(self, operation: str, request: ChangeRequest, verb: str, key: str) -> Call:
-        return Call(self.facts.name, operation, request.method, request.path, f"{verb} {key}", key)
+        return Call(self.facts.name, operation, request.verb, request.path, f"{verb} {key}", key)
 
     def _check(self, key: str) -> None:
         check_key(key, self.facts.name, self.facts.limits)
@@ -153,7 +153,7 @@ class Reads(Looks):
             if there is None:
                 raise self._absent(key)
             values[ID] = there.id
-        call = Call(self.facts.name, "read", request.method, request.path, f"read {key}", key)
+        call = Call(self.facts.name, "read", request.verb, request.path, f"read {key}", key)
         base64_of_it = self._config.values.encoding == "Base64"
 
         def taken(answer: Answer) -> Secret:
@@ -277,7 +277,7 @@ class Writes(Changes):
         request = self._config.create
         assert request is not None  # noqa: S101  it goes with update
         # What is refused where it is there can be asked again: it is never there twice.
-        once = request.method == "POST" and not request.exists
+        once = request.verb == "POST" and not request.exists
         try:
             done = await self._change("write", "create", request, key, {VALUE: text}, once=once)
         except SecretSyncError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import errno
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -11,6 +13,7 @@ from yarl import URL
 
 from secretsync_core.endurance import DEPTH, is_too_deep, may_be_too_deep
 from secretsync_core.errors import InvalidSecret, StoreError
+from secretsync_core.hosts import tells_of_the_machine
 from secretsync_core.stores.answers import TOO_DEEP, malformed
 from secretsync_core.stores.bodies import body_of
 from secretsync_core.stores.connecting import connection_failure
@@ -82,7 +85,7 @@ class Transport:
         self._server_name = config.tls.server_name
         self._proxy = proxy_for(config.address, context.name)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
+            connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls, resolver=_Resolver()),
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # what a variable brings in is said by stores.environment alone
@@ -118,10 +121,10 @@ class Transport:
             headers = {
                 name: templates.header_of(text, filled) for name, text in {**self._headers, **request.headers}.items()
             }
-            payload = templates.body_of(request.body, filled)
+            payload = templates.body_of(request.payload, filled)
         except templates.UnfitError as error:
             raise self._unfit(error, call) from None
-        body = None if request.body is None else orjson.dumps(payload)
+        body = None if request.payload is None else orjson.dumps(payload)
         begun = False
 
         async def attempt() -> T | Answer | _Unauthorised:
@@ -170,7 +173,7 @@ class Transport:
         failure: StoreError | None = None
         try:
             async with self._session.request(
-                request.method,
+                request.verb,
                 URL(target, encoded=True),
                 data=body,
                 headers=sent,
@@ -237,6 +240,17 @@ class Transport:
             key=call.key,
             hint=f"another key, by keyTransform, or another template; {call.told}",
         )
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks names up, but for those that lead to where a machine asks for its own credentials."""
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
+        """The addresses of a host. Raises OSError, as for a name that there is not, where one of them is such."""
+        found = await super().resolve(host, port, family)
+        if any(tells_of_the_machine(each["host"].partition("%")[0]) for each in found):
+            raise OSError(errno.EACCES, "Permission denied")
+        return found
 
 
 class _Unauthorised(NamedTuple):
