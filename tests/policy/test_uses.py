@@ -55,6 +55,17 @@ def test_aws() -> None:
     assert found("awsParameterStore", auth={"profile": "p"}) == {(Kind.AWS_PROFILE, "p", "auth.profile")}
 
 
+def test_http() -> None:
+    """The host and the credential, and no text of a template, whatever it looks like."""
+    read = {"path": "/x/{{ key }}", "value": "$.v", "headers": {"X-From": "https://other.example"}}
+    auth = {"token": {"env": "T"}}
+    config = {"address": "https://s.example/v1", "auth": auth, "look": {"path": "/x/{{ key }}"}, "read": read}
+    assert found("http", **config, vars={"a": "https://x.example"}) == {
+        (H, "https://s.example/v1", "address"),
+        (V, "T", "auth.token.env"),
+    }
+
+
 def test_kubernetes_and_files() -> None:
     """A kubeconfig, a server, and the directory of a file store; labels and annotations are data."""
     assert found("kubernetes", auth={"kubeconfig": {"file": "/k"}}, annotations={"link": "https://x.example"}) == {
@@ -76,8 +87,9 @@ def test_kubernetes_and_files() -> None:
 def test_every_field_that_could_name_something_says_so() -> None:
     """A new field called like an address, a file or a path has a type that a policy knows."""
     telling = ("url", "address", "server", "host", "file", "path", "profile", "role_arn", "endpoint")
-    # In a store, where it lists; the name that a certificate is for.
-    innocent = {"server_name", "AwsParameterStoreConfig.path"}
+    # In a store, where it lists, or below its address; the name that a certificate is for.
+    requests = ("List", "Look", "Read", "Put", "Create", "Update", "Delete")
+    innocent = {"server_name", "AwsParameterStoreConfig.path", *(f"{each}Request.path" for each in requests)}
     pending: list[type[BaseModel]] = [*built_in_models().values(), Notify]
     for model in pending:
         for name, field in model.model_fields.items():

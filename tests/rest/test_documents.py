@@ -97,6 +97,8 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
         ({"auth": {"header": "Host"}}, "auth", "no credential is sent in this header"),
         ({"auth": {"header": "X-Mine"}, "headers": {"x-mine": "1"}}, "http", "headers has the header of auth"),
         ({"auth": {"prefix": "Bearer\r\nX: "}}, "auth", "invalid format"),
+        ({"vars": {"team": 10**15}}, "vars", "15 digits"),
+        ({"update": {"body": {"v": "{{ value }}", "n": 10**16}}}, "update", "15 digits"),
         # answers
         ({"look": {"version": "$..etag"}}, "look", "it is no path such as"),
         ({"look": {"version": "$.a[?(@.b)]"}}, "look", "it is no path such as"),

@@ -304,6 +304,16 @@ async def test_good_statuses_that_say_that_nothing_was_done(opened: OpenStore, i
     assert await store.create("a", VALUE)
 
 
+async def test_looks_without_a_listing_are_made_side_by_side(opened: OpenStore, inhouse: InHouse) -> None:
+    """As many at a time as the store may have requests; each is told once."""
+    store = await opened(list=None)
+    for number in range(0, 40, 2):
+        inhouse.put(f"k{number}", "1")
+    found = await _seen(store, *(f"k{number}" for number in range(40)))
+    assert sorted(each.key for each in found if isinstance(each, Entry)) == sorted(f"k{n}" for n in range(0, 40, 2))
+    assert inhouse.count() == 40
+
+
 async def test_many_writes_share_a_look(opened: OpenStore, inhouse: InHouse) -> None:
     """Where a version takes a listing after each write, writes at once do not list as often as they are many."""
     store = await opened(BY_ID)

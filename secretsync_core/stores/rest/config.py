@@ -277,9 +277,11 @@ class ChangeRequest(Request):
     def _is_a_body(cls, body: Any) -> Any:
         if is_too_deep(body, 20):
             raise ValueError("its objects and lists stand more than 20 deep in each other")
-        for text in _texts_in(body):
-            if fault := text_fault(text):
+        for part in _parts_of(body):
+            if isinstance(part, str) and (fault := text_fault(part)):
                 raise ValueError(fault)
+            if _is_too_large(part):
+                raise ValueError("a number in it has more than 15 digits; write it as a text")
         return body
 
     @model_validator(mode="after")
@@ -430,6 +432,8 @@ class HttpConfig(Spec):
                 raise ValueError(
                     f"a var's name is made of letters, digits and _, and is none of {', '.join(sorted(OURS))}"
                 )
+            if _is_too_large(value):
+                raise ValueError("a var that is a number has 15 digits at the most; write it as a text")
             if isinstance(value, str) and (len(value) > 1000 or not value.isprintable()):
                 raise ValueError("a var is one line of text")
         return given
@@ -573,13 +577,19 @@ def _names(headers: dict[str, str]) -> list[str]:
     return [name for each in headers.values() for name in names_in(each)]
 
 
-def _texts_in(body: Any) -> Iterator[str]:
-    if isinstance(body, str):
-        yield body
-    elif isinstance(body, list):
+def _parts_of(body: Any) -> Iterator[Any]:
+    """The texts, numbers and the like in a body, with the names of fields."""
+    if isinstance(body, list):
         for each in body:
-            yield from _texts_in(each)
+            yield from _parts_of(each)
     elif isinstance(body, dict):
         yield from body
         for each in body.values():
-            yield from _texts_in(each)
+            yield from _parts_of(each)
+    else:
+        yield body
+
+
+def _is_too_large(part: object) -> bool:
+    """Whether something is a number that JSON's readers do not agree about."""
+    return isinstance(part, int | float) and not abs(part) < 10**15

@@ -36,6 +36,7 @@ from secretsync_core.stores.rest.names import KEY_LIMITS, MISNOMERS, MISNOMERS_R
 from secretsync_core.stores.rest.place import SERVICE, declared_place
 from secretsync_core.stores.rest.templates import ID, KEY, VALUE, VERSION
 from secretsync_core.stores.rest.transport import Answer
+from secretsync_core.stores.spread import spread
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
@@ -120,9 +121,13 @@ class Looks(HttpStore):
                 if (found.key if isinstance(found, Entry) else found.prefix) in wanted:
                     yield found
             return
-        for key in good:
-            if (there := await self._listing.one(key)) is not None:
-                yield Entry(key, there.version)
+
+        async def look(key: str) -> tuple[list[Entry], list[str]]:
+            there = await self._listing.one(key)
+            return ([] if there is None else [Entry(key, there.version)]), []
+
+        async for each in spread(good, look, width=self._transport.width):
+            yield each
 
 
 class Lists(HttpStore):

@@ -77,6 +77,7 @@ class Transport:
     def __init__(self, config: HttpConfig, context: StoreContext, tls: ssl.SSLContext, token: Token | None) -> None:
         self.store = context.name
         self.endurance = context.endurance
+        self.width = context.concurrency
         self.address = config.address.rstrip("/")
         self._vars = config.vars
         self._headers = config.headers
