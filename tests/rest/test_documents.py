@@ -80,6 +80,7 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
         ({"look": {"path": "/a b/{{ key }}"}}, "look", "a path has no empty part"),
         ({"vars": {"team": ".."}}, "list", "this var cannot stand in a path"),
         ({"vars": {"team": "a/b"}}, "list", "this var cannot stand in a path"),
+        ({"vars": {"team": ".web"}, "look": {"path": "/.{{ team }}/{{ key }}"}}, "look", "this var cannot stand"),
         ({"vars": {"team": "a\nb"}}, "vars", "a var is one line of text"),
         ({"address": "https://svc.example.com/a/../b"}, "address", "invalid format"),
         ({"address": "https://user:pw@svc.example.com"}, "address", "invalid format"),

@@ -321,6 +321,16 @@ async def test_many_writes_share_a_look(opened: OpenStore, inhouse: InHouse) -> 
     assert inhouse.count("^GET .*page=1") < 20
 
 
+async def test_two_of_one_name_are_two_though_nothing_tells_them_apart(opened: OpenStore, inhouse: InHouse) -> None:
+    """Where a service shows names alone, one that stands twice on a page is there twice."""
+    none = {"version": None, "id": None, "query": None, "next": None}
+    store = await opened(BY_ID, list=none, update=None, create=None, delete=None)
+    inhouse.add("a", "1")
+    inhouse.add("a", "2")
+    (gap,) = await _listed(store)
+    assert isinstance(gap, Gap)
+
+
 async def test_what_is_there_twice_is_a_conflict(opened: OpenStore, inhouse: InHouse) -> None:
     """Nothing is written over one of two, and none of them is deleted."""
     store = await opened(BY_ID)

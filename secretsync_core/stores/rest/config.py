@@ -14,7 +14,6 @@ from secretsync_core.known import looks_like_a_token
 from secretsync_core.schema.addresses import PlainPathAddress
 from secretsync_core.schema.base import Choice, Credential, Spec, Tls
 from secretsync_core.stores.rest.jsonpath import parse
-from secretsync_core.stores.rest.names import is_segment
 from secretsync_core.stores.rest.templates import (
     CURSOR,
     ID,
@@ -24,10 +23,12 @@ from secretsync_core.stores.rest.templates import (
     PAGE,
     VALUE,
     VERSION,
+    UnfitError,
     is_header,
     names_in,
     names_in_body,
     path_fault,
+    path_of,
     text_fault,
     text_of,
     unknown_fault,
@@ -564,8 +565,12 @@ def _tells_versions(request: object) -> bool:
 
 
 def _path_fault(path: str, given: dict[str, Any]) -> str:
-    wrong = [name for name in names_in(path) if name in given and not is_segment(text_of(given[name]))]
-    return f"path has {{{{ {wrong[0]} }}}}, and this var cannot stand in a path" if wrong else ""
+    """Why a path would be none with these vars, whatever the key is."""
+    try:
+        path_of(path, {**given, KEY: "key", ID: "id"})
+    except UnfitError as error:
+        return f"path has {{{{ {error.name} }}}}, and this var cannot stand in a path"
+    return ""
 
 
 def _header_fault(headers: dict[str, str], given: dict[str, Any]) -> str:

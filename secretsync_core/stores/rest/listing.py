@@ -45,6 +45,10 @@ class Found(NamedTuple):
     id: str = ""
 
 
+_ANOTHER = Found(id="another one of the same name")
+"""In place of an entry whose name stands on its page already: it is two, also where nothing else tells them apart."""
+
+
 class _Page(NamedTuple):
     shown: list[tuple[str, Found]]
     entries: int  # also of those that are not the document's
@@ -237,7 +241,8 @@ class Listing:
     def _read(self, request: ListRequest, answer: Answer, here: str) -> _Page:
         document, call = answer.json(), answer.call
         entries = all_at(request.items, document, call)
-        shown = []
+        shown: list[tuple[str, Found]] = []
+        on_page: set[str] = set()
         for name, entry in entries:
             if all(_is_just(path, wanted, entry) for path, wanted in request.where.items()):
                 key = name if request.key == ITS_NAME else text_at(request.key, entry, call)
@@ -245,7 +250,8 @@ class Listing:
                     raise malformed(call, f"{request.items} has an entry without a name")
                 version = version_at(request.version, entry, call) if request.version is not None else None
                 one = id_at(request.id, entry, call) if request.id is not None else ""
-                shown.append((key, Found(token_of(version, one, call), one)))
+                shown.append((key, _ANOTHER if key in on_page else Found(token_of(version, one, call), one)))
+                on_page.add(key)
         cursor = link = ""
         total: int | None = None
         if request.next is not None and request.next.cursor is not None:

@@ -312,9 +312,8 @@ class Writes(Changes):
         told = done if isinstance(done, Done) else Done()
         one = told.id or (before.id if before is not None else "")
         if not self.facts.versioned:
-            self._listing.wrote(
-                key, Found(None, one)
-            )  # of what is new no id is known: it is looked at when it is needed
+            # Of what is new no id may be known: it is looked at when it is needed.
+            self._listing.wrote(key, Found(None, one))
             return None
         if told.version is not None and (one or not self._config.has_ids):
             version = token_of(told.version, one, Call(self.facts.name, operation, "", "", f"write {key}", key))
