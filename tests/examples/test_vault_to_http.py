@@ -1,4 +1,4 @@
-"""The examples for Vercel, Netlify and Doppler, against fakes that the services' own descriptions judge."""
+"""The examples for Vercel, Netlify, Cloudflare and Doppler, against fakes that the services' own descriptions judge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from run.world import World, actions, counted, reasons, wrote
-from support.rest.services import TOKEN, Doppler, Netlify, Service, Vercel
+from support.rest.services import TOKEN, Cloudflare, Doppler, Netlify, Service, Vercel
 
 from secretsync_core.schema.loader import load_directory
 
@@ -25,7 +25,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 def test_they_are_valid() -> None:
     """As they stand the documents are without a problem or a warning."""
     documents = load_directory(EXAMPLE)
-    assert sorted(documents.jobs) == ["vault-to-doppler", "vault-to-netlify", "vault-to-vercel"]
+    assert sorted(documents.jobs) == ["vault-to-cloudflare", "vault-to-doppler", "vault-to-netlify", "vault-to-vercel"]
     assert list(documents.warnings) == []
 
 
@@ -39,6 +39,8 @@ def _set(service: Service, key: str, value: str) -> None:
             found.update(value=value, updatedAt=found["updatedAt"] + 1)
     elif isinstance(service, Netlify):
         service.put({"key": key, "values": [{"context": "production", "value": value}]})
+    elif isinstance(service, Cloudflare):
+        service.put(key, value)
     elif isinstance(service, Doppler):
         service.secrets[key] = value
 
@@ -48,6 +50,8 @@ def _remove(service: Service, key: str) -> None:
         service.envs = {one: env for one, env in service.envs.items() if env["key"] != key}
     elif isinstance(service, Netlify):
         del service.envs[key]
+    elif isinstance(service, Cloudflare):
+        service.held = {one: told for one, told in service.held.items() if told[0]["name"] != key}
     elif isinstance(service, Doppler):
         del service.secrets[key]
 
@@ -55,6 +59,7 @@ def _remove(service: Service, key: str) -> None:
 KINDS: dict[str, tuple[type[Service], Callable[[Any], dict[str, str]]]] = {
     "vercel-production": (Vercel, lambda service: service.values("production")),
     "netlify-site": (Netlify, lambda service: service.values("production")),
+    "cloudflare-store": (Cloudflare, lambda service: service.values()),
     "doppler-production": (Doppler, lambda service: service.secrets),
 }
 

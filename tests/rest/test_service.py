@@ -248,6 +248,15 @@ async def test_a_listing_counts_what_it_shows(opened: OpenStore, inhouse: InHous
         await _listed(store)
 
 
+async def test_a_listing_that_changes_meanwhile_is_made_again(opened: OpenStore, inhouse: InHouse) -> None:
+    """Somebody writes between two pages: what was counted before is no reason to fail."""
+    store = await opened()
+    for number in range(60):
+        inhouse.put(f"k{number}", "1")
+    inhouse.before("cursor=c50", lambda: inhouse.put("late", "1"))
+    assert len(await _listed(store)) == 61
+
+
 async def test_pages_that_move_while_they_are_listed_lose_nothing(opened: OpenStore, inhouse: InHouse) -> None:
     """Somebody deletes an entry of the first page before the second is asked for: what moved is seen all the same."""
     store = await opened(BY_ID)

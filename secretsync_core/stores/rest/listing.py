@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.rest.templates import Scalar
     from secretsync_core.stores.rest.transport import Transport
 
-_TRIES = 5  # so often a listing by numbers of pages is made in which something is missing
+_TRIES = 5  # so often a listing is made that changes meanwhile
 _LINK = re.compile(r"<([^<>]{1,8000})>((?:[^,<\"]|\"[^\"]*\")*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*(?:\"[^\"]*\bnext\b[^\"]*\"|next\b)", re.IGNORECASE)
 
@@ -190,6 +190,15 @@ class Listing:
         raise malformed(self._call(), "it shows less each time")
 
     async def _once(self, request: ListRequest) -> tuple[list[tuple[str, Found]], int]:
+        """All entries that one listing shows, and its pages; made again where it counts others than it shows."""
+        for _ in range(_TRIES):
+            gathered, pages, fits = await self._pass(request)
+            if fits:
+                self._pages = pages
+                return gathered, pages
+        raise malformed(self._call(), "it counts more or less than it shows, each time it is listed")
+
+    async def _pass(self, request: ListRequest) -> tuple[list[tuple[str, Found]], int, bool]:
         progress = Progress(self._transport.store, self._transport.endurance)
         gathered: list[tuple[str, Found]] = []
         count, pages = 0, 0
@@ -218,10 +227,7 @@ class Listing:
                 values[PAGE] = int(values[PAGE]) + 1
             else:
                 break
-        if totals and totals != {count}:
-            raise malformed(self._call(), "it counts more or less than it shows")
-        self._pages = pages
-        return gathered, pages
+        return gathered, pages, not totals or totals == {count}
 
     def _call(self) -> Call:
         request = self._config.lists

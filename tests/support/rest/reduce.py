@@ -5,8 +5,8 @@ The description is Swagger 2.0, which the package ``@netlify/open-api`` carries,
     npm pack @netlify/open-api && tar xzf netlify-open-api-*.tgz
     python tests/support/rest/reduce.py package
 
-Vercel and Doppler publish theirs on their sites alone. ``vercel.json`` and ``doppler.json`` are written by hand after
-the types of their official SDKs, which are generated from the descriptions: each file names its source.
+Of the others no package carries the description. ``vercel.json``, ``cloudflare.json`` and ``doppler.json`` are written
+by hand after the types of their official SDKs, which are generated from the descriptions: each names its source.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strict, stateful fakes of Vercel, Netlify and Doppler: their descriptions judge each request and each answer."""
+"""Strict, stateful fakes of Vercel, Netlify, Cloudflare and Doppler: the services' descriptions judge all they say."""
 
 from __future__ import annotations
 
@@ -163,6 +163,54 @@ def _secret(env: dict[str, Any]) -> dict[str, Any]:
     if not env.get("is_secret"):
         return env
     return {**env, "values": [{**value, "value": ""} for value in env["values"]]}
+
+
+class Cloudflare(Service):
+    """The secrets of one Secrets Store, which are never shown; two for each page."""
+
+    NAME = "cloudflare"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, tuple[dict[str, Any], str]] = {}
+
+    def values(self) -> dict[str, str]:
+        """Names and values."""
+        return {about["name"]: value for about, value in self.held.values()}
+
+    def put(self, name: str, value: str) -> dict[str, Any]:
+        """Write one, as somebody else."""
+        one = next(
+            (one for one, (about, _) in self.held.items() if about["name"] == name), f"{next(self._numbers):032x}"
+        )
+        moment = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=next(self._numbers))).isoformat()
+        about = {"id": one, "created": moment, "modified": moment.replace("+00:00", "Z"), "name": name}
+        self.held[one] = ({**about, "status": "active", "store_id": "store-example"}, value)
+        return self.held[one][0]
+
+    def answer(self, asked: Asked) -> Answered:
+        """By its documentation a name is there once: another is a 409."""
+        if (asked.path["account_id"], asked.path["store_id"]) != ("account-example", "store-example"):
+            return 404, {}
+        if asked.method == "GET":
+            page = int(asked.query.get("page", "1"))
+            shown = [about for about, _ in self.held.values()][(page - 1) * 2 : page * 2]
+            info = {"count": len(shown), "page": page, "per_page": 2, "total_count": len(self.held)}
+            return 200, {**_enveloped(shown), "result_info": info}
+        if asked.method == "POST":
+            if any(new["name"] in self.values() for new in asked.body):
+                return 409, {}
+            return 200, _enveloped([self.put(new["name"], new["value"]) for new in asked.body])
+        if asked.path["secret_id"] not in self.held:
+            return 404, {}
+        if asked.method == "DELETE":
+            del self.held[asked.path["secret_id"]]
+            return 200, _enveloped(None)
+        return 200, _enveloped(self.put(self.held[asked.path["secret_id"]][0]["name"], asked.body["value"]))
+
+
+def _enveloped(result: Any) -> dict[str, Any]:
+    return {"success": True, "errors": [], "messages": [], "result": result}
 
 
 class Doppler(Service):
