@@ -18,6 +18,7 @@ from secretsync_core.errors import (
     InvalidSecret,
     MalformedAnswer,
     RateLimited,
+    SecretNotFound,
     StoreError,
     StoreUnavailable,
 )
@@ -338,6 +339,38 @@ async def test_two_of_one_name_are_two_though_nothing_tells_them_apart(opened: O
     inhouse.add("a", "2")
     (gap,) = await _listed(store)
     assert isinstance(gap, Gap)
+
+
+async def test_an_absent_key_is_believed_where_the_place_is_shown(opened: OpenStore, inhouse: InHouse) -> None:
+    """A 404 for one key says nothing where the service does not let us list: neither a look nor a read is told it."""
+    store = await opened()
+    assert await _seen(store, "a") == []
+    with pytest.raises(SecretNotFound):
+        await store.read("a")
+    inhouse.answer(r"secrets(\?|$)", 403)
+    for work in (_seen(store, "a"), store.read("a")):
+        with pytest.raises(AccessDenied):
+            await work
+
+
+async def test_what_was_made_anew_is_neither_updated_nor_deleted_by_its_version(
+    opened: OpenStore, inhouse: InHouse
+) -> None:
+    """A version names the secret that it is of: one of another id is a conflict, before anything is sent."""
+    change = {"headers": {"If-Match": "{{ version }}"}}
+    store = await opened(BY_ID, update=change, delete=change)
+    first = await store.create("a", VALUE)
+    assert await store.write_if("a", SecretValue(b"2"), first) != first
+    inhouse.remove("a")
+    anew = inhouse.add("a", "theirs")
+    await _listed(store)
+    stale = f"{anew.etag}@sec_0"
+    for work in (store.write_if("a", VALUE, stale), store.delete_if("a", stale)):
+        with pytest.raises(Conflict):
+            await work
+    assert inhouse.held() == {"a": "theirs"}
+    await store.delete_if("a", f"{anew.etag}@{anew.id}")
+    assert inhouse.held() == {}
 
 
 async def test_what_is_there_twice_is_a_conflict(opened: OpenStore, inhouse: InHouse) -> None:
