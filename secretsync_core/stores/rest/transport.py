@@ -247,11 +247,12 @@ class _Resolver(aiohttp.ThreadedResolver):
     """Looks names up, but for those that lead to where a machine asks for its own credentials."""
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
-        """The addresses of a host. Raises OSError, as for a name that there is not, where one of them is such."""
+        """The addresses of a host, less such. Raises OSError, as for a name that there is not, where none is left."""
         found = await super().resolve(host, port, family)
-        if any(tells_of_the_machine(each["host"].partition("%")[0]) for each in found):
+        others = [each for each in found if not tells_of_the_machine(each["host"].partition("%")[0])]
+        if not others:
             raise OSError(errno.EACCES, "Permission denied")
-        return found
+        return others
 
 
 class _Unauthorised(NamedTuple):
