@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,9 +23,11 @@ from secretsync_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from secretsync_core.key_rules import whole
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
+from secretsync_core.stores.rest.names import KEY_LIMITS, MISNOMERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +50,7 @@ async def _seen(store: Any, *keys: str) -> list[Entry | Gap]:
 
 ODD = [
     "..", ".", "a/../b", "../x", "a/..", "..a", "a//b", "/a", "a/", "a\\..\\b", "%2e%2e", "a%2f..", "a?x=1", "a#b",
-    "a;b", "a\r\nX-Evil: 1", "a\0b", "\uff0e\uff0e", "a\uff0f\u2025\uff0fb", "\ud800", "a\u200bb", "",
+    "a;b", "a\r\nX-Evil: 1", "a\0b", "\uff0e\uff0e", "a\uff0f\u2025\uff0fb", "\ud800", "a\u200bb", "a\u2028b", "",
 ]  # fmt: skip
 
 
@@ -76,6 +79,21 @@ async def test_no_id_of_an_answer_leads_to_another_path(opened: OpenStore, inhou
     assert inhouse.count("^(PATCH|DELETE|POST|PUT)") == 0
 
 
+def test_no_letter_that_some_server_may_take_for_a_dot_or_a_slash_stands_in_a_key() -> None:
+    """Whatever Unicode's compatibility forms make one of, or a space beyond ASCII: in no key, by any pattern."""
+    odd = [
+        char
+        for char in map(chr, (*range(0xD800), *range(0xE000, 0x11000)))
+        if (char != " " and unicodedata.category(char).startswith("Z"))
+        or set(unicodedata.normalize("NFKC", char)) & set("/\\%;?#")
+        or unicodedata.normalize("NFKC", char).startswith(".")
+    ]
+    assert len(odd) > 40
+    for char in odd:
+        assert not whole(str(KEY_LIMITS.key_pattern), f"{char}")
+        assert char == "." or whole(MISNOMERS, f"a{char}b") or char == "/"
+
+
 async def test_keys_and_texts_are_escaped(opened: OpenStore, inhouse: InHouse) -> None:
     """A key with a slash or letters beyond ASCII stays one segment; a value with quotes stays a text of the body."""
     store = await opened()
@@ -92,7 +110,7 @@ async def test_keys_and_texts_are_escaped(opened: OpenStore, inhouse: InHouse) -
         "/api/v1/../../x", "/api/v1/%2e%2e/x", "/api/v1/..%2f..%2fx", "/api/v1/a%252f..%252fx", "../../../../x",
         "http://u:p@{here}/api/v1/x", "http://{here}@evil.example/api/v1/x", "http://{here}.evil.example/api/v1/x",
         "/api/v1x/secrets", "javascript:x", "/api/v1/x y", "\\\\evil.example\\x", "http://{here}/api/v1/x#f",
-        "/api/v1/teams/web/secrets?" + "x" * 20_000,
+        "/api/v1/teams/web/secrets?" + "x" * 20_000, "//[::1]@", "http://[x]/", "http://{here}:x/api/v1/x",
     ],
 )  # fmt: skip
 async def test_no_link_leads_elsewhere(opened: OpenStore, inhouse: InHouse, where: str, link: str) -> None:

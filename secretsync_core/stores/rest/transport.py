@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import aiohttp
 import orjson
@@ -221,7 +221,7 @@ class Transport:
     def link(self, given: str, page: str, call: Call) -> str:
         """The address of a next page. Raises MalformedAnswer where it is not below the document's address."""
         try:
-            target = str(URL(page, encoded=True).join(URL(given, encoded=True))) if _is_link(given) else ""
+            target = urljoin(page, given) if _is_link(given) else ""
         except ValueError:
             target = ""
         if not self.is_ours(target):
