@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.world import counted, reasons
+from run.world import counted
 from secretsync_core.errors import PlanRefused
 
 if TYPE_CHECKING:
