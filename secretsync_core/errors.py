@@ -19,6 +19,7 @@
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- WrongState        3   a version is disabled, say (stores.gcp_secret_manager.answers)
+     |    +-- NoMount           3   nothing is mounted where the document says (stores.vault.answers)
      |    +-- _RefusedError     3   a refusal on its way through the gate, never seen outside (stores.unanswered)
      |    +-- AnswerTooLarge    3   its answer is larger than the document allows
      |    +-- ServerBehind      3   the server is older than the ledger knows, and decides nothing
