@@ -94,6 +94,7 @@ def test_the_state_is_the_last_write_or_same_value(ledger: Ledger) -> None:
     assert [key for key, _ in ledger.state.keys("job")] == [("k8s", "a"), ("k8s", "b"), ("k8s", "c")]
 
 
+@pytest.mark.slow
 def test_the_states_of_many_jobs_are_those_of_each(ledger: Ledger) -> None:
     """In one stream, job by job, and of no other job; those that have none are left out."""
     jobs = [f"job-{number:04d}" for number in range(600)]

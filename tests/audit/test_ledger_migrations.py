@@ -253,6 +253,7 @@ def test_tables_that_are_migrated_while_in_use_are_read_as_they_are_then(url: st
         assert list(early.records()) == list(late.records())
 
 
+@pytest.mark.slow
 def test_a_migration_that_is_killed_leaves_the_ledger_as_it_was(old: str) -> None:
     """Right before its end, by kill -9: it is of the old version, whole, usable, and can be migrated again."""
     expected = anatomy(old)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.processes import FORKSERVER
+from support.slow import one_in
 
 from audit.lab import (
     SEAL_KEY,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 
-@pytest.mark.parametrize("same_job", [True, False], ids=["one-chain", "a-chain-each"])
+@pytest.mark.parametrize("same_job", one_in(2, [True, False]), ids=["one-chain", "a-chain-each"])
 def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job: bool) -> None:
     """Eight processes, which also make the ledger at the same moment, lose nothing and break nothing."""
     processes = [
@@ -58,6 +59,7 @@ def test_processes_that_append_at_once_keep_every_chain_whole(url: str, same_job
             assert dict(ledger.state.keys(report.job)) == replay(drafts)
 
 
+@pytest.mark.slow
 def test_eight_processes_that_write_to_many_chains_leave_a_ledger_that_verifies(url: str, tmp_path: Path) -> None:
     """Chains of one process, of two and of all eight at once, leases between: `audit verify` finds nothing wrong."""
     key = load_key(environ={"SECRETSYNC_KEY": KEY}, directory=tmp_path, create=False)

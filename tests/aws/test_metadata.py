@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from run.truth import Outcomes
 from run.world import actions, counted
+from support.slow import one_in
 
 from secretsync_core.errors import AccessDenied
 from secretsync_core.stores import memory
@@ -46,7 +47,7 @@ async def seed(world: World, count: int) -> list[str]:
 
 
 @both
-@pytest.mark.parametrize("count", [2, 30])
+@pytest.mark.parametrize("count", one_in(2, [2, 30]))
 async def test_tags_of_the_document_reach_what_is_there(
     world: World, in_aws: InAws, region: Region, provider: str, count: int
 ) -> None:

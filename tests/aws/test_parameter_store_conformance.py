@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Store, StoreContext
 
 
+@pytest.mark.slow
 class TestParameterStore(StoreConformance):
     """One path of one region, with neighbours that it must not see."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Store, StoreContext
 
 
+@pytest.mark.slow
 class TestKeyVault(StoreConformance):
     """Everything but compare-and-set, and creating only what is absent, which the service does not have."""
 

@@ -52,6 +52,7 @@ def test_no_command_tells_it(started: Cli, command: tuple[str, ...]) -> None:
     assert not [path for path in started.directory.rglob("*") if CANARY in str(path)]
 
 
+@pytest.mark.slow
 def test_health_tells_it_in_no_way_of_writing(started: Cli) -> None:
     """It names the ledger whether or not it can be opened, in its table as in its errors."""
     for place in WRITTEN:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from support.slow import one_in
 
 from secretsync_core.cli.main import app, run
 
@@ -78,7 +79,7 @@ def _run_of(directory: Path, capfd: pytest.CaptureFixture[str]) -> str:
     return capfd.readouterr().out.split()[-1]
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", one_in(2, ["text", "json"]))
 def test_no_command_quotes_what_it_was_given(
     filled: Path, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

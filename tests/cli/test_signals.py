@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.slow import one_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ def _written(cli: Cli) -> list[Path]:
     return [path for path in (cli.directory / "dest").glob("key-*") if path.is_file()]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), one_in(2, [(signal.SIGINT, 130), (signal.SIGTERM, 143)]))
 def test_the_first_signal_finishes_what_is_in_flight(
     troubled: Callable[..., Cli], number: signal.Signals, code: int
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
+from support.slow import one_in
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -146,7 +147,7 @@ def test_the_gravest_code_is_told_of_a_full_disk_too(started: Cli) -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    "line", ["plan --all", "plan --output json", "audit export", "schema", "--help", "plan --help"]
+    "line", one_in(3, ["plan --all", "plan --output json", "audit export", "schema", "--help", "plan --help"])
 )
 def test_a_reader_who_left_is_no_error(many: Cli, environ: dict[str, str], line: str) -> None:
     """Output into a pipe that nobody reads any more: exit code 0, not a word."""
@@ -168,7 +169,7 @@ def test_a_reader_who_left_is_no_error(many: Cli, environ: dict[str, str], line:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", one_in(3, [">&-", "2>&-", "<&- >&- 2>&-"]))
 def test_streams_that_the_caller_closed(started: Cli, closed: str) -> None:
     """A closed stdout or stderr is nowhere to write to, and no file of ours takes its place."""
     ran = started.shell(f"secretsync sync {closed}; echo code $?")

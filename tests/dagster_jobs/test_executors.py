@@ -131,6 +131,7 @@ def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute)
     assert lab.ledger.runs.unsettled("job") == []
 
 
+@pytest.mark.slow
 def test_the_lease_is_kept_between_steps(lab: Lab, execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the next step takes to start, no other run comes in between."""
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)

@@ -53,6 +53,7 @@ def test_one_that_fails_fails_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     assert lab.materialized() == {f"k{number}" for number in range(COUNT)}
 
 
+@pytest.mark.slow
 def test_items_that_cannot_be_seen_share_steps_as_well(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that does not answer is no step an item."""
     monkeypatch.setattr(shards, "STEPS", 3)

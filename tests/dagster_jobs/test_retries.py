@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from run.world import FAST
 from support.faulty_http import FaultyHttp
+from support.slow import one_in
 
 from dagster_jobs import worker
 from dagster_jobs.crash import Crash
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 
 # So often that one attempt of the step gives up: its requests are repeated, but for one that is to wait too long.
-@pytest.mark.parametrize(("status", "times", "attempts"), [(503, FAST.attempts, 2), (429, 1, 2), (403, None, 1)])
+@pytest.mark.parametrize(
+    ("status", "times", "attempts"), one_in(2, [(503, FAST.attempts, 2), (429, 1, 2), (403, None, 1)])
+)
 async def test_a_store_that_answers_so_for_a_moment(
     status: int,
     times: int | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from support.slow import one_in
 
 from dagster_jobs.lab import KEY, TWO_ITEMS, failures
 from secretsync_core.testing.canaries import canary, find_in
@@ -61,7 +62,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("dry", [{}, {"dryRun": True}], ids=["sync", "dry run"])
-@pytest.mark.parametrize("config", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("config", one_in(3, GIVEN.values()), ids=GIVEN)
 def test_no_event_quotes_what_a_run_was_given(
     lab: Lab, config: dict[str, Any], dry: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

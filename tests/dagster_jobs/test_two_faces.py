@@ -132,6 +132,7 @@ def _compare(faces: Callable[[int], tuple[Any, Any]], seeds: range) -> None:
                 assert other[what] == found, f"story {seed}, run {at}: {what} differ"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_both_faces_do_the_same(faces: Callable[[int], tuple[Any, Any]]) -> None:
     """Some random stories end the same on the command line and in Dagster, run by run."""

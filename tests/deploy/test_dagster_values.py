@@ -65,6 +65,7 @@ def test_dagster_is_set_up_as_everywhere() -> None:
     assert VALUES["dagsterDaemon"]["runRetries"] == {"enabled": True, "maxRetries": 0}
 
 
+@pytest.mark.slow
 def test_the_walk_through_makes_the_volume() -> None:
     """The commands on the page, whole, make the volume that the code location waits for, for several pods at once."""
     page = (ROOT / "docs" / "kubernetes.md").read_text()
@@ -99,6 +100,7 @@ def test_everything_they_name_is_there(beside: list[Object]) -> None:
     assert "VAULT_CLUSTER_TOKEN" in {one["name"] for one in container["env"]}
 
 
+@pytest.mark.slow
 def test_the_policies_fit_the_pods(beside: list[Object]) -> None:
     """The NetworkPolicy holds the code location and lets webserver and daemon in; nobody gets at the webserver unless
     values name them; the budget holds the webserver."""
@@ -129,6 +131,7 @@ def test_the_policies_fit_the_pods(beside: list[Object]) -> None:
     assert budget["spec"]["minAvailable"] < VALUES["dagsterWebserver"]["replicaCount"]
 
 
+@pytest.mark.slow
 def test_runs_that_start_pods_may_do_just_that(beside: list[Object]) -> None:
     """With stepJobs a run may start Jobs in its namespace and look after them; it may not read Secrets there."""
     steps = of_kind(beside, "Role")["secretsync-steps"]

@@ -46,6 +46,7 @@ def test_it_passes_its_own_test(installed: Path, tmp_path: Path) -> None:
     assert "failed" not in told
 
 
+@pytest.mark.slow
 def test_it_is_listed_and_used(installed: Path, tmp_path: Path) -> None:
     """``secretsync stores`` shows its name, package and version, and its document syncs."""
     command = [sys.executable, "-m", "secretsync_core.cli.main"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secretsync_core.testing.conformance import Seed
 
 
+@pytest.mark.slow
 class TestSecretManager(StoreConformance):
     """One prefix of one project, with neighbours that it must not see."""
 

@@ -73,6 +73,7 @@ class _GitLab(StoreConformance):
         return lambda: self._open(section, context)
 
 
+@pytest.mark.slow
 class TestProject(_GitLab):
     """The variables of a project, for every environment."""
 

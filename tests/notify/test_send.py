@@ -283,6 +283,7 @@ def test_without_apprise(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> 
     assert warning.endswith("install the extra [notify]; see Install in the README)")
 
 
+@pytest.mark.slow
 def test_all_of_it_ends_in_time(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit to all of it who does not answer is given up by then, and for whom there was no time is told."""
     monkeypatch.setattr(send, "_AT_ONCE", 1)

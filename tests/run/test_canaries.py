@@ -163,7 +163,7 @@ async def test_stores_that_fail(
 
 @pytest.mark.parametrize(
     ("plan", "code"),
-    [
+    one_in(3, [
         ("- {name: t, query: {path: app}, valueTransform: [{template: {text: '{{ nope }}'}}]}", "transform-failed"),
         ("- {name: t, query: {path: app}, valueTransform: [{template: {text: '{{ fields }}'}}]}", "transform-failed"),
         ("- {name: t, secret: {key: app/a, property: password.deep}}", "not-found"),
@@ -171,7 +171,7 @@ async def test_stores_that_fail(
         ("- {name: t, source: files, query: {path: bad}}", "invalid-secret"),
         ("- {name: t, key: k, combine: [{name: a, secret: {key: app/a}}, {name: q, query: {path: app}}]}",
          "transform-failed"),
-    ],
+    ]),
     ids=range(6),
 )  # fmt: skip
 async def test_transforms_that_fail(
@@ -191,6 +191,7 @@ async def test_transforms_that_fail(
     planted.search(caplog, capfd)
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_fails(
     planted: Planted, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,7 @@ async def test_nothing_to_do_reads_and_writes_nothing(pair: Pair) -> None:
     assert (await pair.world.sync()).requests["k8s"] == {"stat": 1, "list": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.nightly)])
 async def test_thousands_of_unchanged_secrets_cost_a_few_requests(pair: Pair, count: int) -> None:

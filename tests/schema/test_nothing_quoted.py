@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.slow import one_in
 from yaml_samples import DESIGN, HEAD, ITEM, STORES, job
 
 from secretsync_core.schema.loader import examine
@@ -113,7 +114,7 @@ def _name(part: Any, name: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [_value, _mapping, _list, _beside, _name], ids=lambda change: change.__name__)
-@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("sample", one_in(2, SAMPLES))
 def test_no_problem_quotes_the_document(sample: str, change: Any, tmp_path: Path) -> None:
     """Whatever part of a document is a token, is named or keyed by one, or has one beside it."""
     documents = list(yaml.safe_load_all(SAMPLES[sample]))

@@ -26,6 +26,7 @@ def _config(path: Path) -> DotenvConfig:
     return DotenvConfig.model_validate({"path": str(path)})
 
 
+@pytest.mark.slow
 class TestDotenv(StoreConformance):
     """A directory with a .env file in each folder."""
 

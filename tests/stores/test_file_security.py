@@ -408,7 +408,7 @@ async def test_writing_and_deleting_in_one_folder_at_once(store: FileStore) -> N
 
 @pytest.mark.slow
 async def test_ten_thousand_files_are_listed_quickly(store: FileStore, root: Path) -> None:
-    """Listing takes well under a second of the processor, in steps that let others have the loop, and leaves no folder open."""
+    """Listing takes below a second of the processor, in steps that let others have the loop; no folder is left open."""
     for folder in range(10):
         (root / str(folder)).mkdir()
         for number in range(1000):

@@ -82,6 +82,7 @@ class TestOneNamespace(_Kubernetes):
     config: ClassVar = {"namespace": "team-a"}
 
 
+@pytest.mark.slow
 class TestAllNamespaces(_Kubernetes):
     """Keys are namespace and name."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from support.altered import GONE, MALFORMED, REMOTE, altered, codes, with_value
+from support.slow import one_in
 
 from secretsync_core.model.report import Result
 
@@ -247,7 +248,7 @@ FIELDS = list({(case.peer, case.match, case.path, case.hide): case for case in C
 
 
 @pytest.mark.parametrize("cases", [FIELDS, pytest.param(CASES, marks=pytest.mark.slow)], ids=["fields", "all"])
-@pytest.mark.parametrize("peer", REMOTE)
+@pytest.mark.parametrize("peer", one_in(3, REMOTE))
 async def test_a_field_that_makes_no_sense_at_the_source(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str, cases: list[Case]
 ) -> None:
@@ -295,7 +296,7 @@ WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
 }
 
 
-@pytest.mark.parametrize("peer", REMOTE)
+@pytest.mark.parametrize("peer", one_in(3, REMOTE))
 async def test_a_field_that_makes_no_sense_at_the_destination(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str
 ) -> None:
@@ -394,7 +395,7 @@ def parts(part: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 @pytest.mark.parametrize("role", ["src", "dst"])
-@pytest.mark.parametrize("peer", REMOTE)
+@pytest.mark.parametrize("peer", one_in(4, REMOTE))
 @pytest.mark.parametrize("rounds", [2, pytest.param(300, marks=pytest.mark.nightly)])
 async def test_answers_that_are_spoiled_by_chance(
     request: pytest.FixtureRequest,

@@ -48,12 +48,14 @@ class TestMemoryOfFields(_Memory):
     shape = "fields"
 
 
+@pytest.mark.slow
 class TestMemoryOfBinaryFields(_Memory):
     """Named runs of bytes, as in Kubernetes."""
 
     shape = "binary-fields"
 
 
+@pytest.mark.slow
 class TestMemoryOfBlobs(_Memory):
     """Runs of bytes, as in files."""
 
@@ -102,12 +104,14 @@ class _InTasks(_Memory):
         return StoreContext("under-test", GateInTasks(gate, self.how), os.environ, 8, mark=MARK, mark_at_a_cost=True)
 
 
+@pytest.mark.slow
 class TestMemoryUnderWaitFor(_InTasks):
     """Every request has a time limit of the store's own."""
 
     how = "wait_for"
 
 
+@pytest.mark.slow
 class TestMemoryUnderGather(_InTasks):
     """Every request is one of a group."""
 

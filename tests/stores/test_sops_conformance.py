@@ -69,6 +69,7 @@ def _faults(
     return {AccessDenied: system(errno.EACCES), StoreUnavailable: system(errno.EIO), InvalidSecret: linked}
 
 
+@pytest.mark.slow
 class TestFilePerSecret(StoreConformance):
     """A directory with a JSON file for each secret."""
 

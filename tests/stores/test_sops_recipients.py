@@ -258,6 +258,7 @@ def test_no_comment_is_left_by_the_former_key(sample: str) -> None:
     assert said(made.text, before) == []
 
 
+@pytest.mark.slow
 def test_comments_without_end_are_refused() -> None:
     """A file with more comments than can be tried in time is refused, and not half done."""
     foreign = seal_text(b"x", "comment", b"0" * 32, ":")

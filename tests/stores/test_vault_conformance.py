@@ -49,6 +49,7 @@ class _Vault(StoreConformance):
         return store
 
 
+@pytest.mark.slow
 class TestKvVersion1(_Vault):
     """The engine without versions."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.altered import REMOTE, altered, with_value
+from support.slow import one_in
 
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.echo import is_echo
@@ -87,7 +88,7 @@ LISTED: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {
 
 
 @pytest.mark.parametrize("value", [TEXT, UUID, NUMBER])
-@pytest.mark.parametrize("peer", WRITTEN)
+@pytest.mark.parametrize("peer", one_in(3, WRITTEN))
 async def test_a_destination_that_answers_with_the_value(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str, value: str
 ) -> None:

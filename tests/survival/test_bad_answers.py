@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from support.slow import one_in
 
 from secretsync_core.model.report import Result
 from secretsync_core.run.gate import RetryPolicy
@@ -129,7 +130,7 @@ async def test_sealed_for_a_moment(world: World, source_proxy: Watcher, dest_pro
     assert set(world.dest.versions().values()) == {1}
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", one_in(3, [500, 502, 503]))
 async def test_failing_for_good(world: World, dest_proxy: Watcher, status: int) -> None:
     """A destination that fails for good in the middle ends the sync soon, with exit code 3 and words that say so."""
     world.source.fill(100)
@@ -173,7 +174,7 @@ async def test_listing_that_fails(world: World, source_proxy: Watcher, status: i
     assert set(world.dest.contents()) == set(keys)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("share", one_in(2, [0.0, 0.3, 0.6, 0.99]))
 async def test_listing_that_is_cut(world: World, source_proxy: Watcher, share: float) -> None:
     """A listing that is cut at any place is asked for again; where it is cut for good, nothing is deleted."""
     keys = await _copied(world, 40)
@@ -190,7 +191,7 @@ async def test_listing_that_is_cut(world: World, source_proxy: Watcher, share: f
     assert set(world.dest.contents()) == set(keys[:-1])
 
 
-@pytest.mark.parametrize("fault", ["503", "403", "nonsense", "cut"])
+@pytest.mark.parametrize("fault", one_in(2, ["503", "403", "nonsense", "cut"]))
 async def test_folder_that_hides(
     world: World, source_proxy: Watcher, openbao: OpenBaoServer, make_token: MakeToken, fault: str
 ) -> None:

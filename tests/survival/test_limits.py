@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.slow import one_in
 
 from secretsync_core.model.report import Result
 from survival.watcher import WRITES
@@ -31,7 +32,7 @@ async def test_rate(world: World, source_proxy: Watcher, dest_proxy: Watcher) ->
         assert others[-1] - first <= 20  # the rate is used
 
 
-@pytest.mark.parametrize("concurrency", [1, 5])
+@pytest.mark.parametrize("concurrency", one_in(2, [1, 5]))
 async def test_concurrency(world: World, source_proxy: Watcher, dest_proxy: Watcher, concurrency: int) -> None:
     """No store ever has more requests under way than limits.concurrency says, whatever they are."""
     world.source.fill(40)

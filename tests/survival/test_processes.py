@@ -96,6 +96,7 @@ def _assert_true(world: World) -> None:
         assert record.draft.reason == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), one_in(2, [(signal.SIGTERM, 143), (signal.SIGINT, 130)]))
 async def test_stop_signal(world: World, number: signal.Signals, code: int) -> None:
     """A signal ends a sync within seconds, with what was in flight finished and recorded; the next one completes it."""
@@ -118,7 +119,7 @@ async def test_stop_signal(world: World, number: signal.Signals, code: int) -> N
     _assert_true(world)
 
 
-@pytest.mark.parametrize("hangs", ["away", "listing", "reading"])
+@pytest.mark.parametrize("hangs", one_in(3, ["away", "listing", "reading"]))
 async def test_signal_while_a_store_hangs(world: World, source_proxy: Watcher, hangs: str) -> None:
     """A signal ends a sync soon even while a store is out of reach, or takes long to list or to read."""
     world.source.fill(5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.slow import one_in
 
 from secretsync_core.model.report import Result
 from survival.conftest import before
@@ -29,7 +30,7 @@ def _lose(proxy: Watcher, match: str, *, made: bool, keys: tuple[str, ...] = (""
 
 
 @pytest.mark.parametrize("made", [True, False])
-@pytest.mark.parametrize("kv", [1, 2])
+@pytest.mark.parametrize("kv", one_in(2, [1, 2]))
 async def test_writes(make_world: MakeWorld, kv: int, made: bool) -> None:
     """Creates and updates are uncertain, then known: each is written once, all are ours, and go with their sources."""
     world = make_world(2, kv)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.faulty_http import FaultyHttp
 from support.gate import CountingGate
 from support.jwt import signed_jwt
+from support.slow import one_in
 from support.tunnel import Proxy, TlsServer
 
 from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
@@ -251,7 +252,7 @@ async def test_revoked_login_is_renewed_by_another(vault_store_factory: VaultSto
     assert all(await asyncio.gather(*(works(store) for _ in range(10))))
 
 
-@pytest.mark.parametrize("uses", [1, 2, 7])
+@pytest.mark.parametrize("uses", one_in(3, [1, 2, 7]))
 async def test_tokens_for_so_many_requests(vault_store_factory: VaultStores, api: Api, kv: str, uses: int) -> None:
     """With ``token_num_uses`` a login is good for so many requests, however many are under way: none is refused."""
     gate, auth = CountingGate(), user(api, kv, token_num_uses=uses)
@@ -322,6 +323,7 @@ async def test_a_standby_that_has_not_heard_of_our_token_yet(
         await store.aclose()
 
 
+@pytest.mark.slow
 async def test_short_tokens_are_kept_alive(vault_store_factory: VaultStores, api: Api, kv: str) -> None:
     """A token of two seconds that may live three at most is renewed, then replaced, and no request notices."""
     gate = CountingGate()

@@ -116,6 +116,7 @@ async def test_two_servers_differ(openbao: OpenBaoServer, openbao_dest: OpenBaoS
     assert (await _identity(openbao))[0] != (await _identity(openbao_dest))[0]
 
 
+@pytest.mark.slow
 async def test_raft_names_its_cluster_in_what_is_asked_anyway(tmp_path: Path) -> None:
     """No request more; and the health, where the version is pinned, names the very same. A sealed one tells nothing."""
     server = ConfiguredServer(tmp_path, persistent=True)

@@ -31,6 +31,7 @@ def test_dev_server_stays_in_its_directory(tmp_path: Path, monkeypatch: pytest.M
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_persistent_server_survives_kill(tmp_path: Path) -> None:
     """A server with raft storage comes back after kill -9 with the same address, token and secrets."""
     server = ConfiguredServer(tmp_path, persistent=True)
