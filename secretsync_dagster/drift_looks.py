@@ -74,8 +74,9 @@ def found_by_sync(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """What a transfer found to have drifted: red in the check's history, also where it is put right by now."""
     report = done.report
-    if report.drifted_count:
-        yield _first_noted(context, _found(catalog, job, report.drifted, report.drifted_count))
+    # What an earlier attempt met, that one has said.
+    if count := report.drifted_count - done.drifted_before:
+        yield _first_noted(context, _found(catalog, job, report.drifted[:count], count))
 
 
 def _first_noted(context: dg.OpExecutionContext, said: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:

@@ -17,6 +17,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import OUTCOMES
 from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
+from secretsync_core.run.whole import DONE, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -301,8 +302,6 @@ def _tells(draft: Draft) -> bool:
 # A run in one process ends itself. One whose steps are processes of their own may fail in any of them, or lose them,
 # and none knows that it was the last; whoever sees the whole run closes it.
 
-_DONE = {"create": Result.CREATED, "update": Result.UPDATED, "delete": Result.DELETED}
-
 
 def close_run(ledger: Ledger, job: str, run: str, holder: str, *, reason: str, items: Collection[str] = ()) -> bool:
     """Give back the lease that ``holder`` has for a run that is over, and record its end, unless that is done.
@@ -327,20 +326,17 @@ def told(counts: Mapping[Result, int]) -> str:
 def counts_of(ledger: Ledger, job: str, run: str) -> Counter[Result]:
     """What the run's records say that it did, by the last word on each secret; nothing of what needed no write."""
     last: dict[tuple[str, str], Result | None] = {
-        (record.draft.dest, record.draft.key): Result.UNCERTAIN
-        for record in ledger.runs.unsettled(job)
-        if record.draft.run == run
+        place: _result(word.told) for place, word in last_words(ledger, job, run).items()
     }
-    # From its last record back to its first, so that a long history costs nothing.
-    for record in ledger.records(job=job, run=run, newest_first=True):
-        draft = record.draft
-        if draft.event is Event.RUN_STARTED:
-            break
-        if draft.event is Event.DONE:
-            last.setdefault((draft.dest, draft.key), _DONE.get(draft.action))
-        elif draft.event is Event.FAILED:
-            last.setdefault((draft.dest, draft.key), Result.FAILED)
-        elif draft.event is Event.SKIPPED:
-            last.setdefault((draft.dest, draft.key), None)
+    for record in ledger.runs.unsettled(job):
+        if record.draft.run == run:
+            last[record.draft.dest, record.draft.key] = Result.UNCERTAIN
     results = list(last.values())
-    return Counter({result: results.count(result) for result in (*_DONE.values(), Result.FAILED, Result.UNCERTAIN)})
+    return Counter({result: results.count(result) for result in (*DONE.values(), Result.FAILED, Result.UNCERTAIN)})
+
+
+def _result(told: Draft) -> Result | None:
+    """What an outcome counts as; None where a policy left the secret alone."""
+    if told.event is Event.DONE:
+        return DONE.get(told.action)
+    return Result.FAILED if told.event is Event.FAILED else None

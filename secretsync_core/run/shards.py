@@ -100,6 +100,7 @@ class Moved:
         started: when it began, in seconds since the epoch.
         drifted: the first changes whose destination had moved without us, of those that it put right; ``drifted_of``
             counts all of these, by item.
+        again: it was tried before in this run.
     """
 
     run: str
@@ -109,6 +110,7 @@ class Moved:
     started: float = 0.0
     drifted: tuple[Change, ...] = ()
     drifted_of: dict[str, int] = field(default_factory=dict)
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ from secretsync_core.run.returned import gone_keys
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.settling import spare, still_uncertain, uncertain_writes
 from secretsync_core.run.shards import AT_ONCE, Manifest, Moved, Part, Shard, look_again, look_at_lost, split
+from secretsync_core.run.whole import written_so_far
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
@@ -341,6 +342,12 @@ class Done:
     mended: list[Change] = field(default_factory=list)
     """The first of those that this step put right, and ``mended_of`` how many of each item."""
     mended_of: Counter[str] = field(default_factory=Counter)
+    again: bool = False
+    """The step was tried before in this run."""
+    earlier: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    """What this run wrote before this attempt, by (destination, key), as far as this one has no other word on it."""
+    drifted_before: int = 0
+    """How many of the last of those that had drifted earlier attempts met."""
     began: float = field(default_factory=time.time)
     """When this step began, in seconds since the epoch; of a whole run the report says that."""
 
@@ -351,6 +358,31 @@ class Done:
 
     def settled(self, outcome: Outcome) -> None:
         """Take one outcome."""
+        self.observer.outcome(outcome)
+        if self.earlier:
+            place = (outcome.change.dest, outcome.change.key)
+            if place in self.earlier and outcome.result in _AS_IT_WAS:
+                # It stays what the run did with it, and is counted as that once all is done: till then as any copy
+                # that is in place.
+                if self.earlier[place].result in _COPIES:
+                    counts = self.report.counts.setdefault(outcome.change.item, {})
+                    counts[Result.UNCHANGED] = counts.get(Result.UNCHANGED, 0) + 1
+                return
+            self.earlier.pop(place, None)
+        self._take(outcome)
+
+    def take_over_earlier(self) -> None:
+        """Tell what earlier attempts wrote, and this one found in place or gone, as done by this one."""
+        before = self.report.drifted_count
+        for outcome in self.earlier.values():
+            self._take(outcome)
+            counts = self.report.counts[outcome.change.item]
+            if outcome.result in _COPIES and (left := counts.pop(Result.UNCHANGED, 0)) > 1:
+                counts[Result.UNCHANGED] = left - 1
+        self.drifted_before = self.report.drifted_count - before
+        self.earlier = {}
+
+    def _take(self, outcome: Outcome) -> None:
         self.report.add(outcome)
         self.outcomes_of[outcome.change.item] += 1
         if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
@@ -361,7 +393,6 @@ class Done:
                     self.mended.append(outcome.change)
         if len(self.outcomes) < KEPT_OUTCOMES or outcome.result in (Result.FAILED, Result.REFUSED):
             self.outcomes.append(outcome)
-        self.observer.outcome(outcome)
 
     @property
     def may_heal(self) -> bool:
@@ -380,6 +411,7 @@ class Done:
             self.began,
             tuple(self.mended),
             dict(self.mended_of),
+            self.again,
         )
 
 
@@ -512,11 +544,15 @@ async def transfer(step: Step, shard: Shard) -> Done:
         given=_given(step, shard),
     ) as run:  # fmt: skip
         await run.start()
-        done = Done(Report(step.run, shard.job, time.time()))
+        done = Done(Report(step.run, shard.job, time.time()), again=step.again)
         stale = step.again or shard.run != step.run
         if stale:
             # Before it is written again: who looks later cannot tell which of the two writes was done.
             await run.settle(_only(shard))
+        if step.again:
+            is_mine = _only(shard)
+            so_far = await _written_so_far(run, step)
+            done.earlier = {place: one for place, one in so_far.items() if is_mine(one.change)}
         if shard.run != step.run:
             await run.begin_items(shard.covers)  # the run that decided this has said so only of itself
         if shard.look_again or stale:
@@ -526,6 +562,7 @@ async def transfer(step: Step, shard: Shard) -> Done:
             found = ChangeSet(shard.changes, shard.deletes, unchanged)
         done.begin(found)
         await _carry_out(run, found, done)
+        done.take_over_earlier()
         _sum_up(run, done.report)
         out, done.well = _standing(shard, done.report)
         done.out = frozenset(run.plan.told_by_items(out))
@@ -582,12 +619,16 @@ def _part(found: ChangeSet, shard: Shard, *, run: str) -> ChangeSet:
     return replace(found, changes=changes, deletes=deletes, unchanged=unchanged, errors=errors)
 
 
-def _only(shard: Shard) -> Callable[[Draft], bool]:
+def _only(shard: Shard) -> Callable[[Draft | Change], bool]:
     """Tells the writes that are of this shard alone."""
     if shard.look_again:
-        return lambda draft: draft.item in shard.covers and not shard.shared
+        return lambda write: write.item in shard.covers and not shard.shared
     keys = {(change.dest, change.key) for change in (*shard.changes, *shard.deletes)}
-    return lambda draft: (draft.dest, draft.key) in keys
+    return lambda write: (write.dest, write.key) in keys
+
+
+async def _written_so_far(run: Run, step: Step) -> dict[tuple[str, str], Outcome]:
+    return await run.recorder.call(lambda: written_so_far(step.ledger, run.plan.job, step.run))
 
 
 async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Done:
@@ -601,8 +642,12 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
     ) as run:
         done = Done(Report(step.run, manifest.job, time.time()))
         busy: Collection[str] = ()
+        mine = [one for one in moved if one.run == step.run]
+        again = step.again or any(one.again for one in mine)
         await run.settle()
         await run.start()
+        if again:
+            done.earlier = await _written_so_far(run, step)
         if manifest.shards or manifest.deletes:
             found = await _look(run, verify=False, deleted=manifest.going)
             done.begin(found)
@@ -614,9 +659,9 @@ async def audit(step: Step, manifest: Manifest, moved: Collection[Moved]) -> Don
             done.begin(ChangeSet(unchanged=manifest.unchanged, warnings=manifest.warnings))
             done.report.orphans = manifest.orphans
             _tell_uncertain(run, ChangeSet(), done)
-        mine = [one for one in moved if one.run == step.run]
-        _credit(done.report, mine)
-        for one in mine:
+        of_steps_before = [_by_ledger(step.run, done.earlier, mine)] if again else mine
+        _credit(done.report, of_steps_before)
+        for one in of_steps_before:
             done.drifted_of.update(one.drifted_of)
         of_steps = [manifest.requests] if manifest.run == step.run else []
         begun = [one.started for one in mine] + ([manifest.started] if manifest.run == step.run else [])
@@ -640,6 +685,7 @@ def _well(
     return tuple(item for item in items if item not in out and (item in busy or item not in told))
 
 
+_AS_IT_WAS = (Result.UNCHANGED, Result.SKIPPED)
 _COPIES = (Result.CREATED, Result.UPDATED)
 _MOVES = (*_COPIES, Result.DELETED)
 
@@ -647,6 +693,26 @@ _MOVES = (*_COPIES, Result.DELETED)
 def _items_of(found: ChangeSet) -> set[str]:
     """The items of which anything is to be changed."""
     return {change.item for change in (*found.changes, *found.deletes)}
+
+
+def _by_ledger(run: str, earlier: Mapping[tuple[str, str], Outcome], moved: Collection[Moved]) -> Moved:
+    """What a run did before this attempt of its audit, where a step was tried again and cannot tell all of it itself.
+
+    Of drift the ledger knows what was put right by a write, and the steps also what somebody else had put right.
+    """
+    counts: dict[str, dict[Result, int]] = {}
+    drifted = {(change.dest, change.key): change for one in moved for change in one.drifted}
+    of_ledger: Counter[str] = Counter()
+    of_steps: Counter[str] = Counter()
+    for one in moved:
+        of_steps.update(one.drifted_of)
+    for place, outcome in earlier.items():
+        item = counts.setdefault(outcome.change.item, {})
+        item[outcome.result] = item.get(outcome.result, 0) + 1
+        if outcome.change.drift in (Drift.CHANGED, Drift.REMOVED):
+            of_ledger[outcome.change.item] += 1
+            drifted.setdefault(place, outcome.change)
+    return Moved(run, counts, drifted=tuple(drifted.values()), drifted_of=dict(of_ledger | of_steps))
 
 
 def _credit(report: Report, moved: Collection[Moved]) -> None:

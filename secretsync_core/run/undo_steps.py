@@ -25,6 +25,7 @@ from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.steps import Done, Planned
 from secretsync_core.run.undo import spare_uncertain, warn_of_next_sync
 from secretsync_core.run.undoing import look_and_decide
+from secretsync_core.run.whole import written_so_far
 from secretsync_core.run.written import find_written, jobs_of
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ async def undo(
         written = _chosen(found, keys)
         changes, errors = await held.look_and_decide(written)
         changes = spare_uncertain(changes, held.settled.places)
+        if await held.recorder.call(lambda: ledger.runs.began(job.name, done.report.run)):
+            done.earlier = await held.recorder.call(lambda: written_so_far(ledger, job.name, done.report.run))
         await held.start(undoes=run)
         shown = [change for change in changes if _may(change, only)]
         late = len(changes) - len(shown)
@@ -173,6 +176,7 @@ async def undo(
         observer.planned(len(shown))
         await held.begin_items({change.item for change in shown if change.action is not Action.REFUSE})
         await held.undoing(done.settled).undo(shown, written)
+        done.take_over_earlier()
         done.report.errors += held.opened.losses(done.report.errors)
         done.report.requests = held.opened.requests
         done.report.stopped = stop.is_set()

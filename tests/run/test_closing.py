@@ -75,3 +75,34 @@ def test_a_run_that_never_began_is_not_ended(ledger: Ledger) -> None:
     """Nothing is recorded of a run that the ledger does not know."""
     assert not close_run(ledger, "job", "run-2", "me", reason="failed")
     assert ledger.runs.unfinished("job") == ["run-1"]
+
+
+def test_what_was_written_and_then_found_unchanged_was_written(ledger: Ledger) -> None:
+    """A later attempt that finds it in place, and notes its version, has done nothing else with it."""
+    found = done("a")._replace(event=Event.SKIPPED, reason="same-value", action="", intent="")
+    ledger.append("job", [found])
+    assert _close(ledger)
+    assert ledger.runs.summary("job").last_run.counts == {"created": 1, "failed": 1}  # type: ignore[union-attr]
+
+
+def test_what_was_settled_of_another_run_is_that_ones(ledger: Ledger) -> None:
+    """A run records what became of an earlier one's write, and counts it as none of its own."""
+    ledger.append("job", [done("c", intent="of-another-run")._replace(reason="interrupted")])
+    assert _close(ledger)
+    assert ledger.runs.summary("job").last_run.counts == {"created": 1, "failed": 1}  # type: ignore[union-attr]
+
+
+def test_a_run_that_went_on_after_its_end_is_counted_whole(ledger: Ledger) -> None:
+    """A step that is tried again begins the run anew: its end tells of what was done before that, too."""
+    assert ledger.runs.finish("job", "run-1", reason="failed", counts="created=1 failed=1")
+    ledger.append("job", [started(), intended("c", intent="c"), done("c", intent="c")])
+    assert _close(ledger)
+    assert ledger.runs.summary("job").last_run.counts == {"created": 2, "failed": 1}  # type: ignore[union-attr]
+
+
+def test_what_is_set_beside_a_new_secret_belongs_to_its_creation(ledger: Ledger) -> None:
+    """A secret that the run created, and then gave its tags, is one that it created."""
+    tagging = intended("a", intent="tags")._replace(action="update", reason="metadata")
+    ledger.append("job", [tagging, tagging._replace(event=Event.DONE)])
+    assert _close(ledger)
+    assert ledger.runs.summary("job").last_run.counts == {"created": 1, "failed": 1}  # type: ignore[union-attr]
