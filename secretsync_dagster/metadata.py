@@ -54,9 +54,18 @@ def outcome_table(outcomes: Sequence[Outcome], pairs: Pairs, total: int = 0) -> 
 
 
 def held_table(held: Sequence[HeldKey], count: int, pairs: Pairs) -> dg.TableMetadataValue:
-    """The keys that an item holds, each with what it is a copy of, both versions, and the run that it is from."""
+    """The keys that an item holds, each with what it is a copy of, both versions, and the run that it is from.
+
+    Long versions and the run's id are cut, or they leave no room for the key; the job that finds keys shows all of
+    them.
+    """
     rows = [
-        (names(key, dest=not pairs.one_dest, source=not pairs.one_source), versions(key), since(key)) for key in held
+        (
+            names(key, dest=not pairs.one_dest, source=not pairs.one_source),
+            versions(key, whole=False),
+            since(key, whole=False),
+        )
+        for key in held
     ]
     return _table(("key", "versions", "since"), rows, count, "the job that finds keys shows any of them")
 
@@ -64,7 +73,10 @@ def held_table(held: Sequence[HeldKey], count: int, pairs: Pairs) -> dg.TableMet
 def found_table(found: Found) -> dg.TableMetadataValue:
     """Keys that were searched for, of any number of jobs: those that a last run failed at first."""
     rows = [(names(key, dest=True, source=True), _whose(key), failure(key)) for key in found.failed]
-    rows += [(names(key, dest=True, source=True), _whose(key), f"{versions(key)}, {since(key)}") for key in found.held]
+    rows += [
+        (names(key, dest=True, source=True), _whose(key), f"{versions(key, whole=True)}, {since(key, whole=True)}")
+        for key in found.held
+    ]
     more = "write more of the key"
     return _table(("key", "job / item", "since"), rows, found.total + len(found.failed), more)
 

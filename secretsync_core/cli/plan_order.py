@@ -116,6 +116,17 @@ def by_prefix(changes: Iterable[Change], most: int) -> list[tuple[str, str]]:
     return found
 
 
-def versions_of(dest: str | None, source: str | None) -> str:
-    """The destination's version, and the source's that it is a copy of: as the keys are put, in half the room."""
-    return f"{display_version(dest)} <- {display_version(source)}"
+def versions_of(dest: str | None, source: str | None, *, whole: bool = False) -> str:
+    """The destination's version, and the source's that it is a copy of: as the keys are put, in half the room.
+
+    A long one is cut, for beside it there is no room left for the key; ``whole`` where people look for just that.
+    """
+    shown = (display_version(token) for token in (dest, source))
+    return " <- ".join(shown if whole else map(_cut, shown))
+
+
+_LONGEST = 20
+
+
+def _cut(version: str) -> str:
+    return version if len(version) <= _LONGEST else f"{version[: _LONGEST - 1]}…"
