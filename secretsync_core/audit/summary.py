@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit import leases, requests, rows, state
@@ -111,12 +113,21 @@ def measure(transaction: Transaction, job: str, open_runs: int) -> JobMeasure:
     """Read what can be counted of ``job``."""
     runs: Counter[str] = Counter()
     results: Counter[str] = Counter()
-    sql = f"SELECT reason, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished'"  # noqa: S608
-    for reason, told in cast("Iterator[tuple[str, str]]", transaction.rows(sql, (job,))):
-        counts = results_of(told)
-        if reason != _SETTLED:
-            runs["ok" if _well(reason, counts) else reason or "failed"] += 1
-        results.update(counts)
+    sql = f"""SELECT run, reason, counts FROM ledger WHERE job = ? AND {RUN_EVENTS} AND event = 'run-finished'
+              ORDER BY run"""  # noqa: S608
+    ends = cast("Iterator[tuple[str, str, str]]", transaction.rows(sql, (job,)))
+    for _, of_run in groupby(ends, key=itemgetter(0)):
+        # One whose last step was tried again has ended more than once, and each end tells of the whole run. What is
+        # counted never falls, or whoever reads it would take that for a ledger begun anew.
+        most: Counter[str] = Counter()
+        for _, reason, told in of_run:
+            counts = results_of(told)
+            if reason == _SETTLED:
+                results.update(counts)
+            else:
+                runs["ok" if _well(reason, counts) else reason or "failed"] += 1
+                most |= Counter(counts)
+        results.update(most)
     return JobMeasure(
         summary=summarize(transaction, job),
         last_finished=_last_finished(transaction, job),

@@ -100,6 +100,16 @@ def test_what_is_counted(ledger: Ledger) -> None:
     assert (second.runs, second.open_runs, second.leased) == ({"ok": 1}, 0, False)
 
 
+def test_a_run_that_ended_twice_is_counted_once(ledger: Ledger) -> None:
+    """Its last step failed and was tried again: both ends tell of the whole run. What a later run settled of it is told
+    beside that."""
+    ledger.append("a", [started("r1"), finished("r1", "created=3 failed=1", "failed")])
+    ledger.append("a", [started("r1"), finished("r1", "created=4 deleted=1")])
+    ledger.append("a", [finished("r1", "updated=1", "settled")])
+    (measure,) = ledger.runs.measures()
+    assert measure.results == {"created": 4, "failed": 1, "deleted": 1, "updated": 1}
+
+
 def test_whether_there_is_a_ledger(url: str) -> None:
     """It takes no key to tell, and asking makes none."""
     assert not exists(url)
