@@ -257,6 +257,8 @@ def test_a_step_that_runs_out_of_memory_is_tried_again(crash: Crash, tmp_path: P
         "audit": 1,
     }
     crash.check()
+    told = results_of(crash.records()[-1].draft.counts)
+    assert told == {"created": 120}, "the end of the run tells of both attempts"
     runs.instance.dispose()
 
 
