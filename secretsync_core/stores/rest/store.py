@@ -274,7 +274,7 @@ class Writes(Changes):
         before = self._listing.seen.get(key)
         if self._config.write is not None:
             done = await self._change("write", "write", self._config.write, key, {VALUE: text})
-            return await self._version("write", key, done, before)
+            return await self._version("write", key, text, done, before)
         there = await self._listing.known(key)
         return await (self._create(key, text) if there is None else self._update(key, text, there))
 
@@ -288,7 +288,7 @@ class Writes(Changes):
         except SecretSyncError:
             self._listing.forget(key)
             raise
-        return await self._version("create", key, done, None)
+        return await self._version("create", key, text, done, None)
 
     async def _update(self, key: str, text: str, there: Found, expected: str | None = None) -> str | None:
         request = self._config.update
@@ -305,10 +305,15 @@ class Writes(Changes):
             self._listing.forget(key)
             moved = self._moved(key)
             raise done.on(moved) if isinstance(done, Answer) else moved
-        return await self._version("update", key, done, found)
+        return await self._version("update", key, text, done, found)
 
-    async def _version(self, operation: str, key: str, done: Done | Answer, before: Found | None) -> str | None:
-        """The version that a write has made: as its answer tells it, or as it is looked at."""
+    async def _version(
+        self, operation: str, key: str, text: str, done: Done | Answer, before: Found | None
+    ) -> str | None:
+        """The version that a write has made: as its answer tells it, or as it is looked at.
+
+        Raises StoreUnavailable where a look shows the one from before, and not the value that was written.
+        """
         told = done if isinstance(done, Done) else Done()
         one = told.id or (before.id if before is not None else "")
         if not self.facts.versioned:
@@ -328,10 +333,20 @@ class Writes(Changes):
             if before is None or found.version != before.version:
                 return found.version
         else:
-            return found.version if found is not None else None
+            if found is not None and await doubt.of(self._holds(key, text)):
+                return found.version
+            raise doubt.on(
+                StoreUnavailable(
+                    f"{self.facts.name} shows {key} as it was before it was written", store=self.facts.name, key=key
+                )
+            )
         raise StoreUnavailable(
             f"{self.facts.name} does not show {key}, which was just written", store=self.facts.name, key=key
         )
+
+    async def _holds(self, key: str, text: str) -> bool:
+        """Whether a value that can be read is this one."""
+        return isinstance(self, Reads) and self._text(key, (await self.read(key)).value) == text
 
     def _text(self, key: str, value: SecretValue) -> str:
         check_new_key(key, self.facts.name, self.facts.limits)
