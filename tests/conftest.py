@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 from support import dice as chance
-from support.aws import Moto, Region
+from support.aws import Ministack, Moto, Region
 from support.azure.service import KeyVault
 from support.azure.trust import Trust, trust_in
 from support.gate import CountingGate
@@ -135,6 +135,14 @@ def google(google_server: Google) -> Google:
 def moto() -> Iterator[Moto]:
     """A moto server, which stands in for AWS; shared by all tests of a worker, each of which has its own ``region``."""
     server = Moto()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    """A ministack server, the second opinion on AWS; shared like ``moto``."""
+    server = Ministack(tmp_path_factory.mktemp("ministack"))
     yield server
     server.stop()
 

@@ -1,4 +1,4 @@
-"""Stores of AWS on a region of their own: on moto, on moto behind microburst, or on strict stubs of the service."""
+"""Stores of AWS on a region of their own: on moto or ministack, microburst before it or not, or on strict stubs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from run.world import World
 from support.aws import Microburst
 
+from aws.second_opinion import servers
 from secretsync_core.stores.aws_parameter_store import open_store as open_parameter_store
 from secretsync_core.stores.aws_parameter_store.config import AwsParameterStoreConfig
 from secretsync_core.stores.aws_secrets_manager import open_store as open_secrets_manager
@@ -19,12 +20,27 @@ from secretsync_core.stores.base import StoreContext
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
-    from support.aws import Region
+    from support.aws import Ministack, Moto, Region
 
     from secretsync_core.stores.base import RequestGate
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a region on both servers, or on the one that ``second_opinion`` leaves it to."""
+    if "region" in metafunc.fixturenames:
+        metafunc.parametrize("region", servers(metafunc.definition.nodeid.rpartition("/")[2]), indirect=True)
+
+
+@pytest.fixture
+def region(request: pytest.FixtureRequest) -> Iterator[Region]:
+    """An empty region of AWS, on the server of ``pytest_generate_tests``."""
+    server: Moto | Ministack = request.getfixturevalue(request.param)
+    region = server.region()
+    yield region
+    region.close()
 
 
 @pytest.fixture
@@ -35,14 +51,14 @@ def gate() -> CountingGate:
 
 @pytest.fixture
 async def burst(region: Region) -> AsyncIterator[Microburst]:
-    """microburst before moto."""
+    """microburst before the server."""
     async with Microburst(region.address) as burst:
         yield burst
 
 
 @pytest.fixture
 def endpoint(request: pytest.FixtureRequest, region: Region) -> str:
-    """What the stores of the conformance suite ask: microburst where a test has requests fail, else moto itself."""
+    """What the stores of the conformance suite ask: microburst where a test has requests fail, else the server."""
     if "faults" not in request.fixturenames:
         return region.address
     return str(request.getfixturevalue("burst").address)
@@ -101,7 +117,7 @@ async def secrets_manager(region: Region, gate: CountingGate) -> AsyncIterator[O
 
 @pytest.fixture
 async def parameter_store(region: Region, gate: CountingGate) -> AsyncIterator[OpenStore]:
-    """Opens stores for Parameter Store; tags of many parameters are asked for at moto too."""
+    """Opens stores for Parameter Store; tags of many parameters are asked for there too."""
     async with _opening("awsParameterStore", region, gate) as make:
 
         async def with_tagging(**section: Any) -> Any:

@@ -105,7 +105,7 @@ async def test_a_parameter_that_was_written_since(world: World, in_aws: InAws, r
     run = await _rotated(world)
 
     def theirs() -> None:
-        region.parameters.put_parameter(Name="app/a", Value="theirs", Overwrite=True)
+        region.parameters.put_parameter(Name="/app/a", Value="theirs", Overwrite=True)
 
     if moment == "before the plan":
         theirs()
@@ -117,4 +117,4 @@ async def test_a_parameter_that_was_written_since(world: World, in_aws: InAws, r
         world.fault("dst").run("stat", meanwhile, key="app/a", first=2)
     report = await world.undo(run, "app/a")
     assert counted(report) == {"refused": 1}
-    assert _parameter(region, "app/a") == "theirs"
+    assert _parameter(region, "/app/a") == "theirs"

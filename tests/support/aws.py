@@ -1,4 +1,4 @@
-"""AWS for tests: a moto server, what a test needs to look at it behind the store's back, and errors before it."""
+"""AWS for tests: two servers, what a test needs to look at them behind the store's back, and errors before them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 KEYS = {"id": {"value": "AKIATESTTESTTEST"}, "secret": {"value": "test-secret-key"}}
-"""Credentials for documents; moto takes any."""
+"""Credentials for documents; both servers take any."""
 
 _numbers = itertools.count(1)
 
@@ -33,13 +33,13 @@ def _session() -> Session:
     return Session("AKIAROOT", "root")
 
 
-class Moto:
-    """A moto server (see ``moto_server``): one process, ended by ``stop``."""
+class _Server:
+    """A process that prints its port, and ends with its standard input."""
 
-    def __init__(self) -> None:
-        script = str(Path(__file__).with_name("moto_server.py"))
+    def __init__(self, script: str, *arguments: str) -> None:
+        command = [sys.executable, "-P", str(Path(__file__).with_name(script)), *arguments]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert self._process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
@@ -52,6 +52,20 @@ class Moto:
     def region(self) -> Region:
         """A region that nobody else uses, and that is empty therefore."""
         return Region(self.address, f"test-region-{next(_numbers)}")
+
+
+class Moto(_Server):
+    """A moto server (see ``moto_server``)."""
+
+    def __init__(self) -> None:
+        super().__init__("moto_server.py")
+
+
+class Ministack(_Server):
+    """A ministack server (see ``ministack_server``), with a folder for what it writes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("ministack_server.py", str(folder))
 
 
 @dataclass
