@@ -12,7 +12,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= bash tools/test.sh $(BIN)/pytest --dist loadg
 WORKERS ?= 3
 SLOW_WORKERS ?= 3
 
-.PHONY: help install wheel release demo test test-slow test-all test-kills test-sops lint check docs reference bench fuzz soak lock clean
+.PHONY: help install wheel release demo test test-slow test-all test-kills test-sops test-kube lint check docs reference bench fuzz soak lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -46,6 +46,9 @@ test-kills: install  ## nightly: what takes many minutes, such as Dagster runs t
 
 test-sops: install  ## the sops store against sops itself, which Go builds once into ~/.cache
 	@SECRETSYNC_TEST_BUILDS_SOPS=1 $(PYTEST) --timeout 600 $(filter-out %_conformance.py,$(wildcard tests/stores/test_sops*.py)) tests/examples/test_vault_to_sops.py $(ARGS)
+
+test-kube: install  ## Kubernetes against a real kube-apiserver, which Go builds once, with etcd, into ~/.cache
+	@SECRETSYNC_TEST_REAL_KUBE=1 $(PYTEST) --timeout 3600 tests/stores/test_kubernetes_conformance.py tests/stores/kube tests/examples/test_vault_to_kubernetes.py tests/deploy/test_real_api_server.py $(ARGS)
 
 check: lint docs test  ## the gate before a commit: lint, the documentation's site, then `make test`
 

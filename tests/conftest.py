@@ -22,7 +22,8 @@ from support.github.service import GitHub
 from support.gitlab.service import GitLab
 from support.google.server import Google
 from support.http import Api
-from support.kube_api import KubeApi
+from support.kube_build import wanted
+from support.kube_either import kube_api
 from support.rest.inhouse import InHouse
 
 from secretsync_core.demo.openbao import start_openbao
@@ -33,6 +34,9 @@ from secretsync_core.stores.vault.config import VaultConfig
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from support.kube_api import KubeApi
+    from support.kube_server import KubeServer
 
     from secretsync_core.demo.openbao import OpenBaoServer
     from secretsync_core.stores.base import RequestGate
@@ -210,11 +214,23 @@ def make_token() -> MakeToken:
 
 @pytest.fixture
 def kube() -> Iterator[KubeApi]:
-    """A fake Kubernetes API server, with the namespaces team-a and team-b."""
-    with KubeApi() as api:
+    """A Kubernetes API server, with the namespaces team-a and team-b: a fake, or for `make test-kube` a real one."""
+    with kube_api() as api:
         for name in ("team-a", "team-b"):
             api.cluster.create_namespace(name)
         yield api
+
+
+@pytest.fixture
+def real_kube() -> KubeServer:
+    """A real kube-apiserver with the namespaces of a new cluster, which only `make test-kube` has."""
+    if not wanted():
+        pytest.skip("`make test-kube` runs this against a real kube-apiserver")
+    from support.kube_relay import RealCluster
+    from support.kube_server import server
+
+    RealCluster().clean()
+    return server()
 
 
 @pytest.fixture

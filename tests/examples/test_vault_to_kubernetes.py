@@ -63,7 +63,9 @@ def granted() -> list[Rule]:
     parts: list[dict[str, Any]] = list(yaml.safe_load_all((EXAMPLE / "cluster" / "rbac.yaml").read_text()))
     (role,) = [part for part in parts if part["kind"] == "Role"]
     return [
-        Rule(frozenset(rule["verbs"]), role["metadata"]["namespace"], resource)
+        Rule(
+            frozenset(rule["verbs"]), role["metadata"]["namespace"], resource, frozenset(rule.get("resourceNames", ()))
+        )
         for rule in role["rules"]
         for resource in rule["resources"]
     ]

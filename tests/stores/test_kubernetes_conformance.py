@@ -6,7 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from support.kube_api import KubeApi, Rule
+from support.kube_api import Rule
+from support.kube_either import kube_api
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from support.kube_api import KubeApi
+
     from secretsync_core.stores.base import Store, StoreContext
 
 
@@ -27,7 +30,7 @@ class _Kubernetes(StoreConformance):
 
     @pytest.fixture
     def api(self) -> Iterator[KubeApi]:
-        with KubeApi() as api:
+        with kube_api() as api:
             api.cluster.create_namespace("team-a")
             # The suite writes into folders as they come to its mind.
             api.cluster.any_namespace = True

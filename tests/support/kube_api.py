@@ -196,6 +196,10 @@ class KubeApi:
             fault.action()
         elif fault is not None:
             return fault.status, dict(fault.headers), fault.body + (seen.body if fault.echo else b"")
+        return self.respond(seen, common_name)
+
+    def respond(self, seen: Seen, common_name: str | None) -> tuple[int, dict[str, str], bytes]:
+        """The answer to a request with which nothing is to go wrong."""
         try:
             status, found = self._dispatch(seen, common_name)
             headers = {}

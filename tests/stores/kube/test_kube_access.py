@@ -17,7 +17,7 @@ import pytest
 import trustme
 import yaml
 from support.faulty_http import FaultyHttp
-from support.kube_api import KubeApi
+from support.kube_either import kube_api
 
 from kube.making import VALUE, put
 from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.kube_api import KubeApi
     from support.serving import Seen
 
     from kube.conftest import KubeStores
@@ -55,7 +56,7 @@ def pki(authority: trustme.CA, tmp_path: Path) -> Path:
 @pytest.fixture
 def https(pki: Path) -> Iterator[KubeApi]:
     """An API server over HTTPS that takes client certificates, with a Secret to read."""
-    with KubeApi(certificate=(pki / "server.pem", pki / "server.key"), client_ca=pki / "ca.pem") as api:
+    with kube_api(certificate=(pki / "server.pem", pki / "server.key"), client_ca=pki / "ca.pem") as api:
         api.cluster.create_namespace("team-a")
         put(api, "a", {"x": b"1"})
         yield api

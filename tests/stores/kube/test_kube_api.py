@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 import yaml
-from support.kube_api import KubeApi, Rule
+from support.kube_api import Rule
+from support.kube_either import kube_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.kube_api import KubeApi
 
 KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
 
@@ -68,7 +71,7 @@ def kubectl(tmp_path: Path) -> Iterator[Kubectl]:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     (tmp_path / "server.pem").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(str(tmp_path / "server.key"))
-    with KubeApi(certificate=(tmp_path / "server.pem", tmp_path / "server.key")) as api:
+    with kube_api(certificate=(tmp_path / "server.pem", tmp_path / "server.key")) as api:
         api.cluster.create_namespace("team-a")
         yield Kubectl(api, tmp_path)
 
