@@ -1,4 +1,4 @@
-"""The HTTP side of a Kubernetes API server that is made up: JSON in, JSON out. No real one can be had in a test."""
+"""The HTTP side of a Kubernetes API server that is made up: JSON in, JSON out. A real one runs no pods."""
 
 from __future__ import annotations
 

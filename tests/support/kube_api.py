@@ -1,9 +1,9 @@
-"""A fake Kubernetes API server for Secrets and namespaces, because no real one can be had from a package registry.
+"""A fake Kubernetes API server for Secrets and namespaces, because a real one takes long to build and to start.
 
 It was written after what a real apiserver 1.36 was seen to answer: versions, conflicts, refusals with their causes,
-pages and their expiry, metadata without values, tables. It is driven by the real kubectl in ``test_kube_api.py``, which
-knows a real server. It tells users their rights too. What it lacks: watches, server-side apply, dry runs, and every
-other resource::
+pages and their expiry, metadata without values, tables. `make test-kube` runs the same tests against a real server
+(``kube_relay.py``), also those by the real kubectl in ``test_kube_api.py``; what differs is to be mended here. It
+tells users their rights too. What it lacks: watches, server-side apply, dry runs, and every other resource::
 
     with KubeApi() as api:
         api.cluster.create_namespace("team-a")

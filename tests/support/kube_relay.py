@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _OF_EVERY_CLUSTER = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+_WITHIN = (
+    ("/api/v1", "secrets"),
+    ("/api/v1", "resourcequotas"),
+    ("/api/v1", "serviceaccounts"),
+    (RBAC, "rolebindings"),
+    (RBAC, "roles"),
+)  # what tests leave in namespaces
 _PASSED_ON = frozenset({"accept", "content-type", "user-agent"})
 _PASSED_BACK = frozenset({"content-type", "retry-after", "warning"})
 
@@ -52,13 +59,15 @@ class RealCluster(Cluster):
 
     def clean(self) -> None:
         """Leave only the namespaces of a new cluster, with nothing in them."""
-        for each in _ask("GET", "/api/v1/secrets")["items"]:
-            name, namespace = each["metadata"]["name"], each["metadata"]["namespace"]
-            if each["metadata"].get("finalizers"):
-                self.patch(namespace, name, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+        for api, plural in _WITHIN:
+            for each in _ask("GET", f"{api}/{plural}")["items"]:
+                name, namespace = each["metadata"]["name"], each["metadata"]["namespace"]
+                if plural == "secrets" or namespace not in _OF_EVERY_CLUSTER:
+                    if each["metadata"].get("finalizers"):
+                        self.patch(namespace, name, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+                    server().call("DELETE", f"{api}/namespaces/{namespace}/{plural}/{name}")  # or it is gone by now
         for each in _ask("GET", "/api/v1/namespaces")["items"]:
             name = each["metadata"]["name"]
-            _ask("DELETE", f"/api/v1/namespaces/{name}/secrets")
             if name not in _OF_EVERY_CLUSTER:
                 # Who empties a namespace and lets go of it in a whole cluster is not there.
                 _ask("DELETE", f"/api/v1/namespaces/{name}")
@@ -242,12 +251,12 @@ def _how(manager: str, *, strict: bool) -> str:
     return "?" + urlencode({"fieldManager": manager or "tests", "fieldValidation": "Strict" if strict else "Ignore"})
 
 
-def _ask(method: str, path: str, body: Any = None, *, kind: str = JSON) -> Any:
+def _ask(method: str, path: str, body: Any = None, *, kind: str = JSON) -> Object:
     answer = server().call(method, path, body, kind=kind)
     return _taken(answer.status, answer.json)
 
 
-def _taken(status: int, found: Any) -> Any:
+def _taken(status: int, found: Object) -> Object:
     if status >= 300:
         raise Refused(status, found.get("reason", ""), found.get("message", ""), details=found.get("details"))
     return found

@@ -14,7 +14,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -23,6 +23,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from secretsync_core.demo.openbao import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 from support.kube_build import programs
 
 JSON = "application/json"
@@ -68,7 +71,7 @@ class KubeServer:
         self._start(port)
 
     def call(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, kind: str = JSON
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, kind: str = JSON
     ) -> Answer:
         """Ask as the administrator, or with the headers given. ``body`` is JSON, or bytes as they are."""
         given = {"Authorization": f"Bearer {self.admin}"} if headers is None else headers
@@ -88,12 +91,15 @@ class KubeServer:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         return str(self.do("POST", path, body)["status"]["token"])
 
-    def kubectl(self, *arguments: str, given: str = "") -> tuple[str, str]:
-        """Run kubectl as the administrator, which must end well: what it prints, and what it warns of."""
+    def kubectl(self, namespace: str, *arguments: str, given: str = "") -> tuple[str, str]:
+        """Run kubectl as the administrator, which must end well: what it prints, and what it warns of.
+
+        ``namespace`` is that of objects which name none.
+        """
         program = Path(sys.executable).with_name("kubectl")
         config = {
             "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
             "clusters": [{"name": "c", "cluster": {"server": self.address, "certificate-authority": str(self.ca)}}],
             "users": [{"name": "u", "user": {"token": self.admin}}],
         }
@@ -155,6 +161,7 @@ class KubeServer:
             "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={here / 'accounts.pub'}",
             f"--service-account-signing-key-file={here / 'accounts.key'}", "--service-cluster-ip-range=10.96.0.0/24",
+            "--feature-gates=ListFromCacheSnapshot=false",  # or listings outlive what etcd forgets of them
         )  # fmt: skip
         # kube-system is made by the server itself, some moments after it is ready.
         end = time.monotonic() + SECONDS
