@@ -23,6 +23,7 @@ _VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 _FIELDS = frozenset({"apiVersion", "kind", "metadata", "data", "stringData", "type", "immutable"})
+_LEFT_OUT = ("labels", "annotations", "ownerReferences", "finalizers")  # where there are none of them
 _METADATA = frozenset(
     {
         "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
@@ -69,7 +70,11 @@ def tidy(given: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
     unknown = sorted([*(given.keys() - _FIELDS), *(f"metadata.{name}" for name in metadata.keys() - _METADATA)])
     if strict and unknown:
         raise bad_request(f'Secret in version "v1" cannot be handled as a Secret: strict decoding error: {unknown}')
-    secret["metadata"] = {name: value for name, value in metadata.items() if name in _METADATA and value is not None}
+    secret["metadata"] = {
+        name: value
+        for name, value in metadata.items()
+        if name in _METADATA and value is not None and not (name in _LEFT_OUT and not value)
+    }
     data = {name: value or "" for name, value in (secret.pop("data", None) or {}).items()}
     for name, text in (secret.pop("stringData", None) or {}).items():
         if not isinstance(text, str):

@@ -132,7 +132,7 @@ def test_patches(kubectl: Kubectl) -> None:
     assert after["metadata"]["annotations"] == {"n": "o"}
     kubectl("label", "secret", "a", "l=1")
     kubectl("label", "secret", "a", "l-")
-    assert not kubectl.api.cluster.get("team-a", "a")["metadata"]["labels"]
+    assert "labels" not in kubectl.api.cluster.get("team-a", "a")["metadata"]
     version = kubectl.api.cluster.get("team-a", "a")["metadata"]["resourceVersion"]
     kubectl("patch", "secret", "a", "-p", '{"stringData": {"z": "3"}}')
     assert kubectl.api.cluster.get("team-a", "a")["metadata"]["resourceVersion"] == version

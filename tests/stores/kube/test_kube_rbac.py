@@ -91,7 +91,7 @@ async def test_they_grant_what_they_say_and_no_more(
         _holds(_rules(real_kube, headers, namespace), verbs, sees_namespace=sees_namespace and namespace == "team-a")
         secret = {"metadata": {"name": "there"}, "data": {"x": "MQ=="}}
         real_kube.do("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
-        config = {
+        config: dict[str, Any] = {
             "server": real_kube.address,
             "tls": {"caFile": str(real_kube.ca)},
             "auth": {"token": {"value": token}},
