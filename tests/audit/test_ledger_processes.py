@@ -82,6 +82,7 @@ def test_eight_processes_that_write_to_many_chains_leave_a_ledger_that_verifies(
     assert {chain["job"]: chain["records"] for chain in found["chains"]} == expected | {"all": 360}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str, dice: random.Random, times: int) -> None:
     """Kill -9 in the middle of appends, many times: the chain is whole and holds every acknowledged append."""
@@ -108,6 +109,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(url: str, di
         assert ledger.append("job", [done("after")]) == [report.last + 1]
 
 
+@pytest.mark.slow
 def test_only_one_of_many_gets_the_lease(url: str) -> None:
     """Four processes ask for the same lease at the same moment."""
     Ledger.open(url, seal_key=SEAL_KEY).close()

@@ -64,6 +64,7 @@ ENDS = st.sets(st.tuples(st.sampled_from(["vault", "k8s-prod"]), st.sampled_from
 )
 
 
+@pytest.mark.slow
 @EVERY_EXAMPLE_ITS_OWN_JOB
 @given(batches=st.lists(st.tuples(st.booleans(), st.lists(DRAFTS | ENDS, max_size=8)), max_size=6))
 def test_any_interleaving_of_records_is_sound(ledger: Ledger, batches: list[tuple[bool, list[Draft]]]) -> None:

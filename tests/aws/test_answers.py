@@ -105,7 +105,7 @@ async def proxy(region: Region) -> AsyncIterator[FaultyHttp]:
 
 
 @pytest.mark.parametrize("status", one_in(3, [200, 302, 400, 403, 404, 500, 503]))
-@pytest.mark.parametrize("kind", ["html", "json", "echo"])
+@pytest.mark.parametrize("kind", one_in(3, ["html", "json", "echo"]))
 async def test_a_proxy_in_the_place_of_the_service(
     secrets_manager: OpenStore, proxy: FaultyHttp, status: int, kind: str
 ) -> None:

@@ -211,6 +211,7 @@ async def test_change_detection_costs_a_page_for_a_hundred(world: World, in_aws:
 # -- listings that are late
 
 
+@pytest.mark.slow
 async def test_a_late_listing_makes_no_write_and_no_drift(
     world: World, in_aws: InAws, region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:

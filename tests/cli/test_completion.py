@@ -118,6 +118,7 @@ def test_commands_and_options(cli: Cli) -> None:
     assert ran.stdout.endswith("complete -o default -F _secretsync_completion secretsync\n")
 
 
+@pytest.mark.slow
 def test_no_store_is_asked_and_no_plugin_is_loaded(cli: Cli) -> None:
     """A store that would fail to load, or to be reached, plays no part."""
     cli.write(

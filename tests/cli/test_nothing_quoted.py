@@ -79,6 +79,7 @@ def _run_of(directory: Path, capfd: pytest.CaptureFixture[str]) -> str:
     return capfd.readouterr().out.split()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", one_in(2, ["text", "json"]))
 def test_no_command_quotes_what_it_was_given(
     filled: Path, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

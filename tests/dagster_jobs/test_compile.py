@@ -170,6 +170,7 @@ def test_sets_of_documents_share_a_code_location(lab: Lab) -> None:
     assert assets.execute_in_process(asset_selection=[key], partition_key="all", instance=lab.instance).success
 
 
+@pytest.mark.slow
 def test_the_components_are_found_only_when_they_are_asked_for() -> None:
     """Importing the package does not load Dagster; its components are there, and nothing else is."""
     code = "import sys, secretsync_dagster as s; assert 'dagster' not in sys.modules; s.SyncJobComponent"

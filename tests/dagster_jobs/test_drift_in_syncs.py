@@ -85,6 +85,7 @@ def test_a_run_of_the_asset_says_at_its_end_what_it_put_right(lab: Lab) -> None:
     assert {row["key"] for row in rows(_said(lab, result)[-1].metadata["put right"].value)} == {"alpha/1", "beta/2"}
 
 
+@pytest.mark.slow
 def test_what_a_sync_cannot_repair_stays_red(lab: Lab) -> None:
     """Nor does one say that it put right what it is to leave alone."""
     _drifted(lab)

@@ -122,6 +122,7 @@ def test_who_holds_a_lease_does_not_wait_for_another(lab: Lab) -> None:
         asyncio.run(hold())
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_in_the_end_and_does_nothing(lab: Lab) -> None:
     """A run that waited in vain fails in its first step, says for whom, and writes nothing."""
     lab.two_items()

@@ -63,6 +63,7 @@ def test_the_reserved_names_are_those_of_dagster() -> None:
     assert [word for word in KEPT if not _refused(word)] == []
 
 
+@pytest.mark.slow
 def test_items_of_every_reserved_name_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a real run items that are called what Dagster keeps for itself, by their name or by one that is derived, have
     a step each, are copied, and are shown as in sync."""

@@ -191,6 +191,7 @@ def test_a_store_that_never_opens_does_not_stop_the_others(
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_many_stores_that_never_close_are_given_up_together(
     lab: Lab, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ class Fetched(HTMLParser):
             self.addresses.append(given.get("href") or "")
 
 
+@pytest.mark.slow
 def test_the_site_builds_and_fetches_nothing(tmp_path: Path) -> None:
     """A strict build goes well without a network, and no page has the browser fetch anything from elsewhere."""
     environ = {

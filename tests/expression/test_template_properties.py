@@ -66,6 +66,7 @@ def _check(source: str) -> None:
     assert time.thread_time() - started < 10
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_statements)
 def test_well_formed_templates_never_leak(source: str) -> None:

@@ -80,6 +80,7 @@ def test_blocked_deletes(cli: Cli, hook: Hook) -> None:
     assert (post.body["events"], post.body["blockedDeletes"]) == (["failure", "blockedDeletes"], 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plan", "code"), one_in(2, [(PLAN, 0), (PLAN + SPOILED, 1)]))
 def test_a_server_that_is_not_there(cli: Cli, plan: str, code: int) -> None:
     """Where a notification cannot be sent the sync ends as it ended, and stderr says why, without the URL."""

@@ -192,6 +192,7 @@ def test_only_what_was_asked_for(make_job: MakeJob, hook: Hook) -> None:
     assert told == {"/BOTH": ["failure", "blockedDeletes"], "/BLOCKED": ["blockedDeletes"]}
 
 
+@pytest.mark.slow
 def test_a_server_that_stumbles_is_asked_again(make_job: MakeJob, hook: Hook) -> None:
     """After 500 there is one more attempt; after 404 none, and a redirection is not followed."""
     job = make_job("- webhook: {url: {env: URL}}")
@@ -236,6 +237,7 @@ def test_a_server_that_never_answers(make_job: MakeJob, monkeypatch: pytest.Monk
     assert "timed out after 5 s" in warning
 
 
+@pytest.mark.slow
 def test_no_address_in_any_warning_or_log(
     make_job: MakeJob,
     mailbox: Mailbox,

@@ -143,7 +143,7 @@ ANYWHERE = ("src read", "src list", "src stat", "dst stat", "dst read", "dst wri
 
 
 @pytest.mark.parametrize(
-    ("where", "level", "error"), one_in(7, itertools.product(ANYWHERE, ("above", "below"), ERRORS))
+    ("where", "level", "error"), one_in(11, itertools.product(ANYWHERE, ("above", "below"), ERRORS))
 )
 async def test_stores_that_fail(
     planted: Planted, where: str, level: str, error: str, caplog: pytest.LogCaptureFixture,
@@ -221,6 +221,7 @@ async def test_others_who_write_all_the_time(
     planted.search(caplog, capfd)
 
 
+@pytest.mark.slow
 async def test_opening_a_store_that_is_defective(
     planted: Planted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],

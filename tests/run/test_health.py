@@ -149,6 +149,7 @@ async def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> Non
     assert sum(health.requests.values()) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_says_nothing_costs_no_more_than_the_time_given(
     tmp_path: Path, openbao: OpenBaoServer, mount: Mount
 ) -> None:

@@ -79,6 +79,7 @@ _DOCUMENTS: list[Any] = list(yaml.safe_load_all(DESIGN))
 _PLACES = [(index, path) for index, document in enumerate(_DOCUMENTS) for path in _paths(document) if path]
 
 
+@pytest.mark.slow
 @RELAXED
 @given(st.sampled_from(_PLACES), _values)
 def test_a_credential_in_the_wrong_place_is_never_told(place: tuple[int, tuple[Any, ...]], value: Any) -> None:

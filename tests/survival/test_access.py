@@ -103,6 +103,7 @@ async def test_token_that_dies(
     world.assert_sound()
 
 
+@pytest.mark.slow
 async def test_token_file_that_is_replaced(
     world: World, openbao_dest: OpenBaoServer, make_token: MakeToken, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ async def test_gone_since_listed(world: World, source_proxy: Watcher) -> None:
     assert set(world.dest.contents()) == {*keys[1:-1], "app/late"}
 
 
+@pytest.mark.slow
 async def test_retry_after(world: World, source_proxy: Watcher) -> None:
     """A store that asks for a second of quiet gets it, from all requests, and everything is copied then."""
     world.source.fill(20)
@@ -91,6 +92,7 @@ async def test_retry_after(world: World, source_proxy: Watcher) -> None:
     assert len(early) <= 3  # those that were on their way already
 
 
+@pytest.mark.slow
 async def test_rate_quota(world: World) -> None:
     """A real rate quota of the server slows the sync down and fails nothing."""
     world.source.fill(60)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from survival.world import World
 
 
+@pytest.mark.slow
 async def test_rate(world: World, source_proxy: Watcher, dest_proxy: Watcher) -> None:
     """No store gets more requests a second than limits.rate says, and the rate is used."""
     world.source.fill(100)
@@ -44,6 +45,7 @@ async def test_concurrency(world: World, source_proxy: Watcher, dest_proxy: Watc
     assert (source_proxy.peak, dest_proxy.peak) == (concurrency, concurrency)
 
 
+@pytest.mark.slow
 async def test_nothing_to_do(world: World, source_proxy: Watcher, dest_proxy: Watcher) -> None:
     """A sync of 300 unchanged secrets makes ten requests at most and no write; what changed costs its share."""
     keys = world.source.fill(300)

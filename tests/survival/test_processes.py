@@ -172,6 +172,7 @@ async def test_two_jobs_at_once(world: World) -> None:
     _assert_true(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, pytest.param(16, marks=pytest.mark.slow)])
 async def test_kill_9(world: World, dice: random.Random, times: int) -> None:
     """A sync that is killed at random moments, again and again, still copies everything exactly once."""

@@ -374,6 +374,7 @@ async def test_a_token_that_is_not_renewed(
             assert sum("renew-self" in request.path for request in relay.requests) == asked
 
 
+@pytest.mark.slow
 async def test_a_token_is_renewed_in_a_long_run(
     vault_store_factory: VaultStores,
     openbao: OpenBaoServer,

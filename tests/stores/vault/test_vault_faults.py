@@ -166,6 +166,7 @@ async def test_rate_quota(vault_store_factory: VaultStores, openbao: OpenBaoServ
         api.call("DELETE", f"sys/quotas/rate-limit/{name}")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's, beyond what we ever send
 async def test_raft_refuses_too_large(
     vault_store_factory: VaultStores, raft: ConfiguredServer, monkeypatch: pytest.MonkeyPatch

@@ -178,6 +178,7 @@ def test_what_no_cluster_is_called_is_no_index(cluster: str) -> None:
     assert read_index(base64.b64encode(said).decode()) is None
 
 
+@pytest.mark.slow
 async def test_a_server_that_sends_our_token_back_names_no_cluster(vault_store_factory: VaultStores) -> None:
     """A token may be a UUID, as a cluster's id is."""
     token = "cafe0000-0000-4000-8000-000000000000"
@@ -190,6 +191,7 @@ async def test_a_server_that_sends_our_token_back_names_no_cluster(vault_store_f
         assert token not in str(store.facts.place)
 
 
+@pytest.mark.slow
 async def test_another_credential_that_a_server_names_as_its_cluster_is_not_told(
     vault_store_factory: VaultStores,
 ) -> None:
