@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,10 @@ from run.test_orphans import end
 from run.test_saved_plans import carry_out, save
 from run.world import actions, counted, reasons, wrote
 from secretsync_core.errors import PlanRefused, StoreUnavailable
+from secretsync_core.model.capabilities import StoreFacts
 from secretsync_core.model.change import Drift
-from secretsync_core.model.inventory import Gap
+from secretsync_core.model.inventory import Entry, Gap
+from secretsync_core.run import compare
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
 
@@ -317,6 +320,38 @@ async def test_a_saved_plan_holds_by_versions(ci: World, moved: bool) -> None:
     assert (await ci.get("dst", "a"), await ci.get("dst", "new")) == (
         ({"x": "by hand"}, {"x": "by hand"}) if moved else ({"x": "2"}, {"x": "3"})
     )
+
+
+async def test_what_moves_while_a_saved_plan_takes_it_over_stays(world: World) -> None:
+    """Between its last look and its mark somebody writes it: the plan has not seen that, and no value tells."""
+    world.unread("dst", WHOLE)
+    world.job(ONE)
+    await world.put("dst", "a", {"x": "theirs"})
+    await world.put("src", "a", {"x": "1"})
+    data = await save(world, adopt=frozenset({"a"}))
+    world.fault("dst").run("mark", lambda _: world.put("dst", "a", {"x": "newer"}), after=True)
+    assert reasons((await carry_out(world, data)).failures) == {"a": "moved-since-plan"}
+    assert await world.get("dst", "a") == {"x": "newer"}
+
+
+@pytest.mark.parametrize("lags", [True, False])
+async def test_a_look_that_lags_is_no_change_of_others(world: World, lags: bool) -> None:
+    """Right before a write it may show what our own latest write has replaced; elsewhere that is another version."""
+    world.patch.setattr(memory, "StoreFacts", partial(StoreFacts, lags=lags))
+    world.unread("dst", WHOLE)
+    await _synced(world)
+    old = (await world.versions("dst"))["a"]
+    await world.put("src", "a", {"x": "2"})
+    assert counted(await world.sync()) == {"updated": 1, "unchanged": 1}
+    await world.put("src", "a", {"x": "3"})
+
+    async def look(_: object, __: str, key: str) -> Entry:
+        return Entry(key, old)
+
+    world.patch.setattr(compare, "look_at_key", look)
+    report = await world.sync()
+    assert counted(report) == ({"updated": 1, "unchanged": 1} if lags else {"failed": 1, "unchanged": 1})
+    assert await world.get("dst", "a") == {"x": "3" if lags else "2"}
 
 
 async def test_metadata_is_compared_and_set(world: World) -> None:

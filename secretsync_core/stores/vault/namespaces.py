@@ -58,9 +58,9 @@ async def before_login(transport: Transport) -> bytes:
     """The server's health. Raises StoreError where it tells that there are no namespaces, or where nobody answers."""
     health = await transport.health(needed=_request(transport))
     if has_namespaces(health) is False:
+        instead = f": it would answer for its root in place of {named(transport.namespace or '')}"
         raise StoreError(
-            f"{transport.store} has no namespaces: it would answer for its root in place of"
-            f" {named(transport.namespace or '')}",
+            f"{transport.store} has no namespaces{instead if transport.namespace else ''}",
             store=transport.store,
             hint="leave namespace out; Vault Enterprise, HCP Vault and OpenBao 2.3 and newer have namespaces",
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
+from support.faulty_http import FaultyHttp
 from support.gate import CountingGate
 
-from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, MalformedAnswer, SecretNotFound, StoreError
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.vault.config import VaultConfig
 from secretsync_core.stores.vault.patterns import pattern_of
@@ -169,3 +171,24 @@ async def test_what_our_token_may_not_list_is_a_gap(vault_store_factory: VaultSt
     store = await vault_store_factory(namespace=f"{base}/*", mount="kv", auth={"token": {"value": none}})
     with pytest.raises(AccessDenied, match="list its namespaces"):
         await _listed(store)
+
+
+async def test_a_server_without_namespaces_has_none_below_its_root_either(vault_store_factory: VaultStores) -> None:
+    """It is asked who it is before anything is sent to it."""
+    async with FaultyHttp() as vault:
+        vault.answer("sys/health", 200, b'{"initialized": true, "version": "1.21.1", "enterprise": false}')
+        with pytest.raises(StoreError, match=r"has no namespaces$"):
+            await vault_store_factory(address=vault.address, namespace="*", mount="kv")
+    assert [request.path.partition("?")[0] for request in vault.requests] == ["/v1/sys/health"]
+
+
+@pytest.mark.parametrize("name", ["a", "a/b/", "../", "a b/", "\u00e4/", "/"])
+async def test_what_no_namespace_is_called_is_not_asked(
+    vault_store_factory: VaultStores, openbao: OpenBaoServer, at: At, base: str, name: str
+) -> None:
+    """A name becomes a header and a path, so a server may not give any text for one."""
+    async with FaultyHttp(openbao.address) as proxy:
+        store = await vault_store_factory(address=proxy.address, namespace=f"{base}/*", mount="kv")
+        proxy.answer("sys/namespaces", 200, json.dumps({"data": {"keys": [name]}}).encode())
+        with pytest.raises(MalformedAnswer, match="names a namespace as none can be called"):
+            await _listed(store)
