@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,3 +194,15 @@ async def test_what_no_namespace_is_called_is_not_asked(
         proxy.answer("sys/namespaces", 200, json.dumps({"data": {"keys": [name]}}).encode())
         with pytest.raises(MalformedAnswer, match="names a namespace as none can be called"):
             await _listed(store)
+
+
+async def test_the_policy_of_the_page_is_enough(vault_store_factory: VaultStores, at: At, base: str) -> None:
+    """What the page grants in the namespace above lets all its namespaces be listed, looked at and read."""
+    page = (Path(__file__).parents[3] / "docs" / "stores" / "vault.md").read_text()
+    (policy,) = [block for block in re.findall(r"```hcl\n(.*?)```", page, re.DOTALL) if "sys/namespaces" in block]
+    at().call("PUT", "sys/policies/acl/page", {"policy": policy})
+    token = at().call("POST", "auth/token/create", {"policies": ["page"]})["auth"]["client_token"]
+    store = await vault_store_factory(namespace=f"{base}/*", mount="kv", auth={"token": {"value": token}})
+    assert await _listed(store) == ["a/kv/db", "a/kv/shop/api"]
+    assert [found.key async for found in store.stat(["a/kv/db"])] == ["a/kv/db"]
+    assert (await store.read("a/kv/db")).value.reveal() == {"x": "1"}
