@@ -17,6 +17,7 @@
      |    +-- QuotaReached      1   the store holds as many secrets, or versions of this one, as it may
      |    +-- AccessDenied      3   the store refuses us
      |    |    +-- CredentialsRefused  3   the store refuses the credentials themselves (stores.http)
+     |    +-- NotOurs           1   nothing says that what is there is this job's, and its value cannot be read
      |    +-- WrongState        3   the secret is scheduled for deletion, say (stores.aws.answers)
      |    +-- WrongState        3   a version is disabled, say (stores.gcp_secret_manager.answers)
      |    +-- NoMount           3   nothing is mounted where the document says (stores.vault.answers)
@@ -157,6 +158,13 @@ class InvalidSecret(StoreError):
     """The store cannot hold this secret (size, shape, numbers) or this key (characters, length)."""
 
     code = "invalid-secret"
+    exit_code = 1
+
+
+class NotOurs(StoreError):
+    """What is there does not say that it is this job's, and no value can be read to tell. Taking it over marks it."""
+
+    code = "not-ours"
     exit_code = 1
 
 

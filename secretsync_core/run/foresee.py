@@ -10,12 +10,13 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import Conflict, LedgerError
+from secretsync_core.errors import Conflict, LedgerError, NotOurs
 from secretsync_core.model.change import Action, Failure, Reason
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deletes import takes_away
+from secretsync_core.run.marks import marks_what_it_takes
 from secretsync_core.run.ready import Sources, check_reachable, compared_again, look_before_creating, refused_by
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class _Foreseen:
     """What becomes of single changes."""
 
     def __init__(self, plan: JobPlan, opened: OpenStores, comparer: Comparer) -> None:
-        self._job, self._dests = plan.job, len(plan.spec.dest)
+        self._plan, self._job, self._dests = plan, plan.job, len(plan.spec.dest)
         self._policies = {item.name: item.write_policy for item in plan.items}
         self._opened = opened
         self._comparer = comparer
@@ -149,5 +150,11 @@ class _Foreseen:
         """Raise what the destination would refuse."""
         change, value = verdict.change, verdict.value
         foreseer = self._opened.get(change.dest).foreseer
-        if foreseer is not None and value is not None:
+        if foreseer is None or value is None:
+            return
+        try:
             await foreseer.check_write(change.key, value, change.dest_version)
+        except NotOurs:
+            # What is taken over is marked ahead of its write, and says then that it is the job's.
+            if not (change.adopt and marks_what_it_takes(self._plan, self._opened, change.dest)):
+                raise

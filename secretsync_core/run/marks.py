@@ -1,4 +1,4 @@
-"""Which secrets say themselves that this job of this installation made them."""
+"""Which secrets say themselves that this job of this installation made them, or will."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from secretsync_core.stores.http import CredentialsRefused
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
+
+
+def marks_what_it_takes(plan: JobPlan, opened: OpenStores, dest: str) -> bool:
+    """Whether what a job takes over at a destination carries its mark from then on."""
+    return opened.get(dest).marker is not None and bool(opened.mark) and plan.spec.ownership.mark is not False
 
 
 async def carrying_our_mark(opened: OpenStores, dest: str, keys: Collection[str]) -> set[str]:

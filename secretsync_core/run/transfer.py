@@ -19,6 +19,7 @@ from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deleting import LastLook
 from secretsync_core.run.holders import held_by, possible_holdings
+from secretsync_core.run.marks import marks_what_it_takes
 from secretsync_core.run.origins import name_sources
 from secretsync_core.run.ready import Sources, check_reachable, compared_again, failure_of, look_before_creating
 from secretsync_core.run.record import LeaseLost
@@ -71,7 +72,7 @@ class Transfer:
         self._asked_for = frozenset(plan.spec.dest)  # what the job had elsewhere goes whatever its source says
         self._items = {item.name: item for item in plan.items}
         self._policies = {item.name: item.write_policy for item in plan.items}
-        self._marks = bool(opened.mark) and plan.spec.ownership.mark is not False
+        self._plan = plan
         self._marks_at_a_cost = bool(opened.mark) and plan.spec.ownership.mark is True
         self._combined = {item.name for item in plan.items if item.combined}
         self._opened = opened
@@ -318,7 +319,7 @@ class Transfer:
         marker = halves.marker
         # Under a saved plan the version that it names counts: one that our mark made could not be told from others'.
         moves = self.pinned is not None and halves.facts.versions_of_all and halves.reader is None
-        if marker is not None and self._marks and not moves:
+        if marker is not None and marks_what_it_takes(self._plan, self._opened, change.dest) and not moves:
             with suppress(SecretNotFound):  # it went meanwhile, and what is created is marked anyhow
                 await marker.mark(change.key)
 

@@ -96,6 +96,8 @@ async def test_what_nobody_can_read_is_refused_as_somebodys(
     await world.sync()
     assert repr(google.secrets.of("app-db")) == before
     await world.put("src", "app/db", {"password": "p"})
+    assert [change.action for change in (await world.plan(adopt=["app-db"])).changes] == [Action.CREATE]
+    assert repr(google.secrets.of("app-db")) == before, "a plan marks nothing"
     assert counted(await world.sync(adopt=["app-db"])) == {"created": 1}
     assert google.secrets.values() == {"app-db": b'{"password":"p"}'}
     assert secret.fields["labels"] == {"by": "terraform"}

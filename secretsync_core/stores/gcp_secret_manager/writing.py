@@ -17,7 +17,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from secretsync_core.errors import AccessDenied, Conflict, SecretFails, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, NotOurs, SecretFails, SecretNotFound, StoreError
 from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.gcp_secret_manager.answers import WrongState
 from secretsync_core.stores.gcp_secret_manager.calls import holds_nothing, is_same_version
@@ -99,14 +99,14 @@ class Writing:
             return await self._add_after(key, blob, number, expected)
 
     async def check(self, key: str, expected: str | None) -> None:
-        """Raise StoreError where nobody can read what is there now, and it does not say itself that it is this job's.
+        """Raise NotOurs where nobody can read what is there now, and it does not say itself that it is this job's.
 
         A secret without a version, or with a disabled one, has its owner: it is filled by whoever made it, or enabled
         again, and its versions are still there. So it is nothing that is absent.
         """
         if expected is None or not holds_nothing(expected) or await self._is_marked(key):
             return
-        raise StoreError(
+        raise NotOurs(
             f"{key} is in {self._store} and does not say that it is this job's: its latest version is disabled or"
             " destroyed, or it has none",
             store=self._store,
