@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -12,11 +11,9 @@ from secretsync_core.endurance import too_large
 from secretsync_core.errors import StoreError
 from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.answers import Part
-from secretsync_core.stores.cutting import TooLargeError, answers_up_to, cuttable
-from secretsync_core.stores.environment import proxy_for
-from secretsync_core.stores.http import CredentialsRefused, errors_behind, proxy_failure, unreachable
+from secretsync_core.stores.cutting import TooLargeError, answers_up_to
+from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.threads import in_thread
-from secretsync_core.stores.tls import tls_failure
 from secretsync_core.stores.vault.answers import (
     NO_NAMESPACE,
     NO_ROUTE,
@@ -26,6 +23,7 @@ from secretsync_core.stores.vault.answers import (
 from secretsync_core.stores.vault.wrapping import Unwrapping, looks_wrapped, unwrapped
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from secretsync_core.stores.base import StoreContext
@@ -164,40 +162,14 @@ class Logins:
         store = self._context.name
         try:
             import hvac
-            import requests
-            from requests.adapters import HTTPAdapter
+
+            from secretsync_core.stores.by_requests import PlainSession, TlsAdapter, requests_failure
         except ImportError:
             raise StoreError("the login to Vault needs hvac", store=store, hint=extra_hint("vault")) from None
-        tls, server_name = self._tls, self._config.tls.server_name
 
-        class OurWay(HTTPAdapter):
-            """Uses our TLS context as it is, where requests would add CA files of its own and of the environment.
-
-            And connections that can be cut.
-            """
-
-            def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-                super().init_poolmanager(*args, **kwargs)
-                self.poolmanager.pool_classes_by_scheme = cuttable(self.poolmanager.pool_classes_by_scheme)
-
-            def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-                manager = super().proxy_manager_for(*args, **kwargs)
-                manager.pool_classes_by_scheme = cuttable(manager.pool_classes_by_scheme)
-                return manager
-
-            def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-                host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-                return host, {"ssl_context": tls, "server_hostname": server_name} if host["scheme"] == "https" else {}
-
-            def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-                """The context verifies."""
-
-        with requests.Session() as session:
-            session.trust_env = False
-            if proxy := proxy_for(self._config.address, store):
-                session.proxies = {"https": proxy}
+        with PlainSession(store) as session:
             for scheme in ("http://", "https://"):
-                session.mount(scheme, OurWay())
+                session.mount(scheme, TlsAdapter(self._tls, self._config.tls.server_name, 1))
             client = hvac.Client(
                 url=self._config.address.rstrip("/"),
                 token=token,  # never None, which would make hvac look into the environment and the home
@@ -217,20 +189,8 @@ class Logins:
                 return answer.status_code, answer.content, dict(answer.headers)
             except TooLargeError:
                 raise too_large(store, "log us in", most) from None
-            except requests.exceptions.ProxyError:
-                raise proxy_failure(store) from None
-            except requests.exceptions.SSLError as error:
-                raise tls_failure(_root(error), store) from None
-            except requests.exceptions.Timeout:
-                raise unreachable(store, "it does not answer in time") from None
-            except requests.exceptions.RequestException:
-                raise unreachable(store, "the connection fails") from None
-
-
-def _root(error: BaseException) -> ssl.SSLError:
-    """The error of the TLS library, which requests and urllib3 wrap several times, each in a way of its own."""
-    found = (each for each in errors_behind(error) if isinstance(each, ssl.SSLError))
-    return next(found, ssl.SSLError())
+            except OSError as error:  # as which requests raises all that it does
+                raise requests_failure(error, store, hint="") from None
 
 
 _FIELD = {
