@@ -134,10 +134,25 @@ class Witness:
         if left := self._chain.leases():
             self._findings.add("a lease is left", left)
         for key, version in self._made():
-            if (key, version) not in self._done and (key, version) not in self._untold:
+            if (key, version) in self._done or (key, version) in self._untold:
+                continue
+            if not self._was_hidden(key, version):
                 self._untold.add((key, version))
                 story = self._chain.story(VAULT, key)
                 self._findings.add("a version of which nothing says that it was done", f"{key} {version}: {story}")
+
+    def _was_hidden(self, key: str, version: str) -> bool:
+        """Whether a killed run wrote a version and somebody else the next one, before any run could look."""
+        number, _, made = version.partition("@")
+        theirs = (by.partition("@") for name, by in self._strangers.versions if name == key)
+        if not any(int(by) == int(number) + 1 and _micro(when) > _micro(made) for by, _, when in theirs):
+            return False
+        return any(
+            outcome.reason == "interrupted"
+            for line in self._by_key[key]
+            if line.action in _WRITES and line.time <= _micro(made) + _CLOCK and self._was_open(line, _micro(made))
+            for outcome in self._outcomes[line.job, line.intent]
+        )
 
 
 def _micro(time: str) -> int:

@@ -152,6 +152,31 @@ def test_the_ledger_is_held_to_what_is_there(tmp_path: Path, lines: list[Line], 
         assert findings.total == 0
 
 
+@pytest.mark.parametrize(
+    ("lines", "by", "found"),
+    [
+        ([INTENDED, line("failed", 5)._replace(reason="interrupted")], "2@2026-01-01T00:00:03Z", 0),
+        ([INTENDED, line("failed", 5)._replace(reason="interrupted")], "3@2026-01-01T00:00:03Z", 1),
+        ([INTENDED, line("failed", 5)._replace(reason="interrupted")], "2@2026-01-01T00:00:01Z", 1),
+        ([INTENDED, line("failed", 5)], "2@2026-01-01T00:00:03Z", 1),
+    ],
+    ids=["overwritten at once", "a version between them", "an earlier secret's version", "no run was interrupted"],
+)
+def test_a_write_that_others_hid_needs_no_record(tmp_path: Path, lines: list[Line], by: str, found: int) -> None:
+    """A killed run's version may stay untold only where somebody else wrote the next one before a run could look."""
+    about = {"created_time": WRITTEN.partition("@")[2], "deletion_time": "", "destroyed": False}
+    at = Destinations(cast("Vault", None), tmp_path)
+    at.secrets = {KEY: {"current_version": 1, "versions": {"1": about}}}
+    told, findings, sources = Told(), Findings(), Sources(Random(1), small=True)
+    told.lines = list(lines)
+    strangers = Strangers(at, sources, Random(1))
+    strangers.versions = {(KEY, by)}
+    witness = Witness(cast("Chain", told), at, strangers, findings)
+    witness.follow("now")
+    witness.close()
+    assert findings.found["start"]["a version of which nothing says that it was done"] == found
+
+
 def test_the_chain_is_checked_without_the_product(tmp_path: Path) -> None:
     """Every record that the ledger writes fits, requests included; one that is changed does not."""
     path = tmp_path / "ledger.db"
