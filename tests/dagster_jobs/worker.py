@@ -15,7 +15,16 @@ from secretsync_dagster.compile import compile_documents
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-QUIET = {"telemetry": {"enabled": False}}
+QUIET = {
+    "telemetry": {"enabled": False},
+    # As our dagster.yaml has it. By default each run starts two `tail -F`, and a program for each that watches over it;
+    # these write to whatever the test's worker prints to, and outlive a worker that is killed together with the watchers.
+    "compute_logs": {
+        "module": "dagster.core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    },
+}
+"""What a test's own Dagster instance is set to: it tells nobody, and starts nothing beside its runs."""
 
 
 def job_of(config: str, name: str = "job") -> dg.JobDefinition:
