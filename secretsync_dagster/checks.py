@@ -10,7 +10,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_dagster.catalog import Catalog
 from secretsync_dagster.drift_looks import look
 from secretsync_dagster.error_boundary import error_boundary
-from secretsync_dagster.in_sync import in_sync_by_ledger
+from secretsync_dagster.in_sync import by_ledger
 from secretsync_dagster.naming import DRIFT, IN_SYNC, IO_MANAGER_KEY
 from secretsync_dagster.op_factory import NOTHING, make_op
 from secretsync_dagster.resources import runtime_of
@@ -33,9 +33,10 @@ def _in_sync(catalog: Catalog, job: str) -> dg.AssetChecksDefinition:
             if (refused := why_refused(context, runtime.catalog, job)) is not None:
                 yield _shared(refused)
                 return
-            with runtime.ledger() as opened:
-                passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
-            yield dg.AssetCheckResult(passed=passed, metadata=shown)
+            said = by_ledger(runtime, job, context.run_id)
+            yield dg.AssetCheckResult(
+                passed=said.passed, severity=said.severity, description=said.description, metadata=said.metadata
+            )
 
     return _check(
         catalog,

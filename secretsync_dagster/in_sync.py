@@ -12,7 +12,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.run.findings import is_in_sync, names_of, out_of_sync
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.metadata import uncertain_words
-from secretsync_dagster.naming import IN_SYNC
+from secretsync_dagster.naming import IN_SYNC, is_run_of_dagster
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from secretsync_dagster.resources import Runtime
 
 _OUT_OF_SYNC = "out of sync"
+_BY_OTHERS = ", as the last run of the command line left it, by the documents that it had"
+"""The ledger does not tell of which documents a run was, and they may be others than those that are shown."""
 
 
 def in_sync_events(
@@ -86,7 +88,8 @@ def by_ledger(runtime: Runtime, job: str, run: str = "") -> dg.AssetCheckEvaluat
     known, passed, said = False, False, "nothing was synced yet"
     shown: dict[str, Any] = {"last run": "there was none"}
     with contextlib.suppress(LedgerMissing), runtime.ledger(write=False) as opened:
-        known = opened.ledger.runs.summary(job).last_run is not None
+        last = opened.ledger.runs.summary(job).last_run
+        known = last is not None
         passed, shown = in_sync_by_ledger(runtime, opened.ledger, job)
         out = {each.item for each in out_of_sync(runtime.catalog.jobs[job].document, opened.ledger)}
         known |= bool(out)
@@ -94,6 +97,8 @@ def by_ledger(runtime: Runtime, job: str, run: str = "") -> dg.AssetCheckEvaluat
             known, said = False, "another run is under way: execute this check once it has ended"
         elif known:
             said = described(out if passed else out or {""}, len(runtime.catalog.partition_keys(job)))
+            if passed and last is not None and not is_run_of_dagster(last.run):
+                said += _BY_OTHERS
     return dg.AssetCheckEvaluation(
         asset_key=runtime.catalog.asset_key(job),
         check_name=IN_SYNC,

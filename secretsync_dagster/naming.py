@@ -46,6 +46,7 @@ REACHABLE = "reachable"
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_]")
 _DRIFT_SUFFIX = "_drift"
 _PREFIX_LENGTH = 63
+_RUN_ID_LENGTH = 36  # of a UUID
 _PREFIX = re.compile(rf"([A-Za-z0-9_][A-Za-z0-9_-]{{0,{_PREFIX_LENGTH - 1}}})?")
 
 
@@ -120,6 +121,11 @@ def check_prefix(prefix: str) -> None:
 def prefixed(name: str, prefix: str) -> str:
     """What is called so in all of an instance, as told apart by the prefix of a code location."""
     return f"{prefix}/{name}" if prefix else name
+
+
+def is_run_of_dagster(run_id: str) -> bool:
+    """Whether a run of the ledger is one of Dagster, by the form of its id: the command line gives shorter ones."""
+    return len(run_id) == _RUN_ID_LENGTH
 
 
 def scoped(name: str, scope: str) -> str:

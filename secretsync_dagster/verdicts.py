@@ -16,7 +16,7 @@ from secretsync_core.run.findings import out_of_sync
 from secretsync_dagster.colours import is_red
 from secretsync_dagster.in_sync import described, in_sync_by_ledger
 from secretsync_dagster.metadata import MOST_PAGES
-from secretsync_dagster.naming import IN_SYNC, JOB_TAG, VERDICT_TAG
+from secretsync_dagster.naming import IN_SYNC, JOB_TAG, VERDICT_TAG, is_run_of_dagster
 from secretsync_dagster.planned_partitions import plan_items
 from secretsync_dagster.run_config import asked_of
 from secretsync_dagster.shared_assets import sharers
@@ -128,7 +128,7 @@ def _show_as_failed(instance: dg.DagsterInstance, catalog: Catalog, job: str, it
     A run that was terminated has not failed, and one that was killed early has planned nothing. Nothing is run: nobody
     hears of this entry as of a run that fails, and nothing is tried again for it.
     """
-    of = instance.get_run_by_id(ended) if len(ended) == _RUN_ID_LENGTH else None
+    of = instance.get_run_by_id(ended) if is_run_of_dagster(ended) else None
     entry = dg.DagsterRun(
         job_name=of.job_name if of is not None else catalog.job_name(job),
         status=dg.DagsterRunStatus.FAILURE,
@@ -156,9 +156,6 @@ def _show_as_failed(instance: dg.DagsterInstance, catalog: Catalog, job: str, it
                 metadata={"left so by": left_by, "what to do": _WHAT_TO_DO},
             )
         )
-
-
-_RUN_ID_LENGTH = 36  # a run of the command line has a shorter id
 
 
 def _tags(catalog: Catalog, job: str, ended: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """A SyncJob that has errors keeps its pages, says there what is wrong, and fails when it is run.
 
-``test_broken_for_real`` does the same with the real webserver and daemon.
+``test_documents_for_real`` does the same with the real webserver and daemon.
 """
 
 from __future__ import annotations

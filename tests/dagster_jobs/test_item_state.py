@@ -132,6 +132,35 @@ def _asked(lab: Lab) -> dg.AssetCheckEvaluation:
     return found
 
 
+def test_before_the_first_run_the_check_is_yellow_in_words(lab: Lab) -> None:
+    """Executed by hand it calls nothing wrong that nobody knows of; once all was synced it says so."""
+    lab.two_items()
+    found = _asked(lab)
+    assert (found.passed, found.severity, found.description) == (
+        *(False, dg.AssetCheckSeverity.WARN),
+        "nothing was synced yet",
+    )
+    assert lab.run().success
+    found = _asked(lab)
+    assert (found.passed, found.description) == (True, "all 2 items are in sync")
+
+
+def test_the_check_says_where_its_green_is_the_command_lines(lab: Lab) -> None:
+    """A sync of a terminal may have had other documents than those that are shown: executed by hand, it tells."""
+    lab.two_items()
+    lab.fault("dst").fail("write_if", AccessDenied("no", store="dst"), key="alpha/1")
+    assert not lab.run().success
+    with lab.another_ledger() as ledger:
+        ledger.runs.start("job", "20261130T063829Z-1b4ecfe1")
+        ledger.items.note("job", "20261130T063829Z-1b4ecfe1", out=(), well=("alpha", "beta"))
+        ledger.runs.finish("job", "20261130T063829Z-1b4ecfe1", reason="", counts="unchanged=4")
+    found = _asked(lab)
+    assert found.passed
+    assert found.description == (
+        "all 2 items are in sync, as the last run of the command line left it, by the documents that it had"
+    )
+
+
 def test_an_item_that_left_the_document_keeps_no_check_red(lab: Lab) -> None:
     """No run could ever put it right: executed by hand the check is green again, as the next run says too."""
     lab.two_items()

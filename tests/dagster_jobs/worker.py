@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 QUIET = {
     "telemetry": {"enabled": False},
-    # As our dagster.yaml has it. By default each run starts two `tail -F`, and a program for each that watches over it;
-    # these write to whatever the test's worker prints to, and outlive a worker that is killed together with the watchers.
+    # As our dagster.yaml has it. By default each run starts two `tail -F` and a program for each that watches over it:
+    # they write to what the tests' worker prints to, and outlive one that is killed together with the watchers.
     "compute_logs": {
         "module": "dagster.core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
