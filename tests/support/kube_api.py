@@ -30,6 +30,7 @@ from support.kube_discovery import PATHS
 from support.kube_forms import chosen, shown, shown_list
 from support.kube_protobuf import object_of
 from support.kube_reviews import GROUP, REVIEWS, RULES, reviewed, rules_of
+from support.kube_rules import check_manager
 from support.kube_status import (
     Refused,
     bad_request,
@@ -38,6 +39,7 @@ from support.kube_status import (
     no_path,
     too_large,
     unauthorized,
+    unknown,
     unsupported,
 )
 from support.serving import Seen, Server
@@ -303,6 +305,8 @@ class KubeApi:
             return 200, shown_list("Secret", found.items, found.about, form)
         if namespace is None or (verb == "create") == bool(name):
             raise no_method()
+        if verb in ("create", "update", "patch"):
+            check_manager(manager, f"{verb.capitalize()}Options")
         if verb == "get":
             return 200, shown(cluster.get(namespace, name), form)
         if verb == "create":
@@ -312,6 +316,8 @@ class KubeApi:
         if verb == "patch":
             kind = seen.headers.get("content-type", "").partition(";")[0].strip()
             return 200, shown(cluster.patch(namespace, name, given, kind, manager=manager), form)
+        if given.get("kind", "DeleteOptions") != "DeleteOptions":
+            raise unknown("decoded object cannot be converted to DeleteOptions")
         deleted = cluster.delete(namespace, name, given.get("preconditions") or {})
         if deleted["metadata"].get("deletionTimestamp"):
             return 200, shown(deleted, form)

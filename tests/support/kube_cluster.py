@@ -22,6 +22,7 @@ from support.kube_status import (
     not_found,
     quota_exceeded,
     terminating,
+    unknown,
 )
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Cluster:
             if self._namespaces[namespace]["status"]["phase"] == "Terminating":
                 raise terminating(namespace, name)
             if metadata.get("resourceVersion"):
-                raise bad_request("resourceVersion should not be set on objects to be created")
+                raise unknown("resourceVersion should not be set on objects to be created")
             check(secret)
             self._admit("CREATE", secret)
             if (namespace, name) in self._secrets:
@@ -232,12 +233,16 @@ class Cluster:
         with self._lock:
             secret = self.get(namespace, name)
             metadata = secret["metadata"]
-            for field, what in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            for field, what, became in (
+                ("uid", "UID", "deleted and then recreated"),
+                ("resourceVersion", "ResourceVersion", "modified"),
+            ):
                 if preconditions.get(field, metadata[field]) != metadata[field]:
                     raise conflict(
                         name,
-                        f"Precondition failed: {what} in precondition: {preconditions[field]}, "
-                        f"{what} in object meta: {metadata[field]}",
+                        f"the {what} in the precondition ({preconditions[field]}) does not match the {what} in record "
+                        f"({metadata[field]}). The object might have been {became}",
+                        kind="Secret",
                     )
             self._admit("DELETE", secret)
             if metadata.get("finalizers"):

@@ -42,7 +42,7 @@ def shown_list(kind: str, things: Sequence[Mapping[str, Any]], about: Mapping[st
     if form == TABLE:
         return _table(things, about)
     if form == METADATA_LIST:
-        items = [_metadata_only(thing) for thing in things]
+        items = [_metadata_only(thing) for thing in things] or None  # as a real server tells that there are none
         return {"kind": METADATA_LIST, "apiVersion": "meta.k8s.io/v1", "metadata": dict(about), "items": items}
     # A real answer leaves kind and apiVersion out of the items.
     bare = [{name: part for name, part in thing.items() if name not in ("kind", "apiVersion")} for thing in things]

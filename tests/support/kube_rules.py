@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_BYTES = 1_048_576
+MAX_ANNOTATIONS = 262_144
+MAX_MANAGER = 128
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -80,19 +82,19 @@ def tidy(given: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
         if not isinstance(text, str):
             raise bad_request('Secret in version "v1" cannot be handled as a Secret: json: cannot unmarshal')
         data[name] = base64.b64encode(text.encode()).decode()
-    for value in data.values():
+    for name, value in data.items():
         if not isinstance(value, str):
             raise bad_request('Secret in version "v1" cannot be handled as a Secret: json: cannot unmarshal')
-        _decoded(value)
+        data[name] = base64.b64encode(_decoded(value)).decode()
     if data:
         secret["data"] = data
-    secret.setdefault("type", "Opaque")
+    secret["type"] = secret.get("type") or "Opaque"
     return {"kind": "Secret", "apiVersion": "v1", **secret}
 
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
     except (binascii.Error, ValueError):
         raise bad_request(
             'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'
@@ -115,6 +117,10 @@ def _faults(secret: Mapping[str, Any]) -> Iterator[Cause]:
         yield _wrong(
             "metadata.name", name, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric ..."
         )
+    annotations = metadata.get("annotations") or {}
+    if sum(len(text.encode()) for pair in annotations.items() for text in pair) > MAX_ANNOTATIONS:
+        why = f"Too long: may not be more than {MAX_ANNOTATIONS} bytes"
+        yield Cause("FieldValueTooLong", "metadata.annotations", why)
     for field in ("labels", "annotations"):
         for key, value in (metadata.get(field) or {}).items():
             if not _QUALIFIED.fullmatch(key if field == "labels" else key.lower()):
@@ -138,11 +144,18 @@ def _faults(secret: Mapping[str, Any]) -> Iterator[Cause]:
                 "FieldValueInvalid", f"data[{key}]", 'Invalid value: "<secret contents redacted>": invalid JSON'
             )
     account = "kubernetes.io/service-account.name"
-    if secret["type"] == "kubernetes.io/service-account-token" and not (metadata.get("annotations") or {}).get(account):
+    if secret["type"] == "kubernetes.io/service-account-token" and not annotations.get(account):
         yield Cause("FieldValueRequired", f"metadata.annotations[{account}]", "Required value")
     if secret["type"] == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
         for field in ("username", "password"):
             yield Cause("FieldValueRequired", f"data[{field}]", "Required value")
+
+
+def check_manager(name: str, options: str) -> None:
+    """Raise Refused (422) for a field manager that cannot be. ``options`` is the kind of what came with the request."""
+    if len(name) > MAX_MANAGER:
+        why = f"Too long: may not be more than {MAX_MANAGER} bytes"
+        raise invalid("", [Cause("FieldValueTooLong", "fieldManager", why)], kind=options)
 
 
 def check_update(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -165,4 +178,4 @@ def _wrong(field: str, value: str, why: str) -> Cause:
     return Cause("FieldValueInvalid", field, f'Invalid value: "{value}": {why}')
 
 
-__all__ = ["MAX_BYTES", "Refused", "check", "check_update", "namespace_name", "tidy"]
+__all__ = ["MAX_BYTES", "Refused", "check", "check_manager", "check_update", "namespace_name", "tidy"]

@@ -55,31 +55,36 @@ def already_exists(kind: str, name: str) -> Refused:
     return Refused(409, "AlreadyExists", f'{kind} "{name}" already exists', details={"name": name, "kind": kind})
 
 
-def conflict(name: str, why: str = "") -> Refused:
-    """409 of an update or a delete."""
+def conflict(name: str, why: str = "", *, kind: str = "secrets") -> Refused:
+    """409 of an update, or with the kind ``Secret`` of a delete."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     return Refused(
         409,
         "Conflict",
-        f'Operation cannot be fulfilled on secrets "{name}": {why}',
-        details={"name": name, "kind": "secrets"},
+        f'Operation cannot be fulfilled on {kind} "{name}": {why}',
+        details={"name": name, "kind": kind},
     )
 
 
-def invalid(name: str, causes: list[Cause]) -> Refused:
+def invalid(name: str, causes: list[Cause], *, kind: str = "Secret") -> Refused:
     """422."""
     told = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
     return Refused(
         422,
         "Invalid",
-        f'Secret "{name}" is invalid: {told}',
-        details={"name": name, "kind": "Secret", "causes": [cause.json() for cause in causes]},
+        f'{kind} "{name}" is invalid: {told}',
+        details={"name": name, "kind": kind, "causes": [cause.json() for cause in causes]},
     )
 
 
 def bad_request(message: str) -> Refused:
     """400."""
     return Refused(400, "BadRequest", message)
+
+
+def unknown(message: str) -> Refused:
+    """500 of what the server has no error for."""
+    return Refused(500, "", message)
 
 
 def unauthorized() -> Refused:
