@@ -163,6 +163,3 @@ PEERS = (
     Peer("sops", _sops),
     Peer("memory", _memory),
 )
-
-GITHUB_SECRETS = Peer("github-secrets", _github("Actions"), capitals=True)
-"""A destination alone: nothing comes back from there."""
