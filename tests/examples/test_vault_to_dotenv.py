@@ -2,52 +2,79 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.conftest import Cli
 from dotenv import dotenv_values
 
+from examples.life import EXAMPLES, VAULT, Example, Life
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Mount
     from support.http import Api
 
     from secretsync_core.demo.openbao import OpenBaoServer
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "vault-to-dotenv"
+
+class _Applications:
+    """The .env files, and what python-dotenv reads in them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(mode=0o700)
+
+    def file(self, name: str) -> Path:
+        return self.directory / name / ".env"
+
+    def held(self) -> dict[str, dict[str, str | None]]:
+        files = {str(file.parent.relative_to(self.directory)): file for file in self.directory.rglob(".env")}
+        return {name: dotenv_values(file) for name, file in files.items()}
+
+    def change(self, name: str) -> None:
+        with self.file(name).open("a") as file:
+            file.write("BY=hand\n")
+
+    def remove(self, name: str) -> None:
+        self.file(name).unlink()
 
 
 def test_it_is_valid() -> None:
     """As it stands it loads without an error or a warning."""
-    documents = load_directory(EXAMPLE)
+    documents = load_directory(EXAMPLES / "vault-to-dotenv")
     assert (sorted(documents.jobs), list(documents.warnings)) == (["vault-to-dotenv"], [])
 
 
-def test_it_runs(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api) -> None:
-    """Each application has its file, with texts for numbers; a second sync writes nothing, and notes stay."""
+def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api) -> None:
+    """Each application has its file, with texts for numbers; notes stay. Files have no former values."""
     name = mount(openbao)
-    shutil.copytree(EXAMPLE, tmp_path / "config")
-    document = tmp_path / "config" / "secretsync.yaml"
-    text = document.read_text()
-    for there, here in (("https://vault.example.com:8200", openbao.address), ("mount: secret", f"mount: {name}")):
-        assert there in text
-        text = text.replace(there, here)
-    document.write_text(text)
-    apps = tmp_path / "config" / "apps"
-    apps.mkdir(mode=0o700)
-    api.put(name, "apps/shop/web", {"URL": "https://shop", "PASSWORD": "it's", "PORT": 5432, "OLD": None})
-    api.put(name, "billing/db", {"password": "$(id)"})
-    cli = Cli(tmp_path)
-    ran = cli("sync", "--config", "config", VAULT_TOKEN=openbao.root_token)
-    assert ran.code == 0, ran.out + ran.err
-    file = apps / "shop" / "web" / ".env"
-    assert dotenv_values(file) == {"URL": "https://shop", "PASSWORD": "it's", "PORT": "5432"}
-    assert (apps / "billing" / ".env").read_text() == "DB_PASSWORD='$(id)'\n"
-    file.write_text(f"# kept by people\n{file.read_text()}")
-    noted = file.read_text()
-    ran = cli("sync", "--config", "config", VAULT_TOKEN=openbao.root_token)
-    assert ran.code == 0, ran.out + ran.err
+    replaced = {VAULT: openbao.address, "mount: secret": f"mount: {name}"}
+    example = Example(Cli(tmp_path), "vault-to-dotenv", replaced, {"VAULT_TOKEN": openbao.root_token})
+    there = _Applications(example.directory / "apps")
+    web = {"URL": "https://shop", "PASSWORD": "it's", "PORT": "5432"}
+    made = {"shop/web": web, "shop/api": {"KEY": "k"}, "billing": {"DB_PASSWORD": "$(id)"}}
+    then = made | {"shop/web": web | {"PASSWORD": "new"}, "shop/more": {"X": "1"}}
+    first: dict[str, dict[str, Any]] = {"apps/shop/web": {**web, "PORT": 5432, "OLD": None}, "apps/shop/api": {"KEY": "k"}}
+    Life(
+        example,
+        there,
+        (api, name),
+        first=first | {"billing/db": {"password": "$(id)"}},
+        made=made,
+        changed=("shop/web",),
+        removed=("billing",),
+        later={"apps/shop/web": {**web, "PASSWORD": "new"}, "apps/shop/more": {"X": 1}},
+        then=then,
+        undone={each: value for each, value in then.items() if each != "shop/more"},
+        kept=frozenset({"vault-to-dotenv"}),
+        last={"apps/shop/api": None},
+        left={each: value for each, value in made.items() if each != "shop/api"},
+        rows=("files, `.env` files",),
+    ).live()
+    file = there.file("shop/web")
+    file.write_text(noted := f"# kept by people\n{file.read_text()}")
+    example("sync")
     assert file.read_text() == noted
+    assert there.file("billing").read_text() == "DB_PASSWORD='$(id)'\n"

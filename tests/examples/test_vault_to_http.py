@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from cli.conftest import Cli
 from run.world import World, actions, counted, reasons, wrote
 from support.rest.services import TOKEN, Cloudflare, Doppler, Netlify, Service, Vercel
 
+from examples.life import EXAMPLES, VAULT, Example, Life
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "vault-to-http"
+    from conftest import Mount
+    from support.http import Api
+
+    from secretsync_core.demo.openbao import OpenBaoServer
+
+EXAMPLE = EXAMPLES / "vault-to-http"
 DOCUMENTS: dict[str, dict[str, Any]] = {
     document["metadata"]["name"]: document for document in yaml.safe_load_all((EXAMPLE / "secretsync.yaml").read_text())
 }
@@ -152,3 +160,62 @@ async def test_what_a_description_does_not_allow_is_refused_by_the_fakes(world: 
             assert not (await world.sync()).ok
         assert [wrong.partition(":")[0] for wrong in service.wrongs][:1] == ["there is no parameter sites"]
         assert any("the body is not as described" in wrong for wrong in service.wrongs)
+
+
+class _Services:
+    """What all four services have, each behind its name."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+
+    def held(self) -> dict[str, str]:
+        return {
+            f"{name}:{key}": value
+            for name, service in self._services.items()
+            for key, value in KINDS[name][1](service).items()
+        }
+
+    def change(self, name: str) -> None:
+        service, _, key = name.partition(":")
+        _set(self._services[service], key, "by hand")
+
+    def remove(self, name: str) -> None:
+        service, _, key = name.partition(":")
+        _remove(self._services[service], key)
+
+
+@pytest.mark.slow
+def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api) -> None:
+    """By its own commands, all four services at once. None of them keeps what was replaced or deleted."""
+    mounted = mount(openbao)
+    with ExitStack() as stack:
+        services = {name: stack.enter_context(kind()) for name, (kind, _) in KINDS.items()}
+        replaced = {VAULT: openbao.address, "mount: secret": f"mount: {mounted}"}
+        for name, service in services.items():
+            address = DOCUMENTS[name]["spec"]["provider"]["http"]["address"]
+            replaced["/".join(address.split("/")[:3])] = service.address
+        tokens = {f"{name.partition('-')[0].upper()}_TOKEN": TOKEN for name in services}
+        first: dict[str, dict[str, Any]] = {"web/db": {"user": "u", "password": "p"}, "web/api": {"key": "k"}}
+        ours = {"WEB_DB_USER": "u", "WEB_DB_PASSWORD": "p", "WEB_API_KEY": "k"}
+        later = ours | {"WEB_DB_PASSWORD": "new", "WEB_MORE_X": "1"}
+
+        def everywhere(held: dict[str, str], *, without: str = "") -> dict[str, str]:
+            return {f"{name}:{key}": value for name in services for key, value in held.items() if key != without}
+
+        Life(
+            Example(Cli(tmp_path), "vault-to-http", replaced, {"VAULT_TOKEN": openbao.root_token, **tokens}),
+            _Services(services),
+            (api, mounted),
+            first=first,
+            made=everywhere(ours),
+            changed=("vercel-production:WEB_DB_USER", "cloudflare-store:WEB_DB_USER"),
+            removed=("netlify-site:WEB_API_KEY", "doppler-production:WEB_API_KEY"),
+            later={"web/db": {"user": "u", "password": "new"}, "web/more": {"x": "1"}},
+            then=everywhere(later),
+            undone=everywhere(later, without="WEB_MORE_X"),
+            kept=frozenset(f"vault-to-{name.partition('-')[0]}" for name in services),
+            last={"web/api": None},
+            left=everywhere(ours, without="WEB_API_KEY"),
+            rows=("Vercel, Netlify, Cloudflare", "Doppler"),
+        ).live()
+        assert [service.wrongs for service in services.values()] == [[], [], [], []]

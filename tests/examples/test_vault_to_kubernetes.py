@@ -3,63 +3,55 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from cli.conftest import Cli
 from support.kube_api import Rule
 
+from examples.life import EXAMPLES, VAULT, Example, Life
 from secretsync_core.schema.loader import load_directory
 from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Mount
     from support.http import Api
     from support.kube_api import KubeApi
 
     from secretsync_core.demo.openbao import OpenBaoServer
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "vault-to-kubernetes"
+EXAMPLE = EXAMPLES / "vault-to-kubernetes"
 
 
-class Copy:
-    """A copy of the example that points to the test's own servers. ``run`` is the command line."""
+class _Namespace:
+    """The Secrets of team-a: their types and their texts. All of them have the example's label and the job's mark."""
 
-    def __init__(self, directory: Path, vault: str, mount: str, kube: KubeApi, token: str, vault_token: str) -> None:
-        shutil.copytree(EXAMPLE, directory)
-        stores = directory / "secretsync" / "stores.yaml"
-        text = stores.read_text()
-        for there, here in (("https://vault.example.com:8200", vault), ("mount: apps", f"mount: {mount}")):
-            assert there in text
-            text = text.replace(there, here)
-        stores.write_text(text)
-        config = {
-            "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "clusters": [{"name": "c", "cluster": {"server": kube.address}}],
-            "users": [{"name": "u", "user": {"token": token}}],
-        }
-        (directory / "kubeconfig").write_text(yaml.safe_dump(config))
-        self._directory = directory
-        self._environ = {"PATH": os.environ["PATH"], "HOME": str(directory), "VAULT_TOKEN": vault_token}
+    def __init__(self, kube: KubeApi) -> None:
+        self._cluster = kube.cluster
 
-    def run(self, *arguments: str) -> str:
-        """Run a command, which must end well, and give what it prints."""
-        command = [sys.executable, "-m", "secretsync_core.cli.main", *arguments, "--config", "secretsync"]
-        done = subprocess.run(
-            command, cwd=self._directory, env=self._environ, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def held(self) -> dict[str, tuple[str, dict[str, str]]]:
+        held = {}
+        for each in self._cluster.list("team-a").items:
+            labels = dict(each["metadata"]["labels"])
+            assert labels.pop(MARK_KEY).startswith("team-a-")  # who created it
+            assert labels == {"app.kubernetes.io/managed-by": "secretsync"}
+            fields = {field: base64.b64decode(text).decode() for field, text in each["data"].items()}
+            held[each["metadata"]["name"]] = each["type"], fields
+        return held
+
+    def change(self, name: str) -> None:
+        patch = {"data": {"by": base64.b64encode(b"hand").decode()}}
+        self._cluster.patch("team-a", name, patch, "application/merge-patch+json")
+
+    def remove(self, name: str) -> None:
+        self._cluster.delete("team-a", name, {})
 
 
 def granted() -> list[Rule]:
-    """The rights of the example's Role, as the fake API server knows them."""
+    """The rights of the example's Role, as the API server of the tests knows them."""
     parts: list[dict[str, Any]] = list(yaml.safe_load_all((EXAMPLE / "cluster" / "rbac.yaml").read_text()))
     (role,) = [part for part in parts if part["kind"] == "Role"]
     return [
@@ -72,10 +64,21 @@ def granted() -> list[Rule]:
 
 
 @pytest.fixture
-def example(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api, kube: KubeApi) -> tuple[Copy, str]:
+def example(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, kube: KubeApi) -> tuple[Example, str]:
     """The copy, and the mount that it reads."""
     name = mount(openbao)
-    copy = Copy(tmp_path / "copy", openbao.address, name, kube, kube.token(*granted()), openbao.root_token)
+    replaced = {VAULT: openbao.address, "mount: apps": f"mount: {name}"}
+    environ = {"VAULT_TOKEN": openbao.root_token}
+    copy = Example(Cli(tmp_path), "vault-to-kubernetes", replaced, environ, page="README.md")
+    config = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": kube.address}}],
+        "users": [{"name": "u", "user": {"token": kube.token(*granted())}}],
+    }
+    kubeconfig = copy.directory / "kubeconfig"
+    kubeconfig.touch(0o600)
+    kubeconfig.write_text(yaml.safe_dump(config))
     return copy, name
 
 
@@ -90,40 +93,39 @@ def test_it_is_valid() -> None:
 
 
 @pytest.mark.slow
-def test_it_runs(example: tuple[Copy, str], api: Api, kube: KubeApi) -> None:
-    """It does what its README says, through a life of changes, and uses every right that it asks for."""
+def test_its_life(example: tuple[Example, str], api: Api, kube: KubeApi) -> None:
+    """It does what its README says, and uses every right that it asks for. Secrets have no former values."""
     copy, mount = example
-    api.put(mount, "team-a/billing/db", {"user": "billing", "password": "p", "port": 5432})
-    api.put(mount, "team-a/certificates/shop", {"certificate": "C", "private_key": "K", "issued": "today"})
     api.put(mount, "team-b/other", {"x": "1"})
-    assert copy.run("validate").startswith("ok: 3 stores, 2 jobs")
-    assert "billing-db" in copy.run("plan", "--all")
-    copy.run("sync")
-
-    def secret(name: str) -> tuple[str, dict[str, bytes]]:
-        found = kube.cluster.get("team-a", name)
-        labels = found["metadata"]["labels"]
-        assert labels.pop(MARK_KEY).startswith("team-a-")  # who created it
-        assert labels == {"app.kubernetes.io/managed-by": "secretsync"}
-        return found["type"], {field: base64.b64decode(text) for field, text in found["data"].items()}
-
-    def names() -> list[str]:
-        return [each["metadata"]["name"] for each in kube.cluster.list("team-a").items]
-
-    assert names() == ["billing-db", "shop-tls"]
-    assert secret("billing-db") == ("Opaque", {"user": b"billing", "password": b"p", "port": b"5432"})
-    assert secret("shop-tls") == ("kubernetes.io/tls", {"tls.crt": b"C", "tls.key": b"K"})
-    api.put(mount, "team-a/billing/db", {"user": "billing", "password": "new"})
-    api.put(mount, "team-a/web_api", {"token": "t"})
-    copy.run("sync")
-    assert secret("billing-db")[1] == {"user": b"billing", "password": b"new"}
-    assert names() == ["billing-db", "shop-tls", "web-api"]
-    for number in range(9):  # so that one delete is less than maxDelete's 10%
-        api.put(mount, f"team-a/more/{number}", {"x": "1"})
-    copy.run("sync")
-    api.call("DELETE", f"{mount}/metadata/team-a/web_api")
-    copy.run("sync")
-    assert "web-api" not in names()
+    assert copy("validate").startswith("ok: 3 stores, 2 jobs")
+    made = {
+        "billing-db": ("Opaque", {"user": "billing", "password": "p", "port": "5432"}),
+        "web-api": ("Opaque", {"token": "t"}),
+        "shop-tls": ("kubernetes.io/tls", {"tls.crt": "C", "tls.key": "K"}),
+        **{f"many-{number}": ("Opaque", {"x": "1"}) for number in range(6)},  # which are looked at by a listing
+    }
+    changed = {"billing-db": ("Opaque", {"user": "billing", "password": "new"})}
+    Life(
+        copy,
+        _Namespace(kube),
+        (api, mount),
+        first={
+            "team-a/billing/db": {"user": "billing", "password": "p", "port": 5432},
+            "team-a/web_api": {"token": "t"},
+            "team-a/certificates/shop": {"certificate": "C", "private_key": "K", "issued": "today"},
+            **{f"team-a/many/{number}": {"x": "1"} for number in range(6)},
+        },
+        made=made,
+        changed=("billing-db",),
+        removed=("shop-tls",),
+        later={"team-a/billing/db": {"user": "billing", "password": "new"}, "team-a/more": {"x": "1"}},
+        then=made | changed | {"more": ("Opaque", {"x": "1"})},
+        undone=made | changed,
+        kept=frozenset({"team-a-secrets"}),
+        last={"team-a/web_api": None},
+        left={each: value for each, value in made.items() if each != "web-api"},
+        rows=("Kubernetes",),
+    ).live()
     used = {request.method for request in kube.requests}
     assert used == {"GET", "POST", "PUT", "DELETE"}
     assert kube.count("^GET .*/secrets[?]") > 0
