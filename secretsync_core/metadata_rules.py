@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from secretsync_core.key_rules import whole
@@ -65,10 +66,26 @@ CUSTOM_METADATA = MetadataRule(
 )
 
 
+TIME = MetadataRule(times=True)
+SWITCH = MetadataRule(text_pattern="true|false", text_rule="true or false")
+
+
+def in_utc(text: str) -> str | None:
+    """A time with its zone as :data:`TIME` has it; None for what is none, or is before 1970."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or moment.microsecond:
+            return None
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment.year >= 1970 else None
+
+
 def metadata_fault(wanted: Described, found: Described, facts: MetadataFacts) -> str:
     """Why a store would not take ``wanted`` beside what a secret has already; empty where it would. Shows no text."""
     for slot, text in wanted.items():
-        rule = facts.rules.get(slot.kind)
+        rule = facts.rules.get(slot.kind) or facts.settings.get(slot.kind)
         if rule is not None and (fault := text_fault(slot, text, rule)):
             return fault
     return _crowded({**found, **wanted}, facts.rules)
@@ -106,6 +123,8 @@ def value_fault(text: str, rule: MetadataRule) -> str:
     """Why a text is not allowed, without the text; empty where it is."""
     if rule.longest_text is not None and _length(text, rule) > rule.longest_text:
         return f"it is longer than {rule.longest_text} {_unit(rule)}"
+    if rule.times and in_utc(text) != text:
+        return "it must be a time with its zone, in whole seconds from 1970 on, such as 2027-01-01T00:00:00Z"
     if rule.text_pattern is not None and not whole(rule.text_pattern, text):
         return f"it must be {rule.text_rule}"
     return ""

@@ -31,6 +31,16 @@ class Kind(StrEnum):
     VARIABLE_TYPE = "variable type"
 
 
+SETTINGS: Mapping[str, Kind] = {
+    "contentType": Kind.CONTENT_TYPE,
+    "enabled": Kind.ENABLED,
+    "expires": Kind.EXPIRES,
+    "notBefore": Kind.NOT_BEFORE,
+}
+"""The settings that go from store to store, by what documents call them: so is the tag, the label or the custom
+metadata called that a store keeps which has no such setting."""
+
+
 class Slot(NamedTuple):
     """One piece of a secret's metadata, by its kind and name. The only description of a secret has no name."""
 
@@ -57,6 +67,7 @@ class MetadataRule:
         name_pattern, text_pattern: RE2 expressions that a whole name, or a whole text, must match.
         name_rule, text_rule: the same in words, for the error.
         reserved: how names begin, in any case, that nobody may set.
+        times: whether texts are times in UTC, in whole seconds: ``2027-01-01T00:00:00Z``.
         all_bytes: what all names and texts of a secret may have together.
     """
 
@@ -69,6 +80,7 @@ class MetadataRule:
     text_rule: str = ""
     reserved: tuple[str, ...] = ()
     in_characters: bool = False
+    times: bool = False
     all_bytes: int | None = None
 
 
@@ -83,9 +95,12 @@ class MetadataFacts:
         asked: what the SecretStore document wants on every secret that a job creates there.
         at_creation: whether a secret that is created has ``asked`` at once.
         only_created: what nobody can change on a secret that is there, by its kind; in words, what to do about it.
+        settings: the kinds of :data:`SETTINGS` that its secrets have as such, with what may stand there. They are shown
+            as ``notes``, and set as metadata is.
     """
 
     rules: Mapping[Kind, MetadataRule] = field(default_factory=dict)
     asked: Mapping[Slot, str] = field(default_factory=dict)
     at_creation: bool = True
     only_created: Mapping[Kind, str] = field(default_factory=dict)
+    settings: Mapping[Kind, MetadataRule] = field(default_factory=dict)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from secretsync_core.key_rules import key_fault, whole
 from secretsync_core.model.capabilities import Ability
+from secretsync_core.model.metadata import SETTINGS
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from secretsync_core.model.capabilities import StoreFacts
+    from secretsync_core.model.metadata import MetadataFacts
     from secretsync_core.run.items import Item, JobPlan
 
 
@@ -21,7 +23,7 @@ def find_impossible(
     """Every demand of the plan that a store cannot meet, one sentence each. Stores that are not open are left out."""
     return [
         *(reason for item in plan.items for reason in _item(item, facts, abilities)),
-        *(reason for dest in plan.spec.dest if dest in facts for reason in _dest(plan, dest, abilities[dest])),
+        *(reason for dest in plan.spec.dest if dest in facts for reason in _dest(plan, facts[dest], abilities[dest])),
     ]
 
 
@@ -39,6 +41,8 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} has no custom metadata to select by"
         if item.copied and (Ability.DESCRIBE not in abilities[part.store] or not limits.custom_metadata):
             yield f"{where} has no metadata to copy"
+        elif item.settings and Ability.DESCRIBE not in abilities[part.store]:
+            yield f"{where} does not show the settings of its secrets, which are to be copied"
         if part.query is not None and part.query.type is not None and not limits.types:
             yield f"{where} has no types of secrets to select by (query.type)"
         if part.secret is not None and part.secret.version is not None:
@@ -51,7 +55,8 @@ def _item(item: Item, facts: Mapping[str, StoreFacts], abilities: Mapping[str, f
             yield f"{where} cannot have the key {part.secret.key!r}: {fault}{hint}"
 
 
-def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[str]:
+def _dest(plan: JobPlan, facts: StoreFacts, abilities: frozenset[Ability]) -> Iterator[str]:
+    dest = facts.name
     if Ability.WRITE not in abilities:
         yield f"destination {dest} cannot be written"
     policies = {item.write_policy for item in plan.items}
@@ -67,14 +72,23 @@ def _dest(plan: JobPlan, dest: str, abilities: frozenset[Ability]) -> Iterator[s
         yield f"destination {dest} cannot be looked at, and ownership.adopt must see what it takes over"
     if Ability.LOOK not in abilities and any(_concerns(key, dest, plan.spec.dest) for key in plan.adopt):
         yield f"destination {dest} cannot be looked at, and --adopt must see what it takes over"
-    copying = [item.name for item in plan.items if item.copied]
-    if copying and not {Ability.LOOK, Ability.DESCRIBE, Ability.SET_METADATA} <= abilities:
-        why = "cannot be looked at" if Ability.LOOK not in abilities else "keeps no metadata beside its secrets"
-        yield f"destination {dest} {why}, and item {copying[0]} copies metadata"
+    can = {Ability.LOOK, Ability.DESCRIBE, Ability.SET_METADATA} <= abilities
+    copying = [item for item in plan.items if item.carries and not (can and _has_room(item, facts.metadata))]
+    if copying:
+        why = "keeps no metadata beside its secrets" if not can else "has no place for the metadata of other stores"
+        why = "cannot be looked at" if Ability.LOOK not in abilities else why
+        yield f"destination {dest} {why}, and item {copying[0].name} copies metadata"
     if plan.spec.ownership.mark and Ability.MARK not in abilities:
         yield f"destination {dest} has no marks, and ownership.mark asks for them"
     if (plan.deletes_gone or any(plan.deletes.values())) and Ability.DELETE not in abilities:
         yield f"destination {dest} cannot delete, and deletionPolicy is Delete"
+
+
+def _has_room(item: Item, facts: MetadataFacts) -> bool:
+    """Whether what an item copies beside its values has a place in a store that keeps metadata."""
+    if facts.rules:
+        return True
+    return not item.copied and all(SETTINGS[name] in facts.settings for name in item.settings)
 
 
 def _concerns(named: str, dest: str, dests: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ class Beside:
         """
         item, facts = self._items[change.item], self._opened.get(change.dest).facts
         copied: Described = {}
-        if item.copied and change.sources:
+        if item.carries and change.sources:
             source = change.sources[0]
             if (entry := await self._look(source.store, source.key)) is not None:
                 if entry.metadata is None:
@@ -124,4 +124,4 @@ class Beside:
         return change
 
 
-HINT = "correct the SecretStore's metadata, metadata.copy of the plan item, or what the secret carries at its source"
+HINT = "correct the SecretStore's metadata, metadata of the plan item, or what the secret carries at its source"

@@ -57,6 +57,7 @@ class Item:
         definition: hex SHA-256 of everything that decides what the item makes of given sources.
         write_policy, deletion_policy, adopt: its own, or else the job's.
         copied: names of the metadata that is copied with the value, and patterns for them.
+        settings: the settings that are copied with it.
         copy_as: the kind that it becomes where there are several.
     """
 
@@ -73,7 +74,13 @@ class Item:
     deletion_policy: DeletionPolicy
     adopt: bool
     copied: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     copy_as: Kind | None = None
+
+    @property
+    def carries(self) -> bool:
+        """Whether anything is copied beside the value."""
+        return bool(self.copied or self.settings)
 
     def copies(self, name: str) -> bool:
         """Whether a piece of metadata is copied, by its name."""
@@ -203,6 +210,7 @@ def _item(entry: PlanItem, spec: SyncJobSpec) -> Item:
         deletion_policy=entry.deletion_policy or spec.deletion_policy,
         adopt=entry.ownership.adopt if entry.ownership is not None else spec.ownership.adopt,
         copied=entry.metadata.copy_ if entry.metadata is not None else (),
+        settings=tuple(each.value for each in entry.metadata.settings) if entry.metadata is not None else (),
         copy_as=_KINDS[entry.metadata.as_] if entry.metadata is not None and entry.metadata.as_ is not None else None,
     )
 

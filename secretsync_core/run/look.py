@@ -109,7 +109,7 @@ class Taking:
             self._keys.append(key)
 
     def _note(self, entry: Entry) -> None:
-        if not (self.item.copied and self._carries):
+        if not (self.item.carries and self._carries):
             return
         if entry.metadata is None:
             self._gaps.append(Gap(entry.key, AccessDenied.code, f"the metadata of {entry.key} may not be looked at"))
@@ -165,7 +165,7 @@ async def fill(
         for index, part in enumerate(one.item.parts):
             if part.query is not None:
                 query = part.query
-                listing = listing_of(part.store, query, described=metadata and bool(one.item.copied))
+                listing = listing_of(part.store, query, described=metadata and one.item.carries)
                 question = questions.setdefault(listing, Question(listing))
                 question.takers.append(Taker(one, index))
             elif part.secret is not None:
@@ -186,7 +186,7 @@ class _Lookup(NamedTuple):
 
 
 async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup], *, metadata: bool) -> None:
-    described = metadata and any(each.taking.item.copied for each in wanted)
+    described = metadata and any(each.taking.item.carries for each in wanted)
     try:
         seen = await look_at_keys(opened, store, {each.key for each in wanted}, describe=described)
     except SecretSyncError as error:

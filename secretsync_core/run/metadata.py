@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.counting import plural
-from secretsync_core.metadata_rules import NEVER_COPIED, OURS, change_fault, metadata_fault
+from secretsync_core.metadata_rules import NEVER_COPIED, OURS, change_fault, in_utc, metadata_fault
 from secretsync_core.model.change import Action, Reason
-from secretsync_core.model.metadata import Kind, Slot
+from secretsync_core.model.metadata import SETTINGS, Kind, Slot
 from secretsync_core.schema.job import WritePolicy
 
 if TYPE_CHECKING:
@@ -41,10 +41,24 @@ def everything_on(entry: Entry, facts: StoreFacts) -> Described | None:
 
 
 def carried(entry: Entry, item: Item) -> Described:
-    """What an item copies of a source's metadata: annotations as such, and all else under one kind."""
+    """What an item copies of a source's metadata: annotations and settings as such, and all else under one kind."""
     texts = {Slot(Kind.CUSTOM, name): text for name, text in (entry.metadata or {}).items()}
     texts |= {slot: text for slot, text in (entry.notes or {}).items() if slot.kind is Kind.ANNOTATION}
-    return {slot: text for slot, text in texts.items() if item.copies(slot.name) and _may_be_copied(slot.name)}
+    named = {slot: text for slot, text in texts.items() if item.copies(slot.name) and _may_be_copied(slot.name)}
+    return {**named, **_settings(entry, texts, item.settings)}
+
+
+def _settings(entry: Entry, texts: Described, names: Iterable[str]) -> Described:
+    """The settings of a secret; of one that has none what its metadata of that name says."""
+    found: dict[Slot, str] = {}
+    for name in names:
+        kind = SETTINGS[name]
+        places = (Slot(kind), Slot(Kind.CUSTOM, name), Slot(Kind.ANNOTATION, name))
+        text = next((told[slot] for slot in places for told in (entry.notes or {}, texts) if slot in told), None)
+        if text is not None:
+            # Of a time that is none the destination says so, where it needs one.
+            found[Slot(kind)] = (in_utc(text) or text) if kind in (Kind.EXPIRES, Kind.NOT_BEFORE) else text
+    return found
 
 
 def _may_be_copied(name: str) -> bool:
@@ -59,15 +73,25 @@ def main_kind(facts: StoreFacts) -> Kind | None:
 def translated(copied: Described, item: Item, facts: StoreFacts) -> Described:
     """What is copied, as the kinds of metadata that the destination has. Of two of one name a label wins."""
     kinds, main = facts.metadata.rules, main_kind(facts)
-    if main is None:
-        return {}
     made: dict[Slot, str] = {}
     for slot, text in copied.items():
+        if slot.kind in facts.metadata.settings:
+            made[slot] = text
+            continue
+        if main is None:
+            continue
+        if (setting := _SETTING_NAMES.get(slot.kind)) is not None:
+            wanted = item.copy_as or Kind.ANNOTATION
+            made[Slot(wanted if wanted in kinds else main, setting)] = text
+            continue
         wanted = item.copy_as or (Kind.ANNOTATION if slot.kind is Kind.ANNOTATION else main)
         there = Slot(wanted if wanted in kinds else main, slot.name)
         if there not in made or slot.kind is not Kind.ANNOTATION:
             made[there] = text
     return made
+
+
+_SETTING_NAMES = {kind: name for name, kind in SETTINGS.items()}
 
 
 def wanted_at(item: Item, copied: Described, facts: StoreFacts) -> Described:
@@ -95,7 +119,7 @@ class Wishes:
         self._dests = plan.spec.dest
         self._mark = mark if plan.spec.ownership.mark is not False else ""
         self._marks_everywhere = plan.spec.ownership.mark is True
-        self._copying = any(item.copied for item in plan.items)
+        self._copying = any(item.carries for item in plan.items)
         self._carried: dict[str, Mapping[str, Described]] = {}
         self._unseen: dict[str, set[str]] = {}
 
@@ -107,7 +131,10 @@ class Wishes:
     def concern(self, store: str) -> bool:
         """Whether anything is wanted in a destination."""
         facts = self._facts.get(store)
-        return facts is not None and bool(facts.metadata.asked or (self._copying and facts.metadata.rules))
+        if facts is None:
+            return False
+        beside = facts.metadata
+        return bool(beside.asked or (self._copying and (beside.rules or beside.settings)))
 
     def learn(self, sources: Sequence[SourceSeen]) -> None:
         """Take in what the sources carry."""
@@ -115,7 +142,7 @@ class Wishes:
 
     def _wanted(self, target: Target, facts: StoreFacts) -> Described:
         item = self._items[target.item]
-        copied = self._carried.get(item.name, {}).get(target.sources[0].key, {}) if item.copied else {}
+        copied = self._carried.get(item.name, {}).get(target.sources[0].key, {}) if item.carries else {}
         return wanted_at(item, copied, facts)
 
     def are_met(self, target: Target, dest: Destination) -> bool:

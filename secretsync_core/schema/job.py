@@ -190,18 +190,39 @@ class MetadataKind(StrEnum):
     ANNOTATIONS = "Annotations"
 
 
+class MetadataSetting(StrEnum):
+    """What a secret has beside its value that is no name of anybody's choice."""
+
+    CONTENT_TYPE = "contentType"
+    ENABLED = "enabled"
+    EXPIRES = "expires"
+    NOT_BEFORE = "notBefore"
+
+
 class ItemMetadata(Spec):
-    """What is copied beside the value: tags, labels, annotations or custom metadata of the source."""
+    """What is copied beside the value: tags, labels, annotations or custom metadata of the source, and its settings."""
 
     copy_: Annotated[tuple[MetadataName, ...], Field(min_length=1)] = Field(
-        alias="copy", description="Names; * stands for any characters but /."
+        default=(), alias="copy", description="Names; * stands for any characters but /."
+    )
+    settings: Annotated[tuple[Annotated[MetadataSetting, Field(strict=False)], ...], Field(min_length=1)] = Field(
+        default=(),
+        description="Settings to copy. A store that has no such setting keeps it as a tag, an annotation or custom "
+        "metadata of that name.",
     )
     as_: MetadataKind | None = Field(
         default=None,
         alias="as",
         strict=False,
-        description="What it becomes in Kubernetes. Default: annotations stay annotations, all else becomes labels.",
+        description="What it becomes in Kubernetes. Default: annotations stay annotations, settings become some, all "
+        "else becomes labels.",
     )
+
+    @model_validator(mode="after")
+    def _copies_something(self) -> ItemMetadata:
+        if not (self.copy_ or self.settings):
+            raise ValueError("say what is copied: copy names tags, labels and the like, settings the settings")
+        return self
 
 
 class PlanItem(Choice):

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from run.world import counted
 from support.azure import refusals
+from support.azure.entra import Identity
+from support.azure.service import KeyVault
 
+from azure_key_vault.conftest import SECRET
 from secretsync_core.errors import DocumentError
+from secretsync_core.stores import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from run.world import World
-    from support.azure.service import KeyVault
+    from support.azure.trust import Trust
 
     from azure_key_vault.conftest import Section
 
@@ -216,6 +220,87 @@ async def test_tags_are_copied_and_marks_are_not(world: World, in_azure: Any, az
     handle = await world.handle("dst")
     described = [each async for each in handle.describe(["db"])]
     assert {name for name in described[0].metadata if not name.startswith("secretsync.io/")} == {"team"}
+
+
+SETTINGS = "metadata: {settings: [contentType, enabled, expires, notBefore]}"
+TIMED = {"attributes": {"nbf": 1767225600, "exp": 1893456000}, "contentType": "text/plain"}
+
+
+async def test_settings_go_from_vault_to_vault(
+    world: World, in_azure: Any, azure: KeyVault, azure_trust: Trust
+) -> None:
+    """Times, content type and whether it is enabled come with a copy, and follow what changes at the source."""
+    with KeyVault(azure_trust.server) as other:
+        other.entra.identities.append(Identity(secret=SECRET))
+        azure.vault.set("db", {"value": "p", **TIMED})
+        azure.vault.set("plain", {"value": "p"})
+        in_azure("src")
+        in_azure("dst", vaultUrl=other.address, authorityHost=other.entra.address)
+        world.job(f"- {{name: all, query: {{recursive: true}}, {SETTINGS}}}")
+        assert counted(await world.sync()) == {"created": 2}
+        copy = other.vault.live["db"]
+        assert (copy.current.nbf, copy.current.exp, copy.current.content_type) == (1767225600, 1893456000, "text/plain")
+        plain = other.vault.live["plain"].current
+        assert (plain.nbf, plain.exp, plain.content_type, plain.enabled) == (None, None, None, True)
+        assert counted(await world.sync()) == {"unchanged": 2}
+        azure.vault.update("db", "", {"attributes": {"exp": 1900000000, "enabled": False}})
+        planned = await world.plan()
+        assert {change.key: change.metadata for change in planned.changes if change.metadata} == {
+            "db": ("enabled", "expires")
+        }
+        assert counted(await world.sync()) == {"updated": 1, "unchanged": 1}
+        assert (copy.current.exp, copy.current.enabled, len(copy.versions)) == (1900000000, False, 1)
+        assert counted(await world.sync()) == {"unchanged": 2}
+        other.check()
+
+
+async def test_settings_come_from_custom_metadata_and_go_back(world: World, in_azure: Any, azure: KeyVault) -> None:
+    """A store without such settings has them as metadata of that name: there and back they are the same."""
+    await world.seed("src", {"db": {"password": "p"}, "plain": {"password": "p"}})
+    memory.set_metadata("src", "db", {"expires": "2030-01-01T01:00:00+01:00", "contentType": "text/plain"})
+    in_azure("dst")
+    world.job(f"- {{name: all, query: {{recursive: true}}, {SETTINGS}}}")
+    assert (await world.sync()).ok
+    current = azure.vault.live["db"].current
+    assert (current.exp, current.content_type, current.nbf) == (1893456000, "text/plain", None)
+    assert counted(await world.sync()) == {"unchanged": 2}
+    in_azure("src")
+    world.store("back")
+    world.job(f"- {{name: all, query: {{recursive: true}}, {SETTINGS}}}", dest="back")
+    assert (await world.sync()).ok
+    handle = await world.handle("back")
+    found = {each.key: dict(each.metadata) async for each in handle.describe(["db", "plain"])}
+    for each in found.values():
+        each.pop("secretsync.io/owner", None)
+    assert found == {
+        "db": {"expires": "2030-01-01T00:00:00Z", "contentType": "text/plain", "enabled": "true"},
+        "plain": {"enabled": "true"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("expires", "2030-02-30T00:00:00Z"),
+        ("expires", "2030-01-01"),
+        ("notBefore", "1969-01-01T00:00:00Z"),
+        ("enabled", "yes"),
+        ("contentType", "x" * 256),
+    ],
+)
+async def test_settings_that_are_none_are_refused_in_the_plan(
+    world: World, in_azure: Any, azure: KeyVault, name: str, text: str
+) -> None:
+    """What custom metadata calls a time, and is none, is written nowhere and shown nowhere."""
+    await world.seed("src", {"db": {"password": "p"}, "good": {"password": "p"}})
+    memory.set_metadata("src", "db", {name: text})
+    in_azure("dst")
+    world.job(f"- {{name: all, query: {{recursive: true}}, {SETTINGS}}}")
+    planned = await world.plan()
+    assert {change.key: change.action for change in planned.changes} == {"db": "refuse", "good": "create"}
+    assert all(text not in repr(change) for change in planned.changes)
+    assert not (await world.sync()).ok
+    assert set(azure.vault.values()) == {"good"}
 
 
 async def test_a_job_never_reads_what_it_writes(world: World, in_azure: Any) -> None:

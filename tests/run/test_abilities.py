@@ -9,6 +9,7 @@ import pytest
 from run.making import plan_of
 from secretsync_core.key_rules import key_fault
 from secretsync_core.model.capabilities import Ability, Shape, StoreFacts, StoreLimits
+from secretsync_core.model.metadata import Kind, MetadataFacts, MetadataRule
 from secretsync_core.run.abilities import find_impossible
 
 ALL = frozenset(Ability)
@@ -17,14 +18,18 @@ CAS, CREATE, READ, LOOK, LIST, WRITE, DELETE, MARK = (
     Ability.MARK,
 )  # fmt: skip
 QUERY = "[{name: it, query: {}}]"
+TAKES_ANY = MetadataFacts({Kind.CUSTOM: MetadataRule()})
 
 
 def _impossible(
     plan: str, *, src: frozenset[Ability] = ALL, dst: frozenset[Ability] = ALL, limits: StoreLimits | None = None,
-    **spec: Any,
+    beside: MetadataFacts = TAKES_ANY, **spec: Any,
 ) -> list[str]:  # fmt: skip
     limits = limits or StoreLimits(pins="[0-9]+", custom_metadata=True)
-    facts = {name: StoreFacts(name, "memory", Shape.FIELDS, versioned=True, limits=limits) for name in ("src", "dst")}
+    facts = {
+        name: StoreFacts(name, "memory", Shape.FIELDS, versioned=True, limits=limits, metadata=metadata)
+        for name, metadata in (("src", TAKES_ANY), ("dst", beside))
+    }
     return find_impossible(plan_of(plan, **spec), facts, {"src": src, "dst": dst})
 
 
@@ -48,6 +53,10 @@ def _impossible(
         (
             "[{name: it, query: {}, metadata: {copy: [a]}}]", ALL - {Ability.DESCRIBE}, None,
             "item it: store src has no metadata to copy",
+        ),
+        (
+            "[{name: it, query: {}, metadata: {settings: [expires]}}]", ALL - {Ability.DESCRIBE}, None,
+            "item it: store src does not show the settings of its secrets, which are to be copied",
         ),
         (
             "[{name: it, secret: {key: k, version: 3}}]", ALL, StoreLimits(),
@@ -108,6 +117,26 @@ def test_destinations(spec: dict[str, Any], lacks: set[Ability], reason: str) ->
 def test_what_is_not_needed_is_not_asked_for(spec: dict[str, Any], lacks: set[Ability]) -> None:
     """A destination that can only write will do, unless the policy needs more."""
     assert _impossible(QUERY, dst=ALL - lacks, **spec) == []
+
+
+_TIMED = MetadataFacts(settings={Kind.EXPIRES: MetadataRule()})
+
+
+@pytest.mark.parametrize(
+    ("copies", "beside", "possible"),
+    [
+        ("copy: [a]", MetadataFacts(), False),
+        ("copy: [a]", _TIMED, False),
+        ("settings: [expires]", _TIMED, True),
+        ("settings: [expires, enabled]", _TIMED, False),
+        ("settings: [expires, enabled]", TAKES_ANY, True),
+    ],
+)
+def test_what_is_copied_beside_values_has_a_place(copies: str, beside: MetadataFacts, possible: bool) -> None:
+    """A destination without tags or the like takes no names, and of settings those that it has itself."""
+    told = _impossible(f"[{{name: it, query: {{}}, metadata: {{{copies}}}}}]", beside=beside)
+    refused = "destination dst has no place for the metadata of other stores, and item it copies metadata"
+    assert told == ([] if possible else [refused])
 
 
 def test_all_faults_at_once() -> None:

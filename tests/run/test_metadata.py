@@ -10,11 +10,13 @@ import pytest
 from run.world import actions, counted
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import AccessDenied, PlanRefused, StoreUnavailable
+from secretsync_core.metadata_rules import ANNOTATION, LABEL, TIME
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.change import Reason
+from secretsync_core.model.inventory import Entry
 from secretsync_core.model.metadata import Kind, MetadataFacts, MetadataRule, Slot
 from secretsync_core.run.items import build_plan
-from secretsync_core.run.metadata import wanted_at
+from secretsync_core.run.metadata import carried, wanted_at
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
 
@@ -177,6 +179,35 @@ def test_what_the_store_asks_for_wins_over_what_is_copied(world: World, kind: Ki
     assert wanted_at(only, copied, facts) == {
         Slot(kind, "team"): "store", Slot(kind, "more"): "store", Slot(kind, "other"): "copied",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "facts", "there"),
+    [
+        ("", MetadataFacts({Kind.TAG: MetadataRule()}, settings={Kind.EXPIRES: TIME}), Slot(Kind.EXPIRES)),
+        ("", MetadataFacts({Kind.TAG: MetadataRule()}), Slot(Kind.TAG, "expires")),
+        ("", MetadataFacts({Kind.LABEL: LABEL, Kind.ANNOTATION: ANNOTATION}), Slot(Kind.ANNOTATION, "expires")),
+        (", as: Labels", MetadataFacts({Kind.LABEL: LABEL, Kind.ANNOTATION: ANNOTATION}), Slot(Kind.LABEL, "expires")),
+        ("", MetadataFacts(), None),
+    ],
+)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("a", metadata={"other": "1"}, notes={Slot(Kind.EXPIRES): "2030-01-01T00:00:00Z"}),
+        Entry("a", metadata={"expires": "2030-01-01T01:00:00+01:00"}),
+        Entry("a", metadata={}, notes={Slot(Kind.ANNOTATION, "expires"): "2030-01-01T00:00:00Z"}),
+        Entry("a", metadata={"expires": "x"}, notes={Slot(Kind.EXPIRES): "2030-01-01T00:00:00Z"}),
+    ],
+)
+def test_a_setting_is_one_where_the_store_has_it(
+    world: World, given: str, facts: MetadataFacts, there: Slot | None, entry: Entry
+) -> None:
+    """Elsewhere it is metadata of its name: an annotation where there are any, for a label takes no time."""
+    world.job(f"- {{name: all, query: {{}}, metadata: {{settings: [expires, enabled]{given}}}}}")
+    (item,) = build_plan(world.documents.jobs["job"]).items
+    store = StoreFacts("dst", "any", Shape.FIELDS, versioned=True, metadata=facts)
+    assert wanted_at(item, carried(entry, item), store) == ({} if there is None else {there: "2030-01-01T00:00:00Z"})
 
 
 async def test_a_stores_own_metadata_wins_on_what_is_there_and_on_what_is_new(world: World) -> None:

@@ -27,6 +27,9 @@ ITEM = "- {query: {}, metadata: {copy: %s}}"
         (ITEM % "['aws:x']", "are never copied"),
         (ITEM % "[]", "copy must not be empty"),
         (ITEM % "team", "copy must be a list"),
+        ("- {query: {}, metadata: {as: Labels}}", "say what is copied"),
+        ("- {query: {}, metadata: {settings: []}}", "settings must not be empty"),
+        ("- {query: {}, metadata: {settings: [tags]}}", "settings[0] must be 'contentType', 'enabled', 'expires'"),
         ("- {query: {}, metadata: {copy: [a], as: Tags}}", "as must be 'Labels' or 'Annotations'"),
         (
             "- {key: k, combine: [{name: a, query: {}}], metadata: {copy: [a]}}",

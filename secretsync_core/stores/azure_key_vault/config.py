@@ -11,7 +11,7 @@ from secretsync_core.metadata_rules import name_fault
 from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
 from secretsync_core.stores.azure_key_vault.clouds import authority_of
-from secretsync_core.stores.azure_key_vault.tags import MOST_ASKED, TAG
+from secretsync_core.stores.azure_key_vault.tags import MOST_ASKED, MOST_CONTENT_TYPE, TAG
 
 _ID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -100,7 +100,7 @@ class AzureKeyVaultConfig(Spec):
         Field(max_length=MOST_ASKED),
     ] = Field(default_factory=dict, description="For every secret that a job creates or takes over; at most 14.")
     content_type: str | None = Field(
-        default=None, min_length=1, max_length=255, description="The same; such as text/plain."
+        default=None, min_length=1, max_length=MOST_CONTENT_TYPE, description="The same; such as text/plain."
     )
     enabled: bool | None = Field(default=None, description="The same. Azure's default: true.")
     not_before: Moment | None = Field(default=None, description="The same: from when on it is meant to be used.")

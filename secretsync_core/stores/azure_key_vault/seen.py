@@ -63,13 +63,10 @@ class About(NamedTuple):
 
     def entry(self, *, metadata: bool = False, deleted: bool = False) -> Entry:
         """What a listing says of it. The mark is ours, and no metadata to anybody else."""
-        kept = {name: text for name, text in self.tags.items() if name != MARK} if metadata else None
-        return Entry(self.key, self.token, deleted, kept)
-
-    @property
-    def described(self) -> Entry:
-        """The same with all that stands beside the value."""
-        return self.entry(metadata=True)._replace(notes=self._notes())
+        if not metadata:
+            return Entry(self.key, self.token, deleted)
+        kept = {name: text for name, text in self.tags.items() if name != MARK}
+        return Entry(self.key, self.token, deleted, kept, self._notes())
 
     def _notes(self) -> Described:
         notes = {Slot(Kind.ENABLED): "true" if self.enabled else "false"}

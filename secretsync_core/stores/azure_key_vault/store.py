@@ -15,7 +15,7 @@ from secretsync_core.stores.azure_key_vault.listing import Listing
 from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS
 from secretsync_core.stores.azure_key_vault.place import SERVICE, declared_place
 from secretsync_core.stores.azure_key_vault.seen import is_version_id
-from secretsync_core.stores.azure_key_vault.tags import TAG
+from secretsync_core.stores.azure_key_vault.tags import SETTINGS, TAG
 from secretsync_core.stores.azure_key_vault.writing import Writing, asked_of
 from secretsync_core.stores.fit import blob_of, check_folder, check_key
 
@@ -60,7 +60,7 @@ class KeyVaultStore:
             versioned=True,
             limits=self.LIMITS,
             place=declared_place(config),
-            metadata=MetadataFacts(rules={Kind.TAG: TAG}, asked=asked_of(config)),
+            metadata=MetadataFacts(rules={Kind.TAG: TAG}, settings=SETTINGS, asked=asked_of(config)),
         )
         self._writing = Writing(self._calls, config, context.mark, self.facts)
 
@@ -111,10 +111,10 @@ class KeyVaultStore:
     async def describe(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Like ``stat``, with the tags; ``notes`` are content type, times, and whether it is enabled. Costs no more."""
         async for found in self._listing.some(keys):
-            yield found if isinstance(found, Gap) else found[0].described._replace(deleted=found[1])
+            yield found if isinstance(found, Gap) else found[0].entry(metadata=True, deleted=found[1])
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:
-        """Yield every secret, 25 a request, and those that are deleted; ``metadata`` are tags. There are no folders."""
+        """Yield every secret, 25 a request, and those that are deleted. There are no folders."""
         check_folder(prefix, self.facts.name)
         if not prefix:
             async for found in self._listing.all(metadata=metadata):

@@ -1,8 +1,9 @@
-"""What Key Vault takes as tags, and the one that is ours."""
+"""What Key Vault takes as tags and as settings, and the tag that is ours."""
 
 from __future__ import annotations
 
-from secretsync_core.model.metadata import MetadataRule
+from secretsync_core.metadata_rules import SWITCH, TIME
+from secretsync_core.model.metadata import Kind, MetadataRule
 
 OURS = "secretsync.io"
 """Tags whose names begin so are SecretSync's own. No slash: nothing says that Azure takes one in a name."""
@@ -24,3 +25,19 @@ TAG = MetadataRule(
     name_rule="printable",
     reserved=(OURS,),
 )
+
+MOST_CONTENT_TYPE = 255
+"""Characters, by the same page."""
+
+SETTINGS = {
+    Kind.CONTENT_TYPE: MetadataRule(
+        longest_text=MOST_CONTENT_TYPE,
+        in_characters=True,
+        text_pattern=r"[^\pC]+",
+        text_rule="printable, and not empty",
+    ),
+    Kind.ENABLED: SWITCH,
+    Kind.NOT_BEFORE: TIME,
+    Kind.EXPIRES: TIME,
+}
+"""What its secrets have beside their values that are no tags."""
