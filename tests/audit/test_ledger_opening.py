@@ -11,7 +11,7 @@ import pytest
 
 from secretsync_core.audit import home
 from secretsync_core.audit.database import LedgerMissing
-from secretsync_core.audit.keys import load_key
+from secretsync_core.audit.keys import KeyLost, load_key
 from secretsync_core.audit.ledger import Ledger
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import LedgerError
@@ -112,6 +112,33 @@ def test_the_key_from_elsewhere_needs_no_directory(tmp_path: Path) -> None:
     with open_ledger(state, tmp_path / "state" / "ledger.db", environ=environ, write=True) as opened:
         assert opened.fingerprint_key == opened.keys.fingerprints
     assert not state.parent.exists()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_directory_of_several_is_made_only_for_what_goes_into_it(
+    tmp_path: Path, elsewhere: bool, given: bool
+) -> None:
+    """The directory around it is made and hidden too, unless both the key and the ledger are somewhere else."""
+    around = tmp_path / "all"
+    url = tmp_path / "state" / "ledger.db" if elsewhere else None
+    with open_ledger(around / "one", url, environ={"SECRETSYNC_KEY": KEY} if given else {}, write=True, below=True):
+        assert (around / ".gitignore").exists() == (not (elsewhere and given))
+        assert (around / "one" / "ledger.key").exists() != given
+
+
+def test_a_ledger_without_its_key_is_only_read_and_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    """Then it says what is lost and has no key to tell values apart; every other way it is refused."""
+    with open_ledger(tmp_path, environ={}, write=True):
+        pass
+    (tmp_path / "ledger.key").unlink()
+    for write, keyless in [(True, False), (True, True), (False, False)]:
+        with pytest.raises(KeyLost):
+            open_ledger(tmp_path, environ={}, write=write, keyless=keyless).__enter__()
+    with open_ledger(tmp_path, environ={}, write=False, keyless=True) as opened:
+        assert "is gone" in opened.lost
+        assert opened.fingerprint_key == ()
+    assert not (tmp_path / "ledger.key").exists()
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
