@@ -48,7 +48,7 @@ test-sops: install  ## the sops store against sops itself, which Go builds once 
 	@SECRETSYNC_TEST_BUILDS_SOPS=1 $(PYTEST) --timeout 600 $(filter-out %_conformance.py,$(wildcard tests/stores/test_sops*.py)) tests/examples/test_vault_to_sops.py $(ARGS)
 
 test-kube: install  ## Kubernetes against a real kube-apiserver, which Go builds once, with etcd, into ~/.cache
-	@SECRETSYNC_TEST_REAL_KUBE=1 $(PYTEST) --timeout 3600 tests/stores/test_kubernetes_conformance.py tests/stores/kube tests/examples/test_vault_to_kubernetes.py tests/deploy/test_real_api_server.py $(ARGS)
+	@SECRETSYNC_TEST_REAL_KUBE=1 $(PYTEST) --timeout 11000 tests/stores/test_kubernetes_conformance.py tests/stores/kube tests/examples/test_vault_to_kubernetes.py tests/deploy/test_real_api_server.py $(ARGS)
 
 check: lint docs test  ## the gate before a commit: lint, the documentation's site, then `make test`
 
