@@ -56,7 +56,10 @@ def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api
     web = {"URL": "https://shop", "PASSWORD": "it's", "PORT": "5432"}
     made = {"shop/web": web, "shop/api": {"KEY": "k"}, "billing": {"DB_PASSWORD": "$(id)"}}
     then = made | {"shop/web": web | {"PASSWORD": "new"}, "shop/more": {"X": "1"}}
-    first: dict[str, dict[str, Any]] = {"apps/shop/web": {**web, "PORT": 5432, "OLD": None}, "apps/shop/api": {"KEY": "k"}}
+    first: dict[str, dict[str, Any]] = {
+        "apps/shop/web": {**web, "PORT": 5432, "OLD": None},
+        "apps/shop/api": {"KEY": "k"},
+    }
     Life(
         example,
         there,

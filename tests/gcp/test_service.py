@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+import google_crc32c
 import pytest
 from support.google.statuses import Refused
 
@@ -52,6 +53,37 @@ async def test_what_is_created_has_all_that_the_document_asks_for(google: Google
     assert fields["replication"] == {"userManaged": {"replicas": [replica]}}
     assert fields["versionDestroyTtl"] == "86400s"
     assert fields["expireTime"]
+
+
+async def test_one_may_have_a_key_of_ones_own_wherever_google_keeps_values(google: Google, open_gcp: OpenStore) -> None:
+    """Replication that Google chooses may name a key as well; without anything said it is by Google's own."""
+    everywhere = KMS.replace("europe-west3", "global")
+    own = await open_gcp(prefix="own-", replication={"automatic": {"kmsKeyName": everywhere}})
+    plain = await open_gcp(prefix="plain-")
+    for store in (own, plain):
+        await store.write("db", ONE)
+    key = {"customerManagedEncryption": {"kmsKeyName": everywhere}}
+    assert google.secrets.of("own-db").fields["replication"] == {"automatic": key}
+    assert google.secrets.of("plain-db").fields["replication"] == {"automatic": {}}
+
+
+async def test_values_are_sent_with_their_checksum(google: Google, open_gcp: OpenStore) -> None:
+    """So that Google refuses what was changed on the way: then nothing is written."""
+    sent: list[Asked] = []
+    google.before = sent.append
+    store = await open_gcp()
+    await store.write("db", ONE)
+    added = [asked.body["payload"] for asked in sent if asked.method.endswith("addVersion")]
+    assert {int(payload["dataCrc32c"]) for payload in added} == {google_crc32c.value(b"one")}
+
+    def spoiled(asked: Asked) -> None:
+        if asked.method.endswith("addVersion"):
+            asked.body["payload"]["data"] = base64.b64encode(b"two").decode()
+
+    google.before = spoiled
+    with pytest.raises(StoreError):
+        await store.write("db", THREE)
+    assert google.secrets.values() == {"db": b"one"}
 
 
 async def test_regional_secrets_are_apart(google: Google, open_gcp: OpenStore) -> None:

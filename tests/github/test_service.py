@@ -55,6 +55,7 @@ async def _seen(store: Any, *keys: str) -> dict[str, str]:
         ({"environment": "Prod / EU"}, "actions", "secrets"),
         ({"environment": "Prod / EU", "kind": "Variables"}, "actions", "variables"),
         ({"organization": "acme", "visibility": "All"}, "actions", "secrets"),
+        ({"organization": "acme", "visibility": "All", "kind": "Dependabot"}, "dependabot", "secrets"),
         ({"organization": "acme", "visibility": "Private", "kind": "Codespaces"}, "codespaces", "secrets"),
         ({"organization": "acme", "visibility": "Private", "kind": "Variables"}, "actions", "variables"),
     ],
@@ -80,13 +81,15 @@ async def test_each_scope_has_its_own(
     assert await _listed(store) == {}
 
 
-async def test_selected_repositories_go_along_by_number(github: GitHub, opened: OpenStore) -> None:
+@pytest.mark.parametrize("kind", ["Actions", "Dependabot", "Codespaces", "Variables"])
+async def test_selected_repositories_go_along_by_number(github: GitHub, opened: OpenStore, kind: str) -> None:
     """Names in the document become ids, asked for once; each write says them again."""
     one, two = (github.accounts.repository(f"acme/{name}") for name in ("one", "two"))
-    store = await opened(organization="acme", visibility="Selected", selectedRepositories=["one", "Two"])
+    store = await opened(organization="acme", kind=kind, visibility="Selected", selectedRepositories=["one", "Two"])
     for key in ("A", "B"):
         await store.write(key, VALUE)
-    held = github.accounts.organisation("acme").shelf().held
+    shelf = ("actions", "variables") if kind == "Variables" else (kind.lower(), "secrets")
+    held = github.accounts.organisation("acme").shelf(*shelf).held
     assert {(each.visibility, tuple(each.repositories)) for each in held.values()} == {("selected", (one.id, two.id))}
     assert github.count("^GET /repos/acme/") == 2
     missing = await opened(organization="acme", visibility="Selected", selectedRepositories=["none"])
