@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ENABLED = "enabled"
     NOT_BEFORE = "not before"
     EXPIRES = "expires"
+    DELETION_TIME = "time of deletion"
     HIDDEN = "hidden"
     MASKED = "masked"
     PROTECTED = "protected"

@@ -79,7 +79,7 @@ async def test_what_google_does_not_take_beside_a_value(google: Google, open_gcp
     store = await open_gcp()
     with pytest.raises(InvalidSecret) as caught:
         await store.set_metadata("db", {Slot(Kind.LABEL, "Team"): "payments"}, None)
-    assert "labels, annotations or topics" in caught.value.hint
+    assert "labels, annotations, topics or expireTime" in caught.value.hint
 
 
 # -- old versions

@@ -67,6 +67,9 @@ def test_one_place_is_one_however_it_is_reached() -> None:
         ({"oldVersions": {"keep": 3, "destroy": False}}, "leave out oldVersions"),
         ({"annotations": {"secretsync.io-owner": "x"}}, "set by SecretSync alone"),
         ({"labels": {"Team": "x"}}, "labels"),
+        ({"ttlSeconds": 3600, "expireTime": "2127-01-01T00:00:00Z"}, "at most one of ttlSeconds and expireTime"),
+        ({"expireTime": "2127-01-01T00:00:00"}, "say the time zone"),
+        ({"expireTime": "tomorrow"}, "a time such as 2027-01-01"),
         ({"prefix": "prod"}, "prefix"),
         (
             {"auth": {"accessToken": {"env": "A"}, "serviceAccountKey": {"env": "B"}}},

@@ -163,6 +163,38 @@ async def test_metadata_is_reconciled(world: World, in_gcp: InGcp, google: Googl
     assert counted(await world.sync()) == {"unchanged": 1}
 
 
+async def test_the_time_of_deletion_is_reconciled(world: World, in_gcp: InGcp, google: Google) -> None:
+    """Secrets have it from the start, those that are there get it, and another one takes its place: each once."""
+    in_gcp("dst")
+    world.job(ALL)
+    await world.put("src", "old", {"password": "p"})
+    await world.sync()
+    in_gcp("dst", expireTime="2126-01-01T02:00:00+02:00")
+    await world.put("src", "new", {"password": "p"})
+    planned = await world.plan()
+    assert {change.key: change.metadata for change in planned.changes}["old"] == ("time of deletion",)
+    assert counted(await world.sync()) == {"created": 1, "updated": 1}
+    assert {google.secrets.of(name).fields["expireTime"] for name in ("old", "new")} == {"2126-01-01T00:00:00Z"}
+    assert counted(await world.sync()) == {"unchanged": 2}
+    in_gcp("dst", expireTime="2127-01-01T00:00:00Z")
+    assert counted(await world.sync()) == {"updated": 2}
+    assert {google.secrets.of(name).fields["expireTime"] for name in ("old", "new")} == {"2127-01-01T00:00:00Z"}
+    assert {len(google.secrets.of(name).versions) for name in ("old", "new")} == {1}
+
+
+async def test_a_time_of_deletion_that_is_over_deletes_nothing(world: World, in_gcp: InGcp, google: Google) -> None:
+    """Google might delete at once what has it: nothing is set, and the error says what to write."""
+    in_gcp("dst")
+    world.job(ALL)
+    await world.put("src", "db", {"password": "p"})
+    await world.sync()
+    in_gcp("dst", expireTime="2026-01-01T00:00:00Z")
+    before = google.counts.copy()
+    (error,) = (await world.sync()).errors
+    assert error.message == "the expireTime of dst is over"
+    assert google.counts == before
+
+
 async def test_a_job_never_reads_what_it_writes(world: World, in_gcp: InGcp) -> None:
     """Two documents for one project are one place, whatever they are called, and validation says so."""
     in_gcp("src")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from secretsync_core.metadata_rules import name_fault
 from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
+from secretsync_core.schema.moments import Moment
 from secretsync_core.stores.azure_key_vault.clouds import authority_of
 from secretsync_core.stores.azure_key_vault.tags import MOST_ASKED, MOST_CONTENT_TYPE, TAG
 
@@ -20,17 +20,6 @@ def _tag_name(name: str) -> str:
     if fault := name_fault(name, TAG):
         raise ValueError(f"the name of a tag: {fault}")
     return name
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("say the time zone: 2027-01-01T00:00:00Z")
-    if moment.microsecond or moment.year < 1970:
-        raise ValueError("Azure keeps whole seconds from 1970 on")
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class AzureClientSecret(Spec):
@@ -112,16 +101,6 @@ class AzureKeyVaultConfig(Spec):
         if address is not None and not address.lower().startswith("https://"):
             raise ValueError("it must be https://")
         return address
-
-    @field_validator("not_before", "expires", mode="before")
-    @classmethod
-    def _is_a_moment(cls, given: object) -> object:
-        if not isinstance(given, str):
-            return given
-        try:
-            return datetime.fromisoformat(given)
-        except ValueError:
-            raise ValueError("it must be a time such as 2027-01-01T00:00:00Z") from None
 
     @model_validator(mode="after")
     def _has_an_authority(self) -> AzureKeyVaultConfig:

@@ -1,11 +1,13 @@
-"""Marks, labels, annotations and topics of secrets that are there: changed where the etag says that nobody else did."""
+"""What stands beside versions of secrets that are there: changed where the etag says that nobody else did."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.errors import InvalidSecret, SecretFails, SecretNotFound
 from secretsync_core.model.metadata import Kind, Slot
+from secretsync_core.schema.moments import text_of
 from secretsync_core.stores.gcp_secret_manager.answers import Misfit, WrongState
 from secretsync_core.stores.gcp_secret_manager.metadata import MARK, WRITTEN
 
@@ -39,7 +41,7 @@ class Beside:
         await self.change(key, changed)
 
     async def set(self, key: str, wanted: Described) -> None:
-        """Set these labels, annotations and topics, and leave all others."""
+        """Set these labels, annotations, topics and time of deletion, and leave all others."""
 
         def changed(about: About) -> Mapping[str, Any]:
             told: dict[str, Any] = {}
@@ -49,6 +51,8 @@ class Beside:
                 told["annotations"] = {**about.annotations, **annotations}
             if topics := _of(wanted, Kind.TOPIC):
                 told["topics"] = [{"name": each} for each in dict.fromkeys((*about.topics, *topics))]
+            if ends := wanted.get(Slot(Kind.DELETION_TIME)):
+                told["expire_time"] = datetime.fromisoformat(ends)
             return told
 
         await self.change(key, changed)
@@ -77,7 +81,7 @@ class Beside:
                     refused.message,
                     store=store,
                     key=key,
-                    hint="it may be the labels, annotations or topics of the SecretStore, or too many of them",
+                    hint="it may be labels, annotations, topics or expireTime of the SecretStore, or too many of them",
                 ) from None
             return
         raise SecretFails(f"what stands beside {key} in {store} changes again and again", store=store, key=key)
@@ -91,4 +95,5 @@ def asked_of(config: GcpSecretManagerConfig) -> Described:
     """What a document wants beside the value of every secret of a job."""
     asked = {Slot(Kind.LABEL, name): text for name, text in config.labels.items()}
     asked |= {Slot(Kind.ANNOTATION, name): text for name, text in config.annotations.items()}
-    return asked | {Slot(Kind.TOPIC, topic): "" for topic in config.topics}
+    asked |= {Slot(Kind.TOPIC, topic): "" for topic in config.topics}
+    return asked | ({Slot(Kind.DELETION_TIME): text_of(config.expire_time)} if config.expire_time else {})

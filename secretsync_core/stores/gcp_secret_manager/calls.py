@@ -63,13 +63,15 @@ class Seen(NamedTuple):
 class About(NamedTuple):
     """What stands beside the versions of a secret, and the etag of that.
 
-    ``made`` is when the secret was made, in nanoseconds of Unix; ``token`` is its token while it has no version.
+    ``made`` is when the secret was made, in nanoseconds of Unix; ``token`` is its token while it has no version;
+    ``expires`` is when it will be deleted, empty if it will not.
     """
 
     etag: str
     labels: dict[str, str]
     annotations: dict[str, str]
     topics: tuple[str, ...]
+    expires: str
     aliased: frozenset[int]
     made: int
     token: str
@@ -216,8 +218,8 @@ class Calls:
                 error.message if isinstance(error, Misfit) else f"{self.store} refuses to create {key}",
                 store=self.store,
                 key=key,
-                hint="it may be labels, annotations, topics, replication, a KMS key or ttlSeconds of the SecretStore;"
-                f" or there is no project {self._config.project}",
+                hint="it may be labels, annotations, topics, replication, a KMS key, ttlSeconds or expireTime of the"
+                f" SecretStore; or there is no project {self._config.project}",
             )
         raise doubt.on(refused)
 
@@ -295,6 +297,8 @@ class Calls:
             body["customer_managed_encryption"] = {"kms_key_name": config.kms_key_name}
         if config.ttl_seconds is not None:
             body["ttl"] = {"seconds": config.ttl_seconds}
+        if config.expire_time is not None:
+            body["expire_time"] = config.expire_time
         if config.destroy_delay_seconds is not None:
             body["version_destroy_ttl"] = {"seconds": config.destroy_delay_seconds}
         return body
@@ -363,6 +367,7 @@ def _about(request: Request, secret: Any) -> About:
         dict(secret.labels),
         dict(secret.annotations),
         tuple([each.name for each in secret.topics]),
+        secret.expire_time.ToJsonString() if secret.HasField("expire_time") else "",
         frozenset(secret.version_aliases.values()),
         secret.create_time.ToNanoseconds(),
         f"{_EMPTY}{secret.create_time.ToJsonString()}",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from secretsync_core.schema.addresses import Address
 from secretsync_core.schema.base import Choice, Credential, LocalPath, Spec, Tls
+from secretsync_core.schema.moments import Moment
 from secretsync_core.schema.named import Kind, Names
 from secretsync_core.stores.gcp_secret_manager.metadata import Annotations, Labels
 from secretsync_core.stores.gcp_secret_manager.surroundings import ACCOUNT
@@ -167,6 +168,10 @@ class GcpSecretManagerConfig(Spec):
         le=100 * 366 * 86_400,
         description="How long secrets live that are created: then Google deletes them, whatever the job says.",
     )
+    expire_time: Moment | None = Field(
+        default=None,
+        description="For every secret that a job creates or takes over: when Google deletes it, whatever the job says.",
+    )
     destroy_delay_seconds: int | None = Field(
         default=None,
         ge=86_400,
@@ -181,6 +186,8 @@ class GcpSecretManagerConfig(Spec):
             raise ValueError("regional secrets have no replication: leave it out; a key of your own is kmsKeyName")
         if self.location is None and self.kms_key_name is not None:
             raise ValueError("kmsKeyName is for regional secrets: write replication.automatic.kmsKeyName")
+        if self.ttl_seconds is not None and self.expire_time is not None:
+            raise ValueError("give at most one of ttlSeconds and expireTime")
         return self
 
     @property

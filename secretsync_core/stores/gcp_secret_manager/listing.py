@@ -188,11 +188,13 @@ class Listing:
         return found._replace(deleted=seen is None and bool(self._mark) and about.annotations.get(MARK) == self._mark)
 
     def _described(self, key: str, about: About, seen: Seen | None) -> Entry:
-        """The same with all that stands beside the value: labels, annotations that are not ours, topics."""
+        """The same with all that stands beside the value: labels, annotations that are not ours, topics, its end."""
         notes = {
             Slot(Kind.ANNOTATION, name): text for name, text in about.annotations.items() if not name.startswith(OURS)
         }
         notes |= {Slot(Kind.TOPIC, topic): "" for topic in about.topics}
+        if about.expires:
+            notes[Slot(Kind.DELETION_TIME)] = about.expires
         return self._bare(key, about, seen)._replace(metadata=about.labels, notes=notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import SecretNotFound, StoreError
@@ -76,6 +77,12 @@ class SecretManagerStore:
     @classmethod
     async def open(cls, config: GcpSecretManagerConfig, context: StoreContext) -> SecretManagerStore:
         """See ``open_store``. What was opened halfway is closed again where an error ends it."""
+        if config.expire_time is not None and config.expire_time <= datetime.now(UTC):
+            raise StoreError(
+                f"the expireTime of {context.name} is over",
+                store=context.name,
+                hint="write a later one, or leave it out: Google would delete at once what is written",
+            )
         connection = Connection(config, context)
         try:
             await connection.identity()
