@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.model.change import Change
     from secretsync_core.run.compare import Comparer, Verdict
-    from secretsync_core.run.deleting import LastLook
+    from secretsync_core.run.deleting import Judged, LastLook
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.options import Observer
@@ -98,11 +98,21 @@ async def foresee_deletes(
 async def _foresee_delete(opened: OpenStores, change: Change, last_look: LastLook) -> Change:
     try:
         check_reachable(opened, change.dest)
-        return (await last_look.judge(change, again=False)).change
+        judged = await last_look.judge(change, again=False)
+        await _ask_of_delete(opened, judged)
     except LedgerError:
         raise
     except Exception as error:  # noqa: BLE001  as in a sync: one secret never stops another
         return refused_by(change, error)
+    return judged.change
+
+
+async def _ask_of_delete(opened: OpenStores, judged: Judged) -> None:
+    """Raise what the destination would refuse."""
+    change, foreseer = judged.change, opened.get(judged.change.dest).delete_foreseer
+    whole = change.action is Action.DELETE and judged.rest is None
+    if whole and foreseer is not None and change.dest_version is not None:
+        await foreseer.check_delete(change.key, change.dest_version)
 
 
 async def _at_once(worker: Callable[[], Coroutine[None, None, None]], plan: JobPlan) -> None:

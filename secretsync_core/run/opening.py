@@ -18,6 +18,7 @@ from secretsync_core.stores.base import (
     ConditionalDeleter,
     ConditionalWriter,
     Creator,
+    DeleteForeseer,
     Deleter,
     Describer,
     Foreseer,
@@ -71,6 +72,7 @@ class Halves:
         "conditional",
         "conditional_deleter",
         "creator",
+        "delete_foreseer",
         "deleter",
         "describer",
         "facts",
@@ -104,6 +106,7 @@ class Halves:
         self.creator = store if isinstance(store, Creator) else None
         self.deleter = store if isinstance(store, Deleter) else None
         self.conditional_deleter = store if isinstance(store, ConditionalDeleter) else None
+        self.delete_foreseer = store if isinstance(store, DeleteForeseer) else None
         self.marker = store if isinstance(store, Marker) else None
         self.undeleter = store if isinstance(store, Undeleter) else None
         self.describer = store if isinstance(store, Describer) else None

@@ -310,6 +310,15 @@ class Foreseer(Store, Protocol):
 
 
 @runtime_checkable
+class DeleteForeseer(Deleter, Protocol):
+    """Knows before a delete what would keep it from being made. Optional: a plan asks it."""
+
+    async def check_delete(self, key: str, expected: str) -> None:
+        """Raise what ``delete_if`` would raise, with the same text, as far as that can be known. Changes nothing."""
+        ...
+
+
+@runtime_checkable
 class Positioned(Store, Protocol):
     """Knows from the answers that it had so far who answered, and how far that server had got.
 

@@ -23,6 +23,7 @@ from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.base import (
     AccessChecker,
     ConditionalDeleter,
+    DeleteForeseer,
     Foreseer,
     Positioned,
     Recreator,
@@ -207,6 +208,13 @@ class _Foresees(_Handle):
         await self._boundary.call("check_write", _is_anything, key, value, await self._known(key, expected))
 
 
+class _ForeseesDeletes(_Handle):
+    __slots__ = ()
+
+    async def check_delete(self, key: str, expected: str) -> None:
+        await self._boundary.call("check_delete", _is_anything, key, await self._known(key, expected))
+
+
 class _HasPosition(_Handle):
     __slots__ = ()
 
@@ -290,9 +298,10 @@ def hand_out(
 ) -> Store:
     """The handle of an open store, with what the document permits of its abilities and no more.
 
-    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete, delete_if
-    and check_write. Marks are read and written, and what is brought back or has its metadata set is looked at first:
-    these need both. ``gate`` is what the store was opened with: it is told where the store refuses our credentials.
+    The reading half is read, stat, list and describe; the writing half is write, write_if, create, delete, delete_if,
+    check_write and check_delete. Marks are read and written, and what is brought back or has its metadata set is looked
+    at first: these need both. ``gate`` is what the store was opened with: it is told where the store refuses our
+    credentials.
     ``endurance`` is how long a call may take. ``look`` says whether what may only be written may have all of the
     reading half but ``read``; None: where the store has no ``read`` to be kept from.
 
@@ -322,7 +331,7 @@ def hand_out(
     optional: list[tuple[type, type[_Handle]]] = [(Positioned, _HasPosition), (AccessChecker, _ChecksAccess)]
     if permissions.may_write:
         optional += [(Foreseer, _Foresees), (Recreator, _Recreates), (Sweeper, _Sweeps)]
-        optional.append((ConditionalDeleter, _DeletesIf))
+        optional += [(ConditionalDeleter, _DeletesIf), (DeleteForeseer, _ForeseesDeletes)]
     if looks:
         optional += [(SelectiveLister, _Selects), (ShowsFolders, _ShowsFolders)]
         optional.append((ToldOfLeftovers, _TellsOfLeftovers))

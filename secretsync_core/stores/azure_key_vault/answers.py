@@ -5,6 +5,7 @@ A body is looked at for a few known codes and phrases, and is never copied.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -169,6 +170,8 @@ def _denied(request: Request, found: Refusal) -> StoreError:
 def _way(right: str, found: Refusal) -> str:
     """Who must do what, so that this is permitted. Codes and texts are those that Azure's documents have."""
     role = USER if right in ("get", "list") else OFFICER
+    if right == "purge" and re.search("not enabled|not allowed|purge protection", found.text):
+        return "the vault has purge protection, and nothing can be purged: leave purgeOnDelete out of its SecretStore"
     if found.inner == "ForbiddenByFirewall" or "client address is not authorized" in found.text:
         return (
             "the vault's firewall must let our address in (Networking), or our network reach it by a private endpoint"

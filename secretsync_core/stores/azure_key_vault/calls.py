@@ -198,6 +198,21 @@ class Calls:
             raise self._under_way(key, "recovering")
         return seen
 
+    async def purge(self, key: str) -> bool:
+        """Remove for good what is deleted, with all its versions. False where there was nothing deleted of that name.
+
+        What is still being deleted is waited for, as after any failure.
+        """
+        request = self._request("purge", key, "purge")
+        found = await self._connection.call(
+            "delete", "DELETE", f"/deletedsecrets/{key}", request, lambda _: True, empty=True
+        )
+        if not isinstance(found, Refused):
+            return True
+        if not is_absent(found.found):
+            raise found.error(request)
+        return found.unanswered  # an attempt that got no answer has done it
+
     # -- in common
 
     def _check_settled(self, seen: About, answer: Answer) -> None:

@@ -95,6 +95,12 @@ class AzureKeyVaultConfig(Spec):
     not_before: Moment | None = Field(default=None, description="The same: from when on it is meant to be used.")
     expires: Moment | None = Field(default=None, description="The same: until when it is meant to be used.")
 
+    purge_on_delete: bool = Field(
+        default=False,
+        description="true: what a job deletes is purged at once, with all its versions, and cannot be recovered. Only "
+        "what is the job's in every version, and only where the vault has no purge protection; else it is not deleted.",
+    )
+
     @field_validator("vault_url", "authority_host")
     @classmethod
     def _is_encrypted(cls, address: str | None) -> str | None:

@@ -85,10 +85,12 @@ class Connection:
         *,
         known: Callable[[Refusal], bool] = lambda _: False,
         absent: Callable[[], StoreError] | None = None,
+        empty: bool = False,
     ) -> T | Refused:
         """One request; gives what ``read`` makes of the answer, and Refused for a 404 or 409 of Key Vault's own.
 
         ``known`` tells what else whoever asks knows how to take; ``absent`` gives the error that an absent secret is.
+        ``empty``: the answer to be read has no content, and is HTTP 204.
         ``read`` is called within the attempt: an answer that it finds malformed is asked for again.
         """
 
@@ -97,6 +99,8 @@ class Connection:
                 status, headers, body = await self._sent(kind, method, path, request, payload)
                 if status == 401 and self._login.forget():
                     status, headers, body = await self._sent(kind, method, path, request, payload)
+            if empty and status == 204:
+                return read(Answer(Part.of(request, "", {}), headers.get("Date", "")))
             if status == 200:
                 return read(Answer(Part.of_body(request, body), headers.get("Date", "")))
             if not refuses(status):

@@ -34,6 +34,7 @@ class About(NamedTuple):
     Attributes:
         id: the version's id; empty where the answer is about a secret as such.
         managed: whether it belongs to a certificate, and only that may change it.
+        recovery: what becomes of it when it is deleted, in Azure's words; empty where the answer does not say.
     """
 
     key: str
@@ -46,6 +47,7 @@ class About(NamedTuple):
     content_type: str
     tags: Mapping[str, str]
     managed: bool
+    recovery: str = ""
 
     @property
     def token(self) -> str:
@@ -107,6 +109,7 @@ def about(part: Part, is_here: Callable[[str], bool], *, deleted: bool = False) 
         part.text_or_none("contentType") or "",
         part.text_map("tags"),
         part.flag("managed") if part.has("managed") else False,
+        attributes.text_or_none("recoveryLevel") or "",
     )
 
 

@@ -145,7 +145,7 @@ class KeyVaultStore:
         blob_of(value, self.facts, key)
 
     async def delete(self, key: str) -> None:
-        """Delete the secret. It can be recovered for as long as the vault says, and nothing is ever purged."""
+        """Delete the secret. It can be recovered for as long as the vault says, unless the document has it purged."""
         check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.delete(key)
 
@@ -156,6 +156,11 @@ class KeyVaultStore:
         """
         check_key(key, self.facts.name, KEY_LIMITS)
         await self._writing.delete_if(key, expected)
+
+    async def check_delete(self, key: str, expected: str) -> None:
+        """Raise what would keep ``delete_if`` from purging it: protection, or versions that are not this job's."""
+        check_key(key, self.facts.name, KEY_LIMITS)
+        await self._writing.check_delete(key, expected)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise SecretNotFound where the secret is gone for good, Conflict where it is not deleted at that version."""

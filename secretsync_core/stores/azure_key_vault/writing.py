@@ -15,6 +15,7 @@ from secretsync_core.stores.azure_key_vault.answers import Request, is_kept_dele
 from secretsync_core.stores.azure_key_vault.deleting import delete_only
 from secretsync_core.stores.azure_key_vault.exchange import Refused
 from secretsync_core.stores.azure_key_vault.faults import changed, invalid, of_certificate
+from secretsync_core.stores.azure_key_vault.purging import Purging
 from secretsync_core.stores.azure_key_vault.replacing import Replacing
 from secretsync_core.stores.azure_key_vault.seen import moment, seconds_of
 from secretsync_core.stores.azure_key_vault.tags import MARK
@@ -42,6 +43,7 @@ class Writing:
         self._mark = {MARK: mark} if mark else {}
         self._creation = _beside(asked_of(config), self._mark)
         self._replacing = Replacing(calls)
+        self._purging = Purging(calls, mark) if config.purge_on_delete else None
 
     async def write(self, key: str, value: SecretValue) -> str:
         """Make a new version of the secret; create or recover it where that is needed."""
@@ -58,12 +60,23 @@ class Writing:
         raise found.error(self._request("write", key))
 
     async def delete(self, key: str) -> None:
-        """Delete the secret; it can be recovered for as long as the vault says."""
-        await self._calls.delete(key)
+        """Delete the secret; it can be recovered for as long as the vault says, unless it is to be purged."""
+        if self._purging is not None:
+            await self._purging.delete(key, None)
+        else:
+            await self._calls.delete(key)
+
+    async def check_delete(self, key: str, expected: str) -> None:
+        """Raise what would keep a secret from being purged, where it is to be."""
+        if self._purging is not None:
+            await self._purging.check(key, expected)
 
     async def delete_if(self, key: str, expected: str) -> None:
         """The same, if ``expected`` is the current version; what turns out to be another one is recovered."""
-        await delete_only(self._calls, key, lambda deleted: deleted.token == expected)
+        if self._purging is not None:
+            await self._purging.delete(key, expected)
+        else:
+            await delete_only(self._calls, key, lambda deleted: deleted.token == expected)
 
     async def check_undelete(self, key: str, version: str) -> None:
         """Raise what would keep :meth:`undelete` from recovering the secret."""

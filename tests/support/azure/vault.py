@@ -145,6 +145,8 @@ class Vault:
     def purge(self, name: str) -> None:
         if name.lower() not in self.gone:
             raise not_found(name)
+        if self.gone[name.lower()].looks:
+            raise being_deleted(name)
         if self.purge_protected:
             raise RefusedError(403, "Forbidden", "Operation purge is not enabled for this vault.", "ForbiddenByPolicy")
         del self.gone[name.lower()]
