@@ -7,6 +7,7 @@ sets them; whatever is beyond one ends in an error that names it.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,13 +121,19 @@ def too_deep(store: str, folder: str) -> StoreError:
 
 
 class Progress:
-    """Sees to it that a listing brings something new, again and again."""
+    """Sees to it that a listing brings something new, again and again, and ends for all that.
 
-    __slots__ = ("_fruitless", "_most", "_shown", "_store")
+    Also one that nobody asked for by that name: to look at one key, many services have to be listed.
+    """
+
+    __slots__ = ("_fruitless", "_listing", "_most", "_shown", "_store", "_until")
 
     def __init__(self, store: str, endurance: Endurance) -> None:
+        """The listing begins now."""
         self._store = store
         self._most = endurance.pages
+        self._listing = endurance.listing
+        self._until = time.monotonic() + endurance.listing
         self._fruitless = 0
         self._shown: set[str] = set()
 
@@ -141,7 +148,9 @@ class Progress:
 
     def made(self, *, new: bool) -> None:
         """Count one page or folder, which showed something ``new`` or not. Raises StoreError after too many of the
-        latter in a row."""
+        latter in a row, and when the listing has taken too long."""
+        if time.monotonic() > self._until:
+            raise too_long(self._store, self._listing)
         self._fruitless = 0 if new else self._fruitless + 1
         if self._fruitless > self._most:
             raise StoreError(

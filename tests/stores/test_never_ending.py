@@ -327,7 +327,7 @@ async def test_what_stands_deep_in_itself_is_told_in_words(store: str, levels: i
 
 
 def _uid(name: str) -> str:
-    return f"00000000-0000-0000-0000-{ord(name[0]):012d}"
+    return f"00000000-0000-0000-0000-{int(name.encode().hex(), 16) % 10**12:012d}"
 
 
 def _secrets(request: Seen, body: bytes, number: int, names: list[str]) -> bytes:
@@ -383,6 +383,30 @@ async def test_pages_that_bring_nothing_new_end(store: str, names: list[str]) ->
         error = await _error_of(_listed(store, server.address))
         assert "limits.pages" in error.hint
         assert server.count() <= SMALL.pages + 5
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "kubernetes",
+        "awsSecretsManager",
+        "awsParameterStore",
+        "gcpSecretManager",
+        "githubSecrets",
+        "gitlabVariables",
+        "http",
+    ],
+)
+async def test_a_look_that_lists_ends_when_a_listing_does(store: str) -> None:
+    """Pages that show something new each time, without end: also where keys are looked at, and nobody lists."""
+    numbers = count()
+    endurance = Endurance(listing=0.15)
+    keys = [f"{'K' if store == 'githubSecrets' else 'k'}{number}" for number in range(200)]
+    async with FaultyHttp() as server:
+        server.answer_by("", lambda request, body: _secrets(request, body, n := next(numbers), [f"n{n:07d}"]))
+        async with _opened(store, server.address, endurance) as opened:
+            error = await _error_of(_all(opened.stat(keys)))
+    assert "limits.listing" in error.hint
 
 
 @pytest.mark.parametrize("wide", [1, 3])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MARK = "\ufeff"
 _ASSIGNED = re.compile(
-    r"(?P<blank>\s*?)(?P<lead>[^\S\r\n]*(?:export[^\S\r\n]+)?)(?:'[^']+'|[^=#\s]+)[^\S\r\n]*=[^\S\r\n]*"
+    r"(?P<blank>(?:\s*[\r\n])?+)(?P<lead>[^\S\r\n]*+(?:export[^\S\r\n]+)?)(?:'[^']+'|[^=#\s]+)[^\S\r\n]*=[^\S\r\n]*"
 )
 _LINE_END = re.compile(r"\r\n|\n|\r")
 

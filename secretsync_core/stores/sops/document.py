@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.endurance import DEPTH, is_too_deep
 from secretsync_core.stores.sops import dotenv_text, ini_text, json_text, yaml_text
 from secretsync_core.stores.sops.comments import sealed_anew
 from secretsync_core.stores.sops.lists import pairs_of
@@ -54,6 +55,8 @@ class Sealed:
         self._lines, self._crlf = _with_one_line_end(text, form)
         self._root = (root or yaml_text.parse(self._lines)) if form == YAML else None
         found = self._root.plain() if self._root is not None else _LINES[form].parse(self._lines)
+        if is_too_deep(found):  # YAML's own bound is a lower one
+            raise Broken("it is nested too deeply", f"at most {DEPTH} levels are read")
         section = found.pop(SECTION, None)
         if not isinstance(section, dict):
             raise Broken(

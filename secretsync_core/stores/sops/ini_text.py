@@ -24,7 +24,8 @@ _COMMENT = ("#", ";")
 _EDIT = "change it by: sops edit"
 _QUOTES = ("'", '"')
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. /-]*[A-Za-z0-9_./-])?")  # every reader takes these as they are
-_PART = re.compile(r"(\s*)([^=:]*?)(\s*[=:][^\S\n]*)(.*)", re.DOTALL)
+_PART = re.compile(r"(\s*+)((?:[^=:\s]++|\s++(?![=:]))*+)(\s*+[=:][^\S\n]*+)(.*+)", re.DOTALL)
+"""What comes before a name, the name, what separates it from its value, and that: each takes what it can, once."""
 
 
 class _Line(NamedTuple):

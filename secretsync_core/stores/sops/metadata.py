@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyrage
@@ -91,21 +92,33 @@ class Scope:
 
     def encrypts(self, path: tuple[str, ...]) -> bool:
         """Whether the value at a path is encrypted, by sops' own rules in their order."""
-        encrypted = True
-        if self.unencrypted_suffix and any(part.endswith(self.unencrypted_suffix) for part in path):
-            encrypted = False
-        if self.encrypted_suffix:
-            encrypted = any(part.endswith(self.encrypted_suffix) for part in path)
-        if self.unencrypted_regex and any(compile_regexp(self.unencrypted_regex).found(part) for part in path):
-            encrypted = False
-        if self.encrypted_regex:
-            encrypted = any(compile_regexp(self.encrypted_regex).found(part) for part in path)
-        return encrypted
+        return _encrypts(self, path)
 
     def section(self) -> dict[str, Any]:
         """As a file says it."""
         found: dict[str, Any] = {name: getattr(self, name) for name in _RULES if getattr(self, name)}
         return found | ({"mac_only_encrypted": True} if self.mac_only_encrypted else {})
+
+
+@lru_cache(maxsize=256)
+def _encrypts(scope: Scope, path: tuple[str, ...]) -> bool:
+    """See :meth:`Scope.encrypts`. Kept, for all that is in a list has the path of the list."""
+    encrypted = True
+    if scope.unencrypted_suffix and any(part.endswith(scope.unencrypted_suffix) for part in path):
+        encrypted = False
+    if scope.encrypted_suffix:
+        encrypted = any(part.endswith(scope.encrypted_suffix) for part in path)
+    if scope.unencrypted_regex and any(_is_found(scope.unencrypted_regex, part) for part in path):
+        encrypted = False
+    if scope.encrypted_regex:
+        encrypted = any(_is_found(scope.encrypted_regex, part) for part in path)
+    return encrypted
+
+
+@lru_cache(maxsize=4096)
+def _is_found(pattern: str, part: str) -> bool:
+    """Whether an expression is found in a name. Kept: a name stands in the path of all that is below it."""
+    return compile_regexp(pattern).found(part)
 
 
 def recipients_of(section: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _PLAIN_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _AMBIGUOUS = re.compile(
-    r"[-+]?0[0-9][0-9_]*|[-+]?0[box][0-9a-f_]*|[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?(e[-+]?[0-9_]+)?"
+    r"[-+]?0[0-9][0-9_]*|[-+]?0[box][0-9a-f_]*|[-+]?[0-9]+_[0-9_]*(\.[0-9_]*)?(e[-+]?[0-9_]+)?"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9:.zZ+ -]*)?",
     re.IGNORECASE,
 )
