@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import pytest
 from cli.conftest import Cli
 from dotenv import dotenv_values
 
@@ -47,28 +48,47 @@ def test_it_is_valid() -> None:
     assert (sorted(documents.jobs), list(documents.warnings)) == (["vault-to-dotenv"], [])
 
 
-def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api) -> None:
-    """Each application has its file, with texts for numbers; notes stay. Files have no former values."""
+@pytest.fixture
+def example(tmp_path: Path, openbao: OpenBaoServer, mount: Mount) -> tuple[Example, _Applications, str]:
+    """The copy, its files, and the mount that it reads."""
     name = mount(openbao)
     replaced = {VAULT: openbao.address, "mount: secret": f"mount: {name}"}
-    example = Example(Cli(tmp_path), "vault-to-dotenv", replaced, {"VAULT_TOKEN": openbao.root_token})
-    there = _Applications(example.directory / "apps")
-    web = {"URL": "https://shop", "PASSWORD": "it's", "PORT": "5432"}
-    made = {"shop/web": web, "shop/api": {"KEY": "k"}, "billing": {"DB_PASSWORD": "$(id)"}}
-    then = made | {"shop/web": web | {"PASSWORD": "new"}, "shop/more": {"X": "1"}}
-    first: dict[str, dict[str, Any]] = {
-        "apps/shop/web": {**web, "PORT": 5432, "OLD": None},
-        "apps/shop/api": {"KEY": "k"},
-    }
+    copy = Example(Cli(tmp_path), "vault-to-dotenv", replaced, {"VAULT_TOKEN": openbao.root_token})
+    return copy, _Applications(copy.directory / "apps"), name
+
+
+WEB = {"URL": "https://shop", "PASSWORD": "it's", "PORT": "5432"}
+
+
+def test_notes_stay(example: tuple[Example, _Applications, str], api: Api) -> None:
+    """Each application has its file, with texts for numbers; a second sync writes nothing."""
+    copy, there, mount = example
+    api.put(mount, "apps/shop/web", {**WEB, "PORT": 5432, "OLD": None})
+    api.put(mount, "billing/db", {"password": "$(id)"})
+    copy("sync")
+    assert there.held() == {"shop/web": WEB, "billing": {"DB_PASSWORD": "$(id)"}}
+    assert there.file("billing").read_text() == "DB_PASSWORD='$(id)'\n"
+    file = there.file("shop/web")
+    file.write_text(noted := f"# kept by people\n{file.read_text()}")
+    copy("sync")
+    assert file.read_text() == noted
+
+
+@pytest.mark.slow
+def test_its_life(example: tuple[Example, _Applications, str], api: Api) -> None:
+    """Files have no former values, and what was deleted is gone."""
+    copy, there, mount = example
+    made = {"shop/web": WEB, "shop/api": {"KEY": "k"}, "billing": {"DB_PASSWORD": "p"}}
+    then = made | {"shop/web": WEB | {"PASSWORD": "new"}, "shop/more": {"X": "1"}}
     Life(
-        example,
+        copy,
         there,
-        (api, name),
-        first=first | {"billing/db": {"password": "$(id)"}},
+        (api, mount),
+        first={"apps/shop/web": WEB, "apps/shop/api": {"KEY": "k"}, "billing/db": {"password": "p"}},
         made=made,
         changed=("shop/web",),
         removed=("billing",),
-        later={"apps/shop/web": {**web, "PASSWORD": "new"}, "apps/shop/more": {"X": 1}},
+        later={"apps/shop/web": WEB | {"PASSWORD": "new"}, "apps/shop/more": {"X": 1}},
         then=then,
         undone={each: value for each, value in then.items() if each != "shop/more"},
         kept=frozenset({"vault-to-dotenv"}),
@@ -76,8 +96,3 @@ def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api
         left={each: value for each, value in made.items() if each != "shop/api"},
         rows=("files, `.env` files",),
     ).live()
-    file = there.file("shop/web")
-    file.write_text(noted := f"# kept by people\n{file.read_text()}")
-    example("sync")
-    assert file.read_text() == noted
-    assert there.file("billing").read_text() == "DB_PASSWORD='$(id)'\n"

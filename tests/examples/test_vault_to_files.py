@@ -6,6 +6,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+import pytest
 from cli.conftest import Cli
 
 from examples.life import EXAMPLES, PAGE, VAULT, Example, Life
@@ -45,6 +46,7 @@ def test_it_is_valid(tmp_path: Path) -> None:
     assert (sorted(documents.jobs), list(documents.warnings)) == (["vault-to-files"], [])
 
 
+@pytest.mark.slow
 def test_its_life(tmp_path: Path, openbao: OpenBaoServer, mount: Mount, api: Api) -> None:
     """Each field has its file; files that were replaced have no former value, and what was deleted is gone."""
     name = mount(openbao)
