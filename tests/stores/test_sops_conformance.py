@@ -123,6 +123,13 @@ class TestOneFile(StoreConformance):
 
 
 @pytest.mark.slow
+class TestOneIniFile(TestOneFile):
+    """An INI file with a section for each secret."""
+
+    file = "secrets.ini"
+
+
+@pytest.mark.slow
 class TestByKms(StoreConformance):
     """A directory with a YAML file for each secret, by a key of AWS KMS alone."""
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyrage
 import pytest
 from support import sops
-from support.sops_store import KEY, RECIPIENT, SAMPLES, fields, held, listed, opened
+from support.sops_store import KEY, RECIPIENT, SAMPLES, fields, held, keys, listed, opened
 
 from secretsync_core.errors import InvalidSecret
 from secretsync_core.model.inventory import Gap
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.sops import ini_text
+from secretsync_core.stores.sops.document import INI, new_file
+from secretsync_core.stores.sops.metadata import Scope, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,3 +203,95 @@ def test_any_change_of_any_file(seed: int) -> None:
             if dice.random() < 0.5:
                 text = text.replace("[sops]", "; about sops\n[sops]") if "; about" not in text else text
         assert text.endswith("\n")
+
+
+# -- One file with a section for each secret
+
+MANY = """; of all
+top = x
+
+# of the shop
+[shop/db]
+user = alice ; who
+password = s3cret
+
+[web]
+token = t
+"""
+
+
+@pytest.fixture
+async def many(tmp_path: Path) -> Any:
+    """A store on one file in which sops encrypted ``MANY``, or which we made where there is no sops."""
+    file = tmp_path / "all.ini"
+    store = await opened({"file": str(file), "recipients": [RECIPIENT]})
+    if sops.is_there():
+        plain = tmp_path / "plain.ini"
+        plain.write_text(MANY)
+        file.write_text(sops.run("encrypt", "--age", RECIPIENT, str(plain)))
+    else:
+        made = new_key([RECIPIENT], Scope.of({}))
+        sections = {"DEFAULT": {"top": "x"}, "shop/db": {"user": "alice", "password": "s3cret"}, "web": {"token": "t"}}
+        file.write_text(new_file(INI, made, sections, datetime(2026, 1, 1, tzinfo=UTC)).text)
+    yield store
+    await store.aclose()
+
+
+async def test_a_section_is_a_secret(many: Any, tmp_path: Path) -> None:
+    """Each by its whole name, also with slashes; what stands above the first one is no secret, and no gap."""
+    assert await keys(many) == {"shop/db", "web"}
+    assert [each.key async for each in many.list("shop/", recursive=True, metadata=False)] == ["shop/db"]
+    assert [each.key async for each in many.list("", recursive=False, metadata=False)] == ["web"]
+    assert await fields(many, "shop/db") == {"user": "alice", "password": "s3cret"}
+    for key in ("DEFAULT", "default", "sops"):
+        with pytest.raises(InvalidSecret):
+            await many.read(key)
+
+
+async def test_a_section_comes_changes_and_goes(many: Any, tmp_path: Path) -> None:
+    """Others keep their lines and their versions, and the file is whole to sops after each step."""
+    file = tmp_path / "all.ini"
+    before = {each[0]: each[1] for each in await listed(many)}
+    kept = [line for line in file.read_text().splitlines() if line.startswith(("token", "top"))]
+    rest = {"DEFAULT": {"top": "x"}, "web": {"token": "t"}}
+    await many.write("new/a b", SecretValue({"x": "two\nlines", "empty": ""}))
+    assert held(file)["new/a b"] == {"x": "two\nlines", "empty": ""}
+    await many.write("shop/db", SecretValue({"password": "other"}))
+    assert held(file) == {**rest, "shop/db": {"password": "other"}, "new/a b": {"x": "two\nlines", "empty": ""}}
+    await many.delete("new/a b")
+    await many.delete("shop/db")
+    assert held(file) == rest
+    lines = file.read_text().splitlines()
+    assert all(line in lines for line in kept)
+    assert [each[:2] for each in await listed(many)] == [("web", before["web"])]
+    await many.delete("web")
+    assert held(file) == {"DEFAULT": {"top": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("a", {"x": 1}, "no text: the field 'x'"),
+        ("a", {"x": {"y": "z"}}, "no text: the field 'x'"),
+        ("a", {"x=y": "z"}, "a name of letters"),
+        ("a]", {"x": "z"}, "names of letters"),
+        ("a", {"x": ""}, "no value to encrypt"),
+        ("a", {"x_unencrypted": "z"}, "in plain text"),
+    ],
+)
+async def test_sections_that_cannot_be(many: Any, tmp_path: Path, key: str, value: dict[str, Any], why: str) -> None:
+    """What would not be read as what it is is refused ahead of the write, and the file stays."""
+    before = (tmp_path / "all.ini").read_text()
+    for call in (many.check_write(key, SecretValue(value), None), many.write(key, SecretValue(value))):
+        with pytest.raises(InvalidSecret, match=why):
+            await call
+    assert (tmp_path / "all.ini").read_text() == before
+
+
+async def test_a_new_file_with_sections(tmp_path: Path) -> None:
+    """The first secret makes the file, and there is nothing above its section."""
+    store = await opened({"file": str(tmp_path / "all.ini"), "recipients": [RECIPIENT]})
+    await store.write("db", SecretValue({"x": "1"}))
+    assert held(tmp_path / "all.ini") == {"db": {"x": "1"}}
+    assert await fields(store, "db") == {"x": "1"}
+    await store.aclose()

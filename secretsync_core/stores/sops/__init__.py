@@ -38,13 +38,13 @@ async def open_store(config: SopsConfig, context: StoreContext) -> Store:
     Reading, listing or deleting in a directory that does not exist raises StoreError too: it may be a disk that is not
     mounted.
     """
-    from secretsync_core.stores.sops.layout import FilePerSecret, OneFile
+    from secretsync_core.stores.sops.layout import FilePerSecret, one_file
     from secretsync_core.stores.sops.store import SopsStore
 
     if config.path is not None:
         return await SopsStore(config.path, FilePerSecret(config.ending), config, context).opened()
     file = Path(declared(config.file or ""))
-    return await SopsStore(str(file.parent), OneFile(file.name), config, context).opened()
+    return await SopsStore(str(file.parent), one_file(file.name), config, context).opened()
 
 
 PROVIDER = Provider(

@@ -11,8 +11,10 @@ from secretsync_core.schema.base import Choice, Credential, Spec, StorePath
 from secretsync_core.stores.aws.config import AwsAuth
 from secretsync_core.stores.directory.names import is_plain_name
 
-WITH_OBJECTS = (".yaml", ".yml", ".json")
-ENDINGS = (*WITH_OBJECTS, ".env", ".ini")
+OF_MANY = (".yaml", ".yml", ".json", ".ini")
+"""How files end that hold many secrets: objects, or sections."""
+
+ENDINGS = (*OF_MANY, ".env")
 
 
 def _ending(text: str) -> str:
@@ -22,8 +24,8 @@ def _ending(text: str) -> str:
 
 
 def _file(path: str) -> str:
-    if not path.endswith(WITH_OBJECTS):
-        raise ValueError(f"its name must end with one of {', '.join(WITH_OBJECTS)}")
+    if not path.endswith(OF_MANY):
+        raise ValueError(f"its name must end with one of {', '.join(OF_MANY)}: a dotenv file has room for one secret")
     return path
 
 
@@ -58,7 +60,8 @@ class SopsConfig(Choice):
     )
     file: Annotated[StorePath, AfterValidator(_file)] | None = Field(
         default=None,
-        description="One file: the secret `team/db` is the object at `team: db:` in it. "
+        description="One file: the secret `team/db` is the object at `team: db:` in it, in INI the section "
+        "`[team/db]`. "
         "Relative to the document's directory.",
     )
     ending: Annotated[str, AfterValidator(_ending)] = Field(

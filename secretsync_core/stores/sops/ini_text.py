@@ -212,6 +212,13 @@ def fault_of(fields: Mapping[str, Any]) -> str:
     return ""
 
 
+def fault_of_section(name: str, fields: Mapping[str, Any]) -> str:
+    """Why fields cannot be a section of their own; empty where they can."""
+    if unfit := [each for each, field in fields.items() if not isinstance(field, str)]:
+        return f"what is no text: {listed(unfit[:1])}"
+    return fault_of({name: dict(fields)})
+
+
 def _is_kept(value: str) -> bool:
     """Whether a text is the same to sops when it has decrypted the file and reads what it wrote."""
     if "\r" in value:

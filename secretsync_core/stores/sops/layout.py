@@ -11,7 +11,8 @@ from secretsync_core.selection import Exclusion, Pattern, Rule, Selection
 from secretsync_core.stores.directory.names import LIMITS as FILES
 from secretsync_core.stores.directory.names import segments_of
 from secretsync_core.stores.fit import check_key, invalid_key
-from secretsync_core.stores.sops.document import DOTENV, ENDINGS
+from secretsync_core.stores.sops.document import DOTENV, ENDINGS, INI
+from secretsync_core.stores.sops.ini_text import TOP
 from secretsync_core.stores.sops.yaml_text import SECTION
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class Layout(Protocol):
 
     def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
         """The file of a key, relative to the root, and the names that lead to its object. Raises InvalidSecret."""
+        ...
+
+    def secrets_in(self, data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        """The names that lead to each secret in the one file; none where there may be many files."""
         ...
 
 
@@ -54,6 +59,10 @@ class FilePerSecret:
         path = f"{key}{self._ending}"
         segments_of(path, store)
         return path, ()
+
+    def secrets_in(self, _: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        """See :class:`Layout`."""
+        return iter(())
 
     def key_of(self, path: str) -> str:
         """The key of a file."""
@@ -87,14 +96,54 @@ class OneFile:
             raise invalid_key(key, store, f"the name {SECTION} is that of the section that sops keeps in each file")
         return self.only, names
 
+    def secrets_in(self, data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        """See :class:`Layout`."""
+        return _objects_in(data)
 
-def secrets_in(data: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all secrets in a file: of its objects that hold something other than objects, or nothing."""
+
+_SECTION = r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_.-])?"
+
+
+class OneIniFile:
+    """A key is the name of a section; what stands above the first one is no secret."""
+
+    def __init__(self, name: str) -> None:
+        self.only = name
+        self.limits = replace(
+            LIMITS,
+            empty=False,
+            key_pattern=f"{_SECTION}(?:/{_SECTION})*",
+            key_rule="names of letters, digits, _, ., - and blanks that begin with a letter, a digit or _ and end with "
+            "no blank, separated by single slashes",
+            text_only=True,
+        )
+
+    def place_of(self, key: str, store: str) -> tuple[str, tuple[str, ...]]:
+        """See :class:`Layout`."""
+        check_key(key, store, self.limits)
+        if key == SECTION:
+            raise invalid_key(key, store, f"the name {SECTION} is that of the section that sops keeps in each file")
+        if key.upper() == TOP:
+            raise invalid_key(key, store, f"{TOP} is what sops calls the values above the first section")
+        return self.only, (key,)
+
+    def secrets_in(self, data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        """See :class:`Layout`."""
+        yield from ((name,) for name in data if name != TOP)
+
+
+def one_file(name: str) -> Layout:
+    """How the secrets are in a file of this name."""
+    return OneIniFile(name) if form_of(name) == INI else OneFile(name)
+
+
+def _objects_in(data: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of the objects that hold something other than objects, or nothing."""
     for name, value in data.items():
         if isinstance(value, dict) and is_secret(value):
             yield (*above, name)
         elif isinstance(value, dict):
-            yield from secrets_in(value, (*above, name))
+            yield from _objects_in(value, (*above, name))
 
 
 def is_secret(value: dict[str, Any]) -> bool:

@@ -26,10 +26,10 @@ from secretsync_core.stores.directory.store import DirectoryStore, open_folders
 from secretsync_core.stores.directory.writing import Writing
 from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
 from secretsync_core.stores.sops import ini_text
-from secretsync_core.stores.sops.document import INI, InPlainText, Sealed, new_file, same
+from secretsync_core.stores.sops.document import DOTENV, INI, InPlainText, Sealed, new_file, same
 from secretsync_core.stores.sops.dotenv_text import PREFIX
 from secretsync_core.stores.sops.kms import Kms, as_entry
-from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret, secrets_in
+from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret
 from secretsync_core.stores.sops.metadata import (
     CHECKSUM,
     SCOPE,
@@ -206,7 +206,7 @@ class SopsStore(DirectoryStore):
 
     def _plain(self, file: Sealed) -> dict[str, Any]:
         plain = self._opened(file).plain
-        return ini_text.fields_of(plain) if file.form == INI else plain
+        return ini_text.fields_of(plain) if file.form == INI and not self._layout.only else plain
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
         """Yield an Entry for each of ``keys`` that is there, and a Gap for one whose file cannot be used."""
@@ -274,7 +274,7 @@ class SopsStore(DirectoryStore):
     def _inside(self, prefix: str, *, recursive: bool) -> Iterator[Entry | Gap]:
         """The secrets in the one file."""
         file = self._looked_at(self._layout.only)
-        for names in secrets_in(file.data) if file is not None else ():
+        for names in self._layout.secrets_in(file.data) if file is not None else ():
             key = "/".join(names)
             if not key.startswith(prefix) or (not recursive and "/" in key[len(prefix) :]):
                 continue
@@ -384,7 +384,7 @@ class SopsStore(DirectoryStore):
         Raises InvalidSecret, which shows no value, AccessDenied without a key, and _AsItIs.
         """
         self._check_names(key, path, names, wanted)
-        if wanted is not None and form_of(path) == INI:
+        if wanted is not None and form_of(path) == INI and not names:
             wanted = ini_text.sections_of(wanted)
         now = datetime.now(UTC)
 
@@ -443,17 +443,7 @@ class SopsStore(DirectoryStore):
 
     def _check_names(self, key: str, path: str, names: tuple[str, ...], wanted: dict[str, Any] | None) -> None:
         """Raise InvalidSecret for fields that would not be read as what they are."""
-        why = ""
-        if wanted is not None and not names and SECTION in wanted:
-            why = f"the name {SECTION} is that of the section that sops keeps in each file"
-        elif wanted is not None and self._facts.limits.text_only and any(name.startswith(PREFIX) for name in wanted):
-            why = f"names that begin with {PREFIX} are those of the section that sops keeps in each file"
-        elif wanted is not None and form_of(path) == INI:
-            why = ini_text.fault_of(wanted)
-        elif wanted is not None and names and not is_secret(wanted):
-            why = "all of its fields are objects, so that it would be a folder"
-        elif wanted is not None and names and not any(value != "" for _, value in leaves(wanted)):
-            why = "it has no value to encrypt"
+        why = "" if wanted is None else _fault_of(form_of(path), names, wanted)
         if why:
             hint = "change its fields by a valueTransform: rename them, or make texts of them (asText: true)"
             raise InvalidSecret(f"{self._name} cannot hold {key}: {why}", store=self._name, key=key, hint=hint)
@@ -528,7 +518,7 @@ class SopsStore(DirectoryStore):
 
     def _note_moves(self, before: Sealed, after: Sealed) -> None:
         """Keep in mind that secrets beside the one that is written only look changed."""
-        for names in secrets_in(before.data) if self._layout.only else ():
+        for names in self._layout.secrets_in(before.data):
             old, new = _token(before, names), _token(after, names)
             if old is not None and new is not None:
                 self._moved[old] = new
@@ -606,6 +596,23 @@ class SopsStore(DirectoryStore):
             hint = "make a text of it: valueTransform: [{fields: {asText: true}}]"
             failed = InvalidSecret(why, store=self._name, key=key, hint=hint)
         raise failed
+
+
+def _fault_of(form: str, names: tuple[str, ...], wanted: dict[str, Any]) -> str:
+    """Why fields would not be read as what they are; empty where they would. ``names`` lead to them in a file."""
+    if not names and SECTION in wanted:
+        return f"the name {SECTION} is that of the section that sops keeps in each file"
+    if form == DOTENV and any(name.startswith(PREFIX) for name in wanted):
+        return f"names that begin with {PREFIX} are those of the section that sops keeps in each file"
+    if form == INI:
+        why = ini_text.fault_of_section(names[-1], wanted) if names else ini_text.fault_of(wanted)
+        if why:
+            return why
+    elif names and not is_secret(wanted):
+        return "all of its fields are objects, so that it would be a folder"
+    if names and not any(value != "" for _, value in leaves(wanted)):
+        return "it has no value to encrypt"
+    return ""
 
 
 def _identities(config: SopsConfig, context: StoreContext) -> list[Any]:
