@@ -8,13 +8,14 @@ import os
 import signal
 import threading
 import time
-from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from secretsync_core.demo.ui import WebUi
 from soak.dagster_runs import ENDED, Runs
+from soak.documents import JOBS
 from soak.hook import Hook
 from soak.model import CANARY
 from soak.parts import end, guarded
@@ -24,7 +25,7 @@ from soak.rounds import changes, drop_refused, renew
 from soak.world import world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from soak.findings import Findings
     from soak.parts import Task
@@ -36,9 +37,13 @@ _KINDS = (_WORKER, _WORKER, _CODE, _CODE_ALONE, _DAEMON, _TERMINATE, _FRONT)
 _GOES_ON = (_CODE_ALONE, _DAEMON, _FRONT)
 """Kinds that a run survives."""
 
+_STAND_IN = "secretsync/verdict-on"
+"""The tag of an entry that stands for a run that failed, and is none itself: nobody is told of it."""
+
 _AT_WORK = ("STARTING", "STARTED", "CANCELING")
 _RUN_SECONDS, _TOLD_SECONDS, _TICK_SECONDS = 130.0, 40.0, 130.0
 _AT_THE_END = 45.0
+_SENDING = 1.0
 
 
 def dagster(task: Task) -> list[Findings]:
@@ -79,6 +84,7 @@ class _Part:
     def __init__(self, made: World, ui: WebUi, hook: Hook) -> None:
         self._made, self._ui, self._hook = made, ui, hook
         self._runs = Runs(ui)
+        self._struck: list[float] = []  # when what sends messages was killed
 
     def round(self, kind: str) -> None:
         """A run is struck; the next one makes up for it."""
@@ -145,6 +151,8 @@ class _Part:
     def _strike(self, kind: str, run: str) -> None:
         random, ui = self._made.random, self._ui
         code = ui.pids["code"]
+        if kind not in (_TERMINATE, _WORKER):
+            self._struck.append(time.time())
         if kind == _TERMINATE:
             self._runs.terminate(run)
         elif kind == _WORKER:
@@ -184,15 +192,12 @@ class _Part:
             if run["runId"] in late:
                 made.findings.add("a run never ends", f"{run['runId']} of {run['jobName']}: {run['status']}")
         deadline = time.time() + _TOLD_SECONDS
-        failed = {run["runId"] for run in runs if run["status"] in ("FAILURE", "CANCELED")}
+        failed = {run["runId"] for run in runs if _is_to_be_told(run)}
         while (untold := failed - self._told_of()) and time.time() < deadline:
             time.sleep(1)
         for run_id in sorted(untold):
             made.findings.add("a failure is not told", run_id)
-        # Without a run it is about one of the command line that did not begin, of which there may be several.
-        told = [message for message in self._hook.messages if message["run"]]
-        events = Counter((message["run"], event) for message in told for event in message["events"])
-        if twice := [event for event, count in events.items() if count > 1]:
+        if twice := told_twice(self._hook.messages, self._struck):
             made.findings.add("told twice", twice[:4])
         if any(CANARY in json.dumps(message) for message in self._hook.messages):
             made.findings.add("a value is in a message")
@@ -215,6 +220,35 @@ class _Part:
 
     def _told_of(self) -> set[str]:
         return {message["run"] for message in self._hook.messages if "failure" in message["events"]}
+
+
+def _is_to_be_told(run: dict[str, Any]) -> bool:
+    """Whether a run is one of a SyncJob, and failed. Checks of ledger and stores have jobs of Dagster's own."""
+    ended = run["status"] in ("FAILURE", "CANCELED")
+    return ended and run["jobName"] in JOBS and _STAND_IN not in run["tags"]
+
+
+def told_twice(messages: Iterable[dict[str, Any]], struck: Iterable[float]) -> list[tuple[str, str]]:
+    """The runs and events that were told again, though nothing was killed between one message and the next.
+
+    What sends them is killed between a message and the note that it was sent: then it is sent once more, for none may
+    be lost.
+    """
+    # Without a run it is about one of the command line that did not begin, of which there may be several.
+    came = [
+        ((message["run"], event), message["at"])
+        for message in messages
+        if message["run"]
+        for event in message["events"]
+    ]
+    before: dict[tuple[str, str], float] = {}
+    twice = []
+    for about, moment in came:
+        last = before.get(about)
+        if last is not None and not any(last - _SENDING <= kill <= moment for kill in struck):
+            twice.append(about)
+        before[about] = moment
+    return twice
 
 
 def _kill(*pids: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class Hook:
-    """``messages`` are those that came, ``url`` is where they are to go."""
+    """``messages`` are those that came, each with the moment ``at`` which it did; ``url`` is where they are to go."""
 
     def __init__(self) -> None:
         """Listen on a free port of 127.0.0.1."""
@@ -18,7 +19,8 @@ class Hook:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                kept.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                came = {"at": time.time()}
+                kept.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))) | came)
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -17,6 +17,7 @@ from fuzz.fake_vault import FakeVault
 from secretsync_core.audit.ledger import Ledger
 from soak import __main__ as program
 from soak.chain import Chain, Line
+from soak.dagster_part import told_twice
 from soak.destinations import Destinations
 from soak.findings import Findings
 from soak.model import FILES, VAULT, Edit, Sources, changed, surplus
@@ -243,6 +244,16 @@ def test_findings_are_counted_by_their_rounds(capsys: pytest.CaptureFixture[str]
     findings.report("part")
     assert "1 rounds, {'lost': 9}" in capsys.readouterr().out
     assert findings.total == 9
+
+
+def test_what_is_told_twice_is_found_unless_its_sender_was_killed() -> None:
+    """A message may come again where its sender was killed in between; else it is a finding, and so is a third."""
+    first, second, third = ({"run": "r", "events": ["recovery"], "at": at} for at in (10.0, 20.0, 30.0))
+    assert told_twice([first, {**second, "run": "s"}, {**second, "events": ["failure"]}], []) == []
+    assert told_twice([first, second], []) == [("r", "recovery")]
+    assert told_twice([first, second], [15.0]) == []
+    assert told_twice([first, second, third], [15.0]) == [("r", "recovery")]
+    assert told_twice([{**first, "run": None}, {**second, "run": None}], []) == []
 
 
 def test_edits_say_whether_versions_go() -> None:
