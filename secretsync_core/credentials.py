@@ -123,9 +123,9 @@ def _read(path: str, store: str, environ: Mapping[str, str]) -> str:
         raise PolicyDenied(f"the credential file {shown} {fault}", store=store, hint="name another file")
     if what:
         raise StoreError(
-            f"the credential file {shown} is {what}, and no file",
+            f"the credential file {shown} is {what}, not a file",
             store=store,
-            hint="name a regular file; what a shell hands over as <(command) is taken too",
+            hint="name a regular file, or <(command) in a shell",
         )
     if len(content) > MAX_BYTES:
         raise StoreError(

@@ -176,7 +176,7 @@ class Conflict(StoreError):
 
 
 class QuotaReached(StoreError):
-    """A quota of the store is exhausted, of secrets or of versions of this one: somebody must make room."""
+    """A quota of the store is exhausted: of secrets, or of versions of this one. Somebody has to free some."""
 
     code = "quota-reached"
     exit_code = 1
@@ -208,7 +208,7 @@ class StoreUnavailable(StoreError):
 
 
 class SecretFails(StoreUnavailable):
-    """The store answers, and fails at this one secret: what it has stored of it is broken, say."""
+    """The store answers, but fails on this secret, for example because what it has stored is broken."""
 
     code = "secret-fails"
     exit_code = 1

@@ -28,7 +28,7 @@ class LedgerMissing(LedgerError):
 
 def missing(name: str) -> LedgerMissing:
     """The error for a ledger that is not there, and is not to be made."""
-    return LedgerMissing(f"there is no ledger at {name} yet", hint="the first sync makes it")
+    return LedgerMissing(f"there is no ledger at {name} yet", hint="the first sync creates it")
 
 
 def read_only(name: str) -> LedgerError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.database import Database, Transaction
 
-BROKEN_HINT = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+BROKEN_HINT = "`secretsync audit verify` shows what is wrong; keep the ledger unchanged for the investigation"
 
 
 class Facts(NamedTuple):
@@ -57,7 +57,7 @@ def check(
     if int(told) > VERSION and ours and seals["schema"] != seal.meta_seal(key, "schema", told):
         raise LedgerBroken(
             f"the ledger {name} says that its tables are of version {told}, and that was not sealed with our key",
-            hint="restore it from a backup; keep it as it is for whoever looks into it",
+            hint="restore it from a backup, and keep this one unchanged for the investigation",
         )
     if int(told) > VERSION:
         raise LedgerError(
@@ -77,13 +77,12 @@ def check(
     if before is not None:
         raise LedgerError(
             f"the ledger {name} is still sealed with the key before the newest one",
-            hint="`secretsync audit rotate-key` seals it anew; if that was done before, somebody put an older copy"
-            " back",
+            hint="`secretsync audit rotate-key` reseals it; if that was done before, somebody restored an older copy",
         )
     raise LedgerError(
         f"the ledger {name} was sealed with another key ({facts['seal-key']}) than the one given ({seal.key_id(key)})",
-        hint="give the key that made it (SECRETSYNC_KEY, SECRETSYNC_KEY_FILE or ledger.key); if that key is lost, move"
-        " the ledger away and begin a new one",
+        hint="use the key that it was created with (SECRETSYNC_KEY, SECRETSYNC_KEY_FILE or ledger.key); if that key is"
+        " lost, move the ledger away and start a new one",
     )
 
 

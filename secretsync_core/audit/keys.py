@@ -98,7 +98,8 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
         if found is None:
             # Not by its name, which may be the key itself.
             raise KeyLost(
-                f"the key file that {FILE_VARIABLE} names is not there", hint=f"the key itself goes into {VARIABLE}"
+                f"the key file that {FILE_VARIABLE} names does not exist",
+                hint=f"to give the key itself, set {VARIABLE}",
             )
         return _ring(found, name)
     path = directory / FILE_NAME
@@ -109,11 +110,11 @@ def load_key(*, environ: Mapping[str, str], directory: Path, create: bool, ledge
     if found is None:
         if ledger is not None and _exists(ledger):
             raise KeyLost(
-                f"the ledger {name_of(ledger)} is there, but its key {path} is gone",
-                hint=f"put the key back, or set {VARIABLE}; if it is lost, move the ledger away and begin a new one",
+                f"the ledger {name_of(ledger)} exists, but its key {path} is missing",
+                hint=f"restore the key, or set {VARIABLE}; if it is lost, move the ledger away and start a new one",
             )
         if not create:
-            raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
+            raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync creates it")
         found = _create(path)
     return _ring(found, str(path))
 
@@ -129,7 +130,7 @@ def replace(directory: Path) -> KeyPair:
     check_directory(directory)
     text = _read(path, forbidden=0o077)
     if text is None:
-        raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync makes it")
+        raise LedgerMissing(f"there is no key for a ledger at {path} yet", hint="the first sync creates it")
     former = b"".join(b"former " + base64.b64encode(key) + b"\n" for key in _keys(text, str(path)))
     try:
         with _scratch(path, base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n" + former) as scratch:
@@ -211,7 +212,7 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
                 raise LedgerError(
-                    f"the key file {path} is not a regular file", hint=f"a key that is in no file goes into {VARIABLE}"
+                    f"the key file {path} is not a regular file", hint=f"to give a key without a file, set {VARIABLE}"
                 )
             text = file.read(4096)
     except FileNotFoundError:
@@ -225,8 +226,8 @@ def _read(path: Path, *, forbidden: int) -> bytes | None:
     mode = about.st_mode & 0o777
     if mode & forbidden:
         raise LedgerError(
-            f"the key file {path} can be used by others (mode {mode:04o})",
-            hint=f"`chmod 600 {path}`; where others may have read it, make a new key and begin a new ledger",
+            f"the key file {path} is accessible to others (mode {mode:04o})",
+            hint=f"`chmod 600 {path}`; if others may have read it, make a new key and start a new ledger",
         )
     check_key(path, about)
     return text

@@ -172,9 +172,9 @@ def _refuse(transaction: Transaction, job: str) -> Lease:
         raise LeaseHeld(f"the lease of {job} was lost: another run took it over and has ended since")
     other = Lease(*cast("tuple[str, str, int, int]", row))
     raise LeaseHeld(
-        f"{job} is being synced by {other.holder} since {_moment(other.acquired)}",
-        hint=f"wait for it to end; if it is dead, its lease ends at {_moment(other.expires)}, or now by"
-        f" `secretsync lease break {job}`",
+        f"{job} is being synced already, by {other.holder} since {_moment(other.acquired)}",
+        hint=f"wait for it to end; if it is dead, its lease expires at {_moment(other.expires)}, or break it"
+        f" now with `secretsync lease break {job}`",
     )
 
 

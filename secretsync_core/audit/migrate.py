@@ -107,6 +107,6 @@ def _stamped(connection: sqlalchemy.Connection, database: Database, version: int
         raise LedgerError(
             f"the ledger {database.name} says that its tables are of version {version}, and its table"
             f" alembic_version says {found or 'nothing'}",
-            hint="restore it from a backup: it was put together from two",
+            hint="restore it from a backup: it was put together from two ledgers",
         )
     return found

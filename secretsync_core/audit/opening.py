@@ -76,7 +76,7 @@ def open_ledger(
             raise
         nobodys = KeyPair(token_bytes(), token_bytes())
         with Ledger.open(place, seal_key=nobodys.seal, read_only=True, oldest=oldest, any_key=True) as ledger:
-            yield OpenLedger(ledger, nobodys, f"{error.message}: it is read, and nothing of it is proven")
+            yield OpenLedger(ledger, nobodys, f"{error.message}: it can be read, but not verified")
         return
     except LedgerMissing as error:
         if url:
@@ -95,6 +95,6 @@ def _make(home: Path, *, below: bool) -> None:
         homes.make_for_key(home, parents=False)
     except OSError as error:
         raise LedgerError(
-            f"the directory {home} cannot be made: {error.strerror}",
+            f"the directory {home} cannot be created: {error.strerror}",
             hint="--ledger (or SECRETSYNC_LEDGER) can name another place for the ledger",
         ) from None

@@ -288,15 +288,15 @@ def _explain(name: str, error: psycopg.Error) -> LedgerError:
     if isinstance(error, NoAnswer):
         return LedgerError(
             f"the ledger {name} did not answer for {_SILENCE_SECONDS} seconds",
-            hint="see whether its server hangs, or the network drops what is sent; nothing is written without it",
+            hint="check whether its server hangs or the network drops packets; nothing is written without the ledger",
         )
     state = error.sqlstate or ""
     if state in ("23514", "23502"):  # a check, or a NULL
         return refused_column((error.diag.constraint_name or error.diag.column_name or "").removesuffix(_FORM))
     if state == "23505":
         return LedgerBroken(
-            f"the ledger {name} holds records that its chain does not know of",
-            hint="`secretsync audit verify` says where",
+            f"the ledger {name} has records that are not in its chain",
+            hint="`secretsync audit verify` shows where",
         )
     if meaning := meaning_of_state(state):
         return LedgerError(f"the ledger {name} {meaning.what}", hint=meaning.hint)

@@ -33,7 +33,7 @@ _FULL_FOR_DATABASE = Meaning(
 _FULL_POOLER = Meaning("has too many connections at its pooler", "raise the pooler's max_client_conn or pool size")
 _NOT_UP = Meaning("is stopping or starting", "run again when it is up")
 _NOT_LET_IN = Meaning(
-    "does not let us in from here", "pg_hba.conf names the users, databases, addresses and TLS that may connect"
+    "refuses connections from here", "pg_hba.conf names the users, databases, addresses and TLS that may connect"
 )
 _NO_PASSWORD = Meaning("refuses the login without a password", "put it into the URL, PGPASSWORD or ~/.pgpass")
 _NO_TLS = Meaning("cannot be reached by TLS as sslmode asks for it", "check sslmode and sslrootcert in the URL")
@@ -52,11 +52,11 @@ _BY_STATE = {
     "57014": Meaning("took too long to answer", "look into the server's log"),
     "57P": _NOT_UP,
     "25P03": Meaning(
-        "took its transaction back, since this process was stopped in the middle of it",
+        "rolled its transaction back, because this process was stopped in the middle of it",
         "run again; nothing half-written was kept",
     ),
     "25006": Meaning("is read-only", "connect to the primary, not to a standby"),
-    "42P01": Meaning("lacks a table that belongs to it", "restore it from a backup"),
+    "42P01": Meaning("is missing a table", "restore it from a backup"),
 }
 
 _NAME = '"[^\n]*"'

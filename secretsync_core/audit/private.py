@@ -62,17 +62,17 @@ def _check(path: Path, found: os.stat_result, what: str) -> None:
     if is_others(found):
         raise LedgerError(
             f"{what} {name} belongs to another user (uid {found.st_uid})",
-            hint="it is nobody's, as where an NFS server takes root for nobody (root_squash): use a volume that keeps "
+            hint="its owner is nobody, as on an NFS server with root_squash: use a volume that keeps "
             "owners, or PostgreSQL for the ledger"
             if found.st_uid == _NOBODY
             else f"run as that user (in a container: `docker run --user {found.st_uid}`), or `chown {os.geteuid()} "
-            f"{shown}` where nobody else had it meanwhile",
+            f"{shown}` if nobody else can have changed it",
         )
     if bits := writable_by(found):
         sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
         raise LedgerError(
             f"{what} {name} can be written by others (mode {stat.S_IMODE(found.st_mode):04o})",
-            hint="put the ledger into a directory of its own, of mode 0700"
+            hint="put the ledger into a directory of its own with mode 0700"
             if sticky
-            else f"`chmod {bits}-w {shown}`; `secretsync audit verify` then tells whether the ledger was changed",
+            else f"`chmod {bits}-w {shown}`; `secretsync audit verify` then shows whether the ledger was changed",
         )

@@ -64,7 +64,7 @@ def check(transaction: Transaction, key: bytes, database: Database, expected: Ma
     held = leases.first(transaction)
     if held is not None:
         raise LeaseHeld(
-            f"{held.job} is being synced by {held.holder}, with the key as it is",
+            f"{held.job} is being synced by {held.holder}, with the present key",
             hint="wait for it to end, and start no other run meanwhile",
         )
     for report in verify_database(transaction, key, job=None, expected=expected, dialect=database.dialect):
@@ -73,8 +73,9 @@ def check(transaction: Transaction, key: bytes, database: Database, expected: Ma
                 f"the chain of {report.job}" if report.job else "the list of chains, or another thing that all share,"
             )
             raise LedgerBroken(
-                f"{where} in {database.name} is broken, and is not sealed anew: {report.faults[0].what}",
-                hint="`secretsync audit verify` says what else is wrong; keep it as it is for whoever looks into it",
+                f"{where} in {database.name} is broken, and was not resealed: {report.faults[0].what}",
+                hint="`secretsync audit verify` shows what else is wrong; keep the ledger unchanged for the"
+                " investigation",
             )
 
 

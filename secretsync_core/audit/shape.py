@@ -172,4 +172,4 @@ def _missing(kind: str, name: str, table: str) -> str:
 
 
 def _added(kind: str, name: str, table: str) -> str:
-    return f"added by another hand: the {kind} {name} of {table}"
+    return f"added from outside: the {kind} {name} of {table}"

@@ -100,7 +100,7 @@ class SqliteDatabase:
             if self._path.parent.is_dir():
                 return
             raise LedgerError(
-                f"the ledger {self.name} would stand in what is not a directory", hint="choose another place"
+                f"the ledger {self.name} cannot be created: its folder is not a directory", hint="choose another place"
             ) from None
         except OSError as error:
             raise LedgerError(
@@ -141,7 +141,7 @@ class SqliteDatabase:
             tables = {row[0] for row in transaction.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if tables and not {"ledger", "meta"} & tables:
             raise LedgerError(
-                f"{self.name} is an SQLite database of something else", hint="name another file for the ledger"
+                f"{self.name} is another program's SQLite database", hint="name another file for the ledger"
             )
         return bool(tables)
 
@@ -197,7 +197,9 @@ class SqliteDatabase:
                 raise
             self._immutable = True
             if full:
-                self.trouble = f"no space left on the disk of the ledger {self.name}: it is read, and nothing recorded"
+                self.trouble = (
+                    f"no space left on the disk of the ledger {self.name}: it can be read, but nothing can be recorded"
+                )
             return self._begin_reading()
         except BaseException:
             connection.close()
@@ -291,7 +293,7 @@ class SqliteTransaction:
         return time.time_ns() // 1000
 
 
-BROKEN = "`secretsync audit verify` says what is wrong; keep the ledger as it is for whoever looks into it"
+BROKEN = "`secretsync audit verify` shows what is wrong; keep the ledger unchanged for the investigation"
 
 _BLOBS = ("hash", "previous", "seal", "definition", "fingerprint", "fields")
 _NUMBERS = (
@@ -379,8 +381,8 @@ def _explain(name: str, error: sqlite3.Error, kind: str = "") -> LedgerError:
         return refused_column(str(error))
     if kind.startswith("SQLITE_CONSTRAINT"):
         return LedgerBroken(
-            f"the ledger {name} holds records that its chain does not know of",
-            hint="`secretsync audit verify` says where",
+            f"the ledger {name} has records that are not in its chain",
+            hint="`secretsync audit verify` shows where",
         )
     for known, (what, hint) in _HINTS.items():
         if kind.startswith(known):

@@ -99,7 +99,7 @@ class ChainCheck:
             report.fault(self._next, f"missing: {missing}" if seq > self._next else out_of_order)
             self._previous = None
         if told != digest:
-            report.fault(seq, "edited: its hash is not that of its content")
+            report.fault(seq, "edited: its hash does not match its content")
         if self._previous is not None and previous != self._previous:
             report.fault(seq, "does not follow the record before it")
         if self._expected is not None and seq == self._expected[0] and digest != self._expected[1]:
@@ -208,11 +208,11 @@ def head_faults(key: bytes, job: str, head: Row | None, report: ChainReport) -> 
     except (TypeError, AttributeError):  # another hand may have put anything there
         right = False
     if not right:
-        yield 0, "the head was not sealed with our key: the chain may have been written anew"
+        yield 0, "the head was not sealed with our key: the chain may have been rewritten"
     elif report.last < seq:
         yield report.last + 1, f"missing: the end of the chain, up to {seq}"
     elif report.last > seq:
-        yield seq + 1, f"added by another hand: the chain was sealed at {seq}"
+        yield seq + 1, f"added from outside: the chain was sealed at {seq}"
     elif report.head != digest.hex():
         yield seq, "the last record is not the one that was sealed"
 
@@ -228,5 +228,5 @@ def list_of_chains(transaction: Transaction, key: bytes, heads: Mapping[str, Row
     for ordinal in sorted(set(range(1, begun + 1)) - set(ordinals)):
         report.fault(0, f"chain {ordinal} of {begun} is gone")
     if len(set(ordinals)) != len(ordinals) or any(ordinal not in range(1, begun + 1) for ordinal in ordinals):
-        report.fault(0, f"there are chains besides the {begun} that were sealed")
+        report.fault(0, f"there are more chains than the {begun} that were sealed")
     return report

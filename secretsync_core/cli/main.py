@@ -37,7 +37,7 @@ audit = typer.Typer(
 
 lease = typer.Typer(
     name="lease",
-    help="The leases by which runs of one SyncJob exclude each other.",
+    help="Leases, which let only one run of a SyncJob work at a time.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -45,7 +45,7 @@ lease = typer.Typer(
 
 dagster = typer.Typer(
     name="dagster",
-    help="The web UI: set up Dagster to run the SyncJobs.",
+    help="Set up Dagster, to run SyncJobs with a web UI.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -89,7 +89,7 @@ Config = Annotated[
 Jobs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all that are not suspended]"
+        metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all but suspended ones]"
     ),
 ]
 AllJobs = Annotated[
@@ -146,7 +146,7 @@ Restored = Annotated[
     list[str] | None,
     typer.Option(
         "--restored", metavar="STORE",
-        help="STORE was restored or replaced: accept a state older than the ledger knows.", show_default=False,
+        help="STORE was restored or replaced: accept older versions than the ledger knows.", show_default=False,
     ),
 ]  # fmt: skip
 Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
@@ -217,7 +217,7 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit with 10 if there are changes.")
     ] = False,
     no_render: Annotated[
-        bool, typer.Option("--no-render", help="Read no values: what only they can tell is not in the plan.")
+        bool, typer.Option("--no-render", help="Do not read values. The plan then lacks what only values show.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -235,7 +235,7 @@ def plan(
     ] = PlanForm.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do with each key, and why; what would fail is refused. Writes nothing to any store."""
+    """Show what a sync would do with each key, and why. What would fail is shown as refused. Writes nothing."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)
@@ -269,9 +269,7 @@ def sync(
     restored: Restored = None,
     saved: Annotated[
         Path | None,
-        typer.Option(
-            "--plan", metavar="FILE", help="Do what this saved plan names, and nothing else.", show_default=False
-        ),
+        typer.Option("--plan", metavar="FILE", help="Apply this saved plan, and nothing else.", show_default=False),
     ] = None,
     output: Output = Form.text,
     quiet: Quiet = False,
@@ -287,13 +285,13 @@ def sync(
     )
 
 
-@app.command(short_help="Put back what a run wrote; shows the plan first.")
+@app.command(short_help="Undo what a run wrote; shows the plan first.")
 def undo(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as `secretsync audit log` shows it.")],
     keys: Annotated[
         list[str] | None, typer.Option("--key", metavar="KEY", help="Only this destination key; repeatable.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     config: Config = None,
     source: Source = None,
     dest: Dest = None,
@@ -302,9 +300,9 @@ def undo(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """Put back what a run wrote: updated secrets get their former version, deleted ones come back, created ones go.
+    """Undo what a run wrote: restore updated and deleted secrets, delete created ones.
 
-    Touches only what is still as the run left it. Shows the plan, then asks; without a terminal it needs --yes.
+    Touches only secrets that have not changed since the run. Shows the plan, then asks; needs --yes without a terminal.
     """
     from secretsync_core.cli.commands import undo as command
 
@@ -316,24 +314,26 @@ def undo(
     )
 
 
-@app.command(short_help="List copies that a job no longer asks for, and end them.")
+@app.command(short_help="List copies that a job no longer wants; delete or forget them.")
 def orphans(
     jobs: AllJobs = None,
     keys: Annotated[
         list[str] | None,
         typer.Option("--key", metavar="KEY", help="Only this destination key, or DESTINATION:KEY; repeatable."),
     ] = None,
-    forget: Annotated[bool, typer.Option("--forget", help="Let the ledger forget them. The copies stay.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete those that are as the job left them.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove them from the ledger. The copies stay.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete those that have not changed since the job wrote them.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """List copies that a job made and no longer asks for. --delete and --forget end them.
+    """List orphans: copies that a job made and no longer wants. --delete or --forget removes them from the list.
 
-    Their destination or plan item left the document, or their source is gone and deletionPolicy is Retain.
+    Their destination or plan item was removed from the document, or their source is gone and deletionPolicy is Retain.
     """
     from secretsync_core.cli.commands import orphans as command
 
@@ -345,17 +345,19 @@ def orphans(
     )
 
 
-@app.command(short_help="Say why a destination leads to another place.")
+@app.command(short_help="Confirm that a destination was moved or replaced.")
 def rebind(
     job_name: Annotated[str, typer.Argument(metavar="JOB", help="The SyncJob.", autocompletion=job_names)],
     store: Annotated[str, typer.Argument(metavar="STORE", help="The SecretStore, a destination of the job.")],
     moved: Annotated[bool, typer.Option("--moved", help="The same secrets are at the new place.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="They are not: copies at the old place become orphans.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="It is another place: copies at the old one become orphans.")
+    ] = False,
     config: Config = None,
     ledger: Ledger = None,
     output: Output = Form.text,
 ) -> int:
-    """Say why a destination leads to another place than the ledger knows; the job refuses it until then."""
+    """Say what happened to a destination that is not where the ledger knows it. The job refuses it until then."""
     from secretsync_core.cli.commands import rebind as command
 
     call = _call(config, [job_name], None, None, None, None, ledger)
@@ -370,7 +372,7 @@ def rename(
     ledger: Ledger = None,
     output: Output = Form.text,
 ) -> int:
-    """Give the job NEW all keys that the ledger has for OLD, which it was called before."""
+    """Move all keys in the ledger from the job's former name OLD to NEW."""
     from secretsync_core.cli.commands import rename as command
 
     call = _call(config, None, None, None, None, None, ledger)
@@ -489,7 +491,7 @@ def audit_log(
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option("--event", metavar="EVENT", help="Such as done or failed; repeatable."),
+        typer.Option("--event", metavar="EVENT", help="Only these events, such as done or failed; repeatable."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Show the newest N records; 0 for all.")] = 50,
     config: Config = None,
@@ -576,7 +578,7 @@ def audit_rotate_key(
     )
 
 
-@lease.command("break", short_help="End a job's lease, and say whose it was.")
+@lease.command("break", short_help="Break a job's lease, and show who held it.")
 def lease_break(
     job: Annotated[str, typer.Argument(metavar="JOB", autocompletion=job_names, help="Name of the SyncJob.")],
     config: Config = None,
@@ -584,10 +586,10 @@ def lease_break(
     output: Output = Form.text,
     quiet: Quiet = False,
 ) -> int:
-    """End the lease of a job, whoever holds it, and say whose it was.
+    """Break the lease of a job, whoever holds it, and show who held it.
 
-    A run that is dead gives it back by itself: at once on this machine, after a minute on another. One that lives
-    records nothing more, and ends.
+    Seldom needed: the lease of a dead run expires, at once on this machine, after a minute on another. A run that is
+    still alive records nothing more, and stops.
     """
     from secretsync_core.cli.commands import lease_break as command
 
@@ -602,7 +604,7 @@ def dagster_init(
 ) -> int:
     """Write dagster.yaml, workspace.yaml and .env; `dagster dev` in that directory then brings up the web UI.
 
-    Overwrites nothing. Documents are those in ./secretsync there, or in SECRETSYNC_CONFIG.
+    Overwrites nothing. The documents are in ./secretsync there, or where SECRETSYNC_CONFIG says.
     """
     from secretsync_core.cli.commands import dagster_init as command
 

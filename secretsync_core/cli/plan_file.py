@@ -45,7 +45,7 @@ def approved(file: Path, call: Call, options: Options, documents: Documents) -> 
         pair = workspace.keys(call)
     except LedgerMissing:
         raise PlanRefused(
-            ["the saved plan is refused: there is no ledger here yet, and no key, so another ledger's signed it"],
+            ["the saved plan is refused: there is no ledger here yet, so it was made with another one"],
             hint="name the ledger with --ledger or --config, or make a new plan with `secretsync plan --out FILE`",
         ) from None
     plan = saved_plan.unseal(data, (pair.plan, *(former.plan for former in pair.former)))
@@ -61,7 +61,7 @@ def _read(file: Path) -> bytes:
         with os.fdopen(descriptor, "rb") as stream:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise UsageError(f"the plan {file} cannot be read: it is no regular file")
+                raise UsageError(f"the plan {file} cannot be read: it is not a regular file")
             if found.st_size > _LARGEST:
                 raise UsageError(f"the plan {file} is larger than any plan: {found.st_size >> 20:,} MiB")
             return stream.read(_LARGEST + 1)

@@ -58,7 +58,7 @@ class Stop:
                 loop.remove_signal_handler(number)
                 signal.signal(number, handler)
         if self._gave_up:
-            self._output.complain("something did not end in time, and was left: the next run settles what is open")
+            self._output.complain("something did not stop in time and was abandoned: the next run settles what is open")
             raise SystemExit(self.code)
 
     def _asked(self, number: int, task: asyncio.Task[Any] | None) -> None:

@@ -22,7 +22,9 @@ def check_writable(file: Path) -> None:
     """
     folder = file.absolute().parent
     if not is_directory(folder):
-        raise UsageError(f"{file} cannot be written: its folder is not there", hint="make the folder, or name another")
+        raise UsageError(
+            f"{file} cannot be written: its folder is not there", hint="create the folder, or name another"
+        )
     try:
         found = file.lstat()
     except FileNotFoundError:
@@ -32,10 +34,10 @@ def check_writable(file: Path) -> None:
     else:
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(
-                f"{file} cannot be written: it is no regular file", hint="name a file, and no link or device"
+                f"{file} cannot be written: it is not a regular file", hint="name a file, not a link or a device"
             )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{file} cannot be written: its folder is not ours to write to")
+        raise UsageError(f"{file} cannot be written: no permission to write to its folder")
 
 
 def replace_file(file: Path, lines: Iterable[bytes]) -> int:

@@ -24,7 +24,7 @@ def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
         close = next(iter(error.possibilities or ()), "") or nearest(error.option_name, _options(context))
         at = next((number for number, word in enumerate(arguments, 1) if word.startswith(error.option_name)), 0)
         which = f"word {at} of the command line" if at else "a word"
-        return f"{which} is no option of {path}", f"did you mean {close}? {see}" if close else see
+        return f"{which} is not an option of {path}", f"did you mean {close}? {see}" if close else see
     if kind == "MissingParameter":
         return f"{_called(error, context)} is missing", see
     if kind == "BadParameter":
@@ -40,10 +40,10 @@ def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
     if "extra argument" in error.message:
         named = [param.metavar for param in _params(context) if param.param_type_name == "argument"]
         return (
-            "there are more arguments than the command takes",
+            "too many arguments",
             f"it takes {', '.join(named) or 'options only'}; {see}",
         )
-    return "the command line is not understood", see
+    return "the command line cannot be parsed", see
 
 
 def _params(context: Any) -> list[Any]:
@@ -70,4 +70,4 @@ def _reason(error: Any) -> str:
     if isinstance(choices, type) and issubclass(choices, Enum):
         return f"must be one of: {', '.join(str(choice.value) for choice in choices)}"
     match = _SAFE_REASON.match(error.message)
-    return match[0].replace("Input should be", "must be") if match else "has a value that it cannot have"
+    return match[0].replace("Input should be", "must be") if match else "has an invalid value"

@@ -80,7 +80,9 @@ def _judge_apprise(url: str, bounds: Bounds) -> Refusal | None:
     # "-" and ":" stand before parts of the query and of the message; "+" before headers, of which one names the host.
     if plain is not None and all(name in _HARMLESS or name.startswith(("-", ":")) for name in names):
         return None
-    return Refusal(f"{rule} bounds hosts, and of this address nobody can tell the server; use webhook or email instead")
+    return Refusal(
+        f"{rule} bounds hosts, and the server cannot be told from this address; use webhook or email instead"
+    )
 
 
 def _address(parcel: Parcel) -> str:
@@ -130,7 +132,7 @@ def _http(where: Credential, environ: Mapping[str, str]) -> Parcel:
 def _header(where: Credential, name: str, environ: Mapping[str, str]) -> str:
     value = resolve(where, environ)
     if not (value.isascii() and value.isprintable() and name.isascii() and name.replace("-", "").isalnum()):
-        raise BadTarget(f"the {describe(where)} does not hold what a header can hold")
+        raise BadTarget(f"the {describe(where)} holds characters that a header cannot have")
     return value
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXEC_FLAG = "SECRETSYNC_ALLOW_EXEC"
 """Set to 1 it lets exec plugins run where no policy says anything of them."""
 
-ASK = "Ask whoever keeps the policy."
+ASK = "Ask whoever maintains the policy."
 
 _A_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -146,7 +146,9 @@ class Bounds:
     def _variable(self, name: str) -> Refusal | None:
         shown = f"the variable {name}" if _A_NAME.fullmatch(name) and _looks_set_by_people(name) else "this variable"
         if is_our_variable(name):
-            return Refusal(f"{shown} is SecretSync's or Dagster's own, and no credential", "Name another variable.")
+            return Refusal(
+                f"{shown} is reserved for SecretSync and Dagster, and is not a credential", "Name another variable."
+            )
         for policy in self.policies:
             credentials, deny = policy.spec.credentials, policy.spec.deny
             if credentials.env is not None and not _any(credentials.env, name):

@@ -36,7 +36,7 @@ learn(SyncPolicy)
 VARIABLE = "SECRETSYNC_POLICY"
 """Names the file or directory with the policies."""
 
-_MEND = "Mend it, or ask whoever keeps the policy; until then nothing is permitted."
+_MEND = "Fix it, or ask whoever maintains the policy; until then nothing is permitted."
 
 _WHOSE = "Make it root's, or that of the user who runs SecretSync; or mount it read-only."
 _MOST_STEPS = 80
@@ -189,7 +189,9 @@ def _not_ours(place: Path, files: list[Path]) -> list[Problem]:
             if facts.st_mode & stat.S_ISVTX and is_directory and not place.is_dir():
                 continue  # others make files there, which nobody reads, and cannot change the one that is named
             whom = "everybody" if bits == "go" else "its group"
-            found.append(Problem(str(path), 0, f"{what} can be written by {whom}", f"Take that away: chmod {bits}-w."))
+            found.append(
+                Problem(str(path), 0, f"{what} can be written by {whom}", f"Remove that permission: chmod {bits}-w.")
+            )
     return found
 
 
@@ -227,7 +229,7 @@ def problem_within(policies: Policies, documents: Sequence[Path]) -> Problem | N
         for place in _homes(named):
             if (inside := next((our for our in ours if is_within(our, place)), None)) is None:
                 continue
-            message = f"the policy stands within the documents' directory {named}, so their authors can change it"
+            message = f"the policy is inside the documents' directory {named}, so their authors can change it"
             if not files.is_directory(named):
                 message = f"the policy is the document {named}, so its author can change it"
             return Problem(inside, 0, message, f"Move it out of there, and name the new place in {VARIABLE}.")

@@ -61,7 +61,7 @@ def judge(job: str, dests: Mapping[str, Place], known: Mapping[str, Place]) -> B
         twin = next((other for other in dests if other != dest and dests[other].is_same(place)), None)
         if twin is not None:
             refused[dest] = PlaceChanged(
-                f"{dest} and {twin} are one place: {place}", store=dest, hint="name one of the two in spec.dest"
+                f"{dest} and {twin} are the same place: {place}", store=dest, hint="name one of the two in spec.dest"
             )
     went = {
         name: now
@@ -90,18 +90,18 @@ def judge(job: str, dests: Mapping[str, Place], known: Mapping[str, Place]) -> B
 
 def _changed(job: str, dest: str, before: Place, now: Place) -> PlaceChanged:
     return PlaceChanged(
-        f"{dest} leads to another place than the ledger knows: it was {before}, and is {now}",
+        f"{dest} is not where the ledger knows it: it was {before}, and is {now}",
         store=dest,
         hint=f"if the same secrets are there, `secretsync rebind {job} {dest} --moved`; if not, `--new` leaves what"
-        " the job made at the old place as orphans. Two installations that share a ledger need jobs of different names",
+        " the job made at the old place as orphans. Two installations that share a ledger need different job names",
     )
 
 
 def _silent(job: str, dest: str, before: Place) -> PlaceChanged:
     return PlaceChanged(
-        f"{dest} does not say where it is any more, and the ledger knows it as {before}",
+        f"{dest} no longer says where it is; the ledger knows it as {before}",
         store=dest,
-        hint=f"SyncJob {job} does nothing there until it does; which version of the store's package is installed?",
+        hint=f"SyncJob {job} does nothing there until it does; check the version of the store's package",
     )
 
 

@@ -103,7 +103,7 @@ class Comparer:
         secret = await self._opened.reader(ref.store).read(ref.key, pin)
         if part.query is not None and part.query.type not in (None, secret.value.kind):
             raise StoreError(  # a proxy may leave out what it does not know of a request
-                f"{ref.store} lists {ref.key} as one of type {part.query.type}, and it is of another one",
+                f"{ref.store} lists {ref.key} with the type {part.query.type}, and it has another one",
                 store=ref.store,
                 key=ref.key,
                 hint="if it was replaced just now, sync again",
@@ -250,7 +250,7 @@ class Comparer:
                 f"{store} gives an older version of {key} than it has listed",
                 store=store,
                 key=key,
-                hint="several servers may answer there, and one of them be behind; sync again",
+                hint="several servers may answer there, one of them behind the others; sync again",
             )
 
     async def without_ours(self, change: Change) -> tuple[SecretValue | None, str, str | None]:

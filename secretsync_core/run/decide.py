@@ -208,7 +208,7 @@ def _apart(changes: Sequence[Change]) -> list[Change]:
 
 def _in_the_way(change: Change, other: str) -> Change:
     folder, inner = sorted((change.key, other), key=len)
-    why = f"a folder is no secret in {change.dest}, and {inner} would be in the folder {folder}"
+    why = f"a folder cannot be a secret in {change.dest}, and {inner} would be in the folder {folder}"
     failure = Failure(Reason.INVALID_KEY, why, "map one of the two to another key by a keyTransform")
     return change._replace(action=Action.REFUSE, reason=Reason.INVALID_KEY, detail=why, failure=failure)
 
@@ -218,7 +218,7 @@ def _nothing_to_adopt(plan: JobPlan, named: str, targets: Targets) -> str:
     key = next((named.removeprefix(f"{dest}:") for dest in plan.spec.dest if named.startswith(f"{dest}:")), named)
     if {key, named} & targets.claimed:
         return f"nothing to take over at {named}: it is this job's already, does not exist, or is left alone"
-    return "nothing to take over at a key that was asked for: no plan item of this run has it as a destination key"
+    return "nothing to take over at a key that was given: no plan item of this run writes to it"
 
 
 _REASONS = {TransformFailed.code: Reason.TRANSFORM_FAILED, AMBIGUOUS: Reason.AMBIGUOUS}
@@ -406,8 +406,8 @@ def change_set(copies: Copies, deletes: Sequence[Change], errors: Sequence[ItemE
         if change.reason is Reason.ITEM_FAILED:
             spared.setdefault(change.dest, []).append(change.key)
     told = [
-        f"not deleted from {dest}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''} ({len(keys)} in all), for"
-        " what their items should hold was not seen whole"
+        f"not deleted from {dest}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''} ({len(keys)} in all):"
+        " not all sources of their items could be seen"
         for dest, keys in spared.items()
     ]
     if kept:

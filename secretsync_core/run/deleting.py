@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from secretsync_core.stores.base import Reader
 
 
-_UNTOLD = "it has no version, and its value cannot be read: nobody can tell whether it is as this job left it"
+_UNTOLD = (
+    "it has no version, and its value cannot be read, so there is no telling whether it has changed since this job"
+    " wrote it"
+)
 
 
 class Judged(NamedTuple):

@@ -151,7 +151,9 @@ def _judge_unread(
     if entry is None:
         change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
         message = f"{key} in {dest} may not be looked at"
-        suspected.append(Outcome(change, Result.FAILED, AccessDenied.code, message, "grant the job's credentials that"))
+        suspected.append(
+            Outcome(change, Result.FAILED, AccessDenied.code, message, "grant it to the job's credentials")
+        )
     elif entry.version is None:
         report.drift_unknown += 1
     elif entry.version == held.dest_version:
@@ -171,7 +173,7 @@ def _drifted(
     reason = Reason.REMOVED_OUTSIDE if drift is Drift.REMOVED else Reason.DRIFTED
     message = "it is gone" if drift is Drift.REMOVED else how
     change = _change(dest, key, held, reason, drift, version)
-    return Outcome(change, Result.FAILED, reason, message, "a sync puts it right", version)
+    return Outcome(change, Result.FAILED, reason, message, "a sync fixes it", version)
 
 
 def _back(dest: str, found: Returned) -> Outcome:
@@ -185,7 +187,7 @@ def _back(dest: str, found: Returned) -> Outcome:
 def _behind(dest: str, key: str, held: KeyState, version: str | None) -> Outcome:
     """No drift: what was asked does not know yet what this job has written, or a snapshot of it was restored."""
     change = _change(dest, key, held, Reason.OLDER_VERSION, Drift.UNKNOWN, version)
-    message = f"{dest} shows a version older than the one that this job has left"
+    message = f"{dest} shows a version older than the one that this job wrote"
     return Outcome(
         change, Result.FAILED, Reason.OLDER_VERSION, message, "was it restored, or is it a standby?", version
     )

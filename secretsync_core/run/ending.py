@@ -86,7 +86,7 @@ async def end_orphans(
             chosen = [still[place] for place in now if place in still]
             if len(chosen) < len(orphans):
                 gone = plural(len(orphans) - len(chosen), "copy", "copies")
-                report.warnings.append(f"{gone} of those listed are no orphans any more")
+                report.warnings.append(f"{gone} of those listed are no longer orphans")
             observer.phase("deleting")
             if delete:
                 reached = set(stores.values())
@@ -162,7 +162,7 @@ def _out_of_reach(dest: str, place: Place | None) -> ItemError:
     return ItemError(
         "",
         "out-of-reach",
-        f"no SecretStore of these documents may write to what the ledger calls {dest}{where}",
+        f"no SecretStore in these documents may write to what the ledger calls {dest}{where}",
         "write a SecretStore that does, or --forget what is there",
         2,
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from secretsync_core.run.options import Observer
 
 NOT_RENDERED = (
-    "no value was read (--no-render): whether what is to be written can be read, rendered and held is not known"
+    "values were not read (--no-render), so the plan does not show which secrets cannot be read, rendered or stored"
 )
 """What a plan says once that has rendered nothing."""
 

@@ -242,7 +242,7 @@ class Gate:
         if self._cut_at is None:
             raise too_slow(self._store, seconds)
         raise StoreUnavailable(
-            f"a request to store {self._store} was cut, as the run was asked to stop and no answer came",
+            f"a request to store {self._store} was cut off: the run was asked to stop, and no answer came",
             store=self._store,
         )
 

@@ -147,7 +147,7 @@ def check_restored(restored: Collection[str], jobs: Iterable[JobDocument]) -> No
     stores = {name for name in named if name}
     if strange := sorted(set(restored) - stores):
         raise UsageError(
-            "no SyncJob of this run has the store that was said to be restored",
+            "no SyncJob of this run uses the store that is said to be restored",
             hint=hint_of(strange, stores, there="its stores are"),
         )
 

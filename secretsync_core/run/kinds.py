@@ -39,7 +39,7 @@ def type_kept(value: SecretValue, there: SecretValue, facts: StoreFacts) -> str:
     if value.is_blob or not there.kind:
         return ""
     if facts.one_kind and facts.one_kind != there.kind:
-        return f"its type stays {there.kind}, and the SecretStore says {facts.one_kind}: delete it to have it made anew"
+        return f"its type stays {there.kind}, and the SecretStore says {facts.one_kind}: delete it and sync again"
     if not value.kind or value.kind == there.kind:
         return ""
     return f"its type stays {there.kind}, and at the source it is {value.kind}"

@@ -344,8 +344,8 @@ class _Search:
             return Whereabouts(
                 Reason.CANNOT_SEE,
                 SecretSyncError(
-                    "the ledger does not say what it was made of, so nobody can tell whether that is gone",
-                    hint="delete it by hand if it is to go",
+                    "the ledger does not say what it was made of, so there is no telling whether that is gone",
+                    hint="delete it by hand if nobody needs it",
                 ),
             )
         if item.name not in self._taken:
@@ -381,8 +381,8 @@ class _Search:
         return Whereabouts(
             Reason.CANNOT_SEE,
             SecretSyncError(
-                f"{store} has the secret {key}, and did not list it",
-                hint="look at what the token may list there; nothing of this item is deleted meanwhile",
+                f"{store} has the secret {key} but did not list it",
+                hint="check what the token may list there; until then nothing of this item is deleted",
             ),
         )
 

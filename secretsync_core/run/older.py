@@ -96,7 +96,7 @@ def _gives_older(plan: JobPlan, opened: OpenStores, change: Change, held: KeySta
 def _told(plan: JobPlan, store: str, now: str | None, known: str | None, done: str) -> str:
     return (
         f"{store} shows version {display_version(now)}, older than {display_version(known)}, which this job has {done};"
-        f" if {store} was truly restored, `secretsync sync {plan.job} --restored {store}` takes it as it is"
+        f" if {store} was restored on purpose, `secretsync sync {plan.job} --restored {store}` accepts it"
     )
 
 

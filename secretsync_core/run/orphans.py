@@ -83,4 +83,4 @@ def told_of_orphans(job: str, orphans: Iterable[Orphan]) -> list[str]:
     ]
     more = f", and {len(parts) - 3} more groups" if len(parts) > 3 else ""
     told = f"{plural(count, 'orphan')}, which this job made and nothing asks for: {'; '.join(parts[:3])}{more}"
-    return [f"{told}. `secretsync orphans {job}` lists and ends them"]
+    return [f"{told}. `secretsync orphans {job}` lists them, and deletes or forgets them"]

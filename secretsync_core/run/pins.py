@@ -103,7 +103,7 @@ def hold(
         if pin.action is Action.DELETE:
             deletes.append(refusal(pin, "it is not to be deleted now: its source is there again, or in doubt"))
         elif pin.action in _COPIES or pin.adopt:
-            changes.append(refusal(pin, "nothing asks for it as the plan saw it"))
+            changes.append(refusal(pin, "nothing asks for it any more as the plan did"))
     return Held(replace(found, changes=changes, deletes=deletes), beyond, undone)
 
 
@@ -147,11 +147,11 @@ def _difference(pin: Change, change: Change) -> str:
     if pin.item != change.item:
         return f"the plan has it of item {pin.item}, and it is item {change.item}'s now"
     if pin.definition != change.definition:
-        return "its plan item makes something else of the source than in the plan"
+        return "its plan item makes something else of the source than it did in the plan"
     if pin.sources != change.sources:
-        return "it is made of other sources than in the plan"
+        return "its sources have changed since the plan was made"
     if pin.adopt != change.adopt or pin.holder != change.holder:
-        return "whose it is has changed since the plan was made"
+        return "its owner has changed since the plan was made"
     # Where one of the two is not known yet, what is read tells before anything is written.
     if None not in (pin.source_version, change.source_version) and pin.source_version != change.source_version:
         return _versions("source", pin.source_version, change.source_version)
@@ -176,7 +176,7 @@ def moved(pin: Change, change: Change, *, marked: bool = False) -> str:
 
 def _other(pin: Change, change: Change) -> str:
     if pin.action is Action.REFUSE:
-        return "the saved plan refuses it: once that is put right, make a new plan"
+        return "the saved plan refuses it: fix the cause, then make a new plan"
     return f"the plan says {pin.action}, and it would be {change.action} now"
 
 

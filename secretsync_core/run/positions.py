@@ -56,14 +56,14 @@ async def fault_of(name: str, plan: JobPlan, opened: OpenStores) -> SecretSyncEr
             error = OtherServer(
                 f"{name} is another server than the ledger knows: it was {known.server}, and {position.server} answers",
                 store=name,
-                hint=f"if it was truly replaced, `secretsync sync {plan.job} --restored {name}` takes it as it is",
+                hint=f"if it was replaced on purpose, `secretsync sync {plan.job} --restored {name}` accepts it",
             )
     elif position.is_behind(known):
         error = ServerBehind(
-            f"{name} is behind: it answers as of {position.lowest}, and the ledger has known it at {known.highest}",
+            f"{name} is behind: it is at {position.lowest}, and the ledger has seen it at {known.highest}",
             store=name,
-            hint="is it a standby that is cut off? if it was truly restored, `secretsync sync"
-            f" {plan.job} --restored {name}` takes it as it is",
+            hint="it may be a disconnected standby; if it was restored on purpose, `secretsync sync"
+            f" {plan.job} --restored {name}` accepts it",
         )
     if error is not None:
         opened.distrusted.add(name)

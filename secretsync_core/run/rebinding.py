@@ -49,7 +49,7 @@ async def rebind(
     _needs_places(ledger)
     if store not in job.spec.dest:
         raise UsageError(
-            f"STORE is no destination of SyncJob {job.name}",
+            f"STORE is not a destination of SyncJob {job.name}",
             hint=hint_of([store], job.spec.dest, there="its destinations are"),
         )
     async with open_named([store], job.spec.limits, documents, environ=environ, retry=retry) as opened:
@@ -98,9 +98,9 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
     if new not in documents.jobs:
         raise UsageError(
             "the documents define no SyncJob of the new name",
-            hint="rename it in its document first; the former name comes first, the present one second",
+            hint="rename it in its document first; the command takes the former name, then the present one",
         )
-    still = f"SyncJob {old} is still in the documents, so its keys stay its own"
+    still = f"SyncJob {old} is still in the documents, so it keeps its keys"
     if old == new:
         raise UsageError(still, hint="give the job's former name first")
     if old in documents.jobs:
@@ -111,7 +111,7 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
         )
     if old not in ledger.jobs():
         raise UsageError(
-            "the ledger knows no job of the old name",
+            "the ledger has no job with the old name",
             hint=hint_of([old], set(ledger.jobs()) - documents.jobs.keys(), there="jobs that only the ledger has"),
         )
     run = new_run_id()
@@ -120,7 +120,7 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
         recorder = recorders[new]
         if ledger.runs.unsettled(old):
             raise UsageError(
-                f"runs of {old} left writes of which nobody knows yet what became of them",
+                f"runs of {old} left writes whose outcome is not known yet",
                 hint=f"put SyncJob {old} back and run it once: that settles them",
             )
         names = _names(ledger, old, new)

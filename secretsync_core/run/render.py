@@ -83,8 +83,8 @@ def _union(item: Item, everything: Sequence[Fields]) -> Fields:
         for name, value in fields.items():
             if name in union:
                 raise TransformFailed(
-                    f"combine of item {item.name}: two of its secrets have a field of the same name: {quoted(name)}",
-                    hint="say with a template which of them goes where",
+                    f"combine of item {item.name}: two of its secrets have a field with the same name: {quoted(name)}",
+                    hint="use a template to say which of them goes where",
                 )
             union[name] = value
     return union

@@ -166,6 +166,6 @@ def tell_returned(changes: Sequence[Change]) -> list[str]:
             kept.setdefault(change.dest, []).append(change.key)
     return [
         f"{dest} holds {plural(len(keys), 'secret')} again that this job had deleted: {', '.join(keys[:3])}"
-        f"{', ...' if len(keys) > 3 else ''}; restored from a backup? Delete what is not to stay"
+        f"{', ...' if len(keys) > 3 else ''}; if they were restored from a backup, delete what should not stay"
         for dest, keys in kept.items()
     ]

@@ -38,7 +38,7 @@ def unseen_items(plan: JobPlan, seen: Sequence[SourceSeen], targets: Targets) ->
 
 def waits_for(plan: JobPlan, item: str, *, has: bool) -> str:
     """One sentence on an unseen item that ``has`` a key, or may claim it."""
-    it = f"item {item} {'has it, and may claim it still' if has else 'may claim it'}"
+    it = f"item {item} {'has it, and may still claim it' if has else 'may claim it'}"
     if item in plan.rest:
         return f"{it}: it is not in this run, so run the whole job"
     return f"{it}: what it claims was not seen whole"

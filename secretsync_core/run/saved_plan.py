@@ -166,19 +166,19 @@ def unseal(data: bytes, keys: Sequence[bytes], *, now: float | None = None) -> S
     first, _, body = data.partition(b"\n")
     sign = _parsed(first)
     if not isinstance(sign, dict) or "secretsyncPlan" not in sign:
-        raise _refused("it is no plan of SecretSync")
+        raise _refused("it is not a SecretSync plan")
     if sign["secretsyncPlan"] != FORMAT:
         raise _refused("another version of SecretSync made it")
     if not _is_signed(sign.get("signature"), body, keys[0]):
         if any(_is_signed(sign.get("signature"), body, key) for key in keys[1:]):
             raise _refused("the ledger's key was replaced since it was made")
-        raise _refused("it was changed, or made with another ledger: its signature is not of this ledger's key")
+        raise _refused("it was changed, or made with another ledger: its signature does not match this ledger's key")
     frame, *lines = (orjson.loads(line) for line in body.splitlines())
     if frame["version"] != __version__:
         raise _refused(f"SecretSync {frame['version']} made it, and this is {__version__}")
     age = (time.time() if now is None else now) - frame["made"]
     if age > MAX_AGE:
-        raise _refused(f"it is {int(age // 86_400)} days old, and a plan is good for {MAX_AGE // 86_400}")
+        raise _refused(f"it is {int(age // 86_400)} days old, and a plan expires after {MAX_AGE // 86_400}")
     if age < -_AHEAD:
         raise _refused("it is from the future: the clock of this machine, or of the one that made it, is wrong")
     changes: dict[str, dict[Place, Change]] = {}
@@ -199,7 +199,7 @@ def check(plan: SavedPlan, documents: Documents, ledger: Ledger | None, key: byt
     """
     reasons = [reason for saved in plan.jobs for reason in _faults(saved, documents, ledger, key)]
     if reasons:
-        raise PlanRefused([f"the saved plan does not fit: {reason}" for reason in dict.fromkeys(reasons)], hint=_HINT)
+        raise PlanRefused([f"the saved plan cannot be used: {reason}" for reason in dict.fromkeys(reasons)], hint=_HINT)
 
 
 _HINT = f"nothing was done; {_AGAIN}"
@@ -213,7 +213,7 @@ def _faults(saved: SavedJob, documents: Documents, ledger: Ledger | None, key: b
     now = _documents(job, documents, key)
     for name in dict.fromkeys((*saved.documents, *now)):
         if name not in now or name not in saved.documents:
-            yield f"{name} is {'new' if name in now else 'gone'} among the documents of SyncJob {saved.job}"
+            yield f"{name} is was {'added to' if name in now else 'removed from'} the documents of SyncJob {saved.job}"
         elif not hmac.compare_digest(saved.documents[name], now[name]):
             kind, _, called = name.partition(" ")
             where = (documents.jobs if kind == "SyncJob" else documents.stores)[called].where
@@ -221,9 +221,9 @@ def _faults(saved: SavedJob, documents: Documents, ledger: Ledger | None, key: b
     seq, digest = saved.head
     if not seq:
         if _head(ledger, saved.job)[0]:
-            yield f"the ledger had nothing of SyncJob {saved.job} when it was made, and has now"
+            yield f"the ledger had nothing of SyncJob {saved.job} when it was made, and has something now"
     elif ledger is None or ledger.hash_at(saved.job, seq) != digest:
-        yield f"this ledger does not hold record {seq} of SyncJob {saved.job}: another one did, or a later copy"
+        yield f"this ledger has no record {seq} of SyncJob {saved.job}: another one has, or a later copy"
 
 
 def _to_change(line: Mapping[str, Any]) -> Change:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 CODE = "uncertain"
 """The code of an outcome that nobody knows yet."""
 
-NEXT = "the next run looks at it, and settles whether it was made"
+NEXT = "the next run finds out whether it was made"
 """What happens to it, for people."""
 
 
@@ -205,13 +205,13 @@ class Settled:
         """What is worth a word, one sentence each."""
         return [
             *(
-                f"{dest} holds something else than an earlier run may have written, at {_listed(keys)}: it is somebody"
-                " else's"
+                f"{dest} holds something else than an earlier run may have written, at {_listed(keys)}: it belongs to"
+                " somebody else"
                 for dest, keys in sorted(self.theirs.items())
             ),
             *(
                 f"{dest} holds something else than before an earlier run, at {_listed(keys)}, and cannot be read:"
-                " nobody knows whether that run wrote it, so it counts as changed outside"
+                " whether that run wrote it is unknown, so it counts as changed outside"
                 for dest, keys in sorted(self.untold.items())
             ),
         ]

@@ -196,7 +196,7 @@ class Transfer:
             f"{change.dest}:{change.key} changed {_CONFLICTS} times while it was being written",
             store=change.dest,
             key=change.key,
-            hint="somebody else writes it all the time; sync again when that has ended",
+            hint="something else keeps writing it; sync again once that has stopped",
         )
 
     async def _whose(self, change: Change) -> Change:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
     from secretsync_core.run.written import Written
 
-_OPEN = "nobody knows yet what became of a write that was announced"
+_OPEN = "the outcome of a write is not known yet"
 _UNSAID = "the ledger does not say"
 
 
@@ -130,5 +130,5 @@ def warn_of_next_sync(job: str, changes: Iterable[Change]) -> list[str]:
     done = [change for change in changes if change.action in (Action.CREATE, Action.UPDATE, Action.DELETE)]
     if not done:
         return []
-    what = "first put the source or the plan right, pin the source's version, or set suspend: true"
+    what = "fix the source or the plan first, pin the source's version, or set suspend: true"
     return [f"the next sync of {job} makes these changes again: {what}"]

@@ -52,7 +52,7 @@ def find_jobs(ledger: Ledger, run: str, keys: Collection[str] = ()) -> list[str]
     jobs = jobs_of(ledger, run)
     if not jobs:
         raise UsageError(
-            "the ledger has no run of that id", hint="`secretsync audit log --event run-started` lists the runs"
+            "the ledger has no run with that id", hint="`secretsync audit log --event run-started` lists the runs"
         )
     if not keys:
         return jobs
@@ -61,7 +61,7 @@ def find_jobs(ledger: Ledger, run: str, keys: Collection[str] = ()) -> list[str]
     if unknown:
         raise UsageError(
             f"run {run} wrote no key {of_that_name(len(unknown))}",
-            hint=f"`secretsync audit log --run {run}` lists what it wrote; a key is that of the destination",
+            hint=f"`secretsync audit log --run {run}` lists what it wrote; give keys of the destination",
         )
     return [job for job, found in wrote.items() if found & set(keys)]
 
@@ -169,7 +169,7 @@ async def undo(
         late = len(changes) - len(shown)
         if late:
             done.report.warnings.append(
-                f"{plural(late, 'secret')} that the plan refused could be undone now: undo again"
+                f"{plural(late, 'secret')} that the plan refused can be undone now: run undo again"
             )
         done.report.errors = errors
         observer.phase("transferring")

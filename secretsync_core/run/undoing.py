@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from secretsync_core.secret import Secret, SecretValue
     from secretsync_core.stores.base import Reader
 
-_UNREAD = "it has no version, and its value cannot be read: nobody can tell whether it is as the run left it"
+_UNREAD = "it has no version, and its value cannot be read, so there is no telling whether it has changed since the run"
 
 _FEW = 8
 """How many keys are asked about at once; the gate holds the job's limits."""

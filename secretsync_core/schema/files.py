@@ -50,7 +50,8 @@ def look_at(path: Path) -> os.stat_result | None:
         if error.errno in _NOTHING_THERE:
             return None
         raise UsageError(
-            f"{path} cannot be looked at: {error.strerror}", hint="check the rights of the directories that it is in"
+            f"{path} cannot be looked at: {error.strerror}",
+            hint="check the permissions of the directories that it is in",
         ) from None
 
 

@@ -45,19 +45,19 @@ class HostPattern:
             try:
                 self.network = _usual(ipaddress.ip_network(text, strict=False))
             except ValueError:
-                raise ValueError("no network: write it as 10.0.0.0/8, without a scheme and a port") from None
+                raise ValueError("not a network: write it as 10.0.0.0/8, without a scheme and a port") from None
             self.name = text
             return
         match = _HOST.fullmatch(text)
         if match is None:
-            raise ValueError("no host: write it as vault.example.com, *.internal:8200 or [::1]:8200")
+            raise ValueError("not a host: write it as vault.example.com, *.internal:8200 or [::1]:8200")
         if not text.isascii():
             raise ValueError("a name that is not ASCII: write it as xn--…, as DNS has it")
         if text.startswith("["):
             try:
                 ipaddress.IPv6Address(match["name"].strip("[]"))
             except ValueError:
-                raise ValueError("no address: write it as [::1] or [::1]:8200") from None
+                raise ValueError("not an address: write it as [::1] or [::1]:8200") from None
         name = match["name"].strip("[]").lower().rstrip(".") or "."
         # As a host of a document is, whose other spellings are none of their own.
         self.name = name if is_glob(parts_of(name)) else canonical(name)
@@ -213,7 +213,7 @@ class SyncPolicySpec(Spec):
         "with SECRETSYNC_ALLOW_EXEC=1 in the environment.",
     )
     plain_http: PlainHttp = Field(
-        default=PlainHttp.WARN, strict=False, description="What becomes of http:// to another host."
+        default=PlainHttp.WARN, strict=False, description="What to do about http:// to another host."
     )
     deny: Denied = Denied()
     flows: tuple[Flow, ...] = Field(default=(), description="What may not go where.")

@@ -67,7 +67,7 @@ def place_of(name: str, config: BaseModel) -> Place | None:
     else:
         if place is None or is_place(place):
             return place
-        why = "says of the store's place what is none"
+        why = "gives a place for the store that is not valid"
     raise ProviderProblem(f"the provider {name} {why}", "Report it to its maintainers.")
 
 

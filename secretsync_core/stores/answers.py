@@ -54,7 +54,7 @@ def malformed(call: Call, what: str) -> MalformedAnswer:
         f"{call.store} answered something that is not {call.protocol} when asked to {call.action}: {what}",
         store=call.store,
         key=call.key,
-        hint="check the store's address, for a proxy may answer in its place; nothing is concluded from such an answer",
+        hint="check the store's address: a proxy may be answering in its place; nothing is concluded from it",
     )
 
 

@@ -161,7 +161,9 @@ class Boundary:
 
     def _misfit(self, method: str, args: tuple[Any, ...] = ()) -> StoreError:
         asked = f", of {args[0]}" if args and isinstance(args[0], str) else ""
-        error = StoreError(f"store {self._name} gave something else than {method} is to give{asked}", store=self._name)
+        error = StoreError(
+            f"store {self._name} returned something else than {method} should return{asked}", store=self._name
+        )
         error.unanswered = True
         return error
 

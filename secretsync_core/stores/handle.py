@@ -314,7 +314,7 @@ def hand_out(
         raise StoreError(
             f"the provider of the store {name} gave something that is not a store",
             store=name,
-            hint="this is a fault in its package; secretsync_core.testing.conformance finds such faults",
+            hint="this is a bug in its package; secretsync_core.testing.conformance finds such bugs",
         )
     if look and Ability.LOOK not in abilities:
         raise StoreError(f"{name} cannot be looked at", store=name, hint="leave out look: true in its SecretStore")

@@ -94,7 +94,11 @@ def date_of(header: str) -> datetime | None:
 def sendable(credential: str, store: str, *, where: str = "token", kind: str = "token") -> str:
     """A credential, if it can stand in a header. Checked here, because the error of the HTTP client would show it."""
     if not credential.isascii() or not credential.isprintable() or " " in credential:
-        raise StoreError(f"the {where} holds characters that no {kind} has", store=store, hint="is it the right file?")
+        raise StoreError(
+            f"the {where} holds characters that a {kind} cannot have",
+            store=store,
+            hint="check that it is the right file",
+        )
     return credential
 
 

@@ -113,7 +113,7 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -
     """With the command that puts it right."""
     load_key(environ={}, directory=tmp_path, create=True)
     (tmp_path / "ledger.key").chmod(mode)
-    with pytest.raises(LedgerError, match="can be used by others") as caught:
+    with pytest.raises(LedgerError, match="is accessible to others") as caught:
         load_key(environ={}, directory=tmp_path, create=True)
     assert "chmod 600" in caught.value.hint
 
@@ -123,9 +123,9 @@ def test_a_mounted_key_may_be_read_by_the_group_but_not_by_all(tmp_path: Path) -
     file = tmp_path / "key"
     file.write_text(KEY.hex())
     file.chmod(0o644)
-    with pytest.raises(LedgerError, match="can be used by others"):
+    with pytest.raises(LedgerError, match="is accessible to others"):
         load_key(environ={"SECRETSYNC_KEY_FILE": str(file)}, directory=tmp_path, create=True)
-    with pytest.raises(LedgerError, match="is not there"):
+    with pytest.raises(LedgerError, match="does not exist"):
         load_key(environ={"SECRETSYNC_KEY_FILE": str(tmp_path / "no")}, directory=tmp_path, create=True)
 
 
@@ -140,7 +140,7 @@ def test_no_key_yet_is_told_from_a_key_that_is_gone(tmp_path: Path) -> None:
         opened.append("job", [done("a")])
     (tmp_path / "ledger.key").unlink()
     for name in (ledger, str(ledger), f"sqlite:///{ledger}"):
-        with pytest.raises(LedgerError, match=r"its key .*ledger\.key is gone") as caught:
+        with pytest.raises(LedgerError, match=r"its key .*ledger\.key is missing") as caught:
             load_key(environ={}, directory=tmp_path, create=True, ledger=name)
         assert not isinstance(caught.value, LedgerMissing)
     assert not (tmp_path / "ledger.key").exists()
@@ -203,7 +203,7 @@ def test_our_own_key_is_replaced_in_one_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["c2VjcmV0LWtleS1jYW5hcnk=", "canary" * 60])
 def test_a_key_in_place_of_its_file_is_not_told(key: str, tmp_path: Path) -> None:
     """Somebody may put the key itself where the file's name belongs."""
-    with pytest.raises(LedgerError, match="names is not there") as raised:
+    with pytest.raises(LedgerError, match="names does not exist") as raised:
         load_key(environ={"SECRETSYNC_KEY_FILE": key}, directory=tmp_path, create=True)
     assert key not in f"{raised.value.message} {raised.value.hint}"
 

@@ -136,7 +136,7 @@ def test_a_ledger_without_its_key_is_only_read_and_only_if_that_is_asked_for(tmp
         with pytest.raises(KeyLost):
             open_ledger(tmp_path, environ={}, write=write, keyless=keyless).__enter__()
     with open_ledger(tmp_path, environ={}, write=False, keyless=True) as opened:
-        assert "is gone" in opened.lost
+        assert "is missing" in opened.lost
         assert opened.fingerprint_key == ()
     assert not (tmp_path / "ledger.key").exists()
 
@@ -151,6 +151,6 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """With what to do; nothing of the system's own words but the reason."""
     (tmp_path / home.DIRECTORY).write_text("")
-    with pytest.raises(LedgerError, match=r"\.secretsync cannot be made") as caught:
+    with pytest.raises(LedgerError, match=r"\.secretsync cannot be created") as caught:
         open_ledger(tmp_path / home.DIRECTORY, environ={}, write=True).__enter__()
     assert "--ledger" in caught.value.hint

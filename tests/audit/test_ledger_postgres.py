@@ -144,7 +144,7 @@ AT = 'connection to server at "role-db.example.com" (10.0.0.1), port 5432 failed
         (f'{AT}FATAL:  role "does not exist" does not exist', "refuses the login"),
         (f'{AT}FATAL:  database "role" does not exist', "does not exist"),
         (f"{AT}FATAL:  the database system is not yet accepting connections", "is stopping or starting"),
-        (f'{AT}FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "a"', "does not let us in from here"),
+        (f'{AT}FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "a"', "refuses connections from here"),
         (f"{AT}fe_sendauth: no password supplied", "refuses the login without a password"),
         (f'{AT}root certificate file "/x" does not exist', "cannot be reached by TLS as sslmode asks for it"),
         (f"{AT}Connection refused", None),

@@ -132,7 +132,7 @@ def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
     assert (lease.job, lease.holder, lease.expires - lease.acquired) == ("job", "run-1", 60_000_000)
     with pytest.raises(LeaseHeld, match=r"job is being synced by run-1 since 20\d\d-") as caught:
         ledger.leases.acquire("job", "run-2", 60)
-    assert "its lease ends at" in caught.value.hint
+    assert "its lease expires at" in caught.value.hint
     assert ledger.leases.find("job") == lease
     other = ledger.leases.acquire("other", "run-2", 60)
     ledger.leases.acquire("expired", "run-3", -1)

@@ -79,7 +79,7 @@ def test_what_somebody_else_made_of_it_is_not_sealed(ledger: Ledger, other_hand:
     other_hand(forgery)
     seals = other_hand("SELECT job, seal FROM heads ORDER BY job"), other_hand("SELECT * FROM meta ORDER BY name")
     for _ in range(2):
-        with pytest.raises(LedgerBroken, match="not sealed anew"):
+        with pytest.raises(LedgerBroken, match="not resealed"):
             ledger.seals.check()
         with pytest.raises(LedgerBroken):
             ledger.seals.renew(NEW_KEY, "rotation-1")

@@ -52,7 +52,7 @@ CHANGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "a trigger added": (
         "sqlite",
         ("CREATE TRIGGER copy AFTER INSERT ON ledger BEGIN DELETE FROM current; END",),
-        "added by another hand: the trigger copy of ledger",
+        "added from outside: the trigger copy of ledger",
     ),
     "a column added": ("sqlite", ("ALTER TABLE current ADD COLUMN value TEXT",), "current is not as it was made"),
     "a table gone": ("sqlite", ("DROP TABLE positions",), "positions is gone"),
@@ -74,12 +74,12 @@ CHANGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "a trigger added in PostgreSQL": (
         "postgresql",
         (_NOTHING, "CREATE TRIGGER copy AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION nothing()"),
-        "added by another hand: the trigger copy of ledger",
+        "added from outside: the trigger copy of ledger",
     ),
     "a column added in PostgreSQL": (
         "postgresql",
         ("ALTER TABLE current ADD COLUMN value TEXT",),
-        "added by another hand: the column value of current",
+        "added from outside: the column value of current",
     ),
     "a rule gone in PostgreSQL": (
         "postgresql",
@@ -89,7 +89,7 @@ CHANGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "a rewrite in PostgreSQL": (
         "postgresql",
         ("CREATE RULE nothing AS ON INSERT TO ledger DO INSTEAD NOTHING",),
-        "added by another hand: the rule nothing of ledger",
+        "added from outside: the rule nothing of ledger",
     ),
 }
 
@@ -114,7 +114,7 @@ def test_tables_of_an_older_version_are_sound(url: str, version: int) -> None:
     make_version(version, url)
     assert _faults(url) == []
     _change(url, "ALTER TABLE current ADD COLUMN value TEXT")
-    assert _faults(url) == ["added by another hand: the column value of current"]
+    assert _faults(url) == ["added from outside: the column value of current"]
 
 
 def test_a_version_that_was_changed_is_found(filled: str) -> None:

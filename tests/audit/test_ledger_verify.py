@@ -199,7 +199,7 @@ def test_a_record_that_was_added_behind_our_back_is_found(ledger: Ledger, other_
     row, _ = encode("job", 13, last.time, done("forged"), last.hash)
     other_hand(f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", *row)
     report = report_of(ledger, "job")
-    assert report.faults[0] == (13, "added by another hand: the chain was sealed at 12")
+    assert report.faults[0] == (13, "added from outside: the chain was sealed at 12")
     with pytest.raises(LedgerBroken):
         ledger.append("job", [done("a")])
 

@@ -146,11 +146,11 @@ def test_a_key_that_is_gone_or_open_to_others_is_3(started: Cli) -> None:
     key.chmod(0o644)
     ran = started("health", "--output", "json")
     assert (ran.code, ran.json["key"]["ok"], ran.json["ledger"]["ok"]) == (3, False, None)
-    assert "can be used by others" in ran.err
+    assert "is accessible to others" in ran.err
     key.unlink()
     ran = started("health")
     assert ran.code == 3
-    assert "is gone" in ran.err
+    assert "is missing" in ran.err
 
 
 def test_a_chain_whose_end_was_changed_is_1(started: Cli) -> None:

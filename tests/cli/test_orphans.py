@@ -96,7 +96,7 @@ def test_orphans_are_listed_and_nothing_is_done_without_a_word(synced: Cli) -> N
     """Also with --delete, where nobody can be asked."""
     write(synced, dst="one", old="two")
     ran = synced("orphans")
-    assert (ran.code, "a/x" in ran.out, "no destination of this job any more" in ran.out) == (0, True, True)
+    assert (ran.code, "a/x" in ran.out, "no longer a destination of this job" in ran.out) == (0, True, True)
     ran = synced("orphans", "--delete")
     assert (ran.code, "--yes does it" in ran.err) == (0, True)
     assert files(synced.directory / "two") == ["a/x", "a/y"]
@@ -120,7 +120,7 @@ def test_orphans_are_deleted_through_whatever_store_leads_to_their_place(synced:
     write(synced, dst="one")
     ran = synced("orphans", "--delete", "--yes")
     assert ran.code == 2
-    assert "no SecretStore of these documents may write to" in ran.err
+    assert "no SecretStore in these documents may write to" in ran.err
     write(synced, dst="one", other="two")
     assert synced("orphans", "--delete", "--yes").code == 0
     assert files(synced.directory / "two") == []
@@ -268,7 +268,7 @@ def test_a_store_that_leads_where_the_ledger_knows_is_not_rebound(synced: Cli) -
     """Neither flag changes anything, and the command says so."""
     for flag in ("--moved", "--new"):
         ran = synced("rebind", "job", "dst", flag)
-        assert (ran.code, ran.out.strip().endswith("as the ledger knows: nothing to do")) == (0, True)
+        assert (ran.code, ran.out.strip().endswith("as the ledger has it: nothing to do")) == (0, True)
     ran = synced("sync")
     assert (ran.code, "4 unchanged" in ran.out, "orphan" in ran.err) == (0, True, False)
 
@@ -278,7 +278,7 @@ def test_a_run_that_wrote_nothing_has_nothing_to_undo(synced: Cli) -> None:
     synced("sync")
     run = synced("audit", "log", "--event", "run-started", "--output", "json").json["records"][-1]["run"]
     ran = synced("undo", run)
-    assert (ran.code, "note: the run wrote nothing of job that could be undone" in ran.err) == (0, True)
+    assert (ran.code, "note: the run wrote nothing in job that can be undone" in ran.err) == (0, True)
 
 
 def test_a_failure_names_its_destination_where_there_are_several(synced: Cli) -> None:

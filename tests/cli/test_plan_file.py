@@ -57,7 +57,7 @@ def test_a_plan_that_does_not_fit_ends_before_anything_is_done(started: Cli) -> 
     ran = started("sync", "--plan", "forged.plan")
     assert (ran.code, ran.out) == (2, "")
     assert "it was changed, or made with another ledger" in ran.err
-    assert "no plan of SecretSync" in started("sync", "--plan", "note.txt").err
+    assert "not a SecretSync plan" in started("sync", "--plan", "note.txt").err
     assert started("sync", "--plan", "missing").code == 2
     other = started("sync", "--plan", "my.plan", SECRETSYNC_KEY="0" * 64)
     assert (other.code, other.out) == (2, "")
@@ -135,15 +135,15 @@ def test_nothing_is_written_over_a_link_or_a_device(
     for attempt in (lambda: check_writable(file), lambda: replace_file(file, [b"plan"])):
         with pytest.raises(UsageError) as refused:
             attempt()
-        assert refused.value.message == "my.plan cannot be written: it is no regular file"
-        assert refused.value.hint == "name a file, and no link or device"
+        assert refused.value.message == "my.plan cannot be written: it is not a regular file"
+        assert refused.value.hint == "name a file, not a link or a device"
     assert {path.name: path.lstat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
 def test_nothing_is_written_into_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is tried there."""
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(UsageError, match="its folder is not ours to write to"):
+    with pytest.raises(UsageError, match="no permission to write to its folder"):
         check_writable(tmp_path / "my.plan")
 
 
@@ -152,7 +152,7 @@ def test_where_a_plan_cannot_be_written_nothing_is_planned(started: Cli) -> None
     started.write("file", "before")
     (started.directory / "a.link").symlink_to("file")
     for out, told in (
-        ("a.link", "it is no regular file"),
+        ("a.link", "it is not a regular file"),
         ("missing/my.plan", "its folder is not there"),
         ("file/my.plan", "its folder is not there"),
     ):
@@ -196,7 +196,7 @@ def test_a_plan_is_read_from_no_device(started: Cli) -> None:
     """One that never ends is not read, and nothing is made for it."""
     ran = started("sync", "--plan", "/dev/zero")
     assert (ran.code, ran.out) == (2, "")
-    assert "the plan /dev/zero cannot be read: it is no regular file" in ran.err
+    assert "the plan /dev/zero cannot be read: it is not a regular file" in ran.err
     assert not (started.directory / "secretsync/.secretsync").exists()
 
 

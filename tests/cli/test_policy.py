@@ -212,7 +212,7 @@ def test_another_name_of_the_key_is_no_secret(cli: Cli) -> None:
     cli.write("data/src/more", "two")
     ran = cli("sync")
     assert ran.code != 0
-    assert "my-ledger.key is the ledger, its key or the policy by another name, and no secret" in ran.out + ran.err
+    assert "my-ledger.key is the ledger, its key or the policy by another name, not a secret" in ran.out + ran.err
     copies = (cli.directory / "data" / "dst").rglob("*")
     assert sorted(path.name for path in copies if path.is_file()) == ["db", "more"]
 
@@ -265,7 +265,7 @@ def test_a_refusal_names_rule_and_line(cli: Cli) -> None:
     where = cli.directory / "policies" / "ours.yaml"
     assert ran.code == 2
     assert f"src.yaml:6: error: spec.stores.kinds of the policy ours ({where}:6) does not permit stores" in ran.err
-    assert "Ask whoever keeps the policy." in ran.err
+    assert "Ask whoever maintains the policy." in ran.err
     policy(cli, "stores:\n  kinds: [file]\nexec: Deny")
     ran = cli("validate")
     assert ran.code == 0
@@ -281,7 +281,7 @@ def test_a_policy_among_the_documents_is_refused(cli: Cli) -> None:
     file = cli.write("secretsync/policy.yaml", text)
     ran = cli("plan", SECRETSYNC_POLICY=str(file))
     assert ran.code == 2
-    assert "the policy stands within the documents' directory" in ran.err
+    assert "the policy is inside the documents' directory" in ran.err
     assert "A SyncPolicy stands outside the documents" in cli("validate").err
 
 

@@ -75,7 +75,7 @@ def test_a_key_that_others_keep(started: Cli) -> None:
     for command in (["sync"], ["status"], ["check"], ["audit", "verify"], ["health"]):
         ran = started(*command, SECRETSYNC_KEY=ring)
         assert ran.code == 3
-        assert "`secretsync audit rotate-key` seals it anew" in ran.err
+        assert "`secretsync audit rotate-key` reseals it" in ran.err
     assert "still sealed with the previous key" in started("audit", "rotate-key", "--status", SECRETSYNC_KEY=ring).out
     assert started("audit", "rotate-key", SECRETSYNC_KEY=ring).code == 0
     assert started("sync", SECRETSYNC_KEY=ring).code == 0
@@ -110,7 +110,7 @@ def test_a_broken_ledger_keeps_its_key(started: Cli) -> None:
         database.execute("UPDATE ledger SET item = 'forged' WHERE seq = 3")
     ran = started("audit", "rotate-key")
     assert ran.code == 1
-    assert "not sealed anew" in ran.err
+    assert "not resealed" in ran.err
     assert _key(started).read_text() == text
 
 
@@ -118,5 +118,5 @@ def test_there_is_nothing_to_rotate_yet(started: Cli) -> None:
     """Nothing is made by asking."""
     ran = started("audit", "rotate-key")
     assert ran.code == 3
-    assert "the first sync makes it" in ran.err
+    assert "the first sync creates it" in ran.err
     assert not _key(started).parent.exists()

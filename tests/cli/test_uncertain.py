@@ -27,7 +27,7 @@ def test_it_is_told_until_it_is_settled(troubled: Callable[..., Cli]) -> None:
     assert told == [
         "  Uncertain (1):",
         "  ! key-001  it may have been written, and cannot be looked at: the store cannot be reached",
-        "      hint: the next run looks at it, and settles whether it was made",
+        "      hint: the next run finds out whether it was made",
     ]
     assert "Failed" not in ran.out
 
@@ -35,7 +35,7 @@ def test_it_is_told_until_it_is_settled(troubled: Callable[..., Cli]) -> None:
     assert "1 write of an earlier run is uncertain: a sync looks at the destination first" in ran.err
     status = cli("status").out
     assert "failed: 1 created, 1 uncertain" in status
-    assert "copy: 1 secret uncertain: the next run looks and settles it" in status
+    assert "copy: 1 secret uncertain: the next run settles it" in status
     assert cli("status", "--output", "json").json["jobs"][0]["lastRun"]["counts"]["uncertain"] == 1
     found = asked(cli)
     assert found["secretsync_job_last_run_secrets"]["uncertain", "copy"] == 1
@@ -50,5 +50,5 @@ def test_it_is_told_until_it_is_settled(troubled: Callable[..., Cli]) -> None:
     assert cli("sync").code == 0
     assert "uncertain" not in cli("status").out
     assert "create dest:key-001 <- source @" in cli("audit", "log", "--key", "key-001", "--event", "failed").out
-    assert "uncertain until a later run looked" in cli("audit", "log", "--key", "key-001").out
+    assert "was uncertain; a later run settled it" in cli("audit", "log", "--key", "key-001").out
     assert cli("audit", "verify").code == 0

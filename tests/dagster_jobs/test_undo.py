@@ -140,7 +140,7 @@ def test_a_call_that_is_wrong(lab: Lab) -> None:
     """A slip in the Launchpad fails the first step in words, and nothing is written."""
     run = _rotated(lab)
     slips: list[tuple[dict[str, Any], str]] = [
-        ({"undo": {"run": "nope"}}, "the ledger has no run of that id"),
+        ({"undo": {"run": "nope"}}, "the ledger has no run with that id"),
         ({"undo": {"run": run, "keys": ["gamma"]}}, "wrote no key of that name"),
         ({"undo": {"run": run}, "items": ["alpha"]}, "`items` says how to sync"),
         ({"undo": {"run": run}, "adopt": ["a"], "verify": True}, "`adopt`, `verify` say how to sync"),

@@ -77,7 +77,7 @@ def test_a_lost_key(lab: Lab) -> None:
     ledger = lab.directory / "secretsync" / ".secretsync"
     (ledger / "ledger.key").unlink()
     ran = lab.cli("sync")
-    assert (ran.code, "is gone" in ran.err) == (3, True)
+    assert (ran.code, "is missing" in ran.err) == (3, True)
     (command,) = re.findall(r"^ +(mv .+)$", page_text(), re.MULTILINE)
     assert lab.cli.shell(command).code == 0
     (source(lab) / "key-0").unlink()

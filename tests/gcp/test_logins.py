@@ -112,7 +112,7 @@ async def test_application_default_credentials(google: Google, open_gcp: OpenSto
     path = written(tmp_path, google.logins.key_of(ACCOUNT))
     environ = {**machine, "GOOGLE_APPLICATION_CREDENTIALS": path}
     assert await who(google, await open_gcp(environ=environ, auth={})) == ACCOUNT
-    with pytest.raises(CredentialsRefused, match="no credentials of Google's are found"):
+    with pytest.raises(CredentialsRefused, match="no Google credentials were found"):
         await open_gcp(environ={"CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "true"}, auth={})
 
 
@@ -418,7 +418,7 @@ async def test_google_may_have_what_the_environment_gives(
 ) -> None:
     """By whichever of its names."""
     environ = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_HOST": google.machine}
-    with pytest.raises(CredentialsRefused, match="no credentials of Google's are found"):
+    with pytest.raises(CredentialsRefused, match="no Google credentials were found"):
         await open_gcp(endpointUrl=address, authEndpointUrl=None, tls={}, environ=environ, auth={})
     assert asked == [f"http://{google.machine}/computeMetadata/v1/instance/service-accounts/default/token"]
 

@@ -49,7 +49,7 @@ def test_the_names_of_what_is_protected_are_those_in_use() -> None:
 @pytest.mark.parametrize("name", sorted({*OUR_VARIABLES, "DAGSTER_PG_PASSWORD", "DAGSTER_CLOUD_API_TOKEN"}))
 def test_our_own_variables_are_no_credentials(name: str) -> None:
     """No document can have the ledger's key, or the way to a database, sent as a token."""
-    assert "no credential" in why(bounds_of({}), Kind.VARIABLE, name)
+    assert "not a credential" in why(bounds_of({}), Kind.VARIABLE, name)
 
 
 @pytest.mark.parametrize("name", ["VAULT_TOKEN", "SECRETSYNC_VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "my.odd-name"])
@@ -466,7 +466,7 @@ def test_a_policy_among_documents_that_a_link_leads_to(tmp_path: Path) -> None:
     (docs / "stores.yaml").symlink_to(tmp_path / "stores.yaml")
     assert not bounds_of(environ, documents=[docs]).problems
     (docs / "team").symlink_to(tmp_path)
-    assert "within the documents' directory" in str(bounds_of(environ, documents=[docs]).problems)
+    assert "inside the documents' directory" in str(bounds_of(environ, documents=[docs]).problems)
 
 
 def test_a_policy_beside_documents_that_are_named_one_by_one(tmp_path: Path) -> None:
@@ -481,7 +481,7 @@ def test_a_policy_beside_documents_that_are_named_one_by_one(tmp_path: Path) -> 
 def test_a_policy_among_the_documents(tmp_path: Path) -> None:
     """Whoever writes documents must not write the policy: it stands outside, links followed."""
     environ = policy(tmp_path, "exec: Allow")
-    assert "within the documents' directory" in str(bounds_of(environ, documents=[tmp_path]).problems)
+    assert "inside the documents' directory" in str(bounds_of(environ, documents=[tmp_path]).problems)
     (tmp_path / "docs").mkdir()
     assert not bounds_of(environ, documents=[tmp_path / "docs"]).problems
     (tmp_path / "docs" / "p.yaml").write_text(HEAD % ("x", "  {}"))

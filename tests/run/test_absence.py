@@ -55,7 +55,7 @@ async def test_a_listing_that_hides_a_key_deletes_nothing(world: World, hidden: 
     report = await world.sync()
     assert not report.ok
     assert [(error.item, error.message) for error in report.errors] == [
-        ("app", "app/a is kept: src has the secret app/a, and did not list it")
+        ("app", "app/a is kept: src has the secret app/a but did not list it")
     ]
     assert set(await world.all("dst")) == {"app/a", "app/b"}
 

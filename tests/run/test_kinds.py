@@ -218,7 +218,7 @@ async def test_a_listing_that_does_not_keep_to_the_type_is_not_believed(
     await put(bytes_, "src", "plain", {"a": b"1"}, "Opaque")
     bytes_.job("- {name: certificates, query: {type: kubernetes.io/tls}}")
     (failure,) = (await bytes_.sync()).failures
-    assert failure.message == "src lists plain as one of type kubernetes.io/tls, and it is of another one"
+    assert failure.message == "src lists plain with the type kubernetes.io/tls, and it has another one"
     assert await bytes_.all("dst") == {}
 
 

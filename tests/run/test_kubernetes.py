@@ -639,7 +639,7 @@ async def test_a_type_that_a_document_changes_is_told_of(pair: Pair) -> None:
     (change,) = (await pair.world.plan()).changes
     assert (change.action, change.detail) == (
         "update",
-        "its type stays Opaque, and the SecretStore says kubernetes.io/basic-auth: delete it to have it made anew",
+        "its type stays Opaque, and the SecretStore says kubernetes.io/basic-auth: delete it and sync again",
     )
     pair.kube.cluster.delete("team-a", "app-l", {})
     assert counted(await pair.world.sync()) == {"created": 1}

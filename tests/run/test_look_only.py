@@ -393,7 +393,7 @@ async def test_killed_after_an_update(ci: World) -> None:
     await killed(ci, written=True)
     report = await ci.sync()
     assert counted(report) == {"updated": 1, "unchanged": 1}
-    assert [told for told in report.warnings if "nobody knows whether that run wrote it" in told]
+    assert [told for told in report.warnings if "whether that run wrote it is unknown" in told]
     assert await ci.get("dst", "a") == {"x": "new"}
     assert (counted(await ci.sync()), _settled(ci)) == ({"unchanged": 2}, True)
 
@@ -447,7 +447,7 @@ async def test_what_came_with_another_s_mark_meanwhile_is_theirs(world: World) -
     await world.put("dst", "a", {"x": "theirs"})
     memory.set_metadata("dst", "a", {MARK_KEY: "another-job"})
     report = await world.sync()
-    assert [told for told in report.warnings if "it is somebody else's" in told]
+    assert [told for told in report.warnings if "it belongs to somebody else" in told]
     assert (reasons(report.failures), _settled(world)) == ({"a": "not-managed"}, True)
     assert await world.get("dst", "a") == {"x": "theirs"}
 

@@ -134,9 +134,7 @@ async def test_adopt_names_what_is_not_there(world: World) -> None:
     await world.put("src", "a", {"x": "1"})
     world.job(ALL)
     report = await world.sync(adopt=["typo"])
-    assert report.warnings == [
-        "nothing to take over at a key that was asked for: no plan item of this run has it as a destination key"
-    ]
+    assert report.warnings == ["nothing to take over at a key that was given: no plan item of this run writes to it"]
     assert counted(report) == {"created": 1}
 
 

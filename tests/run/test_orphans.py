@@ -97,7 +97,7 @@ async def test_what_is_wanted_again_is_spared(world: World) -> None:
     await world.sync()
     ended = await end(world, orphans)
     assert counted(ended.done.report) == {}
-    assert ended.done.report.warnings == ["1 copy of those listed are no orphans any more"]
+    assert ended.done.report.warnings == ["1 copy of those listed are no longer orphans"]
     assert "a/1" in copies(world)
 
 

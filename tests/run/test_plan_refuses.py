@@ -217,7 +217,7 @@ async def test_files_beside_folders(world: World) -> None:
     await world.put("dst", "folder/inner", b"x")
     both = await compare(world)
     assert both.refused.keys() == {"app", "app/db", "file/below", "folder"}
-    assert both.refused["file/below"] == "file/below cannot be: one of its folders is a file already"
+    assert both.refused["file/below"] == "file/below cannot be created: one of its folders is a file"
     assert both.refused["folder"] == "folder is a folder"
     assert all("keyTransform" in hint for hint in both.hints.values())
     assert (await world.all("dst")).keys() == {"file", "folder/inner", "fine/a"}

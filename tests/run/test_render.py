@@ -132,7 +132,7 @@ def test_combine_of_a_query_without_a_match() -> None:
 
 def test_combine_with_a_collision() -> None:
     """Two parts with a field of one name are refused: nobody said which one wins."""
-    with pytest.raises(TransformFailed, match="two of its secrets have a field of the same name"):
+    with pytest.raises(TransformFailed, match="two of its secrets have a field with the same name"):
         _combine("", [*FOUND, (SourceRef("src", "apps/x", "apps", "x"), {"pass": "other"})])
 
 

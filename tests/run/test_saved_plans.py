@@ -442,7 +442,7 @@ async def test_a_plan_of_other_documents(world: World) -> None:
     job = (world.config / "job.yaml").read_text()
     (world.config / "job.yaml").write_text("# a comment\n" + job)
     world.store("dst", permissions="Write")
-    told = "the saved plan does not fit: the document of"
+    told = "the saved plan cannot be used: the document of"
     where = world.config / "store-dst.yaml"
     assert await _refusal(world, data) == f"{told} SecretStore dst was changed since ({where}:1)"
     world.store("dst")
@@ -457,13 +457,13 @@ async def test_a_plan_of_another_ledger(world: World) -> None:
     await _synced(world)
     data = await save(world)
     plan = saved_plan.unseal(data, [KEY])
-    with pytest.raises(PlanRefused, match=r"does not hold record \d+ of SyncJob job"):
+    with pytest.raises(PlanRefused, match=r"has no record \d+ of SyncJob job"):
         saved_plan.check(plan, world.documents, None, KEY)
     seq, _ = plan.jobs[0].head
     jobs = [
         {"job": "job", "head": [seq, "0" * 64], "documents": plan.jobs[0].documents, "options": plan.jobs[0].options}
     ]
-    assert f"does not hold record {seq}" in await _refusal(world, _resigned(data, jobs=jobs))
+    assert f"has no record {seq}" in await _refusal(world, _resigned(data, jobs=jobs))
 
 
 async def test_documents_may_be_checked_out_elsewhere(world: World) -> None:

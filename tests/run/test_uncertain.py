@@ -90,7 +90,7 @@ async def test_a_create_that_was_made_is_ours(world: World) -> None:
     report = await world.sync()
     assert (counted(report), of_sync(report), report.out_of_sync) == ({"uncertain": 1}, 1, {"one"})
     assert [(told.code, told.hint) for told in report.failures] == [
-        ("uncertain", "the next run looks at it, and settles whether it was made")
+        ("uncertain", "the next run finds out whether it was made")
     ]
     assert _story(world) == ["intended create new"]
     last = world.ledger.runs.summary("job").last_run

@@ -121,7 +121,7 @@ async def test_what_was_not_shown_is_not_done(world: World) -> None:
     run = await _rotated(world)
     report = await world.undo(run, only={("dst", "app/a")})
     assert counted(report) == {"updated": 1}
-    assert report.warnings == ["2 secrets that the plan refused could be undone now: undo again"]
+    assert report.warnings == ["2 secrets that the plan refused can be undone now: run undo again"]
 
 
 async def test_what_somebody_wrote_since_stays(world: World) -> None:
@@ -416,7 +416,7 @@ async def test_it_takes_the_lease(world: World) -> None:
 async def test_a_run_that_is_none(world: World) -> None:
     """A run that the ledger does not know, and a key that the run did not write, are wrong calls."""
     run = await _rotated(world)
-    with pytest.raises(UsageError, match="the ledger has no run of that id"):
+    with pytest.raises(UsageError, match="the ledger has no run with that id"):
         undo_steps.find_jobs(world.ledger, "nope")
     with pytest.raises(UsageError, match="wrote no key of that name"):
         undo_steps.find_jobs(world.ledger, run, ["app/a", "app/c"])

@@ -194,7 +194,7 @@ async def test_a_name_alone_beside_its_value_is_refused(
     for call in [*calls, *([store.read("web")] if "B" not in content else [])]:
         with pytest.raises(InvalidSecret, match=f"line {line}") as caught:
             await call
-        assert "take that line out" in caught.value.hint
+        assert "remove that line" in caught.value.hint
     assert file.read_text() == content
 
 

@@ -23,7 +23,7 @@ def run(output: Output, call: Call, *, job: str | None, file: Path | None) -> in
     """Write the records of one job or of all to a file, or to stdout."""
     with workspace.ledger(call) as opened:
         if job is not None and job not in (jobs := opened.ledger.jobs()):
-            raise UsageError("--job names no job of the ledger", hint=hint_of([job], jobs, there="jobs in the ledger"))
+            raise UsageError("--job names no job in the ledger", hint=hint_of([job], jobs, there="jobs in the ledger"))
         lines = map(safe_json, export(opened.ledger.records(job=job)))
         if file is None:
             output.data(lines)

@@ -73,7 +73,7 @@ def _keep(report: Report, options: Options, call: Call, output: Output) -> None:
         with workspace.ledger(call, write=True) as opened:
             opened.ledger.drift.keep(report.job, report.run, report.drifted, report.drifted_count, items=options.items)
     except LedgerError as error:
-        output.note(f"what was found is not kept: {error.message}")
+        output.note(f"the result was not recorded: {error.message}")
 
 
 def _show(report: Report, job: JobDocument, output: Output, *, why: str) -> None:

@@ -22,7 +22,7 @@ def run(output: Output, call: Call, job: str) -> int:
         jobs = {*opened.ledger.jobs(), *(lease.job for lease in leases.held())}
         if job not in jobs:
             raise UsageError(
-                "JOB names no job of the ledger", hint=known.hint_of([job], jobs, there="the ledger's jobs are")
+                "JOB names no job in the ledger", hint=known.hint_of([job], jobs, there="the ledger's jobs are")
             )
         taken = leases.take_away(job)
     if output.json:
@@ -38,6 +38,8 @@ def run(output: Output, call: Call, job: str) -> int:
     else:
         held = f"since {iso(taken.acquired / 1e6)}, until {iso(taken.expires / 1e6)}"
         output.line(f"the lease of {job} was held by {safe(taken.holder)}, {held}, and is free now")
-        output.note("if that run lives, it records nothing more and ends; the next run finds out what it wrote last")
+        output.note(
+            "if that run is still alive, it records nothing more and stops; the next run finds out what it wrote last"
+        )
     output.flush()
     return exits.OK

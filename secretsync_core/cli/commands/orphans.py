@@ -57,7 +57,7 @@ def run(output: Output, call: Call, *, keys: tuple[str, ...], forget: bool, dele
             code = exits.gravest([error.exit_code for error in look.errors])
             told = _told(job, look)
             if look.errors and (forget or delete):
-                output.note("nothing was ended: what looks like an orphan may be wanted")
+                output.note("nothing was removed: what looks like an orphan may be wanted")
             elif look.orphans and (forget or delete) and _agreed(output, look.orphans, delete=delete, yes=yes):
                 try:
                     ended, more = _end(job, documents, opened, look.orphans, output, delete=delete)

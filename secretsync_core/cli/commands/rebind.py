@@ -18,7 +18,7 @@ def run(output: Output, call: Call, store: str, *, moved: bool, new: bool) -> in
     """Bind a destination of the call's job to where its SecretStore leads now."""
     if moved == new:
         raise UsageError(
-            "say what happened: --moved or --new",
+            "give --moved or --new",
             hint="--moved: the same secrets are at the new place; --new: they are not",
         )
     documents = workspace.load(call, output)
@@ -31,7 +31,7 @@ def run(output: Output, call: Call, store: str, *, moved: bool, new: bool) -> in
         output.document({"job": job.name, "store": store, "before": str(before or ""), "now": str(now), "exitCode": 0})
         return exits.OK
     if before is not None and before.is_same(now):
-        output.line(f"{job.name}: {store} is {now}, as the ledger knows: nothing to do")
+        output.line(f"{job.name}: {store} is {now}, as the ledger has it: nothing to do")
     else:
         what = "with the same secrets" if moved else "and begins anew there"
         output.line(f"{job.name}: {store} is {now} from now on, {what}" + (f"; it was {before}" if before else ""))

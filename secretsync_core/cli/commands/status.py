@@ -120,13 +120,11 @@ def _lines(standing: Standing, output: Output, now: float) -> Iterator[str]:
         # What it holds is its lease; its beginning is recorded once it knows what there is to do.
         yield output.paint(f"{name}: a run is under way, and looks at the stores", "yellow")
     if last is not None and (uncertain := last.counts.get(Result.UNCERTAIN, 0)):
-        yield output.paint(
-            f"{name}: {plural(uncertain, 'secret')} uncertain: the next run looks and settles it", "yellow"
-        )
+        yield output.paint(f"{name}: {plural(uncertain, 'secret')} uncertain: the next run settles it", "yellow")
     if last is not None and (returned := last.counts.get("returned", 0)):
         yield output.paint(f"{name}: {plural(returned, 'secret')} there again after this job had deleted it", "yellow")
     if last is not None and (orphans := last.counts.get("orphans", 0)):
-        told = f"{plural(orphans, 'orphan')}: `secretsync orphans {name}` lists and ends them"
+        told = f"{plural(orphans, 'orphan')}: `secretsync orphans {name}` lists them, and deletes or forgets them"
         yield output.paint(f"{name}: {told}", "yellow")
     if standing.found is None:
         return

@@ -113,7 +113,7 @@ def _show_plan(planned: Planned, job: JobDocument, output: Output) -> None:
     output.line(output.paint(plan_view.counts_line(planned.changes), "bold"))
     output.flush()
     if not planned.changes and not planned.errors:
-        output.note(f"the run wrote nothing of {job.name} that could be undone")
+        output.note(f"the run wrote nothing in {job.name} that can be undone")
 
 
 def _may_ask(output: Output) -> bool:

@@ -170,7 +170,7 @@ def refusal(request: Request, told: Refusal) -> StoreError:
             f"{store} cannot use the KMS key to {action} ({code})",
             store=store,
             key=key,
-            hint="is the key enabled, in this region, and are we allowed to use it?",
+            hint="check that the key is enabled, in this region, and that we are allowed to use it",
         )
     if code in _DENIED or status in (401, 403):
         return _denied(request, text)
@@ -393,7 +393,7 @@ def _no_identity(store: str, error: Exception) -> StoreError | None:
     kinds = (boto.CredentialRetrievalError, boto.MetadataRetrievalError, boto.SSOError, boto.TokenRetrievalError)
     if isinstance(error, kinds):
         return CredentialsRefused(
-            f"{store}: the AWS credentials cannot be got ({type(error).__name__})",
+            f"{store}: the AWS credentials cannot be obtained ({type(error).__name__})",
             store=store,
             hint="log in again (aws sso login), or check where the profile takes them from",
         )

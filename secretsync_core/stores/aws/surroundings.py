@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REGION = re.compile(r"(?!-)(?![0-9]+\Z)[A-Za-z0-9-]{1,63}(?<!-)")
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+(?:/\S*)?", re.IGNORECASE)
-_BLANK = "is there a blank or a newline at its end? `echo` makes one, and `printf %s` or `echo -n` does not"
+_BLANK = "check for a blank or a newline at its end: `echo` adds one, `printf %s` and `echo -n` do not"
 
 _KEYS = (("AWS_ACCESS_KEY_ID",), ("AWS_SECRET_ACCESS_KEY",), ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"))
 """The variables of a key's parts. Of several the first that is set counts."""
@@ -231,7 +231,7 @@ _WAYS = (
     _Way(
         ("FileWebIdentityTokenLoader.", "AssumeRoleWithWebIdentity"),
         "the web identity token cannot be read",
-        "has the pod the service account whose annotation names the role?",
+        "check that the pod has the service account whose annotation names the role",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     ),
     _Way(
@@ -262,7 +262,7 @@ def login_failure(store: str, error: BaseException) -> StoreError | None:
         if any(code.startswith(way.code) for code in came_by):
             return CredentialsRefused(f"{store}: {_what(way, error)}", store=store, hint=way.hint)
     return CredentialsRefused(
-        f"{store}: the AWS credentials cannot be got ({type(error).__name__})",
+        f"{store}: the AWS credentials cannot be obtained ({type(error).__name__})",
         store=store,
         hint="check where boto3 takes them from: variables, ~/.aws, the role of a pod or a machine",
     )

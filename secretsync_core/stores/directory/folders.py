@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from secretsync_core.protected import Protected
 
-_OURS = "is the ledger, its key or the policy by another name, and no secret"
-_APART = "a directory holds a file or a folder of one name: map the key to another one by a keyTransform"
+_OURS = "is the ledger, its key or the policy by another name, not a secret"
+_APART = "a directory cannot hold a file and a folder of one name: map the key to another one by a keyTransform"
 
 WALKS = 20  # how often a walk to a folder is begun again, because it was removed or replaced on the way
 
@@ -150,12 +150,12 @@ class Folders:
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 return AccessDenied(text, store=self.store, key=key, hint=f"check who may do that in {self.root}")
             case errno.ENOSPC | errno.EDQUOT:
-                return DiskFull(text, store=self.store, key=key, hint=f"make room in {self.root}")
+                return DiskFull(text, store=self.store, key=key, hint=f"free some space in {self.root}")
             case errno.ELOOP:
                 text = f"{subject} is a symbolic link, which is never followed"
                 return InvalidSecret(text, store=self.store, key=key)
             case errno.ENOTDIR:
-                text = f"{subject} cannot be: one of its folders is a file already"
+                text = f"{subject} cannot be created: one of its folders is a file"
                 return InvalidSecret(text, store=self.store, key=key, hint=_APART)
             case errno.EISDIR:
                 return InvalidSecret(f"{subject} is a folder", store=self.store, key=key, hint=_APART)

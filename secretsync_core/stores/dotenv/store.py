@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_ENCODE = "change it where it comes from, or send its base64 by a template: {{ NAME | b64encode }}"
+_ENCODE = "change it at the source, or send its base64 by a template: {{ NAME | b64encode }}"
 
 
 class DotenvStore(DirectoryStore):
@@ -157,7 +157,7 @@ class DotenvStore(DirectoryStore):
             raise InvalidSecret(
                 f"{path} is no .env file: line {broken} is neither NAME=VALUE nor a comment",
                 store=self._name,
-                hint="correct that line: a quote that is not closed, or something behind the closing one",
+                hint="correct that line: a quote is not closed, or something follows the closing one",
             )
         self._check_alone(path, lines, lines.variables)
         return lines
@@ -170,7 +170,7 @@ class DotenvStore(DirectoryStore):
                 f"{path} has {listed(both)} without a value in line {lines.alone[both[0]]}: some programs take the "
                 "value back there, and others do not",
                 store=self._name,
-                hint="take that line out; to export a variable, write export NAME=value",
+                hint="remove that line; to export a variable, write export NAME=value",
             )
 
     def _made(self, key: str, path: str, data: bytes | None, wanted: Mapping[str, str]) -> bytes:

@@ -106,7 +106,7 @@ def refusal(request: Request, told: Refusal) -> StoreError:
         return CredentialsRefused(
             f"{store} refuses our credentials",
             store=store,
-            hint="the access token has expired or was revoked, or is none of Google's",
+            hint="the access token has expired or was revoked, or is not a Google token",
         )
     if told.status == "PERMISSION_DENIED" or told.http == 403:
         return _denied(request, told)

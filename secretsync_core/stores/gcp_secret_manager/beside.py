@@ -84,7 +84,7 @@ class Beside:
                     hint="it may be labels, annotations, topics or expireTime of the SecretStore, or too many of them",
                 ) from None
             return
-        raise SecretFails(f"what stands beside {key} in {store} changes again and again", store=store, key=key)
+        raise SecretFails(f"the metadata of {key} in {store} keeps changing", store=store, key=key)
 
 
 def _of(wanted: Described, kind: Kind) -> dict[str, str]:

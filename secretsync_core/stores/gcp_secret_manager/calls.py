@@ -260,7 +260,7 @@ class Calls:
 
     async def patch(self, key: str, etag: str, changed: Mapping[str, Any]) -> None:
         """Put these fields of a secret in place of what is there, if the etag is still the secret's."""
-        request = self._request("change what stands beside", key, _ADMIN.format("update"), etag=True)
+        request = self._request("change the metadata of", key, _ADMIN.format("update"), etag=True)
         secret = {"name": self._names.name(key), "etag": etag, **changed}
 
         def ask(service: Any) -> None:

@@ -304,7 +304,7 @@ class _Login:
             raise StoreError(
                 f"{self._store}: credential_source in the credentials is not the one of a login from AWS",
                 store=self._store,
-                hint="have it written anew: gcloud iam workload-identity-pools create-cred-config --aws",
+                hint="create it again: gcloud iam workload-identity-pools create-cred-config --aws",
             )
         set_here = [name for name in _OF_AWS if os.environ.get(name) or self._environ.get(name)]
         self._bounds.check_uses([Use(Kind.VARIABLE, each) for each in set_here], self._store, "the credentials")
@@ -392,7 +392,7 @@ class _OfMachine(_Base):  # type: ignore[misc]
             raise CredentialsRefused(
                 f"{self._store}: the metadata server gives no token (HTTP {answer.status_code})",
                 store=self._store,
-                hint="has this machine, or the pod's service account, a service account of Google's?",
+                hint="does this machine, or the pod's service account, have a Google service account?",
             )
 
 
@@ -404,7 +404,7 @@ _WAYS = (
 
 def _nobody(store: str) -> CredentialsRefused:
     return CredentialsRefused(
-        f"{store}: no credentials of Google's are found",
+        f"{store}: no Google credentials were found",
         store=store,
         hint=f"set auth in the SecretStore or {VARIABLE}, run `gcloud auth application-default login`, or run it where"
         " a metadata server is",

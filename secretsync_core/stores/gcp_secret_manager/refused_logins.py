@@ -58,7 +58,7 @@ _NO_TOKEN = (
     ("executables need to be", "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 where the sync runs"),
     ("executable", "the program in credential_source gives no token: run it by hand"),
     ("unable to determine aws region", "set AWS_REGION where the sync runs"),
-    ("unable to retrieve aws", "the machine at AWS tells no credentials: has it a role?"),
+    ("unable to retrieve aws", "the machine at AWS gives no credentials: does it have a role?"),
     ("unable to determine the aws", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it on a machine at AWS"),
 )
 """How google.auth begins to tell that it has no token of the provider's, before it asks Google for anything."""
@@ -99,7 +99,7 @@ def login_refused(store: str, login: str, error: Exception, statuses: Collection
     return CredentialsRefused(
         f"{store}: Google refuses to log us in{by} ({code or type(error).__name__})",
         store=store,
-        hint=hint or "check the credentials: are they still valid, and of the identity that is meant?",
+        hint=hint or "check that the credentials are still valid, and belong to the right identity",
     )
 
 

@@ -138,7 +138,7 @@ class SecretManagerStore:
                 refused.message,
                 store=self.facts.name,
                 key=key,
-                hint="the version is enabled: is its KMS key, and may the service agent of Secret Manager use it?",
+                hint="check that its KMS key is enabled, and that the service agent of Secret Manager may use it",
             )
         gone = self._not_found(f"{what} is disabled or destroyed", key)
         if version is not None:

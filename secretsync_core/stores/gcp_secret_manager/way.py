@@ -77,7 +77,7 @@ def _check(method: str, address: str, answer: requests.Response) -> None:
         _keys(answer)
     is_listing = method == "GET" and address.endswith("/secrets")
     if is_listing and b'"secrets"' not in answer.content and not _keys(answer) <= {"totalSize", "nextPageToken"}:
-        raise UnfitAnswerError("it has not the fields of a listing")
+        raise UnfitAnswerError("it lacks the fields of a listing")
 
 
 def _keys(answer: requests.Response) -> set[str]:

@@ -241,7 +241,7 @@ class Writing:
                     break
                 theirs, value = found
                 if len(added) > _MOST_RESTORES:
-                    raise SecretFails("somebody writes it again and again", store=self._store, key=key)
+                    raise SecretFails("something keeps writing it", store=self._store, key=key)
                 before = added[-1].number
                 again, lost = await self._add(key, value)
                 added.append(again)

@@ -59,10 +59,10 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     if wait is not None:
         seconds = f"{wait:.0f} s" if wait <= _DAY else "for more than a day"
         return RateLimited(
-            f"{store} asks us to wait {seconds}: a limit of GitHub's on requests is reached",
+            f"{store} asks us to wait {seconds}: GitHub's rate limit is reached",
             store=store,
             key=key,
-            hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
+            hint="sync again after that, or lower limits.rate and limits.concurrency of the job",
             retry_after=wait,
         )
     if 300 <= status < 400:
@@ -103,7 +103,7 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             f"{store} refuses {key} (HTTP {status})",
             store=store,
             key=key,
-            hint="GitHub takes its name or its value for wrong; its answer is not shown, for it may hold the value",
+            hint="GitHub rejects its name or its value; the answer is not shown, because it may hold the value",
         )
     return StoreError(f"{store} refuses to {action} (HTTP {status})", store=store, key=key)
 

@@ -168,7 +168,7 @@ class Shelf:
             f"and GitHub allows {scope.most}",
             store=self.facts.name,
             key=key,
-            hint=f"delete {scope.listed} that nobody needs, or keep several values in one by combine",
+            hint=f"delete {scope.listed} that nobody needs, or combine several values into one",
         )
 
     def _request(self, verb: str, key: str, *, level: str = "write") -> Request:

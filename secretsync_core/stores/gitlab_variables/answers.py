@@ -101,7 +101,7 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
             f"{store} has no room for {key}: the {scope.holder} has as many variables as GitLab allows",
             store=store,
             key=key,
-            hint="delete variables that nobody needs, or keep several values in one by combine",
+            hint="delete variables that nobody needs, or combine several values into one",
         )
     if key is not None and status in (400, 413, 414, 422):
         return InvalidSecret(
@@ -127,7 +127,7 @@ def hidden(request: Request) -> StoreError:
 def _unfit(text: bytes) -> str:
     if b"visibility setting" in text or b"updating masked" in text:
         return "it is hidden in GitLab, and stays so: delete it there first, or leave it to visibility: Hidden"
-    return "GitLab takes its name, its value or a setting for wrong; its answer is not shown, for it may hold the value"
+    return "GitLab rejects its name, its value or a setting; the answer is not shown, because it may hold the value"
 
 
 def _way(request: Request, text: bytes) -> str:
@@ -150,9 +150,9 @@ def _limited(request: Request, headers: Mapping[str, str]) -> RateLimited:
         wait = max(0.0, float(reset) - now.timestamp() + 1.0)
     seconds = "" if wait is None else f" {wait:.0f} s" if wait <= _DAY else " for more than a day"
     return RateLimited(
-        f"{request.store} asks us to wait{seconds}: a limit of GitLab's on requests is reached",
+        f"{request.store} asks us to wait{seconds}: GitLab's rate limit is reached",
         store=request.store,
         key=request.key,
-        hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
+        hint="sync again after that, or lower limits.rate and limits.concurrency of the job",
         retry_after=wait,
     )

@@ -197,7 +197,7 @@ class Shelf:
         check_key(key, self.facts.name, KEY_LIMITS)
         if not await self._may_update(key):
             raise self._absent(key)
-        request = Request(self.facts.name, self._scope, f"set what stands beside {key}", key)
+        request = Request(self.facts.name, self._scope, f"set the metadata of {key}", key)
         found = await self._connection.ask(
             "metadata", "put", self._scope.path(key), request, lambda part: self._listing.checked(part, key), fields
         )

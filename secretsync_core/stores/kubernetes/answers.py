@@ -183,7 +183,7 @@ def _admission(request: Request, denial: Denial) -> StoreError | None:
             f"{store} fails to {action}: {denial.who} does not answer",
             store=store,
             key=key,
-            hint="bring the service of that webhook up, or ask whoever runs the cluster",
+            hint="start the service of that webhook, or ask whoever runs the cluster",
         )
     if denial.by is By.QUOTA:
         return QuotaReached(
@@ -247,7 +247,7 @@ def namespace_ending(store: str, namespace: str, key: str | None = None, *, empt
         f"{store} {what} in the namespace {namespace}: it is being deleted",
         store=store,
         key=key,
-        hint="wait until it is gone and create it anew, or "
+        hint="wait until it is gone and create it again, or "
         + ("name another one in the SecretStore" if key is None else "map the key to another one"),
     )
 
@@ -263,7 +263,7 @@ def _unfit(request: Request, said: Status) -> InvalidSecret:
     elif "FieldValueForbidden" in (blamed.get("data"), blamed.get("immutable")):
         return immutable(store, key)
     elif "type" in blamed:
-        why, hint = "the type of a Secret cannot change", "delete it there, and the next sync creates it anew"
+        why, hint = "the type of a Secret cannot change", "delete it there, and the next sync creates it again"
     elif missing:
         why = f"a Secret of its type needs the fields {', '.join(missing)}"
         hint = "make them by a valueTransform, or set another type in the SecretStore"
@@ -291,5 +291,5 @@ def immutable(store: str, key: str | None) -> InvalidSecret:
         f"{store} refuses {key}: that Secret is immutable",
         store=store,
         key=key,
-        hint="delete it there, and the next sync creates it anew",
+        hint="delete it there, and the next sync creates it again",
     )

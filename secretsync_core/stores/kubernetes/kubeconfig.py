@@ -226,7 +226,9 @@ class KubeconfigAccess:
     ) -> tuple[str, tuple[bytes, bytes] | None, float | None]:
         """Header, client certificate with key, and expiry."""
         if "auth-provider" in user:
-            self._refuse("its user has an auth-provider, which kubectl has given up", "use an exec plugin instead")
+            self._refuse(
+                "its user has an auth-provider, which kubectl no longer supports", "use an exec plugin instead"
+            )
         certificate, key = (self._content(user, field) for field in ("client-certificate", "client-key"))
         pair = (certificate, key) if certificate is not None and key is not None else None
         if user.get("token"):

@@ -155,9 +155,9 @@ class Listing:
     def _expired(self) -> StoreError:
         store = self._client.store
         return StoreUnavailable(
-            f"{store} forgot a listing before it was through, {RESTARTS} times",
+            f"{store} dropped a listing before it was complete, {RESTARTS} times",
             store=store,
-            hint="is the API server very slow? fewer Secrets in one listing help: name a namespace",
+            hint="if the API server is slow, list fewer Secrets at once: name a namespace",
         )
 
     # -- Single Secrets -------------------------------------------------------------------------------------------

@@ -26,7 +26,10 @@ def encode(body: dict[str, Any], facts: StoreFacts, key: str) -> bytes:
             payload = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError):
             raise InvalidSecret(
-                f"{key} holds something that JSON cannot say", store=facts.name, key=key, hint="is its text Unicode?"
+                f"{key} holds something that JSON cannot say",
+                store=facts.name,
+                key=key,
+                hint="check that its text is valid Unicode",
             ) from None
     check_size(len(payload), facts, key)
     return payload

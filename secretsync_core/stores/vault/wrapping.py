@@ -53,8 +53,8 @@ def unwrapped(token: str, unwrapping: Unwrapping, ask: Callable[[str], tuple[int
             raise CredentialsRefused(
                 f"{store} does not know the wrapping token of our secretId: it was used before, or has expired",
                 store=store,
-                hint=f"put a fresh one in the {where}; if nobody of yours has used the old one, somebody else may have"
-                " the secret id, so destroy it",
+                hint=f"put a fresh one in the {where}; if none of your programs used the old one, somebody else may"
+                " have the secret id, so destroy it",
             )
         if status != 200:
             raise refusal(request, status, body, headers)

@@ -144,7 +144,7 @@ async def test_the_server_forgets_every_time(kube: KubeApi, kube_store: KubeStor
     store = await kube_store(namespace="team-a")
     kube.before("continue=", kube.cluster.compact, times=None)
     for look in (listed(store), seen(store, [f"s-{n:05}" for n in range(600)])):
-        with pytest.raises(StoreUnavailable, match="forgot a listing"):
+        with pytest.raises(StoreUnavailable, match="dropped a listing"):
             await look
     assert kube.count(LIST) == 2 * 2 * listing.RESTARTS
 

@@ -263,7 +263,7 @@ async def test_version_1_shows_only_what_is_there(life: Life) -> None:
     life.drop("payments/b")
     report = await life.sync()
     assert {each.change.key: each.code for each in report.failures}["payments/a"] == "cannot-see"
-    assert "nobody can tell whether it is as this job left it" in str(report.failures)
+    assert "there is no telling whether it has changed since this job wrote it" in str(report.failures)
     life.put("payments/a", "1")
     life.api.call("DELETE", f"{life.copies}/payments/a")
     assert reasons((await life.world.check()).drifted) == {"payments/a": "removed-outside"}
