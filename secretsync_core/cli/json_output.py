@@ -143,7 +143,7 @@ if TYPE_CHECKING:
     from secretsync_core.errors import Problem, SecretSyncError
     from secretsync_core.model.change import Change, Difference
     from secretsync_core.model.report import ItemError, Outcome, Report
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
     from secretsync_core.schema.documents import JobDocument
 
 Object = dict[str, Any]

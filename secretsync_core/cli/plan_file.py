@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secretsync_core.cli.call import Call
+    from secretsync_core.run.done import Planned
     from secretsync_core.run.options import Options
     from secretsync_core.run.saved_plan import SavedJob
-    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents, JobDocument
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from secretsync_core.model.change import Action, Change
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
     from secretsync_core.schema.documents import JobDocument
 
 MOST_BYTES = 60_000

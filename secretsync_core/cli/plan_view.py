@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.cli.output import Output
     from secretsync_core.model.change import Change
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
     from secretsync_core.schema.documents import JobDocument
 
 __all__ = ["SHOWN", "counts_line", "heading", "show", "shown_version"]

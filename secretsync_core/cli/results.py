@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretsync_core.model.report import Report
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
     from secretsync_core.schema.documents import Documents, JobDocument
 
 

@@ -12,6 +12,7 @@ from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import ItemError, Report
 from secretsync_core.run.compare import find_fields
 from secretsync_core.run.deletes import decide_delete, judge_absences, spare_others, takes_away
+from secretsync_core.run.done import Done
 from secretsync_core.run.holders import possible_holdings
 from secretsync_core.run.items import build_plan
 from secretsync_core.run.look import find_whereabouts, look_at_keys, look_at_marks, look_at_sources
@@ -21,7 +22,6 @@ from secretsync_core.run.orphans import Why
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.seen import DestSeen
-from secretsync_core.run.steps import Done
 from secretsync_core.run.targets import make_targets
 
 if TYPE_CHECKING:

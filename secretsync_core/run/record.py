@@ -17,7 +17,7 @@ from secretsync_core.audit.record import Draft, Event
 from secretsync_core.audit.schema import OUTCOMES
 from secretsync_core.errors import LeaseHeld, LedgerError, SecretSyncError
 from secretsync_core.model.report import Result
-from secretsync_core.run.whole import DONE, last_words
+from secretsync_core.run.last_words import DONE, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -16,16 +16,16 @@ from secretsync_core.known import of_that_name
 from secretsync_core.model.change import Action, Reason
 from secretsync_core.model.report import Report
 from secretsync_core.run.binding import find_binding, marks_of
+from secretsync_core.run.done import Done, Planned
 from secretsync_core.run.fingerprint import Fingerprinter
 from secretsync_core.run.items import build_plan
+from secretsync_core.run.last_words import written_so_far
 from secretsync_core.run.opening import open_stores
 from secretsync_core.run.options import Silent
 from secretsync_core.run.record import Recorder
 from secretsync_core.run.run import new_run_id, open_run
-from secretsync_core.run.steps import Done, Planned
 from secretsync_core.run.undo import spare_uncertain, warn_of_next_sync
 from secretsync_core.run.undoing import look_and_decide
-from secretsync_core.run.whole import written_so_far
 from secretsync_core.run.written import find_written, jobs_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from secretsync_core.cli.markdown import code
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.change import Action, Change, Reason
 from secretsync_core.model.plan import SourceRef
-from secretsync_core.run.steps import Planned
+from secretsync_core.run.done import Planned
 from secretsync_core.schema.loader import load_directory
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from secretsync_core.audit.counts import results_of
 from secretsync_core.audit.home import DIRECTORY
 from secretsync_core.audit.opening import open_ledger
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.run import lease, shards, steps
+from secretsync_core.run import lease, parts, shards, steps
 from secretsync_core.schema.job import Executor, SyncJobSpec
 from secretsync_dagster.lease_holders import holder_of
 
@@ -183,7 +183,7 @@ def test_processes_share_the_limits() -> None:
 
     def share(**limits: Any) -> tuple[int, float | None]:
         spec = SyncJobSpec.model_validate({"source": "a", "dest": "b", "limits": limits, "plan": plan})
-        shared = steps._with_a_share(spec, 4).limits
+        shared = parts._with_a_share(spec, 4).limits
         return shared.concurrency, shared.rate
 
     assert share(concurrency=32, rate="200/s") == (8, 50)

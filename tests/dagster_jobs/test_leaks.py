@@ -19,7 +19,7 @@ from secretsync_core.errors import (
     StoreLost,
     StoreUnavailable,
 )
-from secretsync_core.run import steps, transfer, watch
+from secretsync_core.run import steps, transfer, watch, whole_run
 from secretsync_core.testing.canaries import Canary, canary, find_in
 from secretsync_dagster import drift_looks
 
@@ -146,7 +146,7 @@ def test_a_bug_in_a_step_leaves_nothing(leaks: Leaks, place: str, monkeypatch: p
         error.__cause__ = KeyError(leaks.text)
         raise error
 
-    monkeypatch.setattr(steps, place, bug)
+    monkeypatch.setattr(whole_run if place == "foresee" else steps, place, bug)
     assert not leaks.run(dryRun=place == "foresee").success
 
 

@@ -10,7 +10,7 @@ import pytest
 from dagster_jobs.lab import evaluations, moved, rows
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import AccessDenied, StoreUnavailable
-from secretsync_core.run import steps, undo_steps
+from secretsync_core.run import parts, steps, undo_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ def test_parts_of_an_item_tell_of_their_own_keys(lab: Lab, monkeypatch: pytest.M
 
 def test_nothing_is_read_back_where_nothing_was_tried_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without a retry asks the ledger for none of its records."""
-    monkeypatch.setattr(steps, "written_so_far", None)
+    monkeypatch.setattr(parts, "written_so_far", None)
     lab.two_items()
     assert lab.run().success
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secretsync_core.model.report import Report
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
 
 EXCEPTION = (b'{"value":"x"}', b"x")
 """The one value that comes back as another: as fields, an object with the one field `value` is as plain text is."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from run.world import World
     from secretsync_core.demo.openbao import OpenBaoServer
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
 
 QUERY = {"query": {"path": "app/", "recursive": True}}
 READS = """

@@ -11,6 +11,7 @@ from run.world import FINGERPRINT_KEY
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_core.run import steps
 from secretsync_core.run.lease import claim_of_this_process
+from secretsync_core.run.shard_rules import well_at_end
 from secretsync_core.run.shards import AT_ONCE, Part, Shard
 from secretsync_core.schema.job import Executor
 
@@ -139,8 +140,8 @@ async def test_the_end_says_of_each_item_once_that_it_is_well(world: World) -> N
 )
 def test_what_is_well_at_the_end(told: str, busy: str, out: str, well: str) -> None:
     """What is neither out of sync nor said already; nothing at all where the job as a whole could not be done."""
-    assert steps._well(["a", "b"], told.split(), busy.split(), out.split()) == tuple(well.split())
-    assert steps._well(["a", "b"], told.split(), busy.split(), out.split(), whole=False) == ()
+    assert well_at_end(["a", "b"], told.split(), busy.split(), out.split()) == tuple(well.split())
+    assert well_at_end(["a", "b"], told.split(), busy.split(), out.split(), whole=False) == ()
 
 
 async def test_only_what_may_heal_is_worth_another_attempt(world: World) -> None:

@@ -15,7 +15,8 @@ from run.world import actions, counted, reasons, wrote
 from secretsync_core.endurance import MIB, Endurance
 from secretsync_core.errors import StoreUnavailable
 from secretsync_core.model.report import Result
-from secretsync_core.run import reconcile, steps
+from secretsync_core.run import carry_out as carrying
+from secretsync_core.run import reconcile
 from secretsync_core.schema import store
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ async def test_labels_do_not_keep_a_secret_from_being_deleted(pair: Pair, late: 
             pair.patch("app-a", changed)
             return found
 
-        pair.world.patch.setattr(steps, "decide_changes", decide)
+        pair.world.patch.setattr(carrying, "decide_changes", decide)
     else:
         pair.patch("app-a", changed)
         assert actions(await pair.world.plan())["app-a"] == "delete"
@@ -258,7 +259,7 @@ async def test_a_secret_that_was_made_anew_where_no_value_may_be_read(pair: Pair
             return found
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(steps, "decide_changes", decide)
+            patch.setattr(carrying, "decide_changes", decide)
             assert counted(await pair.world.sync()) == {"updated": 1, "unchanged": 1}
     else:
         made_anew(pair)
@@ -306,7 +307,7 @@ async def test_a_secret_that_somebody_made_anew_is_not_deleted(pair: Pair, when:
                 made_anew(pair)
                 return found
 
-            pair.world.patch.setattr(steps, "decide_changes", decide)
+            pair.world.patch.setattr(carrying, "decide_changes", decide)
         else:
             made_anew(pair)
             assert actions(await pair.world.plan())["app-a"] == "refuse"
@@ -330,7 +331,7 @@ async def test_a_secret_that_is_made_anew_while_it_is_compared(pair: Pair) -> No
         made_anew(pair)
         return found
 
-    pair.world.patch.setattr(steps, "decide_changes", decide)
+    pair.world.patch.setattr(carrying, "decide_changes", decide)
     assert counted(await pair.world.sync()) == {"unchanged": 1}
     assert not pair.world.state()["k8s", "app-a"].owned
 

@@ -20,7 +20,7 @@ from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from secretsync_core.model.change import Change
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
 
 ALL = "- {name: all, query: {recursive: true}}"
 DELETING = {"deletionPolicy": "Delete", "maxDelete": "100%"}

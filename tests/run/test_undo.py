@@ -18,7 +18,7 @@ from secretsync_core.stores.base import MARK_KEY
 
 if TYPE_CHECKING:
     from run.world import World
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
 
 APP = "- {name: app, query: {path: app}}"
 THREE = {f"app/{name}": {"x": f"{name} 1"} for name in "abc"}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from run.world import World
     from secretsync_core.model.report import Outcome, Report
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
 
 Said = dict[tuple[str, str, str], tuple[str, ...]]
 """By item, destination and key: what becomes of it; of what is refused also code, message and hint."""

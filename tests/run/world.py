@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from secretsync_core.audit.record import Record
     from secretsync_core.model.report import Report
     from secretsync_core.model.state import KeyState
+    from secretsync_core.run.done import Planned
     from secretsync_core.run.options import Observer
-    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents, StoreDocument
     from secretsync_core.secret import FieldValue
     from secretsync_core.stores.base import Store

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from secretsync_core.audit.record import Record
     from secretsync_core.model.report import Outcome, Report
+    from secretsync_core.run.done import Planned
     from secretsync_core.run.options import Observer
-    from secretsync_core.run.steps import Planned
     from secretsync_core.schema.documents import Documents
 
 QUICK = RetryPolicy(attempts=3, first_wait=0.02, longest_wait=0.1, longest_retry_after=3.0, lost_after=3)

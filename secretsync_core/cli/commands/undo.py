@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secretsync_core.cli.call import Call
     from secretsync_core.cli.output import Output
     from secretsync_core.model.report import Report
-    from secretsync_core.run.steps import Planned
+    from secretsync_core.run.done import Planned
     from secretsync_core.schema.documents import Documents, JobDocument
 
 
