@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.postgres_words import meaning_of_state, meaning_of_words
-from secretsync_core.audit.refusal import refused_column
+from secretsync_core.audit.schema import refused_column
 from secretsync_core.audit.shape import postgres_faults
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
@@ -22,7 +22,7 @@ try:
     from psycopg import conninfo
     from psycopg.types.string import StrDumper
 
-    from secretsync_core.audit.patience import NoAnswer, PatientConnection
+    from secretsync_core.audit.postgres_silence import NoAnswer, PatientConnection
 except ImportError:
     raise LedgerError(
         "a ledger in PostgreSQL needs psycopg, which is not installed", hint=extra_hint("postgres")

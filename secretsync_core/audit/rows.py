@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from secretsync_core.audit.record import Draft, Event, Record, record_hash
-from secretsync_core.audit.refusal import refused_column
-from secretsync_core.audit.schema import COLUMNS, DIGESTS, VERSIONS
+from secretsync_core.audit.schema import COLUMNS, DIGESTS, VERSIONS, refused_column
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.model.versions import is_kept
 

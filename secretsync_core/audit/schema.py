@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.audit.record import Draft, Event
+from secretsync_core.errors import LedgerError
 
 if TYPE_CHECKING:
     from secretsync_core.audit.database import Dialect
@@ -232,3 +233,11 @@ RULES = {
     "counts": f"name=number separated by spaces, at most {MAX_COUNTS} characters",
 }
 """What a column may hold, in words, for the error that refuses a record."""
+
+
+def refused_column(column: str) -> LedgerError:
+    """The error for a record that a column's rule refuses: names both, and never what was to go there."""
+    rule = RULES.get(column)
+    if rule is None:
+        return LedgerError("the ledger refused a record")
+    return LedgerError(f"the ledger refused a record: {column} must be {rule}")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from secretsync_core.audit import home
 from secretsync_core.audit.database import LOCK_SECONDS, Dialect, missing, read_only
 from secretsync_core.audit.private import check_directory, check_ledger
-from secretsync_core.audit.refusal import refused_column
-from secretsync_core.audit.schema import COLUMNS, REQUESTS, RULES, STATE, VERSIONS
+from secretsync_core.audit.schema import COLUMNS, REQUESTS, RULES, STATE, VERSIONS, refused_column
 from secretsync_core.audit.shape import sqlite_faults
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.ledger_address import name_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.escape import UNSAFE
+from secretsync_core.unsafe_characters import UNSAFE
 
 if TYPE_CHECKING:
     import re

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from secretsync_core.escape import UNSAFE
 from secretsync_core.model.report import Result
 from secretsync_core.schema.notify import NotifyEvent
+from secretsync_core.unsafe_characters import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from secretsync_core.run.fingerprint import same
 from secretsync_core.run.kinds import kept_by, of_the_kind_there, type_kept
 from secretsync_core.run.look import look_at_key
 from secretsync_core.run.marks import carrying_our_mark
-from secretsync_core.run.older import behind_our_write
+from secretsync_core.run.older_versions import behind_our_write
 from secretsync_core.run.origins import recall_fields, split_version
 from secretsync_core.run.render import render
 from secretsync_core.run.targets import joint_version, pinned_version

@@ -10,21 +10,21 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import Outcome, Report, Result
 from secretsync_core.model.versions import is_older
 from secretsync_core.run.by_version import NOT_COMPARED
+from secretsync_core.run.copy_returned import find_returned
 from secretsync_core.run.look import look_at_keys
-from secretsync_core.run.older import trust_own_writes
+from secretsync_core.run.older_versions import trust_own_writes
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.positions import fault_of
-from secretsync_core.run.returned import find_returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from secretsync_core.model.state import KeyState
+    from secretsync_core.run.copy_returned import Gone, Returned
     from secretsync_core.run.fingerprint import Fingerprinter
     from secretsync_core.run.items import JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
-    from secretsync_core.run.returned import Gone, Returned
     from secretsync_core.run.seen import DestSeen, State
 
 

@@ -12,6 +12,7 @@ from secretsync_core.model.place import place_of_name
 from secretsync_core.run.abilities import find_impossible
 from secretsync_core.run.by_version import UNREAD
 from secretsync_core.run.compare import Comparer, find_fields
+from secretsync_core.run.copy_returned import beside, decide_returned, find_returned, gone_keys, tell_returned
 from secretsync_core.run.decide import ChangeSet, Standing, change_set, decide_copies, without_missing
 from secretsync_core.run.deletes import (
     doubts_of,
@@ -28,12 +29,11 @@ from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
 from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
 from secretsync_core.run.metadata import Wishes
-from secretsync_core.run.older import of_doubted, refuse_older, trust_own_writes
+from secretsync_core.run.older_versions import of_doubted, refuse_older, trust_own_writes
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.orphans import find_orphans, told_of_orphans
 from secretsync_core.run.positions import fault_of
-from secretsync_core.run.remade import disown_remade
-from secretsync_core.run.returned import beside, decide_returned, find_returned, gone_keys, tell_returned
+from secretsync_core.run.recreated import disown_remade
 from secretsync_core.run.rivals import claimable, claims, tells_its_keys, unseen_items
 from secretsync_core.run.seen import Destination, find_unversioned
 from secretsync_core.run.targets import make_targets, nameless_claims, shortened
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.plan import Target
     from secretsync_core.model.report import ItemError
+    from secretsync_core.run.copy_returned import Gone
     from secretsync_core.run.decide import Copies
     from secretsync_core.run.holders import Holders
     from secretsync_core.run.items import Item, JobPlan
     from secretsync_core.run.opening import OpenStores
     from secretsync_core.run.record import Recorder
-    from secretsync_core.run.returned import Gone
     from secretsync_core.run.seen import Fields, SourceSeen
     from secretsync_core.run.targets import Targets
 

@@ -14,7 +14,6 @@ from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.place import place_of_name
 from secretsync_core.model.report import Outcome, Result
 from secretsync_core.run.adopting import way_out
-from secretsync_core.run.back import unless_back
 from secretsync_core.run.beside import Beside
 from secretsync_core.run.compare import read_together
 from secretsync_core.run.deleting import LastLook
@@ -24,6 +23,7 @@ from secretsync_core.run.origins import name_sources
 from secretsync_core.run.ready import Sources, check_reachable, compared_again, failure_of, look_before_creating
 from secretsync_core.run.record import LeaseLost
 from secretsync_core.run.settling import UNKNOWN, Fate, Found, look_at, outcome, uncertain
+from secretsync_core.run.source_returned import unless_back
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.stores.echo import EchoedVersion
 

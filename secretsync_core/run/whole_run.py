@@ -14,6 +14,7 @@ from secretsync_core.run.beside import Beside
 from secretsync_core.run.binding import find_binding, marks_of
 from secretsync_core.run.carry_out import carry_out, close, items_of, look
 from secretsync_core.run.compare import Comparer
+from secretsync_core.run.copy_returned import gone_keys
 from secretsync_core.run.decide import ChangeSet
 from secretsync_core.run.deletes import Doubts, refused_items, withheld_by_rights, withhold
 from secretsync_core.run.deleting import LastLook
@@ -30,7 +31,6 @@ from secretsync_core.run.pins import hold, told_of_beyond, unversioned_deletes
 from secretsync_core.run.positions import known_positions
 from secretsync_core.run.reconcile import decide_changes
 from secretsync_core.run.record import Recorder
-from secretsync_core.run.returned import gone_keys
 from secretsync_core.run.run import new_run_id, open_run
 from secretsync_core.run.settling import uncertain_writes
 

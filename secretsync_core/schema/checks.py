@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from secretsync_core.key_rules import misnomer
 from secretsync_core.known import listed, nearest
 from secretsync_core.model.capabilities import Feature, Permissions
-from secretsync_core.schema.asked import check_asked
 from secretsync_core.schema.base import NAME_PATTERN
 from secretsync_core.schema.documents import JobDocument, StoreDocument
 from secretsync_core.schema.job import WritePolicy
 from secretsync_core.schema.literals import literals
+from secretsync_core.schema.mark_room import check_room
 from secretsync_core.schema.positions import dotted
 from secretsync_core.schema.providers import key_limits_of, lacking
-from secretsync_core.schema.room import check_room
+from secretsync_core.schema.unsupported import check_asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

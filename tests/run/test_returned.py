@@ -11,8 +11,8 @@ from secretsync_core.audit.ledger import Ledger
 from secretsync_core.errors import AccessDenied
 from secretsync_core.model.inventory import Entry
 from secretsync_core.model.state import Deleted
+from secretsync_core.run.copy_returned import beside, weigh
 from secretsync_core.run.fingerprint import owner_mark
-from secretsync_core.run.returned import beside, weigh
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
 

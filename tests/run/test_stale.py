@@ -203,7 +203,7 @@ async def test_after_a_while_it_is_drift(world: World, servers: Servers, monkeyp
     await world.put("src", "app/a", {"x": "2"})
     assert (await world.sync()).ok
     servers.restore("dst", before)
-    monkeypatch.setattr("secretsync_core.run.older.LAG_SECONDS", -1)
+    monkeypatch.setattr("secretsync_core.run.older_versions.LAG_SECONDS", -1)
     assert (await world.check()).drifted_count == 1
 
 
