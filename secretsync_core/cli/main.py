@@ -3,7 +3,6 @@
 # No ``from __future__ import annotations`` here: Typer reads these annotations when it builds a command.
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +10,27 @@ import typer
 
 from secretsync_core.cli import guard, streams
 from secretsync_core.cli.call import Call
-from secretsync_core.cli.complete import item_names, job_names
+from secretsync_core.cli.complete import job_names
 from secretsync_core.cli.launch import asked_for_json, finish, launch, usage_error
+from secretsync_core.cli.options import (
+    Adopt,
+    AllJobs,
+    Config,
+    Dest,
+    DocumentKind,
+    Form,
+    Items,
+    JobFile,
+    Jobs,
+    Ledger,
+    MaxDelete,
+    Output,
+    PlanForm,
+    Quiet,
+    Restored,
+    Source,
+    Verify,
+)
 
 # Plain help: with markup Typer would import Rich for it, which takes longer than everything else together.
 # Pretty exceptions stay off, because they show local variables.
@@ -27,129 +45,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-audit = typer.Typer(
-    name="audit",
-    help="Read, verify and export the ledger: what was done, when and why.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-lease = typer.Typer(
-    name="lease",
-    help="Leases, which let only one run of a SyncJob work at a time.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-dagster = typer.Typer(
-    name="dagster",
-    help="Set up Dagster, to run SyncJobs with a web UI.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
 
-class Form(StrEnum):
-    """In which form results are given."""
-
-    text = "text"
-    json = "json"
-
-
-class PlanForm(StrEnum):
-    """In which form a plan is given."""
-
-    text = "text"
-    json = "json"
-    markdown = "markdown"
+def _group(name: str, text: str) -> typer.Typer:
+    group = typer.Typer(
+        name=name, help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    app.add_typer(group)
+    return group
 
 
-class DocumentKind(StrEnum):
-    """The kinds of document that have a schema."""
-
-    store = "SecretStore"
-    job = "SyncJob"
-    policy = "SyncPolicy"
-
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="DIR",
-        envvar="SECRETSYNC_CONFIG",
-        help="Directory with the documents. [default: ./secretsync]",
-        show_default=False,
-    ),
-]
-Jobs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all but suspended ones]"
-    ),
-]
-AllJobs = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="JOB", autocompletion=job_names, help="Names of SyncJobs. [default: all]"),
-]
-Items = Annotated[
-    list[str] | None,
-    typer.Option("--item", metavar="NAME", autocompletion=item_names, help="Only this plan item; repeatable."),
-]
-Source = Annotated[
-    Path | None,
-    typer.Option("--source", metavar="FILE", help="Source SecretStore; needs --dest and --job.", show_default=False),
-]
-Dest = Annotated[
-    Path | None,
-    typer.Option(
-        "--dest", metavar="FILE", help="Destination SecretStore; with --source and --job.", show_default=False
-    ),
-]
-JobFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--job", metavar="FILE", help="SyncJob; with --source and --dest, instead of --config.", show_default=False
-    ),
-]
-Ledger = Annotated[
-    str | None,
-    typer.Option(
-        "--ledger",
-        metavar="URL",
-        envvar="SECRETSYNC_LEDGER",
-        help="Ledger: a file or a postgresql:// URL. [default: DIR/.secretsync/ledger.db]",
-        show_default=False,
-    ),
-]
-Output = Annotated[Form, typer.Option("--output", "-o", help="Output format. JSON goes to stdout, messages to stderr.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems and the result.")]
-MaxDelete = Annotated[
-    int | None,
-    typer.Option(
-        "--max-delete", metavar="N", min=0, help="Allow N deletes per destination this time, instead of maxDelete.",
-        show_default=False,
-    ),
-]  # fmt: skip
-Adopt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--adopt", metavar="KEY", help="Take over the secret at this destination key (DEST:KEY: only in DEST).",
-        show_default=False,
-    ),
-]  # fmt: skip
-Restored = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--restored", metavar="STORE",
-        help="STORE was restored or replaced: accept older versions than the ledger knows.", show_default=False,
-    ),
-]  # fmt: skip
-Verify = Annotated[bool, typer.Option("--verify", help="Compare values even if versions match.")]
+audit = _group("audit", "Read, verify and export the ledger: what was done, when and why.")
+lease = _group("lease", "Leases, which let only one run of a SyncJob work at a time.")
+dagster = _group("dagster", "Set up Dagster, to run SyncJobs with a web UI.")
 
 
 def _version(asked: bool) -> None:
@@ -609,11 +517,6 @@ def dagster_init(
     from secretsync_core.cli.commands import dagster_init as command
 
     return launch(lambda output: command.run(output, directory), quiet=quiet)
-
-
-app.add_typer(audit)
-app.add_typer(lease)
-app.add_typer(dagster)
 
 
 def _call(
