@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 
+CONNECT_SECONDS = 10.0
+"""How long it may take to be connected."""
+
+READ_SECONDS = 60.0
+"""How long a server may be silent in the middle of a request."""
+
 STOP_SECONDS = 10.0
 """How long requests in flight may go on once a run is asked to stop. Then they are cut."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from secretsync_core.endurance import CONNECT_SECONDS, READ_SECONDS
 from secretsync_core.stores.cutting import cuttable
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import errors_behind, proxy_failure, unreachable
@@ -18,9 +19,6 @@ from secretsync_core.stores.tls import tls_failure
 
 if TYPE_CHECKING:
     from secretsync_core.errors import StoreError
-
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
 
 
 class TlsAdapter(HTTPAdapter):

@@ -1,4 +1,4 @@
-"""Tells from an error of aiohttp why there is no answer: one rule for every store that asks by it."""
+"""What every store that asks by aiohttp has in common: its session, and why there is no answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from secretsync_core.endurance import CONNECT_SECONDS, READ_SECONDS
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.environment import PROXY_HINT
@@ -17,7 +18,27 @@ from secretsync_core.stores.http import proxy_failure, unreachable
 from secretsync_core.stores.tls import tls_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from secretsync_core.stores.answers import Call
+    from secretsync_core.stores.base import StoreContext
+
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+"""Bounds silence; how long a request may take in all is the gate's business."""
+
+
+def open_session(
+    context: StoreContext, tls: ssl.SSLContext, *, proxy: str | None, headers: Mapping[str, str]
+) -> aiohttp.ClientSession:
+    """A session that keeps no cookies, and takes nothing from the environment but ``proxy``."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
+        timeout=TIMEOUT,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,  # what a variable brings in is said by stores.environment alone
+        proxy=proxy,
+        headers=headers,
+    )
 
 
 def connection_failure(error: Exception, call: Call, *, proxied: bool) -> StoreError:

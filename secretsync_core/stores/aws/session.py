@@ -22,6 +22,7 @@ from botocore.utils import parse_timestamp
 
 from secretsync_core import __version__
 from secretsync_core.credentials import describe, resolve
+from secretsync_core.endurance import CONNECT_SECONDS, READ_SECONDS
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Request, failure, failures
 from secretsync_core.stores.aws.profiles import check_profile
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
 GLANCE_SECONDS = 3  # to connect and to answer: an STS that takes longer leaves the account unknown
 
 

@@ -10,7 +10,7 @@ from yarl import URL
 
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.bodies import body_of
-from secretsync_core.stores.connecting import connection_failure
+from secretsync_core.stores.connecting import connection_failure, open_session
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.github_secrets.answers import is_githubs, refusal
 from secretsync_core.stores.http import refuses, undecided
@@ -43,11 +43,6 @@ if TYPE_CHECKING:
             """Give back what we logged in for."""
             ...
 
-
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
-
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
 
 # Refusals that whoever asked knows how to take; all others are errors at once, which the gate may repeat.
 _FOR_THE_CALLER = frozenset({301, 302, 307, 308, 400, 401, 404, 409, 422})
@@ -99,14 +94,7 @@ class Transport:
         self._gate = context.gate
         self._server_name = config.tls.server_name
         self._proxy = proxy_for(config.address, context.name)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
-            timeout=_TIMEOUT,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # what a variable brings in is said by stores.environment alone
-            proxy=self._proxy,
-            headers=API,
-        )
+        self._session = open_session(context, tls, proxy=self._proxy, headers=API)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -13,7 +13,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from urllib3 import exceptions
 
-from secretsync_core.endurance import too_large
+from secretsync_core.endurance import CONNECT_SECONDS, READ_SECONDS, too_large
 from secretsync_core.errors import SecretSyncError, StoreError
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.cutting import TooLargeError, answers_up_to, cuttable
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from secretsync_core.stores.kubernetes.answers import Request
 
     T = TypeVar("T")
-
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
 
 GLANCE_SECONDS = 5.0  # a cluster that takes longer to say which one it is stays unknown
 

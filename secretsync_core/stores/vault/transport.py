@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import aiohttp
 from yarl import URL
 
+from secretsync_core.endurance import CONNECT_SECONDS
 from secretsync_core.errors import StoreError
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.bodies import body_of
-from secretsync_core.stores.connecting import connection_failure
+from secretsync_core.stores.connecting import TIMEOUT, connection_failure, open_session
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import unreachable
 from secretsync_core.stores.unanswered import Doubt, ask
@@ -31,12 +32,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
 HEALTH_SECONDS = 5  # a server that takes longer to say who it is stays unknown
 SCAN_SECONDS = 300  # a server may think this long before it sends the metadata of a whole subtree
 
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
 _SCAN_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SCAN_SECONDS)
 
 # Requests that only look; the mount, which ``system`` looks at, is the same on every node.
@@ -98,14 +96,7 @@ class Transport:
         self._headers: dict[str, str] = {}
         self._headers_for: str | None = None
         self._proxy = proxy_for(config.address, context.name)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=context.concurrency, ssl=tls),
-            timeout=_TIMEOUT,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # what a variable brings in is said by stores.environment alone
-            proxy=self._proxy,
-            headers={"User-Agent": "secretsync"},
-        )
+        self._session = open_session(context, tls, proxy=self._proxy, headers={"User-Agent": "secretsync"})
 
     def within(self, namespace: str) -> Transport:
         """The same way, to the same mount in another namespace: with the same token, session and gate."""
@@ -159,7 +150,7 @@ class Transport:
             try:
                 async with self._session.get(
                     url,
-                    timeout=_TIMEOUT if needed else _HEALTH_TIMEOUT,
+                    timeout=TIMEOUT if needed else _HEALTH_TIMEOUT,
                     allow_redirects=False,
                     server_hostname=self._server_name,
                 ) as response:
