@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.secret import SecretValue
     from secretsync_core.stores.base import Store, StoreContext
-    from secretsync_core.testing.conformance import Seed
+    from secretsync_core.testing.conformance.helpers import Seed
 
 
 @pytest.mark.slow
