@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from botocore.stub import Stubber
-from run.world import World
+from run.world import connected_world
 from support.aws import Microburst
 
 from aws.second_opinion import servers
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
+    from run.world import World
     from support.aws import Ministack, Moto, Region
 
     from secretsync_core.stores.base import RequestGate
@@ -149,11 +150,8 @@ async def stubbed_parameters(parameter_store: OpenStore) -> AsyncIterator[tuple[
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two empty stores in memory, and a fresh ledger; ``in_aws`` puts them elsewhere."""
-    world = World(tmp_path, monkeypatch)
-    yield world
-    for store in world._handles.values():
-        await store.aclose()
-    world.close()
+    async with connected_world(tmp_path, monkeypatch) as world:
+        yield world
 
 
 class InAws(Protocol):

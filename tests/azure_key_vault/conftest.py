@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from azure.keyvault.secrets._shared import http_challenge_cache
-from run.world import World
+from run.world import connected_world
 from support.azure.entra import CLIENT, TENANT, Identity
 from support.azure.service import KeyVault
 from support.gate import CountingGate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from run.world import World
     from support.azure.trust import Trust
 
     from secretsync_core.stores.base import RequestGate
@@ -99,8 +100,5 @@ async def opened(section: Section, gate: CountingGate) -> AsyncIterator[OpenStor
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two empty stores in memory, and a fresh ledger."""
-    world = World(tmp_path, monkeypatch)
-    yield world
-    for store in world._handles.values():
-        await store.aclose()
-    world.close()
+    async with connected_world(tmp_path, monkeypatch) as world:
+        yield world

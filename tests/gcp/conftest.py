@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from run.world import World
+from run.world import connected_world
 
 from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.gcp_secret_manager import open_store
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from run.world import World
     from support.google.server import Google
 
     from secretsync_core.stores.base import RequestGate
@@ -77,11 +78,8 @@ class InGcp(Protocol):
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two empty stores in memory, and a fresh ledger; ``in_gcp`` puts them elsewhere."""
-    world = World(tmp_path, monkeypatch)
-    yield world
-    for store in world._handles.values():
-        await store.aclose()
-    world.close()
+    async with connected_world(tmp_path, monkeypatch) as world:
+        yield world
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-import trustme
-from run.world import World
+from run.world import connected_world
+from support.certificates import certificate_in
 from support.gate import CountingGate
 from support.github.service import GitHub
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from run.world import World
+
     from secretsync_core.stores.base import RequestGate
 
 REPOSITORY = "acme/app"
@@ -28,14 +30,7 @@ REPOSITORY = "acme/app"
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """The chain and the key of 127.0.0.1, and the authority that it is signed by."""
-    folder = tmp_path_factory.mktemp("github")
-    authority = trustme.CA()
-    made = authority.issue_cert("127.0.0.1")
-    chain, key, ca = folder / "chain.pem", folder / "key.pem", folder / "ca.pem"
-    chain.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
-    made.private_key_pem.write_to_path(str(key))
-    authority.cert_pem.write_to_path(str(ca))
-    return chain, key, ca
+    return certificate_in(tmp_path_factory.mktemp("github"))
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +98,5 @@ async def opened(section: Section, gate: CountingGate) -> AsyncIterator[OpenStor
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two empty stores in memory, and a fresh ledger."""
-    world = World(tmp_path, monkeypatch)
-    yield world
-    for store in world._handles.values():
-        await store.aclose()
-    world.close()
+    async with connected_world(tmp_path, monkeypatch) as world:
+        yield world

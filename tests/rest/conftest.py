@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from run.world import World
+from run.world import connected_world
 from support.gate import CountingGate
 from support.rest.described import FULL
 from support.rest.inhouse import InHouse
@@ -20,6 +20,8 @@ from secretsync_core.stores.rest.config import HttpConfig
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from run.world import World
 
     from secretsync_core.stores.base import RequestGate
 
@@ -96,8 +98,5 @@ async def opened(section: Section, gate: CountingGate) -> AsyncIterator[OpenStor
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two empty stores in memory, and a fresh ledger."""
-    world = World(tmp_path, monkeypatch)
-    yield world
-    for store in world._handles.values():
-        await store.aclose()
-    world.close()
+    async with connected_world(tmp_path, monkeypatch) as world:
+        yield world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,7 +26,7 @@ from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
     from pathlib import Path
 
     import pytest
@@ -284,3 +285,15 @@ def actions(planned: Planned) -> dict[str, str]:
 def reasons(outcomes: Collection[Any]) -> dict[str, str]:
     """The reason of each failed or drifted key."""
     return {getattr(each, "change", each).key: getattr(each, "change", each).reason.value for each in outcomes}
+
+
+@contextlib.asynccontextmanager
+async def connected_world(path: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A world whose stores hold connections, which end with it."""
+    world = World(path, patch)
+    try:
+        yield world
+    finally:
+        for store in world._handles.values():
+            await store.aclose()
+        world.close()

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from support.listener import Listener
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Self
@@ -49,7 +51,7 @@ class _Fault:
     make: Callable[[Seen, bytes], bytes] | None = None
 
 
-class FaultyHttp:
+class FaultyHttp(Listener):
     """See the module. ``requests`` lists everything that came in, in order."""
 
     def __init__(self, upstream: str | None = None, *, prefix: str = "") -> None:
@@ -57,12 +59,11 @@ class FaultyHttp:
 
         ``prefix``: a path such as ``/vault`` below which the server is; other paths get a page.
         """
+        super().__init__()
         self._prefix = prefix
         self.requests: list[Seen] = []
         self._upstream = urlsplit(upstream) if upstream else None
         self._faults: list[_Fault] = []
-        self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
 
     # What to do. Patterns are searched for in "METHOD /path?query", which in requests to AWS is followed by a blank and
     # the operation; the latest fault that matches wins.
@@ -117,24 +118,11 @@ class FaultyHttp:
     @property
     def address(self) -> str:
         """Its URL."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{self._prefix}"
+        return f"http://127.0.0.1:{self.port}{self._prefix}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**20)
+        await self._listen(limit=2**20)
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = asyncio.ensure_future(self._serve(reader, writer))
-        self._clients.add(client)
-        client.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
