@@ -54,7 +54,7 @@ def _job(number: int, file: str, problems: Sequence[Problem], scope: str) -> dg.
 
     @dg.job(
         name=name,
-        description=f"{code(file)} **has errors**, so its documents are left out. "
+        description=f"{code(file)} **has errors**, so what needs its documents is not synced. "
         f"Mend them and reload the code location.\n\n{listed}",
         tags={"secretsync/broken": "true"},
         executor_def=one_step_executor,

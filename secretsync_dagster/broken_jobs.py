@@ -44,7 +44,7 @@ def why_broken(name: str, problems: Sequence[Problem], *, loaded: bool = True) -
         return UsageError(
             f"SyncJob {name} is not in the documents any more", hint="reload the code location, and start a new run"
         )
-    told = [f"{problem.where}: {problem.message}" for problem in problems[:_TOLD]]
+    told = [_told(problem) for problem in problems[:_TOLD]]
     if len(problems) > _TOLD:
         told.append(f"and {plural(len(problems) - _TOLD, 'more error')}")
     return UsageError(
@@ -53,6 +53,11 @@ def why_broken(name: str, problems: Sequence[Problem], *, loaded: bool = True) -
         if loaded
         else "correct the document: it was changed since the code location was loaded",
     )
+
+
+def _told(problem: Problem) -> str:
+    """Where it is, what, and as the command line has it what was probably meant."""
+    return f"{problem.where}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
 
 
 _of_scope: dict[str, str] = {}

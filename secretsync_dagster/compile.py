@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -35,10 +36,9 @@ from secretsync_dagster.standing_checks import make_standing_checks, make_standi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from secretsync_core.errors import Problem
-    from secretsync_core.schema.documents import Documents, JobDocument
+    from secretsync_core.schema.documents import Documents, JobDocument, Where
     from secretsync_dagster.catalog import Translation
     from secretsync_dagster.on_disk import OnDisk
     from secretsync_dagster.translator import SecretSyncTranslator
@@ -98,7 +98,8 @@ def compile_documents(
         schema = config_schema(catalog.job_name(document.name), items)
         expand = make_expand(catalog, document.name, schema, second, tags_of(runtime, document.name))
         graph = _graph(catalog, document, expand, transfers(document.spec.dest[0], first), audits(third))
-        job = _job(catalog, document, graph, schema, resources, executors(document.spec.executor))
+        place = _within(directory, document.where)
+        job = _job(catalog, document, place, graph, schema, resources, executors(document.spec.executor))
         jobs[document.name] = job
         assets.append(_asset(catalog, document, graph, policies[document.name]))
         checks += make_checks(catalog, document.name)
@@ -145,9 +146,17 @@ def _graph(
     )(compose)
 
 
+def _within(directory: Path, where: Where) -> str:
+    """Where a document stands, as seen from the directory of documents: a job's page has no room for a long path, which
+    it does not break. The asset's page leads to the file itself."""
+    file = Path(where.file)
+    return f"{file.relative_to(directory) if file.is_relative_to(directory) else file}:{where.line}"
+
+
 def _job(
     catalog: Catalog,
     document: JobDocument,
+    place: str,
     graph: dg.GraphDefinition,
     schema: dg.Field,
     resources: dict[str, dg.ResourceDefinition],
@@ -165,7 +174,7 @@ def _job(
         metadata={
             "source": document.spec.source,
             "destination": ", ".join(document.spec.dest),
-            "document": f"{document.where.file}:{document.where.line}",
+            "document": place,
             # No URL: Dagster shows its address, in a narrow column and unbroken.
             "runs, backfills too": dg.MetadataValue.md(runs),
             **document_shown(document),

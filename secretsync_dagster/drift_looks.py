@@ -44,10 +44,13 @@ def look(runtime: Runtime, job: str, run_id: str) -> dg.AssetCheckEvaluation:
         )
         opened.ledger.drift.keep(job, run_id, report.drifted, report.drifted_count)
     pairs = runtime.catalog.pairs(job)
-    problems = [f"{error.message}. {error.hint}".strip() for error in report.errors]
+    problems = [metadata.sentence(error) for error in report.errors]
     problems += [f"{pairs.key_of(outcome.change)} could not be read: {outcome.message}" for outcome in report.unseen]
     summary = f"{report.drifted_count} of {report.total()} secrets were changed or removed outside SecretSync"
-    keys = {_KEYS: metadata.drift_table(report.drifted, pairs, report.drifted_count)} if report.drifted else {}
+    keys: dict[str, dg.MetadataValue] = {}
+    if report.drifted:
+        keys[_KEYS] = metadata.drift_table(report.drifted, pairs, report.drifted_count)
+        keys["what to do"] = dg.MetadataValue.text(_WHAT_TO_DO)
     return dg.AssetCheckEvaluation(
         asset_key=runtime.catalog.asset_key(job),
         check_name=DRIFT,
@@ -146,6 +149,7 @@ def put_right_by_sync(
 
 
 _FOUND_BY, _KEYS = "found by", "drifted keys"
+_WHAT_TO_DO = "run the job: it puts back what its plan wants there; with dryRun it shows what it would do"
 
 
 def _red_since(

@@ -29,7 +29,7 @@ from secretsync_dagster.executor_wrappers import (
 )
 from secretsync_dagster.lease_holders import holder_of
 from secretsync_dagster.left_out import say_what_is_left_out
-from secretsync_dagster.plain_failures import as_told
+from secretsync_dagster.plain_failures import as_told, show_as_told
 from secretsync_dagster.run_workers import sign_as_worker
 from secretsync_dagster.shared_assets import location_of_run
 from secretsync_dagster.verdicts import give, items_asked
@@ -126,6 +126,7 @@ class _ByDocument(dg.Executor):
             plan_context.log.warning(_OPEN_TO_TAGS)
         if jobs:
             say_what_is_left_out(plan_context.log)
+            show_as_told(plan_context.log)
         watch_this_process()
         sign_as_worker(instance, run.run_id)
         reason = "failed"

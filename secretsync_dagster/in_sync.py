@@ -74,10 +74,15 @@ def in_sync_by_ledger(runtime: Runtime, ledger: Ledger, job: str) -> tuple[bool,
     last = summary.last_run
     return is_in_sync(last, out), {
         **out_of_sync_metadata(out),
-        "last run": last.run if last is not None else "there was none",
+        "last run": _shown_run(last.run) if last is not None else "there was none",
         "secrets held": summary.live_keys,
         "failed": summary.failed_keys,
     }
+
+
+def _shown_run(run: str) -> dg.MetadataValue:
+    """A run, with a link where it is Dagster's."""
+    return dg.MetadataValue.dagster_run(run) if is_run_of_dagster(run) else dg.MetadataValue.text(run)
 
 
 def by_ledger(runtime: Runtime, job: str, run: str = "") -> dg.AssetCheckEvaluation:

@@ -205,12 +205,12 @@ def errors(told: Sequence[ItemError]) -> dict[str, dg.MetadataValue]:
     """What kept items from being synced, each as a text."""
     return _texts(
         "error",
-        [f"{error.item}: {said}" if error.item else said for error in told for said in [_sentence(error)]],
+        [f"{error.item}: {said}" if error.item else said for error in told for said in [sentence(error)]],
     )
 
 
-def _sentence(error: ItemError) -> str:
-    return f"{error.message}. {error.hint}".strip()
+def sentence(error: ItemError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def uncertain_words(count: int) -> str:

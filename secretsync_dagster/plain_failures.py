@@ -20,6 +20,7 @@ import dagster as dg
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_COMMAND = re.compile(r"`[^`]+`")
 _MASKED = re.compile(r"\s*Error ID [0-9a-f-]{36}\. The error has been masked [^\n]*\Z")
 _REDACTED = os.getenv("DAGSTER_REDACTED_ERROR_LOGGER_NAME", "dagster.redacted_errors")
 
@@ -29,7 +30,7 @@ class PlainFailure(dg.Failure):
 
     def __init__(self, description: str | None, metadata: Mapping[str, Any], *, allow_retries: bool) -> None:
         super().__init__(description, metadata, allow_retries)
-        self.args = (f"{description}{_hint(self.metadata)}",)
+        self.args = (f"{description}{_hint(description, self.metadata)}",)
 
 
 class TryAgain(dg.RetryRequested):
@@ -43,6 +44,9 @@ class TryAgain(dg.RetryRequested):
 _OURS = {PlainFailure.__name__: "Failed", TryAgain.__name__: "Tried again"}
 """What is shown in place of a class, by its name."""
 
+_TERMINATED = "Terminated: what this run wrote is in the ledger, and the next one does the rest\n"
+"""What is shown in place of the place in the code at which a run was terminated."""
+
 # Dagster shows an exception as Python does: by its class, and by the module of that if it is not a builtin one.
 PlainFailure.__module__ = TryAgain.__module__ = "builtins"
 
@@ -54,16 +58,20 @@ def plain(failure: dg.Failure) -> PlainFailure:
 
 def to_be_tried_again(failure: dg.Failure, policy: dg.RetryPolicy, attempt: int) -> TryAgain:
     """What asks for the attempt after ``attempt``, which is counted from 0, as ``policy`` has it."""
-    return TryAgain(f"{failure.description}{_hint(failure.metadata)}", policy, attempt)
+    return TryAgain(f"{failure.description}{_hint(failure.description, failure.metadata)}", policy, attempt)
 
 
-def _hint(metadata: Mapping[str, dg.MetadataValue]) -> str:
+def _hint(description: str | None, metadata: Mapping[str, dg.MetadataValue]) -> str:
+    """What to do, as a line of its own; nothing where the description has named its command already."""
     hint = metadata.get("what to do")
-    return f"\nhint: {hint.value}" if hint is not None else ""
+    commands = _COMMAND.findall(str(hint.value)) if hint is not None else []
+    is_told = bool(commands) and all(command in (description or "") for command in commands)
+    return f"\nhint: {hint.value}" if hint is not None and not is_told else ""
 
 
 def show_as_told(log: logging.Logger) -> None:
-    """Let what fails a step be shown in our words alone. ``log`` is the step's, by which Dagster notes its events."""
+    """Let what fails a step, or ends a run, be shown in our words alone. ``log`` is the step's or the run's, by which
+    Dagster notes its events."""
     log.addFilter(_as_told)
 
 
@@ -84,6 +92,9 @@ def as_told(event: Any) -> Any:
     """
     data = event.event_specific_data
     error = getattr(data, "error", None)
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        told = error._replace(message=_TERMINATED, stack=[], cls_name="SecretSync", cause=None, context=None)
+        return event._replace(event_specific_data=data._replace(error=told))
     if error is None or error.cls_name not in _OURS:
         return event
     said = _MASKED.sub("", error.message).strip().removeprefix(f"{error.cls_name}: ")

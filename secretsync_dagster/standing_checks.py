@@ -221,7 +221,8 @@ def _of_store(health: StoreHealth) -> dict[str, dg.MetadataValue]:
     hint = health.error.hint if health.error is not None else ""
     return {
         **({"what to do": metadata.text(hint)} if hint else {}),
-        "asked": metadata.text(_asked(health)),
+        # Of a store that could not even be opened nothing was asked.
+        **({"asked": metadata.text(_asked(health))} if health.asked or health.error is None else {}),
         "seconds": dg.MetadataValue.float(round(health.seconds, 3)),
         "requests": dg.MetadataValue.int(sum(health.requests.values())),
         **metadata.warnings(health.warnings),

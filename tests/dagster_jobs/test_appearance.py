@@ -118,6 +118,15 @@ def test_every_asset_leads_to_its_document(lab: Lab) -> None:
     assert specs["job"].kinds == {"secretsync", "task"}
 
 
+def test_a_jobs_page_says_where_its_document_stands(lab: Lab) -> None:
+    """From the directory of documents on: Dagster breaks no path there, and a whole one would leave the page."""
+    lab.two_items()
+    folder = lab.config / "teams"
+    folder.mkdir()
+    (lab.config / "job.yaml").rename(folder / "job.yaml")
+    assert lab.definitions.resolve_job_def("job").metadata["document"].value == "teams/job.yaml:1"
+
+
 def test_labels_and_annotations_are_tags_owners_and_groups(lab: Lab) -> None:
     """Of the job, its runs and its asset, and of a store's asset; what SecretSync needs itself they do not change."""
     lab.two_items()

@@ -60,6 +60,15 @@ def test_a_run_fails_by_what_is_wrong_with_its_document(lab: Lab, old: str, new:
     assert notifications._errors(lab.instance, run) == [f"expand: {text}"]
 
 
+def test_what_was_probably_meant_is_said_too(lab: Lab) -> None:
+    """As the command line has it: by the run, on the page and by the check."""
+    lab.job(TWO_ITEMS)
+    _break(lab, "dest: dst", "dest: dst\n  shedule: '@daily'")
+    meant = f"{lab.config / 'job.yaml'}:7: unknown field in spec (Did you mean schedule?)"
+    assert meant in _failure(lab)
+    assert meant in str(lab.definitions.resolve_job_def("job").description)
+
+
 def test_a_run_says_what_is_wrong_with_its_store(lab: Lab) -> None:
     """Where it is the store that has errors, the first of them is told with its place, and not only that there are."""
     lab.job(TWO_ITEMS)

@@ -98,6 +98,7 @@ def test_red_with_the_list_of_drifted_keys(lab: Lab) -> None:
     assert not look.passed
     assert look.told == "2 of 4 secrets were changed or removed outside SecretSync"
     assert look.keys == [("alpha/1", "changed outside SecretSync"), ("beta/2", "removed outside SecretSync")]
+    assert look.count("what to do").startswith("run the job: it puts back what its plan wants there")
     kept = lab.ledger.drift.last_look("job")
     assert kept is not None
     assert (kept.run, kept.count) == (look.result.run_id, 2)

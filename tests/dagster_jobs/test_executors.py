@@ -127,6 +127,12 @@ def test_a_terminated_run_finishes_what_is_in_flight(lab: Lab, execute: Execute)
     last = lab.ledger.runs.summary("job").last_run
     assert last is not None
     assert (last.reason, last.counts) == ("stopped", {"created": len(written)})
+    (end,) = lab.instance.all_logs(result.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert end.dagster_event is not None
+    error = end.dagster_event.job_failure_data.error
+    assert error is not None
+    assert error.message.startswith("Terminated: what this run wrote is in the ledger")
+    assert not error.stack  # which would show where in the code it was, and nothing that happened
     assert lab.ledger.leases.held() == []
     assert lab.ledger.runs.unsettled("job") == []
 

@@ -143,6 +143,7 @@ def test_before_the_first_run_the_check_is_yellow_in_words(lab: Lab) -> None:
     assert lab.run().success
     found = _asked(lab)
     assert (found.passed, found.description) == (True, "all 2 items are in sync")
+    assert isinstance(found.metadata["last run"], dg.DagsterRunMetadataValue)  # which is a link
 
 
 def test_the_check_says_where_its_green_is_the_command_lines(lab: Lab) -> None:

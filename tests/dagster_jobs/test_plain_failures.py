@@ -13,6 +13,7 @@ from dagster_jobs import worker
 from dagster_jobs.lab import failures
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 from secretsync_dagster.left_out import say_what_is_left_out
+from secretsync_dagster.plain_failures import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +124,14 @@ def test_nor_do_the_jobs_beside_the_sync_jobs_say_otherwise(lab: Lab, tmp_path: 
             (end,) = instance.all_logs(run, of_type=dg.DagsterEventType.RUN_FAILURE)
             assert f"Failed: {told}" in str(end)
             assert not [word for word in ("masked", "PlainFailure") if word in str(end)]
+
+
+def test_what_to_do_is_said_once() -> None:
+    """A hint has a line of its own, unless the first line has named its command already."""
+    told = "held back 2 deletes; run `sync --max-delete 2`"
+    hint = {"what to do": dg.MetadataValue.text("look at the plan; then run `sync --max-delete 2`")}
+    assert plain(dg.Failure(told, hint)).args == (told,)
+    assert plain(dg.Failure("away", hint)).args == (f"away\nhint: {hint['what to do'].value}",)
 
 
 def test_what_is_not_ours_is_not_shown(lab: Lab) -> None:

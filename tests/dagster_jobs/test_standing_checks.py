@@ -104,6 +104,7 @@ def test_a_store_that_is_away_is_red_and_says_what_to_do(
     assert bool(told.error.hint) == (not environ)
     shown = red.metadata.get("what to do")
     assert (red.passed, red.description) == (False, told.error.message)
+    assert "asked" not in red.metadata  # nothing was, of a store that cannot even be opened
     assert (shown.value if shown is not None else "") == told.error.hint
     assert found[REACHABLE, "src"].passed
 

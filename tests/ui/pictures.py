@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import expect
+
 from ui.chromium import browse
 from ui.presses import launch, open_launchpad, open_table, see_end, type_config
 
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 JOB = "vault_to_k8s_vault"
+_MILLISECONDS = 120_000
 
 
 def take(address: str) -> None:
     """Take every picture."""
     with browse() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin", base_url=address)
+        page.set_default_timeout(_MILLISECONDS)
         _job(page, address)
         _runs(page, address)
         _asset(page, address)
@@ -29,7 +33,10 @@ def take(address: str) -> None:
 
 def _keep(page: Page, name: str) -> None:
     page.mouse.move(5, 5)
-    page.wait_for_timeout(1500)
+    # What is asked for has come, and is drawn: on a busy machine a page is bare for many seconds.
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("Loading", exact=False)).to_have_count(0, timeout=_MILLISECONDS)
+    page.wait_for_timeout(3000)
     page.screenshot(path=IMAGES / f"{name}.png")
 
 
@@ -58,7 +65,6 @@ def _runs(page: Page, address: str) -> None:
 def _asset(page: Page, address: str) -> None:
     for view, name in (("partitions", "partitions"), ("checks", "checks"), ("lineage", "lineage")):
         page.goto(f"{address}/assets/sync/{JOB}?view={view}")
-        page.wait_for_timeout(2500)
         if name == "partitions":
             page.get_by_text("production", exact=True).first.click()
         _keep(page, name)

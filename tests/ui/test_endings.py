@@ -30,7 +30,7 @@ _ITEMS = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ...
 _RUN = """query($run: ID!) { runOrError(runId: $run) { ... on Run { status tags { key value } assetSelection { path } }
   } }"""
 _EVENTS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
-  ... on MessageEvent { message } } } } }"""
+  ... on MessageEvent { message } ... on RunCanceledEvent { error { message stack } } } } } }"""
 _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } } }"""
 _CANCEL = "mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
@@ -109,6 +109,10 @@ def _terminated(ui: WebUi, stage: Stage, number: int) -> None:
     wait_until(lambda: _copied(stage, number) > 3, _SECONDS, 0.1)
     assert ui.graphql(_TERMINATE, run=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
     assert ui.wait_for(run, _SECONDS) == "CANCELED"
+    events = ui.graphql(_EVENTS, run=run)["logsForRun"]["events"]
+    (error,) = [event["error"] for event in events if event.get("error")]
+    assert error["message"].startswith("Terminated: what this run wrote is in the ledger")
+    assert not error["stack"]
 
 
 def _killed(ui: WebUi, stage: Stage, number: int) -> None:
