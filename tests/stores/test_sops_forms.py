@@ -289,8 +289,8 @@ def test_rules_may_have_anchors(tmp_path: Path) -> None:
         f"keys:\n  - &me {RECIPIENT}\n  - &all [*me]\ncreation_rules:\n  - path_regex: x\n    age: *all\n"
         "  - key_groups:\n      - age:\n          - *me\n    encrypted_regex: ^(data)$\n"
     )
-    recipients, scope = rule_for_new(path, str(tmp_path)).for_new()
-    assert (recipients, scope.encrypted_regex) == ([RECIPIENT], "^(data)$")
+    readers, scope = rule_for_new(path, str(tmp_path)).for_new()
+    assert (readers.recipients, scope.encrypted_regex) == ([RECIPIENT], "^(data)$")
     many = ", ".join(["x"] * 1000)
     for text in (
         f"a: &a [{many}]\nb: [{', '.join(['*a'] * (MAX_ALIASED // 1000 + 1))}]\n",

@@ -25,8 +25,7 @@ from secretsync_core.stores.base import StoreContext
 from secretsync_core.stores.sops import open_store
 from secretsync_core.stores.sops.config import SopsConfig
 from secretsync_core.stores.sops.document import YAML, Sealed, new_file
-from secretsync_core.stores.sops.kms import as_entry
-from secretsync_core.stores.sops.metadata import NoKey, Scope, Wrapped, identities_of, new_key
+from secretsync_core.stores.sops.metadata import KmsKey, NoKey, Scope, Wrapped, identities_of, new_key
 from secretsync_core.testing.gates import CountingGate
 
 if TYPE_CHECKING:
@@ -54,9 +53,15 @@ class Shop:
         return str(self.region.client("kms").create_key()["KeyMetadata"]["Arn"])
 
     async def open(self, *keys: str, environ: dict[str, str] | None = None, **config: Any) -> Any:
-        """A store that may use these keys, and no other one."""
-        kms = {"keys": keys, "endpointUrl": self.region.address, "auth": {"accessKey": KEYS}, **config.pop("kms", {})}
-        whole = {"path": str(self.directory), "kms": kms, **config}
+        """A store that may use these keys, and no other one; without any those of the creation rules."""
+        given = config.pop("kms", {})
+        kms: dict[str, Any] | None = {
+            **({"keys": keys} if keys else {}),
+            "endpointUrl": self.region.address,
+            "auth": {"accessKey": KEYS},
+            **(given or {}),
+        }
+        whole = {"path": str(self.directory), "kms": kms if given is not None else None, **config}
         whole = {name: each for name, each in whole.items() if each is not None}
         context = StoreContext("files", self.gate, environ or {}, 4, notes=self.notes)
         store = await open_store(SopsConfig.model_validate_json(json.dumps(whole)), context)
@@ -173,7 +178,7 @@ async def test_what_kms_authenticated_besides(shop: Shop) -> None:
     arn, kms = shop.key(), shop.region.client("kms")
     made, context = new_key([], Scope.of({})), {"Team": "shop", "For": "web"}
     sealed = kms.encrypt(KeyId=arn, Plaintext=made.key, EncryptionContext=context)["CiphertextBlob"]
-    entry = {**as_entry(arn, base64.b64encode(sealed).decode()), "context": context}
+    entry = KmsKey(arn, context=tuple(context.items())).entry(base64.b64encode(sealed).decode())
     file = new_file(YAML, made._replace(section={**made.section, "kms": [entry]}), {"x": "1"}, NOW)
     (shop.directory / "a.yaml").write_text(file.text)
     assert await fields(await shop.open(arn), "a") == {"x": "1"}
@@ -187,7 +192,7 @@ async def test_a_data_key_of_another_size(shop: Shop) -> None:
     arn = shop.key()
     sealed = shop.region.client("kms").encrypt(KeyId=arn, Plaintext=b"0" * 16)["CiphertextBlob"]
     made = new_key([], Scope.of({}))
-    section = {**made.section, "kms": [as_entry(arn, base64.b64encode(sealed).decode())]}
+    section = {**made.section, "kms": [KmsKey(arn).entry(base64.b64encode(sealed).decode())]}
     (shop.directory / "a.yaml").write_text(new_file(YAML, made._replace(section=section), {"x": "1"}, NOW).text)
     with pytest.raises(AccessDenied, match="no key of files opens"):
         await (await shop.open(arn)).read("a")
@@ -324,6 +329,130 @@ async def test_what_is_no_data_key(shop: Shop, enc: str) -> None:
         await (await shop.open(arn)).read("a")
 
 
+# -- Keys that the creation rules name
+
+
+def ruled(shop: Shop, *rules: str) -> None:
+    """Write the rules of the directory."""
+    (shop.directory / ".sops.yaml").write_text("creation_rules:\n" + "".join(f"  - {{{each}}}\n" for each in rules))
+
+
+@pytest.mark.parametrize("by_rule", ["text", "texts", "group"])
+async def test_rules_name_the_keys(shop: Shop, by_rule: str) -> None:
+    """A new file is for the keys and recipients of its rule, with what sops is to do to use them; both read it."""
+    one, two = shop.key(), shop.key()
+    role = "arn:aws:iam::123456789012:role/x"
+    rule = {
+        "text": f"kms: '{one}, {two}+{role}', age: {RECIPIENT}, aws_profile: people",
+        "texts": f"kms: ['{one}', '{two}+{role}'], age: [{RECIPIENT}], aws_profile: people",
+        "group": f"key_groups: [{{kms: [{{arn: '{one}', context: {{Team: shop}}}}, {{arn: '{two}', role: '{role}', "
+        f"aws_profile: people}}], age: [{RECIPIENT}]}}]",
+    }[by_rule]
+    ruled(shop, rule)
+    store = await shop.open()
+    counted = shop.region.counts()
+    await store.check_write("a", SecretValue({"x": "1"}), None)
+    assert shop.region.counts() == counted
+    await store.write("a", SecretValue({"x": "1"}))
+    first, second = shop.section()["kms"]
+    assert (first["arn"], first.get("context"), first.get("role")) == (
+        one, {"Team": "shop"} if by_rule == "group" else None, None,
+    )  # fmt: skip
+    assert (second["arn"], second["role"], second["aws_profile"]) == (two, role, "people")
+    assert [each["recipient"] for each in shop.section()["age"]] == [RECIPIENT]
+    reader = await shop.open()
+    await reader.write("a", SecretValue({"x": "2"}))
+    assert await fields(reader, "a") == {"x": "2"}
+    assert await fields(await shop.open(ageKey={"value": KEY}), "a") == {"x": "2"}
+    assert "AssumeRole" not in shop.region.counts()
+    assert not shop.notes
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".json", ".env", ".ini"])
+async def test_sops_and_we_follow_the_same_rules(shop: Shop, ending: str) -> None:
+    """What sops makes by the rules of a directory is read and changed by them, and what we make is whole to sops."""
+    arn = shop.key()
+    ruled(shop, f"path_regex: 'theirs|ours', kms: '{arn}', age: {RECIPIENT}")
+    store = await shop.open(ending=ending)
+    await store.write("ours", SecretValue({"x": "1"}))
+    wanted = {"DEFAULT": {"x": "1"}} if ending == ".ini" else {"x": "1"}
+    assert shop.decrypted(f"ours{ending}") == wanted
+    file = shop.directory / f"theirs{ending}"
+    file.write_text({".json": '{"x": "y"}', ".yaml": "x: y\n"}.get(ending, "x=y\n"))
+    shop.sops("--config", str(shop.directory / ".sops.yaml"), "encrypt", "--in-place", str(file))
+    assert await fields(store, "theirs") == {"x": "y"}
+    await store.write("theirs", SecretValue({"x": "1"}))
+    assert shop.decrypted(f"theirs{ending}") == wanted
+    assert not shop.notes
+
+
+async def test_each_file_is_opened_by_the_keys_of_its_own_rule(shop: Shop) -> None:
+    """What a file names itself, or another rule, is neither asked nor kept to; where the rule changes, so do keys."""
+    dev, prod = shop.key(), shop.key()
+    ruled(shop, f"path_regex: prod/, kms: '{prod}'", f"kms: '{dev}'")
+    store = await shop.open()
+    for name, arn in (("prod/a", prod), ("dev/a", dev)):
+        await store.write(name, SecretValue({"x": "1"}))
+        assert [each["arn"] for each in shop.section(f"{name}.yaml")["kms"]] == [arn]
+    (shop.directory / "dev" / "b.yaml").write_bytes((shop.directory / "prod" / "a.yaml").read_bytes())
+    counted = shop.region.counts().get("Decrypt", 0)
+    for call in (store.read("dev/b"), store.write("dev/b", SecretValue({"x": "2"}))):
+        with pytest.raises(InvalidSecret, match="encrypted for kms, and for no age key"):
+            await call
+    assert shop.region.counts().get("Decrypt", 0) == counted
+    ruled(shop, f"kms: '{dev}', age: {RECIPIENT}")
+    moved = await shop.open(ageKey={"value": KEY})
+    await (await shop.open(prod, recipients=[RECIPIENT])).write("c", SecretValue({"x": "1"}))
+    assert [each async for each in moved.stat(["c"])]
+    assert "recipients change" in shop.notes[0]
+    await moved.write("c", SecretValue({"x": "2"}))
+    assert [each["arn"] for each in shop.section("c.yaml")["kms"]] == [dev]
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("kms: alias/x", "no whole ARN"),
+        ("kms: 'arn:aws:kms:eu-central-1:1:key/x'", "no whole ARN"),
+        ("kms: 'arn:aws:kms:eu-central-1.evil.example:123456789012:key/x'", "no whole ARN"),
+        ("kms: [7]", "no whole ARN"),
+        (f"kms: '{ARN},{ARN}'", "stands twice"),
+        (f"kms: '{ARN}', aws_profile: [x]", "aws_profile is no text"),
+        (f"key_groups: [{{kms: [{{arn: '{ARN}', context: {{a: [x]}}}}]}}]", "context"),
+        (f"key_groups: [{{kms: [{{arn: '{ARN}'}}]}}, {{age: [{RECIPIENT}]}}]", "several key_groups"),
+        (f"kms: '{ARN}', pgp: '0123'", "names pgp"),
+        ("kms: ' , '", "no age recipient and no key of AWS KMS"),
+    ],
+)
+async def test_rules_that_cannot_be_used(shop: Shop, rule: str, why: str) -> None:
+    """Told in the plan, with the rule; KMS is asked for nothing, and nothing is written."""
+    ruled(shop, rule)
+    store = await shop.open()
+    for call in (store.check_write("a", SecretValue({"x": "1"}), None), store.write("a", SecretValue({"x": "1"}))):
+        with pytest.raises(InvalidSecret, match=why) as caught:
+            await call
+        assert "the creation rule 1 in" in caught.value.message
+    assert [each.name for each in shop.directory.iterdir()] == [".sops.yaml"]
+
+
+async def test_a_rule_with_kms_and_a_document_without(shop: Shop) -> None:
+    """It is said what to add to the SecretStore."""
+    ruled(shop, f"kms: '{ARN}', age: {RECIPIENT}")
+    store = await shop.open(kms=None)
+    with pytest.raises(InvalidSecret, match="names kms") as caught:
+        await store.write("a", SecretValue({"x": "1"}))
+    assert "kms: {}" in caught.value.hint
+
+
+async def test_no_variable_leads_the_keys_of_rules_elsewhere(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that is known only from a rule is at AWS, as any other."""
+    ruled(shop, f"kms: '{ARN}'")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "https://evil.example.com")
+    store = await shop.open(kms={"endpointUrl": None})
+    with pytest.raises(StoreError, match="another server than the SecretStore says"):
+        await store.write("a", SecretValue({"x": "1"}))
+
+
 def test_entries_that_hide_something() -> None:
     """One without an ARN or a data key, two of one key, and a context that is no text are refused."""
     good = {"arn": "arn:x", "enc": "AA", "created_at": "", "aws_profile": ""}
@@ -336,6 +465,13 @@ def test_entries_that_hide_something() -> None:
         with pytest.raises(Exception, match="KMS") as caught:
             file.opened(identities_of(KEY))
         assert not isinstance(caught.value, NoKey)
+
+
+def test_recipients_and_keys_of_rules_do_not_go_together() -> None:
+    """A document says all of who reads, or leaves all of it to the rules."""
+    whole = {"path": "/x", "kms": {}, "recipients": [RECIPIENT]}
+    with pytest.raises(ValueError, match=r"give kms\.keys, or leave out recipients"):
+        SopsConfig.model_validate_json(json.dumps(whole))
 
 
 def test_a_policy_sees_where_kms_is() -> None:
@@ -373,7 +509,7 @@ async def test_without_boto3(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     "kms",
     [
-        {}, {"keys": []}, {"keys": ["alias/x"]}, {"keys": ["arn:aws:kms:eu-central-1:1:key/x"]},
+        {"keys": []}, {"keys": ["alias/x"]}, {"keys": ["arn:aws:kms:eu-central-1:1:key/x"]},
         {"keys": ["arn:aws:s3:eu-central-1:123456789012:key/x"]}, {"keys": ["arn:aws:kms:eu-central-1:123456789012:x"]},
     ],
 )  # fmt: skip

@@ -29,17 +29,20 @@ def _file(path: str) -> str:
     return path
 
 
-AwsKmsArn = Annotated[
-    str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9]+(?:-[a-z0-9]+)+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]{1,256}$")
-]
+ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9]+(?:-[a-z0-9]+)+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]{1,256}$"
+"""A key of AWS KMS, with its region."""
+
+AwsKmsArn = Annotated[str, Field(pattern=ARN)]
 
 
 class SopsKms(Spec):
     """Keys of AWS KMS, and how to authenticate there. Each is asked in the region of its ARN."""
 
-    keys: tuple[AwsKmsArn, ...] = Field(
+    keys: tuple[AwsKmsArn, ...] | None = Field(
+        default=None,
         min_length=1,
-        description="Their ARNs, as files have them. They are the only ones that files may have, and no other is used.",
+        description="Their ARNs, as files have them. They are the only ones that files may have, and no other is used. "
+        "Default: those that the `creation_rules` of `.sops.yaml` name for a file.",
     )
     endpoint_url: Address | None = Field(
         default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
@@ -81,7 +84,7 @@ class SopsConfig(Choice):
     )
     kms: SopsKms | None = Field(
         default=None,
-        description="Keys of AWS KMS, besides the recipients or in their place: new files have all of them.",
+        description="Keys of AWS KMS, besides age recipients or in their place: new files have all of them.",
     )
     rotate: bool = Field(
         default=False,
@@ -93,4 +96,13 @@ class SopsConfig(Choice):
     def _rotates_whole_secrets(self) -> Self:
         if self.rotate and self.file is not None:
             raise ValueError("rotate is for path: in one file every change would look like one of all its secrets")
+        return self
+
+    @model_validator(mode="after")
+    def _says_all_or_nothing(self) -> Self:
+        if self.recipients is not None and self.kms is not None and self.kms.keys is None:
+            raise ValueError(
+                "recipients take the place of .sops.yaml, and kms without keys would take keys from it: give kms.keys, "
+                "or leave out recipients"
+            )
         return self

@@ -1,14 +1,13 @@
-"""AWS KMS: data keys encrypted and decrypted there, by the keys that the document names and as whom it says.
+"""AWS KMS: data keys encrypted and decrypted there, as whom the document says.
 
-What a file says of roles and profiles is not followed, nor is a key used that the document does not name: a file is
-written by others.
+What files say of roles and profiles is not followed, nor is a key used that neither the document names nor, where that
+leaves it to them, the creation rules: a file is written by others.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +19,32 @@ from secretsync_core.stores.aws.config import AwsConfig
 from secretsync_core.stores.aws.connection import Account, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secretsync_core.stores.base import StoreContext
     from secretsync_core.stores.sops.config import SopsKms
-    from secretsync_core.stores.sops.metadata import KmsEntry
+    from secretsync_core.stores.sops.metadata import KmsEntry, KmsKey
 
 
 class Kms:
-    """The keys of one document, each asked in its own region."""
+    """The keys that one store uses, each asked in its own region."""
 
     def __init__(self, config: SopsKms, context: StoreContext) -> None:
-        self.keys = config.keys
+        self._config = config
+        self._context = context
         self._store = context.name
         self._services: dict[str, Service[Any]] = {}
-        for region in dict.fromkeys(map(_region_of, config.keys)):
-            way = {"endpointUrl": config.endpoint_url, "stsEndpointUrl": config.sts_endpoint_url}
-            given = AwsConfig.model_validate({"region": region, "auth": config.auth, **way})
-            self._services[region] = Service(Account(given, context), "kms", config.endpoint_url)
+        for arn in config.keys or ():
+            self._service(arn)
+
+    def _service(self, arn: str) -> Service[Any]:
+        """KMS in the region of a key. Rules name theirs only once a file is looked at."""
+        region = arn.split(":")[3]
+        if region not in self._services:
+            way = {"endpointUrl": self._config.endpoint_url, "stsEndpointUrl": self._config.sts_endpoint_url}
+            given = AwsConfig.model_validate({"region": region, "auth": self._config.auth, **way})
+            self._services[region] = Service(Account(given, self._context), "kms", self._config.endpoint_url)
+        return self._services[region]
 
     async def open(self) -> None:
         """Make sure that we could ask. Raises StoreError where credentials are missing, and what a login raises."""
@@ -61,31 +70,23 @@ class Kms:
             context = {"EncryptionContext": dict(entry.context)} if entry.context else {}
             return _bytes(request, client.decrypt(KeyId=entry.arn, CiphertextBlob=sealed, **context), "Plaintext")
 
-        found = await self._services[_region_of(entry.arn)].call("read", request, ask)
+        found = await self._service(entry.arn).call("read", request, ask)
         return found if len(found) == 32 else b""
 
-    async def encrypt(self, data_key: bytes, key: str) -> list[dict[str, str]]:
-        """A data key for each of the keys, as a file has it. Raises StoreError."""
+    async def encrypt(self, data_key: bytes, key: str, keys: Sequence[KmsKey]) -> list[dict[str, Any]]:
+        """A data key for each of these keys, as the file of the secret ``key`` has it. Raises StoreError."""
         request = Request(self._store, "encrypt a data key for its file", key, "kms:Encrypt")
         entries = []
-        for arn in self.keys:
+        for wanted in keys:
 
-            def ask(client: Any, arn: str = arn) -> bytes:
-                return _bytes(request, client.encrypt(KeyId=arn, Plaintext=data_key), "CiphertextBlob")
+            def ask(client: Any, wanted: KmsKey = wanted) -> bytes:
+                context = {"EncryptionContext": dict(wanted.context)} if wanted.context else {}
+                answer = client.encrypt(KeyId=wanted.arn, Plaintext=data_key, **context)
+                return _bytes(request, answer, "CiphertextBlob")
 
-            sealed = await self._services[_region_of(arn)].call("read", request, ask)
-            entries.append(as_entry(arn, base64.b64encode(sealed).decode()))
+            sealed = await self._service(wanted.arn).call("read", request, ask)
+            entries.append(wanted.entry(base64.b64encode(sealed).decode()))
         return entries
-
-
-def as_entry(arn: str, enc: str) -> dict[str, str]:
-    """An encrypted data key as a file has it."""
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"arn": arn, "created_at": created, "enc": enc, "aws_profile": ""}
-
-
-def _region_of(arn: str) -> str:
-    return arn.split(":")[3]
 
 
 def _bytes(request: Request, answer: Any, name: str) -> bytes:

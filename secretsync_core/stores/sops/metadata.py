@@ -54,6 +54,29 @@ class KmsEntry(NamedTuple):
     context: tuple[tuple[str, str], ...]
 
 
+class KmsKey(NamedTuple):
+    """A key of AWS KMS that files are to be for. What sops is to do to use it stands in files, and is not done here.
+
+    Attributes:
+        role: which role sops assumes.
+        profile: of sops' configuration of AWS.
+        context: what KMS authenticates besides.
+    """
+
+    arn: str
+    role: str = ""
+    profile: str = ""
+    context: tuple[tuple[str, str], ...] = ()
+
+    def entry(self, enc: str) -> dict[str, Any]:
+        """An encrypted data key as a file has it."""
+        beside: dict[str, Any] = {"role": self.role} if self.role else {}
+        if self.context:
+            beside["context"] = dict(self.context)
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"arn": self.arn, **beside, "created_at": created, "enc": enc, "aws_profile": self.profile}
+
+
 class NoKey(Exception):
     """None of our identities opens the file."""
 
@@ -206,7 +229,7 @@ class Wrapped(NamedTuple):
     """A data key that nobody has seen yet, and its entries for keys of KMS."""
 
     key: bytes
-    entries: list[dict[str, str]]
+    entries: list[dict[str, Any]]
 
     @classmethod
     def new(cls) -> Wrapped:
@@ -227,7 +250,7 @@ def new_key_for(section: Mapping[str, Any], recipients: Sequence[str], wrapped: 
     return NewKey({**_holders(key, recipients, entries), **kept}, key)
 
 
-def _holders(key: bytes, recipients: Sequence[str], entries: list[dict[str, str]]) -> dict[str, Any]:
+def _holders(key: bytes, recipients: Sequence[str], entries: list[dict[str, Any]]) -> dict[str, Any]:
     return ({"kms": entries} if entries else {}) | ({"age": _entries(key, recipients)} if recipients else {})
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsync_core.expression.errors import ExpressionError
 from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.protected import is_within
 from secretsync_core.stores.sops import yaml_text
-from secretsync_core.stores.sops.metadata import Scope, others_than_age, person_of, recipients_of
+from secretsync_core.stores.sops.config import ARN
+from secretsync_core.stores.sops.metadata import KmsKey, Scope, others_than_age, person_of, recipients_of
 from secretsync_core.stores.sops.values import Broken
 from secretsync_core.trusted_files import is_others, writable_by
 
@@ -28,6 +30,13 @@ _NAMED_BY = {"kms": "arn", "pgp": "fp", "gcp_kms": "resource_id"}
 """What names a key in a file, of the kinds of which it is one text."""
 
 _AS_FILES_SAY = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
+
+
+class Readers(NamedTuple):
+    """Who is to read a file: age recipients, and keys of AWS KMS."""
+
+    recipients: list[str]
+    keys: list[KmsKey]
 
 
 class Rule:
@@ -49,26 +58,65 @@ class Rule:
         self._recipients = list({person_of(each): each for each in found}.values())
         self._given = rule
 
-    def for_new(self) -> tuple[list[str], Scope]:
-        """The recipients of a new file, and which of its values are encrypted. Raises Broken."""
-        recipients = self.recipients()
+    def for_new(self, *, kms: bool = False) -> tuple[Readers, Scope]:
+        """For whom a new file is, and which of its values are encrypted; see :meth:`readers`. Raises Broken."""
+        readers = self.readers(kms=kms)
         try:
-            return recipients, Scope.of(self._given)
+            return readers, Scope.of(self._given)
         except Broken as error:
             raise Broken(f"{self._where} cannot be used: {error}", _CORRECT) from None
 
-    def recipients(self) -> list[str]:
-        """The recipients, where they are for age keys alone. Raises Broken."""
+    def readers(self, *, kms: bool = False) -> Readers:
+        """For whom a file is to be. ``kms``: it may be for keys of AWS KMS too. Raises Broken for any other kind."""
+        others = [name for name in self._others if name != "kms" or not kms]
+        if others == ["kms"]:
+            raise Broken(
+                f"{self._where} cannot be used: it names kms, and the SecretStore does not say how to log in there",
+                "give it kms: {}, with auth where the environment's does not do; or recipients",
+            )
         why = ""
-        if self._others:
-            why = f"it names {', '.join(self._others)}, and SecretSync makes files for age keys alone"
+        if others:
+            why = f"it names {', '.join(others)}, and SecretSync makes files for age keys and keys of AWS KMS alone"
         elif self._groups > 1:
             why = "it has several key_groups, and SecretSync makes files with one"
-        elif not self._recipients:
-            why = "it names no age recipient"
+        keys = self.kms_keys() if kms and not why else []
+        if not why and not self._recipients and not keys:
+            why = "it names no age recipient" + (" and no key of AWS KMS" if kms else "")
         if why:
             raise Broken(f"{self._where} cannot be used: {why}", _CORRECT)
-        return self._recipients
+        return Readers(self._recipients, keys)
+
+    def kms_keys(self) -> list[KmsKey]:
+        """The keys of AWS KMS that it names; none where the data key is split among groups. Raises Broken."""
+        given = self._holder.get("kms") if self._groups < 2 else None
+        listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
+        found = [self._kms_key(each) for each in listed if each and (not isinstance(each, str) or each.strip())]
+        if len({each.arn for each in found}) < len(found):
+            raise Broken(f"{self._where} cannot be used: a key of AWS KMS stands twice in it", _CORRECT)
+        return found
+
+    def _kms_key(self, given: object) -> KmsKey:
+        """A key as a rule names it: ``ARN``, ``ARN+ROLE``, or an object."""
+        if isinstance(given, str):
+            arn, plus, role = given.replace(" ", "").partition("+arn:")
+            key = KmsKey(arn, f"arn:{role}" if plus else "", self._text(self._given, "aws_profile"))
+        elif isinstance(given, dict):
+            context = given.get("context") or {}
+            if not isinstance(context, dict) or not all(isinstance(each, str) for each in context.values()):
+                raise Broken(f"{self._where} cannot be used: the context of a key of AWS KMS is no text", _CORRECT)
+            arn, role, profile = (self._text(given, name) for name in ("arn", "role", "aws_profile"))
+            key = KmsKey(arn, role, profile, tuple(sorted(context.items())))
+        else:
+            key = KmsKey("")
+        if not re.fullmatch(ARN.strip("^$"), key.arn):
+            raise Broken(f"{self._where} cannot be used: a key of AWS KMS has no whole ARN in it", _CORRECT)
+        return key
+
+    def _text(self, given: Mapping[str, Any], name: str) -> str:
+        text = given.get(name) or ""
+        if not isinstance(text, str):
+            raise Broken(f"{self._where} cannot be used: its {name} is no text", _CORRECT)
+        return text
 
     def allows(self, section: Mapping[str, Any]) -> bool:
         """Whether a file may be for whom its section says: its recipients, and its keys of other kinds. Raises Broken.

@@ -28,12 +28,13 @@ from secretsync_core.stores.fit import check_folder, check_size, json_fields_of
 from secretsync_core.stores.sops import ini_text
 from secretsync_core.stores.sops.document import DOTENV, INI, InPlainText, Sealed, new_file, same
 from secretsync_core.stores.sops.dotenv_text import PREFIX
-from secretsync_core.stores.sops.kms import Kms, as_entry
+from secretsync_core.stores.sops.kms import Kms
 from secretsync_core.stores.sops.layout import LIMITS, MAX_BYTES, FilePerSecret, form_of, is_secret
 from secretsync_core.stores.sops.metadata import (
     CHECKSUM,
     SCOPE,
     KmsEntry,
+    KmsKey,
     NoKey,
     Scope,
     Wrapped,
@@ -68,11 +69,11 @@ _BATCH = 100  # files that one step of a listing or a look reads
 
 
 class _Asks(Exception):
-    """KMS has to be asked first: to open one of ``entries``, or for a data key where there are none."""
+    """KMS has to be asked first: to open one of ``entries``, or where there are none for a data key for ``keys``."""
 
-    def __init__(self, entries: Sequence[KmsEntry] = ()) -> None:
+    def __init__(self, entries: Sequence[KmsEntry] = (), keys: Sequence[KmsKey] = ()) -> None:
         super().__init__()
-        self.entries = entries
+        self.entries, self.keys = entries, tuple(keys)
 
 
 class _AsItIs(Exception):
@@ -98,9 +99,9 @@ class SopsStore(DirectoryStore):
         self._told_of: set[str] = set()  # files of which a note says for whom they are
         self._identities = _identities(config, context)
         self._kms = Kms(config.kms, context) if config.kms is not None else None
-        self._kms_keys = config.kms.keys if config.kms is not None else ()
+        self._kms_keys = _kms_keys(config)
         self._by_kms: dict[KmsEntry, bytes] = {}  # the data keys that it has decrypted; empty for what is none
-        self._wrapped: list[Wrapped] = []  # data keys that it has encrypted, and no file has yet
+        self._wrapped: dict[tuple[KmsKey, ...], list[Wrapped]] = {}  # what it has encrypted, and no file has yet
         self._last: tuple[bytes, Sealed] | None = None  # of the one file; there is nothing in it in plain text
         self._sound: Sealed | None = None  # what of it has the right checksum
         self._moved: dict[object, str] = {}  # tokens of secrets in it to those they have by a new data key of ours
@@ -158,7 +159,8 @@ class SopsStore(DirectoryStore):
         assert self._kms is not None  # noqa: S101  without it nothing of it is needed
         if not asks.entries:
             data_key = os.urandom(32)
-            self._wrapped.append(Wrapped(data_key, await self._kms.encrypt(data_key, key)))
+            made = Wrapped(data_key, await self._kms.encrypt(data_key, key, asks.keys))
+            self._wrapped.setdefault(asks.keys, []).append(made)
             return
         failed: StoreError | None = None
         for entry in asks.entries:
@@ -186,26 +188,27 @@ class SopsStore(DirectoryStore):
             token = _token(file, names)
             if file is None or token is None:
                 raise SecretNotFound(f"there is no secret {key}", store=self._name, key=key)
-            plain: Any = self._told(path, key, lambda: self._plain(file))
+            plain: Any = self._told(path, key, lambda: self._plain(file, path))
             for name in names:
                 plain = plain[name]
             return Secret(SecretValue(plain), token)
 
         return await self._run_for(key, "read", step)
 
-    def _opened(self, file: Sealed) -> Opened:
+    def _opened(self, file: Sealed, path: str) -> Opened:
         """A file with its values. Raises NoKey, and _Asks where KMS may open it."""
+        known = self._arns_for(path)
         try:
-            return file.opened(self._identities, self._by_kms, self._kms_keys)
+            return file.opened(self._identities, self._by_kms, known)
         except NoKey:
             entries = kms_entries_of(file.section)
-            wanted = [each for each in entries if each.arn in self._kms_keys and each not in self._by_kms]
+            wanted = [each for each in entries if each.arn in known and each not in self._by_kms]
             if not wanted:
                 raise
         raise _Asks(wanted)
 
-    def _plain(self, file: Sealed) -> dict[str, Any]:
-        plain = self._opened(file).plain
+    def _plain(self, file: Sealed, path: str) -> dict[str, Any]:
+        plain = self._opened(file, path).plain
         return ini_text.fields_of(plain) if file.form == INI and not self._layout.only else plain
 
     async def stat(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
@@ -377,7 +380,7 @@ class SopsStore(DirectoryStore):
         names: tuple[str, ...],
         file: Sealed | None,
         wanted: dict[str, Any] | None,
-        wrap: Callable[[], Wrapped] | None = None,
+        wrap: Callable[[Sequence[KmsKey]], Wrapped] | None = None,
     ) -> tuple[bytes, str | None]:
         """What the file is to hold, and the secret's token then. ``wanted`` is None where the secret is to go.
 
@@ -393,7 +396,7 @@ class SopsStore(DirectoryStore):
                 new = self._key_for_new(path, wrap or self._by_kms_wrapped)
                 changed = new_file(form_of(path), new, _nested(names, wanted or {}), now)
             else:
-                opened = self._opened(file)
+                opened = self._opened(file, path)
                 whole = self._with(key, opened.plain, names, wanted)
                 beyond = self._is_beyond(file, path)
                 if same(whole, opened.plain) and not beyond:
@@ -450,37 +453,47 @@ class SopsStore(DirectoryStore):
 
     # -- For whom files are
 
-    def _by_kms_wrapped(self) -> Wrapped:
-        """A new data key, for the keys of KMS where there are any. Raises _Asks where KMS has to be asked for one."""
-        if not self._kms_keys:
-            return Wrapped.new()
-        try:
-            return self._wrapped.pop()
-        except IndexError:
-            pass
-        raise _Asks
+    def _arns_for(self, path: str) -> frozenset[str]:
+        """The keys of KMS that may open a file, whatever it says itself. Raises Broken."""
+        if self._kms_keys is not None:
+            return frozenset(each.arn for each in self._kms_keys)
+        rule = rule_for(str(Path(self._root, path)), self._root)
+        return frozenset(each.arn for each in rule.kms_keys()) if rule is not None else frozenset()
 
-    def _only_planned(self) -> Wrapped:
+    def _by_kms_wrapped(self, keys: Sequence[KmsKey]) -> Wrapped:
+        """A new data key, for these keys of KMS if there are any. Raises _Asks where KMS has to be asked for one."""
+        if not keys:
+            return Wrapped.new()
+        made = self._wrapped.get(tuple(keys))
+        if made:
+            return made.pop()
+        raise _Asks(keys=keys)
+
+    def _only_planned(self, keys: Sequence[KmsKey]) -> Wrapped:
         """One that no file ever has, and KMS is not asked for."""
-        return Wrapped(os.urandom(32), [as_entry(arn, "A" * 260) for arn in self._kms_keys])
+        return Wrapped(os.urandom(32), [each.entry("A" * 260) for each in keys])
 
     def _told_recipients(self) -> tuple[str, ...] | None:
         """The age recipients of the document; None where it says nothing of who may read."""
         return self._recipients if self._recipients is not None or not self._kms_keys else ()
 
-    def _key_for_new(self, path: str, wrap: Callable[[], Wrapped]) -> NewKey:
+    def _key_for_new(self, path: str, wrap: Callable[[Sequence[KmsKey]], Wrapped]) -> NewKey:
         """The data key of a new file. Raises Broken."""
         told = self._told_recipients()
         if told is not None:
-            return new_key(told, Scope.of({}), wrap())
-        return new_key(*rule_for_new(str(Path(self._root, path)), self._root).for_new())
+            return new_key(told, Scope.of({}), wrap(self._kms_keys or ()))
+        rule = rule_for_new(str(Path(self._root, path)), self._root)
+        readers, scope = rule.for_new(kms=self._kms_keys is None)
+        return new_key(readers.recipients, scope, wrap(readers.keys))
 
-    def _key_for(self, file: Sealed, path: str, wrap: Callable[[], Wrapped]) -> NewKey:
+    def _key_for(self, file: Sealed, path: str, wrap: Callable[[Sequence[KmsKey]], Wrapped]) -> NewKey:
         """A new data key for a file that is there, for those alone who are to have it. Raises Broken."""
         told = self._told_recipients()
-        if told is None:
-            told = tuple(rule_for_new(str(Path(self._root, path)), self._root).recipients())
-        return new_key_for(file.section, told, wrap())
+        if told is not None:
+            return new_key_for(file.section, told, wrap(self._kms_keys or ()))
+        rule = rule_for_new(str(Path(self._root, path)), self._root)
+        readers = rule.readers(kms=self._kms_keys is None)
+        return new_key_for(file.section, readers.recipients, wrap(readers.keys))
 
     def _is_beyond(self, file: Sealed, path: str) -> bool:
         """Whether a file is for others than the document says, or than its creation rule has. Raises Broken.
@@ -492,7 +505,7 @@ class SopsStore(DirectoryStore):
         if told is not None:
             arns = {each.arn for each in kms_entries_of(file.section)}
             return (
-                arns != set(self._kms_keys)
+                arns != {each.arn for each in self._kms_keys or ()}
                 or any(each != "kms" for each in others)
                 or set(map(person_of, recipients)) != set(map(person_of, told))
             )
@@ -539,7 +552,7 @@ class SopsStore(DirectoryStore):
 
             def check() -> None:
                 try:
-                    data_key = data_key_of(file.section, self._identities, self._by_kms, self._kms_keys)
+                    data_key = data_key_of(file.section, self._identities, self._by_kms, self._arns_for(path))
                 except (NoKey, Broken):  # whoever reads it is told
                     return
                 file.opened_by(data_key)
@@ -596,6 +609,13 @@ class SopsStore(DirectoryStore):
             hint = "make a text of it: valueTransform: [{fields: {asText: true}}]"
             failed = InvalidSecret(why, store=self._name, key=key, hint=hint)
         raise failed
+
+
+def _kms_keys(config: SopsConfig) -> tuple[KmsKey, ...] | None:
+    """The keys of KMS that the document names; None where it leaves them to the creation rules."""
+    if config.kms is None:
+        return ()
+    return tuple(map(KmsKey, config.kms.keys)) if config.kms.keys is not None else None
 
 
 def _fault_of(form: str, names: tuple[str, ...], wanted: dict[str, Any]) -> str:
