@@ -31,6 +31,22 @@ def end_connections(url: str) -> None:
         )
 
 
+def connections(url: str) -> set[int]:
+    """The processes by which the server serves us."""
+    with psycopg.connect(url, autocommit=True) as server:
+        sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'secretsync' AND datname = current_database()"
+        return {pid for (pid,) in server.execute(sql)}
+
+
+def test_all_appends_go_over_one_connection(postgres_url: str) -> None:
+    """To make one takes longer than an append."""
+    with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:
+        ledger.append("job", [done("a")])
+        (kept,) = connections(postgres_url)
+        ledger.append("job", [done("b")])
+        assert connections(postgres_url) == {kept}
+
+
 def test_a_connection_that_the_server_closed_is_made_again(postgres_url: str) -> None:
     """Between two appends nothing was under way, so it is safe to begin on a new one."""
     with Ledger.open(postgres_url, seal_key=SEAL_KEY) as ledger:

@@ -13,7 +13,7 @@ from support.http import Api
 if TYPE_CHECKING:
     from pathlib import Path
 
-READY, UNINITIALISED = 200, 501
+READY, UNINITIALISED, SEALED = 200, 501, 503
 
 
 class ConfiguredServer:
@@ -88,6 +88,7 @@ class ConfiguredServer:
     def seal(self) -> None:
         """Seal it: it answers 503 until it is restarted."""
         self.api().call("POST", "sys/seal")
+        assert self._server.wait(lambda status: status == SEALED)  # on its way there it answers 500
 
     def stop(self) -> None:
         """Stop it for good."""
