@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import re
-import select
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import PolicyDenied, StoreError
 from secretsync_core.known import looks_like_a_token
+from secretsync_core.plain_files import UnfitFileError, content_of
 from secretsync_core.protected import protect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from secretsync_core.schema.base import Credential
 
 _LONGEST_NAME = 100
 _LIKE_A_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
-_HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
-_PATIENCE_SECONDS = 10.0
 MAX_BYTES = 64 * 1024
 """The largest credential file that is read. A token or a password is far smaller; a larger file is a wrong path."""
 
@@ -71,68 +65,30 @@ def resolve(credential: Credential, environ: Mapping[str, str], *, store: str = 
     return text
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    """A file's descriptor. Opening a pipe on disk in the usual way would wait for a writer, for ever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _kind(path: str, mode: int) -> str:
-    """What stands where a file should; empty for a file, and for a pipe that this process was started with."""
-    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        return "a device"
-    return "a named pipe" if stat.S_ISFIFO(mode) and not path.startswith(_HANDED_OVER) else ""
-
-
-def _content(descriptor: int) -> bytes:
-    """What is in a file, or comes out of a pipe until it ends; one byte more than ``MAX_BYTES`` at most.
-
-    Raises TimeoutError where nothing comes for long.
-    """
-    waiting = select.poll()
-    waiting.register(descriptor, select.POLLIN)
-    content = b""
-    while len(content) <= MAX_BYTES:
-        if not waiting.poll(_PATIENCE_SECONDS * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, "nothing comes out of the pipe")
-        part = os.read(descriptor, MAX_BYTES + 1 - len(content))
-        if not part:
-            break
-        content += part
-    return content
-
-
 def _read(path: str, store: str, environ: Mapping[str, str]) -> str:
     shown = _path(path)
+
+    def forbids(descriptor: int) -> None:
+        # Looked at anew for every read: the file may be a link by now, and a server asks for it by refusing us.
+        if fault := protect(environ, ()).forbids_file(path, descriptor):
+            raise PolicyDenied(f"the credential file {shown} {fault}", store=store, hint="name another file")
+
     try:
-        with _opened(path) as descriptor:
-            # Looked at anew for every read: the file may be a link by now, and a server asks for it by refusing us.
-            fault = protect(environ, ()).forbids_file(path, descriptor)
-            what = _kind(path, os.fstat(descriptor).st_mode)
-            content = b"" if fault or what else _content(descriptor)
+        content = content_of(path, MAX_BYTES, forbids)
+    except UnfitFileError as error:
+        larger = error.what.startswith("is larger")
+        raise StoreError(
+            f"the credential file {shown} {error.what}",
+            store=store,
+            hint="it is probably not a credential"
+            if larger
+            else "name a regular file; what a shell hands over as <(command) is taken too",
+        ) from None
     except FileNotFoundError:
         raise StoreError(f"the credential file {shown} does not exist", store=store) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(f"the credential file {shown} cannot be read: {reason}", store=store) from None
-    if fault:
-        raise PolicyDenied(f"the credential file {shown} {fault}", store=store, hint="name another file")
-    if what:
-        raise StoreError(
-            f"the credential file {shown} is {what}, not a file",
-            store=store,
-            hint="name a regular file, or <(command) in a shell",
-        )
-    if len(content) > MAX_BYTES:
-        raise StoreError(
-            f"the credential file {shown} is larger than {MAX_BYTES // 1024} KiB",
-            store=store,
-            hint="it is probably not a credential",
-        )
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secretsync_core import credentials
+from secretsync_core import plain_files
 from secretsync_core.credentials import MAX_BYTES, resolve
 from secretsync_core.errors import StoreError
 from secretsync_core.schema.base import Credential
@@ -25,7 +25,7 @@ def test_a_pipe_on_disk_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     for name in ("pipe", "link"):
-        with pytest.raises(StoreError, match=f"{name} is a named pipe, and no file") as caught:
+        with pytest.raises(StoreError, match=f"{name} is a named pipe, not a file") as caught:
             _read(tmp_path / name)
         assert "name a regular file" in caught.value.hint
 
@@ -33,7 +33,7 @@ def test_a_pipe_on_disk_is_refused_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
 def test_a_device_is_refused(path: str) -> None:
     """A device holds no credential, and some never end."""
-    with pytest.raises(StoreError, match=f"{path} is a device, and no file"):
+    with pytest.raises(StoreError, match=f"{path} is a device, not a file"):
         _read(path)
 
 
@@ -42,7 +42,7 @@ def test_a_pipe_that_a_shell_hands_over_is_read(monkeypatch: pytest.MonkeyPatch)
     reader, writer = os.pipe()
     try:
         os.write(writer, b"the-token\n")
-        monkeypatch.setattr(credentials, "_PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(plain_files, "_PATIENCE_SECONDS", 0.01)
         with pytest.raises(StoreError, match="cannot be read: nothing comes out of the pipe"):
             _read(f"/dev/fd/{reader}")
         os.write(writer, b"the-token\n")

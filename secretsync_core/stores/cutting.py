@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ class Call:
         with self._lock:
             self._is_cut = True
             if self._connection is not None:
-                _shut(self._connection)
+                _end(self._connection)
 
     def uses(self, connection: Any) -> None:
         """Note that it waits at this connection now. Raises ConnectionAbortedError where it was cut."""
@@ -57,6 +57,28 @@ class Call:
             self._connection = connection
             if self._is_cut:
                 raise ConnectionAbortedError
+
+
+class Ends(Protocol):
+    """Something that a call waits for, and that knows how to end."""
+
+    def cut(self) -> None:
+        """End it, from another thread."""
+        ...
+
+
+def belongs(started: Ends) -> None:
+    """Note that the call in this thread waits for this now. Raises ConnectionAbortedError where it was cut."""
+    call = getattr(_HERE, "call", None)
+    if call is not None:
+        call.uses(started)
+
+
+def _end(waited_for: Any) -> None:
+    if hasattr(waited_for, "cut"):
+        waited_for.cut()
+    else:
+        _shut(waited_for)
 
 
 def _shut(connection: Any) -> None:

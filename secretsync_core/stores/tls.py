@@ -6,6 +6,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
+from secretsync_core.plain_files import MOST_PEM, fault_of
 from secretsync_core.schema.base import Tls
 from secretsync_core.stores import environment
 from secretsync_core.stores.http import unreachable
@@ -34,6 +35,8 @@ def context_of(tls: Tls, store: str) -> ssl.SSLContext:
     context = of_the_system(store) if tls.ca_file is None else _trusting(tls.ca_file, store)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.cert_file is not None:
+        for file in filter(None, (tls.cert_file, tls.key_file)):
+            _check(file, store, "client certificate")
         try:
             context.load_cert_chain(tls.cert_file, tls.key_file)
         except OSError as error:  # ssl.SSLError is one
@@ -54,7 +57,14 @@ def of_the_system(store: str) -> ssl.SSLContext:
     return ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
 
 
+def _check(file: str, store: str, what: str) -> None:
+    """Raise StoreError for a file that the TLS library would read for ever: it does so in the event loop."""
+    if fault := fault_of(file, MOST_PEM):
+        raise StoreError(f"the {what} {file} cannot be used: it {fault}", store=store, hint="name a PEM file")
+
+
 def _trusting(ca_file: str, store: str) -> ssl.SSLContext:
+    _check(ca_file, store, "file of CA certificates")
     try:
         return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
     except OSError as error:

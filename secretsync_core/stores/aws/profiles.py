@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.credentials import MAX_BYTES
+from secretsync_core.plain_files import MOST_PEM
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.policy import Exec
+from secretsync_core.stores.aws.surroundings import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
 
     from secretsync_core.policy.bounds import Bounds
 
-_FILES = ("web_identity_token_file", "ca_bundle")
+_FILES = {"web_identity_token_file": MAX_BYTES, "ca_bundle": MOST_PEM}
+"""The files that a profile names, and how large they may be."""
 
 
 def check_profile(session: Session, name: str, bounds: Bounds, store: str, *, named: bool = True) -> None:
@@ -29,6 +33,9 @@ def check_profile(session: Session, name: str, bounds: Bounds, store: str, *, na
             what = "the credential_process of the AWS profile"
             bounds.check(bounds.judge_exec(what), store, "the AWS profile")
         bounds.check_uses(_uses(profile), store, "the AWS profile")
+        for field, most in _FILES.items():
+            if path := profile.get(field):
+                check_file(str(path), store, f"{field} of the AWS profile", most)
         if isinstance(own := services.get(str(profile.get("services", ""))), dict):
             bounds.check_uses((Use(Kind.HOST, address) for address in _addresses(own)), store, "the AWS profile")
 

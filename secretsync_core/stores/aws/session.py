@@ -34,7 +34,9 @@ from secretsync_core.stores.aws.surroundings import (
     check_is_meant,
     check_keys,
     check_region,
+    check_token_files,
     configured_endpoint,
+    end_programs,
     trust,
 )
 from secretsync_core.stores.cutting import cuttable
@@ -160,6 +162,8 @@ def _base(config: AwsConfig, store: str, environ: Mapping[str, str], bounds: Bou
         named = auth.profile is not None
         check_profile(inner, auth.profile or inner.profile or "default", bounds, store, named=named)
         ask_nobody(inner)
+        end_programs(inner)
+        check_token_files(store)
         ask_directly(inner)
         return session
     role = auth.web_identity

@@ -7,11 +7,15 @@ that stands in the wrong place.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretsync_core.credentials import MAX_BYTES
 from secretsync_core.errors import StoreError
+from secretsync_core.plain_files import MOST_PEM, fault_of
 from secretsync_core.stores.environment import ca_file
 from secretsync_core.stores.http import CredentialsRefused
 
@@ -134,8 +138,26 @@ def trust(store: str, session: Session) -> None:
     And nobody whom a variable of another library names, such as ``REQUESTS_CA_BUNDLE``: no other store reads those.
     """
     named = ca_file(store)
-    if session.get_config_variable("ca_bundle") is None:
+    given = session.get_config_variable("ca_bundle")
+    if given is None:
         session.set_config_variable("ca_bundle", named or True)
+    elif isinstance(given, str):
+        check_file(given, store, "AWS_CA_BUNDLE", MOST_PEM)
+
+
+def check_token_files(store: str) -> None:
+    """Raise CredentialsRefused for files of tokens that botocore would read for ever."""
+    for variable in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        if given := os.environ.get(variable):
+            check_file(given, store, variable)
+
+
+def check_file(path: str, store: str, where: str, most: int = MAX_BYTES) -> None:
+    """Raise CredentialsRefused for a file that a library reads whole, and never to the end. Its name is not shown."""
+    if fault := fault_of(Path(path).expanduser(), most):
+        raise CredentialsRefused(
+            f"{store}: the file that {where} names {fault}", store=store, hint="name a regular file"
+        )
 
 
 def ask_directly(session: Session) -> None:
@@ -185,6 +207,23 @@ def ask_nobody(session: Session) -> None:
     except UnknownCredentialError:
         return
     provider._prompter = _refuse_to_ask  # there is no other way to say it
+
+
+def end_programs(session: Session) -> None:
+    """Let a ``credential_process`` end with the login that waits for it, also that of a profile's source."""
+    from botocore.credentials import ProcessProvider
+    from botocore.exceptions import UnknownCredentialError
+
+    from secretsync_core.stores.programs import Program
+
+    def made(profile_name: str) -> ProcessProvider:
+        return ProcessProvider(profile_name, lambda: session.full_config, popen=Program)
+
+    resolver = session.get_component("credential_provider")
+    with contextlib.suppress(UnknownCredentialError):
+        resolver.get_provider("custom-process")._popen = Program
+    with contextlib.suppress(UnknownCredentialError):
+        resolver.get_provider("assume-role")._profile_provider_builder._create_process_provider = made
 
 
 def _refuse_to_ask(_: str) -> str:

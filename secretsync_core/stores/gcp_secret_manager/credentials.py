@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from google.oauth2 import service_account
 
 from secretsync_core.credentials import describe, resolve
 from secretsync_core.errors import StoreError
+from secretsync_core.plain_files import UnfitFileError, content_of, fault_of
 from secretsync_core.schema.base import Credential
 from secretsync_core.schema.named import Kind, Use
 from secretsync_core.schema.policy import Exec
@@ -183,11 +183,9 @@ class _Login:
 
     def _read(self, path: str, where: str) -> str:
         try:
-            with Path(path).open("rb") as file:
-                body = file.read(_MOST_BYTES + 1)
-            if len(body) <= _MOST_BYTES:
-                return body.decode()
-            why = "is too large to be one"
+            return content_of(path, _MOST_BYTES).decode()
+        except UnfitFileError as error:
+            why = error.what
         except UnicodeDecodeError:
             why = "is not text"
         except FileNotFoundError:
@@ -290,6 +288,8 @@ class _Login:
             if source.get("environment_id"):
                 self._check_aws(source)
             self._bounds.check_uses(_uses(source), self._store, where)
+            if source.get("file") and (fault := fault_of(str(source["file"]), _MOST_BYTES)):
+                raise StoreError(f"{self._store}: the file that {where} name {fault}", store=self._store)
         if isinstance(inner := info.get("source_credentials"), dict):
             self._check(inner, named=named)
 

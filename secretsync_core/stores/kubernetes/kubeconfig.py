@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-import yaml
-
 from secretsync_core.errors import AccessDenied, StoreError
 from secretsync_core.hosts import address_fault
 from secretsync_core.known import named
+from secretsync_core.plain_files import UnfitFileError, content_of
 from secretsync_core.schema.named import Kind, Use
+from secretsync_core.schema.yaml_tree import read_documents
 from secretsync_core.stores.environment import proxy_for
 from secretsync_core.stores.http import sendable
 from secretsync_core.stores.kubernetes.access import Proof
@@ -39,6 +39,7 @@ EXPIRY_SLACK_SECONDS = 60.0
 
 _TRY_AGAIN_SECONDS = 10.0
 _SERVER = re.compile(r"https?://[^?#@\s\\]+")
+_MOST_BYTES = 2**20
 _MAX_PEM = 60_000  # bytes; what a pipe holds without anybody reading
 
 
@@ -162,28 +163,31 @@ class KubeconfigAccess:
             server=server.rstrip("/"),
             server_name=_text(cluster.get("tls-server-name")) or None,
             proxy=proxy or None,
-            authority=None if authority is None else authority.decode("ascii", "replace"),
+            authority=None if authority is None else authority.decode("ascii", "ignore"),  # what is not is a comment
             header=header,
             pair=pair,
             expires=expires,
         )
 
     def _read(self) -> dict[str, Any]:
-        why = line = None
         try:
-            config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+            text = content_of(self._file, _MOST_BYTES).decode("utf-8-sig")
+        except UnfitFileError as error:
+            why = error.what
         except OSError as error:
             why = f"cannot be read: {error.strerror or type(error).__name__}"
         except UnicodeDecodeError:
             why = "is not UTF-8 text"
-        except yaml.YAMLError as error:
-            line = getattr(getattr(error, "problem_mark", None), "line", None)
-            why = "is not YAML" + ("" if line is None else f" (line {line + 1})")
-        if why is not None:  # out here, where no error that quotes the file hangs on to it
-            raise StoreError(f"the kubeconfig {self._file} {why}", store=self._store)
-        if not isinstance(config, dict):
-            self._refuse("it is not a kubeconfig")
-        return config
+        else:
+            # As documents are read: no depth, no number and no alias of it can bring us down, and nothing is quoted.
+            documents, problems = read_documents(str(self._file), text)
+            if not problems and len(documents) == 1:
+                return documents[0].data
+            why = "is not one document"
+            if problems:
+                what = "is not YAML" if problems[0].message.startswith("not readable") else "cannot be used"
+                why = f"{what} (line {problems[0].line}): {problems[0].message}"
+        raise StoreError(f"the kubeconfig {self._file} {why}", store=self._store)  # not within, where it would hang on
 
     def _entry(self, config: dict[str, Any], what: str, name: object) -> dict[str, Any]:
         """The part of that kind (``context``, ``cluster`` or ``user``) and name."""
@@ -212,10 +216,14 @@ class KubeconfigAccess:
         self._bounds.check_uses(uses, self._store, f"the kubeconfig {self._file}")
 
     def _of_file(self, path: str, field: str) -> bytes:
+        if "\0" in path:
+            self._refuse(f"its {field} is no path")
         whole = self._file.parent.joinpath(path)
         self._permit(Use(Kind.FILE, str(whole)))
         try:
-            return whole.read_bytes()
+            return content_of(whole, _MOST_BYTES)
+        except UnfitFileError as error:
+            self._refuse(f"its {field} {path} {error.what}")
         except OSError as error:
             self._refuse(f"its {field} {path} cannot be read: {error.strerror or type(error).__name__}")
 
@@ -259,20 +267,15 @@ class KubeconfigAccess:
         return header, pair, _seconds(status.get("expirationTimestamp"))
 
     def _run(self, plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
-        from kubernetes.config.config_exception import ConfigException
-        from kubernetes.config.exec_provider import ExecProvider
-        from kubernetes.config.kube_config import ConfigNode
+        from secretsync_core.stores.kubernetes.plugin import PluginError, status_of
 
         status = None
         what = f"the exec plugin of the kubeconfig {self._file}"
         self._bounds.check(self._bounds.judge_exec(what), self._store, "the kubeconfig")
         try:
-            given = ExecProvider(ConfigNode("exec", plugin), str(self._file.parent), ConfigNode("cluster", cluster))
-            status = given.run()
-        except FileNotFoundError:
-            why = "is not installed here"
-        except (ConfigException, OSError, ValueError, TypeError):  # whose text may hold a credential
-            why = "fails"
+            status = status_of(plugin, cluster, str(self._file.parent))
+        except PluginError as error:
+            why = str(error)
         else:
             why = "gives no credential"
         if not isinstance(status, dict):
