@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fuzz import made, opened
 from fuzz.fuzzer import CANARY
 from secretsync_core.errors import SecretSyncError
 from secretsync_core.schema.loader import examine
@@ -45,6 +47,13 @@ spec:
     - query: {path: apps/, recursive: true}
       keyTransform: [{regexp: {source: "^a(.*)$", target: "b$1"}}, {prefix: team-}]
 """
+_OTHER = """\
+---
+apiVersion: secretsync.io/v1alpha1
+kind: SecretStore
+metadata: {name: b}
+spec: {provider: {memory: {}}}
+"""
 _VALUES = (
     "", "~", "true", "0", "-1", "1.5", "1e999", ".inf", "-.inf", ".nan", "0x1F", "9" * 30, "[]", "{}", "{a: b}", "[[]]",
     '"\\0"', '"\\uFEFF"', '"\\ud800"', "'\u2028'", "!!binary aGk=", "&a [*a]", "*a", "|\n  text\n", '"unclosed',
@@ -81,7 +90,11 @@ class Documents:
         self._seeds = [_SMALL, *(path.read_text() for path in sorted(_EXAMPLES.rglob("*.yaml")))]
 
     def draw(self, random: Random) -> str:
-        """An example, changed in one to four places."""
+        """Documents of the schema with something odd in one place, or an example that is changed in one to four."""
+        if random.random() < 0.5:
+            text = random.choice((made.store, made.store, made.job))(random)
+            odd = random.choice(_VALUES)
+            return text.replace(f'"{made.HERE}"', random.choice((odd, odd, json.dumps(odd)))) + _OTHER
         text = random.choice((_SMALL, random.choice(self._seeds)))
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             text = random.choice((_value, _value, _value, _name, _lines, _token, _whole))(random, text)
@@ -102,7 +115,7 @@ class Documents:
                 compile_documents(documents, problems, directory=Path(directory))
             except SecretSyncError:
                 return "Dagster refuses what is whole"
-        return ""
+            return opened.fault_of(documents.stores.values(), Path(directory))
 
 
 def _value(random: Random, text: str) -> str:

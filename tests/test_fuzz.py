@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     from fuzz.spoiling import At
 
-FEW = {"ledgers": 8}
+FEW = {"ledgers": 8, "documents": 12}
+_HTTP = (
+    "apiVersion: secretsync.io/v1alpha1\nkind: SecretStore\nmetadata: {name: a}\nspec: {provider: {http: {address: "
+    "'http://127.0.0.1:1', vars: {Zq7CANARY: x}, look: {path: '/{{ other }}/{{ key }}', absent: [404]}}}}\n"
+)
 FOUND = {
     "templates": ["{{ 1e999 }}", "{{ -1e999 }}", "{% set x, y = n %}", "{% for x, y in l %}{% endfor %}"],
     "regexps": ['["x.*z|x", ""]', '["", "$$"]'],
@@ -38,7 +42,7 @@ FOUND = {
         json.dumps({"commands": ["log json", "export"], "sql": sql})
         for sql in ("UPDATE run_requests SET store = x'ff'", "UPDATE heads SET seq = '[]'", "DROP TABLE current")
     ],
-    "documents": ["a: 'x", "a: 'x\n", "a: [\r\n", "a: 'x\u2028'\nb: [\n", "token: {hvs.Zq7CANARY}\n"],
+    "documents": ["a: 'x", "a: 'x\n", "a: [\r\n", "a: 'x\u2028'\nb: [\n", "token: {hvs.Zq7CANARY}\n", _HTTP],
 }  # fmt: skip
 
 

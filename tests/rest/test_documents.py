@@ -57,7 +57,7 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
     ("given", "where", "what"),
     [
         # placeholders
-        ({"look": {"path": "/x/{{ tema }}/{{ key }}"}}, "look", "did you mean team? there are: key, team"),
+        ({"look": {"path": "/x/{{ tema }}/{{ key }}"}}, "look", "there is not; placeholders there are: key, those of"),
         ({"list": {"path": "/x/{{ key }}"}}, "list", "path cannot have {{ key }}"),
         ({"create": {"headers": {"If-None-Match": "{{ key }}"}}}, "create", "headers cannot have {{ key }}"),
         ({"look": {"path": "/x/{{ key"}}, "look", "a placeholder is {{ name }}"),
@@ -78,9 +78,9 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
         ({"look": {"path": "/a%2e%2e/{{ key }}"}}, "look", "a path has no empty part"),
         ({"look": {"path": "/a\\b/{{ key }}"}}, "look", "a path has no empty part"),
         ({"look": {"path": "/a b/{{ key }}"}}, "look", "a path has no empty part"),
-        ({"vars": {"team": ".."}}, "list", "this var cannot stand in a path"),
-        ({"vars": {"team": "a/b"}}, "list", "this var cannot stand in a path"),
-        ({"vars": {"team": ".web"}, "look": {"path": "/.{{ team }}/{{ key }}"}}, "look", "this var cannot stand"),
+        ({"vars": {"team": ".."}}, "list", "a var that cannot stand in a path"),
+        ({"vars": {"team": "a/b"}}, "list", "a var that cannot stand in a path"),
+        ({"vars": {"team": ".web"}, "look": {"path": "/.{{ team }}/{{ key }}"}}, "look", "a var that cannot stand"),
         ({"vars": {"team": "a\nb"}}, "vars", "a var is one line of text"),
         ({"address": "https://svc.example.com/a/../b"}, "address", "invalid format"),
         ({"address": "https://user:pw@svc.example.com"}, "address", "invalid format"),

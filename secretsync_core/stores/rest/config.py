@@ -568,14 +568,14 @@ def _path_fault(path: str, given: dict[str, Any]) -> str:
     """Why a path would be none with these vars, whatever the key is."""
     try:
         path_of(path, {**given, KEY: "key", ID: "id"})
-    except UnfitError as error:
-        return f"path has {{{{ {error.name} }}}}, and this var cannot stand in a path"
+    except UnfitError:
+        return "path has a var that cannot stand in a path"
     return ""
 
 
 def _header_fault(headers: dict[str, str], given: dict[str, Any]) -> str:
-    wrong = [name for name in _names(headers) if name in given and not is_header(text_of(given[name]))]
-    return f"headers has {{{{ {wrong[0]} }}}}, and this var cannot stand in a header" if wrong else ""
+    fits = all(is_header(text_of(given[name])) for name in _names(headers) if name in given)
+    return "" if fits else "headers has a var that cannot stand in a header"
 
 
 def _names(headers: dict[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
-from secretsync_core.known import hint_of
+from secretsync_core.known import nearest
 from secretsync_core.stores.rest.names import is_segment
 
 if TYPE_CHECKING:
@@ -82,13 +82,19 @@ def names_in_body(body: JsonValue) -> Iterator[tuple[str, bool]]:
 
 
 def unknown_fault(where: str, given: Collection[str], known: Collection[str], elsewhere: Collection[str]) -> str:
-    """Why placeholders cannot stand ``where``; empty where all are ``known``."""
+    """Why placeholders cannot stand ``where``; empty where all are ``known``.
+
+    Of those that can, only ours are named: the names of vars are a document's, and may be anything.
+    """
     wrong = [name for name in given if name not in known]
     if not wrong:
         return ""
+    ours = sorted(OURS & set(known))
+    there = f"placeholders there are: {', '.join([*ours, 'those of vars'])}"
     if misplaced := [name for name in wrong if name in elsewhere]:
-        return f"{where} cannot have {{{{ {misplaced[0]} }}}}; placeholders there are: {', '.join(sorted(known))}"
-    return f"{where} has a placeholder that there is not; {hint_of(wrong, known, there='there are')}"
+        return f"{where} cannot have {{{{ {misplaced[0]} }}}}; {there}"
+    close = next(filter(None, (nearest(name, ours) for name in wrong)), "")
+    return f"{where} has a placeholder that there is not; {f'did you mean {close}? ' if close else ''}{there}"
 
 
 # -- filling in

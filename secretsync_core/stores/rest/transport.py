@@ -234,7 +234,7 @@ class Transport:
 
     def _unfit(self, error: templates.UnfitError, call: Call) -> StoreError:
         kind = InvalidSecret if error.name == templates.KEY or call.key else StoreError
-        what = f"{{{{ {error.name} }}}}" if error.name else "the address"
+        what = f"{{{{ {error.name} }}}}" if error.name in templates.OURS else "the address"
         return kind(
             f"{self.store} cannot be asked to {call.action}: what {what} stands for does not fit there, {error.why}",
             store=self.store,
