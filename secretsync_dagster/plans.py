@@ -86,13 +86,15 @@ def show(
 
 
 def _table(changes: Sequence[Change], pairs: Pairs) -> dg.TableMetadataValue:
-    """The plan key by key; between which stores only where a job has several."""
-    columns = ["key", "would", "why", "versions", *([] if pairs.one else ["stores"])]
+    """The plan key by key; between which stores only where a job has several.
+
+    What would be done and why are one column: Dagster breaks the words of a narrow one.
+    """
+    columns = ["key", "would", "versions", *([] if pairs.one else ["stores"])]
     rows = [
         [
             key_of(change),
-            change.action.value,
-            "; ".join(filter(None, (why(change), advice(change)))),
+            ": ".join(filter(None, (change.action.value, "; ".join(filter(None, (why(change), advice(change))))))),
             versions_of(change.dest_version, change.source_version),
             *([] if pairs.one else [pairs.of(change)]),
         ]

@@ -135,6 +135,12 @@ def rows(value: Any) -> list[dict[str, Any]]:
     return [dict(record.data) for record in value.records]
 
 
+def planned(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What a row of a plan says would be done, and why."""
+    action, _, why = str(row["would"]).partition(": ")
+    return action, why
+
+
 def succeeded(result: dg.ExecuteInProcessResult) -> set[str]:
     """The steps that succeeded."""
     return {str(event.step_key) for event in result.all_events if event.is_step_success}

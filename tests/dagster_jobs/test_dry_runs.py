@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster_jobs.lab import rows
+from dagster_jobs.lab import planned, rows
 from secretsync_dagster import plans
 from secretsync_dagster.naming import DRY_RUN_TAG
 
@@ -75,7 +75,7 @@ def test_deletes_and_refusals_come_first_and_are_all_there(lab: Lab, monkeypatch
     result = lab.run(dryRun=True)
     outputs = _outputs(result)
     table = rows(outputs["plan"].value)
-    assert [(row["key"], row["would"]) for row in table] == [(f"goes/{number}", "delete") for number in range(5)]
+    assert [(row["key"], planned(row)[0]) for row in table] == [(f"goes/{number}", "delete") for number in range(5)]
     assert outputs["stores"].value == "src -> dst"
     more = str(outputs["more of the plan"].value)
     assert "more: to create (3), to delete (3);" in more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster_jobs.lab import checked, moved, rows
+from dagster_jobs.lab import checked, moved, planned, rows
 from dagster_jobs.test_drift_schedule import DAILY, Look
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _planned(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         for event in result.all_events
         if event.is_successful_output and event.step_output_data.output_name == "manifest"
     ]
-    return {**outputs, "plan": {row["key"]: (row["would"], row["why"]) for row in rows(outputs["plan"].value)}}
+    return {**outputs, "plan": {row["key"]: planned(row) for row in rows(outputs["plan"].value)}}
 
 
 def test_what_is_not_the_jobs_is_refused_until_it_is_adopted(lab: Lab) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from dagster_jobs.lab import rows
+from dagster_jobs.lab import planned, rows
 from secretsync_core.stores import memory
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_a_run_sets_what_a_dry_run_shows(lab: Lab) -> None:
         if event.is_successful_output and event.step_output_data.output_name == "manifest"
     ]
     (row,) = rows(shown["plan"].value)
-    assert (row["would"], row["why"]) == ("update", "same value, other metadata: custom metadata team")
+    assert planned(row) == ("update", "same value, other metadata: custom metadata team")
     result = lab.run()
     assert result.success
     assert asyncio.run(_on(lab, "alpha/1")) == {"team": "text-of-metadata"}

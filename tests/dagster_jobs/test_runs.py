@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
-from dagster_jobs.lab import checked, evaluations, failures, moved, rows, succeeded
+from dagster_jobs.lab import checked, evaluations, failures, moved, planned, rows, succeeded
 from secretsync_core.audit.counts import results_of
 from secretsync_core.errors import AccessDenied, StoreUnavailable
 
@@ -117,7 +117,8 @@ def test_a_dry_run_refuses_what_the_run_would_fail_on(lab: Lab) -> None:
             if event.is_successful_output and event.step_output_data.output_name == "manifest"
         ]
         (row,) = rows(outputs["plan"].value)
-        assert (row["would"], row["why"].startswith(told)) == ("refuse", True)
+        action, why = planned(row)
+        assert (action, why.startswith(told)) == ("refuse", True)
         failed = lab.run()
         assert not failed.success
         assert any(told in str(event.event_specific_data) for event in failed.all_events)
@@ -135,8 +136,9 @@ def test_what_is_not_the_jobs_is_refused_until_it_is_adopted(lab: Lab) -> None:
         if event.is_successful_output and event.step_output_data.output_name == "manifest"
     ]
     (row,) = [row for row in rows(outputs["plan"].value) if row["key"] == "alpha/1"]
-    assert row["would"] == "refuse"
-    assert row["why"].endswith("not managed by this job: a write would change x and drop note")
+    action, why = planned(row)
+    assert action == "refuse"
+    assert why.endswith("not managed by this job: a write would change x and drop note")
     assert "--adopt alpha/1" in str(outputs["warning 1"].value)
     assert not lab.run().success
     assert lab.held()["alpha/1"] == {"x": "theirs", "note": "keep"}

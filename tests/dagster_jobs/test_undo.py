@@ -9,7 +9,7 @@ import pytest
 from run.world import actions
 from support.slow import one_in
 
-from dagster_jobs.lab import checked, failures, rows
+from dagster_jobs.lab import checked, failures, planned, rows
 from secretsync_core.audit.record import Event
 from secretsync_core.errors import StoreUnavailable
 from secretsync_dagster.run_config import asked_of, only_looks
@@ -53,7 +53,7 @@ def test_the_plan_comes_first(lab: Lab, more: dict[str, Any]) -> None:
     result = lab.run(undo={"run": run, "apply": bool(more)}, **more)
     assert result.success
     shown = _shown(result)
-    assert {row["key"]: row["would"] for row in rows(shown["plan"].value)} == {
+    assert {row["key"]: planned(row)[0] for row in rows(shown["plan"].value)} == {
         "alpha/1": "update",
         "alpha/3": "delete",
         "beta/2": "create",

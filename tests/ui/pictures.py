@@ -63,7 +63,7 @@ def _runs(page: Page, address: str) -> None:
 
 
 def _asset(page: Page, address: str) -> None:
-    for view, name in (("partitions", "partitions"), ("checks", "checks"), ("lineage", "lineage")):
+    for view, name in (("partitions", "partitions"), ("checks&checkDetail=in_sync", "checks"), ("lineage", "lineage")):
         page.goto(f"{address}/assets/sync/{JOB}?view={view}")
         if name == "partitions":
             page.get_by_text("production", exact=True).first.click()
