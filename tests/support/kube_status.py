@@ -118,7 +118,7 @@ def terminating(namespace: str, name: str) -> Refused:
 
 def policy_denied(name: str, policy: str, binding: str, text: str, *, reason: str = "Invalid") -> Refused:
     """What a ValidatingAdmissionPolicy answers with; it may choose the reason."""
-    code = {"Invalid": 422, "Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413}[reason]
+    code = {"Invalid": 422, "Forbidden": 403, "RequestEntityTooLarge": 413}[reason]
     told = f"ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {text}"
     return Refused(
         code,

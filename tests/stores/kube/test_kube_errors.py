@@ -272,7 +272,6 @@ WHO = [
     (lambda name: policy_denied(name, "labels.example.com", "labels-team", CANARY), AccessDenied,
      "the ValidatingAdmissionPolicy labels.example.com (binding labels-team) denies it"),
     (lambda name: policy_denied(name, "p", "b", CANARY, reason="Forbidden"), AccessDenied, "Policy p (binding b)"),
-    (lambda name: policy_denied(name, "p", "b", CANARY, reason="Unauthorized"), AccessDenied, "Policy p (binding b)"),
     (lambda name: policy_denied(name, "p", "b", CANARY, reason="RequestEntityTooLarge"), AccessDenied, "Policy p "),
     (lambda _: webhook_denied("deny.example.com", CANARY), AccessDenied, "the admission webhook deny.example.com den"),
     (lambda _: webhook_denied("deny.example.com", CANARY, code=400), AccessDenied, "the admission webhook deny."),
