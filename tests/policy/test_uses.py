@@ -88,7 +88,7 @@ def test_every_field_that_could_name_something_says_so() -> None:
     """A new field called like an address, a file or a path has a type that a policy knows."""
     telling = ("url", "address", "server", "host", "file", "path", "profile", "role_arn", "endpoint")
     # In a store, where it lists, or below its address; the name that a certificate is for.
-    requests = ("List", "Look", "Read", "Put", "Create", "Update", "Delete")
+    requests = ("List", "Look", "Read", "Put", "Create", "Update", "Delete", "Mark")
     innocent = {"server_name", "AwsParameterStoreConfig.path", *(f"{each}Request.path" for each in requests)}
     pending: list[type[BaseModel]] = [*built_in_models().values(), Notify]
     for model in pending:

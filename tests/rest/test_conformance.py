@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from support.rest.described import ALL, BY_ID, FULL, ONE
+from support.rest.described import ALL, BY_ID, FULL, MARKED, MARKED_BY_ID, ONE
 
 from secretsync_core.errors import AccessDenied, RateLimited, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Ability
@@ -44,6 +44,12 @@ class _Http(StoreConformance):
         return lambda: self._open(section, context)
 
     @pytest.fixture
+    async def marked(self, section: Section, marked_context: StoreContext) -> AsyncIterator[Store]:
+        store = await self._open(section, marked_context)
+        yield store
+        await store.aclose()
+
+    @pytest.fixture
     def faults(self, inhouse: InHouse) -> Mapping[type[StoreError], Callable[[str], AbstractAsyncContextManager[None]]]:
         @contextlib.asynccontextmanager
         async def refused(status: int, headers: Mapping[str, str]) -> AsyncIterator[None]:
@@ -72,6 +78,22 @@ class TestByIds(_Http):
 
     abilities = frozenset({Ability.LOOK, Ability.LIST, Ability.WRITE, Ability.CREATE, Ability.DELETE})
     base = BY_ID
+
+
+@pytest.mark.slow
+class TestMarked(_Http):
+    """Everything, with marks in a comment."""
+
+    abilities = TestEverything.abilities | {Ability.MARK}
+    base = MARKED
+
+
+@pytest.mark.slow
+class TestMarkedByIds(_Http):
+    """Names and versions alone, with marks in a comment that each update says again."""
+
+    abilities = TestByIds.abilities | {Ability.MARK}
+    base = MARKED_BY_ID
 
 
 @pytest.mark.slow

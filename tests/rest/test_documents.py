@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from support.rest.described import BY_ID, FULL
+from support.rest.described import BY_ID, FULL, MARKED, MARKED_BY_ID
 
 from secretsync_core.errors import DocumentError
 from secretsync_core.schema.loader import load_files
@@ -47,7 +47,7 @@ def _config(base: dict[str, Any], **given: Any) -> HttpConfig:
 
 def test_whole_documents_are_taken(tmp_path: Path) -> None:
     """Without a warning, and without a request."""
-    for number, base in enumerate((FULL, BY_ID)):
+    for number, base in enumerate((FULL, BY_ID, MARKED, MARKED_BY_ID)):
         file = tmp_path / f"{number}.yaml"
         file.write_text(_text(base))
         assert list(load_files([file]).warnings) == []
@@ -118,6 +118,18 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
         ({"list": {"method": "DELETE"}}, "list", "unknown field"),
         ({"look": {"body": {"x": 1}}}, "look", "unknown field"),
         ({"update": {"method": "GET"}}, "update", "must be"),
+        # marks
+        ({"update": {"path": "/x/{{ mark }}"}}, "update", "path cannot have {{ mark }}"),
+        ({"create": {"headers": {"X-V": "{{ mark }}"}}}, "create", "headers cannot have {{ mark }}"),
+        ({"create": {"body": {"{{ mark }}": "{{ value }}"}}}, "create", "the name of a field in body cannot have"),
+        ({"delete": {"method": "POST", "body": {"x": "{{ mark }}"}}}, "delete", "body cannot have {{ mark }}"),
+        ({"mark": {"path": "/{{ key }}", "body": "{{ mark }}{{ value }}"}}, "mark", "body cannot have {{ value }}"),
+        ({"mark": {"path": "/x/{{ key }}", "body": {"x": "y"}}}, "mark", "body has no {{ mark }}"),
+        ({"mark": MARKED["mark"]}, "http", "there is no list.mark, where an answer has it; no look.mark"),
+        ({"list": {"mark": "$.comment"}}, "http", "no {{ mark }} in the body of create"),
+        ({"create": MARKED["create"]}, "http", "no mark, the request that marks what is taken over"),
+        ({"read": {"mark": "$.comment"}}, "http", "give mark to list and look, and not to read"),
+        ({"vars": {"mark": "x", "team": "web"}}, "vars", "a var's name is"),
         # a filter is no filter for a request by the key
         ({"list": {"where": {"$.env": "prod"}}}, "http", "leave out look"),
         ({"list": {"where": {"$.env": "p"}}, "look": None, "read": None}, "http", "update has to name one by {{ id }}"),

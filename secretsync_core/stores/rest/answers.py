@@ -37,7 +37,7 @@ class Call(NamedTuple):
         return f"{self.operation} is {self.method} {self.template}"
 
 
-_CHANGES = frozenset({"write", "create", "update", "delete"})
+_CHANGES = frozenset({"write", "create", "update", "delete", "mark"})
 
 
 def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
@@ -82,7 +82,7 @@ def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
             hint="the service takes the key, the value or the form of the request for wrong; its answer is not shown,"
             f" for it may hold the value; {call.told}",
         )
-    fields = "expect or absent" if call.operation in ("look", "read", "update", "delete") else "expect"
+    fields = "expect or absent" if call.operation in ("look", "read", "update", "delete", "mark") else "expect"
     return StoreError(
         f"{store} refuses to {call.action} (HTTP {status})",
         store=store,

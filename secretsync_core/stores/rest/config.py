@@ -18,6 +18,7 @@ from secretsync_core.stores.rest.templates import (
     CURSOR,
     ID,
     KEY,
+    MARK,
     NAME,
     OURS,
     PAGE,
@@ -203,6 +204,9 @@ class ListRequest(Request):
     key: PathOrName = Field(description="The key, in an entry; $~ where it is the entry's own name in an object.")
     id: Path | None = Field(default=None, description="What an entry is called there, for {{ id }}.")
     version: Path | None = Field(default=None, description="What changes with every write, such as $.updatedAt.")
+    mark: PathOfMany | None = Field(
+        default=None, description="Where an entry has our mark, in a text: $.comment, $.tags[*]."
+    )
     where: dict[PathOfMany, str | int | bool] = Field(
         default={}, max_length=_MOST, description="Only entries in which each path finds just this."
     )
@@ -233,6 +237,7 @@ class LookRequest(Request):
     version_header: str | None = Field(
         default=None, pattern=_HEADER_NAME, description="The same in a header, such as ETag."
     )
+    mark: PathOfMany | None = Field(default=None, description="Where the answer has our mark, in a text: $.comment.")
     absent: tuple[Refusal, ...] = Field(
         default=(), description="The statuses that say that there is no such key, such as 404; any other is an error."
     )
@@ -336,7 +341,7 @@ class CreateRequest(WriteRequest):
     """Creates a key that is not there."""
 
     KNOWN = frozenset({KEY})
-    BODY = frozenset({VALUE})
+    BODY = frozenset({VALUE, MARK})
     HEADERS = frozenset()
 
     method: Method = "POST"
@@ -346,7 +351,9 @@ class CreateRequest(WriteRequest):
 
 
 class UpdateRequest(WriteRequest):
-    """Replaces the value of a key that is there."""
+    """Replaces the value of a key that is there. Its ``{{ mark }}`` is the mark that is there."""
+
+    BODY = frozenset({VALUE, VERSION, MARK})
 
     absent: tuple[Refusal, ...] = Field(default=(), description="The statuses that say that there is no such key.")
 
@@ -360,6 +367,23 @@ class DeleteRequest(ChangeRequest):
     absent: tuple[Refusal, ...] = Field(
         default=(), description="The statuses that say that there is no such key, such as 404; any other is an error."
     )
+
+
+class MarkRequest(ChangeRequest):
+    """Puts our mark on a key that is there, and leaves its value alone."""
+
+    BODY = frozenset({VERSION, MARK})
+
+    method: Method = "PATCH"
+    absent: tuple[Refusal, ...] = Field(
+        default=(), description="The statuses that say that there is no such key, such as 404; any other is an error."
+    )
+
+    @model_validator(mode="after")
+    def _sends_the_mark(self) -> MarkRequest:
+        if self.body is None or MARK not in {name for name, _ in names_in_body(self.body)}:
+            raise ValueError("body has no {{ mark }}, so that nothing would be marked")
+        return self
 
 
 class HttpKeys(Spec):
@@ -416,6 +440,9 @@ class HttpConfig(Spec):
     create: CreateRequest | None = None
     update: UpdateRequest | None = None
     delete: DeleteRequest | None = Field(default=None, description="Without it nothing is ever deleted.")
+    mark: MarkRequest | None = Field(
+        default=None, description="Marks what is taken over. Without it there are no marks: the ledger alone knows."
+    )
 
     @field_validator("address")
     @classmethod
@@ -448,7 +475,7 @@ class HttpConfig(Spec):
             raise ValueError(fault)
         return headers
 
-    @field_validator("lists", "look", "read", "write", "create", "update", "delete")
+    @field_validator("lists", "look", "read", "write", "create", "update", "delete", "mark")
     @classmethod
     def _can_be_filled_in(cls, request: Request | None, info: ValidationInfo) -> Request | None:
         given = info.data.get("vars")
@@ -484,11 +511,12 @@ class HttpConfig(Spec):
             raise ValueError("all of list, look and read that are given show a version, or none of them does")
         self._check_ids()
         self._check_filter()
+        self._check_marks()
         return self
 
     def _check_ids(self) -> None:
         """Raise ValueError where something is needed that nothing shows."""
-        users = [each for each in (self.read, self.update, self.delete) if each is not None]
+        users = [each for each in (self.read, self.update, self.delete, self.mark) if each is not None]
         shown = {name: each for name, each in (("list", self.lists), ("look", self.look)) if each is not None}
         if any(each.uses(ID) for each in users) and not shown:
             raise ValueError("{{ id }} is used, and needs list or look, which show it")
@@ -498,7 +526,10 @@ class HttpConfig(Spec):
             for name, each in shown.items():
                 if each.id is None:
                     raise ValueError(f"ids are shown or used, and {name} says not where an answer has it: give its id")
-        if any(each.uses(VERSION) for each in (self.update, self.delete) if each is not None) and not self.versioned:
+        if (
+            any(each.uses(VERSION) for each in (self.update, self.delete, self.mark) if each is not None)
+            and not self.versioned
+        ):
             raise ValueError("{{ version }} is used, and nothing shows a version: give version to list, look and read")
 
     def _check_filter(self) -> None:
@@ -507,14 +538,30 @@ class HttpConfig(Spec):
             return
         if self.look is not None or self.write is not None:
             raise ValueError("list.where chooses among entries of one key: leave out look, and give create and update")
-        for name, each in (("read", self.read), ("update", self.update), ("delete", self.delete)):
+        users = {"read": self.read, "update": self.update, "delete": self.delete, "mark": self.mark}
+        for name, each in users.items():
             if each is not None and (not each.uses(ID) or each.uses(KEY)):
                 raise ValueError(f"list.where chooses among entries of one key: {name} has to name one by {{{{ id }}}}")
+
+    def _check_marks(self) -> None:
+        """Raise ValueError where some of what marks take is there, and some is not."""
+        looks = {name: each.mark for name, each in (("list", self.lists), ("look", self.look)) if each is not None}
+        creates = self.create is not None and self.create.uses(MARK)
+        if self.read is not None and self.read.mark is not None:
+            raise ValueError("a mark is looked for where no value is: give mark to list and look, and not to read")
+        updates = self.update is not None and self.update.uses(MARK)
+        if not (any(looks.values()) or creates or updates or self.mark):
+            return
+        missing = [f"{name}.mark, where an answer has it" for name, path in looks.items() if path is None]
+        missing += [] if creates else ["{{ mark }} in the body of create, which is not there with write"]
+        missing += [] if self.mark is not None else ["mark, the request that marks what is taken over"]
+        if missing:
+            raise ValueError(f"marks take all of their parts, and there is no {'; no '.join(missing)}")
 
     @property
     def requests(self) -> Iterator[tuple[str, Request]]:
         """The operations that are described, by their names in a document."""
-        for name in ("list", "look", "read", "write", "create", "update", "delete"):
+        for name in ("list", "look", "read", "write", "create", "update", "delete", "mark"):
             found = self.lists if name == "list" else getattr(self, name)
             if found is not None:
                 yield name, found
@@ -528,6 +575,11 @@ class HttpConfig(Spec):
     def has_ids(self) -> bool:
         """Whether it shows ids."""
         return any(each.id is not None for each in (self.lists, self.look) if each is not None)
+
+    @property
+    def marks(self) -> bool:
+        """Whether what it creates can carry our mark."""
+        return self.mark is not None
 
     @property
     def compares(self) -> bool:

@@ -24,6 +24,7 @@ from secretsync_core.stores.rest.fields import (
     version_of_header,
 )
 from secretsync_core.stores.rest.jsonpath import NothingThereError, parse
+from secretsync_core.stores.rest.marks import mark_at
 from secretsync_core.stores.rest.templates import CURSOR, KEY, PAGE
 from secretsync_core.stores.rest.transport import Answer
 
@@ -43,6 +44,7 @@ class Found(NamedTuple):
 
     version: str | None = None
     id: str = ""
+    mark: str = ""
 
 
 _ANOTHER = Found(id="another one of the same name")
@@ -256,7 +258,8 @@ class Listing:
                     raise malformed(call, f"{request.items} has an entry without a name")
                 version = version_at(request.version, entry, call) if request.version is not None else None
                 one = id_at(request.id, entry, call) if request.id is not None else ""
-                shown.append((key, _ANOTHER if key in on_page else Found(token_of(version, one, call), one)))
+                mark = mark_at(request.mark, entry) if request.mark is not None else ""
+                shown.append((key, _ANOTHER if key in on_page else Found(token_of(version, one, call), one, mark)))
                 on_page.add(key)
         cursor = link = ""
         total: int | None = None
@@ -290,7 +293,7 @@ def found_in(request: LookRequest, answer: Answer, key: str, asked: str = "") ->
     ``asked``: the id that it was asked for by.
     """
     call = answer.call
-    told = request.key is not None or request.id is not None or request.version is not None
+    told = any(each is not None for each in (request.key, request.id, request.version, request.mark))
     document = answer.json() if told else None
     if request.key is not None and text_at(request.key, document, call) != key:
         raise malformed(call, f"{request.key} is not the key that was asked for")
@@ -302,7 +305,7 @@ def found_in(request: LookRequest, answer: Answer, key: str, asked: str = "") ->
     one = id_at(request.id, document, call) if request.id is not None else asked
     if asked and one != asked:
         raise malformed(call, f"{request.id} is not the id that was asked for")
-    return Found(token_of(version, one, call), one)
+    return Found(token_of(version, one, call), one, mark_at(request.mark, document) if request.mark is not None else "")
 
 
 def _may_miss(request: ListRequest, pages: int) -> bool:

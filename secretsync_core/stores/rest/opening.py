@@ -20,4 +20,4 @@ async def open_http(config: HttpConfig, context: StoreContext) -> HttpStore:
     token = Token(config.auth, context) if config.auth is not None else None
     if token is not None:
         token.now()  # a credential that is not there is told now
-    return store_class(config)(config, Transport(config, context, tls, token))
+    return store_class(config)(config, Transport(config, context, tls, token), context.mark)

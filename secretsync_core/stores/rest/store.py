@@ -32,15 +32,16 @@ from secretsync_core.stores.rest.fields import (
 )
 from secretsync_core.stores.rest.jsonpath import NothingThereError, parse
 from secretsync_core.stores.rest.listing import Found, Listing, found_in
+from secretsync_core.stores.rest.marks import text_of_mark
 from secretsync_core.stores.rest.names import KEY_LIMITS, MISNOMERS, MISNOMERS_RULE
 from secretsync_core.stores.rest.place import SERVICE, declared_place
-from secretsync_core.stores.rest.templates import ID, KEY, VALUE, VERSION
+from secretsync_core.stores.rest.templates import ID, KEY, MARK, VALUE, VERSION
 from secretsync_core.stores.rest.transport import Answer
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.unanswered import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.stores.rest.config import ChangeRequest, DeleteRequest, HttpConfig
@@ -60,8 +61,9 @@ class HttpStore:
 
     LIMITS = replace(KEY_LIMITS, text_only=True)
 
-    def __init__(self, config: HttpConfig, transport: Transport) -> None:
+    def __init__(self, config: HttpConfig, transport: Transport, mark: str) -> None:
         self._config = config
+        self._mark = mark if config.marks else ""
         self._transport = transport
         limits = limits_of(config)
         self._listing = Listing(config, transport, limits)
@@ -73,6 +75,8 @@ class HttpStore:
             limits=limits,
             place=declared_place(config),
             version_order=VersionOrder.NUMBER_OF_ONE if config.versioned and config.has_ids else VersionOrder.NONE,
+            # A comment, say, may change what the service calls the version.
+            versions_of_all=config.versioned and config.marks,
         )
 
     async def aclose(self) -> None:
@@ -258,6 +262,8 @@ class Changes(HttpStore):
             values[ID] = found.id
         if found is not None and request.uses(VERSION):
             values.setdefault(VERSION, self._plain(found.version or ""))
+        if found is not None and request.uses(MARK):
+            values.setdefault(MARK, text_of_mark(found.mark))
         return found
 
 
@@ -284,7 +290,8 @@ class Writes(Changes):
         # What is refused where it is there can be asked again: it is never there twice.
         once = request.verb == "POST" and not request.exists
         try:
-            done = await self._change("write", "create", request, key, {VALUE: text}, once=once)
+            values: dict[str, Scalar] = {VALUE: text, MARK: text_of_mark(self._mark)}
+            done = await self._change("write", "create", request, key, values, once=once)
         except SecretSyncError:
             self._listing.forget(key)
             raise
@@ -316,13 +323,14 @@ class Writes(Changes):
         """
         told = done if isinstance(done, Done) else Done()
         one = told.id or (before.id if before is not None else "")
+        mark = before.mark if before is not None else self._mark
         if not self.facts.versioned:
             # Of what is new no id may be known: it is looked at when it is needed.
-            self._listing.wrote(key, Found(None, one))
+            self._listing.wrote(key, Found(None, one, mark))
             return None
         if told.version is not None and (one or not self._config.has_ids):
             version = token_of(told.version, one, Call(self.facts.name, operation, "", "", f"write {key}", key))
-            self._listing.wrote(key, Found(version, one))
+            self._listing.wrote(key, Found(version, one, mark))
             return version
         self._listing.forget(key)
         doubt = Doubt(unanswered=True)
@@ -418,11 +426,48 @@ class DeletesIf(Deletes):
         await self._delete(key, expected)
 
 
-class EveryAbility(ComparesAndSets, DeletesIf, Reads, Lists):
+# -- marks
+
+
+class Marks(Changes, Looks):
+    """Says of secrets who created them, by a text that the service keeps beside them."""
+
+    async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
+        """The marks of those of ``keys`` that carry one. Raises AccessDenied where we may not look at one."""
+        there: dict[str, str] = {}
+        good = sort_out_keys(keys, self.facts.name, self.facts.limits)[0]
+        if good and self._listing.is_cheaper(len(good)):
+            await self._listing.entries()
+            there = {key: self._listing.seen[key].mark for key in good if key in self._listing.seen}
+        else:
+
+            async def look(key: str) -> tuple[list[tuple[str, str]], list[str]]:
+                found = await self._listing.one(key)
+                return ([] if found is None else [(key, found.mark)]), []
+
+            async for key, mark in spread(good, look, width=self._transport.width):
+                there[key] = mark
+        return {key: mark for key, mark in there.items() if mark}
+
+    async def mark(self, key: str) -> None:
+        """Put our mark on a secret that is there, in place of any other."""
+        self._check(key)
+        request = self._config.mark
+        assert request is not None  # noqa: S101  else it is of another class
+        values: dict[str, Scalar] = {MARK: text_of_mark(self._mark)}
+        found = await self._there(key, values, request, await self._listing.one(key))
+        done = await self._change("mark", "mark", request, key, values) if found is not None else None
+        self._listing.forget(key)
+        if done is None or isinstance(done, Answer):
+            gone = SecretNotFound(f"{key} does not exist in {self.facts.name}", store=self.facts.name, key=key)
+            raise done.on(gone) if isinstance(done, Answer) else gone
+
+
+class EveryAbility(ComparesAndSets, DeletesIf, Marks, Reads, Lists):
     """A service of which everything is described."""
 
 
-class NothingRead(Creates, Deletes, Looks, Lists):
+class NothingRead(Creates, Deletes, Marks, Lists):
     """A service that shows names alone."""
 
 
@@ -437,6 +482,8 @@ def store_class(config: HttpConfig) -> type[HttpStore]:
         parts.append(Writes)
     if config.delete is not None:
         parts.append(DeletesIf if config.delete.uses(VERSION) else Deletes)
+    if config.marks:
+        parts.append(Marks)
     if config.read is not None:
         parts.append(Reads)
     elif config.look is not None or config.lists is not None:

@@ -26,8 +26,8 @@ _PLACEHOLDER = re.compile(rf"\{{\{{ *({NAME}) *\}}\}}")
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]*")  # of a path; what needs escaping is for a placeholder
 _HEADER = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
 
-KEY, ID, VALUE, VERSION, CURSOR, PAGE = "key", "id", "value", "version", "cursor", "page"
-OURS = frozenset({KEY, ID, VALUE, VERSION, CURSOR, PAGE})
+KEY, ID, VALUE, VERSION, CURSOR, PAGE, MARK = "key", "id", "value", "version", "cursor", "page", "mark"
+OURS = frozenset({KEY, ID, VALUE, VERSION, CURSOR, PAGE, MARK})
 """The names that no var may have."""
 
 

@@ -25,6 +25,15 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 """Everything that the service can do: with a value that is read, and with compare-and-set."""
 
+MARKED: dict[str, Any] = {
+    **FULL,
+    "list": {**FULL["list"], "mark": "$.comment"},
+    "look": {**FULL["look"], "mark": "$.comment"},
+    "create": {**FULL["create"], "body": {**FULL["create"]["body"], "comment": "Ask the shop. {{ mark }}"}},
+    "mark": {"path": ONE, "body": {"comment": "{{ mark }}"}, "absent": [404]},
+}
+"""The same with marks, in a comment that people see."""
+
 BY_ID: dict[str, Any] = {
     "auth": {"token": {"value": TOKEN}},
     "vars": {"team": "web"},
@@ -36,3 +45,12 @@ BY_ID: dict[str, Any] = {
     "delete": {"path": "/teams/{{ team }}/by-id/{{ id }}", "absent": [404]},
 }  # fmt: skip
 """Names and versions alone, changed by an id that only a listing shows; a version takes a look after each write."""
+
+MARKED_BY_ID: dict[str, Any] = {
+    **BY_ID,
+    "list": {**BY_ID["list"], "mark": "$.comment"},
+    "create": {**BY_ID["create"], "body": {**BY_ID["create"]["body"], "comment": "{{ mark }}"}},
+    "update": {**BY_ID["update"], "body": {**BY_ID["update"]["body"], "comment": "{{ mark }}"}},
+    "mark": {"path": "/teams/{{ team }}/by-id/{{ id }}", "body": {"comment": "{{ mark }}"}, "absent": [404]},
+}
+"""The same with marks, of a service in which an update says again what stands in the comment."""

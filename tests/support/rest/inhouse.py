@@ -35,10 +35,13 @@ class Secret:
     value: str
     id: str
     etag: str
+    comment: str = ""
 
     def shown(self, *, value: bool = False) -> dict[str, Any]:
-        """As answers have it."""
+        """As answers have it; a comment that is empty is left out."""
         told: dict[str, Any] = {"name": self.name, "id": self.id, "etag": self.etag}
+        if self.comment:
+            told["comment"] = self.comment
         return {**told, "value": self.value} if value else told
 
 
@@ -167,10 +170,12 @@ class InHouse:
         match seen.method, rest:
             case "GET", ["secrets"]:
                 return self._list(of_team, given, path)
-            case "POST", ["secrets"] if body is not None and body.keys() == {"name", "value"}:
+            case "POST", ["secrets"] if body is not None and body.keys() - {"comment"} == {"name", "value"}:
                 if any(secret.name == body["name"] for secret in of_team.values()):
                     return _told(409, {"error": "taken", "value": body["value"]})
-                return _told(201, {"secret": self.add(body["name"], body["value"], team).shown()})
+                made = self.add(body["name"], body["value"], team)
+                made.comment = body.get("comment", "")
+                return _told(201, {"secret": made.shown()})
             case method, ["secrets", name, *more] if name:
                 found = next((secret for secret in of_team.values() if secret.name == name), None)
                 return self._one(method, more, found, of_team, body, seen)
@@ -191,8 +196,9 @@ class InHouse:
                 return _told(200, found.shown(), {"ETag": found.etag})
             case "GET", ["value"]:
                 return _told(200, found.shown(value=True), {"ETag": found.etag})
-            case "PUT" | "PATCH", [] if body.keys() == {"value"}:
-                found.value, found.etag = body["value"], self._etag()
+            case "PUT" | "PATCH", [] if body and body.keys() <= {"value", "comment"}:
+                found.value, found.comment = body.get("value", found.value), body.get("comment", found.comment)
+                found.etag = self._etag()
                 return _told(200, {"secret": found.shown()}, {"ETag": found.etag})
             case "DELETE", []:
                 del of_team[found.id]
