@@ -205,12 +205,12 @@ class Settled:
         """What is worth a word, one sentence each."""
         return [
             *(
-                f"{dest} holds something else than an earlier run may have written, at {_listed(keys)}: it belongs to"
+                f"{dest} holds other values than an earlier run may have written, at {_listed(keys)}: it belongs to"
                 " somebody else"
                 for dest, keys in sorted(self.theirs.items())
             ),
             *(
-                f"{dest} holds something else than before an earlier run, at {_listed(keys)}, and cannot be read:"
+                f"{dest} holds other versions than before an earlier run, at {_listed(keys)}, and cannot be read:"
                 " whether that run wrote it is unknown, so it counts as changed outside"
                 for dest, keys in sorted(self.untold.items())
             ),

@@ -162,7 +162,7 @@ class Boundary:
     def _misfit(self, method: str, args: tuple[Any, ...] = ()) -> StoreError:
         asked = f", of {args[0]}" if args and isinstance(args[0], str) else ""
         error = StoreError(
-            f"store {self._name} returned something else than {method} should return{asked}", store=self._name
+            f"store {self._name} returned from {method} what no {method} returns{asked}", store=self._name
         )
         error.unanswered = True
         return error

@@ -95,7 +95,7 @@ def sendable(credential: str, store: str, *, where: str = "token", kind: str = "
     """A credential, if it can stand in a header. Checked here, because the error of the HTTP client would show it."""
     if not credential.isascii() or not credential.isprintable() or " " in credential:
         raise StoreError(
-            f"the {where} holds characters that a {kind} cannot have",
+            f"the {where} holds characters that no {kind} can have",
             store=store,
             hint="check that it is the right file",
         )

@@ -130,7 +130,7 @@ def test_a_lease_says_who_holds_it(ledger: Ledger) -> None:
     """Whoever comes second is told by whom and since when; other jobs are free."""
     lease = ledger.leases.acquire("job", "run-1", 60)
     assert (lease.job, lease.holder, lease.expires - lease.acquired) == ("job", "run-1", 60_000_000)
-    with pytest.raises(LeaseHeld, match=r"job is being synced by run-1 since 20\d\d-") as caught:
+    with pytest.raises(LeaseHeld, match=r"job is being synced already, by run-1 since 20\d\d-") as caught:
         ledger.leases.acquire("job", "run-2", 60)
     assert "its lease expires at" in caught.value.hint
     assert ledger.leases.find("job") == lease

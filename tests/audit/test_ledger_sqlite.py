@@ -78,7 +78,7 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE runs (id)")
     connection.close()
-    assert "of something else" in refusal(path).message
+    assert "another program's" in refusal(path).message
 
 
 def test_a_directory_is_not_a_ledger(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ async def test_a_key_that_has_expired_for_good(
 @pytest.mark.parametrize("text", ["two words", "ümlaut", "tab\tbed"])
 async def test_what_can_be_no_key(secrets_manager: OpenStore, text: str) -> None:
     """A file with something else in it is told as that, without what is in it."""
-    with pytest.raises(StoreError, match="holds characters that no AWS key has") as caught:
+    with pytest.raises(StoreError, match="holds characters that no AWS key can have") as caught:
         await secrets_manager(auth={"accessKey": {"id": {"value": "AKIA"}, "secret": {"value": text}}})
     assert text not in str(caught.value)
 

@@ -26,13 +26,13 @@ def test_with_a_lost_key_what_reads_answers(started: Cli) -> None:
     for command in (["plan"], ["status"], ["check"], ["audit", "log"]):
         ran = started(*command)
         assert ran.code == 0, (command, ran.err)
-        assert "ledger.key is gone" in ran.err, command
+        assert "ledger.key is missing" in ran.err, command
         assert ran.out, command
     assert "unchanged" in started("plan").out
     for command in (["sync"], ["audit", "verify"], ["plan", "--out", "saved.plan"]):
         ran = started(*command)
         assert ran.code == 3, command
-        assert "ledger.key is gone" in ran.err, command
+        assert "ledger.key is missing" in ran.err, command
 
 
 def test_with_a_full_disk_what_reads_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ async def test_a_wrong_project_is_told_of(google: Google, open_gcp: OpenStore) -
 
 async def test_a_token_that_no_header_holds_is_told_by_where_it_stands(open_gcp: OpenStore) -> None:
     """In one article."""
-    with pytest.raises(StoreError, match=r"^the value in the document holds characters that no token has"):
+    with pytest.raises(StoreError, match=r"^the value in the document holds characters that no token can have"):
         await open_gcp(auth={"accessToken": {"value": "a b"}})
 
 

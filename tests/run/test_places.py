@@ -76,7 +76,7 @@ def test_two_names_for_one_place_are_refused() -> None:
     """They would take turns in writing one key."""
     found = judge("job", {"a": at("kv/"), "b": at("kv/", server="https://alias:8200")}, {})
     assert {dest: error.message.partition(":")[0] for dest, error in found.refused.items()} == {
-        "a": "a and b are one place", "b": "b and a are one place",
+        "a": "a and b are the same place", "b": "b and a are the same place",
     }  # fmt: skip
 
 

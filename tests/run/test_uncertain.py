@@ -267,7 +267,7 @@ async def test_somebody_else_wrote_there(world: World) -> None:
     await world.remove("src", "k")
     report = await world.sync()
     assert report.ok
-    assert any("k" in warning and "somebody else's" in warning for warning in report.warnings)
+    assert any("k" in warning and "to somebody else" in warning for warning in report.warnings)
     assert (_story(world), world.state()) == (["intended create new", "failed create settled"], {})
     assert await world.all("dst") == {"k": {"x": "theirs"}}
 

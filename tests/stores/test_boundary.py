@@ -266,7 +266,7 @@ async def test_a_result_of_another_type_is_an_error(where: str, monkeypatch: pyt
         list: Any = _wrong_ones
 
     store = await opened(Wrong(), monkeypatch)
-    with pytest.raises(StoreError, match=f"store one returned something else than {where} should return"):
+    with pytest.raises(StoreError, match=f"store one returned from {where} what no {where} returns"):
         await operation(store, where)()
 
 

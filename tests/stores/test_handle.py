@@ -158,7 +158,7 @@ async def test_a_version_that_the_ledger_cannot_hold_is_none(store: memory.Memor
 
     store.write = write  # type: ignore[method-assign]
     handle: Any = hand_out(store, "mem", Permissions.READ_WRITE)
-    with pytest.raises(StoreError, match="something else than write is to give, of a"):
+    with pytest.raises(StoreError, match="returned from write what no write returns, of a"):
         await handle.write("a", SecretValue({"value": "x"}))
 
 
@@ -182,7 +182,7 @@ async def test_what_is_missing_can_be_asked_whatever_is_permitted(
 async def test_what_is_missing_is_what_was_asked(store: memory.MemoryStore, given: Any) -> None:
     """A store that names something else as missing, or in another form, is told as a fault of the store."""
     handle: Any = hand_out(_Telling(given), "mem", Permissions.READ_WRITE)
-    with pytest.raises(StoreError, match="something else than check_access is to give"):
+    with pytest.raises(StoreError, match="returned from check_access what no check_access returns"):
         await handle.check_access([Access(Act.UPDATE, "a")])
 
 

@@ -13,7 +13,7 @@ from support.slow import one_in
 
 from secretsync_core.model.report import Result
 from secretsync_core.run.gate import RetryPolicy
-from secretsync_core.stores.vault import transport
+from secretsync_core.stores import connecting
 from survival.watcher import WRITES
 from survival.world import QUICK, exit_code, failure
 
@@ -289,7 +289,7 @@ async def test_server_that_does_not_answer(
     world: World, source_proxy: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes a request and says nothing is given up in time, and a slow one is waited for."""
-    monkeypatch.setattr(transport, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.3))
+    monkeypatch.setattr(connecting, "TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.3))
     keys = world.source.fill(6)
     source_proxy.delay(f"GET .*/data/{keys[0]}$", 30)
     source_proxy.delay(f"GET .*/data/{keys[1]}$", 0.15)

@@ -332,4 +332,6 @@ def _region(config: AwsConfig, environ: Mapping[str, str]) -> str | None:
 
 
 def _sendable(where: Credential, environ: Mapping[str, str], store: str) -> str:
-    return sendable(resolve(where, environ, store=store), store, where=describe(where), kind="AWS key")
+    return sendable(
+        resolve(where, environ, store=store), store, where=describe(where).removeprefix("the "), kind="AWS key"
+    )
