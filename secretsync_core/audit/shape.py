@@ -100,11 +100,16 @@ def _columns(transaction: Transaction, expected: dict[_Part, str]) -> Iterator[s
 # -- PostgreSQL, which describes everything in its own words ----------------------------------------------------------
 
 
-_PG_COLUMNS = """SELECT attrelid::regclass::text, attname::text FROM pg_attribute
+_PG_COLUMNS = """SELECT attrelid::regclass::text, attname::text, concat_ws(' ', atttypid::regtype::text,
+      (SELECT 'collate ' || collname FROM pg_collation WHERE pg_collation.oid = attcollation),
+      CASE WHEN attnotnull THEN 'not null' END, CASE WHEN atthasdef OR attidentity <> '' THEN 'default' END)
+    FROM pg_attribute
     WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'secretsync'::regnamespace AND relkind = 'r')
       AND attnum > 0 AND NOT attisdropped"""
-_PG_RULES = """SELECT conrelid::regclass::text, conname::text FROM pg_constraint
+_PG_RULES = """SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = 'secretsync'::regnamespace AND contype = 'c'"""
+_PG_KEYS = """SELECT conrelid::regclass::text, 'primary key', pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'secretsync'::regnamespace AND contype = 'p'"""
 _PG_TRIGGERS = """SELECT tgrelid::regclass::text, tgname::text, tgenabled::text, pg_get_triggerdef(pg_trigger.oid),
       prosrc
     FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
@@ -113,9 +118,10 @@ _PG_TRIGGERS = """SELECT tgrelid::regclass::text, tgname::text, tgenabled::text,
 _PG_REWRITES = "SELECT tablename::text, rulename::text FROM pg_rules WHERE schemaname = 'secretsync'"
 
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((.*)\)", re.DOTALL)
-_COLUMN = re.compile(r"(?:^|, )(\w+) (?:TEXT|BIGINT|SMALLINT|BYTEA)\b")
-_RULE = re.compile(r"CONSTRAINT (\w+) CHECK")
-_ADDED_RULE = re.compile(r"ALTER TABLE (\w+) ADD CONSTRAINT (\w+)")
+_COLUMN = re.compile(r'(?:^|, )(\w+) ((?:TEXT|BIGINT|SMALLINT|BYTEA)(?: COLLATE "C")?(?: NOT NULL)?)')
+_RULE = re.compile(r"CONSTRAINT (\w+) (CHECK .*?)(?=, \w+ (?:TEXT|BIGINT|SMALLINT|BYTEA)\b|, PRIMARY KEY|$)")
+_KEY = re.compile(r"(PRIMARY KEY \([^)]*\))$")
+_ADDED_RULE = re.compile(r"ALTER TABLE (\w+) ADD CONSTRAINT (\w+) (CHECK .*)", re.DOTALL)
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+) BEFORE UPDATE OR DELETE OR TRUNCATE ON (\w+)")
 _BODY = re.compile(r"\$\$(.*)\$\$", re.DOTALL)
 _ON = ("O", "A")  # a trigger that fires in an ordinary session, or always
@@ -125,15 +131,20 @@ def postgres_faults(transaction: Transaction, version: int, dialect: Dialect) ->
     """What is not as we made it in a schema whose tables are of a version."""
     made = statements(dialect)
     tables = {match[1]: match[2] for sql in made if (match := _TABLE.match(sql)) and match[1] != _ALEMBICS}
-    columns = {(table, name) for table, body in tables.items() for name in _COLUMN.findall(body)}
-    rules = {(table, name) for table, body in tables.items() for name in _RULE.findall(body)}
-    rules |= {(match[1], match[2]) for sql in made if (match := _ADDED_RULE.match(sql))}
-    for kind, expected, asked in (("column", columns, _PG_COLUMNS), ("rule", rules, _PG_RULES)):
-        found = {(_bare(table), str(name)) for table, name in transaction.rows(asked)}
-        for table, name in sorted(expected - found):
-            if _is_expected(table, name, version):
+    columns = {(table, name): told for table, body in tables.items() for name, told in _COLUMN.findall(body)}
+    rules = {(table, name): told for table, body in tables.items() for name, told in _RULE.findall(body)}
+    rules |= {(match[1], match[2]): match[3] for sql in made if (match := _ADDED_RULE.match(sql))}
+    keys = {(table, "primary key"): match[1] for table, body in tables.items() if (match := _KEY.search(body))}
+    for kind, expected, asked in (("column", columns, _PG_COLUMNS), ("rule", rules, _PG_RULES), ("", keys, _PG_KEYS)):
+        found = {(_bare(table), str(name)): str(told) for table, name, told in transaction.rows(asked)}
+        for (table, name), told in sorted(expected.items()):
+            if not _is_expected(table, name, version):
+                continue
+            if (table, name) not in found:
                 yield _missing(kind, name, table)
-        for table, name in sorted(found - expected) if kind == "column" else ():
+            elif version == VERSION and _words(found[table, name]) != _words(told):
+                yield f"{f'the {kind} {name}'.replace('  ', ' ')} of {table} is not as it was made"
+        for table, name in sorted(found.keys() - expected.keys()) if kind == "column" else ():
             if table in tables:
                 yield _added(kind, name, table)
     yield from _triggers(transaction, version, made)
@@ -160,6 +171,23 @@ def _triggers(transaction: Transaction, version: int, made: list[str]) -> Iterat
         yield _added("trigger", name, table)
 
 
+_WORD = re.compile(r"'(?:[^']|'')*'|\w+|[^\w\s()\[\]\"]+|\)")
+_AS_POSTGRES_SAYS = (("::", "text"), ("not", "valid"))
+"""What PostgreSQL adds to a rule that it tells."""
+
+
+def _words(told: str) -> list[str]:
+    """A rule or a column in words, the same in ours and in PostgreSQL's, which has more brackets and types in it."""
+    told = re.sub(r"= ANY \(ARRAY\[([^\]]*)\]\)", r"IN (\1)", told)
+    words = [word if word.startswith("'") else word.lower() for word in _WORD.findall(told) if word != ")"]
+    for pair in _AS_POSTGRES_SAYS:
+        words = [
+            word for at, word in enumerate(words)
+            if (word, *words[at + 1 : at + 2]) != pair and (*words[max(at - 1, 0) : at], word) != pair
+        ]  # fmt: skip
+    return words
+
+
 def _bare(table: object) -> str:
     """A table's name without its schema."""
     return str(table).rpartition(".")[2]
@@ -168,7 +196,7 @@ def _bare(table: object) -> str:
 def _missing(kind: str, name: str, table: str) -> str:
     append_only = ": the table is not append-only" if kind == "trigger" and "_no_" in name else ""
     of_table = "" if kind == "table" else f" of {table}"
-    return f"the {kind} {name}{of_table} is gone{append_only}"
+    return f"the {f'{kind} {name}'.lstrip()}{of_table} is gone{append_only}"
 
 
 def _added(kind: str, name: str, table: str) -> str:

@@ -86,6 +86,44 @@ CHANGES: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("ALTER TABLE ledger DROP CONSTRAINT dest_version_form",),
         "the rule dest_version_form of ledger is gone",
     ),
+    "a rule of the same name in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE ledger DROP CONSTRAINT reason", "ALTER TABLE ledger ADD CONSTRAINT reason CHECK (true)"),
+        "the rule reason of ledger is not as it was made",
+    ),
+    "a rule with a wider bound in PostgreSQL": (
+        "postgresql",
+        (
+            "ALTER TABLE current DROP CONSTRAINT key",
+            "ALTER TABLE current ADD CONSTRAINT key CHECK (length(key) <= 20480)",
+        ),
+        "the rule key of current is not as it was made",
+    ),
+    "a column of another type in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE leases ALTER COLUMN expires TYPE NUMERIC",),
+        "the column expires of leases is not as it was made",
+    ),
+    "a column that may be nothing in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE ledger ALTER COLUMN reason DROP NOT NULL",),
+        "the column reason of ledger is not as it was made",
+    ),
+    "a column with a default in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE ledger ALTER COLUMN reason SET DEFAULT 'x'",),
+        "the column reason of ledger is not as it was made",
+    ),
+    "a key gone in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE current DROP CONSTRAINT current_pkey",),
+        "the primary key of current is gone",
+    ),
+    "another key in PostgreSQL": (
+        "postgresql",
+        ("ALTER TABLE leases DROP CONSTRAINT leases_pkey", "ALTER TABLE leases ADD PRIMARY KEY (job, holder)"),
+        "the primary key of leases is not as it was made",
+    ),
     "a rewrite in PostgreSQL": (
         "postgresql",
         ("CREATE RULE nothing AS ON INSERT TO ledger DO INSTEAD NOTHING",),
