@@ -63,10 +63,16 @@ def _runs(page: Page, address: str) -> None:
 
 
 def _asset(page: Page, address: str) -> None:
-    for view, name in (("partitions", "partitions"), ("checks&checkDetail=in_sync", "checks"), ("lineage", "lineage")):
+    for view, name, drawn in (
+        ("partitions", "partitions", "production"),
+        ("checks&checkDetail=in_sync", "checks", "all 3 items are in sync"),
+        ("lineage", "lineage", "vault_k8s"),
+    ):
         page.goto(f"{address}/assets/sync/{JOB}?view={view}")
+        page.get_by_text(drawn, exact=True).first.wait_for()
         if name == "partitions":
-            page.get_by_text("production", exact=True).first.click()
+            page.get_by_text(drawn, exact=True).first.click()
+            page.get_by_text("keys held").first.wait_for()
         _keep(page, name)
 
 
