@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, SecretFails, StoreError, StoreUnavailable
+from secretsync_core.errors import AccessDenied, RateLimited, SecretFails, StoreError, StoreUnavailable
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.environment import PROXY_HINT
 
@@ -52,7 +52,42 @@ def failing(store: str, action: str, status: int, key: str | None, *, its_own: b
     return kind(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
 
 
+def limited(store: str, whose: str, key: str | None, wait: float | None) -> RateLimited:
+    """The error for a rate limit of somebody's. ``wait``: for so many seconds, where the service says that."""
+    seconds = "" if wait is None else f" {wait:.0f} s" if wait <= _DAY else " for more than a day"
+    return RateLimited(
+        f"{store} asks us to wait{seconds}: {whose} rate limit is reached",
+        store=store,
+        key=key,
+        hint="sync again after that, or lower limits.rate and limits.concurrency of the job",
+        retry_after=wait,
+    )
+
+
+def redirected(store: str, action: str, status: int, key: str | None, *, hint: str) -> StoreError:
+    """The error for a redirect. None is followed: it would hand our token, or a value, to whatever it names."""
+    return StoreError(
+        f"{store} answers with a redirect (HTTP {status}) when asked to {action}", store=store, key=key, hint=hint
+    )
+
+
+def by_a_proxy(store: str, whose: str, action: str, status: int, key: str | None, *, more: str = "") -> AccessDenied:
+    """The error for a refusal that has not the form of the service's own. ``more``: what else may have refused."""
+    return AccessDenied(
+        f"{store} refuses to {action} (HTTP {status}), and the answer is not {whose}",
+        store=store,
+        key=key,
+        hint=f"a proxy or firewall in front of it must let this request through{more}",
+    )
+
+
+_DAY = 86_400
 _REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+def is_redirect(status: int) -> bool:
+    """Whether an answer with this status says where the same question would be answered."""
+    return status in _REDIRECTS
 
 
 def refuses(status: int) -> bool:

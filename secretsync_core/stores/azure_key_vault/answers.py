@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, SecretFails, StoreError
-from secretsync_core.stores.http import CredentialsRefused, failing, retry_after
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretFails, StoreError
+from secretsync_core.stores.http import CredentialsRefused, by_a_proxy, failing, limited, redirected, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,21 +97,10 @@ def error_of(request: Request, found: Refusal, headers: Mapping[str, str]) -> St
     store, action, _, key = request
     status = found.status
     if status == 429 or (status == 503 and headers.get("Retry-After") is not None):
-        return RateLimited(
-            f"{store} asks us to wait: a limit of Azure's on requests is reached",
-            store=store,
-            key=key,
-            hint="give the job less to do at once by limits: rate and concurrency",
-            retry_after=retry_after(headers.get("Retry-After")),
-        )
+        return limited(store, "Azure's", key, retry_after(headers.get("Retry-After")))
     if 300 <= status < 400:
-        # Not followed: it would hand our token, or a secret, to whatever the answer names.
-        return StoreError(
-            f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
-            store=store,
-            key=key,
-            hint="check vaultUrl in the SecretStore: something else than Key Vault answers there",
-        )
+        hint = "check vaultUrl in the SecretStore: something else than Key Vault answers there"
+        return redirected(store, action, status, key, hint=hint)
     if status >= 500:
         return failing(store, action, status, key, its_own=found.is_vaults)
     if status == 401:
@@ -156,12 +145,7 @@ def _denied(request: Request, found: Refusal) -> StoreError:
             hint="enable it there, or leave it out by exclude",
         )
     if not found.is_vaults:
-        return AccessDenied(
-            f"{store} refuses to {action} (HTTP 403), and the answer is not Key Vault's",
-            store=store,
-            key=key,
-            hint="a proxy or firewall in front of it must let this request through",
-        )
+        return by_a_proxy(store, "Key Vault's", action, found.status, key)
     return AccessDenied(
         f"{store} refuses to {action}: permission denied", store=store, key=key, hint=_way(right, found)
     )

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, RateLimited, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, StoreError
 from secretsync_core.stores.github_secrets.limits import wait_of
 from secretsync_core.stores.github_secrets.scope import PERMISSIONS, shown
-from secretsync_core.stores.http import CredentialsRefused, failing
+from secretsync_core.stores.http import CredentialsRefused, by_a_proxy, failing, limited, redirected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secretsync_core.stores.github_secrets.scope import Scope
-
-_DAY = 86_400
 
 _LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
 
@@ -57,32 +55,15 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     store, scope, action, key, _ = request
     wait = wait_of(status, headers, text)
     if wait is not None:
-        seconds = f"{wait:.0f} s" if wait <= _DAY else "for more than a day"
-        return RateLimited(
-            f"{store} asks us to wait {seconds}: GitHub's rate limit is reached",
-            store=store,
-            key=key,
-            hint="sync again after that, or lower limits.rate and limits.concurrency of the job",
-            retry_after=wait,
-        )
+        return limited(store, "GitHub's", key, wait)
     if 300 <= status < 400:
-        # Not followed: it would hand our token, or a secret, to whatever the answer names.
         holder, field = scope.whole.holder, scope.whole.field
-        return StoreError(
-            f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
-            store=store,
-            key=key,
-            hint=f"the {holder} was renamed or transferred: give its new name as {field} in the SecretStore",
-        )
+        hint = f"the {holder} was renamed or transferred: give its new name as {field} in the SecretStore"
+        return redirected(store, action, status, key, hint=hint)
     if status >= 500:
         return failing(store, action, status, key, its_own=is_githubs(body))
     if status in (401, 403) and not is_githubs(body):
-        return AccessDenied(
-            f"{store} refuses to {action} (HTTP {status}), and the answer is not GitHub's",
-            store=store,
-            key=key,
-            hint="a proxy or firewall in front of it must let this request through",
-        )
+        return by_a_proxy(store, "GitHub's", action, status, key)
     if status == 401:
         return CredentialsRefused(
             f"{store} does not take our credentials",

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
-from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.app import AppLogin
 from secretsync_core.stores.github_secrets.place import place_by
@@ -15,6 +14,7 @@ from secretsync_core.stores.github_secrets.secrets import GithubSecrets
 from secretsync_core.stores.github_secrets.tokens import TokenAuth
 from secretsync_core.stores.github_secrets.transport import Answer, Transport
 from secretsync_core.stores.github_secrets.variables import GithubVariables
+from secretsync_core.stores.renamed import path_by_number, tellable
 from secretsync_core.stores.tls import context_for
 
 if TYPE_CHECKING:
@@ -82,13 +82,12 @@ async def _new_name(transport: Transport, scope: Scope, answer: Answer) -> str:
 
     Asked for at the very server of the document, and by nothing of the answer but a number.
     """
-    where = answer.headers.get("Location", "")
-    match = _BY_NUMBER.fullmatch(where.removeprefix(transport.address))
-    if answer.status not in (301, 302, 307, 308) or match is None or not where.startswith(transport.address):
+    path = path_by_number(answer.status, answer.headers.get("Location", ""), transport.address, _BY_NUMBER)
+    if not path:
         return ""
     request = Request(transport.store, scope, "tell the new name of its repository")
     try:
-        found = await transport.ask("stat", "GET", match[0], request, lambda part: _called(part, scope))
+        found = await transport.ask("stat", "GET", path, request, lambda part: _called(part, scope))
     except StoreError:
         return ""
     return "" if isinstance(found, Answer) else await _tellable(transport, found[1])
@@ -97,9 +96,4 @@ async def _new_name(transport: Transport, scope: Scope, answer: Answer) -> str:
 async def _tellable(transport: Transport, name: str) -> str:
     """A name that an answer gives, if it is one; empty where it may be what we sent."""
     assert transport.auth is not None  # noqa: S101  it has just asked
-    secret = await transport.auth.token()
-    return (
-        name
-        if _NAME.fullmatch(name) and secret not in name and not any(map(looks_like_a_token, name.split("/")))
-        else ""
-    )
+    return tellable(name, _NAME, await transport.auth.token())

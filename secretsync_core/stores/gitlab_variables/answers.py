@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, QuotaReached, RateLimited, StoreError
-from secretsync_core.stores.http import CredentialsRefused, date_of, failing, retry_after
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, QuotaReached, StoreError
+from secretsync_core.stores.http import (
+    CredentialsRefused,
+    by_a_proxy,
+    date_of,
+    failing,
+    limited,
+    redirected,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secretsync_core.errors import RateLimited
     from secretsync_core.stores.gitlab_variables.scope import Scope
 
-_DAY = 86_400
 _LOOKED_AT = 4096  # bytes of a body; the phrases stand at its start
 _DIGITS = 12
 
@@ -63,22 +71,12 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     if status == 429:
         return _limited(request, headers)
     if 300 <= status < 400:
-        # Not followed: it would hand our token, or a value, to whatever the answer names.
-        return StoreError(
-            f"{store} answers with a redirect (HTTP {status}) when asked to {action}",
-            store=store,
-            key=key,
-            hint=f"check the address, with https://; or the {scope.holder} has another path by now",
-        )
+        hint = f"check the address, with https://; or the {scope.holder} has another path by now"
+        return redirected(store, action, status, key, hint=hint)
     if status >= 500:
         return failing(store, action, status, key, its_own=is_gitlabs(body))
     if status in (401, 403, 404) and not is_gitlabs(body):
-        return AccessDenied(
-            f"{store} refuses to {action} (HTTP {status}), and the answer is not GitLab's",
-            store=store,
-            key=key,
-            hint="a proxy or firewall in front of it must let this request through, or GitLab bars our IP address",
-        )
+        return by_a_proxy(store, "GitLab's", action, status, key, more=", or GitLab bars our IP address")
     if status == 401:
         return CredentialsRefused(
             f"{store} does not take our token",
@@ -148,11 +146,4 @@ def _limited(request: Request, headers: Mapping[str, str]) -> RateLimited:
         # By GitLab's own clock, for ours may be wrong; a second more, for both cut fractions off.
         now = date_of(headers.get("Date", "")) or datetime.now(UTC)
         wait = max(0.0, float(reset) - now.timestamp() + 1.0)
-    seconds = "" if wait is None else f" {wait:.0f} s" if wait <= _DAY else " for more than a day"
-    return RateLimited(
-        f"{request.store} asks us to wait{seconds}: GitLab's rate limit is reached",
-        store=request.store,
-        key=request.key,
-        hint="sync again after that, or lower limits.rate and limits.concurrency of the job",
-        retry_after=wait,
-    )
+    return limited(request.store, "GitLab's", request.key, wait)

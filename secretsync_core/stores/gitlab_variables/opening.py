@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from secretsync_core.errors import StoreError
-from secretsync_core.known import looks_like_a_token
 from secretsync_core.stores.gitlab_variables.answers import Request
 from secretsync_core.stores.gitlab_variables.connection import Answer, Connection
 from secretsync_core.stores.gitlab_variables.hidden import GitlabHiddenVariables
 from secretsync_core.stores.gitlab_variables.place import place_by
 from secretsync_core.stores.gitlab_variables.readable import GitlabVariables
 from secretsync_core.stores.gitlab_variables.scope import scope_of
+from secretsync_core.stores.renamed import path_by_number, tellable
 
 if TYPE_CHECKING:
     from secretsync_core.stores.answers import Part
@@ -55,7 +55,7 @@ async def _number(connection: Connection, scope: Scope) -> int:
         if path.lower() == scope.name.lower():
             return number
         error = StoreError(f"{connection.store}: the {scope.holder} has another path", store=connection.store)
-        told = _tellable(connection, path)
+        told = tellable(path, _PATH, connection.token.now())
     if told:
         error.hint = f"the {scope.holder} is at {told} now: give that path, if the variables are still to go there"
     raise error
@@ -70,20 +70,12 @@ async def _new_path(connection: Connection, scope: Scope, answer: Answer) -> str
 
     Asked for at the very server of the document, and by nothing of the answer but a number.
     """
-    where = answer.headers.get("Location", "")
-    match = _BY_NUMBER.fullmatch(where.removeprefix(connection.address))
-    if answer.status not in (301, 302, 307, 308) or match is None or not where.startswith(connection.address):
+    path = path_by_number(answer.status, answer.headers.get("Location", ""), connection.address, _BY_NUMBER)
+    if not path:
         return ""
     request = Request(connection.store, scope, "tell the new path of its project")
     try:
-        found = await connection.ask("stat", "get", match[1], request, lambda part: _called(part, scope))
+        found = await connection.ask("stat", "get", path, request, lambda part: _called(part, scope))
     except StoreError:
         return ""
-    return "" if isinstance(found, Answer) else _tellable(connection, found[1])
-
-
-def _tellable(connection: Connection, path: str) -> str:
-    """A path that an answer gives, if it is one; empty where it may be what we sent."""
-    secret = connection.token.now()
-    fits = _PATH.fullmatch(path) and secret not in path and not any(map(looks_like_a_token, path.split("/")))
-    return path if fits else ""
+    return "" if isinstance(found, Answer) else tellable(found[1], _PATH, connection.token.now())

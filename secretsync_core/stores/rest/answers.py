@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.errors import AccessDenied, InvalidSecret, RateLimited, StoreError
 from secretsync_core.stores.answers import malformed
-from secretsync_core.stores.http import failing, retry_after
+from secretsync_core.stores.http import failing, redirected, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,13 +56,8 @@ def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
     if status >= 500:
         return failing(store, call.action, status, key, its_own=False)
     if 300 <= status < 400:
-        # Not followed: it would hand our credential, or a secret, to whatever the answer names.
-        error = StoreError(
-            f"{store} answers with a redirect (HTTP {status}) when asked to {call.action}",
-            store=store,
-            key=key,
-            hint=f"give the address and the path that it leads to in the SecretStore; {call.told}",
-        )
+        hint = f"give the address and the path that it leads to in the SecretStore; {call.told}"
+        error = redirected(store, call.action, status, key, hint=hint)
         error.unanswered = call.operation in _CHANGES
         return error
     if 200 <= status < 300:
