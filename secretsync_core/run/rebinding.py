@@ -97,7 +97,7 @@ async def rename_job(old: str, new: str, documents: Documents, ledger: Ledger) -
     _needs_places(ledger)
     if new not in documents.jobs:
         raise UsageError(
-            "the documents define no SyncJob of the new name",
+            "the documents define no SyncJob with the new name",
             hint="rename it in its document first; the command takes the former name, then the present one",
         )
     still = f"SyncJob {old} is still in the documents, so it keeps its keys"

@@ -245,7 +245,7 @@ def test_a_job_that_is_still_there_is_not_renamed(synced: Cli) -> None:
     ran = synced("rename", "job", "second")
     assert (ran.code, "`secretsync sync second --adopt KEY`" in ran.err) == (2, True)
     ran = synced("rename", "job", "nobody")
-    assert (ran.code, "the documents define no SyncJob of the new name" in ran.err) == (2, True)
+    assert (ran.code, "the documents define no SyncJob with the new name" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize(
