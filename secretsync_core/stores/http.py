@@ -71,13 +71,21 @@ def redirected(store: str, action: str, status: int, key: str | None, *, hint: s
     )
 
 
-def by_a_proxy(store: str, whose: str, action: str, status: int, key: str | None, *, more: str = "") -> AccessDenied:
-    """The error for a refusal that has not the form of the service's own. ``more``: what else may have refused."""
+def by_a_proxy(
+    store: str,
+    whose: str,
+    action: str,
+    status: int,
+    key: str | None,
+    *,
+    hint: str = "a proxy or firewall in front of it must let this request through",
+) -> AccessDenied:
+    """The error for a refusal that has not the form of the service's own."""
     return AccessDenied(
         f"{store} refuses to {action} (HTTP {status}), and the answer is not {whose}",
         store=store,
         key=key,
-        hint=f"a proxy or firewall in front of it must let this request through{more}",
+        hint=hint,
     )
 
 

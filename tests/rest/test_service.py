@@ -196,7 +196,7 @@ async def test_errors_send_people_the_right_way(opened: OpenStore, inhouse: InHo
         (401, CredentialsRefused, "the value in the document"),
         (403, AccessDenied, "read is GET /teams/{{ team }}/secrets/{{ key }}/value"),
         (418, StoreError, "name it in read.expect or absent"),
-        (429, RateLimited, "limits: rate and concurrency"),
+        (429, RateLimited, "lower limits.rate and limits.concurrency"),
         (202, MalformedAnswer, "nothing is concluded"),
     ):
         inhouse.answer("", status, b"{}", {"Retry-After": "7"})

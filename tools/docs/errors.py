@@ -77,15 +77,34 @@ def _classes() -> set[type[SecretSyncError]]:
 
 
 def _hints(names: set[str]) -> dict[str, set[str]]:
-    """The hints that are written where each class is raised. One that is put together elsewhere is not found."""
+    """The hints that are written where each class is raised, or made by a function that takes one.
+
+    One that is put together elsewhere is not found.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     root = Path(secretsync_core.__path__[0])
-    for file in sorted(root.rglob("*.py")):
-        if file.relative_to(root).parts[0] not in ("testing", "demo"):
-            for name, hint in _raised(ast.parse(file.read_text())):
-                if name in names and hint:
-                    found[name].add(hint)
+    files = [file for file in sorted(root.rglob("*.py")) if file.relative_to(root).parts[0] not in ("testing", "demo")]
+    trees = [ast.parse(file.read_text()) for file in files]
+    made = {name: name for name in names}
+    for tree in trees:
+        for function, error, default in _makers(tree):
+            if error in names:
+                made[function] = error
+                found[error].update({default} - {""})
+    for tree in trees:
+        for name, hint in _raised(tree):
+            if name in made and hint:
+                found[made[name]].add(hint)
     return found
+
+
+def _makers(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """The functions that make an error with a hint that they are given: name, class, and the hint by default."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Name):
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                if argument.arg == "hint":
+                    yield node.name, node.returns.id, "" if default is None else _text(default)
 
 
 def _raised(tree: ast.AST) -> Iterator[tuple[str, str]]:

@@ -99,8 +99,10 @@ def error_of(request: Request, found: Refusal, headers: Mapping[str, str]) -> St
     if status == 429 or (status == 503 and headers.get("Retry-After") is not None):
         return limited(store, "Azure's", key, retry_after(headers.get("Retry-After")))
     if 300 <= status < 400:
-        hint = "check vaultUrl in the SecretStore: something else than Key Vault answers there"
-        return redirected(store, action, status, key, hint=hint)
+        return redirected(
+            store, action, status, key,
+            hint="check vaultUrl in the SecretStore: something else than Key Vault answers there",
+        )  # fmt: skip
     if status >= 500:
         return failing(store, action, status, key, its_own=found.is_vaults)
     if status == 401:

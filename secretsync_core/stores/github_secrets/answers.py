@@ -58,8 +58,10 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         return limited(store, "GitHub's", key, wait)
     if 300 <= status < 400:
         holder, field = scope.whole.holder, scope.whole.field
-        hint = f"the {holder} was renamed or transferred: give its new name as {field} in the SecretStore"
-        return redirected(store, action, status, key, hint=hint)
+        return redirected(
+            store, action, status, key,
+            hint=f"the {holder} was renamed or transferred: give its new name as {field} in the SecretStore",
+        )  # fmt: skip
     if status >= 500:
         return failing(store, action, status, key, its_own=is_githubs(body))
     if status in (401, 403) and not is_githubs(body):

@@ -71,12 +71,17 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
     if status == 429:
         return _limited(request, headers)
     if 300 <= status < 400:
-        hint = f"check the address, with https://; or the {scope.holder} has another path by now"
-        return redirected(store, action, status, key, hint=hint)
+        return redirected(
+            store, action, status, key,
+            hint=f"check the address, with https://; or the {scope.holder} has another path by now",
+        )  # fmt: skip
     if status >= 500:
         return failing(store, action, status, key, its_own=is_gitlabs(body))
     if status in (401, 403, 404) and not is_gitlabs(body):
-        return by_a_proxy(store, "GitLab's", action, status, key, more=", or GitLab bars our IP address")
+        return by_a_proxy(
+            store, "GitLab's", action, status, key,
+            hint="a proxy or firewall in front of it must let this request through, or GitLab bars our IP address",
+        )  # fmt: skip
     if status == 401:
         return CredentialsRefused(
             f"{store} does not take our token",

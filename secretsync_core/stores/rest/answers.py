@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import AccessDenied, InvalidSecret, RateLimited, StoreError
+from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError
 from secretsync_core.stores.answers import malformed
-from secretsync_core.stores.http import failing, redirected, retry_after
+from secretsync_core.stores.http import failing, limited, redirected, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,20 +44,14 @@ def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
     """The error for a status that the document does not name."""
     store, key = call.store, call.key
     if status == 429:
-        wait = retry_after(headers.get("Retry-After"))
-        asked = "to wait" if wait is None else f"to wait {wait:.0f} s"
-        return RateLimited(
-            f"{store} asks us {asked}: there are too many requests",
-            store=store,
-            key=key,
-            hint="sync again after that, or give the job less to do at once by limits: rate and concurrency",
-            retry_after=wait,
-        )
+        return limited(store, "its", key, retry_after(headers.get("Retry-After")))
     if status >= 500:
         return failing(store, call.action, status, key, its_own=False)
     if 300 <= status < 400:
-        hint = f"give the address and the path that it leads to in the SecretStore; {call.told}"
-        error = redirected(store, call.action, status, key, hint=hint)
+        error = redirected(
+            store, call.action, status, key,
+            hint=f"give the address and the path that it leads to in the SecretStore; {call.told}",
+        )  # fmt: skip
         error.unanswered = call.operation in _CHANGES
         return error
     if 200 <= status < 300:
