@@ -52,6 +52,26 @@ spec:
       keyTransfrom: []
 """
 
+LABELS = {"team": "payments", "example.com/tier": "gold"}
+OWNERS = ("team:payments", "ann@example.com")
+GROUP = "money"
+TWICE = ("twice-dest", "twice-second")
+_TWICE = f"""\
+# To two destinations, and with all that says whose it is.
+apiVersion: secretsync.io/v1alpha1
+kind: SyncJob
+metadata:
+  name: twice
+  labels: {json.dumps(LABELS)}
+  annotations: {{dagster.io/owners: "{", ".join(OWNERS)}", dagster.io/group: {GROUP}}}
+spec:
+  source: source
+  dest: [{", ".join(TWICE)}]
+  plan:
+    - name: team-a
+      query: {{path: team-a, recursive: true}}
+"""
+
 SLOW = "rate: 4/s, concurrency: 1"
 ITEMS_OF = {
     # Secrets of their own: of some jobs one that lacks a port; of another, one that a test spoils on the way.
@@ -77,14 +97,17 @@ class Stage:
         self.directory = directory
         directory.mkdir(parents=True)
         stores = _STORE.format(name="source", permissions="Read")
-        stores += "".join(_STORE.format(name=f"{job}-dest", permissions="ReadWrite") for job in JOBS)
+        dests = [*(f"{job}-dest" for job in JOBS), *TWICE]
+        stores += "".join(_STORE.format(name=dest, permissions="ReadWrite") for dest in dests)
         (directory / "stores.yaml").write_text(stores.removesuffix("---\n"))
+        for dest in dests:
+            (directory / dest).mkdir()
         for job in JOBS:
             plan = "".join(_ITEM.format(item=item, top=QUERY_OF.get(job, "")) for item in ITEMS_OF.get(job, ITEMS))
             head = _JOB.format(name=job, schedule=_schedule(job), limits=LIMITS_OF.get(job, ""))
             (directory / f"{job}.yaml").write_text(head + plan)
-            (directory / f"{job}-dest").mkdir()
         (directory / "broken.yaml").write_text(BROKEN)
+        (directory / "twice.yaml").write_text(_TWICE)
         for item in (*ITEMS, "trend-own"):
             for number in range(PER_ITEM):
                 self.write(f"{item}/key-{number}", {"host": f"{item}.internal", "port": str(8000 + number)})
