@@ -34,6 +34,9 @@ GOODBYE_SECONDS = 2.0
 GIVE_UP_SECONDS = 20.0
 """How long a run that is asked to stop may take in all, whatever holds it. Kubernetes ends a pod after 30."""
 
+LAST_SECONDS = 4.0
+"""How long the process has after that to end by itself. A thread in a database or a disk that hangs cannot be ended."""
+
 RETRY_SECONDS = 90.0
 """A request is made again only while its attempts have taken no longer than this: those that get no answer have."""
 

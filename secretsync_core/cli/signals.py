@@ -1,7 +1,8 @@
 """What Ctrl-C and SIGTERM do while a sync is on its way.
 
 The gate cuts requests that are in flight for long after the first signal (:mod:`secretsync_core.endurance`), so that
-the run is recorded and its lease given back. Whatever holds the run even then is cancelled.
+the run is recorded and its lease given back. Whatever holds the run even then is cancelled; and where that does not
+help, as for a thread that waits for a disk, the process ends without it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from secretsync_core.cli import exits
-from secretsync_core.endurance import GIVE_UP_SECONDS
+from secretsync_core.endurance import GIVE_UP_SECONDS, LAST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,12 +71,24 @@ class Stop:
             again = "press Ctrl-C again" if number == signal.SIGINT else "send SIGTERM again"
             self._output.complain(f"stopping after the requests in flight; {again} to stop at once")
         else:
-            # Nothing is cleaned up: what was announced in the ledger and not finished is settled by the next run.
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode() + b"\n")
-            os._exit(128 + number)
+            _end(128 + number)
 
     def _give_up(self, task: asyncio.Task[Any] | None) -> None:
         if task is not None and not task.done():
             self._gave_up = True
+            last = threading.Timer(LAST_SECONDS, self._end_without)
+            last.daemon = True
+            last.start()
             task.cancel()
+
+    def _end_without(self) -> None:
+        """In a thread of its own: the event loop's may be the one that hangs, or wait for one that does."""
+        self._output.complain("something did not end at all, and was left: the next run settles what is open")
+        _end(self.code)
+
+
+def _end(code: int) -> None:
+    """End the process, and clean up nothing: what was announced in the ledger and not finished the next run settles."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode() + b"\n")
+    os._exit(code)

@@ -113,6 +113,33 @@ def test_a_second_signal_ends_at_once(
     assert "Traceback" not in err
 
 
+_HANGS = """
+import asyncio, os, signal, threading, time
+from secretsync_core.cli import event_loop, signals
+from secretsync_core.cli.output import Output
+
+signals.GIVE_UP_SECONDS, signals.LAST_SECONDS = 0.1, 0.2
+
+async def main():
+    stop = signals.Stop(Output())
+    with stop.listening():
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.to_thread(time.sleep, 30)  # as a disk that is gone: no thread comes back from it
+
+event_loop.run(main)
+"""
+
+
+def test_a_thread_that_never_comes_back_holds_up_no_end() -> None:
+    """A stopped sync ends in time even where a ledger's or a file's disk does not answer any more."""
+    began = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", _HANGS], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 143
+    assert "something did not end at all, and was left" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert time.monotonic() - began < 15
+
+
 def test_ctrl_c_during_a_plan(troubled: Callable[..., Cli]) -> None:
     """A plan, which writes nothing, ends at once with 130 and no traceback."""
     cli = troubled(3)
