@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -16,6 +17,7 @@ from secretsync_core.audit.shape import postgres_faults
 from secretsync_core.distribution import extra_hint
 from secretsync_core.errors import LedgerBroken, LedgerError
 from secretsync_core.ledger_address import HOW_TO_WRITE, name_of
+from secretsync_core.plain_files import MOST_PEM, fault_of
 
 try:
     import psycopg
@@ -29,7 +31,7 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from secretsync_core.audit.database import Row, Transaction
 
@@ -96,6 +98,22 @@ _TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, 
 _Connection = PatientConnection
 
 
+_FILES = {
+    "passfile": "PGPASSFILE", "servicefile": "PGSERVICEFILE", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+    "sslrootcert": "PGSSLROOTCERT", "sslcrl": "PGSSLCRL",
+}  # fmt: skip
+"""Files that libpq reads whole, and waits for: by their parameters in a URL, and their variables."""
+
+
+def _check_files(said: Mapping[str, object]) -> None:
+    """Raise LedgerError for one that is a pipe, a device, or far too large."""
+    for parameter, variable in _FILES.items():
+        path = said.get(parameter) or os.environ.get(variable)
+        if path and (fault := fault_of(str(path), MOST_PEM)):
+            where = f"{parameter} of the ledger's URL" if said.get(parameter) else variable
+            raise LedgerError(f"the file that {where} names {fault}", hint="name a regular file")
+
+
 class PostgresDatabase:
     """One connection for writing, kept, and one for each reading transaction."""
 
@@ -116,6 +134,7 @@ class PostgresDatabase:
         self._url = conninfo.make_conninfo(url, **{name: value for name, value in _TCP.items() if name not in said})
         self._writer: _Connection | None = None
         self._closed = False
+        _check_files(said)
         with self.explained():
             connection = self.connect()
             if read_only:
@@ -125,9 +144,14 @@ class PostgresDatabase:
 
     def connect(self) -> _Connection:
         """A new connection."""
-        connection = PatientConnection.connect(
-            self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
-        )
+        try:
+            connection = PatientConnection.connect(
+                self._url, autocommit=True, connect_timeout=self._timeout, application_name="secretsync"
+            )
+        except UnicodeError:  # of a host that DNS cannot be asked for: a label of over 63 letters, say
+            connection = None
+        if connection is None:
+            raise LedgerError("the host of the ledger's URL is none that can be looked up", hint=HOW_TO_WRITE)
         connection.silence = _SILENCE_SECONDS
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # initdb's choice where there is no locale: texts are bytes there, and no character is one.

@@ -78,7 +78,7 @@ class SqliteDatabase:
         if not read_only:
             check_directory(path.parent)
             self._create()
-        elif not path.exists():
+        elif not self._is_there():
             raise missing(self.name)
         if path.is_dir():
             raise LedgerError(f"the ledger {self.name} is a directory", hint="name a file in it, such as ledger.db")
@@ -89,6 +89,15 @@ class SqliteDatabase:
                 self._enter_wal(self._writer)
                 # FULL: a record is on the disk before the act that it announces.
                 self._writer.execute("PRAGMA synchronous=FULL")
+
+    def _is_there(self) -> bool:
+        """Whether something is in its place. Raises LedgerError where nothing can be, for its name is too long."""
+        try:
+            return self._path.exists()
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {self.name} cannot be used: {error.strerror}", hint="choose another place for the ledger"
+            ) from None
 
     def _create(self) -> None:
         """Make the file before SQLite does, so that nobody else can ever read it (its WAL inherits the mode)."""
