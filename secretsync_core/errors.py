@@ -33,6 +33,7 @@
      |         +-- SecretFails  1   it answers, and fails at this one secret               retryable
      |         +-- StoreLost    3   so many requests failed in a row that the run gave the store up
      |         |    +-- LockedOut  3   the store refused our credentials for good, and the run gave it up
+     |         +-- Failing      3   it answers with an error of its own (stores.http)         retryable
      |         +-- Unhealable   3   no retry can help: a certificate, a host name (stores.http)
      |         +-- DiskFull     3   no room for the secret's file (stores.directory.folders)
      +-- TransformFailed        1   a key or value transform failed for this secret

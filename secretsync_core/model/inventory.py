@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import InvalidSecret
+from secretsync_core.errors import AccessDenied, InvalidSecret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,11 @@ class Gap(NamedTuple):
     def is_nameless(self) -> bool:
         """Whether it is something that has a name and no key."""
         return self.is_key and self.code == InvalidSecret.code
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is broken there: it is hidden neither by our rights nor by what it is called."""
+        return self.code not in (AccessDenied.code, InvalidSecret.code)
 
 
 def display_version(token: str | None) -> str:

@@ -20,6 +20,7 @@ from secretsync_core.run.by_version import NOT_MANAGED
 from secretsync_core.run.holders import held_by
 from secretsync_core.run.origins import unrecordable
 from secretsync_core.run.rivals import claimable, unseen_items, waits_for
+from secretsync_core.run.seen import cannot_be_seen
 from secretsync_core.run.targets import AMBIGUOUS
 from secretsync_core.schema.job import WritePolicy
 
@@ -155,6 +156,8 @@ def decide_copies(
                 verify=verify,
                 tells=dest.tells,
             )
+            if (gap := dest.seen.hidden.get(key)) is not None and gap.is_fault and not dest.blind:
+                change = cannot_be_seen(change, gap)
             concerns = change.action in _MAY_WRITE or change.reason is Reason.NOT_MANAGED
             if (holding := holders.get((dest.name, key))) is not None and concerns:
                 if item.adopt or by_name:

@@ -18,6 +18,7 @@ from secretsync_core.errors import SecretSyncError
 from secretsync_core.model.change import Action, Change, Drift, Reason
 from secretsync_core.model.report import NOT_DONE, ItemError
 from secretsync_core.run.rivals import waits_for
+from secretsync_core.run.seen import cannot_be_seen
 from secretsync_core.run.targets import nameless_claims
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def find_deletes(
     wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
     wanted |= nameless_claims(seen)
     goes = plan.deletes  # of an item that left the document by the job's policy
-    return [
+    deletes = [
         decide_delete(
             key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
             hidden=key in dest.seen.hidden, looks=not dest.blind, reads=dest.readable, facts=dest.facts,
@@ -90,6 +91,11 @@ def find_deletes(
         for key in orphans(plan, wanted, dest.known)
         if goes.get(dest.known[key].item, plan.deletes_gone)
     ]  # fmt: skip
+    faults = {(dest.name, key): gap for dest in dests for key, gap in dest.seen.hidden.items() if gap.is_fault}
+    return [
+        cannot_be_seen(change, faults[change.dest, change.key]) if (change.dest, change.key) in faults else change
+        for change in deletes
+    ]
 
 
 def incomplete_items(seen: Sequence[SourceSeen], targets: Targets) -> set[str]:

@@ -98,6 +98,10 @@ async def _look_at(
         if key in view.as_left:  # it shows what our own write has replaced a moment ago, so a read would too
             _count_unchanged(report, held.item)
             continue
+        if (gap := view.hidden.get(key)) is not None and gap.is_fault:
+            change = _change(dest, key, held, Reason.CANNOT_SEE, Drift.UNKNOWN, None)
+            suspected.append(Outcome(change, Result.FAILED, gap.code, gap.message))
+            continue
         entry = view.entries.get(key)
         if entry is not None and is_older(entry.version, held.dest_version, facts.version_order):
             suspected.append(_behind(dest, key, held, entry.version))

@@ -7,7 +7,15 @@ from collections import defaultdict
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from secretsync_core.errors import AccessDenied, SecretNotFound, SecretSyncError
+from secretsync_core.errors import (
+    AccessDenied,
+    AnswerTooLarge,
+    MalformedAnswer,
+    SecretFails,
+    SecretNotFound,
+    SecretSyncError,
+    StoreError,
+)
 from secretsync_core.model.change import Reason
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.plan import SourceRef
@@ -23,7 +31,7 @@ from secretsync_core.schema.keys import QueryMatcher, folder
 from secretsync_core.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from secretsync_core.model.change import Change
     from secretsync_core.model.metadata import Described
@@ -199,11 +207,20 @@ async def _look_up(opened: OpenStores, store: str, wanted: Sequence[_Lookup], *,
 
 
 async def look_at_key(opened: OpenStores, store: str, key: str) -> Entry | None:
-    """What stands at one key now; None where it is absent. Raises AccessDenied where that may not be seen."""
+    """What stands at one key now; None where it is absent.
+
+    Raises AccessDenied where that may not be seen, and StoreError where it cannot be.
+    """
     seen = await look_at_keys(opened, store, [key])
-    if key in seen.hidden:
-        raise AccessDenied(f"{store}:{key} may not be looked at", store=store, key=key)
+    if (gap := seen.hidden.get(key)) is not None:
+        if not gap.is_fault:
+            raise AccessDenied(f"{store}:{key} may not be looked at", store=store, key=key)
+        kind = next((each for each in _FAULTS if each.code == gap.code), StoreError)
+        raise kind(gap.message, store=store, key=key)
     return seen.entries.get(key)
+
+
+_FAULTS = (SecretFails, MalformedAnswer, AnswerTooLarge)
 
 
 async def look_at_keys(
@@ -221,7 +238,7 @@ async def look_at_keys(
     known = known or {}
     entries: dict[str, Entry] = {}
     as_left: set[str] = set()
-    hidden: set[str] = set()
+    hidden: dict[str, Gap] = {}
     metadata: dict[str, Described] = {}
     halves = opened.get(store)
     describer = halves.describer if describe else None
@@ -233,7 +250,7 @@ async def look_at_keys(
                     beside = everything_on(seen, halves.facts)
                     metadata |= {} if beside is None else {seen.key: beside}
                 if isinstance(seen, Gap):
-                    hidden.update(key for key in keys if key == seen.prefix or key.startswith(_below(seen.prefix)))
+                    hidden.update(dict.fromkeys(_hidden_by(seen, keys), seen))
                 elif (
                     seen.version is not None
                     and not seen.deleted
@@ -263,8 +280,12 @@ async def look_at_destination(
         return error
 
 
-def _below(prefix: str) -> str:
-    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+def _hidden_by(gap: Gap, keys: Iterable[str]) -> Iterator[str]:
+    """Those of some keys that a gap hides."""
+    if gap.is_key:
+        return (key for key in keys if key == gap.prefix)
+    below = gap.prefix if not gap.prefix or gap.prefix.endswith("/") else f"{gap.prefix}/"
+    return (key for key in keys if key == gap.prefix or key.startswith(below))
 
 
 async def look_at_marks(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from secretsync_core.expression.glob import is_glob, parts_of
 from secretsync_core.model.access import Access, Act
+from secretsync_core.model.change import Action, Drift, Failure, Reason
 from secretsync_core.model.inventory import Entry
 from secretsync_core.schema.keys import folder
 from secretsync_core.selection import names_keys
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from secretsync_core.errors import SecretSyncError
     from secretsync_core.model.capabilities import StoreFacts
-    from secretsync_core.model.change import Reason
+    from secretsync_core.model.change import Change
     from secretsync_core.model.inventory import Gap
     from secretsync_core.model.metadata import Described
     from secretsync_core.model.plan import SourceRef
@@ -96,7 +97,7 @@ def _other_reading(query: QuerySelector, *, has_folders: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DestSeen:
-    """What one destination holds of the keys that matter; ``hidden`` keys could not be looked at.
+    """What one destination holds of the keys that matter; ``hidden`` are those that could not be looked at, and why.
 
     Most stand as we left them. Of those only the key is kept (``as_left``): their versions are in the ledger's state.
     ``metadata`` is what stands beside the values, where anything is wanted there.
@@ -104,7 +105,7 @@ class DestSeen:
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     as_left: AbstractSet[str] = frozenset()
-    hidden: AbstractSet[str] = frozenset()
+    hidden: Mapping[str, Gap] = field(default_factory=dict)
     metadata: Mapping[str, Described] = field(default_factory=dict)
 
     def entry(self, key: str, held: KeyState | None) -> Entry | None:
@@ -118,9 +119,20 @@ class DestSeen:
         return DestSeen(
             {**self.entries, **rest.entries},
             self.as_left,
-            {*self.hidden, *rest.hidden},
+            {**self.hidden, **rest.hidden},
             {**self.metadata, **rest.metadata} if rest.metadata else self.metadata,
         )
+
+
+def cannot_be_seen(change: Change, gap: Gap) -> Change:
+    """Refuse what its destination fails to show: nothing is concluded from that, whatever a read of it would say."""
+    return change._replace(
+        action=Action.REFUSE,
+        reason=Reason.CANNOT_SEE,
+        detail=f"{gap.code}: {gap.message}",
+        drift=Drift.UNKNOWN,
+        failure=Failure(gap.code, gap.message),
+    )
 
 
 @dataclass(frozen=True, slots=True)

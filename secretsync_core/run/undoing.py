@@ -93,8 +93,8 @@ async def _look(
     async def hold(one: Written) -> Held:
         key = one.announced.key
         entry = seen.entries.get(key)
-        if key in seen.hidden:
-            return Held(unseen="it may not be looked at")
+        if (gap := seen.hidden.get(key)) is not None:
+            return Held(unseen=gap.message if gap.is_fault else "it may not be looked at")
         draft = one.done or one.announced
         if entry is None or entry.deleted:
             return held._replace(entry=entry)

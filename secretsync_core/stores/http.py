@@ -24,11 +24,36 @@ class Unhealable(StoreUnavailable):
     unanswered = False
 
 
+class Failing(StoreUnavailable):
+    """The store answers with an error of its own (HTTP 500): something of what was asked for may be broken."""
+
+
 class CredentialsRefused(AccessDenied):
     """Our credentials are missing, wrong or expired: nobody who has them may ask anything.
 
     A policy's denial is a plain AccessDenied.
     """
+
+
+class RefusedLogin:
+    """A login of one store that was refused: nobody tries it again, or it would be tried once for each request."""
+
+    def __init__(self) -> None:
+        self._why: AccessDenied | None = None
+
+    def check(self) -> None:
+        """Raise CredentialsRefused where a login was refused."""
+        if self._why is not None:
+            raise self._error(self._why)
+
+    def note(self, why: AccessDenied) -> CredentialsRefused:
+        """Remember it, for whatever reason it was refused; gives the error to raise, as nobody may ask anything."""
+        self._why = why
+        return self._error(why)
+
+    @staticmethod
+    def _error(why: AccessDenied) -> CredentialsRefused:
+        return CredentialsRefused(why.message, store=why.store, key=why.key, hint=why.hint)
 
 
 def unreachable(store: str, why: str, *, hint: str = "", permanent: bool = False) -> StoreUnavailable:
@@ -47,8 +72,9 @@ def failing(store: str, action: str, status: int, key: str | None, *, its_own: b
 
     A 500 of the server's ``its_own``, and not a proxy's, to a question about one secret says that the server is there.
     """
-    about_one = its_own and status == 500 and key is not None and not key.endswith("/")
-    kind = SecretFails if about_one else StoreUnavailable
+    kind = StoreUnavailable
+    if its_own and status == 500:
+        kind = SecretFails if key is not None and not key.endswith("/") else Failing
     return kind(f"{store} fails to {action} (HTTP {status})", store=store, key=key)
 
 

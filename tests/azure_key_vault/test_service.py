@@ -9,6 +9,7 @@ import pytest
 from support.azure import refusals
 from support.azure.entra import Identity
 from support.azure.vault import Held, Version
+from support.gaps import without_faults
 from support.gate import Persistent
 
 from azure_key_vault.errors import raised
@@ -40,14 +41,14 @@ VALUE = SecretValue(b"canary-4711")
 async def listed(store: Any, **options: bool) -> dict[str, Entry]:
     """What a listing shows, by key; fails where there are gaps."""
     told = {"recursive": True, "metadata": False, **options}
-    found = [each async for each in store.list("", **told)]
+    found = await without_faults(store.list("", **told))
     assert not [each for each in found if isinstance(each, Gap)]
-    return {each.key: each for each in found}
+    return {each.key: each for each in found if isinstance(each, Entry)}
 
 
 async def seen(store: Any, *keys: str) -> dict[str, Entry]:
     """What a look shows, by key."""
-    return {each.key: each async for each in store.stat(keys) if isinstance(each, Entry)}
+    return {each.key: each for each in await without_faults(store.stat(keys)) if isinstance(each, Entry)}
 
 
 # -- names

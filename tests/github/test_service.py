@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.gaps import without_faults
 from support.github import refusals
 from support.github.service import GitHub
 
@@ -22,6 +23,7 @@ from secretsync_core.errors import (
     SecretNotFound,
     StoreError,
 )
+from secretsync_core.model.inventory import Entry
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.github_secrets import times
 from secretsync_core.stores.http import CredentialsRefused
@@ -39,7 +41,8 @@ async def _listed(store: Any) -> dict[str, str]:
 
 
 async def _seen(store: Any, *keys: str) -> dict[str, str]:
-    return {found.key: found.version async for found in store.stat(keys)}
+    found = await without_faults(store.stat(keys))
+    return {each.key: each.version or "" for each in found if isinstance(each, Entry)}
 
 
 # -- scopes

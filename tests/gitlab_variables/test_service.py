@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.gaps import without_faults
 from support.gitlab import refusals
 from support.gitlab.service import GitLab
 
@@ -20,6 +21,7 @@ from secretsync_core.errors import (
     SecretNotFound,
     StoreError,
 )
+from secretsync_core.model.inventory import Entry
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.secret import SecretValue
 from secretsync_core.stores.http import CredentialsRefused
@@ -36,7 +38,7 @@ async def _listed(store: Any) -> list[str]:
 
 
 async def _seen(store: Any, *keys: str) -> list[str]:
-    return sorted([found.key async for found in store.stat(keys)])
+    return sorted([found.key for found in await without_faults(store.stat(keys)) if isinstance(found, Entry)])
 
 
 async def _notes(store: Any, key: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.faulty_http import FaultyHttp
+from support.gaps import without_faults
 from support.rest.described import BY_ID, FULL
 from support.rest.inhouse import TOKEN
 
@@ -41,11 +42,11 @@ VALUE = SecretValue(b"the-value-of-it")
 
 
 async def _listed(store: Any) -> list[Entry | Gap]:
-    return [found async for found in store.list("", recursive=True, metadata=False)]
+    return await without_faults(store.list("", recursive=True, metadata=False))
 
 
 async def _seen(store: Any, *keys: str) -> list[Entry | Gap]:
-    return [found async for found in store.stat(keys)]
+    return await without_faults(store.stat(keys))
 
 
 ODD = [
@@ -166,7 +167,7 @@ async def test_errors_show_nothing_of_an_answer(
     for base in (FULL, BY_ID):
         for status in (200, 201, 202, 204, 302, 400, 401, 403, 404, 409, 412, 418, 422, 429, 500, 502, 503):
             store = await opened(base)
-            told = {"the-value-of-it": TOKEN, "secrets": [{"name": TOKEN, "etag": "the-value-of-it"}]}
+            told = {"the-value-of-it": TOKEN, "secrets": [{"called": TOKEN, "etag": "the-value-of-it"}]}
             echo = {
                 "Retry-After": "1",
                 "ETag": "the-value-of-it",

@@ -13,6 +13,7 @@ from secretsync_core.stores.aws.answers import Request, another_type
 from secretsync_core.stores.aws.home import Home
 from secretsync_core.stores.aws_parameter_store.names import plain
 from secretsync_core.stores.aws_parameter_store.settings import options_of, settings_of
+from secretsync_core.stores.unseen import Odd, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,21 +34,20 @@ BATCH = 10
 
 
 class Found(NamedTuple):
-    """A parameter that there is: its name, its version token, and whether it is of our type.
+    """A parameter that there is: its version token, and whether it is of our type.
 
     ``description`` is empty where it has none, and None where that was not told.
     """
 
-    name: str
     version: str
     fits: bool
     description: str | None = None
 
 
 class Page(NamedTuple):
-    """A part of a listing, and where it goes on."""
+    """A part of a listing, by the names of parameters, and where it goes on."""
 
-    found: list[Found]
+    found: list[tuple[str, Found | Odd]]
     token: str | None
 
 
@@ -105,7 +105,8 @@ class Calls:
             told = answer.parts("Parameters")
             for each in told:
                 self._home.check(each)
-            read = {plain(each.text("Name")): _secret(each) for each in told}
+            taken = one_by_one(told, _name, _secret)
+            read = {plain(name): each for name, each in taken if not isinstance(each, Odd)}
             return read, {plain(name) for name in invalid}
 
         read, absent = await self._service.call("read-many", request, ask)
@@ -114,15 +115,15 @@ class Calls:
             frozenset(key for name, key in by_name.items() if name in absent),
         )
 
-    async def versions(self, keys: Sequence[str]) -> dict[str, Found]:
+    async def versions(self, keys: Sequence[str]) -> dict[str, Found | Odd]:
         """What there is at some keys, without decrypting anything."""
         request = Request(self.store, "look at what was written", None, "ssm:GetParameters")
         by_name = {self._names.name(key): key for key in keys}
         asked = list(by_name)
 
-        def ask(client: SSMClient) -> dict[str, Found]:
+        def ask(client: SSMClient) -> dict[str, Found | Odd]:
             answer = _part(request, client.get_parameters(Names=asked, WithDecryption=False))
-            return {plain(each.text("Name")): self._found(each) for each in answer.parts("Parameters")}
+            return {plain(name): each for name, each in self._told(answer)}
 
         found = await self._service.call("stat", request, ask)
         return {key: found[name] for name, key in by_name.items() if name in found}
@@ -169,14 +170,20 @@ class Calls:
         return await self._service.call(kind, request, ask)
 
     def _page(self, answer: Part, *, described: bool = False) -> Page:
-        found = [self._found(each, described=described) for each in answer.parts("Parameters")]
-        return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
+        return Page(
+            self._told(answer, described=described), answer.text("NextToken") if answer.has("NextToken") else None
+        )
+
+    def _told(self, answer: Part, *, described: bool = False) -> list[tuple[str, Found | Odd]]:
+        told = answer.parts("Parameters")
+        for each in told:
+            self._home.check(each)
+        return one_by_one(told, _name, lambda each: self._found(each, described=described))
 
     def _found(self, about: Part, *, described: bool = False) -> Found:
-        self._home.check(about)
         fits = not about.has("Type") or about.text("Type") == self._config.type
         description = (about.text_or_none("Description") or "") if described else None
-        return Found(about.text("Name"), version_of(about), fits, description)
+        return Found(version_of(about), fits, description)
 
     def refuse_type(self, key: str) -> NoReturn:
         """Raise what the service would say to a write over a parameter of another type."""
@@ -324,6 +331,10 @@ def version_of(about: Part) -> str:
 
 def _part(request: Request, answer: Mapping[str, Any]) -> Part:
     return Part(request, "", answer)
+
+
+def _name(about: Part) -> str:
+    return about.text("Name")
 
 
 def _secret(about: Part) -> Secret:

@@ -16,6 +16,7 @@ from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import Odd, odd_gap, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -71,8 +72,8 @@ class Listing:
                     self.may_describe = describes = False
             return await self._calls.page_by_path(folder, token, recursive=recursive)
 
-        async for each in self._pages(ask):
-            key = self._names.key(each.name)
+        async for name, each in self._pages(ask):
+            key = self._names.key(name)
             if key is None or isinstance(key, Gap):
                 if key is not None and key.prefix.startswith(prefix):
                     yield key
@@ -85,7 +86,9 @@ class Listing:
                 continue
             given.add(key)
             self._empty.discard(prefix)
-            if metadata:
+            if isinstance(each, Odd):
+                yield odd_gap(key, each)
+            elif metadata:
                 waiting.append(Entry(key, each.version))
             else:
                 yield Entry(key, each.version)
@@ -107,7 +110,7 @@ class Listing:
             raise
         except StoreError:
             return False
-        keys = (self._names.key(each.name) for each in page.found)
+        keys = (self._names.key(name) for name, _ in page.found)
         return any(isinstance(key, str) and "/" in key[len(prefix) :] for key in keys)
 
     async def some(self, keys: Collection[str]) -> AsyncIterator[Entry | Gap]:
@@ -134,8 +137,8 @@ class Listing:
 
         if self.may_describe:
             try:
-                async for each in self._pages(ask):
-                    key = self._names.key(each.name)
+                async for name, each in self._pages(ask):
+                    key = self._names.key(name)
                     if isinstance(key, str) and key in wanted:
                         found[key] = self._entry(key, each)
             except CredentialsRefused:
@@ -153,18 +156,21 @@ class Listing:
         except AccessDenied as error:
             if len(keys) > 1:  # it may be about one of them
                 return [], _parts(keys, 1)
-            return [Gap(keys[0], error.code, f"{self._calls.store} does not let us look at {keys[0]}")], []
+            message = f"{self._calls.store} does not let us look at {keys[0]}"
+            return [Gap(keys[0], error.code, message, is_key=True)], []
         return [self._entry(key, each) for key, each in seen.items()], []
 
-    def _entry(self, key: str, found: Found) -> Entry:
+    def _entry(self, key: str, found: Found | Odd) -> Entry | Gap:
         """The entry of a key that was looked at by its name; what keeps it from being replaced is remembered."""
+        if isinstance(found, Odd):
+            return odd_gap(key, found)
         if not found.fits:
             self.other_types.add(key)
         else:
             self.other_types.discard(key)
         return Entry(key, found.version, notes=_notes(found.description))
 
-    async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | None]:
+    async def _of_folder(self, rest: dict[str, None]) -> AsyncIterator[Entry | Gap | None]:
         """What a listing shows of the keys in ``rest``, which are taken out of it; None at the end of it all."""
         folder = self._names.common_folder(list(rest))
         patience = max(5, len(rest) // FRUITLESS)
@@ -180,8 +186,8 @@ class Listing:
                 self.may_describe = False
                 return
             pages += 1
-            for each in page.found:
-                key = self._names.key(each.name)
+            for name, each in page.found:
+                key = self._names.key(name)
                 if isinstance(key, str) and key in rest:
                     del rest[key]
                     findings += 1
@@ -190,12 +196,12 @@ class Listing:
                 yield None
                 return
             self._check_progress(token, page.token)
-            progress.showed(each.name for each in page.found)
+            progress.showed(name for name, _ in page.found)
             if pages > findings + patience:
                 return
             token = page.token
 
-    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[Found]:
+    async def _pages(self, ask: Callable[[str | None], Awaitable[Page]]) -> AsyncIterator[tuple[str, Found | Odd]]:
         token: str | None = None
         progress = Progress(self._calls.store, self._calls.endurance)
         while True:
@@ -204,7 +210,7 @@ class Listing:
                 yield found
             if page.token is None:
                 return
-            progress.showed(found.name for found in page.found)
+            progress.showed(name for name, _ in page.found)
             self._check_progress(token, page.token)
             token = page.token
 
@@ -253,13 +259,11 @@ class Listing:
         async def look(entry: Entry) -> tuple[list[Entry | Gap], tuple[()]]:
             try:
                 return [entry._replace(metadata=await self._calls.tags(entry.key))], ()
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                # A query may select by tags, and we cannot tell whether it would select this one.
-                return [Gap(entry.key, error.code, error.message, is_key=True)], ()
             except SecretNotFound:
                 return [], ()  # deleted since it was listed
+            except StoreError as error:
+                # A query may select by tags, and we cannot tell whether it would select this one.
+                return [unseen(entry.key, error)], ()
 
         async for found in spread(entries, look, width=self._width):
             yield found

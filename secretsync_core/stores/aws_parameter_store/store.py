@@ -25,7 +25,7 @@ from secretsync_core.stores.aws.answers import Mismatch, no_version
 from secretsync_core.stores.aws.connection import Account, Service
 from secretsync_core.stores.aws.gathered import Gathered, lanes_for
 from secretsync_core.stores.aws.rights import Need, Rights
-from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE, Calls
+from secretsync_core.stores.aws_parameter_store.calls import BATCH, PAGE, Calls, Found
 from secretsync_core.stores.aws_parameter_store.listing import Listing
 from secretsync_core.stores.aws_parameter_store.names import KEY_LIMITS, Names, root_of
 from secretsync_core.stores.base import MARK_KEY
@@ -33,6 +33,7 @@ from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import may_be_of_one
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -159,8 +160,9 @@ class ParameterStore:
         found: dict[str, Secret | Exception] = {}
         try:
             batch = await self._calls.get_many(keys)
-        except (RateLimited, StoreUnavailable, CredentialsRefused):
-            raise
+        except (RateLimited, StoreUnavailable, CredentialsRefused) as error:
+            if not may_be_of_one(error):
+                raise
         except StoreError:
             pass
         else:
@@ -327,7 +329,7 @@ class ParameterStore:
             found = await self._calls.versions(keys)
         except StoreError:  # the writes are done, and without their tokens the next run compares the values
             found = {}
-        return {key: found[key].version if key in found else None for key in keys}
+        return {key: each.version if isinstance(each := found.get(key), Found) else None for key in keys}
 
     async def delete(self, key: str) -> None:
         """Delete the parameter with all its versions, for good."""

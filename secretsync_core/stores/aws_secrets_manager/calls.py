@@ -11,6 +11,7 @@ from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.aws.answers import Mismatch, Request
 from secretsync_core.stores.aws.home import Home
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import Odd, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -48,7 +49,7 @@ class Seen(NamedTuple):
 class Page(NamedTuple):
     """A part of a listing: what each name stands for, and where it goes on."""
 
-    found: list[tuple[str, Seen]]
+    found: list[tuple[str, Seen | Odd]]
     token: str | None
 
 
@@ -97,7 +98,8 @@ class Calls:
             values = answer.parts("SecretValues")
             for each in values:
                 self._home.check(each)
-            read = {each.text("Name"): _secret(each, None) for each in values}
+            taken = one_by_one(values, _name, lambda each: _secret(each, None))
+            read = {name: each for name, each in taken if not isinstance(each, Odd)}
             errors = answer.parts("Errors") if answer.has("Errors") else []
             refused = {
                 each.text("SecretId"): (each.text("ErrorCode"), each.text_or_none("Message") or "") for each in errors
@@ -133,7 +135,7 @@ class Calls:
             listed = answer.parts("SecretList")
             for each in listed:
                 self._home.check(each)
-            found = [(each.text("Name"), _seen(each, "SecretVersionsToStages")) for each in listed]
+            found = one_by_one(listed, _name, lambda each: _seen(each, "SecretVersionsToStages"))
             return Page(found, answer.text("NextToken") if answer.has("NextToken") else None)
 
         return await self._service.call("list", request, ask)
@@ -286,6 +288,10 @@ def _part(request: Request, answer: Mapping[str, Any]) -> Part:
     return Part(request, "", answer)
 
 
+def _name(about: Part) -> str:
+    return about.text("Name")
+
+
 # What whoever writes a version may call it (ClientRequestToken): a UUID, or what a tool makes in its place.
 _is_version = re.compile(r"[0-9A-Za-z_-]{32,64}").fullmatch
 
@@ -306,7 +312,7 @@ def _seen(about: Part, stages: str) -> Seen:
     current = None
     if about.has(stages):
         for version, found in about.part(stages).fields.items():
-            if type(found) is not list or not _is_version(version):
+            if type(found) is not list or (CURRENT in found and not _is_version(version)):
                 raise about.wrong(stages, "an object of lists, by version")
             if CURRENT in found:
                 current = version

@@ -16,6 +16,7 @@ from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import Odd, odd_gap, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -76,7 +77,10 @@ class Listing:
                 continue
             given.add(name)
             key = self._names.key(name)
-            yield entry(key, seen, metadata=metadata) if isinstance(key, str) else key
+            if isinstance(key, Gap):
+                yield key
+            else:
+                yield odd_gap(key, seen) if isinstance(seen, Odd) else entry(key, seen, metadata=metadata)
 
     async def some(self, keys: Collection[str], *, closely: bool = False) -> AsyncIterator[tuple[str, Seen] | Gap]:
         """What there is at each of ``keys``, deleted or not; a Gap for each that could not be looked at.
@@ -90,7 +94,7 @@ class Listing:
         if len(rest) >= LIST_FROM and not closely:
             try:
                 async for name, seen in self._listed(common_beginning(rest), enough=rest):
-                    if seen.current is not None and not seen.deleted:
+                    if not isinstance(seen, Odd) and seen.current is not None and not seen.deleted:
                         yield rest.pop(name), seen
             except CredentialsRefused:
                 raise
@@ -100,17 +104,17 @@ class Listing:
         async def look(key: str) -> tuple[list[tuple[str, Seen] | Gap], tuple[()]]:
             try:
                 seen = await self._calls.describe(key)
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                return [Gap(key, error.code, error.message)], ()
+            except StoreError as error:
+                return [unseen(key, error)], ()
             return [(key, seen)] if seen is not None else [], ()
 
         if rest:
             async for found in spread(rest.values(), look, width=self._width):
                 yield found
 
-    async def _listed(self, folder: str, *, enough: Collection[str] | None = None) -> AsyncIterator[tuple[str, Seen]]:
+    async def _listed(
+        self, folder: str, *, enough: Collection[str] | None = None
+    ) -> AsyncIterator[tuple[str, Seen | Odd]]:
         """What a listing shows: all of it, or what it shows of the names that are left in ``enough``, while it pays."""
         token: str | None = None
         asked = len(enough) if enough is not None else 0

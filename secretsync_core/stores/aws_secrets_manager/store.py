@@ -24,6 +24,7 @@ from secretsync_core.stores.aws_secrets_manager.writing import Writing, asked_of
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import blob_of
 from secretsync_core.stores.http import CredentialsRefused
+from secretsync_core.stores.unseen import may_be_of_one, must_be_seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -134,8 +135,10 @@ class SecretsManagerStore:
         while self._may_batch and (rest := [key for key in keys if key not in found]):
             try:
                 answered = await self._read_batch(rest)
-            except (RateLimited, StoreUnavailable, CredentialsRefused):
-                raise
+            except (RateLimited, StoreUnavailable, CredentialsRefused) as error:
+                if not may_be_of_one(error):
+                    raise
+                break
             except AccessDenied:
                 self._may_batch = False
                 break
@@ -213,8 +216,8 @@ class SecretsManagerStore:
                 key, seen = found
                 if MARK_KEY in seen.tags:
                     marks[key] = seen.tags[MARK_KEY]
-            elif found.code == AccessDenied.code:
-                raise AccessDenied(found.message, store=self.facts.name, key=found.prefix)
+            else:
+                must_be_seen(found, self.facts.name)
         return marks
 
     # -- writing

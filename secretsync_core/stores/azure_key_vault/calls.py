@@ -9,8 +9,9 @@ from secretsync_core.errors import SecretFails, SecretNotFound, StoreError
 from secretsync_core.secret import Secret, SecretValue
 from secretsync_core.stores.azure_key_vault.answers import Request, is_absent, is_disabled
 from secretsync_core.stores.azure_key_vault.exchange import Refused
-from secretsync_core.stores.azure_key_vault.seen import About, about, disabled_one_of, may_be_followed
+from secretsync_core.stores.azure_key_vault.seen import About, about, disabled_one_of, may_be_followed, named_in
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import Odd, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,10 +25,14 @@ PAGE = 25
 
 
 class Page(NamedTuple):
-    """A part of a listing: what each name stands for, those that can be no key, and where it goes on."""
+    """A part of a listing, and where it goes on: what each name stands for, and those that can be no key.
+
+    ``odd`` are the names whose entries make no sense.
+    """
 
     found: list[About]
     nameless: list[str]
+    odd: list[tuple[str, Odd]]
     next: str | None
 
 
@@ -236,7 +241,7 @@ class Calls:
 
     def _one(self, part: Part, key: str) -> About:
         """The secret that an answer is about. Raises MalformedAnswer where it is another one than was asked for."""
-        seen = about(part, self._connection.is_here, deleted=True)
+        seen = self._about(part)
         if not isinstance(seen, About) or seen.key != key or not seen.id:
             raise part.wrong("id", "that of a version of the secret that was asked for")
         return seen
@@ -262,7 +267,7 @@ class Calls:
                 if key and is_absent(found.found):
                     return
                 raise found.error(request)
-            progress.showed([each.id or each.key for each in found.found] + found.nameless)
+            progress.showed([each.id or each.key for each in found.found] + found.nameless + [*dict(found.odd)])
             yield found
             if found.next == where:
                 raise StoreError(f"{self.store} gives the same page again and again", store=self.store)
@@ -270,18 +275,33 @@ class Calls:
 
     def _page(self, answer: Answer, key: str, *, settled: bool) -> Page:
         """A page; ``key``: of the versions of this one."""
-        part, found, nameless = answer.part, list[About](), list[str]()
-        for each in part.parts("value"):  # also of an empty vault there is a list, which is empty
-            seen = about(each, self._connection.is_here, deleted=True)
-            if isinstance(seen, str):
-                nameless.append(seen)
-            elif key and (seen.key != key or not seen.id):
-                raise each.wrong("id", "that of a version of the secret that was asked for")
-            else:
-                if settled:
-                    self._check_settled(seen, answer)
-                found.append(seen)
+        part, found, nameless, odd = answer.part, list[About](), list[str](), list[tuple[str, Odd]]()
+        entries = part.parts("value")  # also of an empty vault there is a list, which is empty
+        if key:  # which of its versions is the current one only all of them tell
+            found = [self._version(each, key, answer, settled=settled) for each in entries]
+        else:
+            for name, seen in one_by_one(entries, self._name, self._about):
+                if isinstance(seen, About):
+                    found.append(seen)
+                elif isinstance(seen, Odd):
+                    odd.append((name, seen))
+                else:
+                    nameless.append(seen)
         link = part.text_or_none("nextLink") or None
         if link is not None and not self._connection.is_here(link):
             raise part.wrong("nextLink", "an address of this vault")
-        return Page(found, nameless, link)
+        return Page(found, nameless, odd, link)
+
+    def _version(self, part: Part, key: str, answer: Answer, *, settled: bool) -> About:
+        seen = self._about(part)
+        if isinstance(seen, str) or seen.key != key or not seen.id:
+            raise part.wrong("id", "that of a version of the secret that was asked for")
+        if settled:
+            self._check_settled(seen, answer)
+        return seen
+
+    def _about(self, part: Part) -> About | str:
+        return about(part, self._connection.is_here, deleted=True)
+
+    def _name(self, part: Part) -> str:
+        return named_in(part, self._connection.is_here, deleted=True)[0]

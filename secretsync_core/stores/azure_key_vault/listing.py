@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, InvalidSecret
+from secretsync_core.errors import AccessDenied, InvalidSecret, StoreError
 from secretsync_core.model.inventory import Entry, Gap
-from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS
+from secretsync_core.stores.azure_key_vault.names import KEY_LIMITS, key_of
 from secretsync_core.stores.fit import sort_out_keys
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import odd_gap, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -37,8 +38,12 @@ class Listing:
                     given.add(each.key)
                     yield each.entry(metadata=metadata)
             for name in page.nameless:
-                message = f"{self._calls.store} has the name {name!r}, for which there is no key"
-                yield Gap(name, InvalidSecret.code, message, is_key=True)
+                yield self._nameless(name)
+            for name, odd in page.odd:
+                key = key_of(name)
+                if key is not None:
+                    given.add(key)
+                yield self._nameless(name) if key is None else odd_gap(key, odd)
         async for each in self._deleted(given):
             yield each.entry(metadata=metadata, deleted=True)
 
@@ -55,6 +60,10 @@ class Listing:
                     if each.key in rest and each.key not in given:
                         given.add(each.key)
                         yield each, False
+                for name, odd in page.odd:
+                    if (key := key_of(name)) in rest and key is not None:
+                        given.add(key)
+                        yield odd_gap(key, odd)
             async for each in self._deleted(given):
                 if each.key in rest:
                     yield each, True
@@ -63,20 +72,22 @@ class Listing:
             async for found in spread(sorted(rest), self._look, width=self._width):
                 yield found
 
+    def _nameless(self, name: str) -> Gap:
+        message = f"{self._calls.store} has the name {name!r}, for which there is no key"
+        return Gap(name, InvalidSecret.code, message, is_key=True)
+
     async def _look(self, key: str) -> tuple[list[tuple[About, bool] | Gap], Iterable[str]]:
         try:
             if (seen := await self._calls.look(key)) is not None:
                 return [(seen, False)], ()
-        except CredentialsRefused:
-            raise
-        except AccessDenied as error:
-            return [Gap(key, error.code, error.message)], ()
+        except StoreError as error:
+            return [unseen(key, error)], ()
         try:
             deleted = await self._calls.deleted(key)
-        except CredentialsRefused:
-            raise
-        except AccessDenied:  # we may see what is there, and not what was
-            return [], ()
+        except StoreError as error:
+            gap = unseen(key, error)
+            # We may see what is there, and not what was.
+            return ([] if isinstance(error, AccessDenied) else [gap]), ()
         return [(deleted, True)] if deleted is not None else [], ()
 
     async def _deleted(self, given: set[str]) -> AsyncIterator[About]:

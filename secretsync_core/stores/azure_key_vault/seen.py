@@ -84,23 +84,16 @@ class About(NamedTuple):
 def about(part: Part, is_here: Callable[[str], bool], *, deleted: bool = False) -> About | str:
     """Take one secret apart; the name alone of one that can be no key. Raises MalformedAnswer for what does not fit.
 
-    ``is_here`` tells whether an address is one of the vault that was asked. ``deleted``: it may be in the other folder.
+    ``is_here`` and ``deleted`` are those of :func:`named_in`.
     """
-    identifier = part.text("id")
-    folders = ("secrets", "deletedsecrets") if deleted else ("secrets",)
-    pieces = urlsplit(identifier).path.split("/") if is_here(identifier) else []
-    if len(pieces) not in (3, 4) or pieces[0] or pieces[1] not in folders:
-        raise part.wrong("id", "the address of a secret in this vault")
-    version = pieces[3] if len(pieces) > 3 else ""
-    if version and not is_version_id(version):
-        raise part.wrong("id", "an address with a version of 32 hex digits")
+    name, version = named_in(part, is_here, deleted=deleted)
     attributes = part.part("attributes")
-    key = key_of(pieces[2])
+    key = key_of(name)
     if key is None:
-        return pieces[2]
+        return name
     return About(
         key,
-        version.lower(),
+        version,
         _seconds(attributes, "created"),
         _seconds(attributes, "updated"),
         attributes.flag("enabled"),
@@ -111,6 +104,22 @@ def about(part: Part, is_here: Callable[[str], bool], *, deleted: bool = False) 
         part.flag("managed") if part.has("managed") else False,
         attributes.text_or_none("recoveryLevel") or "",
     )
+
+
+def named_in(part: Part, is_here: Callable[[str], bool], *, deleted: bool = False) -> tuple[str, str]:
+    """The name of the secret that an answer is about, and the version's id, which may be empty.
+
+    ``is_here`` tells whether an address is one of the vault that was asked. ``deleted``: it may be in the other folder.
+    """
+    identifier = part.text("id")
+    folders = ("secrets", "deletedsecrets") if deleted else ("secrets",)
+    pieces = urlsplit(identifier).path.split("/") if is_here(identifier) else []
+    if len(pieces) not in (3, 4) or pieces[0] or pieces[1] not in folders:
+        raise part.wrong("id", "the address of a secret in this vault")
+    version = pieces[3] if len(pieces) > 3 else ""
+    if version and not is_version_id(version):
+        raise part.wrong("id", "an address with a version of 32 hex digits")
+    return pieces[2], version.lower()
 
 
 def disabled_one_of(versions: Sequence[About]) -> About:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import AccessDenied, SecretNotFound, StoreError
+from secretsync_core.errors import SecretNotFound, StoreError
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts
@@ -18,6 +18,7 @@ from secretsync_core.stores.azure_key_vault.seen import is_version_id
 from secretsync_core.stores.azure_key_vault.tags import SETTINGS, TAG
 from secretsync_core.stores.azure_key_vault.writing import Writing, asked_of
 from secretsync_core.stores.fit import blob_of, check_folder, check_key
+from secretsync_core.stores.unseen import must_be_seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -128,8 +129,8 @@ class KeyVaultStore:
                 seen, deleted = found
                 if seen.mark and not deleted:
                     marks[seen.key] = seen.mark
-            elif found.code == AccessDenied.code:
-                raise AccessDenied(found.message, store=self.facts.name, key=found.prefix)
+            else:
+                must_be_seen(found, self.facts.name)
         return marks
 
     # -- writing

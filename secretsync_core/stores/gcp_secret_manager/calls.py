@@ -9,6 +9,7 @@ from secretsync_core.stores.answers import MOST_VERSIONS, malformed
 from secretsync_core.stores.gcp_secret_manager.answers import Misfit, Request
 from secretsync_core.stores.gcp_secret_manager.names import parts_of, version_of
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import Odd, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,7 +81,7 @@ class About(NamedTuple):
 class Page(NamedTuple):
     """A part of a listing, by the ids of secrets, and where it goes on."""
 
-    found: list[tuple[str, About]]
+    found: list[tuple[str, About | Odd]]
     token: str
 
 
@@ -183,7 +184,9 @@ class Calls:
             answer = _pb(service.list_secrets(_new(self._types.ListSecretsRequest, **asked)))
             if answer.total_size > 0 and not (answer.secrets or answer.next_page_token or token):
                 raise malformed(request, "totalSize is not that of an empty listing")
-            found = [(self._id_of(request, each.name), _about(request, each)) for each in answer.secrets]
+            found = one_by_one(
+                answer.secrets, lambda each: self._id_of(request, each.name), lambda each: _about(request, each)
+            )
             return Page(found, answer.next_page_token)
 
         return await self._connection.call("list", request, ask)

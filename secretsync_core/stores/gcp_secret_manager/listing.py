@@ -16,6 +16,7 @@ from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.gcp_secret_manager.metadata import MARK, OURS
 from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import Odd, odd_gap, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -72,7 +73,10 @@ class Listing:
                     yield key
                 elif key is not None and key not in given and takes(key):
                     given.add(key)
-                    here.append((key, about))
+                    if isinstance(about, Odd):
+                        yield odd_gap(key, about)
+                    else:
+                        here.append((key, about))
             async for found in self._with_versions(here):
                 yield found if isinstance(found, Gap) else listed(*found, metadata=metadata)
 
@@ -100,10 +104,8 @@ class Listing:
                 if about is None:
                     return [], ()
                 return [tell(key, about, await self._look(key, there=True))], ()
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                return [Gap(key, error.code, error.message)], ()
+            except StoreError as error:
+                return [unseen(key, error)], ()
 
         if rest:
             async for found in spread(rest, look, width=self._width):
@@ -132,7 +134,7 @@ class Listing:
                 before = len(found)
                 for secret, about in page:
                     key = self._names.key(secret)
-                    if isinstance(key, str) and key in rest:
+                    if isinstance(key, str) and key in rest and not isinstance(about, Odd):
                         del rest[key]
                         found.append((key, about))
                 fruitless = fruitless + 1 if len(found) == before else 0
@@ -151,10 +153,8 @@ class Listing:
             key, about = secret
             try:
                 return [(key, about, await self._look(key, there=True))], ()
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                return [Gap(key, error.code, error.message, is_key=True)], ()
+            except StoreError as error:
+                return [unseen(key, error)], ()
 
         if secrets:
             async for found in spread(secrets, look, width=self._width):
@@ -166,7 +166,7 @@ class Listing:
             self.note(key, seen)
         return seen
 
-    async def _pages(self) -> AsyncIterator[list[tuple[str, About]]]:
+    async def _pages(self) -> AsyncIterator[list[tuple[str, About | Odd]]]:
         token = ""
         progress = Progress(self._calls.store, self._calls.endurance)
         while True:

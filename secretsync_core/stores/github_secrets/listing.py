@@ -15,6 +15,7 @@ from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.names import is_name
 from secretsync_core.stores.github_secrets.transport import Answer
+from secretsync_core.stores.unseen import Odd, odd_gap, one_by_one
 
 if TYPE_CHECKING:
     from secretsync_core.stores.answers import Part
@@ -26,7 +27,7 @@ _TRIES = 3  # so often a listing is begun that changes while it is made
 
 class _Page(NamedTuple):
     total: int
-    versions: dict[str, str]
+    versions: dict[str, str | Odd]
 
 
 class Listing:
@@ -47,7 +48,7 @@ class Listing:
         """All that there is; a Gap for a name that no key stands for."""
         found = await self._all()
         self.last = frozenset(found)
-        self.seen.update(found)
+        self.seen.update({name: version for name, version in found.items() if not isinstance(version, Odd)})
         return [self._entry(name, version) for name, version in found.items()]
 
     async def one(self, key: str) -> Entry | None:
@@ -67,10 +68,10 @@ class Listing:
         """Raise where GitHub does not show us this place at all: a 404 for one name says nothing then."""
         await self._page(1, 1)
 
-    async def _all(self) -> dict[str, str]:
+    async def _all(self) -> dict[str, str | Odd]:
         for _ in range(_TRIES):
             progress = Progress(self._transport.store, self._transport.endurance)
-            found: dict[str, str] = {}
+            found: dict[str, str | Odd] = {}
             totals: set[int] = set()
             number = 1
             while True:
@@ -94,16 +95,17 @@ class Listing:
 
         def parse(part: Part) -> _Page:
             shown = part.parts(self._scope.listed)
-            return _Page(part.number("total_count"), {each.text("name"): each.time("updated_at") for each in shown})
+            found = one_by_one(shown, lambda each: each.text("name"), lambda each: each.time("updated_at"))
+            return _Page(part.number("total_count"), dict(found))
 
         found = await self._transport.ask("list", "GET", path, request, parse)
         if isinstance(found, Answer):
             raise found.refusal(request)
         return found
 
-    def _entry(self, name: str, version: str) -> Entry | Gap:
+    def _entry(self, name: str, version: str | Odd) -> Entry | Gap:
         if is_name(name):
-            return Entry(name, version)
+            return odd_gap(name, version) if isinstance(version, Odd) else Entry(name, version)
         message = f"{self._transport.store} has the name {name!r}, for which there is no key"
         return Gap(name, InvalidSecret.code, message, is_key=True)
 

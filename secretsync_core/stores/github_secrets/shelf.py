@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from secretsync_core.errors import InvalidSecret, QuotaReached, SecretSyncError, StoreUnavailable
+from secretsync_core.errors import InvalidSecret, QuotaReached, SecretSyncError, StoreError, StoreUnavailable
 from secretsync_core.model.capabilities import Shape, StoreFacts
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.fit import blob_of, check_folder, check_key, check_new_key, sort_out_keys
@@ -17,11 +17,11 @@ from secretsync_core.stores.github_secrets.selected import Selected
 from secretsync_core.stores.github_secrets.times import Written
 from secretsync_core.stores.github_secrets.transport import DONE
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
-    from secretsync_core.errors import StoreError
     from secretsync_core.model.capabilities import StoreLimits
     from secretsync_core.model.place import Place
     from secretsync_core.secret import SecretValue
@@ -67,12 +67,17 @@ class Shelf:
             yield gap
         if len(good) <= self._listing.pages:
             for key in good:
-                if (entry := await self._listing.one(key)) is not None:
+                try:
+                    entry = await self._listing.one(key)
+                except StoreError as error:
+                    yield unseen(key, error)
+                    continue
+                if entry is not None:
                     yield entry
             return
         wanted = frozenset(good)
         for found in await self._listing.entries():
-            if isinstance(found, Entry) and found.key in wanted:
+            if (found.key if isinstance(found, Entry) else found.prefix) in wanted:
                 yield found
 
     async def list(self, prefix: str, *, recursive: bool, metadata: bool) -> AsyncIterator[Entry | Gap]:

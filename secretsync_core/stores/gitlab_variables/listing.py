@@ -6,7 +6,8 @@ as many as GitLab says that there are (``X-Total``); of more pages than one with
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from secretsync_core.endurance import Progress
 from secretsync_core.errors import InvalidSecret
@@ -16,7 +17,8 @@ from secretsync_core.stores.gitlab_variables.answers import Request
 from secretsync_core.stores.gitlab_variables.connection import Answer
 from secretsync_core.stores.gitlab_variables.names import is_name
 from secretsync_core.stores.gitlab_variables.scope import PAGE
-from secretsync_core.stores.gitlab_variables.seen import about
+from secretsync_core.stores.gitlab_variables.seen import about, row_of
+from secretsync_core.stores.unseen import Odd, odd_gap, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
 _TRIES = 4  # so often a listing is made that changes while it is made
 
 
+_Rows: TypeAlias = "dict[tuple[str, str | None], About | Odd]"
+"""By key and environment scope."""
+
+
 class _Page(NamedTuple):
-    shown: list[About]
+    shown: _Rows
     total: int | None  # of all pages; None where GitLab does not say
     more: bool
 
@@ -49,8 +55,8 @@ class Listing:
     async def all(self) -> list[About | Gap]:
         """All of our environment scope; a Gap for a name that no key stands for."""
         rows = await self._all()
-        ours = [each for each in rows.values() if each.scope == self._scope.environment]
-        return [each if is_name(each.key) else self._nameless(each.key) for each in ours]
+        ours = {key: each for (key, scope), each in rows.items() if scope == self._scope.environment}
+        return [self._shown(key, each) for key, each in ours.items()]
 
     async def one(self, key: str) -> About | None:
         """One of them; None where GitLab says that it is absent."""
@@ -89,11 +95,11 @@ class Listing:
         """What is asked of one variable."""
         return Request(self._connection.store, self._scope, f"{verb} {key}", key)
 
-    async def _all(self) -> dict[tuple[str, str | None], About]:
+    async def _all(self) -> _Rows:
         before: object = None
         for _ in range(_TRIES):
             progress = Progress(self._connection.store, self._connection.endurance)
-            rows: dict[tuple[str, str | None], About] = {}
+            rows: _Rows = {}
             totals: set[int | None] = set()
             number, more = 0, True
             while more:
@@ -101,8 +107,8 @@ class Listing:
                 page = await self._page(number, PAGE)
                 totals.add(page.total)
                 more = page.more
-                rows |= {(each.key, each.scope): each for each in page.shown}
-                progress.showed(f"{each.scope}\0{each.key}" for each in page.shown)
+                rows |= page.shown
+                progress.showed(f"{scope}\0{key}" for key, scope in page.shown)
             self.pages = number
             if totals == {len(rows)} or (totals == {None} and (len(rows) < PAGE or rows == before)):
                 return rows
@@ -117,8 +123,9 @@ class Listing:
         def parse(parts: list[Part], headers: Mapping[str, str]) -> _Page:
             if len(parts) > size:
                 raise malformed(request, "a page has more than was asked for")
+            shown = one_by_one(parts, partial(row_of, scoped=scoped), partial(about, scoped=scoped))
             return _Page(
-                [about(part, scoped=scoped) for part in parts],
+                dict(shown),
                 _number(headers.get("X-Total"), request),
                 _goes_on(headers.get("X-Next-Page"), number, request) if parts else False,
             )
@@ -131,9 +138,11 @@ class Listing:
     def _listed(self) -> Request:
         return Request(self._connection.store, self._scope, "list its variables")
 
-    def _nameless(self, name: str) -> Gap:
-        message = f"{self._connection.store} has the name {name!r}, for which there is no key"
-        return Gap(name, InvalidSecret.code, message, is_key=True)
+    def _shown(self, key: str, found: About | Odd) -> About | Gap:
+        if is_name(key):
+            return odd_gap(key, found) if isinstance(found, Odd) else found
+        message = f"{self._connection.store} has the name {key!r}, for which there is no key"
+        return Gap(key, InvalidSecret.code, message, is_key=True)
 
 
 _DIGITS = 10

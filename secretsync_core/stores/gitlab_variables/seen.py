@@ -48,14 +48,18 @@ class About(NamedTuple):
         return Entry(self.key, None, metadata={}, notes=notes)
 
 
+def row_of(part: Part, *, scoped: bool) -> tuple[str, str | None]:
+    """Key and environment scope of one variable."""
+    return part.text("key"), part.text("environment_scope") if scoped else None
+
+
 def about(part: Part, *, scoped: bool) -> About:
     """Take one variable apart. Raises MalformedAnswer for what does not fit."""
     kind = part.text("variable_type")
     if kind not in TYPES:
         raise part.wrong("variable_type", "env_var or file")
     return About(
-        part.text("key"),
-        part.text("environment_scope") if scoped else None,
+        *row_of(part, scoped=scoped),
         _flag(part, "hidden"),
         _flag(part, "masked"),
         _flag(part, "raw"),

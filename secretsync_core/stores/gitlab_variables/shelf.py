@@ -28,6 +28,7 @@ from secretsync_core.stores.gitlab_variables.names import (
 from secretsync_core.stores.gitlab_variables.place import SERVICE
 from secretsync_core.stores.gitlab_variables.seen import about, asked_of, sent
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import must_be_seen, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -97,7 +98,13 @@ class Shelf:
 
     async def marks(self, keys: Collection[str]) -> Mapping[str, str]:
         """The marks of those of ``keys`` that carry one, at the end of their descriptions."""
-        return {found.key: found.mark async for found in self._some(keys) if not isinstance(found, Gap) and found.mark}
+        marks = {}
+        async for found in self._some(keys):
+            if isinstance(found, Gap):
+                must_be_seen(found, self.facts.name)
+            elif found.mark:
+                marks[found.key] = found.mark
+        return marks
 
     async def _some(self, keys: Collection[str]) -> AsyncIterator[About | Gap]:
         good, bad = sort_out_keys(keys, self.facts.name, KEY_LIMITS)
@@ -105,12 +112,17 @@ class Shelf:
             yield gap
         if len(good) <= self._listing.pages:
             for key in good:
-                if (one := await self._listing.one(key)) is not None:
+                try:
+                    one = await self._listing.one(key)
+                except StoreError as error:
+                    yield unseen(key, error)
+                    continue
+                if one is not None:
                     yield one
             return
         wanted = frozenset(good)
         for found in await self._listing.all():
-            if not isinstance(found, Gap) and found.key in wanted:
+            if (found.prefix if isinstance(found, Gap) else found.key) in wanted:
                 yield found
 
     # -- changing

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 from secretsync_core.endurance import Progress
-from secretsync_core.errors import AccessDenied, StoreError, StoreUnavailable
-from secretsync_core.model.inventory import Gap
+from secretsync_core.errors import AccessDenied, MalformedAnswer, StoreError, StoreUnavailable
 from secretsync_core.model.position import Position
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused
@@ -26,12 +25,14 @@ from secretsync_core.stores.kubernetes.answers import (
     status_of,
 )
 from secretsync_core.stores.kubernetes.names import Place, Scope
-from secretsync_core.stores.kubernetes.objects import metadata_of
+from secretsync_core.stores.kubernetes.objects import metadata_of, place_in
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import Odd, odd_gap, unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
+    from secretsync_core.model.inventory import Gap
     from secretsync_core.stores.kubernetes.answers import Received
     from secretsync_core.stores.kubernetes.client import Client
 
@@ -47,8 +48,15 @@ RESTARTS = 3
 Metadata: TypeAlias = dict[str, Any]
 
 
+class OddSecret(NamedTuple):
+    """What a listing shows of a Secret whose metadata make no sense."""
+
+    place: Place
+    odd: Odd
+
+
 class _Page(NamedTuple):
-    items: list[Metadata]
+    items: list[Metadata | OddSecret]
     token: str  # where it goes on; empty at the end
     remaining: int  # what the server says is still to come; 0 where it does not say
     version: str | None  # the ``resourceVersion`` of the listing
@@ -73,8 +81,17 @@ def _page_of(received: Received, kept: Collection[str]) -> _Page:
     # Go writes an empty list as null here and there.
     found = [] if "items" in answer.fields and not answer.has("items") else answer.items("items")
     request = received.request
-    items = [_kept(metadata_of(request, item, None, "items.*"), kept) for item in found]
+    items = [_item_of(request, item, kept) for item in found]
     return _Page(items, token, remaining, about.text_or_none("resourceVersion"))
+
+
+def _item_of(request: Request, item: object, kept: Collection[str]) -> Metadata | OddSecret:
+    try:
+        return _kept(metadata_of(request, item, None, "items.*"), kept)
+    except MalformedAnswer as error:
+        if (place := place_in(request, item)) is None:  # whose fault it is nobody knows
+            raise
+        return OddSecret(place, Odd(error.message))
 
 
 class _ExpiredError(Exception):
@@ -97,14 +114,16 @@ class Listing:
 
     # -- Whole listings -------------------------------------------------------------------------------------------
 
-    async def everything(self, scope: Scope, kind: str = "", *, annotations: bool = False) -> list[Metadata]:
+    async def everything(
+        self, scope: Scope, kind: str = "", *, annotations: bool = False
+    ) -> list[Metadata | OddSecret]:
         """The metadata of every Secret of a scope, or of those of one type; with or without its annotations.
 
         Nothing is given before the listing is whole, so that one that is cut or begun anew never looks shorter or
         longer than it is.
         """
         for _ in range(RESTARTS):
-            found: list[Metadata] = []
+            found: list[Metadata | OddSecret] = []
             try:
                 async for page in self._pages(scope, "", kind, annotations=annotations):
                     found += page.items
@@ -129,7 +148,7 @@ class Listing:
             if page.token and page.token == token:
                 raise malformed(request, "the listing does not go on: metadata.continue is what it was")
             self._note(page.version)
-            progress.showed(item.get("uid") or f"{item.get('namespace')}/{item['name']}" for item in page.items)
+            progress.showed(map(_told_apart, page.items))
             yield page
             token = page.token
             if not token:
@@ -200,9 +219,9 @@ class Listing:
             try:
                 async for page in self._pages(part.scope, selector, annotations=annotations):
                     for item in page.items:
-                        key = rest.pop(Place(item.get("namespace", ""), item["name"]), None)
+                        key = rest.pop(_place_of(item), None)
                         if key is not None:
-                            found.append((key, item))
+                            found.append(odd_gap(key, item.odd) if isinstance(item, OddSecret) else (key, item))
                     if not rest or math.ceil(page.remaining / PAGE) > _cost(part.scope, rest):
                         return found, rest
             except _ExpiredError:
@@ -218,10 +237,8 @@ class Listing:
     async def _by_name(self, place: Place, key: str) -> list[tuple[str, Metadata] | Gap]:
         try:
             metadata = await self.look(place, key)
-        except CredentialsRefused:
-            raise
-        except AccessDenied as error:
-            return [Gap(key, error.code, error.message)]
+        except StoreError as error:
+            return [unseen(key, error)]
         return [] if metadata is None else [(key, metadata)]
 
     async def look(self, place: Place, key: str) -> Metadata | None:
@@ -306,6 +323,16 @@ class _State(Enum):
 def _named(received: Received) -> tuple[str, _State]:
     metadata = received.object("Namespace", "PartialObjectMetadata").part("metadata")
     return metadata.text("name"), _State.ENDING if metadata.has("deletionTimestamp") else _State.THERE
+
+
+def _place_of(item: Metadata | OddSecret) -> Place:
+    return item.place if isinstance(item, OddSecret) else Place(item.get("namespace", ""), item["name"])
+
+
+def _told_apart(item: Metadata | OddSecret) -> str:
+    if isinstance(item, OddSecret):
+        return "/".join(item.place)
+    return str(item.get("uid") or f"{item.get('namespace')}/{item['name']}")
 
 
 def _kept(metadata: Metadata, kept: Collection[str]) -> Metadata:

@@ -10,6 +10,7 @@ from secretsync_core.errors import MalformedAnswer
 from secretsync_core.model.metadata import Kind, Slot
 from secretsync_core.stores.answers import Part, is_text_map, malformed
 from secretsync_core.stores.fit import binary_fields_of
+from secretsync_core.stores.kubernetes.names import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from secretsync_core.model.metadata import Described
     from secretsync_core.secret import FieldValue, SecretValue
     from secretsync_core.stores.kubernetes.answers import Received, Request
-    from secretsync_core.stores.kubernetes.names import Place
 
 MAX_BYTES = 1_048_576
 """What the values of one Secret may have together, before their base64."""
@@ -91,6 +91,15 @@ def metadata_of(request: Request, thing: object, place: Place | None = None, pat
             if fits and asked and (place is None or (name == place.name and namespace == place.namespace)):
                 return metadata
     raise _wrong(request, thing, path)
+
+
+def place_in(request: Request, thing: object) -> Place | None:
+    """Where the Secret is that an object is about, which is no Secret's otherwise; None where that cannot be told."""
+    metadata = thing.get("metadata") if type(thing) is dict else None
+    name, namespace = (metadata.get("name"), metadata.get("namespace")) if type(metadata) is dict else (None, None)
+    if not isinstance(name, str) or not isinstance(namespace, str) or not (name and namespace):
+        return None
+    return Place(namespace, name) if request.namespace in (None, namespace) else None
 
 
 def _wrong(request: Request, thing: object, path: str) -> MalformedAnswer:

@@ -18,7 +18,7 @@ from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import binary_fields_of
 from secretsync_core.stores.kubernetes.answers import ACCEPTED, JSON, METADATA, Answer, Request, immutable, refusal
 from secretsync_core.stores.kubernetes.foretelling import check_type
-from secretsync_core.stores.kubernetes.listing import Listing, is_absent, secrets_path
+from secretsync_core.stores.kubernetes.listing import Listing, OddSecret, is_absent, secrets_path
 from secretsync_core.stores.kubernetes.names import (
     FIELD_PATTERN,
     FIELD_RULE,
@@ -46,6 +46,7 @@ from secretsync_core.stores.kubernetes.objects import (
 from secretsync_core.stores.kubernetes.rights import missing_rights
 from secretsync_core.stores.kubernetes.types import type_of_new
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import odd_gap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -160,6 +161,9 @@ class SecretsStore:
         if scope is None:
             return
         for item in await self._listing.everything(scope, kind, annotations=metadata):
+            if isinstance(item, OddSecret):
+                yield odd_gap(self._names.key(item.place), item.odd)
+                continue
             key = self._names.key(self._placed(item, scope.namespace))
             yield self._described(key, item) if metadata else Entry(key, token_of(item))
 

@@ -1,6 +1,7 @@
 """Tells from a refusal of a service which of our errors it is, and sends people to the right field of the document.
 
-A body is never looked at for that, nor shown: what a service says in it nobody knows, and it may hold the value.
+A body is never shown, nor looked at but for whether it is JSON: what a service says in it nobody knows, and it may hold
+the value.
 """
 
 from __future__ import annotations
@@ -40,13 +41,16 @@ class Call(NamedTuple):
 _CHANGES = frozenset({"write", "create", "update", "delete", "mark"})
 
 
-def refusal(call: Call, status: int, headers: Mapping[str, str]) -> StoreError:
-    """The error for a status that the document does not name."""
+def refusal(call: Call, status: int, headers: Mapping[str, str], *, in_json: bool = False) -> StoreError:
+    """The error for a status that the document does not name.
+
+    ``in_json``: the answer is an object of JSON, as a service's own is: a proxy's is a page, or empty.
+    """
     store, key = call.store, call.key
     if status == 429:
         return limited(store, "its", key, retry_after(headers.get("Retry-After")))
     if status >= 500:
-        return failing(store, call.action, status, key, its_own=False)
+        return failing(store, call.action, status, key, its_own=in_json)
     if 300 <= status < 400:
         error = redirected(
             store, call.action, status, key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from secretsync_core.endurance import Progress
 from secretsync_core.errors import Conflict, InvalidSecret, StoreError
@@ -27,6 +27,7 @@ from secretsync_core.stores.rest.jsonpath import NothingThereError, parse
 from secretsync_core.stores.rest.marks import mark_at
 from secretsync_core.stores.rest.templates import CURSOR, KEY, PAGE
 from secretsync_core.stores.rest.transport import Answer
+from secretsync_core.stores.unseen import Odd, odd_gap, one_by_one
 
 if TYPE_CHECKING:
     from secretsync_core.model.capabilities import StoreLimits
@@ -51,8 +52,12 @@ _ANOTHER = Found(id="another one of the same name")
 """In place of an entry whose name stands on its page already: it is two, also where nothing else tells them apart."""
 
 
+_Shown: TypeAlias = "list[tuple[str, Found | Odd]]"
+"""What a listing shows of each name; Odd where that makes no sense."""
+
+
 class _Page(NamedTuple):
-    shown: list[tuple[str, Found]]
+    shown: _Shown
     entries: int  # also of those that are not the document's
     cursor: str
     link: str
@@ -76,7 +81,7 @@ class Listing:
         self._pages = 1
         self._lock = asyncio.Lock()
         self._begun = 0
-        self._latest: tuple[int, list[tuple[str, Found]]] = (0, [])
+        self._latest: tuple[int, _Shown] = (0, [])
         self._clock = 0
         self._changed: dict[str, int] = {}  # when we did: a listing that began before does not show it
 
@@ -93,15 +98,16 @@ class Listing:
         """All that there is; a Gap for a name that no key stands for, and for one that is there more than once."""
         began = self._clock
         found = await self._all()
-        one_of: dict[str, Found] = {}
+        one_of: dict[str, Found | Odd] = {}
         twice: set[str] = set()
         for key, each in found:
             if one_of.setdefault(key, each) != each:
                 twice.add(key)
         late = {key for key, when in self._changed.items() if when > began}
-        seen = {key: each for key, each in one_of.items() if key not in twice and key not in late}
+        odd = {key for key, each in one_of.items() if isinstance(each, Odd)}
+        seen = {key: each for key, each in one_of.items() if key not in twice | late and not isinstance(each, Odd)}
         self.seen = seen | {key: self.seen[key] for key in late if key in self.seen}
-        self.whole = not twice and not late
+        self.whole = not (twice or late or odd)
         return [self._entry(key, each, twice) for key, each in one_of.items()]
 
     async def one(self, key: str) -> Found | None:
@@ -126,9 +132,12 @@ class Listing:
             found = {each for name, each in await self._fresh(self._config.lists) if name == key}
         if len(found) > 1:
             raise Conflict(self._twice(key), store=self._transport.store, key=key)
-        return next(iter(found), None)
+        one = next(iter(found), None)
+        if isinstance(one, Odd):
+            raise malformed(self._call()._replace(key=key), one.why)
+        return one
 
-    async def _fresh(self, request: ListRequest) -> list[tuple[str, Found]]:
+    async def _fresh(self, request: ListRequest) -> _Shown:
         """A listing that begins after this call. All who call meanwhile share the next one."""
         before = self._begun
         async with self._lock:
@@ -173,7 +182,7 @@ class Listing:
 
     # -- listing
 
-    async def _all(self) -> list[tuple[str, Found]]:
+    async def _all(self) -> _Shown:
         """All entries.
 
         Whoever deletes one moves the rest to other pages, so that a listing by numbers of pages may miss one: it counts
@@ -191,7 +200,7 @@ class Listing:
             before = again
         raise malformed(self._call(), "it shows less each time")
 
-    async def _once(self, request: ListRequest) -> tuple[list[tuple[str, Found]], int]:
+    async def _once(self, request: ListRequest) -> tuple[_Shown, int]:
         """All entries that one listing shows, and its pages; made again where it counts others than it shows."""
         for _ in range(_TRIES):
             gathered, pages, fits = await self._pass(request)
@@ -200,9 +209,9 @@ class Listing:
                 return gathered, pages
         raise malformed(self._call(), "it counts more or less than it shows, each time it is listed")
 
-    async def _pass(self, request: ListRequest) -> tuple[list[tuple[str, Found]], int, bool]:
+    async def _pass(self, request: ListRequest) -> tuple[_Shown, int, bool]:
         progress = Progress(self._transport.store, self._transport.endurance)
-        gathered: list[tuple[str, Found]] = []
+        gathered: _Shown = []
         count, pages = 0, 0
         values: dict[str, Scalar] = {}
         if request.next is not None and request.next.page is not None:
@@ -249,18 +258,31 @@ class Listing:
     def _read(self, request: ListRequest, answer: Answer, here: str) -> _Page:
         document, call = answer.json(), answer.call
         entries = all_at(request.items, document, call)
-        shown: list[tuple[str, Found]] = []
+        ours = [
+            (name, entry)
+            for name, entry in entries
+            if all(_is_just(path, wanted, entry) for path, wanted in request.where.items())
+        ]
+
+        def key_of(named: tuple[str, object]) -> str:
+            name, entry = named
+            key = name if request.key == ITS_NAME else text_at(request.key, entry, call)
+            if not key:
+                raise malformed(call, f"{request.items} has an entry without a name")
+            return key
+
+        def taken(named: tuple[str, object]) -> Found:
+            _, entry = named
+            version = version_at(request.version, entry, call) if request.version is not None else None
+            one = id_at(request.id, entry, call) if request.id is not None else ""
+            mark = mark_at(request.mark, entry) if request.mark is not None else ""
+            return Found(token_of(version, one, call), one, mark)
+
+        shown: _Shown = []
         on_page: set[str] = set()
-        for name, entry in entries:
-            if all(_is_just(path, wanted, entry) for path, wanted in request.where.items()):
-                key = name if request.key == ITS_NAME else text_at(request.key, entry, call)
-                if not key:
-                    raise malformed(call, f"{request.items} has an entry without a name")
-                version = version_at(request.version, entry, call) if request.version is not None else None
-                one = id_at(request.id, entry, call) if request.id is not None else ""
-                mark = mark_at(request.mark, entry) if request.mark is not None else ""
-                shown.append((key, _ANOTHER if key in on_page else Found(token_of(version, one, call), one, mark)))
-                on_page.add(key)
+        for key, found in one_by_one(ours, key_of, taken):
+            shown.append((key, _ANOTHER if key in on_page else found))
+            on_page.add(key)
         cursor = link = ""
         total: int | None = None
         if request.next is not None and request.next.cursor is not None:
@@ -275,13 +297,13 @@ class Listing:
             total = number_at(request.total, document, call)
         return _Page(shown, len(entries), cursor, link, total)
 
-    def _entry(self, key: str, found: Found, twice: set[str]) -> Entry | Gap:
+    def _entry(self, key: str, found: Found | Odd, twice: set[str]) -> Entry | Gap:
         store = self._transport.store
         if key_fault(key, self._limits):
             return Gap(key, InvalidSecret.code, f"{store} has the name {key!r}, for which there is no key", is_key=True)
         if key in twice:
             return Gap(key, StoreError.code, self._twice(key), is_key=True)
-        return Entry(key, found.version)
+        return odd_gap(key, found) if isinstance(found, Odd) else Entry(key, found.version)
 
     def _twice(self, key: str) -> str:
         return f"{self._transport.store} has {key} more than once: make it one, or choose by list.where which it is"

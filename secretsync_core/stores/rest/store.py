@@ -39,6 +39,7 @@ from secretsync_core.stores.rest.templates import ID, KEY, MARK, VALUE, VERSION
 from secretsync_core.stores.rest.transport import Answer
 from secretsync_core.stores.spread import spread
 from secretsync_core.stores.unanswered import Doubt
+from secretsync_core.stores.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -126,8 +127,11 @@ class Looks(HttpStore):
                     yield found
             return
 
-        async def look(key: str) -> tuple[list[Entry], list[str]]:
-            there = await self._listing.one(key)
+        async def look(key: str) -> tuple[list[Entry | Gap], list[str]]:
+            try:
+                there = await self._listing.one(key)
+            except StoreError as error:
+                return [unseen(key, error)], []
             return ([] if there is None else [Entry(key, there.version)]), []
 
         async for each in spread(good, look, width=self._transport.width):

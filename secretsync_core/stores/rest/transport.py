@@ -191,7 +191,7 @@ class Transport:
             return read(answer)
         if response.status in passed:
             return answer
-        refused = refusal(call, response.status, response.headers)
+        refused = refusal(call, response.status, response.headers, in_json=_is_object(content))
         if response.status == 401:
             return _Unauthorised(refused, credential)
         raise refused
@@ -274,6 +274,13 @@ def _is_odd(segment: str) -> bool:
 
 def _is_link(given: str) -> bool:
     return bool(given) and given.isascii() and given.isprintable() and not {" ", "\\"} & set(given)
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def _is_refusal(found: object) -> bool:

@@ -116,7 +116,7 @@ class Kv1Store(KvMount):
     async def select(self, wanted: Selection, *, metadata: bool) -> AsyncIterator[Entry | Gap]:
         """The same of what is wanted, and of no folder besides."""
 
-        async def tree(folder: str) -> list[Entry] | None:
+        async def tree(folder: str) -> Found | None:
             keys = await self._listing.all_keys(folder)
             return None if keys is None else [Entry(key) for key in reversed(keys)]
 

@@ -17,8 +17,8 @@ from secretsync_core.selection import Selection, folder_rule
 from secretsync_core.stores.answers import Part, malformed
 from secretsync_core.stores.base import MARK_KEY
 from secretsync_core.stores.fit import json_fields_of
-from secretsync_core.stores.http import CredentialsRefused
 from secretsync_core.stores.spread import spread
+from secretsync_core.stores.unseen import unseen
 from secretsync_core.stores.vault.access import demands_of_kv2
 from secretsync_core.stores.vault.answers import CAS_REQUIRED, TOO_COMPLEX, Request
 from secretsync_core.stores.vault.fields import MAX_BYTES, encode
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 SCAN_FROM = 65
 """From this many keys on, a look at them is one SCAN of the folder that holds them all, and not a request for each."""
 
-Entries: TypeAlias = list[Entry]
+Entries: TypeAlias = list[Entry | Gap]
 
 
 class Kv2Store(KvMount):
@@ -153,18 +153,16 @@ class Kv2Store(KvMount):
             found = await self._scan(common_folder(wanted), metadata=metadata)
             if found is not None:
                 while found:
-                    entry = found.pop()
-                    if entry.key in wanted:
-                        yield entry
+                    shown = found.pop()
+                    if (shown.key if isinstance(shown, Entry) else shown.prefix) in wanted:
+                        yield shown
                 return
 
         async def look(key: str) -> tuple[Found, tuple[()]]:
             try:
                 entry = await self._look(key, metadata=metadata)
-            except CredentialsRefused:
-                raise
-            except AccessDenied as error:
-                return [Gap(key, error.code, error.message)], ()
+            except StoreError as error:
+                return [unseen(key, error)], ()
             return [entry] if entry is not None else [], ()
 
         async for result in spread(keys, look, width=self._transport.width):
@@ -213,12 +211,11 @@ class Kv2Store(KvMount):
     async def _entry(self, key: str, *, metadata: bool, listed: bool) -> Found:
         try:
             entry = await self._look(key, metadata=metadata)
-        except CredentialsRefused:
-            raise
-        except AccessDenied as error:
-            if metadata or not listed:
+        except StoreError as error:
+            gap = unseen(key, error)
+            if metadata or not listed or not isinstance(error, AccessDenied):
                 # A query may select by metadata, and we cannot tell whether it would select this one, or it is there.
-                return [Gap(key, error.code, error.message, is_key=True)]
+                return [gap]
             return [Entry(key)]
         return [entry] if entry is not None else []
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from secretsync_core.endurance import Endurance
-    from secretsync_core.model.inventory import Entry
+    from secretsync_core.model.inventory import Entry, Gap
     from secretsync_core.stores.vault.scan import Details
     from secretsync_core.stores.vault.transport import Transport
 
@@ -131,11 +131,11 @@ class Listing:
         names = await self._scanned(self._root + prefix, prefix, self._names_of_scan)
         return None if names is None else [prefix + name for name in names if not name.endswith("/")]
 
-    async def all_details(self, prefix: str, details: Details) -> list[Entry] | None:
+    async def all_details(self, prefix: str, details: Details) -> list[Entry | Gap] | None:
         """Every entry below ``prefix``, last first, by one SCAN; ``None`` where the server has none or denies it."""
         return await self._scanned(f"detailed-{self._root}{prefix}", prefix, details.receive)
 
-    async def level_details(self, folder: str, details: Details) -> list[Entry] | None:
+    async def level_details(self, folder: str, details: Details) -> list[Entry | Gap] | None:
         """The entries directly in ``folder``, last first, in one request; ``None`` where that is not to be had."""
         if self._without_details or folder in self._details_denied:
             return None

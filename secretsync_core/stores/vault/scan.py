@@ -11,10 +11,11 @@ import ijson
 
 from secretsync_core.endurance import DEPTH, Endurance, too_large
 from secretsync_core.errors import MalformedAnswer
-from secretsync_core.model.inventory import Entry
+from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.answers import MOST_VERSIONS, TOO_DEEP, Part, is_text_map, is_time, malformed
 from secretsync_core.stores.bodies import chunks_of
 from secretsync_core.stores.http import date_of
+from secretsync_core.stores.unseen import Odd, odd_gap
 from secretsync_core.stores.vault.answers import says_nothing, without_a_word
 
 if TYPE_CHECKING:
@@ -122,11 +123,16 @@ class Details:
         self._scan = scan
         self._endurance = endurance or Endurance()
         self.has_folders = False
+        self._fault: MalformedAnswer | None = None
 
-    async def receive(self, request: Request, response: aiohttp.ClientResponse) -> list[Entry]:
-        """The entries, last first, for ``pop`` to give them back one by one. Folders are left out."""
+    async def receive(self, request: Request, response: aiohttp.ClientResponse) -> list[Entry | Gap]:
+        """The entries, last first, for ``pop`` to give them back one by one. Folders are left out.
+
+        One whose details make no sense is a Gap. Raises MalformedAnswer where those of none do.
+        """
         now, at = server_time(response.headers), Spot(request, "data.key_info.*")
-        entries: list[Entry] = []
+        entries: list[Entry | Gap] = []
+        self._fault = None
         events = ijson.sendable_list()
         # Numbers as the machine has them: a whole one of thousands of digits ends the process within ijson.
         parser = ijson.kvitems_coro(events, "data.key_info", use_float=True)
@@ -156,20 +162,27 @@ class Details:
             fault = malformed(request, "the body is not JSON, or not whole")
         if fault is not None:  # out here, where the error that shows a part of it does not hang on to ours
             raise fault
+        if self._fault is not None and all(isinstance(entry, Gap) for entry in entries):
+            raise self._fault  # no secret is odd that way: the answer is
         if not seen:
             self._check_empty(Part.of_body(request, bytes(first)))
         entries.reverse()
         return entries
 
-    def _take(self, events: list[tuple[str, Any]], now: str, at: Spot, entries: list[Entry]) -> int:
+    def _take(self, events: list[tuple[str, Any]], now: str, at: Spot, entries: list[Entry | Gap]) -> int:
         """Turn what was parsed into entries; gives how much that was, folders too."""
         prefix, metadata, count = self._prefix, self._metadata, len(events)
         for key, info in events:
             if key.endswith("/"):
                 self.has_folders = True
-            else:
-                # One string for a key, wherever it stands: most are in the ledger and in the other store too.
-                entries.append(entry_of(intern(prefix + key), info, now, at, metadata=metadata))
+                continue
+            # One string for a key, wherever it stands: most are in the ledger and in the other store too.
+            name = intern(prefix + key)
+            try:
+                entries.append(entry_of(name, info, now, at, metadata=metadata))
+            except MalformedAnswer as error:
+                entries.append(odd_gap(name, Odd(error.message)))
+                self._fault = self._fault or error.with_traceback(None)
         events.clear()
         return count
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Found: TypeAlias = list[Entry | Gap]
 
-Ask: TypeAlias = "Callable[[str], Awaitable[list[Entry] | None]]"
+Ask: TypeAlias = "Callable[[str], Awaitable[Found | None]]"
 """Asks for the entries of a folder, last first; None where that is not to be had."""
 
 
@@ -47,14 +47,14 @@ class Way:
         self._lock = asyncio.Lock()
         self._tried = self._closed = False
 
-    async def __call__(self, folder: str) -> list[Entry] | None:
+    async def __call__(self, folder: str) -> Found | None:
         """The entries of a folder, or None."""
         if self._tried:
             return await self._try(folder)
         async with self._lock:
             return await self._try(folder)
 
-    async def _try(self, folder: str) -> list[Entry] | None:
+    async def _try(self, folder: str) -> Found | None:
         if self._closed:
             return None
         found = await self._ask(folder)
@@ -153,7 +153,7 @@ def _check(folder: str, store: str) -> None:
         )
 
 
-async def _at_once(wanted: Selection, folder: str, ways: Ways) -> list[Entry] | None:
+async def _at_once(wanted: Selection, folder: str, ways: Ways) -> Found | None:
     """The entries of a folder, last first, by one request where that asks for no more than is wanted."""
     if wanted.takes_all_folders(folder):
         return await ways.tree(folder)
@@ -162,9 +162,10 @@ async def _at_once(wanted: Selection, folder: str, ways: Ways) -> list[Entry] | 
     return None
 
 
-def named(entry: Entry, store: str) -> Entry | Gap:
+def named(shown: Entry | Gap, store: str) -> Entry | Gap:
     """What a listing shows, or that its name is no key."""
-    return entry if holds(entry.key) else nameless(entry.key, store)
+    name = shown.key if isinstance(shown, Entry) else shown.prefix
+    return shown if holds(name) else nameless(name, store)
 
 
 def nameless(name: str, store: str) -> Gap:
