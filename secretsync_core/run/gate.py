@@ -21,6 +21,9 @@ T = TypeVar("T")
 _LOOKS = frozenset({"login", "list", "stat", "read"})
 """Kinds of requests that change nothing; of any other nobody knows."""
 
+_LEAST_JITTER = 0.7
+"""The least that a backoff is multiplied by: five seconds without a store are waited out, however the dice fall."""
+
 _OF_ITSELF = frozenset({"login", "renew"})
 """Kinds of requests that keep a store open: that they are served says nothing of the secrets that wait."""
 
@@ -277,7 +280,7 @@ class Gate:
             return asked + random.uniform(0, self._policy.first_wait)  # noqa: S311  jitter, not cryptography
         if number >= policy.attempts or spent > policy.longest_try:
             return None
-        return backoff * random.uniform(0.5, 1.0)  # noqa: S311
+        return backoff * random.uniform(_LEAST_JITTER, 1.0)  # noqa: S311
 
     async def _sleep(self, seconds: float) -> bool:
         """Sleep, or wake up when the run is asked to stop; whether to go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,19 @@ async def test_a_busy_store_is_waited_for(monkeypatch: pytest.MonkeyPatch, busy:
     clock = Clock(monkeypatch)
     assert await _busy_for(busy, clock, said) <= 14
     assert min(clock.waits) >= max(0.25, said or 0.0)
+
+
+async def test_five_seconds_without_a_store_are_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that restarts, or has no leader for a moment, is there again before it is given up, by any dice."""
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(random, "uniform", lambda low, _: low)
+
+    async def attempt() -> str:
+        if clock.now < 5:
+            raise StoreUnavailable("HTTP 503")
+        return "ok"
+
+    assert await _gate(policy=RetryPolicy())("read", attempt) == "ok"
 
 
 async def test_a_store_that_is_busy_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
