@@ -54,6 +54,10 @@ class Request(NamedTuple):
         return "Vault's protocol"
 
 
+LOCKED = b"access to this namespace has been locked"
+"""How a server says that somebody has locked the API of a namespace, in lower case."""
+
+
 class NoMount(StoreError):
     """Nothing is mounted there. Never raised in doubt: a server that hides a mount says something else."""
 
@@ -117,6 +121,14 @@ def refusal(request: Request, status: int, body: bytes, headers: Mapping[str, st
         return _too_large(request)
     if b"relative path" in text and key is not None and ".." in key:  # HashiCorp Vault, of a key in KV version 1
         return InvalidSecret(f"{store} refuses the key {key!r}", store=store, key=key, hint="it takes no '..' in a key")
+    if LOCKED in text:
+        # Its own administrators may do that, and those of the namespaces around it: no retry helps.
+        return AccessDenied(
+            f"{store} refuses to {action}: the namespace {named(request.namespace or '')} is locked",
+            store=store,
+            key=key,
+            hint="whoever has locked it can unlock it: sys/namespaces/api-lock/unlock",
+        )
     if b"sealed" in text:
         return StoreUnavailable(f"{store} is sealed", store=store, key=key, hint="unseal it")
     return failing(store, action, status, key, its_own=is_vaults(body))

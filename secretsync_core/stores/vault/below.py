@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsync_core.endurance import FOLDERS, Progress, too_deep
-from secretsync_core.errors import AccessDenied
+from secretsync_core.errors import AccessDenied, InvalidSecret
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.answers import malformed
 from secretsync_core.stores.http import CredentialsRefused
@@ -37,7 +37,7 @@ async def namespaces_below(transport: Transport, *, deep: bool) -> tuple[list[st
         if above.count("/") > FOLDERS:
             raise too_deep(transport.store, above)
         try:
-            names = [above + name for name in await _children(within(transport, above) if above else transport)]
+            shown = await _children(within(transport, above) if above else transport)
         except CredentialsRefused:
             raise
         except AccessDenied as error:
@@ -45,6 +45,10 @@ async def namespaces_below(transport: Transport, *, deep: bool) -> tuple[list[st
                 raise
             gaps.append(Gap(above, error.code, error.message))
             return [], []
+        names = [above + name for name in shown if _is_askable(name)]
+        for name in sorted({above + name for name in shown}.difference(names)):
+            message = f"{transport.store} has the namespace {name!r}, which cannot be asked: {_RULE}"
+            gaps.append(Gap(name, InvalidSecret.code, message))
         if names:
             progress.showed(names)
         return names, names if deep else []
@@ -70,6 +74,15 @@ async def _children(transport: Transport) -> list[str]:
 
 
 def _is_name(name: str) -> bool:
-    """It is sent in a header, and stands before a slash."""
+    """Whether a server could call a namespace so: it stands before a slash."""
     inner = name.removesuffix("/")
-    return inner != name and "/" not in inner and " " not in inner and inner.isascii() and holds(inner)
+    return inner != name and inner not in ("", ".", "..") and "/" not in inner
+
+
+_RULE = "its name would have to be of printable ASCII characters without spaces"
+
+
+def _is_askable(name: str) -> bool:
+    """Whether it can be sent in a header."""
+    inner = name[:-1]
+    return " " not in inner and inner.isascii() and holds(inner)

@@ -92,6 +92,7 @@ class NamespaceTree:
     async def _look(
         self, keys: Collection[str], ask: Callable[[Kv2Store, Collection[str]], AsyncIterator[Entry | Gap]]
     ) -> AsyncIterator[Entry | Gap]:
+        await self._all()  # what keeps us from that is no matter of single keys
         wanted: dict[str, list[str]] = {}
         for key in keys:
             try:
@@ -106,7 +107,9 @@ class NamespaceTree:
             _, mount = await self._mount_of(root)
             try:
                 return [_moved(found, root) async for found in ask(mount, wanted[root])], ()
-            except NoMount as error:
+            except CredentialsRefused:
+                raise
+            except (NoMount, AccessDenied) as error:
                 return [Gap(root + key, AccessDenied.code, error.message, is_key=True) for key in wanted[root]], ()
 
         async for found in spread(wanted, look, width=self._transport.width):
