@@ -99,7 +99,7 @@ async def test_a_workload_identity(azure: KeyVault, opened: OpenStore, tmp_path:
     with pytest.raises(CredentialsRefused, match="AADSTS700213"):
         await works(store)
     file.write_text(TOKEN)
-    assert await works(store)
+    assert await works(await opened(auth={"workloadIdentity": {**WHO, "tokenFile": str(file)}}))
     environ = {**ENVIRON, "AZURE_FEDERATED_TOKEN_FILE": str(file), "AZURE_AUTHORITY_HOST": f"{azure.entra.address}/"}
     assert await works(await opened(auth=None, environ=environ))
 

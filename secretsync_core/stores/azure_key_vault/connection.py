@@ -96,8 +96,9 @@ class Connection:
 
         async def attempt() -> T | Refused:
             with quiet():
+                session = self._login.begun
                 status, headers, body = await self._sent(kind, method, path, request, payload)
-                if status == 401 and self._login.forget():
+                if status == 401 and self._login.forget(session):
                     status, headers, body = await self._sent(kind, method, path, request, payload)
             if empty and status == 204:
                 return read(Answer(Part.of(request, "", {}), headers.get("Date", "")))

@@ -26,7 +26,7 @@ from secretsync_core.stores.azure_key_vault.answers import Request
 from secretsync_core.stores.azure_key_vault.clouds import authority_of
 from secretsync_core.stores.azure_key_vault.transport import LoginTransport, origin_of
 from secretsync_core.stores.connecting import connection_failure
-from secretsync_core.stores.http import CredentialsRefused, sendable, unreachable
+from secretsync_core.stores.http import CredentialsRefused, RefusedLogin, sendable, unreachable
 
 if TYPE_CHECKING:
     import ssl
@@ -77,18 +77,28 @@ class Login:
         self._tls = tls
         self._transport: LoginTransport | None = None
         self._credential: Any = None
+        self._refused_login = RefusedLogin()
+        self.begun = 0
+        """How many sessions there were so far."""
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """A token. Raises CredentialsRefused where nobody gives one, StoreUnavailable where none can be had now."""
+        """A token. Raises CredentialsRefused where nobody gives one, StoreUnavailable where none can be had now.
+
+        A login that was refused is not tried again.
+        """
         async with self._logging_in:
+            self._refused_login.check()
             before = self._credential
             try:
                 return await self._ask(*scopes, options=options)
-            except CredentialsRefused:
+            except CredentialsRefused as error:
                 if before is None:
-                    raise
+                    raise self._refused_login.note(error) from None
             self._credential = None  # a secret or certificate may be another one by now: it is read again
-            return await self._ask(*scopes, options=options)
+            try:
+                return await self._ask(*scopes, options=options)
+            except CredentialsRefused as error:
+                raise self._refused_login.note(error) from None
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """The same, for those who ask in the older way."""
@@ -96,10 +106,15 @@ class Login:
         found = await self.get_token_info(*scopes, options=kept)  # type: ignore[arg-type]
         return AccessToken(found.token, found.expires_on)
 
-    def forget(self) -> bool:
-        """Log in anew the next time, for the vault took no token of ours; whether there was one to forget."""
-        known, self._credential = self._credential is not None, None
-        return known
+    def forget(self, session: int) -> bool:
+        """Log in anew the next time, for the vault took no token of this session; whether to ask again.
+
+        Where there is another session by now, somebody else has seen to it.
+        """
+        if self.begun > max(session, 1):
+            return True
+        self._credential = None
+        return self.begun > 0
 
     async def close(self) -> None:
         """Close every connection."""
@@ -111,6 +126,7 @@ class Login:
         try:
             if self._credential is None:
                 self._credential = self._made()
+                self.begun += 1
             found: AccessTokenInfo = await self._credential.get_token_info(*scopes, options=options)
         except StoreError:
             raise

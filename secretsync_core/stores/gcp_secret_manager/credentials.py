@@ -36,7 +36,7 @@ from secretsync_core.stores.gcp_secret_manager.surroundings import (
     machine_is_asked,
     well_known_file,
 )
-from secretsync_core.stores.http import CredentialsRefused, sendable
+from secretsync_core.stores.http import CredentialsRefused, retry_after, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,12 +65,22 @@ _OF_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """The variables that google.auth reads for a login with AWS credentials."""
 
 
+class _BusyError(_Refused):  # type: ignore[misc]
+    """The login asks us to wait: ``retry_after`` in seconds, None where it does not say how long."""
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__("busy", retryable=True)
+        self.retry_after = seconds
+
+
 class _Once(_Requests):  # type: ignore[misc]
     """Requests of logins that are made once: the libraries would wait and repeat what failed, which is the gate's."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         answer = super().__call__(*args, **kwargs)
-        if answer.status >= 500 or answer.status in (408, 429):
+        if answer.status == 429:
+            raise _BusyError(retry_after(answer.headers.get("Retry-After")))
+        if answer.status >= 500 or answer.status == 408:
             raise _Refused("unavailable", retryable=True)
         return answer
 

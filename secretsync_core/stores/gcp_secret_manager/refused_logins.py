@@ -9,6 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from secretsync_core.errors import RateLimited
 from secretsync_core.stores.http import CredentialsRefused, unreachable
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ _ACTING = ("impersonated credentials", "generateaccesstoken", "getaccesstoken", 
 def login_refused(store: str, login: str, error: Exception, statuses: Collection[str]) -> StoreError:
     """The error for a login that failed. ``login`` is by what; ``statuses`` are the words of google.rpc for errors."""
     by = f" by {login}" if login else ""
+    if hasattr(error, "retry_after"):
+        asked: float | None = error.retry_after
+        return RateLimited(f"{store}: Google asks us to wait with the login", store=store, retry_after=asked)
     if getattr(error, "retryable", False):
         return unreachable(store, "the login at Google fails")
     if isinstance(error, OSError):

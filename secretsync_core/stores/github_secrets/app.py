@@ -19,7 +19,7 @@ from secretsync_core.errors import AccessDenied, SecretSyncError, StoreError
 from secretsync_core.stores.answers import Part
 from secretsync_core.stores.github_secrets.answers import Request
 from secretsync_core.stores.github_secrets.transport import CREATED, DONE, SHOWN
-from secretsync_core.stores.http import CredentialsRefused, date_of, sendable
+from secretsync_core.stores.http import CredentialsRefused, RefusedLogin, date_of, sendable
 
 if TYPE_CHECKING:
     from secretsync_core.stores.base import StoreContext
@@ -48,12 +48,14 @@ class AppLogin:
         self._installation = app.installation_id
         self._token = ""
         self._due = 0.0  # time.monotonic
+        self._refused = RefusedLogin()
         self._lock = asyncio.Lock()
 
     async def token(self) -> str:
         """The token, a new one where its time comes. Whoever comes meanwhile waits for it."""
         if time.monotonic() >= self._due:
             async with self._lock:
+                self._refused.check()
                 if time.monotonic() >= self._due:
                     await self._login()
         return self._token
@@ -61,6 +63,7 @@ class AppLogin:
     async def another_than(self, refused: str) -> None:
         """Log in anew, unless somebody has. Raises CredentialsRefused where that token is refused as well."""
         async with self._lock:
+            self._refused.check()
             if self._token == refused:
                 await self._login()
 
@@ -74,6 +77,12 @@ class AppLogin:
                 await self._transport.as_app("DELETE", "/installation/token", request, DONE, lambda: token, _whole)
 
     async def _login(self) -> None:
+        try:
+            await self._begin()
+        except AccessDenied as error:
+            raise self._refused.note(error) from None
+
+    async def _begin(self) -> None:
         if self._installation is None:
             self._installation = await self._find()
         # For an organization it may have to be good for the repositories that are selected.
@@ -82,7 +91,7 @@ class AppLogin:
         path = f"/app/installations/{self._installation}/access_tokens"
         found = await self._transport.as_app("POST", path, request, CREATED, self._signed, _whole, payload)
         if not found.done:
-            raise self._refused(request, found)
+            raise self._why_not(request, found)
         part = Part.of_body(request, found.body)
         token, expires = part.text("token"), part.time("expires_at")
         self._token = sendable(token, self._context.name)
@@ -95,10 +104,10 @@ class AppLogin:
         path = f"{self._scope.home}/installation"
         found = await self._transport.as_app("GET", path, request, SHOWN, self._signed, _whole)
         if not found.done:
-            raise self._refused(request, found)
+            raise self._why_not(request, found)
         return Part.of_body(request, found.body).number("id", least=1)
 
-    def _refused(self, request: Request, answer: Answer) -> StoreError:
+    def _why_not(self, request: Request, answer: Answer) -> StoreError:
         store = self._context.name
         if answer.status == 401:
             return CredentialsRefused(
