@@ -41,7 +41,8 @@ FOUND = {
     "ledgers": [
         json.dumps({"commands": ["log json", "export"], "sql": sql})
         for sql in ("UPDATE run_requests SET store = x'ff'", "UPDATE heads SET seq = '[]'", "DROP TABLE current")
-    ],
+    ]
+    + [json.dumps({"commands": ["verify json", "sync"], "sql": "UPDATE places SET seq = x'ff'"})],
     "documents": ["a: 'x", "a: 'x\n", "a: [\r\n", "a: 'x\u2028'\nb: [\n", "token: {hvs.Zq7CANARY}\n", _HTTP],
 }  # fmt: skip
 

@@ -62,10 +62,10 @@ class ChainReport:
         """Whether nothing is wrong."""
         return not self.faults
 
-    def fault(self, seq: int, what: str) -> None:
+    def fault(self, seq: object, what: str) -> None:
         """Note a fault, while there is room."""
         if len(self.faults) < MAX_FAULTS:
-            self.faults.append(Fault(seq, what))
+            self.faults.append(Fault(seq if isinstance(seq, int) else 0, what))  # by another hand it may be anything
         else:
             self.unnamed += 1
 

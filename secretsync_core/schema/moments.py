@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+_SUCH_AS = "it must be a time such as 2027-01-01T00:00:00Z"
+
 
 def _parsed(given: object) -> object:
     if not isinstance(given, str):
@@ -14,7 +16,7 @@ def _parsed(given: object) -> object:
     try:
         return datetime.fromisoformat(given)
     except ValueError:
-        raise ValueError("it must be a time such as 2027-01-01T00:00:00Z") from None
+        raise ValueError(_SUCH_AS) from None
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -22,7 +24,10 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("say the time zone: 2027-01-01T00:00:00Z")
     if moment.microsecond or moment.year < 1970:
         raise ValueError("it must be in whole seconds, from 1970 on")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # in UTC it is in a year that no calendar has
+        raise ValueError(_SUCH_AS) from None
 
 
 Moment = Annotated[datetime, BeforeValidator(_parsed), AfterValidator(_in_utc)]

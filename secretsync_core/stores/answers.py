@@ -9,6 +9,7 @@ Listings of many thousand secrets look at the types of an entry by themselves, a
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -218,8 +219,14 @@ def is_text_map(found: object) -> bool:
 
 
 # To the nanosecond, and in UTC: in no other way do the servers write it.
-is_time = re.compile(
+_is_written_as_a_time = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?Z"
 ).fullmatch
-"""Whether a text is a moment in UTC, as RFC 3339 writes it."""
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a moment in UTC, as RFC 3339 writes it, of a day that there is."""
+    if not _is_written_as_a_time(text) or text[:4] == "0000":
+        return False
+    return text[8:10] <= "28" or int(text[8:10]) <= monthrange(int(text[:4]), int(text[5:7]))[1]

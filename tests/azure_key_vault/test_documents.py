@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from secretsync_core.policy.loading import examine
 from secretsync_core.schema.loader import load_directory
@@ -78,3 +79,10 @@ def test_a_place_is_an_address() -> None:
     assert here.is_same(place(vaultUrl="https://ACME.vault.azure.net:443/", auth={"managedIdentity": {}}))
     assert not here.is_same(place(vaultUrl="https://acme2.vault.azure.net"))
     assert not here.is_same(place(vaultUrl="https://acme.vault.azure.cn"))
+
+
+def test_a_time_that_is_in_no_year_in_utc() -> None:
+    """The last hours of the year 9999 west of Greenwich, and the first of the year 1 east of it, are refused."""
+    for text in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        with pytest.raises(ValidationError):
+            AzureKeyVaultConfig.model_validate({"vaultUrl": "https://a.vault.azure.net", "expires": text})

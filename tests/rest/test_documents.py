@@ -161,3 +161,12 @@ def test_a_place_is_the_path_with_what_is_constant() -> None:
     assert place(BY_ID, list={"where": {"$.env": "prod"}}).endswith("teams/web/secrets[$.env=prod]/")
     assert place(list=None) == place()
     assert place(create={"body": {"name": "{{ key }}", "value": "{{ value }}", "more": 1}}) == place()
+
+
+def test_a_pattern_that_is_none_is_written_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    """RE2 itself would write it to the standard error, whatever it is."""
+    from secretsync_core.stores.rest.config import HttpKeys
+
+    with pytest.raises(ValueError, match="no regular expression of RE2"):
+        HttpKeys.model_validate({"pattern": "(Zq7CANARY"})
+    assert "CANARY" not in "".join(capfd.readouterr())

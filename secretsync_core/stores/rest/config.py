@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import re2
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from secretsync_core.endurance import is_too_deep
+from secretsync_core.expression.errors import ExpressionError
+from secretsync_core.expression.regexp import compile_regexp
 from secretsync_core.hosts import host_of, tells_of_the_machine
 from secretsync_core.known import looks_like_a_token
 from secretsync_core.schema.addresses import PlainPathAddress
@@ -400,12 +401,9 @@ class HttpKeys(Spec):
     def _compiles(cls, pattern: str | None) -> str | None:
         if pattern is not None:
             try:
-                re2.compile(f"^(?:{pattern})$")
-            except re2.error:
-                pass
-            else:
-                return pattern
-            raise ValueError("it is no regular expression of RE2")
+                compile_regexp(f"^(?:{pattern})$")
+            except ExpressionError:
+                raise ValueError("it is no regular expression of RE2") from None
         return pattern
 
 

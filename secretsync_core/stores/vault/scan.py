@@ -51,7 +51,7 @@ def entry_of(key: str, info: Any, now: str, at: Spot, *, metadata: bool) -> Entr
     if type(current) is not dict or str(number + 1) in versions:  # the latest is the current one, always
         raise _wrong(info, at)
     written, gone, deleted = current.get("created_time"), current.get("deletion_time"), current.get("destroyed")
-    if number < 1 or type(deleted) is not bool or type(written) is not str or is_time(written) is None:
+    if number < 1 or type(deleted) is not bool or type(written) is not str or not is_time(written):
         raise _wrong(info, at)
     if gone != "":
         if not _is_moment(gone):
@@ -91,7 +91,7 @@ def _wrong(info: object, at: Spot) -> MalformedAnswer:
 
 
 def _is_moment(found: object) -> TypeGuard[str]:
-    return isinstance(found, str) and is_time(found) is not None
+    return isinstance(found, str) and is_time(found)
 
 
 def server_time(headers: Mapping[str, str]) -> str:
