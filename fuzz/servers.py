@@ -143,6 +143,8 @@ def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
         return True  # a secret that is not there, or one without a current version
     if scene.startswith(("azure", "github")) and label.startswith("list ") and at[-1:] in (("name",), ("id",)):
         return True  # what is not the name of a secret, or its address, is refused, or a name without a key
+    if scene.startswith("gitlab") and label.startswith("list ") and at[-1:] == ("environment_scope",):
+        return True  # a variable of another scope, which is none of the store's
     if scene.startswith("azure") and at[-2:] == ("attributes", "created"):
         return True  # another time is another version, and which of them is the current one nothing else tells
     if not scene.startswith("vault") or at[:2] != ("data", "keys") or "details" in label:
