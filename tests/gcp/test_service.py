@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -174,7 +175,7 @@ async def test_a_secret_without_a_version_is_somebodys(google: Google, open_gcp:
         ((version, deleted),) = (await shown(look)).values()
         assert not deleted
         assert version is not None
-        assert (version[:2], version[2:-1]) == ("0@", made[:-1])
+        assert (version[:2], datetime.fromisoformat(version[2:])) == ("0@", datetime.fromisoformat(made))
     assert await shown(store.list("", recursive=True, metadata=False)) == {"db": (version, True)}
     with pytest.raises(Conflict):
         await store.write_if("db", ONE, None)
