@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import orjson
 
-from secretsync_core.errors import AccessDenied, Conflict, SecretNotFound, StoreError
+from secretsync_core.errors import AccessDenied, Conflict, InvalidSecret, SecretNotFound, StoreError
 from secretsync_core.metadata_rules import CUSTOM_METADATA
 from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.model.metadata import Kind, MetadataFacts, Slot
@@ -212,6 +212,8 @@ class Kv2Store(KvMount):
         try:
             entry = await self._look(key, metadata=metadata)
         except StoreError as error:
+            if isinstance(error, InvalidSecret) and not listed:  # the query itself names what can be no key
+                raise
             gap = unseen(key, error)
             if metadata or not listed or not isinstance(error, AccessDenied):
                 # A query may select by metadata, and we cannot tell whether it would select this one, or it is there.
