@@ -32,11 +32,14 @@ class Stop:
     Attributes:
         event: set by the first signal.
         code: the exit code that the signal asks for; 0 where there was none.
+        last: what ends the process where nothing else does; None until the run is given up. It goes on when the block
+            of :meth:`listening` is over, for asyncio waits for its threads only then.
     """
 
     def __init__(self, output: Output) -> None:
         self.event = asyncio.Event()
         self.code = exits.OK
+        self.last: threading.Timer | None = None
         self._output = output
         self._gave_up = False
 
@@ -76,9 +79,9 @@ class Stop:
     def _give_up(self, task: asyncio.Task[Any] | None) -> None:
         if task is not None and not task.done():
             self._gave_up = True
-            last = threading.Timer(LAST_SECONDS, self._end_without)
-            last.daemon = True
-            last.start()
+            self.last = threading.Timer(LAST_SECONDS, self._end_without)
+            self.last.daemon = True
+            self.last.start()
             task.cancel()
 
     def _end_without(self) -> None:

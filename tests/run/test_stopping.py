@@ -162,13 +162,15 @@ async def test_a_run_that_hangs_is_recorded_when_it_is_stopped(
 def test_what_hangs_beside_every_request_is_cancelled() -> None:
     """The command line's last resort: a run that nothing else ends is cancelled, and exits as the signal says."""
 
-    async def held() -> None:
-        stop = Stop(Output())
+    async def held(stop: Stop) -> None:
         with stop.listening():
             stop._asked(signal.SIGTERM, asyncio.current_task())
             asyncio.get_running_loop().call_later(0.01, stop._give_up, asyncio.current_task())
             await asyncio.Event().wait()
 
+    stop = Stop(Output())
     with pytest.raises(SystemExit) as ended:
-        asyncio.run(held())
+        asyncio.run(held(stop))
+    assert stop.last is not None
+    stop.last.cancel()  # or it ended this process, too
     assert ended.value.code == 128 + signal.SIGTERM
