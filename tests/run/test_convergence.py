@@ -41,6 +41,7 @@ class Convergence(RuleBasedStateMachine):
         self.world = World(Path(self.directory.name), self.patch)
         self.source: dict[str, int] = {}
         self.theirs: set[str] = set()  # keys that others created, and the ledger did not know
+        self.left: dict[str, set[str]] = {}  # by key: fields that are no longer the job's since Merge left them alone
         self.policy, self.transform, self.prefix = "Replace", "none", "p"
         self._write_job("it")
 
@@ -162,7 +163,10 @@ class Convergence(RuleBasedStateMachine):
             else:
                 assert after[key] == before.get(key, fields)
         for key in before.keys() - self.wanted.keys():
-            assert after.get(key) in (None, before[key], {"t": before[key].get("t")})
+            left = {name: before[key][name] for name in before[key].keys() & self.left.get(key, set())}
+            assert after.get(key) in (None, before[key], {"t": before[key].get("t")}, left)
+        for key, fields in self.wanted.items():
+            self.left[key] = before.get(key, {}).keys() - fields.keys() if self.policy == "Merge" else set()
         if self.policy == "Merge":
             assert all(after[key]["t"] == held["t"] for key, held in before.items() if "t" in held)
         versions = asyncio.run(self.world.versions("dst"))
