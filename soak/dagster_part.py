@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -26,6 +27,7 @@ from soak.world import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from soak.findings import Findings
     from soak.parts import Task
@@ -126,6 +128,11 @@ class _Part:
         """Let no run begin: the schedule's would be in the way of the comparison."""
         daemon = self._ui.pids["daemon"]
         os.killpg(daemon, signal.SIGSTOP)
+        # Dagster's own databases are SQLite's: one that it holds locked would hold up everybody else.
+        while is_locked(self._made.directory / "dagster"):
+            os.killpg(daemon, signal.SIGCONT)
+            time.sleep(0.1)
+            os.killpg(daemon, signal.SIGSTOP)
         try:
             deadline = time.monotonic() + _RUN_SECONDS
             while any(run["status"] in _AT_WORK for run in self._runs.all()) and time.monotonic() < deadline:
@@ -220,6 +227,17 @@ class _Part:
 
     def _told_of(self) -> set[str]:
         return {message["run"] for message in self._hook.messages if "failure" in message["events"]}
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether nobody can write to one of the SQLite databases in a directory."""
+    for path in directory.rglob("*.db"):
+        with contextlib.closing(sqlite3.connect(path, timeout=1)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+    return False
 
 
 def _is_to_be_told(run: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from fuzz.fake_vault import FakeVault
 from secretsync_core.audit.ledger import Ledger
 from soak import __main__ as program
 from soak.chain import Chain, Line
-from soak.dagster_part import told_twice
+from soak.dagster_part import is_locked, told_twice
 from soak.destinations import Destinations
 from soak.findings import Findings
 from soak.model import FILES, VAULT, Edit, Sources, changed, surplus
@@ -254,6 +254,16 @@ def test_what_is_told_twice_is_found_unless_its_sender_was_killed() -> None:
     assert told_twice([first, second], [15.0]) == []
     assert told_twice([first, second, third], [15.0]) == [("r", "recovery")]
     assert told_twice([{**first, "run": None}, {**second, "run": None}], []) == []
+
+
+def test_a_database_that_somebody_holds_is_locked(tmp_path: Path) -> None:
+    """Dagster is not stopped for as long as it would keep others out of its own database."""
+    (tmp_path / "below").mkdir()
+    with closing(sqlite3.connect(tmp_path / "below" / "runs.db")) as database:
+        database.execute("CREATE TABLE t (x)")
+        assert not is_locked(tmp_path)
+        database.execute("BEGIN IMMEDIATE")
+        assert is_locked(tmp_path)
 
 
 def test_edits_say_whether_versions_go() -> None:
