@@ -133,7 +133,7 @@ def test_a_sync_needs_nothing_beside_the_documents(image: Image, documents: Path
     # Without them it would be made there, and it cannot be.
     done = image.run("secretsync", "sync", mounts={"/etc/secretsync": documents})
     assert done.returncode == 3
-    assert "cannot be made" in done.stderr
+    assert "cannot be created" in done.stderr
 
 
 def test_the_ledgers_tools_run(image: Image, documents: Path, home: Path) -> None:

@@ -26,8 +26,8 @@ from secretsync_core.errors import (
 )
 from secretsync_core.model.inventory import Gap
 from secretsync_core.secret import SecretValue
+from secretsync_core.stores import connecting
 from secretsync_core.stores.http import retry_after
-from secretsync_core.stores.vault import transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,7 +234,7 @@ async def test_no_server(vault_store_factory: VaultStores) -> None:
 @pytest.mark.slow
 async def test_slow_server(vault_store_factory: VaultStores, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not answer in time is StoreUnavailable."""
-    monkeypatch.setattr(transport, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.1))
+    monkeypatch.setattr(connecting, "TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.1))
     async with FaultyHttp() as fake:
         fake.delay(".", 5)
         store = await vault_store_factory(mount="kv", address=fake.address, kvVersion=2)
