@@ -143,7 +143,7 @@ def plan(
     ] = PlanForm.text,
     quiet: Quiet = False,
 ) -> int:
-    """Show what a sync would do with each key, and why. What would fail is shown as refused. Writes nothing."""
+    """Show what a sync would do with each key, and why, and refuse what would fail. Writes nothing to any store."""
     from secretsync_core.cli.commands import plan as command
 
     call = _call(config, jobs, items, source, dest, job, ledger)

@@ -156,7 +156,7 @@ def decide_copies(
                 verify=verify,
                 tells=dest.tells,
             )
-            if (gap := dest.seen.hidden.get(key)) is not None and gap.is_fault and not dest.blind:
+            if (gap := dest.fault_at(key)) is not None:
                 change = cannot_be_seen(change, gap)
             concerns = change.action in _MAY_WRITE or change.reason is Reason.NOT_MANAGED
             if (holding := holders.get((dest.name, key))) is not None and concerns:

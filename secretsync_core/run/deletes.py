@@ -82,20 +82,22 @@ def find_deletes(
     wanted = targets.claimed | {item.key for item in plan.items if item.combined and item.name in incomplete}
     wanted |= nameless_claims(seen)
     goes = plan.deletes  # of an item that left the document by the job's policy
-    deletes = [
-        decide_delete(
-            key, dest.known[key], dest.name, plan=plan, entry=dest.seen.entry(key, dest.known[key]),
-            hidden=key in dest.seen.hidden, looks=not dest.blind, reads=dest.readable, facts=dest.facts,
-        )
+    return [
+        _delete_at(dest, key, plan)
         for dest in dests
         for key in orphans(plan, wanted, dest.known)
         if goes.get(dest.known[key].item, plan.deletes_gone)
-    ]  # fmt: skip
-    faults = {(dest.name, key): gap for dest in dests for key, gap in dest.seen.hidden.items() if gap.is_fault}
-    return [
-        cannot_be_seen(change, faults[change.dest, change.key]) if (change.dest, change.key) in faults else change
-        for change in deletes
     ]
+
+
+def _delete_at(dest: Destination, key: str, plan: JobPlan) -> Change:
+    held = dest.known[key]
+    change = decide_delete(
+        key, held, dest.name, plan=plan, entry=dest.seen.entry(key, held), hidden=key in dest.seen.hidden,
+        looks=not dest.blind, reads=dest.readable, facts=dest.facts,
+    )  # fmt: skip
+    fault = dest.fault_at(key)
+    return change if fault is None else cannot_be_seen(change, fault)
 
 
 def incomplete_items(seen: Sequence[SourceSeen], targets: Targets) -> set[str]:

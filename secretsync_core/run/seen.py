@@ -164,6 +164,11 @@ class Destination:
         """Whether we may only write there: nothing is ``seen``, and the ledger alone knows."""
         return not (self.readable or self.versions_only)
 
+    def fault_at(self, key: str) -> Gap | None:
+        """What is broken at a key, so that nothing of it is seen; None where nothing is, or where nobody may look."""
+        gap = self.seen.hidden.get(key)
+        return gap if gap is not None and gap.is_fault and not self.blind else None
+
 
 class Whereabouts(NamedTuple):
     """What became of the sources of a key that no target claims.

@@ -164,7 +164,7 @@ class FlowEnd(Spec):
     paths: tuple[KeyGlob, ...] | None = Field(
         default=None,
         min_length=1,
-        description="The same for whole paths on the server: namespace, mount and key in Vault, namespace and name in "
+        description="Globs for whole paths on the server: namespace, mount and key in Vault, namespace and name in "
         "Kubernetes, the file's path.",
     )
 

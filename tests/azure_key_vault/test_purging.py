@@ -9,7 +9,7 @@ import pytest
 from run.world import counted
 from support.azure import refusals
 
-from secretsync_core.errors import StoreError
+from secretsync_core.errors import Conflict, StoreError
 from secretsync_core.model.change import Failure
 
 if TYPE_CHECKING:
@@ -128,6 +128,39 @@ async def test_what_somebody_else_deleted_since_is_not_purged(world: World, purg
     (failed,) = (await world.sync()).failures
     assert "is not purged: db in dst changed meanwhile" in failed.message
     assert azure.vault.gone["db"].current.value == "theirs"
+
+
+async def test_what_this_job_wrote_elsewhere_meanwhile_is_not_purged(
+    world: World, purging: Any, azure: KeyVault
+) -> None:
+    """Recovered, written with this job's mark and deleted again, as by another run of it: not what was deleted here."""
+    await purging()
+    tags = dict(azure.vault.live["db"].current.tags)
+
+    def ours_again() -> None:
+        azure.vault.recover("db")
+        azure.vault.set("db", {"value": "newer", "tags": tags})
+        azure.vault.delete("db")
+
+    azure.before("^GET /deletedsecrets/db", ours_again)
+    (failed,) = (await world.sync()).failures
+    assert "is not purged: db in dst changed meanwhile" in failed.message
+    assert azure.vault.gone["db"].current.value == "newer"
+
+
+async def test_a_newer_version_is_neither_deleted_nor_purged(opened: OpenStore, azure: KeyVault) -> None:
+    """Of a secret that was written since the look, by whoever has this job's mark, nothing goes."""
+    azure.vault.purge_protected = False
+    azure.entra.identities[0].rights |= {"purge"}
+    tags = {"secretsync.io-owner": "ours"}
+    azure.vault.set("db", {"value": "1", "tags": tags})
+    store = await opened(mark="ours", purgeOnDelete=True)
+    (seen,) = [each async for each in store.stat(["db"])]
+    azure.vault.set("db", {"value": "2", "tags": tags})
+    with pytest.raises(Conflict):
+        await store.delete_if("db", seen.version)
+    assert set(azure.vault.values()) == {"db"}
+    assert not azure.made("DELETE")
 
 
 async def test_what_somebody_else_recovered_since_is_told(world: World, purging: Any, azure: KeyVault) -> None:

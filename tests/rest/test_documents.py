@@ -57,7 +57,7 @@ def test_whole_documents_are_taken(tmp_path: Path) -> None:
     ("given", "where", "what"),
     [
         # placeholders
-        ({"look": {"path": "/x/{{ tema }}/{{ key }}"}}, "look", "there is not; placeholders there are: key, those of"),
+        ({"look": {"path": "/x/{{ tema }}/{{ key }}"}}, "look", "unknown placeholder; placeholders there are: key"),
         ({"list": {"path": "/x/{{ key }}"}}, "list", "path cannot have {{ key }}"),
         ({"create": {"headers": {"If-None-Match": "{{ key }}"}}}, "create", "headers cannot have {{ key }}"),
         ({"look": {"path": "/x/{{ key"}}, "look", "a placeholder is {{ name }}"),

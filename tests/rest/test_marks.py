@@ -111,3 +111,9 @@ def test_a_mark_is_found_as_it_was_written() -> None:
     """And none is nothing at all."""
     assert mark_at("$", f"x {text_of_mark('job.5f0c')}") == "job.5f0c"
     assert text_of_mark("") == ""
+
+
+def test_marks_that_differ_stay_so_when_they_are_repeated() -> None:
+    """An update repeats what is there: of two marks it must not make one, which would be somebody's again."""
+    found = mark_at("$", "secretsync.io/owner=job.5f0c secretsync.io/owner=other.0f")
+    assert mark_at("$", text_of_mark(found)) == found == "job.5f0c,other.0f"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from run.world import actions, counted
 from secretsync_core.errors import SecretFails
-from secretsync_core.model.inventory import Entry
+from secretsync_core.model.inventory import Entry, Gap
 from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from run.world import World
-    from secretsync_core.model.inventory import Gap
     from secretsync_core.secret import Secret
 
 
@@ -45,6 +44,22 @@ async def test_broken_secrets_do_not_starve_the_rest(world: World) -> None:
     assert first.errors == []  # nothing happened to the store
     assert {(each.change.key, each.code) for each in first.failures} == {(key, "secret-fails") for key in broken}
     assert counted(await world.sync()) == {"failed": 5, "unchanged": 2}
+
+
+async def test_a_copy_that_cannot_be_seen_is_not_deleted(world: World) -> None:
+    """Its source is gone, and its destination fails to show it: refused by its name, with what the store said."""
+    world.job("- {name: app, query: {path: app}}", deletionPolicy="Delete", maxDelete="100%")
+    await world.seed("src", {"app/a": {"x": "1"}, "app/b": {"x": "1"}, "app/c": {"x": "1"}})
+    await world.sync()
+    await world.remove("src", "app/a")
+    await world.remove("src", "app/b")
+    world.fault("dst").gap("stat", Gap("app/a", SecretFails.code, "dst fails to show app/a", is_key=True))
+    assert actions(await world.plan()) == {"app/a": "refuse", "app/b": "delete", "app/c": "unchanged"}
+    report = await world.sync()
+    assert [(each.change.key, each.code, each.message) for each in report.failures] == [
+        ("app/a", "secret-fails", "dst fails to show app/a")
+    ]
+    assert "app/a" in await world.all("dst")
 
 
 async def test_more_fields_than_the_ledger_can_name(world: World) -> None:

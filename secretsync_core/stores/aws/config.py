@@ -84,5 +84,5 @@ class AwsConfig(Spec):
     endpoint_url: Address | None = Field(
         default=None, description="Of a VPC endpoint or an emulator, such as https://vpce-1.example.com."
     )
-    sts_endpoint_url: Address | None = Field(default=None, description="The same for STS.")
+    sts_endpoint_url: Address | None = Field(default=None, description="Of a VPC endpoint or an emulator of STS.")
     auth: AwsAuth = AwsAuth()

@@ -89,11 +89,22 @@ class AzureKeyVaultConfig(Spec):
         Field(max_length=MOST_ASKED),
     ] = Field(default_factory=dict, description="For every secret that a job creates or takes over; at most 14.")
     content_type: str | None = Field(
-        default=None, min_length=1, max_length=MOST_CONTENT_TYPE, description="The same; such as text/plain."
+        default=None,
+        min_length=1,
+        max_length=MOST_CONTENT_TYPE,
+        description="Of every secret that a job creates or takes over, such as text/plain.",
     )
-    enabled: bool | None = Field(default=None, description="The same. Azure's default: true.")
-    not_before: Moment | None = Field(default=None, description="The same: from when on it is meant to be used.")
-    expires: Moment | None = Field(default=None, description="The same: until when it is meant to be used.")
+    enabled: bool | None = Field(
+        default=None,
+        description="Whether every secret that a job creates or takes over is enabled. Azure's default: true.",
+    )
+    not_before: Moment | None = Field(
+        default=None,
+        description="From when on every secret that a job creates or takes over is to be used: 2027-01-01T00:00:00Z.",
+    )
+    expires: Moment | None = Field(
+        default=None, description="When every secret that a job creates or takes over expires: 2027-01-01T00:00:00Z."
+    )
 
     purge_on_delete: bool = Field(
         default=False,

@@ -236,7 +236,7 @@ class LookRequest(Request):
     id: Path | None = Field(default=None, description="What it is called there, for {{ id }}.")
     version: Path | None = Field(default=None, description="What changes with every write, such as $.updatedAt.")
     version_header: str | None = Field(
-        default=None, pattern=_HEADER_NAME, description="The same in a header, such as ETag."
+        default=None, pattern=_HEADER_NAME, description="In place of version: the header that has it, such as ETag."
     )
     mark: PathOfMany | None = Field(default=None, description="Where the answer has our mark, in a text: $.comment.")
     absent: tuple[Refusal, ...] = Field(
@@ -315,7 +315,7 @@ class WriteRequest(ChangeRequest):
         default=None, description="Where the answer has the new version. Default: it is looked at after the write."
     )
     version_header: str | None = Field(
-        default=None, pattern=_HEADER_NAME, description="The same in a header, such as ETag."
+        default=None, pattern=_HEADER_NAME, description="In place of version: the header that has it, such as ETag."
     )
     id: Path | None = Field(
         default=None, description="Where the answer has its id. Default: what is new is looked at for it."
@@ -392,7 +392,7 @@ class HttpKeys(Spec):
 
     pattern: str | None = Field(default=None, max_length=500, description="RE2 that a whole key has to match.")
     rule: str | None = Field(
-        default=None, min_length=1, max_length=300, description="The same in words, for the error."
+        default=None, min_length=1, max_length=300, description="What the pattern demands, in words, for the error."
     )
     max_bytes: int | None = Field(default=None, ge=1, le=1024, description="How long a key may be.")
 

@@ -20,8 +20,11 @@ _MARK = re.compile(rf"(?<![A-Za-z0-9._/-]){re.escape(MARK_KEY)}=([A-Za-z0-9._-]{
 
 
 def text_of_mark(mark: str) -> str:
-    """What ``{{ mark }}`` stands for; empty where there is no mark."""
-    return f"{MARK_KEY}={mark}" if mark else ""
+    """What ``{{ mark }}`` stands for; empty where there is no mark.
+
+    Of several that :func:`mark_at` has found, all: an update that repeats them must not leave one alone of them.
+    """
+    return " ".join(f"{MARK_KEY}={each}" for each in mark.split(",")) if mark else ""
 
 
 def mark_at(path: str, document: object) -> str:

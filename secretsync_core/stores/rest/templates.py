@@ -94,7 +94,7 @@ def unknown_fault(where: str, given: Collection[str], known: Collection[str], el
     if misplaced := [name for name in wrong if name in elsewhere]:
         return f"{where} cannot have {{{{ {misplaced[0]} }}}}; {there}"
     close = next(filter(None, (nearest(name, ours) for name in wrong)), "")
-    return f"{where} has a placeholder that there is not; {f'did you mean {close}? ' if close else ''}{there}"
+    return f"{where} has an unknown placeholder; {f'did you mean {close}? ' if close else ''}{there}"
 
 
 # -- filling in
