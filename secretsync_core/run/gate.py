@@ -6,11 +6,20 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from secretsync_core.endurance import GOODBYE_SECONDS, RETRY_SECONDS, Endurance, too_slow
-from secretsync_core.errors import AnswerTooLarge, LockedOut, RateLimited, SecretSyncError, StoreLost, StoreUnavailable
+from secretsync_core.errors import (
+    AnswerTooLarge,
+    LockedOut,
+    RateLimited,
+    SecretFails,
+    SecretSyncError,
+    StoreLost,
+    StoreUnavailable,
+)
 from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:
@@ -27,6 +36,15 @@ _LEAST_JITTER = 0.7
 _OF_ITSELF = frozenset({"login", "renew"})
 """Kinds of requests that keep a store open: that they are served says nothing of the secrets that wait."""
 
+_ASK_SECONDS = 10.0
+"""How long a store may take to show that it is there."""
+
+_HEARD_SECONDS = 1.0
+"""For so long an answer to another request shows it as well."""
+
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+"""Whether what is requested only asks whether the store is there: once, and whatever comes of it counts for nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -40,8 +58,8 @@ class RetryPolicy:
             serves nothing of ours, in all.
         longest_try: nothing is repeated once its attempts have taken so long, as those that get no answer do.
         lost_after: so many requests of one kind in a row that fail for good, none of that kind succeeding, and the
-            store counts as lost: what follows fails at once instead of waiting its own turns out. Where the store
-            answers, and fails at single secrets, the next ones are tried once each instead.
+            store counts as lost: what follows fails at once instead of waiting its own turns out. Where the store is
+            there, and fails at single secrets, the next ones are tried once each instead.
         time_limit: so long after its gate was made a store counts as not answering, whatever it is doing; None for as
             long as it takes.
     """
@@ -60,7 +78,8 @@ class Gate:
 
     ``requests`` counts the requests by kind, repeats included. When ``stop`` is set nothing is repeated any more.
     An attempt is cancelled when it takes longer than ``endurance`` allows. ``before_changes`` is awaited right before
-    each attempt that may change something; what it raises is the request's error.
+    each attempt that may change something; what it raises is the request's error. ``ask`` makes one request that is
+    about no single secret: before one secret's failure counts against the store, that is asked whether it is there.
     """
 
     def __init__(
@@ -75,6 +94,7 @@ class Gate:
     ) -> None:
         self.requests: dict[str, int] = {}
         self.before_changes: Callable[[], Awaitable[None]] | None = None
+        self.ask: Callable[[], Awaitable[None]] | None = None
         self._store = store
         self._slots = asyncio.Semaphore(concurrency)
         self._interval = 1.0 / rate if rate else 0.0
@@ -89,6 +109,7 @@ class Gate:
         self._failed_in_a_row: Counter[str] = Counter()  # by kind: a store that cannot write may read all the same
         self._broken_in_a_row: Counter[str] = Counter()  # by kind: single secrets that a store fails at
         self._served = 0
+        self._heard_at = 0.0  # on the loop's clock: when a request was answered
         self._inside = self._passed = 0
         limit = self._policy.time_limit
         self._until = None if limit is None else asyncio.get_running_loop().time() + limit
@@ -134,7 +155,8 @@ class Gate:
 
         Raises what the last attempt raised, with ``unanswered`` set where this or an earlier attempt got no answer: the
         store may have carried it out. An error that is not of our tree (a defect in a store) becomes a
-        StoreError that names its type only: its text may hold anything.
+        StoreError that names its type only: its text may hold anything. One that is of a single secret, while the
+        store is there, becomes a SecretFails.
         """
         self._inside += 1
         try:
@@ -164,7 +186,7 @@ class Gate:
 
     async def _make(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
         number, waited = 0, 0.0
-        unanswered = False
+        unanswered = asked = False
         spent = 0.0
         while True:
             if (lost := self.lost) is not None:
@@ -202,18 +224,47 @@ class Gate:
                 raise failure
             if not isinstance(failure, StoreUnavailable) and self._served > served:
                 number, waited = 0, 0.0  # the store is busy with our other requests; this one's turn will come
+            if _asking.get():
+                raise failure
             spent += asyncio.get_running_loop().time() - began
             wait = self._wait_before_next(number, waited, spent, failure)
-            if isinstance(failure, StoreUnavailable) and failure.is_of_one_secret:
-                self._failed_in_a_row[kind] = 0
-                if self._broken_in_a_row[kind] >= self._policy.lost_after:
-                    wait = None  # many are: one look at each has to do
-                self._broken_in_a_row[kind] += wait is None
-            else:
-                self._failed_in_a_row[kind] += wait is None
+            if isinstance(failure, StoreUnavailable) and _may_be_alone(kind, failure):
+                many = self._broken_in_a_row[kind] >= self._policy.lost_after
+                wait = None if many else wait  # one look at each has to do
+                if wait is None and await self._is_there(failure, began):
+                    if not (many or asked or failure.is_of_one_secret):
+                        asked = True
+                        continue  # perhaps it came back just now
+                    self._failed_in_a_row[kind] = 0
+                    self._broken_in_a_row[kind] += 1
+                    raise _alone(failure)
+            self._failed_in_a_row[kind] += wait is None
             if wait is None or not await self._sleep(wait):
                 raise failure
             waited += wait
+
+    async def _is_there(self, failure: StoreUnavailable, since: float) -> bool:
+        """Whether the store answers at all, which is another secret's hope.
+
+        It does where the failure says so, where it has answered another request since then (on the loop's clock), and
+        where it answers when it is asked.
+        """
+        now = asyncio.get_running_loop().time()
+        if failure.is_of_one_secret or self._heard_at > max(since, now - _HEARD_SECONDS):
+            return True
+        if self.ask is None or (self._stop is not None and self._stop.is_set()):
+            return False
+        token = _asking.set(True)
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await self.ask()
+        except (StoreUnavailable, TimeoutError):
+            return False
+        except SecretSyncError:
+            return True  # a refusal is an answer
+        finally:
+            _asking.reset(token)
+        return True
 
     @staticmethod
     async def _assure(before: Callable[[], Awaitable[None]], *, unanswered: bool) -> None:
@@ -224,6 +275,8 @@ class Gate:
             raise
 
     def _answered(self, kind: str) -> None:
+        if kind not in _OF_ITSELF:
+            self._heard_at = asyncio.get_running_loop().time()
         self._failed_in_a_row[kind] = self._broken_in_a_row[kind] = 0
 
     async def _within(self, kind: str, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -294,3 +347,18 @@ class Gate:
         except TimeoutError:
             return True
         return False
+
+
+def _may_be_alone(kind: str, failure: StoreUnavailable) -> bool:
+    """Whether a failure may be one secret's: it says so, or does not tell, as silence and a proxy's 502 do not."""
+    of_a_key = bool(failure.key) and not str(failure.key).endswith("/")
+    return failure.is_of_one_secret or kind == "read" or (kind != "list" and of_a_key)
+
+
+def _alone(failure: StoreUnavailable) -> StoreUnavailable:
+    """The error of one secret, where the store is there."""
+    if failure.is_of_one_secret:
+        return failure
+    alone = SecretFails(failure.message, store=failure.store, key=failure.key, hint=failure.hint)
+    alone.unanswered = failure.unanswered
+    return alone

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from secretsync_core.endurance import GOODBYE_SECONDS, STOP_SECONDS
@@ -292,9 +294,13 @@ async def open_named(
                 name, gate, environ, limits.concurrency, mark, mark_at_a_cost, documents.state, notes=opened.notes
             )
             async with gate.in_time():
-                opened.stores[name] = Halves(await open_store(documents.stores[name], context))
+                halves = Halves(await open_store(documents.stores[name], context))
         except SecretSyncError as error:
             opened.failed[name] = error
+            return
+        opened.stores[name] = halves
+        if halves.lister is not None:
+            gate.ask = partial(_list_something, halves.lister)
 
     async def close_one(store: Store) -> None:
         # What was done stays done, and must be told, even if saying goodbye fails.
@@ -312,6 +318,16 @@ async def open_named(
         await asyncio.gather(*map(close_one, stores))
         if watching is not None:
             watching.cancel()
+
+
+async def _list_something(lister: Lister) -> None:
+    """Make the first request of a listing. A store that answers it is there, whatever it answers."""
+    found = lister.list("", recursive=False, metadata=False)
+    try:
+        await anext(found, None)
+    finally:
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()  # or its answer would be read on
 
 
 async def _cut_when_stopped(stop: asyncio.Event, gates: Mapping[str, Gate]) -> None:

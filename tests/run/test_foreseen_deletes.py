@@ -30,7 +30,9 @@ async def test_nothing_is_to_be_deleted_at_a_destination_that_is_lost(world: Wor
     await world.remove("src", "goes/k")
     await world.seed("src", {f"copies/{number}": {"x": "2"} for number in range(4)})
     await world.seed("dst", {f"copies/{number}": {"x": "theirs"} for number in range(1, 4)})
-    world.gate_fault("dst").fail("read", StoreUnavailable("dst is down", store="dst"))
+    down = StoreUnavailable("dst is down", store="dst")
+    world.gate_fault("dst").fail("read", down)
+    world.gate_fault("dst").fail("list", down, first=2)
     planned = await world.plan()
     deletes = [change for change in planned.changes if change.key == "goes/k"]
     assert [(change.action, change.failure and change.failure.code) for change in deletes] == [("refuse", "lost")]

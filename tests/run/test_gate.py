@@ -292,6 +292,86 @@ async def test_a_request_in_the_line_of_a_store_that_is_lost_meanwhile_is_not_ma
     assert calls == []
 
 
+def _asked(gate: Gate, *errors: Exception) -> list[float]:
+    """Let the gate ask its store whether it is there, which fails with these errors and then goes well."""
+    calls, attempt = _failing(*errors)
+
+    async def ask() -> None:
+        await gate("list", attempt)
+
+    gate.ask = ask
+    return calls
+
+
+@pytest.mark.parametrize("answer", [[], [AccessDenied("no")] * 9, [RateLimited("slow", retry_after=9)] * 9])
+async def test_a_store_that_answers_is_not_lost_over_single_secrets(answer: list[Exception]) -> None:
+    """Each read fails as if nobody were there, and the store says something when it is asked: each is that secret's."""
+    gate = _gate(concurrency=1)
+    asked, calls = _asked(gate, *answer), list[int]()
+    for _ in range(6):
+        made, attempt = _failing(*[StoreUnavailable("502", key="a")] * 9)
+        with pytest.raises(SecretFails, match="502") as raised:
+            await gate("read", attempt)
+        assert (raised.value.key, raised.value.unanswered) == ("a", True)
+        calls.append(len(made))
+    assert calls == [4] * 3 + [1] * 3  # once more, for it may have come back just now; and of many one look at each
+    assert len(asked) == 9
+    assert gate.lost is None
+
+
+async def test_a_store_that_comes_back_just_then_is_asked_once_more() -> None:
+    """The last attempt failed, and the store answers when it is asked: then the request has an answer as well."""
+    gate = _gate()
+    _asked(gate)
+    calls, attempt = _failing(*[StoreUnavailable("down")] * 3)
+    assert await gate("read", attempt) == "ok"
+    assert len(calls) == 4
+
+
+async def test_a_store_that_says_nothing_when_it_is_asked_is_lost() -> None:
+    """It is asked once for each failure, without a repeat, and the count is that of the requests themselves."""
+    gate = _gate()
+    asked = _asked(gate, *[StoreUnavailable("down")] * 99)
+    await _give_up(gate, 3)
+    assert (len(asked), gate.requests) == (3, {"read": 9, "list": 3})
+    assert gate.lost is not None
+
+
+async def test_a_store_that_hangs_when_it_is_asked_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has so long to answer, and no longer."""
+    monkeypatch.setattr("secretsync_core.run.gate._ASK_SECONDS", 0.01)
+    gate = _gate()
+    gate.ask = asyncio.Event().wait  # type: ignore[assignment]
+    await _give_up(gate, 3)
+    assert gate.lost is not None
+
+
+async def test_what_was_answered_meanwhile_is_answer_enough() -> None:
+    """Where another request was answered since the attempt began, nobody asks."""
+    gate = _gate()
+    asked = _asked(gate)
+
+    async def attempt() -> str:
+        await gate("stat", _failing()[1])
+        raise StoreUnavailable("504", key="a")
+
+    with pytest.raises(SecretFails):
+        await gate("read", attempt)
+    assert asked == []
+
+
+@pytest.mark.parametrize(("kind", "key"), [("list", "a/"), ("list", "a"), ("stat", None), ("write", None)])
+async def test_what_is_of_no_single_secret_counts_against_the_store(kind: str, key: str | None) -> None:
+    """A listing, and what names no secret, fails for the store, whatever else it answers."""
+    gate = _gate()
+    asked = _asked(gate)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await gate(kind, _failing(*[StoreUnavailable("503", key=key)] * 9)[1])
+    assert asked == []
+    assert gate.lost is not None
+
+
 @pytest.mark.parametrize("answer", [None, AccessDenied("no")])
 async def test_any_answer_means_that_the_store_is_there(answer: StoreError | None) -> None:
     """One answer in between, be it a refusal, and the count begins anew."""
