@@ -230,21 +230,19 @@ def spare_claimed(plan: JobPlan, deletes: Iterable[Change], claimed: Mapping[tup
 
 
 def spare_others(
-    deletes: Sequence[Change], marks: Mapping[str, Mapping[str, str] | SecretSyncError], ours: AbstractSet[str]
+    deletes: Sequence[Change], marks: Mapping[tuple[str, str], str | SecretSyncError], ours: AbstractSet[str]
 ) -> list[Change]:
-    """Refuse those deletes whose secret carries another owner's mark, and all where marks could not be read.
+    """Refuse those deletes whose secret carries another owner's mark, or one that could not be read.
 
-    ``marks`` are by destination and key; where a destination has none, the ledger alone decides.
+    ``marks`` are by destination and key; where there is none, the ledger alone decides.
     """
     spared: list[Change] = []
     for change in deletes:
-        found = marks.get(change.dest, {})
-        if takes_away(change) and isinstance(found, SecretSyncError):
-            change = change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, detail=found.message)
-        elif takes_away(change) and not isinstance(found, SecretSyncError):
-            mark = found.get(change.key)
-            if mark is not None and mark not in ours:
-                change = change._replace(action=Action.REFUSE, reason=Reason.NOT_OURS)
+        mark = marks.get((change.dest, change.key)) if takes_away(change) else None
+        if isinstance(mark, SecretSyncError):
+            change = change._replace(action=Action.REFUSE, reason=Reason.CANNOT_SEE, detail=mark.message)
+        elif mark is not None and mark not in ours:
+            change = change._replace(action=Action.REFUSE, reason=Reason.NOT_OURS)
         spared.append(change)
     return spared
 

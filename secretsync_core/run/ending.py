@@ -15,7 +15,8 @@ from secretsync_core.run.deletes import decide_delete, judge_absences, spare_oth
 from secretsync_core.run.done import Done
 from secretsync_core.run.holders import possible_holdings
 from secretsync_core.run.items import build_plan
-from secretsync_core.run.look import find_whereabouts, look_at_keys, look_at_marks, look_at_sources
+from secretsync_core.run.look import find_whereabouts, look_at_keys, look_at_sources
+from secretsync_core.run.marks import look_at_marks
 from secretsync_core.run.opening import job_error, open_named
 from secretsync_core.run.options import Silent
 from secretsync_core.run.orphans import Why

@@ -288,25 +288,6 @@ def _hidden_by(gap: Gap, keys: Iterable[str]) -> Iterator[str]:
     return (key for key in keys if key == gap.prefix or key.startswith(below))
 
 
-async def look_at_marks(
-    opened: OpenStores, deletes: Iterable[Change]
-) -> dict[str, Mapping[str, str] | SecretSyncError]:
-    """Who created the secrets that would be deleted, by destination and key, as far as marks on them say so."""
-    keys: dict[str, list[str]] = defaultdict(list)
-    for change in deletes:
-        if takes_away(change):
-            keys[change.dest].append(change.key)
-    found: dict[str, Mapping[str, str] | SecretSyncError] = {}
-    for dest, wanted in keys.items():
-        marker = opened.stores[dest].marker
-        if marker is not None and opened.mark:
-            try:
-                found[dest] = await marker.marks(wanted)
-            except SecretSyncError as error:
-                found[dest] = error
-    return found
-
-
 # -- Before a delete --------------------------------------------------------------------------------------------------
 #
 # A listing that does not show a key proves nothing: a policy may filter listings, a proxy may cut them, a server may be

@@ -27,7 +27,8 @@ from secretsync_core.run.deletes import (
 )
 from secretsync_core.run.feeding import HINT, find_feeding
 from secretsync_core.run.holders import new_keys, possible_holdings
-from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_marks, look_at_sources
+from secretsync_core.run.look import find_whereabouts, look_at_destination, look_at_sources
+from secretsync_core.run.marks import look_at_marks
 from secretsync_core.run.metadata import Wishes
 from secretsync_core.run.older_versions import of_doubted, refuse_older, trust_own_writes
 from secretsync_core.run.opening import job_error

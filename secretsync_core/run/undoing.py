@@ -19,7 +19,8 @@ from secretsync_core.model.report import Outcome, Result
 from secretsync_core.model.versions import is_same_object
 from secretsync_core.run.compare import Verdict
 from secretsync_core.run.deletes import spare_others
-from secretsync_core.run.look import look_at_key, look_at_keys, look_at_marks
+from secretsync_core.run.look import look_at_key, look_at_keys
+from secretsync_core.run.marks import look_at_marks
 from secretsync_core.run.opening import job_error
 from secretsync_core.run.settling import UNKNOWN, Fate, uncertain
 from secretsync_core.run.transfer import Transfer

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from run.world import World, actions, counted, reasons, wrote
-from secretsync_core.errors import PlanRefused, StoreUnavailable
+from secretsync_core.errors import AccessDenied, PlanRefused, StoreUnavailable
 from secretsync_core.run.fingerprint import owner_mark
 from secretsync_core.stores import memory
 from secretsync_core.stores.base import MARK_KEY
+from secretsync_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 ALL = "- {name: all, query: {recursive: true}}"
 DELETING = {"deletionPolicy": "Delete", "maxDelete": "100%"}
@@ -70,6 +71,54 @@ async def test_marks_that_cannot_be_read_keep_everything(world: World) -> None:
     report = await world.sync()
     assert reasons(report.failures) == {"a": "cannot-see"}
     assert set(await world.all("dst")) == {"a", "b"}
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 5])
+async def test_marks_of_some_that_cannot_be_read_keep_those(world: World, hidden: int) -> None:
+    """A mark that nobody may see keeps its secret from being deleted, and no other one."""
+    keys = [f"k{number}" for number in range(8)]
+    await world.seed("src", {key: {"x": "1"} for key in [*keys, "stays"]})
+    world.job(ALL, **DELETING | {"maxDelete": "9"})
+    await world.sync()
+    for key in keys:
+        await world.remove("src", key)
+    marks, asked = MemoryStore.marks, list[int]()
+
+    async def told(store: MemoryStore, wanted: Collection[str]) -> Mapping[str, str]:
+        asked.append(len(wanted))
+        for key in wanted:
+            if key in keys[:hidden]:
+                raise AccessDenied(f"the mark of {key} may not be seen", store="dst", key=key)
+        return await marks(store, wanted)
+
+    world.patch.setattr(MemoryStore, "marks", told)
+    report = await world.sync()
+    assert {each.change.key: (each.change.reason.value, each.message) for each in report.failures} == {
+        key: ("cannot-see", f"the mark of {key} may not be seen") for key in keys[:hidden]
+    }
+    assert set(await world.all("dst")) == {*keys[:hidden], "stays"}
+    assert len(asked) <= 1 + 2 * 3 * hidden
+
+
+async def test_a_store_that_shows_no_marks_is_not_asked_for_each(world: World) -> None:
+    """After ten marks that cannot be seen the others count as unseen, too."""
+    keys = [f"k{number:02}" for number in range(64)]
+    await world.seed("src", {key: {"x": "1"} for key in [*keys, "stays"]})
+    world.job(ALL, **DELETING | {"maxDelete": "99"})
+    await world.sync()
+    for key in keys:
+        await world.remove("src", key)
+    asked = list[int]()
+
+    async def told(_: MemoryStore, wanted: Collection[str]) -> Mapping[str, str]:
+        asked.append(len(wanted))
+        raise AccessDenied("no marks for you", store="dst", key=next(iter(wanted)))
+
+    world.patch.setattr(MemoryStore, "marks", told)
+    report = await world.sync()
+    assert {each.change.reason.value for each in report.failures} == {"cannot-see"}
+    assert len(await world.all("dst")) == len(keys) + 1
+    assert len(asked) < 30
 
 
 async def test_two_installations_never_delete_each_others_keys(world: World) -> None:
