@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOKS = frozenset({"login", "list", "stat", "read"})
+_LOOKS = frozenset({"login", "list", "stat", "read", "read-many", "tags", "kms"})
 """Kinds of requests that change nothing; of any other nobody knows."""
+
+_READS = frozenset({"read", "read-many"})
+"""Kinds of requests for values, which are of single secrets, also where an error names none."""
+
+_OF_ALL = frozenset({"list", "kms"})
+"""Kinds of requests that concern more than one secret, also where they are made for one: a service of keys is one."""
 
 _LEAST_JITTER = 0.7
 """The least that a backoff is multiplied by: five seconds without a store are waited out, however the dice fall."""
@@ -352,7 +358,7 @@ class Gate:
 def _may_be_alone(kind: str, failure: StoreUnavailable) -> bool:
     """Whether a failure may be one secret's: it says so, or does not tell, as silence and a proxy's 502 do not."""
     of_a_key = bool(failure.key) and not str(failure.key).endswith("/")
-    return failure.is_of_one_secret or kind == "read" or (kind != "list" and of_a_key)
+    return failure.is_of_one_secret or kind in _READS or (kind not in _OF_ALL and of_a_key)
 
 
 def _alone(failure: StoreUnavailable) -> StoreUnavailable:

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from secretsync_core.errors import AccessDenied, AnswerTooLarge, InvalidSecret, MalformedAnswer, StoreUnavailable
+from secretsync_core.errors import (
+    AccessDenied,
+    AnswerTooLarge,
+    InvalidSecret,
+    MalformedAnswer,
+    SecretFails,
+    StoreUnavailable,
+)
 from secretsync_core.model.inventory import Gap
 from secretsync_core.stores.http import CredentialsRefused, Failing
 
@@ -68,7 +75,7 @@ def unseen(key: str, error: StoreError) -> Gap:
 
 def may_be_of_one(error: StoreError) -> bool:
     """Whether a request about several secrets may have failed because of one of them: each then tells by itself."""
-    return isinstance(error, (Failing, MalformedAnswer))
+    return isinstance(error, (Failing, MalformedAnswer, SecretFails))
 
 
 def must_be_seen(gap: Gap, store: str) -> None:

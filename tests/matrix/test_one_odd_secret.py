@@ -230,12 +230,14 @@ async def test_values_that_are_read_together(
     async with altered(request, monkeypatch, tmp_path, "secrets-manager", role="src") as it:
         await it.start()
         match, failure = "secretsmanager.BatchGetSecretValue", b'{"__type": "InternalServiceError"}'
-        for spoil in ("fails", "odd"):
+        for spoil in ("fails", "proxy", "odd"):
             for number in range(1, 5):
                 await it.put(f"k{number}", f"k{number}-{spoil}")
             it.relay.heal()
             if spoil == "fails":
                 it.relay.answer(match, 500, failure)
+            elif spoil == "proxy":
+                it.relay.answer(match, 502, PROXY)
             else:
                 it.relay.alter(match, _spoiled("Name", "VersionId", "a version of somebody else's making"))
             assert (await it.world.sync()).ok

@@ -360,9 +360,12 @@ async def test_what_was_answered_meanwhile_is_answer_enough() -> None:
     assert asked == []
 
 
-@pytest.mark.parametrize(("kind", "key"), [("list", "a/"), ("list", "a"), ("stat", None), ("write", None)])
+OF_ALL = [("list", "a/"), ("list", "a"), ("kms", "a"), ("stat", None), ("write", None)]
+
+
+@pytest.mark.parametrize(("kind", "key"), OF_ALL)
 async def test_what_is_of_no_single_secret_counts_against_the_store(kind: str, key: str | None) -> None:
-    """A listing, and what names no secret, fails for the store, whatever else it answers."""
+    """A listing, a service of keys, and what names no secret fail for the store, whatever else it answers."""
     gate = _gate()
     asked = _asked(gate)
     for _ in range(3):

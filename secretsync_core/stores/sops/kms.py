@@ -70,7 +70,7 @@ class Kms:
             context = {"EncryptionContext": dict(entry.context)} if entry.context else {}
             return _bytes(request, client.decrypt(KeyId=entry.arn, CiphertextBlob=sealed, **context), "Plaintext")
 
-        found = await self._service(entry.arn).call("read", request, ask)
+        found = await self._service(entry.arn).call("kms", request, ask)
         return found if len(found) == 32 else b""
 
     async def encrypt(self, data_key: bytes, key: str, keys: Sequence[KmsKey]) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ class Kms:
                 answer = client.encrypt(KeyId=wanted.arn, Plaintext=data_key, **context)
                 return _bytes(request, answer, "CiphertextBlob")
 
-            sealed = await self._service(wanted.arn).call("read", request, ask)
+            sealed = await self._service(wanted.arn).call("kms", request, ask)
             entries.append(wanted.entry(base64.b64encode(sealed).decode()))
         return entries
 
