@@ -48,6 +48,10 @@ _ASK_SECONDS = 10.0
 _HEARD_SECONDS = 1.0
 """For so long an answer to another request shows it as well."""
 
+_MOST_ALONE = 100
+"""So many failures in a row that do not say themselves that they are one secret's, and a store that is there is lost
+all the same: it lists, and does nothing else."""
+
 _asking: ContextVar[bool] = ContextVar("asking", default=False)
 """Whether what is requested only asks whether the store is there: once, and whatever comes of it counts for nothing."""
 
@@ -237,7 +241,7 @@ class Gate:
             if isinstance(failure, StoreUnavailable) and _may_be_alone(kind, failure):
                 many = self._broken_in_a_row[kind] >= self._policy.lost_after
                 wait = None if many else wait  # one look at each has to do
-                if wait is None and await self._is_there(failure, began):
+                if wait is None and await self._is_there(kind, failure, began):
                     if not (many or asked or failure.is_of_one_secret):
                         asked = True
                         continue  # perhaps it came back just now
@@ -249,14 +253,17 @@ class Gate:
                 raise failure
             waited += wait
 
-    async def _is_there(self, failure: StoreUnavailable, since: float) -> bool:
+    async def _is_there(self, kind: str, failure: StoreUnavailable, since: float) -> bool:
         """Whether the store answers at all, which is another secret's hope.
 
         It does where the failure says so, where it has answered another request since then (on the loop's clock), and
         where it answers when it is asked.
         """
-        now = asyncio.get_running_loop().time()
-        if failure.is_of_one_secret or self._heard_at > max(since, now - _HEARD_SECONDS):
+        if failure.is_of_one_secret:
+            return True
+        if self._broken_in_a_row[kind] >= _MOST_ALONE:
+            return False
+        if self._heard_at > max(since, asyncio.get_running_loop().time() - _HEARD_SECONDS):
             return True
         if self.ask is None or (self._stop is not None and self._stop.is_set()):
             return False

@@ -319,6 +319,32 @@ async def test_a_store_that_answers_is_not_lost_over_single_secrets(answer: list
     assert gate.lost is None
 
 
+async def test_a_store_that_lists_and_does_nothing_else_is_lost() -> None:
+    """After a hundred writes in a row of which none goes well it makes no difference what it lists."""
+    gate = _gate()
+    _asked(gate)
+    for _ in range(100):
+        with pytest.raises(SecretFails):
+            await gate("write", _failing(*[StoreUnavailable("503", key="a")] * 9)[1])
+    for _ in range(3):
+        assert gate.lost is None
+        with pytest.raises(StoreUnavailable, match="503"):
+            await gate("write", _failing(*[StoreUnavailable("503", key="a")] * 9)[1])
+    assert gate.lost is not None
+
+
+async def test_a_run_that_is_to_stop_asks_nothing_more() -> None:
+    """It ends with the failure that there is."""
+    stop = asyncio.Event()
+    gate = _gate(stop=stop)
+    asked = _asked(gate)
+    stop.set()
+    with pytest.raises(StoreUnavailable, match="503") as raised:
+        await gate("read", _failing(StoreUnavailable("503", key="a"))[1])
+    assert not isinstance(raised.value, SecretFails)
+    assert asked == []
+
+
 async def test_a_store_that_comes_back_just_then_is_asked_once_more() -> None:
     """The last attempt failed, and the store answers when it is asked: then the request has an answer as well."""
     gate = _gate()
