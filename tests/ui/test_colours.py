@@ -35,7 +35,7 @@ _DUE = """mutation($schedule: ScheduleSelector!, $at: Float) { scheduleDryRun(se
   ... on DryRunInstigationTick { evaluationResult { skipReason runRequests { tags { key value } } } } } }"""
 _TICKS = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
   sensorState { ticks(limit: 1) { status } } } } }"""
-_ITEMS = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { description
+_ITEMS = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { description opVersion
   partitionStats { numMaterialized numFailed } } } }"""
 _CHECK = """query($key: AssetKeyInput!, $name: String!) {
   assetCheckExecutions(assetKey: $key, checkName: $name, limit: 9) { status evaluation { success severity description
@@ -210,6 +210,10 @@ def _items(ui: WebUi, job: str) -> tuple[int, int]:
     return stats["numMaterialized"], stats["numFailed"]
 
 
+def _code_version(ui: WebUi, job: str) -> str:
+    return str(ui.graphql(_ITEMS, key=_key(job))["assetNodeOrError"]["opVersion"])
+
+
 def _check(ui: WebUi, job: str, name: str = "in_sync") -> list[dict[str, Any]]:
     """The check's history, the newest first."""
     found: list[dict[str, Any]] = ui.graphql(_CHECK, key=_key(job), name=name)["assetCheckExecutions"]
@@ -231,12 +235,18 @@ def _failures(ui: WebUi, run: str) -> list[str]:
 
 
 def test_a_run_has_what_was_loaded_until_the_reload(ui: WebUi, stage: Stage, seen: Seen) -> None:
-    """A document that was edited meanwhile changes nothing, and the run warns; after Reload it holds."""
+    """A document that was edited meanwhile changes nothing, and the run warns; after Reload it holds.
+
+    So does the code version that the asset's page shows.
+    """
     assert seen.ended["newer"] == "SUCCESS"
     assert json.loads(stage.dest("newer")["newer/a/0"]) == {"url": "moved"}
     (warned,) = [event["message"] for event in _events(ui, seen.runs["newer"]) if event.get("level") == "WARNING"]
     assert "Reload the code location for the next run to have them" in warned
+    shown = {job: _code_version(ui, job) for job in ("newer", "held")}
     _reload(ui)
+    assert _code_version(ui, "held") == shown["held"]
+    assert _code_version(ui, "newer") != shown["newer"]
     assert ui.wait_for(ui.launch("newer"), _SECONDS) == "SUCCESS"
     assert json.loads(stage.dest("newer")["newer/a/0"]) == {"url": "moved:5432"}
 
