@@ -120,34 +120,18 @@ def _names(report: Report) -> list[str]:
     return sorted({f"k{number}" for number in range(1, 5) for each in told if f"k{number}" in each.lower()})
 
 
+@pytest.mark.parametrize("way", ["it says so", "a proxy does", "no answer"])
 @pytest.mark.parametrize("peer", one_in(3, READS))
 async def test_secrets_that_cannot_be_read_do_not_lose_the_store(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str
-) -> None:
-    """Three at which the source fails, one after the other: they fail by their names, and the fourth is copied."""
-    async with altered(request, monkeypatch, tmp_path, peer, role="src") as it:
-        await it.start(limits="{concurrency: 1}")
-        await _anew(it)
-        it.relay.answer(READS[peer], 500, json.dumps(WORDS[peer]).encode())
-        report = await it.world.sync()
-        assert ([error.message for error in report.errors], of_sync(report)) == ([], 1)
-        assert {outcome.code for outcome in report.failures} == {SecretFails.code}
-        assert _names(report) == ["k1", "k2", "k3"]
-        assert (await it.contents())["k4"] == "k4-new"
-        it.relay.heal()
-        assert (await it.world.sync()).ok
-
-
-@pytest.mark.parametrize("way", ["a proxy", "cut off"])
-@pytest.mark.parametrize("peer", one_in(3, READS))
-async def test_secrets_that_something_in_between_keeps_from_us(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peer: str, way: str
 ) -> None:
-    """Nothing about three of them comes through, but the store answers when it is asked: the fourth is copied."""
+    """Three at which the source fails, or of which nothing comes through: they fail by their names, the fourth goes."""
     async with altered(request, monkeypatch, tmp_path, peer, role="src") as it:
         await it.start(limits="{concurrency: 1}")
         await _anew(it)
-        if way == "a proxy":
+        if way == "it says so":
+            it.relay.answer(READS[peer], 500, json.dumps(WORDS[peer]).encode())
+        elif way == "a proxy does":
             it.relay.answer(READS[peer], 502, PROXY)
         else:
             it.relay.cut(READS[peer])
