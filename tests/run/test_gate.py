@@ -363,6 +363,18 @@ async def test_a_store_that_says_nothing_when_it_is_asked_is_lost() -> None:
     assert gate.lost is not None
 
 
+async def test_a_secret_that_fails_alone_shows_that_the_store_is_there() -> None:
+    """The count of what counts against the store begins anew."""
+    gate = _gate()
+    _asked(gate, StoreUnavailable("down"), StoreUnavailable("down"))
+    await _give_up(gate, 2)
+    with pytest.raises(SecretFails):
+        await gate("read", _failing(*[StoreUnavailable("502", key="a")] * 9)[1])
+    gate.ask = None
+    await _give_up(gate, 2)
+    assert gate.lost is None
+
+
 async def test_a_store_that_hangs_when_it_is_asked_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has so long to answer, and no longer."""
     monkeypatch.setattr("secretsync_core.run.gate._ASK_SECONDS", 0.01)
@@ -386,7 +398,7 @@ async def test_what_was_answered_meanwhile_is_answer_enough() -> None:
     assert asked == []
 
 
-OF_ALL = [("list", "a/"), ("list", "a"), ("kms", "a"), ("stat", None), ("write", None)]
+OF_ALL = [("list", "a/"), ("list", "a"), ("kms", "a"), ("stat", "a/"), ("stat", None), ("write", None)]
 
 
 @pytest.mark.parametrize(("kind", "key"), OF_ALL)

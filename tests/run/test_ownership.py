@@ -62,15 +62,13 @@ async def test_another_owners_secret_is_not_deleted(world: World) -> None:
 
 
 async def test_marks_that_cannot_be_read_keep_everything(world: World) -> None:
-    """Where the store does not tell its marks nothing is deleted, and the report says why."""
-    await world.seed("src", {"a": {"x": "1"}, "b": {"x": "2"}})
-    world.job(ALL, **DELETING)
-    await world.sync()
-    await world.remove("src", "a")
+    """Where the store does not tell its marks nothing is deleted, the report says why, and it is asked once."""
+    keys = await _gone(world, 5)
     world.fault("dst").fail("marks", StoreUnavailable("down"))
     report = await world.sync()
-    assert reasons(report.failures) == {"a": "cannot-see"}
-    assert set(await world.all("dst")) == {"a", "b"}
+    assert reasons(report.failures) == dict.fromkeys(keys, "cannot-see")
+    assert set(await world.all("dst")) == {*keys, "stays"}
+    assert world.fault("dst").calls["marks"] == 1
 
 
 async def _gone(world: World, count: int) -> list[str]:
