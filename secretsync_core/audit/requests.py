@@ -57,8 +57,10 @@ class Alongside:
         self._rows = self._stream(transaction, job, since)
         self._next = next(self._rows, None)
 
-    def of(self, job: str, seq: int) -> Requests:
-        """The requests of the next record; empty where it has none."""
+    def of(self, job: str, seq: object) -> Requests:
+        """The requests of the next record; empty where it has none, or what another hand put in its number's place."""
+        if not isinstance(seq, int):
+            return ()
         while self._next is not None and _place(self._next) < (job, seq):
             self._pass()
         if self._next is None or _place(self._next) != (job, seq):

@@ -175,9 +175,9 @@ def _since(
     sql = f"SELECT {SELECT} FROM ledger WHERE job = ? AND seq >= ? ORDER BY seq"  # noqa: S608
     moved = state.Moved()
     for row in transaction.rows(sql, (job, first)):
-        seq = cast("int", row[1])
+        seq = row[1]
         check.add(seq, *rehash(row, alongside.of(job, seq)))
-        if seq > standing.seq:
+        if isinstance(seq, int) and seq > standing.seq:
             moved.add(row)
     report = check.finish()
     for fault in (*report.faults, *(verify.Fault(*fault) for fault in verify.head_faults(key, job, head, report))):

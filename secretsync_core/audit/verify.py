@@ -83,16 +83,20 @@ class ChainCheck:
         """Begin with whatever record comes first: what was before it is not asked for."""
         self._next = self._previous = None
 
-    def add(self, seq: int, told: str, digest: str, previous: str) -> None:
+    def add(self, seq: object, told: str, digest: str, previous: str) -> None:
         """Look at the next record of the chain, in the order of seq.
 
         Args:
-            seq: its number.
+            seq: its number, or what another hand put in its place.
             told: the hash that it has to have, going by its content.
             digest: the hash that it has.
             previous: the hash that it gives for the record before it.
         """
         report = self.report
+        if not isinstance(seq, int):
+            report.records += 1
+            report.fault(0, "a record has a number that is none")
+            return
         if self._next is not None and seq != self._next:
             missing = str(self._next) if seq == self._next + 1 else f"{self._next} to {seq - 1}"
             out_of_order = f"record {seq} stands where {self._next} belongs"
@@ -182,10 +186,11 @@ def verify_chain(
     copies = state.CopyCheck(transaction, job)
     alongside = requests.Alongside(transaction, job)
     for row in transaction.rows(f"SELECT {SELECT} FROM ledger WHERE job = ? ORDER BY seq", (job,)):  # noqa: S608
-        told, digest, previous = rehash(row, alongside.of(job, cast("int", row[1])))
-        check.add(cast("int", row[1]), told, digest, previous)
+        told, digest, previous = rehash(row, alongside.of(job, row[1]))
+        check.add(row[1], told, digest, previous)
         if copies.differs(row):
-            check.report.fault(cast("int", row[1]), "the state of this record's key is not what the record says")
+            number = row[1] if isinstance(row[1], int) else 0
+            check.report.fault(number, "the state of this record's key is not what the record says")
     report = check.finish()
     for fault in head_faults(key, job, head, report):
         report.fault(*fault)

@@ -48,7 +48,7 @@ _ASK_SECONDS = 10.0
 _HEARD_SECONDS = 1.0
 """For so long an answer to another request shows it as well."""
 
-_MOST_ALONE = 100
+_MOST_ALONE = 10
 """So many failures in a row that do not say themselves that they are one secret's, and a store that is there is lost
 all the same: it lists, and does nothing else."""
 
@@ -120,6 +120,8 @@ class Gate:
         self._broken_in_a_row: Counter[str] = Counter()  # by kind: single secrets that a store fails at
         self._served = 0
         self._heard_at = 0.0  # on the loop's clock: when a request was answered
+        self._silent_at = 0.0  # when it was not, although it was asked whether it is there
+        self._question = asyncio.Lock()
         self._inside = self._passed = 0
         limit = self._policy.time_limit
         self._until = None if limit is None else asyncio.get_running_loop().time() + limit
@@ -242,7 +244,7 @@ class Gate:
                 many = self._broken_in_a_row[kind] >= self._policy.lost_after
                 wait = None if many else wait  # one look at each has to do
                 if wait is None and await self._is_there(kind, failure, began):
-                    if not (many or asked or failure.is_of_one_secret):
+                    if kind in _LOOKS and not (many or asked or failure.is_of_one_secret):
                         asked = True
                         continue  # perhaps it came back just now
                     self._failed_in_a_row[kind] = 0
@@ -254,17 +256,22 @@ class Gate:
             waited += wait
 
     async def _is_there(self, kind: str, failure: StoreUnavailable, since: float) -> bool:
-        """Whether the store answers at all, which is another secret's hope.
+        """Whether the store answers at all, so that other secrets may go well.
 
         It does where the failure says so, where it has answered another request since then (on the loop's clock), and
-        where it answers when it is asked.
+        where it answers when it is asked. Many that failed at once ask once.
         """
         if failure.is_of_one_secret:
             return True
-        if self._broken_in_a_row[kind] >= _MOST_ALONE:
-            return False
-        if self._heard_at > max(since, asyncio.get_running_loop().time() - _HEARD_SECONDS):
-            return True
+        async with self._question:
+            there = self._silent_at < since and (self._was_heard(since) or await self._answers())
+        # Both may have changed while it was asked.
+        return there and self.lost is None and self._broken_in_a_row[kind] < _MOST_ALONE
+
+    def _was_heard(self, since: float) -> bool:
+        return self._heard_at > max(since, asyncio.get_running_loop().time() - _HEARD_SECONDS)
+
+    async def _answers(self) -> bool:
         if self.ask is None or (self._stop is not None and self._stop.is_set()):
             return False
         token = _asking.set(True)
@@ -272,11 +279,13 @@ class Gate:
             async with asyncio.timeout(_ASK_SECONDS):
                 await self.ask()
         except (StoreUnavailable, TimeoutError):
+            self._silent_at = asyncio.get_running_loop().time()
             return False
         except SecretSyncError:
-            return True  # a refusal is an answer
+            pass  # a refusal is an answer
         finally:
             _asking.reset(token)
+        self._heard_at = asyncio.get_running_loop().time()
         return True
 
     @staticmethod

@@ -52,13 +52,16 @@ def test_a_key_file_that_is_a_pipe_is_refused(tmp_path: Path, given: bool) -> No
         "UPDATE current SET dest = x'00'",
         "UPDATE current SET definition = 'text'",
         "UPDATE ledger SET event = x'00', counts = x'00'",
+        "UPDATE ledger SET seq = 'two' WHERE seq = 2",
+        "UPDATE ledger SET seq = 'three' WHERE seq = 3",
+        "UPDATE ledger SET seq = x'ff' WHERE seq = 3",
         "UPDATE meta SET seal = 'text'",
     ],
 )
 def test_a_value_of_another_type_is_a_broken_ledger(sqlite_url: str, sql: str) -> None:
     """SQLite takes it where checks are out of the way; no reader answers with a traceback."""
     with Ledger.open(sqlite_url, seal_key=SEAL_KEY) as ledger:
-        ledger.append("job", [started(), done("a"), finished()])
+        ledger.append("job", [started(), done("a"), finished()._replace(requests=(("store", "read", 1),))])
         ledger.standings.keep("job")
         with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file:
             for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
@@ -86,7 +89,12 @@ def test_a_value_of_another_type_is_a_broken_ledger(sqlite_url: str, sql: str) -
 
 @pytest.mark.parametrize(
     "sql",
-    ["UPDATE run_requests SET store = x'ff'", "UPDATE ledger SET key = x'ff'", "UPDATE ledger SET time = 'noon'"],
+    [
+        "UPDATE run_requests SET store = x'ff'",
+        "UPDATE ledger SET key = x'ff'",
+        "UPDATE ledger SET time = 'noon'",
+        "UPDATE ledger SET seq = 'three' WHERE seq = 3",
+    ],
 )
 def test_a_record_of_another_type_is_read_by_nobody(sqlite_url: str, sql: str) -> None:
     """Who prints records or exports them could not write it down."""

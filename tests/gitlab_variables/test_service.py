@@ -231,6 +231,21 @@ async def test_an_old_gitlab_hides_nothing(gitlab: GitLab, opened: OpenStore) ->
     assert project.get("A").masked, "nobody reads it in a log, at least"
 
 
+async def test_what_is_as_it_was_asked_for_stays_whatever_the_answer_says(gitlab: GitLab, opened: OpenStore) -> None:
+    """An answer that leaves out that the new variable is masked does not remove it: a look shows that it is."""
+    store = await opened(visibility="Masked")
+    project = gitlab.holders.project("acme/app")
+    made = project.put("A", "s3cret-value", masked=True, raw=True)
+    told = {"key": "A", "value": "s3cret-value", "variable_type": "env_var", "raw": True, "environment_scope": "*"}
+    gitlab.answer("^POST", 201, json.dumps(told).encode())
+    await store.create("A", VALUE)
+    assert project.variables == [made]
+    made.masked = False
+    with pytest.raises(InvalidSecret, match="it was removed again"):
+        await store.create("A", VALUE)
+    assert project.variables == []
+
+
 # -- values and settings
 
 

@@ -31,7 +31,7 @@ from secretsync_core.stores.unanswered import Doubt
 from secretsync_core.stores.unseen import must_be_seen, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from secretsync_core.model.inventory import Entry
     from secretsync_core.model.metadata import Described
@@ -255,19 +255,25 @@ class Shelf:
             await self._take_back(
                 found,
                 text,
+                lambda there: there.scope != self._scope.environment,
                 f"{self.facts.name} creates {key} for every environment, not for {self._scope.environment!r}",
                 "environment scopes of groups are for GitLab Premium: leave environmentScope out, or use projects",
             )
-        if found.hidden is not self._hides or (fields["masked"] and not found.masked):
+
+        def shows(there: About) -> bool:
+            return there.hidden is not self._hides or (bool(fields["masked"]) and not there.masked)
+
+        if shows(found):
             await self._take_back(
                 found,
                 text,
+                shows,
                 f"{self.facts.name} does not hide or mask {key}",
                 "GitLab hides variables from 17.4 on: use visibility: Masked, or a newer GitLab",
             )
 
-    async def _take_back(self, made: About, text: str, why: str, hint: str) -> None:
-        """Remove what was created otherwise than asked, if what is there is what we sent.
+    async def _take_back(self, made: About, text: str, is_wrong: Callable[[About], bool], why: str, hint: str) -> None:
+        """Remove what was created otherwise than asked, if what is there is what we sent, and is as wrong.
 
         That it was created says that it was not there before. An answer alone is not believed so far.
         """
@@ -275,13 +281,15 @@ class Shelf:
         there = Listing(self._connection, scope)
         request = there.request("remove", made.key)
 
-        def is_ours(part: Part, found: About) -> bool:
+        def seen(part: Part, found: About) -> tuple[bool, bool]:
             sent_so = part.text_or_none("value") == text or (found.hidden and bool(found.mark))
-            return sent_so and found.mark == made.mark == (self._mark or made.mark)
+            return sent_so and found.mark == made.mark == (self._mark or made.mark), is_wrong(found)
 
         try:
-            ours = await there.get("stat", request, is_ours)
-            gone = bool(ours) and await self._connection.delete(scope.path(made.key), request) is None
+            is_ours, is_so = await there.get("stat", request, seen) or (False, True)
+            if is_ours and not is_so:
+                return  # what the answer said was not so
+            gone = is_ours and await self._connection.delete(scope.path(made.key), request) is None
         except SecretSyncError:
             gone = False
         error = InvalidSecret(
