@@ -71,7 +71,12 @@ def install() -> None:
 
 def on_loop(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
     """An event loop's exception handler that shows the type and the place alone."""
-    _report_quietly(context.get("exception"))
+    error = context.get("exception")
+    # uvloop's TLS raises this where more comes in on a connection that was closed, for which nobody waits any more:
+    # https://github.com/MagicStack/uvloop/issues/506.
+    if type(error) is RuntimeError and "transport" in context:
+        return
+    _report_quietly(error)
 
 
 def _report_main(error: BaseException) -> None:
