@@ -206,8 +206,9 @@ class Gate:
                 raise lost
             number += 1
             served = self._served
-            # A login goes ahead of the line, for everything in it waits for the token.
-            ahead = kind == "login"
+            # A login goes ahead of the line, for everything in it waits for the token. So does the question whether the
+            # store is there: what is in the line may be what it does not answer.
+            ahead = kind == "login" or _asking.get()
             async with nullcontext() if ahead else self._slots:
                 await self._wait_for_turn(ahead=ahead)
                 if self.lost is not None:  # by now: many wait here at once

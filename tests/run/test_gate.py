@@ -384,6 +384,19 @@ async def test_a_store_that_hangs_when_it_is_asked_is_lost(monkeypatch: pytest.M
     assert gate.lost is not None
 
 
+async def test_the_question_whether_a_store_is_there_waits_in_no_line() -> None:
+    """The only slot is taken by another secret that gets no answer; the store is asked all the same."""
+    gate = _gate(concurrency=1, policy=RetryPolicy(attempts=1))
+    asked, hangs = _asked(gate), asyncio.Event()
+    first = asyncio.create_task(gate("write", _failing(StoreUnavailable("502", key="a"))[1]))
+    second = asyncio.create_task(gate("read", hangs.wait))
+    with pytest.raises(SecretFails):
+        await first
+    assert (len(asked), second.done()) == (1, False)
+    hangs.set()
+    await second
+
+
 async def test_what_was_answered_meanwhile_is_answer_enough() -> None:
     """Where another request was answered since the attempt began, nobody asks."""
     gate = _gate()
