@@ -20,15 +20,13 @@ from secretsync_core.errors import (
     StoreLost,
     StoreUnavailable,
 )
+from secretsync_core.stores.base import LOOKS
 from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
-
-_LOOKS = frozenset({"login", "list", "stat", "read", "read-many", "tags", "kms"})
-"""Kinds of requests that change nothing; of any other nobody knows."""
 
 _READS = frozenset({"read", "read-many"})
 """Kinds of requests for values, which are of single secrets, also where an error names none."""
@@ -213,7 +211,7 @@ class Gate:
                 await self._wait_for_turn(ahead=ahead)
                 if self.lost is not None:  # by now: many wait here at once
                     continue
-                if self.before_changes is not None and kind not in _LOOKS:
+                if self.before_changes is not None and kind not in LOOKS:
                     await self._assure(self.before_changes, unanswered=unanswered)
                 self.requests[kind] = self.requests.get(kind, 0) + 1
                 began = asyncio.get_running_loop().time()
@@ -227,7 +225,7 @@ class Gate:
                     return result
             # What a write was answered with is not known either where the answer was too large.
             untold = isinstance(failure, StoreUnavailable) or (
-                isinstance(failure, AnswerTooLarge) and kind not in _LOOKS
+                isinstance(failure, AnswerTooLarge) and kind not in LOOKS
             )
             unanswered = unanswered or failure.unanswered or untold
             failure.unanswered = unanswered
@@ -245,7 +243,7 @@ class Gate:
                 many = self._broken_in_a_row[kind] >= self._policy.lost_after
                 wait = None if many else wait  # one look at each has to do
                 if wait is None and await self._is_there(kind, failure, began):
-                    if kind in _LOOKS and not (many or asked or failure.is_of_one_secret):
+                    if kind in LOOKS and not (many or asked or failure.is_of_one_secret):
                         asked = True
                         continue  # perhaps it came back just now
                     self._failed_in_a_row[kind] = 0

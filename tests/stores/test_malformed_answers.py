@@ -281,7 +281,7 @@ LOOKS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "parameter-store": (PARAMETERS, ("Parameters", 0, "Version"), "1"),
     "github-variables": ("^GET .*/variables/K4", ("updated_at",), None),
     "gitlab": ("^GET .*/variables/K4", ("key",), "K1"),
-    "http": (HTTP_LIST, ("secrets", 3, "etag"), None),
+    "http": (HTTP_LIST, ("secrets", "k4", "etag"), None),
 }
 WRITES: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "vault-v1": ("^POST ", (), None),

@@ -32,13 +32,17 @@ KEPT = ("k1", "k2", "k3")
 
 
 def with_value(body: bytes, path: tuple[str | int, ...], value: object) -> bytes:
-    """An answer in JSON with another value at ``path``; an empty path is the whole of it."""
+    """An answer in JSON with another value at ``path``; an empty path is the whole of it.
+
+    A name in a list stands for the entry that has it, wherever that is.
+    """
     if not path:
         return json.dumps(value).encode()
     whole: Any = json.loads(body)
     part = whole
     for step in path[:-1]:
-        part = part[step]
+        by_name = isinstance(part, list) and isinstance(step, str)
+        part = next(each for each in part if each["name"] == step) if by_name else part[step]
     if value is GONE:
         del part[path[-1]]
     else:

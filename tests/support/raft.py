@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ACTIVE, STANDBYS = 200, (429, 473)
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class RaftNode:

@@ -140,9 +140,6 @@ def require_foreseer(store: Store) -> Foreseer:
     return store if isinstance(store, Foreseer) else pytest.skip("the store foretells nothing")
 
 
-LOOKS = frozenset({"read", "read-many", "stat", "list", "tags", "login"})
-
-
 async def token_of(store: Store, key: str) -> str | None:
     """The version token of a secret that is there; None also where the store has none."""
     seen = [each async for each in store.stat([key])] if isinstance(store, Looker) else []
