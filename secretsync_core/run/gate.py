@@ -20,7 +20,7 @@ from secretsync_core.errors import (
     StoreLost,
     StoreUnavailable,
 )
-from secretsync_core.stores.base import LOOKS
+from secretsync_core.model.requests import LOOKS
 from secretsync_core.stores.boundary import unexpected
 
 if TYPE_CHECKING:

@@ -36,10 +36,6 @@ MARK_KEY = "secretsync.io/owner"
 """The name of the tag, label or custom metadata that says which job of which installation created a secret."""
 
 
-LOOKS = frozenset({"login", "list", "stat", "read", "read-many", "tags", "kms"})
-"""Kinds of requests that change nothing; of any other nobody knows."""
-
-
 class RequestGate(Protocol):
     """The one way to the outside: ``await gate("read", attempt)`` runs ``attempt()`` within the job's limits.
 

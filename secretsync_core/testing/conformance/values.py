@@ -10,8 +10,9 @@ import re2
 
 from secretsync_core.errors import InvalidSecret, SecretNotFound
 from secretsync_core.model.capabilities import Shape
+from secretsync_core.model.requests import LOOKS
 from secretsync_core.secret import BINARY, TEXT, SecretValue
-from secretsync_core.stores.base import LOOKS, ConditionalWriter, Lister, Looker, Store
+from secretsync_core.stores.base import ConditionalWriter, Lister, Looker, Store
 from secretsync_core.testing.conformance.fixtures import ConformanceFixtures
 from secretsync_core.testing.conformance.helpers import (
     LARGEST,
