@@ -50,6 +50,8 @@ _MOST_ALONE = 10
 """So many failures in a row that do not say themselves that they are one secret's, and a store that is there is lost
 all the same: it lists, and does nothing else."""
 
+_HINT = "the store answers other requests: look at this secret there, and at what is in between, such as a proxy"
+
 _asking: ContextVar[bool] = ContextVar("asking", default=False)
 """Whether what is requested only asks whether the store is there: once, and whatever comes of it counts for nothing."""
 
@@ -380,6 +382,6 @@ def _alone(failure: StoreUnavailable) -> StoreUnavailable:
     """The error of one secret, where the store is there."""
     if failure.is_of_one_secret:
         return failure
-    alone = SecretFails(failure.message, store=failure.store, key=failure.key, hint=failure.hint)
+    alone = SecretFails(failure.message, store=failure.store, key=failure.key, hint=failure.hint or _HINT)
     alone.unanswered = failure.unanswered
     return alone

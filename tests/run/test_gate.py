@@ -313,6 +313,7 @@ async def test_a_store_that_answers_is_not_lost_over_single_secrets(answer: list
         with pytest.raises(SecretFails, match="502") as raised:
             await gate("read", attempt)
         assert (raised.value.key, raised.value.unanswered) == ("a", True)
+        assert "the store answers other requests" in raised.value.hint
         calls.append(len(made))
     assert calls == [4] * 3 + [1] * 3  # once more, for it may have come back just now; and of many one look at each
     assert len(asked) == 9
