@@ -145,7 +145,7 @@ def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
         return True  # what is not the name of a secret, or its address, is refused, or a name without a key
     if scene.startswith(("parameterstore", "secretsmanager")) and label.startswith("list ") and at[-1:] == ("Name",):
         # What is not below the store's prefix is none of its own: a filter is a help, not a promise.
-        return " = \"" in spoiled.how
+        return ' = "' in spoiled.how
     if scene.startswith("gitlab") and label.startswith("list ") and at[-1:] == ("environment_scope",):
         return True  # a variable of another scope, which is none of the store's
     if scene.startswith("azure") and at[-2:] == ("attributes", "created"):
