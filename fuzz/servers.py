@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SLOW = 20.0
 """Seconds: with retries within milliseconds, a sync that takes longer waits for something."""
 
+INCOMPLETE = "ends with 0, and not all is copied"
+
 _ANY_KEY = re.compile(r"\b(p/|/p/|p-)?k[0-9]\b")
 _ANY_ADDRESS = re.compile(r"https://127\.0\.0\.1:[0-9]+")
 _TESTIFIES = re.compile("unexpected|internal error|Traceback")
@@ -64,6 +66,8 @@ class Servers:
         if _is_own_data(scene.name, label, spoiled) or _is_another_listing(scene.name, label, spoiled):
             return ""
         fault = harm(scene, code)
+        if fault == INCOMPLETE and _is_named_otherwise(scene.name, label, spoiled):
+            return ""
         return f"{fault}: {where}, {_cause(spoiled.how)}" if fault else ""
 
     def _sync(self, scene: Scene, label: str, spoiled: Spoiled, *, once: bool) -> tuple[str, int, float]:
@@ -111,7 +115,7 @@ def harm(scene: Scene, code: int) -> str:
     known = [{"password": password(key, state)} for key in CHANGED for state in ("old", "new")]
     if any(found[key] not in known for key in CHANGED if key in found):
         return "copies nonsense"
-    return "ends with 0, and not all is copied" if code == 0 and not scene.good() else ""
+    return INCOMPLETE if code == 0 and not scene.good() else ""
 
 
 def _is_own_data(scene: str, label: str, spoiled: Spoiled) -> bool:
@@ -143,9 +147,6 @@ def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
         return True  # a secret that is not there, or one without a current version
     if scene.startswith(("azure", "github")) and label.startswith("list ") and at[-1:] in (("name",), ("id",)):
         return True  # what is not the name of a secret, or its address, is refused, or a name without a key
-    if scene.startswith(("parameterstore", "secretsmanager")) and label.startswith("list ") and at[-1:] == ("Name",):
-        # What is not below the store's prefix is none of its own: a filter is a help, not a promise.
-        return ' = "' in spoiled.how
     if scene.startswith("gitlab") and label.startswith("list ") and at[-1:] == ("environment_scope",):
         return True  # a variable of another scope, which is none of the store's
     if scene.startswith("azure") and at[-2:] == ("attributes", "created"):
@@ -157,6 +158,12 @@ def _is_another_listing(scene: str, label: str, spoiled: Spoiled) -> bool:
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+
+
+def _is_named_otherwise(scene: str, label: str, spoiled: Spoiled) -> bool:
+    """Whether a listing has another name, in which case it may be one beyond the store's path: none of its own."""
+    of_aws = scene.startswith(("parameterstore", "secretsmanager"))
+    return of_aws and label.startswith("list ") and spoiled.at[-1:] == ("Name",) and ' = "' in spoiled.how
 
 
 def _cause(how: str) -> str:

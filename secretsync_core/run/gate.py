@@ -31,9 +31,6 @@ T = TypeVar("T")
 _READS = frozenset({"read", "read-many"})
 """Kinds of requests for values, which are of single secrets, also where an error names none."""
 
-_OF_ALL = frozenset({"list", "kms"})
-"""Kinds of requests that concern more than one secret, also where they are made for one: a service of keys is one."""
-
 _LEAST_JITTER = 0.7
 """The least that a backoff is multiplied by: five seconds without a store are waited out, however the dice fall."""
 
@@ -245,7 +242,7 @@ class Gate:
                 many = self._broken_in_a_row[kind] >= self._policy.lost_after
                 wait = None if many else wait  # one look at each has to do
                 if wait is None and await self._is_there(kind, failure, began):
-                    if kind in LOOKS and not (many or asked or failure.is_of_one_secret):
+                    if not (many or asked or failure.is_of_one_secret):
                         asked = True
                         continue  # perhaps it came back just now
                     self._failed_in_a_row[kind] = 0
@@ -373,9 +370,12 @@ class Gate:
 
 
 def _may_be_alone(kind: str, failure: StoreUnavailable) -> bool:
-    """Whether a failure may be one secret's: it says so, or does not tell, as silence and a proxy's 502 do not."""
-    of_a_key = bool(failure.key) and not str(failure.key).endswith("/")
-    return failure.is_of_one_secret or kind in _READS or (kind not in _OF_ALL and of_a_key)
+    """Whether a failure may be one secret's: it says so, or does not tell, as silence and a proxy's 502 do not.
+
+    Of looks alone: a store that takes no writes is given up soon, for each of them would be uncertain.
+    """
+    of_a_key = kind == "stat" and bool(failure.key) and not str(failure.key).endswith("/")
+    return failure.is_of_one_secret or kind in _READS or of_a_key
 
 
 def _alone(failure: StoreUnavailable) -> StoreUnavailable:

@@ -100,10 +100,11 @@ class AzureKeyVaultConfig(Spec):
     )
     not_before: Moment | None = Field(
         default=None,
-        description="From when on every secret that a job creates or takes over is to be used: 2027-01-01T00:00:00Z.",
+        description="From when on what a job creates or takes over is to be used, such as 2027-01-01T00:00:00Z.",
     )
     expires: Moment | None = Field(
-        default=None, description="When every secret that a job creates or takes over expires: 2027-01-01T00:00:00Z."
+        default=None,
+        description="When what a job creates or takes over expires, such as 2027-01-01T00:00:00Z.",
     )
 
     purge_on_delete: bool = Field(

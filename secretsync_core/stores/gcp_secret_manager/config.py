@@ -146,7 +146,7 @@ class GcpSecretManagerConfig(Spec):
     )
     auth_endpoint_url: Address | None = Field(
         default=None,
-        description="Of an endpoint to log in at, in place of oauth2, sts and iamcredentials.googleapis.com.",
+        description="Where to log in, in place of oauth2, sts and iamcredentials.googleapis.com.",
     )
     tls: Tls = Tls()
     labels: Labels = Field(default_factory=dict, description="For every secret that a job creates or takes over.")

@@ -260,14 +260,14 @@ class Shelf:
                 "environment scopes of groups are for GitLab Premium: leave environmentScope out, or use projects",
             )
 
-        def shows(there: About) -> bool:
+        def is_shown(there: About) -> bool:
             return there.hidden is not self._hides or (bool(fields["masked"]) and not there.masked)
 
-        if shows(found):
+        if is_shown(found):
             await self._take_back(
                 found,
                 text,
-                shows,
+                is_shown,
                 f"{self.facts.name} does not hide or mask {key}",
                 "GitLab hides variables from 17.4 on: use visibility: Masked, or a newer GitLab",
             )
